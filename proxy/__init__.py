@@ -1,0 +1,1 @@
+"""Countersign, a signing registry proxy: see docs/ and README.md."""

@@ -1,0 +1,1 @@
+"""What we do: the asynchronous pipelines, written against the ports alone."""

@@ -1,0 +1,35 @@
+"""One request as the flows see it, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass, field
+
+from proxy.ports import Credential, Headers, Reply
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What surrounds an operation: whose credentials, which headers (lower-case names, repeats kept), which body."""
+
+    credential: Credential
+    request_id: str
+    headers: Headers = ()
+    body: AsyncIterable[bytes] | None = None
+    length: int | None = None
+    address: str = ""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this (lower-case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply ready to be written: bytes of ours, or upstream's stream handed through (`relayed`)."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = field(default=b"", repr=False)
+    relayed: Reply | None = None
+    warning: str | None = None  # becomes `Warning: 299 - "..."`

@@ -1,0 +1,29 @@
+"""What every flow is handed: the ports, the bounds, and who we are to the outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.flows.memory import Memory
+from proxy.oci.limits import Limits
+from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+
+
+@dataclass(frozen=True)
+class House:
+    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL."""
+
+    registry: Registry
+    rights: Rights
+    signer: Signer
+    rules: Rules
+    keybook: KeyBook
+    ledger: Ledger
+    facts: Facts
+    journal: Journal
+    clock: Clock
+    limits: Limits
+    memory: Memory
+    hosts: tuple[str, ...]
+    url: str
+    name: str = "countersign"

@@ -1,0 +1,1 @@
+"""How belief is written down: one file per signature format. Pure."""

@@ -1,0 +1,73 @@
+"""What every signature format offers; one file per format, with the same few names in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from proxy.oci.manifest import Descriptor
+from proxy.oci.reference import Digest
+from proxy.trust.evidence import Finding
+from proxy.trust.keys import Verifier
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer that carries a signature: its descriptor (with annotations) and its bytes, digest already checked."""
+
+    descriptor: Descriptor
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message ready to be signed: the exact bytes the key signs, and what they bind."""
+
+    format: str
+    bound: str
+    message: bytes
+    claims: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes to be uploaded, with the media type they get in the manifest and their annotations there."""
+
+    media_type: str
+    data: bytes
+    annotations: Mapping[str, str]
+
+
+class Format(Protocol):
+    """One signature format. Pure: bytes in, values out; raises nothing for bad signatures."""
+
+    @property
+    def name(self) -> str:
+        """The name policies use, such as `cosign-simple`."""
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        """Layer media types this format claims."""
+
+    def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:
+        """Return the message to sign for this subject, bound to HOST/REPO or HOST/REPO:TAG."""
+
+    def blob(self, message: bytes, signature: bytes, spki: bytes) -> Blob:
+        """Return the layer that carries this signature over this message."""
+
+    def parses(self, layer: Layer) -> bool:
+        """True when the layer is, strictly and wholly, what its media type claims."""
+
+    def subject_of(self, layer: Layer) -> Digest | None:
+        """Return the digest the layer says it is about, or None."""
+
+    def examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> tuple[Finding, ...]:
+        """Return one finding per signature in the layer, having tried the given keys and no other."""
+
+
+def claims_at(claims: Sequence[str], pusher: str, now: datetime) -> dict[str, str]:
+    """Return the claims a policy asks for, as text: who pushed, and when (RFC 3339, whole seconds, UTC)."""
+    known = {"pusher": pusher, "time": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {name: known[name] for name in claims if name in known}

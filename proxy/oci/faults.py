@@ -1,0 +1,72 @@
+"""The four ways a request or a start can fail; no deeper tree (docs/architecture)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# distribution-spec 1.1 "Error Codes", with the status each is sent with unless the raiser says otherwise.
+STATUS: Mapping[str, int] = {
+    "BLOB_UNKNOWN": 404,
+    "BLOB_UPLOAD_INVALID": 400,
+    "BLOB_UPLOAD_UNKNOWN": 404,
+    "DENIED": 403,
+    "DIGEST_INVALID": 400,
+    "MANIFEST_BLOB_UNKNOWN": 404,
+    "MANIFEST_INVALID": 400,
+    "MANIFEST_UNKNOWN": 404,
+    "NAME_INVALID": 400,
+    "NAME_UNKNOWN": 404,
+    "SIZE_INVALID": 400,
+    "TOOMANYREQUESTS": 429,
+    "UNAUTHORIZED": 401,
+    "UNKNOWN": 500,
+    "UNSUPPORTED": 405,
+}
+
+
+class ConfigError(Exception):
+    """Start-up cannot go on: the text says where (file:line:column), what was found and what is allowed."""
+
+
+class Fault(Exception):
+    """Ends one request with an OCI error body.
+
+    `code` is a distribution-spec error code, `reason` one of ours (see trust.decision.Reason) where policy spoke.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+        detail: str | None = None,
+        phrase: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = STATUS[code] if status is None else status
+        self.reason = reason
+        self.detail = detail
+        self.phrase = phrase  # HTTP reason phrase: all that containerd and kubelet show
+        self.headers = dict(headers or {})
+
+
+class Unavailable(Exception):
+    """The world did not answer. Retryable, and never to be read as absence."""
+
+    def __init__(self, what: str, *, retry_after: int = 5) -> None:
+        super().__init__(what)
+        self.what = what
+        self.retry_after = retry_after
+
+
+class Corrupt(Exception):
+    """Bytes lie: a digest, a length or a shape that was claimed is not what was computed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what

@@ -1,0 +1,38 @@
+"""Every bound in one place, each with its unit; settings override them, code never repeats a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, one judgement and one process may cost at most."""
+
+    manifest_bytes: int = 4 * MIB
+    signature_bytes: int = 1 * MIB
+    signatures_per_digest: int = 100
+    own_layers: int = 32
+    parents_tried: int = 8
+    referrer_pages: int = 10
+    referrers: int = 1000
+    index_depth: int = 3
+    index_children: int = 256
+    json_depth: int = 32
+    list_entries: int = 10_000
+    header_timeout_s: float = 10.0
+    body_idle_s: float = 30.0
+    gather_deadline_s: float = 5.0
+    sign_queue: int = 256
+    sign_deadline_s: float = 10.0
+    denial_cache_s: float = 5.0
+    decision_bucket_s: int = 60
+    right_to_read_s: float = 60.0
+    tag_age_s: float = 1.0
+    connections: int = 4096
+    upstream_connections: int = 512
+    drain_s: float = 30.0
+    memory_cache_bytes: int = 64 * MIB

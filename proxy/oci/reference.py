@@ -1,0 +1,110 @@
+"""Names of the distribution specification, parsed once into strings that cannot be wrong.
+
+A `Repository`, `Tag` or `Digest` is only ever made by its parse function; the type checker holds us to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NewType
+
+from proxy.oci.faults import Fault
+
+Repository = NewType("Repository", str)
+Tag = NewType("Tag", str)
+Digest = NewType("Digest", str)
+Reference = Tag | Digest
+
+_LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_WORD = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_HEX = frozenset("0123456789abcdef")
+_DIGEST_LENGTH = {"sha256": 64, "sha512": 128}
+REPOSITORY_LENGTH = 255
+TAG_LENGTH = 128
+
+
+def parse_repository(text: str) -> Repository:
+    """Return the name, proven to be a repository name (distribution-spec 1.1 "Pulling manifests").
+
+    A hand-written scan: the specification's expression is linear only in engines without backtracking.
+    Raises Fault NAME_INVALID.
+    """
+    if 0 < len(text) <= REPOSITORY_LENGTH and all(_is_component(part) for part in text.split("/")):
+        return Repository(text)
+    raise Fault("NAME_INVALID", f"repository name not valid: {text[:80]!a}")
+
+
+def _is_component(part: str) -> bool:
+    """True for lower-case alphanumerics joined by '.', '_', '__' or any number of '-'."""
+    if not part or part[0] not in _LOWER or part[-1] not in _LOWER:
+        return False
+    at = 0
+    while at < len(part):
+        if part[at] in _LOWER:
+            at += 1
+            continue
+        end = at
+        while part[end] == part[at]:  # the last character is alphanumeric, so this ends
+            end += 1
+        length = end - at
+        if not (
+            (part[at] == "-" or (part[at] == "." and length == 1) or (part[at] == "_" and length <= 2))
+            and part[end] in _LOWER
+        ):
+            return False
+        at = end
+    return True
+
+
+def parse_tag(text: str) -> Tag:
+    """Return the tag, proven valid: a word character, then at most 127 of [A-Za-z0-9._-]. Raises Fault."""
+    if 0 < len(text) <= TAG_LENGTH and text[0] in _WORD and all(c in _WORD or c in ".-" for c in text):
+        return Tag(text)
+    raise Fault("MANIFEST_INVALID", f"tag not valid: {text[:80]!a}")
+
+
+def parse_digest(text: str) -> Digest:
+    """Return the digest, proven to be lower-case sha256 or sha512 of the right length. Raises Fault DIGEST_INVALID."""
+    algorithm, colon, value = text.partition(":")
+    if colon and len(value) == _DIGEST_LENGTH.get(algorithm, -1) and all(c in _HEX for c in value):
+        return Digest(text)
+    raise Fault("DIGEST_INVALID", f"digest not valid (sha256 or sha512 in lower-case hex): {text[:80]!a}")
+
+
+def parse_reference(text: str) -> Reference:
+    """Return a digest where there is a colon (no tag has one), else a tag. Raises Fault."""
+    return parse_digest(text) if ":" in text else parse_tag(text)
+
+
+def is_digest(reference: Reference) -> bool:
+    """Tell a digest from a tag."""
+    return ":" in reference
+
+
+def digest_of(data: bytes, algorithm: str = "sha256") -> Digest:
+    """Return the digest computed here from these bytes."""
+    return Digest(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+
+
+def matches(digest: Digest, data: bytes) -> bool:
+    """True when these bytes have this digest."""
+    return digest_of(data, digest.partition(":")[0]) == digest
+
+
+def signature_tag(digest: Digest) -> Tag:
+    """Return the tag under which cosign keeps simple signatures of this digest."""
+    return Tag(digest.replace(":", "-") + ".sig")
+
+
+def fallback_tag(digest: Digest) -> Tag:
+    """Return the tag of the referrers index where the API is missing (spec 1.1 "Referrers Tag Schema")."""
+    return Tag(digest.replace(":", "-"))
+
+
+def subject_of_tag(tag: Tag) -> Digest | None:
+    """Return the digest that a `.sig` or fallback tag is about, or None for any other tag."""
+    text = tag.removesuffix(".sig")
+    algorithm, dash, value = text.partition("-")
+    if dash and len(value) == _DIGEST_LENGTH.get(algorithm, -1) and all(c in _HEX for c in value):
+        return Digest(f"{algorithm}:{value}")
+    return None

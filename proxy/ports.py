@@ -1,0 +1,188 @@
+"""What the flows need of the world, in the words of oci and trust; adapters implement these, wiring chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from proxy.oci.operation import Operation
+from proxy.oci.reference import Digest, Repository
+from proxy.trust.decision import Decision
+from proxy.trust.event import Event, Kind
+from proxy.trust.fact import ManifestFact
+from proxy.trust.keys import BookKey, KeyRing, KeyState
+from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.policy import PolicySet
+from proxy.trust.question import Caller
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What the caller sent as Authorization (None: nothing), or `ours` for the credentials in our configuration."""
+
+    authorization: str | None = field(default=None, repr=False)
+    ours: bool = False
+
+
+class Reply(Protocol):
+    """What upstream answered. Read it or close it; both are idempotent after the first."""
+
+    status: int
+    headers: Headers  # names in lower case; repeated headers repeated; hop-by-hop ones stripped
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable when cut short."""
+
+    def stream(self) -> AsyncIterable[bytes]:
+        """Iterate over the body as it arrives, without copies. Raises Unavailable when cut short."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+class Registry(Protocol):
+    """The registry behind us."""
+
+    async def perform(
+        self,
+        operation: Operation,
+        credential: Credential,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterable[bytes] | None = None,
+        length: int | None = None,
+    ) -> Reply:
+        """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none."""
+
+    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
+        """True when the referrers API itself answered as the specification says; cached. Raises Unavailable."""
+
+
+class Rights(Protocol):
+    """Who is calling and what upstream lets them do; every answer is upstream's own, at most a configured time old."""
+
+    async def caller(self, repository: Repository, credential: Credential) -> Caller:
+        """Return `Named` only where the name is proven, else `Anonymous`."""
+
+    async def may_push(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
+
+    def may_read(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream let this credential read here within the configured time."""
+
+    def confirm_read(self, repository: Repository, credential: Credential) -> None:
+        """Remember that upstream just let this credential read here."""
+
+    def refused(self, credential: Credential) -> None:
+        """Forget everything remembered for this credential: upstream just said 401 or 403."""
+
+
+class Signer(Protocol):
+    """Keys that never leave their tokens."""
+
+    async def sign(self, key: BookKey, message: bytes) -> bytes:
+        """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS."""
+
+    def health(self) -> str | None:
+        """Return None when signing works as far as we know, else what is wrong."""
+
+
+class Rules(Protocol):
+    """The policies in force."""
+
+    def current(self) -> PolicySet:
+        """Return all policies at their current revision."""
+
+
+class KeyBook(Protocol):
+    """Our keys and their states."""
+
+    def ring(self) -> KeyRing:
+        """Return all keys at the current revision."""
+
+    async def add(self, key: BookKey) -> None:
+        """Record a key. Raises ValueError when its SPKI is there already under another profile."""
+
+    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
+        """Move a key to another state; the revision changes with it."""
+
+
+class Ledger(Protocol):
+    """What we signed. Every call is durable before it returns."""
+
+    async def find(self, key: SignatureKey) -> Entry | None:
+        """Return the entry of this very signature, or None."""
+
+    async def put(self, entry: Entry) -> Entry:
+        """Insert the entry, or return the one that is there already when its stage is further on."""
+
+    async def advance(
+        self, keys: Sequence[SignatureKey], stage: Stage, at: datetime, artifact: Digest | None = None
+    ) -> None:
+        """Move entries to a stage (attached, removed), with the manifest that carries them."""
+
+    async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
+        """Return everything we signed for this digest here, newest first, removed ones left out."""
+
+
+class Facts(Protocol):
+    """Content we hashed ourselves."""
+
+    async def learn(self, fact: ManifestFact) -> None:
+        """Record the fact; `artifact` is only ever overwritten by a value that is not None."""
+
+    async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
+        """Return what we know of this manifest here, or None."""
+
+    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
+        """Return indexes here that list this manifest, newest first."""
+
+    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
+        """Return manifests here that list this blob, newest first."""
+
+    async def forget(self, repository: Repository, digest: Digest) -> None:
+        """Drop what is known of a manifest that was deleted."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for in the journal; empty fields match everything. `limit` rows, newest first."""
+
+    kinds: tuple[Kind, ...] = ()
+    repository: str = ""
+    digest: str = ""
+    since: datetime | None = None
+    limit: int = 100
+
+
+class Journal(Protocol):
+    """The append-only record."""
+
+    async def record(self, *events: Event) -> None:
+        """Append rows; durable on return (group commit with whatever else is waiting)."""
+
+    async def decided(self, decision: Decision, event: Event) -> None:
+        """Keep the decision under its id and count the event: a row per decision, caller and hour."""
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision by its id, or None."""
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        """Return matching rows, newest first."""
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can freeze it."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards."""

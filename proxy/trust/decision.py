@@ -1,0 +1,230 @@
+"""The decision: a pure function of question, policy, keys, evidence and time. It never raises to say no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from proxy.oci.reference import Digest, is_digest
+from proxy.trust.evidence import CouldNotLook, Evidence, Verified
+from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
+from proxy.trust.policy import Clause, Mode, Policy
+from proxy.trust.question import Question
+from proxy.trust.reason import Reason
+
+
+class Outcome(StrEnum):
+    """What one check, or the whole decision, came to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named requirement and its outcome; `detail` is for people."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What we came to and everything it rests on. It knows no caller."""
+
+    id: str
+    question: Question
+    digest: Digest
+    media_type: str
+    outcome: Outcome
+    mode: Mode
+    reason: Reason | None
+    checks: tuple[Check, ...]
+    signatures: tuple[Verified, ...]
+    policy_revision: str
+    key_revision: str
+    at: datetime
+    contact: str | None = None
+    help_url: str | None = None
+    binds_reference: bool = False  # true when another reference to the same digest may be decided differently
+
+    @property
+    def allowed(self) -> bool:
+        """True when the bytes may be served to anybody whom upstream lets read."""
+        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What surrounds a decision: its id, the time, our public host names, the revisions and the keys."""
+
+    id: str
+    now: datetime
+    hosts: tuple[str, ...]
+    policy_revision: str
+    ring: KeyRing
+
+
+def decide(
+    question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: Setting
+) -> Decision:
+    """Return the decision on this subject (digest, media type)."""
+    mode: Mode = "enforce"
+    binds = False
+    if policy is None:
+        none = f"no policy matches repository {question.repository}"
+        checks: tuple[Check, ...] = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
+    else:
+        mode = policy.pull.mode_at(at.now)
+        binds = _binds_reference(policy, at.ring)
+        checks = _checks(question, policy, evidence, at)
+    outcome = _worst(checks)
+    return Decision(
+        id=at.id,
+        question=question,
+        digest=subject[0],
+        media_type=subject[1],
+        outcome=outcome,
+        mode=mode,
+        reason=None if outcome is Outcome.PASSED else _first_reason(checks),
+        checks=checks,
+        signatures=evidence.verified,
+        policy_revision=at.policy_revision,
+        key_revision=at.ring.revision,
+        at=at.now,
+        contact=policy.contact if policy else None,
+        help_url=policy.help_url if policy else None,
+        binds_reference=binds,
+    )
+
+
+def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
+    if evidence.artifact:
+        return (Check("signature artifact", Outcome.PASSED, "every layer parses as the signature format it claims"),)
+    if evidence.allowed_parent is not None:
+        return (Check("parent", Outcome.PASSED, f"listed by {evidence.allowed_parent}, which is allowed now"),)
+    if not policy.pull.require:
+        return (
+            Check("require", Outcome.FAILED, "the policy lists no clause, which allows nobody", Reason.UNTRUSTED_KEY),
+        )
+    return tuple(_clause(clause, question, evidence, at) for clause in policy.pull.require)
+
+
+def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting) -> Check:
+    """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
+    verifiers = {v.fingerprint: v for name in clause.signed_by for v in at.ring.verifiers(name)}
+    good: dict[str, Verified] = {}
+    problems: list[Reason] = []
+    for signature in evidence.verified:
+        verifier = verifiers.get(signature.fingerprint)
+        problem = Reason.UNTRUSTED_KEY if verifier is None else _problem(signature, verifier, question, at.hosts)
+        if problem is None:
+            good.setdefault(signature.fingerprint, signature)
+        else:
+            problems.append(problem)
+    names = " or ".join(clause.signed_by)
+    title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
+    if len(good) >= max(clause.at_least, 1):
+        return Check(title, Outcome.PASSED, f"{len(good)} key{'s'[: len(good) != 1]} signed this digest")
+    if evidence.silence:
+        what = "; ".join(
+            f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
+            for p in evidence.silence
+        )
+        return Check(title, Outcome.INCONCLUSIVE, f"could not verify ({what})", Reason.NOT_VERIFIABLE)
+    if good:
+        need = f"{len(good)} of {clause.at_least} signatures needed from {names}"
+        return Check(title, Outcome.FAILED, need, Reason.TOO_FEW_SIGNATURES)
+    reasons = [*problems, *(r.reason for r in evidence.rejected)]
+    if not reasons:
+        return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
+    worst = min(reasons, key=_SEVERITY.index)
+    return Check(title, Outcome.FAILED, _detail(worst, names, evidence), worst)
+
+
+# The most telling reason first: what a tired person should hear about when several signatures fail differently.
+_SEVERITY = [
+    Reason.KEY_COMPROMISED,
+    Reason.KEY_RETIRED,
+    Reason.WRONG_IDENTITY,
+    Reason.CERTIFICATE_EXPIRED,
+    Reason.WRONG_SUBJECT,
+    Reason.BAD_SIGNATURE,
+    Reason.UNTRUSTED_KEY,
+    *(
+        r
+        for r in Reason
+        if r
+        not in {
+            Reason.KEY_COMPROMISED,
+            Reason.KEY_RETIRED,
+            Reason.WRONG_IDENTITY,
+            Reason.CERTIFICATE_EXPIRED,
+            Reason.WRONG_SUBJECT,
+            Reason.BAD_SIGNATURE,
+            Reason.UNTRUSTED_KEY,
+        }
+    ),
+]
+
+_SAYS = {
+    Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
+    Reason.KEY_RETIRED: "signed with a key that is retired",
+    Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
+    Reason.WRONG_SUBJECT: "the signature here is about another image",
+    Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
+    Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
+}
+
+
+def _detail(reason: Reason, names: str, evidence: Evidence) -> str:
+    said = next((r.detail for r in evidence.rejected if r.reason is reason), "")
+    text = _SAYS.get(reason, str(reason))
+    return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
+
+
+def _problem(signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str]) -> Reason | None:
+    if verifier.state is KeyState.COMPROMISED:
+        return Reason.KEY_COMPROMISED
+    if verifier.state not in VERIFYING:
+        return Reason.KEY_RETIRED
+    return None if _bound(signature.bound, verifier, question, hosts) else Reason.WRONG_IDENTITY
+
+
+def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Sequence[str]) -> bool:
+    """True when the payload's identity is one this key may vouch with for this question."""
+    if verifier.identity == "any":
+        return True
+    repositories = {f"{host}/{question.repository}" for host in hosts}
+    if bound is None:
+        return False
+    if verifier.identity == "repository":
+        return bound in repositories or (
+            bound.rpartition(":")[0] in repositories and "/" not in bound.rpartition(":")[2]
+        )
+    if is_digest(question.reference):
+        return bound in repositories
+    return bound in {f"{name}:{question.reference}" for name in repositories}
+
+
+def _binds_reference(policy: Policy, ring: KeyRing) -> bool:
+    names = {name for clause in policy.pull.require for name in clause.signed_by}
+    return any(k.identity == "exact" and k.name in names for k in ring.others)
+
+
+def _worst(checks: Sequence[Check]) -> Outcome:
+    """A failure outweighs silence; an empty list of checks allows nothing."""
+    outcomes = {check.outcome for check in checks}
+    if not outcomes or Outcome.FAILED in outcomes:
+        return Outcome.FAILED
+    return Outcome.INCONCLUSIVE if Outcome.INCONCLUSIVE in outcomes else Outcome.PASSED
+
+
+def _first_reason(checks: Sequence[Check]) -> Reason:
+    ordered = sorted(checks, key=lambda c: c.outcome is not Outcome.FAILED)
+    return next((c.reason for c in ordered if c.reason is not None), Reason.NOT_VERIFIABLE)

@@ -1,0 +1,55 @@
+"""The closed vocabulary of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What can happen. A new kind is added here first, then documented in docs/events.md (a test compares)."""
+
+    PULL_ALLOWED = "pull.allowed"
+    PULL_WARNED = "pull.warned"
+    PULL_DENIED = "pull.denied"
+    PULL_REVIEWED = "pull.reviewed"
+    BLOB_DENIED = "blob.denied"
+    PUSH_ACCEPTED = "push.accepted"
+    PUSH_DENIED = "push.denied"
+    PUSH_NOT_SIGNED = "push.not_signed"
+    SIGNED = "signature.made"
+    SIGNATURE_ATTACHED = "signature.attached"
+    SIGNATURE_REMOVED = "signature.removed"
+    SIGNATURE_LOST = "signature.lost"
+    SIGNATURE_REPAIRED = "signature.repaired"
+    MANIFEST_DELETED = "manifest.deleted"
+    BLOB_DELETED = "blob.deleted"
+    KEY_CREATED = "key.created"
+    KEY_STATE = "key.state"
+    POLICY_LOADED = "policy.loaded"
+    CONFIG_LOADED = "config.loaded"
+    CONFIG_REFUSED = "config.refused"
+    STARTED = "server.started"
+    STOPPED = "server.stopped"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the journal: when, what, who and how we know, about what, why, under which revisions."""
+
+    at: datetime
+    kind: Kind
+    who: str = "countersign"
+    how: str = ""
+    repository: str = ""
+    reference: str = ""
+    digest: str = ""
+    reason: str = ""
+    decision_id: str = ""
+    request_id: str = ""
+    policy_revision: str = ""
+    key_revision: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)

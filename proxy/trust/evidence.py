@@ -1,0 +1,93 @@
+"""Everything gathered about one subject. A bad signature is a value here, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proxy.oci.reference import Digest
+from proxy.trust.reason import Reason
+
+
+class Place(StrEnum):
+    """Where signatures may live. `ledger` is our own copy of what we wrote."""
+
+    LEDGER = "ledger"
+    SIG_TAG = "sig-tag"
+    REFERRERS = "referrers"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One signature that verifies over this subject with a key we were configured to try.
+
+    `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
+    `claims` are signed with it (pusher, time).
+    """
+
+    fingerprint: str
+    format: str
+    bound: str | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One signature that does not count, and why."""
+
+    reason: Reason
+    format: str
+    detail: str
+
+
+Finding = Verified | Rejected
+
+
+@dataclass(frozen=True)
+class Found:
+    """We looked at this place; an empty list of findings is a proven absence."""
+
+    place: Place
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class CouldNotLook:
+    """We could not look at this place. Never the same as nothing being there."""
+
+    place: Place
+    why: str
+
+
+@dataclass(frozen=True)
+class NotExamined:
+    """More was there than the bound allows us to examine."""
+
+    place: Place
+    count: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What every place said about one digest; `allowed_parent` is an index that lists it and is allowed now."""
+
+    subject: Digest
+    places: tuple[Found | CouldNotLook | NotExamined, ...] = ()
+    allowed_parent: Digest | None = None
+    artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
+
+    @property
+    def verified(self) -> tuple[Verified, ...]:
+        """All signatures that verify."""
+        return tuple(f for p in self.places if isinstance(p, Found) for f in p.findings if isinstance(f, Verified))
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """All signatures that do not count."""
+        return tuple(f for p in self.places if isinstance(p, Found) for f in p.findings if isinstance(f, Rejected))
+
+    @property
+    def silence(self) -> tuple[CouldNotLook | NotExamined, ...]:
+        """What we do not know."""
+        return tuple(p for p in self.places if not isinstance(p, Found))

@@ -1,0 +1,96 @@
+"""Our keys and other people's, and what each may vouch for. Keys are told apart by their SPKI, never by name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+Identity = Literal["any", "repository", "exact"]
+
+
+class KeyState(StrEnum):
+    """The life of a key of ours; only `active` signs, `active` and `trusted` verify."""
+
+    PREPARED = "prepared"
+    ACTIVE = "active"
+    TRUSTED = "trusted"
+    RETIRED = "retired"
+    COMPROMISED = "compromised"
+
+
+VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
+
+
+@dataclass(frozen=True)
+class BookKey:
+    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token."""
+
+    profile: str
+    token: str
+    token_serial: str
+    key_id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    state: KeyState
+    since: datetime
+    compromised_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A key of other people, from configuration. `identity` says what its signatures must be bound to."""
+
+    name: str
+    spki: bytes
+    identity: Identity = "any"
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A key a signature is tried against: under which names policy knows it, and what it may vouch for."""
+
+    fingerprint: str
+    spki: bytes
+    name: str
+    identity: Identity
+    ours: bool
+    state: KeyState = KeyState.ACTIVE
+
+
+def fingerprint(spki: bytes) -> str:
+    """Return the hex SHA-256 of a DER SubjectPublicKeyInfo: the identity of a key everywhere in this project."""
+    return hashlib.sha256(spki).hexdigest()
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """All keys at one revision of the key book; `revision` is the hash of its full text."""
+
+    revision: str
+    ours: tuple[BookKey, ...] = ()
+    others: tuple[TrustedKey, ...] = ()
+
+    def verifiers(self, name: str) -> tuple[Verifier, ...]:
+        """Return every key known under this name, retired and compromised ones too (so that a denial can say so)."""
+        mine = tuple(
+            Verifier(fingerprint(k.spki), k.spki, name, "repository", True, k.state)
+            for k in self.ours
+            if k.profile == name
+        )
+        theirs = tuple(
+            Verifier(fingerprint(k.spki), k.spki, name, k.identity, False) for k in self.others if k.name == name
+        )
+        return mine + theirs
+
+    def all_verifiers(self) -> tuple[Verifier, ...]:
+        """Return every key under every name, ours first."""
+        names = dict.fromkeys([*(k.profile for k in self.ours), *(k.name for k in self.others)])
+        return tuple(v for name in names for v in self.verifiers(name))
+
+    def active(self, profile: str) -> BookKey | None:
+        """Return the key that signs for this profile, or None."""
+        return next((k for k in self.ours if k.profile == profile and k.state is KeyState.ACTIVE), None)

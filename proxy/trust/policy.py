@@ -1,0 +1,86 @@
+"""What a repository demands: frozen values made by configuration, never by what is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from proxy.oci.reference import Repository
+from proxy.trust.pattern import matches, specificity
+
+Mode = Literal["enforce", "warn", "off"]
+Blobs = Literal["strict", "open"]
+FORMATS = ("cosign-simple", "sigstore-bundle")
+CLAIMS = ("pusher", "time")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """At least `at_least` distinct keys (by SPKI) out of these names must have signed."""
+
+    signed_by: tuple[str, ...]
+    at_least: int = 1
+
+
+@dataclass(frozen=True)
+class PushRules:
+    """What happens to a push: who may, what it is signed with and how, which tags never move."""
+
+    sign_with: tuple[str, ...] = ()
+    formats: tuple[str, ...] = FORMATS
+    claims: tuple[str, ...] = ()
+    immutable_tags: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
+class PullRules:
+    """What a pull must satisfy. Every clause must hold; no clause at all allows nobody."""
+
+    mode: Mode = "enforce"
+    enforce_after: datetime | None = None
+    require: tuple[Clause, ...] = ()
+    blobs: Blobs = "strict"
+    reviewers: tuple[str, ...] = ()
+    head_on_denied: bool = False
+
+    def mode_at(self, now: datetime) -> Mode:
+        """Return the mode in force at this moment: `enforce_after` turns warn into enforce."""
+        if self.mode == "warn" and self.enforce_after is not None and now >= self.enforce_after:
+            return "enforce"
+        return self.mode
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy with the patterns it is for, and whom a blocked person should ask."""
+
+    repositories: tuple[str, ...]
+    push: PushRules = field(default_factory=PushRules)
+    pull: PullRules = field(default_factory=PullRules)
+    contact: str | None = None
+    owner: str | None = None
+    help_url: str | None = None
+
+
+@dataclass(frozen=True)
+class PolicySet:
+    """All policies at one revision; `revision` is the hash of their full text."""
+
+    revision: str
+    policies: tuple[Policy, ...]
+
+    def for_(self, repository: Repository) -> Policy | None:
+        """Return the policy with the most specific matching pattern, or None: then everything is denied."""
+        best = max(
+            (
+                (specificity(p), policy)
+                for policy in self.policies
+                for p in policy.repositories
+                if matches(p, repository)
+            ),
+            key=lambda pair: pair[0],
+            default=None,
+        )
+        return best[1] if best else None

@@ -1,0 +1,49 @@
+"""What is being asked, of what, and by whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from proxy.oci.manifest import Manifest
+from proxy.oci.reference import Digest, Reference, Repository
+
+
+@dataclass(frozen=True)
+class Question:
+    """May this be pulled from this repository under this reference?"""
+
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The bytes under judgement, with the digest computed from them and their media type."""
+
+    digest: Digest
+    media_type: str
+    body: bytes = field(repr=False)
+    manifest: Manifest = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Anonymous:
+    """A caller with no proven name; `claimed` is what they called themselves, for the record only."""
+
+    claimed: str | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A caller whose name is proven, and how: `basic`, `token` or `socket`."""
+
+    name: str
+    how: str
+
+
+Caller = Anonymous | Named
+
+
+def name_of(caller: Caller) -> str:
+    """Return the proven name, or `anonymous`."""
+    return caller.name if isinstance(caller, Named) else "anonymous"

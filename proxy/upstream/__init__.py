@@ -1,0 +1,1 @@
+"""The registry behind us, spoken to with aiohttp's client."""

@@ -1,0 +1,1 @@
+"""The face towards clients and operators: aiohttp's server."""
