@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Memory:
-    """Bounded caches of one process. Keys hold everything an answer depends on, so nothing needs invalidating for truth."""
+    """Bounded caches of one process; each key holds everything its answer depends on."""
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
@@ -39,7 +39,7 @@ class Memory:
             task = asyncio.ensure_future(work())
             self._flights[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(task)  # type: ignore[no-any-return]
+        return await asyncio.shield(task)
 
     def _landed(self, key: Hashable, done: asyncio.Future[Any]) -> None:
         self._flights.pop(key, None)

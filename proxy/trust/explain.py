@@ -1,0 +1,168 @@
+"""One decision, rendered once: error text, reason phrase, page, journal row and `countersign why` all come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
+from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.evidence import Verified
+from proxy.trust.fixes import FIXES, fix_for
+from proxy.trust.question import Question
+from proxy.trust.reason import Reason
+
+MESSAGE_LENGTH = 300  # most clients show errors[0].message alone (WIRE 6)
+PHRASE_LENGTH = 120
+
+
+def plain(text: str, limit: int) -> str:
+    """Return printable ASCII of at most `limit` characters: what reaches terminals, logs and status lines is inert."""
+    safe = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def target(question: Question) -> str:
+    """Return `repo:tag` or `repo@sha256:<12 digits>...` for people."""
+    if is_digest(question.reference):
+        return f"{question.repository}@{question.reference[:19]}..."
+    return f"{question.repository}:{question.reference}"
+
+
+def page_url(url: str, decision_id: str) -> str:
+    """Return where this decision is explained."""
+    return f"{url}/-/d/{decision_id}"
+
+
+def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
+    """Return the one line a blocked person reads; what must go is cut from the middle, never the URL."""
+    head = f"blocked by {name} (not a login problem): {what}: "
+    tail = f"; {fix} - {url}"
+    why = FIXES[reason].what
+    room = MESSAGE_LENGTH - len(tail)
+    return plain(head + why, max(room, 60)) + plain(tail, MESSAGE_LENGTH)
+
+
+def message(decision: Decision, name: str, url: str) -> str:
+    """Return errors[0].message for a denied pull: who, what, why, the fix, the page."""
+    reason = decision.reason or Reason.NOT_VERIFIABLE
+    host = url.partition("://")[2]
+    fix = fix_for(reason, decision.contact, host)
+    if decision.outcome is Outcome.INCONCLUSIVE:
+        why = next((c.detail for c in decision.checks if c.outcome is Outcome.INCONCLUSIVE), "could not verify")
+        head = f"blocked by {name} (not a login problem): {target(decision.question)}: {why}"
+        tail = f"; {fix} - {page_url(url, decision.id)}"
+        return plain(head, MESSAGE_LENGTH - len(tail)) + plain(tail, MESSAGE_LENGTH)
+    return refusal(name, reason, target(decision.question), fix, page_url(url, decision.id))
+
+
+def phrase(name: str, code: str, url: str) -> str:
+    """Return the reason phrase of the status line: all that containerd and kubelet print."""
+    return plain(f"blocked by {name}: {code} - {url}", PHRASE_LENGTH)
+
+
+def warning(decision: Decision, name: str, url: str) -> str:
+    """Return the text of the Warning header when policy only warns."""
+    why = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
+    return plain(f"{name}: {target(decision.question)} would be blocked: {why} - {page_url(url, decision.id)}", 1000)
+
+
+def text(decision: Decision, name: str, url: str) -> str:
+    """Return the whole story for a terminal: criteria first, then each check, then the verdict and the fix."""
+    mark = {Outcome.PASSED: "ok", Outcome.FAILED: "NO", Outcome.INCONCLUSIVE: "??"}
+    host = url.partition("://")[2]
+    lines = [
+        f"{plain(decision.question.repository, 300)} {plain(decision.question.reference, 200)}",
+        f"  digest    {decision.digest}",
+        f"  criteria  {'; '.join(plain(c.name, 120) for c in decision.checks) or 'none (allows nobody)'}",
+        f"  mode      {decision.mode}",
+        "",
+        *(f"  [{mark[c.outcome]}] {plain(c.name, 120)}: {plain(c.detail, 300)}" for c in decision.checks),
+        *(f"       signature {s.format} by key {s.fingerprint[:12]}{_said(s)}" for s in decision.signatures),
+        "",
+        f"  verdict   {verdict(decision, name)}",
+    ]
+    if decision.outcome is not Outcome.PASSED:
+        lines.append(f"  fix       {fix_for(decision.reason, decision.contact, host)}")
+        lines.append(f"  learn     {url}/-/help/{decision.reason}")
+    if decision.help_url:
+        lines.append(f"  help      {plain(decision.help_url, 200)}")
+    lines.append(f"  decision  {decision.id} at {decision.at:%Y-%m-%dT%H:%M:%SZ}")
+    return "\n".join(lines) + "\n"
+
+
+def _said(signature: Verified) -> str:
+    parts = [f"for {signature.bound}" if signature.bound else "", *(f"{k}={v}" for k, v in signature.claims.items())]
+    said = ", ".join(plain(p, 200) for p in parts if p)
+    return f" ({said})" if said else ""
+
+
+def verdict(decision: Decision, name: str) -> str:
+    """Return the verdict in one line."""
+    if decision.outcome is Outcome.PASSED:
+        return "allowed"
+    reason = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
+    if decision.allowed:
+        return f"would be blocked ({decision.reason}: {reason}), but the policy is in mode {decision.mode}"
+    return f"blocked by {name}: {decision.reason}: {reason}"
+
+
+def as_json(decision: Decision) -> dict[str, Any]:
+    """Return the decision as JSON values; `from_json` gives the same decision back."""
+    return {
+        "id": decision.id,
+        "repository": decision.question.repository,
+        "reference": decision.question.reference,
+        "digest": decision.digest,
+        "media_type": decision.media_type,
+        "outcome": decision.outcome.value,
+        "allowed": decision.allowed,
+        "mode": decision.mode,
+        "reason": decision.reason.value if decision.reason else None,
+        "checks": [
+            {
+                "name": c.name,
+                "outcome": c.outcome.value,
+                "detail": c.detail,
+                "reason": c.reason.value if c.reason else None,
+            }
+            for c in decision.checks
+        ],
+        "signatures": [
+            {"fingerprint": s.fingerprint, "format": s.format, "bound": s.bound, "claims": dict(s.claims)}
+            for s in decision.signatures
+        ],
+        "policy_revision": decision.policy_revision,
+        "key_revision": decision.key_revision,
+        "at": decision.at.isoformat(),
+        "contact": decision.contact,
+        "help_url": decision.help_url,
+        "binds_reference": decision.binds_reference,
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> Decision:
+    """Return the decision that `as_json` wrote. Raises KeyError, ValueError or Fault on anything else."""
+    return Decision(
+        id=data["id"],
+        question=Question(parse_repository(data["repository"]), parse_reference(data["reference"])),
+        digest=parse_digest(data["digest"]),
+        media_type=data["media_type"],
+        outcome=Outcome(data["outcome"]),
+        mode=data["mode"],
+        reason=Reason(data["reason"]) if data["reason"] else None,
+        checks=tuple(
+            Check(c["name"], Outcome(c["outcome"]), c["detail"], Reason(c["reason"]) if c["reason"] else None)
+            for c in data["checks"]
+        ),
+        signatures=tuple(
+            Verified(s["fingerprint"], s["format"], s["bound"], dict(s["claims"])) for s in data["signatures"]
+        ),
+        policy_revision=data["policy_revision"],
+        key_revision=data["key_revision"],
+        at=datetime.fromisoformat(data["at"]),
+        contact=data["contact"],
+        help_url=data["help_url"],
+        binds_reference=data["binds_reference"],
+    )
