@@ -1,0 +1,109 @@
+"""One child process as its parent sees it: started, asked one thing at a time, ended.
+
+The child gets its own session (a Ctrl-C at the terminal is not for it) and a small environment: what the operator
+listed for the token, and nothing that might be a secret of ours.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from hsm import wire
+from hsm.errors import TokenUnavailable
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_LAST_WORDS = 2.0  # seconds a child has to log out before it is killed
+
+
+class ChildGone(Exception):
+    """The child ended, or was ended, before it answered."""
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a child process sees: a few inherited names, where this package lives, and the token's own."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).resolve().parent.parent), **extra}
+
+
+class Child:
+    """A running child process. Whoever uses it asks one thing at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.exited = asyncio.ensure_future(process.wait())
+
+    @classmethod
+    async def start(cls, extra: Mapping[str, str]) -> Self:
+        """The process runs; the token is not open yet."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "hsm.worker",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                env=environment(extra), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise TokenUnavailable(f"no child process for the token could be started: {error}") from error
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """False once the process has ended."""
+        return self._process.returncode is None and not self.exited.done()
+
+    async def ask(self, request: wire.Request, until: float) -> wire.Reply:
+        """The child's answer. `TimeoutError` when the loop's clock reaches `until`, `ChildGone` when it died.
+
+        After either of them the child is of no further use and must be killed: its answer might still come.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise ChildGone("no pipe")
+        try:
+            async with asyncio.timeout_at(until):
+                stdin.write(wire.encode(request))
+                await stdin.drain()
+                header = await stdout.readexactly(4)
+                reply = wire.decode(await stdout.readexactly(wire.frame_length(header)))
+        except TimeoutError:
+            raise
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise ChildGone(f"the process that holds the token (pid {self.pid}) died") from error
+        except wire.BadFrame as error:
+            raise ChildGone(f"the process that holds the token (pid {self.pid}) wrote garbage: {error}") from error
+        if not isinstance(reply, wire.Reply):
+            raise ChildGone(f"the process that holds the token (pid {self.pid}) answered with a request")
+        return reply
+
+    async def kill(self) -> None:
+        """The process is dead."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._ended()
+
+    async def end(self) -> None:
+        """The process has logged out and ended, or has been killed because it did not."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                await asyncio.shield(self.exited)
+        except TimeoutError:
+            await self.kill()
+        else:
+            await self._ended()
+
+    async def _ended(self) -> None:
+        await asyncio.shield(self.exited)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(OSError):
+                await self._process.stdin.wait_closed()

@@ -1,0 +1,85 @@
+"""What tokens speak, turned into what everybody else speaks, and signatures checked in software. Pure.
+
+Tokens give r||s, raw EC points and bare moduli; the world wants ASN.1 DER (RFC 3279) and SubjectPublicKeyInfo
+(RFC 5280, section 4.1.2.7).
+"""
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from hsm.mechanisms import ALGORITHMS, Algorithm
+
+_CURVES: dict[str, ec.EllipticCurve] = {"ecdsa-p256": ec.SECP256R1(), "ecdsa-p384": ec.SECP384R1()}
+
+
+def signature_to_der(raw: bytes) -> bytes:
+    """The DER form of a raw ECDSA signature r||s (PKCS#11 v2.40, 2.3.1). `ValueError` on odd or zero halves."""
+    half = len(raw) // 2
+    if not raw or len(raw) % 2:
+        raise ValueError(f"a raw ECDSA signature has two halves of equal length, this one is {len(raw)} bytes")
+    r, s = int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big")
+    if not r or not s:
+        raise ValueError("a raw ECDSA signature with r or s zero signs nothing")
+    return encode_dss_signature(r, s)
+
+
+def signature_from_der(der: bytes, size: int) -> bytes:
+    """The raw form r||s of a DER signature, each half `size` bytes long. `ValueError` when it does not fit."""
+    r, s = decode_dss_signature(der)
+    try:
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    except OverflowError:
+        raise ValueError(f"the signature does not fit in two halves of {size} bytes") from None
+
+
+def ec_spki(algorithm: Algorithm, point: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a CKA_EC_POINT, whether the token wraps it in an OCTET STRING or not."""
+    curve = _CURVES[algorithm.name]
+    size = 1 + 2 * (algorithm.bits // 8)
+    if len(point) > size:  # DER OCTET STRING, as the specification asks; both sizes have one-byte lengths
+        if point[0] != 0x04 or point[1] != len(point) - 2:
+            raise ValueError("the EC point is neither bare nor wrapped in an OCTET STRING")
+        point = point[2:]
+    key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def rsa_spki(modulus: bytes, exponent: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of CKA_MODULUS and CKA_PUBLIC_EXPONENT (big-endian)."""
+    numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
+    return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def algorithm_of(spki: bytes) -> str | None:
+    """The name of the algorithm this public key belongs to, or None when it is none of ours."""
+    key = load_der_public_key(spki)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return next((name for name, curve in _CURVES.items() if curve.name == key.curve.name), None)
+    if isinstance(key, rsa.RSAPublicKey):
+        return next((a.name for a in ALGORITHMS.values() if a.family == "rsa" and a.bits == key.key_size), None)
+    return None
+
+
+def finished(algorithm: Algorithm, raw: bytes) -> bytes:
+    """The signature as verifiers want it: DER for ECDSA, unchanged for RSA. `ValueError` on a wrong length."""
+    if len(raw) != algorithm.signature_length:
+        raise ValueError(f"{algorithm.name} signatures are {algorithm.signature_length} bytes, this one is {len(raw)}")
+    return signature_to_der(raw) if algorithm.family == "ec" else raw
+
+
+def verifies(spki: bytes, message: bytes, signature: bytes) -> bool:
+    """True when this public key verifies the finished signature over the message with SHA-256."""
+    key = load_der_public_key(spki)
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True

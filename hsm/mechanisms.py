@@ -1,0 +1,89 @@
+"""Which algorithms there are, and which PKCS#11 mechanism makes each of them on a given token.
+
+Tokens differ in what they list: many have only raw ECDSA, or RSA_PKCS without the hash-combined form. The first way
+in a row that the slot lists is used. Pure tables; mechanism names are those of the PKCS#11 specification without CKM_.
+"""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from hsm.errors import MechanismMissing
+
+# DER of the DigestInfo up to the digest itself, for SHA-256 (RFC 8017, section 9.2, note 1).
+_SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One mechanism, and what has to be handed to it."""
+
+    mechanism: str
+    takes: Literal["digest", "digest-info", "message"]
+
+    def prepare(self, message: bytes) -> bytes:
+        """The bytes that go into C_Sign. Raw mechanisms sign anything, so the hash is always made here."""
+        if self.takes == "message":
+            return message
+        digest = hashlib.sha256(message).digest()
+        return digest if self.takes == "digest" else _SHA256_DIGEST_INFO + digest
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One row of the table: a kind of key, always with SHA-256."""
+
+    name: str
+    family: Literal["ec", "rsa"]
+    bits: int
+    curve: bytes  # DER of the curve's object identifier (CKA_EC_PARAMS); empty for RSA
+    generation: str
+    ways: tuple[Way, ...]
+
+    @property
+    def signature_length(self) -> int:
+        """Bytes of what C_Sign returns: r||s for ECDSA, the modulus length for RSA."""
+        return self.bits // 4 if self.family == "ec" else self.bits // 8
+
+
+_EC_WAYS = (Way("ECDSA", "digest"), Way("ECDSA_SHA256", "message"))
+_RSA_WAYS = (Way("SHA256_RSA_PKCS", "message"), Way("RSA_PKCS", "digest-info"))
+_P256 = bytes.fromhex("06082a8648ce3d030107")
+_P384 = bytes.fromhex("06052b81040022")
+
+ALGORITHMS: dict[str, Algorithm] = {
+    row.name: row
+    for row in (
+        Algorithm("ecdsa-p256", "ec", 256, _P256, "EC_KEY_PAIR_GEN", _EC_WAYS),
+        Algorithm("ecdsa-p384", "ec", 384, _P384, "EC_KEY_PAIR_GEN", _EC_WAYS),
+        Algorithm("rsa-3072", "rsa", 3072, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS),
+        Algorithm("rsa-4096", "rsa", 4096, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS),
+    )
+}
+
+
+def algorithm_named(name: str) -> Algorithm:
+    """The row of that name, or `MechanismMissing` naming the rows there are."""
+    try:
+        return ALGORITHMS[name]
+    except KeyError:
+        raise MechanismMissing(f"algorithm {name!r} is not known; choose one of {', '.join(ALGORITHMS)}") from None
+
+
+def way_to_sign(algorithm: Algorithm, listed: Collection[str]) -> Way:
+    """The way this token signs with that algorithm, or `MechanismMissing` saying what it would have needed."""
+    for way in algorithm.ways:
+        if way.mechanism in listed:
+            return way
+    wanted = " or ".join(way.mechanism for way in algorithm.ways)
+    raise MechanismMissing(f"the token cannot sign with {algorithm.name}: it lists neither of {wanted}")
+
+
+def servable(listed: Collection[str]) -> tuple[str, ...]:
+    """The names of the algorithms a token with these mechanisms can both generate and sign with."""
+    return tuple(
+        row.name
+        for row in ALGORITHMS.values()
+        if row.generation in listed and any(way.mechanism in listed for way in row.ways)
+    )

@@ -1,0 +1,169 @@
+"""One token, ready to use: what it is, which keys it holds, and signatures by them that have been checked."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from hsm import encoding, wire
+from hsm.errors import KeyAmbiguous, KeyMissing, SignatureInvalid, TokenError
+from hsm.mechanisms import Algorithm, algorithm_named
+from hsm.pool import Pool, Stats, expect
+from hsm.settings import TokenSettings
+
+_LOOKING = 30.0  # seconds to list keys or describe the token
+_MAKING = 180.0  # seconds to make a key pair: RSA-4096 takes a small device minutes
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """A key pair on a token. What identifies it is `spki` (DER); `id` is CKA_ID in hex.
+
+    `attributes` are those of the private key by PKCS#11 name; None where the module does not say.
+    """
+
+    label: str
+    id: str
+    algorithm: str
+    spki: bytes
+    token_serial: str
+    attributes: Mapping[str, bool | None]
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """What a token says about itself. `mechanisms` are the PKCS#11 names, sorted."""
+
+    label: str
+    serial: str
+    model: str
+    manufacturer: str
+    firmware: str
+    mechanisms: tuple[str, ...]
+    slot_description: str
+
+
+class Token:
+    """A token that is logged in, in processes of its own. Use `Token.open`, and close it."""
+
+    def __init__(self, settings: TokenSettings, pool: Pool) -> None:
+        self.settings = settings
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, settings: TokenSettings) -> Self:
+        """The token, logged in by one child process at least.
+
+        `PinRefused`: wrong PIN, or one that is remembered as wrong (`settings.pin_memory`); nothing was retried.
+        `TokenNotFound`: no such module or token. `TokenUnavailable`: it is there and does not work now.
+        """
+        pool = Pool(settings)
+        await pool.open()
+        return cls(settings, pool)
+
+    async def close(self) -> None:
+        """Logged out; all child processes have ended."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def health(self) -> str | None:
+        """None while signing can be expected to work, else the reason why not."""
+        return self._pool.health
+
+    @property
+    def stats(self) -> Stats:
+        """The numbers of this moment."""
+        return self._pool.stats
+
+    async def describe(self) -> TokenInfo:
+        """What the token says about itself."""
+        d = await self._pool.ask(wire.Describe(0), lambda reply: expect(reply, wire.Described), seconds=_LOOKING)
+        return TokenInfo(d.label, d.serial, d.model, d.manufacturer, d.firmware, d.mechanisms, d.slot)
+
+    async def keys(self) -> tuple[KeyInfo, ...]:
+        """The key pairs that can be used: one private and one public object, an algorithm of the table."""
+        return (await self._found())[0]
+
+    async def key(self, label: str) -> KeyInfo:
+        """The one key of that label. `KeyMissing` and `KeyAmbiguous` name what was found instead."""
+        keys, strange = await self._found()
+        fitting = [key for key in keys if key.label == label]
+        notes = [note for note in strange if note.startswith(f"{label!r} ")]
+        if len(fitting) == 1 and not notes:
+            return fitting[0]
+        if fitting or notes:
+            ids = [f"{key.label!r} (id {key.id}) is a usable key" for key in fitting]
+            raise KeyAmbiguous(
+                f"{self.settings.name}: label {label!r} does not name exactly one key pair: {'; '.join(ids + notes)}"
+            )
+        there = ", ".join(repr(key.label) for key in keys) or "none"
+        raise KeyMissing(f"{self.settings.name} has no key {label!r}; its usable keys: {there}")
+
+    async def create(self, label: str, algorithm: str) -> KeyInfo:
+        """A new key pair that can only sign and never leave, and that has proved itself by a signature.
+
+        `KeyExists` when the label is taken, `MechanismMissing` when the token cannot serve the algorithm.
+        """
+        row = algorithm_named(algorithm)
+        if not label:
+            raise TokenError(f"{self.settings.name}: a key needs a label")
+        # Random, and chosen beforehand: with MODIFIABLE False it cannot be set afterwards.
+        request = wire.Create(secrets.token_hex(16), label, row.name, 0)
+        serial = (await self.describe()).serial
+        key = await self._pool.ask(
+            request,
+            lambda reply: self._key_info(expect(reply, wire.Keys).keys[0], serial),
+            seconds=_MAKING,
+            repeatable=False,  # the first attempt may have made it
+        )
+        await self.sign(key, b"proof of possession " + secrets.token_bytes(16), deadline=_LOOKING)
+        return key
+
+    async def sign(self, key: KeyInfo, message: bytes, *, deadline: float) -> bytes:
+        """The signature over SHA-256 of the message, verified against `key.spki` before it is returned.
+
+        ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA. `deadline` is in seconds and includes the time in the queue.
+        `SignatureInvalid`: the token signed with another key or wrongly; the result has been thrown away.
+        """
+        row = algorithm_named(key.algorithm)
+        request = wire.Sign(key.id, key.label, row.name, message, 0)
+        return await self._pool.ask(request, lambda reply: self._checked(row, key, message, reply), seconds=deadline)
+
+    def _checked(self, row: Algorithm, key: KeyInfo, message: bytes, reply: wire.Reply) -> bytes:
+        raw = expect(reply, wire.Signed).raw
+        try:
+            signature = encoding.finished(row, raw)
+        except ValueError as error:
+            raise SignatureInvalid(f"{self.settings.name}, key {key.label!r}: {error}") from None
+        if not encoding.verifies(key.spki, message, signature):
+            raise SignatureInvalid(
+                f"{self.settings.name}: a signature by key {key.label!r} (id {key.id}) does not verify with its "
+                "registered public key. It was thrown away and the session ended; if this repeats, the token holds "
+                "another key under that name: compare its public key with the registered one."
+            )
+        return signature
+
+    async def _found(self) -> tuple[tuple[KeyInfo, ...], tuple[str, ...]]:
+        serial = (await self.describe()).serial
+        reply = await self._pool.ask(wire.ListKeys(0), lambda reply: expect(reply, wire.Keys), seconds=_LOOKING)
+        return tuple(self._key_info(found, serial) for found in reply.keys), reply.strange
+
+    def _key_info(self, found: wire.FoundKey, serial: str) -> KeyInfo:
+        row = algorithm_named(found.algorithm)
+        try:
+            if row.family == "ec":
+                spki = encoding.ec_spki(row, found.point)
+            else:
+                spki = encoding.rsa_spki(found.modulus, found.exponent)
+        except ValueError as error:
+            raise TokenError(f"{self.settings.name}: the public half of {found.label!r} is no key: {error}") from None
+        return KeyInfo(found.label, found.id, row.name, spki, serial, dict(found.attributes))

@@ -1,0 +1,205 @@
+"""The few messages that cross between the process that faces the network and the one that holds the token.
+
+A frame is four bytes of length, big-endian, and one JSON object: `{"is": "<message>", ...fields}`; bytes travel as
+base64. Nothing else crosses, and a frame that is not exactly one of these messages is an error.
+"""
+
+import base64
+import json
+import types
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
+
+Reason = Literal[
+    "pin-refused",
+    "module-missing",
+    "token-not-found",
+    "token-busy",
+    "session-lost",
+    "mechanism-missing",
+    "key-missing",
+    "key-ambiguous",
+    "key-exists",
+    "failed",
+]
+
+
+@dataclass(frozen=True)
+class Open:
+    """Load the module, find the token, log in."""
+
+    module: str
+    label: str | None
+    serial: str | None
+    pin: str = field(repr=False)
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Hash and sign the message with the key of that id and label."""
+
+    id: str
+    label: str
+    algorithm: str
+    message: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make a key pair that can only sign and never leave."""
+
+    id: str
+    label: str
+    algorithm: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ListKeys:
+    """Show every key pair."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Show the token."""
+
+    seconds: float
+
+
+Request = Open | Sign | Create | ListKeys | Describe
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Logged in to the token of that serial."""
+
+    serial: str
+
+
+@dataclass(frozen=True)
+class Signed:
+    """The signature as the token made it: r||s or PKCS#1 v1.5."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class FoundKey:
+    """One private key and its public half. EC keys have a point, RSA keys a modulus and an exponent."""
+
+    id: str
+    label: str
+    algorithm: str
+    point: bytes
+    modulus: bytes
+    exponent: bytes
+    attributes: dict[str, bool | None]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The usable key pairs, and one line about each object that is none."""
+
+    keys: tuple[FoundKey, ...]
+    strange: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Described:
+    """The token as it shows itself."""
+
+    label: str
+    serial: str
+    model: str
+    manufacturer: str
+    firmware: str
+    slot: str
+    mechanisms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It did not work; `reason` is for code, `text` for people."""
+
+    reason: Reason
+    text: str
+
+
+Reply = Opened | Signed | Keys | Described | Failed
+_MESSAGES: dict[str, type[Any]] = {m.__name__: m for m in get_args(Request) + get_args(Reply)}
+
+
+class BadFrame(ValueError):
+    """The bytes on the pipe are not a message."""
+
+
+def encode(message: Request | Reply) -> bytes:
+    """The message as one frame, length included."""
+    body = json.dumps({"is": type(message).__name__, **_plain(message)}, separators=(",", ":")).encode()
+    return len(body).to_bytes(4, "big") + body
+
+
+def frame_length(header: bytes) -> int:
+    """The length of the body that follows these four bytes, or `BadFrame`."""
+    length = int.from_bytes(header, "big")
+    if len(header) != 4 or length > FRAME_LIMIT:
+        raise BadFrame(f"a frame of {length} bytes was announced by {len(header)} bytes of header")
+    return length
+
+
+def decode(body: bytes) -> Request | Reply:
+    """The message in a frame's body, every field of the type it declares, or `BadFrame`."""
+    try:
+        raw = json.loads(body)
+        kind = _MESSAGES[raw.pop("is")]
+        message: Request | Reply = _typed(kind, raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadFrame(f"not a message: {type(error).__name__}") from None
+    return message
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return value
+
+
+@cache
+def _shape(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _typed(wanted: Any, value: Any) -> Any:
+    if is_dataclass(wanted):
+        shape = _shape(wanted)  # type: ignore[arg-type]  # is_dataclass also narrows to instances
+        if not isinstance(value, dict) or set(value) != set(shape):
+            raise TypeError
+        return wanted(**{name: _typed(kind, value[name]) for name, kind in shape.items()})  # type: ignore[operator]
+    if wanted is bytes and isinstance(value, str):
+        return base64.b64decode(value, validate=True)
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if get_origin(wanted) is tuple and isinstance(value, list):
+        return tuple(_typed(get_args(wanted)[0], item) for item in value)
+    if get_origin(wanted) is dict and isinstance(value, dict):
+        return {str(name): _typed(get_args(wanted)[1], item) for name, item in value.items()}
+    if get_origin(wanted) in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _typed(next(kind for kind in get_args(wanted) if kind is not type(None)), value)
+    if get_origin(wanted) is Literal and value in get_args(wanted):
+        return value
+    if wanted in (str, bool) and isinstance(value, wanted):
+        return value
+    raise TypeError
