@@ -1,0 +1,224 @@
+"""Request paths into operations and back: the only reader of registry paths and the only writer of upstream ones.
+
+Paths are read as they were sent. Nothing in a path of this protocol needs an escape, so nothing is decoded, and
+whatever another server might decode, collapse or cut is refused. `parse(*render(op)) == op` for every operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from proxy.oci import operation as o
+from proxy.oci import query as q
+from proxy.oci.faults import Fault
+from proxy.oci.limits import Limits
+from proxy.oci.reference import (
+    Digest,
+    Repository,
+    Tag,
+    is_digest,
+    parse_digest,
+    parse_reference,
+    parse_repository,
+    parse_tag,
+)
+
+PATH_LENGTH = 2048
+SESSION_LENGTH = 512
+TAGS = 32  # `?tag=` of one push; distribution-spec asks for at least 10
+PAGE_LENGTH = 2048  # characters of an upstream's own paging parameters
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_PATH = _LETTERS | frozenset("/:._=~-")
+_SESSION = _LETTERS | frozenset("._=~-")
+_DEFAULTS = Limits()
+_CLIENT_NOISE = frozenset({"ns", "origin"})  # containerd and crane tell a mirror whom it mirrors
+
+ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "api": ("GET", "HEAD"),
+    "catalog": ("GET",),
+    "tags": ("GET",),
+    "referrers": ("GET",),
+    "manifests": ("GET", "HEAD", "PUT", "DELETE"),
+    "blobs": ("GET", "HEAD", "DELETE"),
+    "uploads": ("POST",),
+    "upload": ("GET", "PATCH", "PUT", "DELETE"),
+}
+
+
+def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEFAULTS) -> o.Operation:
+    """Return the one operation that this request line is.
+
+    `raw_path` and `raw_query` are as sent, without the '?'. Raises Fault: NAME_UNKNOWN for a path of no operation,
+    NAME_INVALID for characters or names that no registry has, UNSUPPORTED (405) for another method on a known path.
+    """
+    endpoint, name, last = _place(raw_path)
+    if method not in ALLOWED[endpoint]:
+        allowed = ", ".join(ALLOWED[endpoint])
+        raise Fault("UNSUPPORTED", f"{method[:20]!a} is not supported here, only {allowed}", headers={"Allow": allowed})
+    pairs = q.split(raw_query)
+    if endpoint == "api":
+        return o.CheckApi(head=method == "HEAD")
+    if endpoint == "catalog":
+        return o.ListRepositories(_count(pairs, limits), q.value(pairs, "last"))
+    repository = parse_repository(name)
+    match endpoint:
+        case "tags":
+            return o.ListTags(repository, _count(pairs, limits), q.value(pairs, "last"))
+        case "referrers":
+            return _referrers(repository, parse_digest(last), pairs)
+        case "manifests":
+            return _manifest(method, repository, last, pairs)
+        case "blobs":
+            return _blob(method, repository, parse_digest(last))
+        case "uploads":
+            return _start(repository, pairs)
+        case _:
+            return _upload(method, repository, _session(last), pairs)
+
+
+def _place(raw_path: str) -> tuple[str, str, str]:
+    """Return the endpoint, the name and the last segment.
+
+    Read from the right: names may hold words such as `blobs` or `tags`, references, digests and sessions hold no
+    slash, so the last two or three segments decide and no path can be read in two ways.
+    """
+    if not raw_path.startswith("/v2/"):
+        raise Fault("NAME_UNKNOWN", f"no such path: {raw_path[:80]!a}; this registry answers below /v2/")
+    if len(raw_path) > PATH_LENGTH or not all(c in _PATH for c in raw_path):
+        raise Fault("NAME_INVALID", f"path not valid: at most {PATH_LENGTH} of [A-Za-z0-9/:._=~-]: {raw_path[:80]!a}")
+    segments = raw_path.removeprefix("/v2/").split("/")
+    if "" in segments[:-1] or "." in segments or ".." in segments:
+        raise Fault("NAME_INVALID", f"path has an empty or a dot segment: {raw_path[:80]!a}")
+    match segments:
+        case [""]:
+            return "api", "", ""
+        case ["_catalog"]:
+            return "catalog", "", ""
+        case [*name, "tags", "list"]:
+            return "tags", "/".join(name), "list"
+        case [*name, "blobs", "uploads", ""]:
+            return "uploads", "/".join(name), ""
+        case [*name, "blobs", "uploads", session]:
+            return "upload", "/".join(name), session
+        case [*name, ("manifests" | "blobs" | "referrers") as endpoint, last] if last:
+            return endpoint, "/".join(name), last
+    raise Fault("NAME_UNKNOWN", f"no such path in the distribution specification: {raw_path[:80]!a}")
+
+
+def _session(text: str) -> str:
+    if len(text) <= SESSION_LENGTH and all(c in _SESSION for c in text):
+        return text
+    raise Fault("BLOB_UPLOAD_INVALID", f"upload session not valid: {text[:80]!a}")
+
+
+def _count(pairs: o.Query, limits: Limits) -> int | None:
+    text = q.value(pairs, "n")
+    if text is None:
+        return None
+    if len(text) > 19 or not all("0" <= c <= "9" for c in text):
+        raise q.refused(f"query parameter n is not a number of entries: {text[:80]!a}")
+    return min(int(text), limits.list_entries)
+
+
+def _referrers(repository: Repository, digest: Digest, pairs: o.Query) -> o.ListReferrers:
+    page = q.opaque(pairs, {"artifacttype", *_CLIENT_NOISE})
+    if sum(len(key) + len(text) for key, text in page) > PAGE_LENGTH:
+        raise q.refused(f"paging parameters are longer than {PAGE_LENGTH} characters")
+    return o.ListReferrers(repository, digest, q.value(pairs, "artifactType"), page)
+
+
+def _manifest(method: str, repository: Repository, last: str, pairs: o.Query) -> o.Operation:
+    reference = parse_reference(last)
+    if method == "DELETE":
+        return o.DeleteManifest(repository, reference)
+    if method != "PUT":
+        return o.PullManifest(repository, reference, head=method == "HEAD")
+    # A push by tag has no further tags: `tag` has a meaning on a push by digest only, and is dropped elsewhere.
+    tags: tuple[Tag, ...] = ()
+    if is_digest(reference):
+        tags = tuple(dict.fromkeys(parse_tag(text) for text in q.values(pairs, "tag")))
+    if len(tags) > TAGS:
+        raise Fault("MANIFEST_INVALID", f"a push may set {TAGS} tags at once, this one has {len(tags)}", status=414)
+    return o.PushManifest(repository, reference, tags)
+
+
+def _blob(method: str, repository: Repository, digest: Digest) -> o.Operation:
+    if method == "DELETE":
+        return o.DeleteBlob(repository, digest)
+    return o.PullBlob(repository, digest, head=method == "HEAD")
+
+
+def _start(repository: Repository, pairs: o.Query) -> o.StartUpload:
+    mount, source = _digest(pairs, "mount"), q.value(pairs, "from")
+    named = parse_repository(source) if mount is not None and source is not None else None
+    return o.StartUpload(repository, _digest(pairs, "digest"), mount, named)
+
+
+def _digest(pairs: o.Query, name: str) -> Digest | None:
+    text = q.value(pairs, name)
+    return None if text is None else parse_digest(text)
+
+
+def _upload(method: str, repository: Repository, session: str, pairs: o.Query) -> o.Operation:
+    state = q.opaque(pairs, {"digest"})
+    match method:
+        case "PATCH":
+            return o.UploadChunk(repository, session, state)
+        case "GET":
+            return o.UploadStatus(repository, session, state)
+        case "DELETE":
+            return o.CancelUpload(repository, session, state)
+    digest = _digest(pairs, "digest")
+    if digest is None:
+        raise Fault("DIGEST_INVALID", "an upload is finished with the digest of the blob: ?digest= is missing")
+    return o.FinishUpload(repository, session, digest, state)
+
+
+def render(op: o.Operation) -> tuple[str, str]:
+    """Return the method and the path with its query, quoted, that this operation is; what `parse` reads back."""
+    match op:
+        case o.CheckApi():
+            return _read(op.head), "/v2/"
+        case o.ListRepositories():
+            return "GET", "/v2/_catalog" + q.join((("n", _text(op.n)), ("last", op.last)))
+        case o.ListTags():
+            return "GET", f"/v2/{op.repository}/tags/list" + q.join((("n", _text(op.n)), ("last", op.last)))
+        case o.ListReferrers():
+            query = q.join((("artifactType", op.artifact_type),), op.page)
+            return "GET", f"/v2/{op.repository}/referrers/{op.digest}{query}"
+        case o.PullManifest():
+            return _read(op.head), f"/v2/{op.repository}/manifests/{op.reference}"
+        case o.PushManifest():
+            query = q.join(("tag", tag) for tag in op.tags)
+            return "PUT", f"/v2/{op.repository}/manifests/{op.reference}{query}"
+        case o.DeleteManifest():
+            return "DELETE", f"/v2/{op.repository}/manifests/{op.reference}"
+        case o.PullBlob():
+            return _read(op.head), f"/v2/{op.repository}/blobs/{op.digest}"
+        case o.DeleteBlob():
+            return "DELETE", f"/v2/{op.repository}/blobs/{op.digest}"
+        case o.StartUpload():
+            query = q.join((("digest", op.digest), ("mount", op.mount), ("from", op.source)))
+            return "POST", f"/v2/{op.repository}/blobs/uploads/{query}"
+        case o.UploadChunk():
+            return "PATCH", _at_upload(op) + q.join((), op.state)
+        case o.FinishUpload():
+            return "PUT", _at_upload(op) + q.join((("digest", op.digest),), op.state)
+        case o.UploadStatus():
+            return "GET", _at_upload(op) + q.join((), op.state)
+        case o.CancelUpload():
+            return "DELETE", _at_upload(op) + q.join((), op.state)
+    assert_never(op)
+
+
+def _at_upload(op: o.Upload) -> str:
+    return f"/v2/{op.repository}/blobs/uploads/{op.session}"
+
+
+def _read(head: bool) -> str:
+    return "HEAD" if head else "GET"
+
+
+def _text(count: int | None) -> str | None:
+    return None if count is None else str(count)

@@ -1,0 +1,77 @@
+"""JSON that every parser reads the same way, or none at all.
+
+A manifest is read by us and then by clients in Go, Rust, C++ and Python. What these read differently (RFC 8259 §4, §6,
+§8 leave it open) is refused: the verdict must be about the document the client sees.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import accumulate
+from typing import NoReturn
+
+from proxy.oci.faults import Corrupt
+
+INTEGER_DIGITS = 19  # of 2^63-1; Python's own conversion is quadratic in the digits
+# Linear by construction: possessive, and an unterminated string is one match up to the end.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def loads(data: bytes, depth: int) -> object:
+    """Return the value: dict, list, str, int, float, bool or None, nested at most `depth` deep.
+
+    Raises Corrupt for anything but UTF-8 without a byte order mark, for duplicate keys, NaN and infinities, lone
+    surrogates, integers of more than 19 digits, and deeper nesting; never RecursionError.
+    """
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise Corrupt("JSON begins with a byte order mark; it must be plain UTF-8")
+    nested = max(accumulate(map(_STEP.__getitem__, _STRING.sub(b"", data).translate(None, _NOT_BRACKETS))), default=0)
+    if nested > depth:
+        raise Corrupt(f"JSON is nested {nested} deep; at most {depth} is read")
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Corrupt(f"JSON is not UTF-8 at byte {error.start}") from error
+    except UnicodeEncodeError as error:
+        raise Corrupt("JSON has an escaped lone surrogate, which is no character") from error
+    except json.JSONDecodeError as error:
+        raise Corrupt(f"not JSON: {error}") from error
+    return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Corrupt(f"JSON has the key {key[:80]!a} twice in one object; parsers differ on which one counts")
+        found[key] = value
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > INTEGER_DIGITS:
+        raise Corrupt(f"JSON has an integer of {len(text)} digits: {text[:24]}...; at most {INTEGER_DIGITS} are read")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Corrupt(f"JSON has a number without a value: {text[:24]}")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise Corrupt(f"JSON has {text}, which is not a number of JSON")
