@@ -1,0 +1,21 @@
+"""The policies in force, given by configuration."""
+
+from __future__ import annotations
+
+from proxy.trust.policy import PolicySet
+
+
+class RulesInForce:
+    """Holds one policy set; `replace` puts another in force for every question asked from then on."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        """Put these policies in force."""
+        self._current = policies
+
+    def current(self) -> PolicySet:
+        """Return all policies at their current revision."""
+        return self._current
+
+    def replace(self, policies: PolicySet) -> None:
+        """Put these policies in force instead. Requests already judged keep the revision they were judged under."""
+        self._current = policies

@@ -1,0 +1,30 @@
+"""Which journal events are one row with a count, and which may reach the disk a moment later. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from proxy.store.canonical import canonical
+from proxy.trust.event import Event, Kind
+
+# Warm pulls do not wait for the disk. Everything else, exceptions made for a caller included, is durable first.
+_MAY_FOLLOW = frozenset({Kind.PULL_ALLOWED, Kind.PULL_WARNED})
+COUNT = "count"
+
+
+def may_follow(event: Event) -> bool:
+    """True when the answer may be sent before this event is on disk."""
+    return event.kind in _MAY_FOLLOW
+
+
+def row_key(event: Event) -> str:
+    """Return what the row of this event is found by: decision, caller, hour, and what was asked and answered."""
+    hour = event.at.strftime("%Y-%m-%dT%H")
+    parts = (event.decision_id, event.kind, event.who, event.how, event.repository, event.reference, event.reason, hour)
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def with_count(event: Event, count: int) -> Event:
+    """Return the event as it is read back: how often it happened stands in `detail` once that is more than once."""
+    return event if count == 1 else replace(event, detail={**event.detail, COUNT: count})

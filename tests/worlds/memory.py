@@ -1,0 +1,323 @@
+"""A store in memory, a clock that stands still and keys in software: what flows are tested with.
+
+The same contract suites hold for these as for the real store (tests/contract).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from proxy.oci.faults import Unavailable
+from proxy.oci.reference import Digest, Repository
+from proxy.ports import Search
+from proxy.store.adoption import WouldBlock
+from proxy.store.lease import Lease
+from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.store.rules import RulesInForce
+from proxy.store.stages import standing
+from proxy.store.tally import row_key, with_count
+from proxy.trust.decision import Decision
+from proxy.trust.event import Event, Kind
+from proxy.trust.fact import ManifestFact
+from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
+from proxy.trust.ledger import Entry, SignatureKey, Stage
+
+NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+MemoryRules = RulesInForce  # the real one is already in memory
+
+
+class FrozenClock:
+    """A Clock that only moves when told to."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self._at = at
+        self._ticks = 1000.0
+
+    def now(self) -> datetime:
+        return self._at
+
+    def monotonic(self) -> float:
+        return self._ticks
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self._at += timedelta(seconds=seconds)
+        self._ticks += seconds
+
+
+class MemoryLedger:
+    """A Ledger in a dict; `rows` is all of it, in the order it was first put."""
+
+    def __init__(self) -> None:
+        self.rows: dict[SignatureKey, Entry] = {}
+
+    async def find(self, key: SignatureKey) -> Entry | None:
+        return self.rows.get(key)
+
+    async def put(self, entry: Entry) -> Entry:
+        stands = standing(self.rows.get(entry.key), entry)
+        self.rows[entry.key] = stands
+        return stands
+
+    async def advance(
+        self, keys: Sequence[SignatureKey], stage: Stage, at: datetime, artifact: Digest | None = None
+    ) -> None:
+        for key in keys:
+            if (entry := self.rows.get(key)) is not None:
+                self.rows[key] = replace(entry, stage=stage, at=at, artifact=artifact or entry.artifact)
+
+    async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
+        here = [
+            (entry.at, n, entry)
+            for n, entry in enumerate(self.rows.values())
+            if entry.key.repository == repository and entry.key.digest == digest and entry.stage is not Stage.REMOVED
+        ]
+        return tuple(entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True))
+
+
+class MemoryFacts:
+    """Facts in a dict, oldest first."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Repository, Digest], ManifestFact] = {}
+
+    async def learn(self, fact: ManifestFact) -> None:
+        key = (fact.repository, fact.digest)
+        known = self.rows.get(key)
+        artifact = fact.artifact if fact.artifact is not None or known is None else known.artifact
+        self.rows[key] = replace(fact, artifact=artifact)
+
+    async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
+        return self.rows.get((repository, digest))
+
+    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
+        found = (f.digest for f in self._newest(repository) if digest in f.children)
+        return tuple(itertools.islice(found, limit))
+
+    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
+        return tuple(itertools.islice((f for f in self._newest(repository) if blob in f.blobs), limit))
+
+    async def forget(self, repository: Repository, digest: Digest) -> None:
+        self.rows.pop((repository, digest), None)
+
+    def _newest(self, repository: Repository) -> list[ManifestFact]:
+        return [f for f in reversed(self.rows.values()) if f.repository == repository]
+
+
+@dataclass
+class _Row:
+    event: Event
+    count: int = 1
+
+
+class MemoryJournal:
+    """A Journal in a list. `events` is everything in it, oldest first; repeats of a decision are one, with a count."""
+
+    def __init__(self) -> None:
+        self._rows: list[_Row] = []
+        self._counted: dict[str, _Row] = {}
+        self.decisions: dict[str, Decision] = {}
+        self.revisions: dict[tuple[str, str], str] = {}
+
+    @property
+    def events(self) -> list[Event]:
+        return [with_count(row.event, row.count) for row in self._rows]
+
+    def kinds(self) -> list[Kind]:
+        """The kinds of all events, oldest first."""
+        return [row.event.kind for row in self._rows]
+
+    async def record(self, *events: Event) -> None:
+        self._rows.extend(_Row(event) for event in events)
+
+    async def decided(self, decision: Decision, event: Event) -> None:
+        self.decisions.setdefault(decision.id, decision)
+        event = replace(event, decision_id=decision.id)
+        row = self._counted.get(row_key(event))
+        if row is None:
+            row = self._counted[row_key(event)] = _Row(event)
+            self._rows.append(row)
+        else:
+            row.count += 1
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        return self.decisions.get(decision_id)
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        return tuple(itertools.islice((e for e in reversed(self.events) if _matches(e, search)), search.limit))
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        self.revisions.setdefault((kind, revision), text)
+
+    async def revision(self, kind: str, revision: str) -> str | None:
+        return self.revisions.get((kind, revision))
+
+    async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
+        groups: dict[tuple[str, str], list[_Row]] = {}
+        for row in self._rows:
+            if row.event.kind is Kind.PULL_WARNED and row.event.at >= since:
+                groups.setdefault((row.event.repository, row.event.reference), []).append(row)
+        found = [_would_block(*name, rows) for name, rows in groups.items()]
+        return tuple(sorted(found, key=lambda w: (-w.count, w.repository, w.reference)))
+
+
+def _would_block(repository: str, reference: str, rows: list[_Row]) -> WouldBlock:
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        reasons[row.event.reason] += row.count
+    ordered = tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
+    last = rows[-1].event
+    return WouldBlock(repository, reference, reasons.total(), ordered, max(r.event.at for r in rows), last.decision_id)
+
+
+def _matches(event: Event, search: Search) -> bool:
+    return (
+        (not search.kinds or event.kind in search.kinds)
+        and search.repository in {"", event.repository}
+        and search.digest in {"", event.digest}
+        and (search.since is None or event.at >= search.since)
+    )
+
+
+class MemoryKeyBook:
+    """A KeyBook in a tuple; `revisions` keeps the text of every revision there was."""
+
+    def __init__(self, trusted: tuple[TrustedKey, ...] = (), journal: MemoryJournal | None = None) -> None:
+        self._trusted = trusted
+        self._journal = journal or MemoryJournal()
+        self._set(())
+
+    def ring(self) -> KeyRing:
+        return self._ring
+
+    async def add(self, key: BookKey) -> None:
+        self._set(with_added(self._ring.ours, key))
+
+    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
+        self._set(with_state(self._ring.ours, fingerprint, state, at))
+
+    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None:
+        self._trusted = trusted
+        self._set(self._ring.ours)
+
+    def _set(self, ours: tuple[BookKey, ...]) -> None:
+        self._ring = ring_of(ours, self._trusted)
+        self._journal.revisions.setdefault(("keybook", self._ring.revision), text_of(ours, self._trusted))
+
+
+class MemoryLeases:
+    """Leases in a dict."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self._clock = clock
+        self._rows: dict[str, Lease] = {}
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        there = self._rows.get(name)
+        if there is not None and there.holder != holder and there.until > self._clock.now():
+            return None
+        fence = there.fence + 1 if there else 1
+        self._rows[name] = Lease(name, holder, fence, self._clock.now() + timedelta(seconds=seconds))
+        return self._rows[name]
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        if not self._holds(lease):
+            return None
+        self._rows[lease.name] = replace(lease, until=self._clock.now() + timedelta(seconds=seconds))
+        return self._rows[lease.name]
+
+    async def release(self, lease: Lease) -> None:
+        if self._holds(lease):
+            self._rows[lease.name] = replace(lease, until=self._clock.now())
+
+    def _holds(self, lease: Lease) -> bool:
+        there = self._rows.get(lease.name)
+        return there is not None and there.fence == lease.fence and there.until > self._clock.now()
+
+
+@dataclass
+class MemoryStore:
+    """The same rooms as proxy.store.Store."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    trusted: tuple[TrustedKey, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.ledger = MemoryLedger()
+        self.facts = MemoryFacts()
+        self.journal = MemoryJournal()
+        self.keybook = MemoryKeyBook(self.trusted, self.journal)
+        self.leases = MemoryLeases(self.clock)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class SoftSigner:
+    """A Signer whose keys live in this process. ECDSA as DER, RSA as PKCS#1 v1.5, always SHA-256 (as cosign has it).
+
+    `made` lists every signature made, as (fingerprint, message). `down` says what is wrong, when something is.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, PrivateKey] = {}
+        self.made: list[tuple[str, bytes]] = []
+        self.down: str | None = None
+
+    def create(
+        self,
+        profile: str = "release",
+        algorithm: str = "ecdsa-p256",
+        state: KeyState = KeyState.ACTIVE,
+        since: datetime = NOON,
+    ) -> BookKey:
+        """A new key, as the key book would have it; not recorded anywhere yet."""
+        private = _generate(algorithm)
+        spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._keys[fingerprint(spki)] = private
+        return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
+
+    async def sign(self, key: BookKey, message: bytes) -> bytes:
+        if self.down is not None:
+            raise Unavailable(self.down)
+        private = self._keys.get(fingerprint(key.spki))
+        if private is None:
+            raise Unavailable(f"token soft: no key {key.label!r}")
+        self.made.append((fingerprint(key.spki), message))
+        if isinstance(private, rsa.RSAPrivateKey):
+            return private.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        return private.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    def health(self) -> str | None:
+        return self.down
+
+    def verifies(self, key: BookKey, message: bytes, signature: bytes) -> bool:
+        """True when this signature over this message is by this key."""
+        public = self._keys[fingerprint(key.spki)].public_key()
+        try:
+            if isinstance(public, rsa.RSAPublicKey):
+                public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+            else:
+                public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def _generate(algorithm: str) -> PrivateKey:
+    family, _, size = algorithm.partition("-")
+    if family == "rsa":
+        return rsa.generate_private_key(65537, int(size))
+    return ec.generate_private_key({"p256": ec.SECP256R1(), "p384": ec.SECP384R1()}[size])
