@@ -1,0 +1,134 @@
+"""cosign's "simple signing": a small JSON payload as a layer, its signature in an annotation of that layer.
+
+What every cosign, podman, CRI-O and most admission controllers read (containers/image docs, "containers-signature.5").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.formats.algorithms import from_base64, is_plausible, to_base64, verifies
+from proxy.formats.format import Blob, Draft, Layer
+from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.limits import Limits
+from proxy.oci.reference import Digest, parse_digest
+from proxy.oci.strict_json import loads
+from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.keys import Verifier
+from proxy.trust.reason import Reason
+
+MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
+SIGNATURE = "dev.cosignproject.cosign/signature"
+CERTIFICATE = "dev.sigstore.cosign/certificate"
+TYPE = "cosign container image signature"
+# containers/image demands a string and an integer under these; claims of ours are strings under other names.
+TAKEN = frozenset({"creator", "timestamp"})
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What one payload says: which digest, under which name, and the claims that are text."""
+
+    digest: Digest
+    reference: str
+    claims: Mapping[str, str]
+
+
+def parse(data: bytes) -> Payload:
+    """Return the payload. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    try:
+        value = loads(data, Limits.json_depth)
+    except Corrupt as error:
+        raise ValueError(f"payload is not strict JSON: {error.what}") from error
+    top = _object(value, {"critical", "optional"})
+    critical = _object(top["critical"], {"identity", "image", "type"})
+    reference = _object(critical["identity"], {"docker-reference"})["docker-reference"]
+    digest = _object(critical["image"], {"docker-manifest-digest"})["docker-manifest-digest"]
+    optional = {} if top["optional"] is None else top["optional"]
+    if critical["type"] != TYPE:
+        raise ValueError("payload is of another type than a cosign image signature")
+    if not isinstance(reference, str) or not isinstance(digest, str) or not isinstance(optional, dict):
+        raise ValueError("payload fields are of the wrong JSON type")
+    try:
+        parsed = parse_digest(digest)
+    except Fault as error:
+        raise ValueError(f"payload: {error.message}") from error
+    return Payload(parsed, reference, {k: v for k, v in optional.items() if isinstance(v, str)})
+
+
+def _object(value: object, keys: set[str]) -> dict[str, object]:
+    if not isinstance(value, dict) or value.keys() != keys:
+        raise ValueError(f"payload: expected an object with exactly {', '.join(sorted(keys))}")
+    return value
+
+
+class SimpleSigning:
+    """The format `cosign-simple`; see `proxy.formats.format.Format`."""
+
+    name = "cosign-simple"
+    media_types = frozenset({MEDIA_TYPE})
+
+    def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:
+        """Return the payload to sign, with the keys in the order cosign writes them."""
+        if clash := TAKEN & claims.keys():
+            raise ValueError(f"claims called {', '.join(sorted(clash))} would be refused by containers/image")
+        payload = {
+            "critical": {
+                "identity": {"docker-reference": bound},
+                "image": {"docker-manifest-digest": subject},
+                "type": TYPE,
+            },
+            "optional": dict(claims) or None,
+        }
+        text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+        return Draft(self.name, bound, text.encode("utf-8", "replace"), dict(claims))
+
+    def blob(self, message: bytes, signature: bytes, spki: bytes) -> Blob:  # noqa: ARG002  # names no key
+        """Return the layer: the message itself, the signature beside it."""
+        return Blob(MEDIA_TYPE, message, {SIGNATURE: to_base64(signature)})
+
+    def parses(self, layer: Layer) -> bool:
+        """True when the payload is exactly of the shape and a signature stands beside it."""
+        try:
+            parse(layer.data)
+        except ValueError:
+            return False
+        return bool(from_base64(layer.descriptor.annotations.get(SIGNATURE)))
+
+    def subject_of(self, layer: Layer) -> Digest | None:
+        """Return the digest the payload names, or None."""
+        try:
+            return parse(layer.data).digest
+        except ValueError:
+            return None
+
+    def examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> tuple[Finding, ...]:
+        """Return the one finding; the payload is read only after a key of ours has vouched for its bytes."""
+        return (self._examine(layer, subject, keys),)
+
+    def _examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> Finding:
+        signature = from_base64(layer.descriptor.annotations.get(SIGNATURE))
+        if not signature:
+            return self._no(Reason.BAD_SIGNATURE, f"annotation {SIGNATURE} is missing or not canonical base64")
+        vouching = next((k for k in keys if verifies(k.spki, signature, layer.data)), None)
+        try:
+            payload = parse(layer.data)
+        except ValueError as error:
+            return self._no(Reason.BAD_SIGNATURE, str(error))
+        if vouching is None:
+            if not is_plausible(signature):
+                return self._no(Reason.BAD_SIGNATURE, "the signature is neither DER of (r, s) nor of RSA length")
+            if CERTIFICATE in layer.descriptor.annotations:
+                return self._no(Reason.UNTRUSTED_KEY, "keyless signature (a certificate), which is not configured")
+            return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
+        if payload.digest != subject:
+            return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")
+        return Verified(vouching.fingerprint, self.name, payload.reference, payload.claims)
+
+    def _no(self, reason: Reason, detail: str) -> Rejected:
+        return Rejected(reason, self.name, detail)
+
+
+SIMPLE = SimpleSigning()
