@@ -1,1 +1,1 @@
-"""What the wire says: names, operations, manifests and faults of the OCI distribution and image specifications. Pure."""
+"""What the wire says: the names, operations, manifests and faults of the OCI specifications. Pure."""

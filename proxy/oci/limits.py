@@ -21,6 +21,7 @@ class Limits:
     referrers: int = 1000
     index_depth: int = 3
     index_children: int = 256
+    layers: int = 1000  # of an image, and entries of an index that are no manifests
     json_depth: int = 32
     list_entries: int = 10_000
     header_timeout_s: float = 10.0

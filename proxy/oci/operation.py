@@ -91,7 +91,7 @@ class DeleteBlob:
 
 @dataclass(frozen=True)
 class StartUpload:
-    """POST /v2/<name>/blobs/uploads/, monolithic with `digest`, a mount with `mount` (from a repository or anonymous)."""
+    """POST /v2/<name>/blobs/uploads/: monolithic with `digest`, a mount with `mount` (from `source`, or anonymous)."""
 
     repository: Repository
     digest: Digest | None = None
