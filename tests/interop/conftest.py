@@ -1,0 +1,41 @@
+"""Marks what runs real programs, and counts at the end what this machine could not run."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.registries import Registry, distribution, docker_registry
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.real)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        if "tests/interop" in report.nodeid and isinstance(report.longrepr, tuple):
+            reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} interop test{'s' if count > 1 else ''} skipped: {reason}", yellow=True)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An empty, open registry: Debian's."""
+    with docker_registry(tmp_path / "registry") as started:
+        yield started
+
+
+@pytest.fixture(params=["docker-registry", "registry"])
+def each_registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
+    """An empty, open registry, of each kind in turn."""
+    starter = {"docker-registry": docker_registry, "registry": distribution}[request.param]
+    with starter(tmp_path / "registry") as started:
+        yield started
