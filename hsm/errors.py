@@ -15,7 +15,11 @@ class PinRefused(TokenError):
 
 
 class TokenNotFound(TokenError):
-    """The module cannot be loaded, or shows no token of that label or serial."""
+    """The module shows no token of that label or serial."""
+
+
+class ModuleMissing(TokenNotFound):
+    """The PKCS#11 module cannot be loaded at all: a wrong path, or a library it needs is not there."""
 
 
 class TokenUnavailable(TokenError):

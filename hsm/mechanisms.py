@@ -63,6 +63,14 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 
 
+def algorithm_with(*, curve: bytes = b"", modulus: bytes = b"") -> str | None:
+    """The name of the row with this CKA_EC_PARAMS or a modulus of this length; None when there is none."""
+    if curve:
+        return next((row.name for row in ALGORITHMS.values() if row.curve == curve), None)
+    bits = int.from_bytes(modulus, "big").bit_length()
+    return next((row.name for row in ALGORITHMS.values() if row.family == "rsa" and row.bits == bits), None)
+
+
 def algorithm_named(name: str) -> Algorithm:
     """The row of that name, or `MechanismMissing` naming the rows there are."""
     try:

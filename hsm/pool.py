@@ -1,17 +1,15 @@
 """The children of one token: who works on what, until when, and who replaces the dead.
 
-A request waits in a bounded queue, its deadline running; each child serves one at a time. A child that hangs is
-killed, one that died is replaced before its next use, with jitter and without limit. Only one child logs in at any
-moment, and a refused PIN stops all of them for good.
+Each child serves one request at a time. A child that hangs is killed at the deadline, one that died is replaced
+before its next use, with jitter and without limit. Only one child logs in at any moment, and a refused PIN stops all
+of them for good.
 """
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from secrets import SystemRandom
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from hsm import wire
 from hsm.child import Child, ChildGone
@@ -20,25 +18,25 @@ from hsm.errors import (
     KeyExists,
     KeyMissing,
     MechanismMissing,
+    ModuleMissing,
     PinRefused,
-    QueueFull,
     SignatureInvalid,
     TokenError,
     TokenNotFound,
     TokenUnavailable,
 )
+from hsm.line import Job, Line
 from hsm.pin import PinMemory
 from hsm.settings import TokenSettings
 
 _T = TypeVar("_T")
 _OPENING = 30.0  # seconds for a child to load its module and log in
-_PATIENCE = 1.0  # seconds a child may always work on a request, however little of its deadline the queue has left
 _FIRST_TRIES = 6  # several processes starting at once on one SoftHSM token fail about one time in eight
 _LONGEST_PAUSE = 5.0  # seconds between attempts to replace a child
 _DOWN_AFTER = 2.0  # seconds without any child after which requests are refused instead of queued
 _ERRORS: dict[wire.Reason, type[TokenError]] = {
     "pin-refused": PinRefused,
-    "module-missing": TokenNotFound,
+    "module-missing": ModuleMissing,
     "token-not-found": TokenNotFound,
     "token-busy": TokenUnavailable,
     "session-lost": TokenUnavailable,
@@ -60,35 +58,17 @@ class Stats:
     restarts: int
 
 
-@dataclass(eq=False)
-class _Job(Generic[_T]):
-    request: wire.Request
-    accept: Callable[[wire.Reply], _T]
-    repeatable: bool
-    until: float
-    answer: asyncio.Future[_T]
-
-    def fail(self, error: TokenError) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def current(self, now: float) -> wire.Request:
-        """The request with the seconds it has left."""
-        return replace(self.request, seconds=max(self.until - now, _PATIENCE))
-
-
 class Pool:
-    """The children of one token. Made by `open_pool`."""
+    """The children of one token."""
 
     def __init__(self, settings: TokenSettings) -> None:
         self._settings = settings
         self._memory = PinMemory(settings.pin_memory, settings.pin_identity)
-        self._jobs: deque[_Job[Any]] = deque()
-        self._idle: deque[asyncio.Future[_Job[Any] | None]] = deque()
+        self._line = Line(settings.queue, settings.name)
         self._children: dict[int, Child] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._login = asyncio.Lock()
-        self._refused: PinRefused | None = None
+        self._refused: str | None = None
         self._trouble: str | None = None
         self._down_since: float | None = None
         self._busy = self._restarts = 0
@@ -99,6 +79,7 @@ class Pool:
         self._memory.check(self._settings.name)
         first = await self._first()
         self._memory.accepted()
+        self._arrived(0, first)
         self._slots = [
             asyncio.create_task(self._slot(number, first if number == 0 else None), name=f"hsm-{number}")
             for number in range(self._settings.sessions)
@@ -110,8 +91,7 @@ class Pool:
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
-        while self._jobs:
-            self._jobs.popleft().fail(self._unavailable("it was closed"))
+        self._line.clear(self._unavailable("it was closed"))
         children, self._children = list(self._children.values()), {}
         await asyncio.gather(*(child.end() for child in children))
 
@@ -119,138 +99,110 @@ class Pool:
     def health(self) -> str | None:
         """None while signing can be expected to work, else the reason why not."""
         if self._refused is not None:
-            return str(self._refused)
+            return self._refused
         if self._closed:
             return f"{self._settings.name} is closed"
-        return None if self._children else self._trouble or f"{self._settings.name}: its process is being replaced"
+        if any(child.alive for child in self._children.values()):
+            return None
+        return self._trouble or f"{self._settings.name}: its process is being replaced"
 
     @property
     def stats(self) -> Stats:
         """The numbers of this moment."""
-        return Stats(self._busy, len(self._jobs), len(self._children), self._restarts)
+        alive = sum(child.alive for child in self._children.values())
+        return Stats(self._busy, len(self._line), alive, self._restarts)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the children that are logged in."""
+        return tuple(child.pid for child in self._children.values())
 
     async def ask(
         self, request: wire.Request, accept: Callable[[wire.Reply], _T], *, seconds: float, repeatable: bool = True
     ) -> _T:
-        """What `accept` made of the token's answer, within that many seconds, time in the queue included.
+        """What `accept` made of the token's answer, within that many seconds, time in the line included.
 
         A repeatable request is asked a second time, of a new child, when the session was lost or the child died.
         """
         loop = asyncio.get_running_loop()
         self._refuse_early(loop.time())
         answer: asyncio.Future[_T] = loop.create_future()
-        job = _Job(request, accept, repeatable, loop.time() + seconds, answer)
-        self._submit(job)
+        job = Job(request, accept, repeatable, loop.time() + seconds, answer)
+        self._line.join(job)
         try:
             async with asyncio.timeout_at(job.until):
                 return await answer
         except TimeoutError:
             raise self._unavailable(f"it did not answer within {seconds:g} s") from None
         finally:
-            with contextlib.suppress(ValueError):
-                self._jobs.remove(job)
+            self._line.leave(job)
 
     def _refuse_early(self, now: float) -> None:
         if self._refused is not None:
-            raise PinRefused(str(self._refused))
+            raise PinRefused(self._refused)
         if self._closed:
             raise self._unavailable("it is closed")
         if self._down_since is not None and now - self._down_since > _DOWN_AFTER:
             raise self._unavailable(self._trouble or "none of its processes is logged in")
 
-    def _submit(self, job: _Job[Any]) -> None:
-        while self._idle:
-            idle = self._idle.popleft()
-            if not idle.done():
-                idle.set_result(job)
-                return
-        if len(self._jobs) >= self._settings.queue:
-            raise QueueFull(
-                f"{self._settings.name}: {len(self._jobs)} requests wait already, which is its limit (queue); "
-                "try again, or raise its sessions if the device allows more"
-            )
-        self._jobs.append(job)
-
     async def _slot(self, number: int, child: Child | None) -> None:
-        if child is not None:
-            self._arrived(number, child)
         try:
             while True:
                 if child is None or not child.alive:
                     child = await self._replaced(number, child)
-                job = await self._next(child)
+                job = await self._line.next(unless=child.exited)
                 if job is not None:
-                    self._busy += 1
-                    try:
-                        await self._work(number, child, job)
-                    finally:
-                        self._busy -= 1
-                        job.fail(self._unavailable("its process ended while it worked"))
-                    child = self._children.get(number)
+                    child = await self._busy_with(number, child, job)
         except PinRefused as refused:
-            self._stop(refused)
+            self._line.clear(refused)
 
-    async def _next(self, child: Child) -> _Job[Any] | None:
-        """The next request that somebody still waits for, or None when the child has died meanwhile."""
-        while self._jobs:
-            job = self._jobs.popleft()
-            if not job.answer.done():
-                return job
-        loop = asyncio.get_running_loop()
-        idle: asyncio.Future[_Job[Any] | None] = loop.create_future()
-
-        def died(_: object) -> None:
-            if not idle.done():
-                idle.set_result(None)
-
-        child.exited.add_done_callback(died)
-        self._idle.append(idle)
+    async def _busy_with(self, number: int, child: Child, job: Job[Any]) -> Child | None:
+        self._busy += 1
         try:
-            return await idle
+            await self._work(number, child, job)
+        except PinRefused as refused:
+            job.fail(refused)
+            raise
         finally:
-            child.exited.remove_done_callback(died)
-            with contextlib.suppress(ValueError):
-                self._idle.remove(idle)
+            self._busy -= 1
+            job.fail(self._unavailable("its process ended while it worked"))
+        return self._children.get(number)
 
-    async def _work(self, number: int, child: Child, job: _Job[Any]) -> None:
-        """The job has its answer. The child of this slot may be another one, or dead, afterwards."""
+    async def _work(self, number: int, child: Child, job: Job[Any]) -> None:
+        """The job has its answer. The child of this slot may be another one, or none, afterwards."""
         loop = asyncio.get_running_loop()
         for last in (not job.repeatable, True):
+            request = job.current(loop.time())
             try:
-                request = job.current(loop.time())
-                # A healthy child is not killed because the queue ate the deadline.
                 reply = await child.ask(request, loop.time() + request.seconds)
                 if isinstance(reply, wire.Failed) and reply.reason == "session-lost":
                     raise ChildGone(reply.text)
-                value = job.accept(reply)
+                return job.work(reply)
             except TimeoutError:
                 await self._lost(number, child)
                 return job.fail(self._unavailable("it hung; its process was killed at the deadline"))
             except ChildGone as gone:
                 await self._lost(number, child)
-                if last or job.answer.done():
+                if last or job.abandoned:
                     return job.fail(self._unavailable(str(gone)))
                 child = await self._replaced(number, None)
-            except SignatureInvalid as error:
+            except SignatureInvalid as error:  # an old handle may point at another key: a new session finds it again
                 await self._lost(number, child)
                 return job.fail(error)
             except TokenError as error:
                 return job.fail(error)
-            else:
-                if not job.answer.done():
-                    job.answer.set_result(value)
-                return None
         return None
 
     async def _first(self) -> Child:
-        for attempt in range(_FIRST_TRIES):
+        attempt = 0
+        while True:
             try:
                 return await self._started()
-            except TokenError as error:
-                if isinstance(error, PinRefused) or "cannot be loaded" in str(error) or attempt == _FIRST_TRIES - 1:
+            except (TokenNotFound, TokenUnavailable) as error:
+                attempt += 1
+                if attempt == _FIRST_TRIES or isinstance(error, ModuleMissing):
                     raise
             await _pause(attempt)
-        raise AssertionError("unreachable")
 
     async def _replaced(self, number: int, dead: Child | None) -> Child:
         """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in."""
@@ -267,31 +219,31 @@ class Pool:
             else:
                 self._arrived(number, child)
                 return child
-            await _pause(attempt)
             attempt += 1
+            await _pause(attempt)
 
     async def _started(self) -> Child:
-        """A child that is logged in."""
-        child = await Child.start(self._settings.environment)
+        """A child that is logged in. `PinRefused` is remembered, here and on disk, before it is raised."""
         settings = self._settings
+        child = await Child.start(settings.environment)
         try:
             async with self._login:
                 if self._refused is not None:
-                    raise self._refused
+                    raise PinRefused(self._refused)
                 order = wire.Open(settings.module, settings.label, settings.serial, settings.pin, _OPENING)
                 reply = await child.ask(order, asyncio.get_running_loop().time() + _OPENING)
                 if isinstance(reply, wire.Failed) and reply.reason == "pin-refused":
+                    self._refused = f"{reply.text}. It is not tried again; correct the PIN and start again."
                     self._memory.refused()
-                    self._refused = PinRefused(f"{reply.text}. It is not tried again; correct the PIN and start again.")
-                    raise self._refused
-            return _or_raise(reply, wire.Opened, child)
+                    raise PinRefused(self._refused)
+            expect(reply, wire.Opened)
         except (TimeoutError, ChildGone) as error:
             await child.kill()
-            text = str(error) or f"its module did not open within {_OPENING:g} s"
-            raise self._unavailable(text) from error
-        except (TokenError, asyncio.CancelledError):
+            raise self._unavailable(str(error) or f"its module did not open within {_OPENING:g} s") from error
+        except BaseException:  # cancelled, above all: nobody else knows this process
             await child.kill()
             raise
+        return child
 
     def _arrived(self, number: int, child: Child) -> None:
         self._children[number] = child
@@ -304,13 +256,8 @@ class Pool:
             self._down_since = asyncio.get_running_loop().time()
         await child.kill()
 
-    def _stop(self, refused: PinRefused) -> None:
-        self._refused = refused
-        while self._jobs:
-            self._jobs.popleft().fail(refused)
-
     def _unavailable(self, why: str) -> TokenUnavailable:
-        return TokenUnavailable(f"{self._settings.name}: {why}" if self._settings.name not in why else why)
+        return TokenUnavailable(why if self._settings.name in why else f"{self._settings.name}: {why}")
 
 
 def expect(reply: wire.Reply, kind: type[_T]) -> _T:
@@ -322,11 +269,6 @@ def expect(reply: wire.Reply, kind: type[_T]) -> _T:
     return reply
 
 
-def _or_raise(reply: wire.Reply, kind: type[object], child: Child) -> Child:
-    expect(reply, kind)
-    return child
-
-
 async def _pause(attempt: int) -> None:
-    longest = min(_LONGEST_PAUSE, 0.1 * 2**attempt)
-    await asyncio.sleep(SystemRandom().uniform(0.02, longest))
+    """Some time has passed: random, so that several processes do not meet again, and longer with each attempt."""
+    await asyncio.sleep(SystemRandom().uniform(0.02, min(_LONGEST_PAUSE, 0.1 * 2 ** min(attempt, 10))))

@@ -84,6 +84,11 @@ class Token:
         """The numbers of this moment."""
         return self._pool.stats
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the children that are logged in."""
+        return self._pool.pids
+
     async def describe(self) -> TokenInfo:
         """What the token says about itself."""
         d = await self._pool.ask(wire.Describe(0), lambda reply: expect(reply, wire.Described), seconds=_LOOKING)

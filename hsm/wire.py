@@ -7,9 +7,10 @@ base64. Nothing else crosses, and a frame that is not exactly one of these messa
 import base64
 import json
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
 FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
 
@@ -163,6 +164,19 @@ def decode(body: bytes) -> Request | Reply:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadFrame(f"not a message: {type(error).__name__}") from None
     return message
+
+
+def requests(source: BinaryIO) -> Iterator[Request]:
+    """The requests on a pipe until it ends; `BadFrame` on anything else."""
+    while header := source.read(4):
+        length = frame_length(header)
+        body = source.read(length)
+        if len(body) < length:
+            return
+        message = decode(body)
+        if not isinstance(message, Request):
+            raise BadFrame(f"{type(message).__name__} is no request")
+        yield message
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pkcs11
@@ -18,22 +17,15 @@ from pkcs11 import exceptions as ck
 
 from hsm import wire
 from hsm.errors import MechanismMissing
-from hsm.mechanisms import ALGORITHMS, Algorithm, Way, algorithm_named, way_to_sign
+from hsm.mechanisms import Algorithm, Way, algorithm_named, algorithm_with, way_to_sign
 
 _PIN = (ck.PinIncorrect, ck.PinLocked, ck.PinInvalid, ck.PinLenRange, ck.PinExpired, ck.UserPinNotInitialized)
+# A new process is the cure for all of these; after the last row some modules want to be initialized again.
 _LOST = (
-    ck.SessionHandleInvalid,
-    ck.SessionClosed,
-    ck.DeviceRemoved,
-    ck.DeviceError,
-    ck.UserNotLoggedIn,
-    ck.TokenNotPresent,
-    ck.KeyHandleInvalid,
-    ck.ObjectHandleInvalid,
-    ck.GeneralError,  # some modules want to be finalized and initialized after it
-    ck.FunctionFailed,
-    ck.OperationActive,
-)
+    ck.SessionHandleInvalid, ck.SessionClosed, ck.UserNotLoggedIn, ck.KeyHandleInvalid, ck.ObjectHandleInvalid,
+    ck.DeviceRemoved, ck.DeviceError, ck.TokenNotPresent, ck.TokenNotRecognised,
+    ck.GeneralError, ck.FunctionFailed, ck.OperationActive,
+)  # fmt: skip
 _TEMPLATE_REFUSED = (ck.AttributeTypeInvalid, ck.AttributeValueInvalid, ck.AttributeReadOnly, ck.TemplateInconsistent)
 _SHOWN = ("SENSITIVE", "EXTRACTABLE", "ALWAYS_SENSITIVE", "NEVER_EXTRACTABLE", "LOCAL", "PRIVATE", "SIGN", "DECRYPT",
           "UNWRAP", "DERIVE", "MODIFIABLE", "COPYABLE")  # fmt: skip
@@ -107,29 +99,27 @@ class Session:
         return list(self._session.get_objects(attributes))
 
     def _list(self) -> wire.Keys:
-        public: dict[tuple[bytes, str], list[Any]] = {}
+        public: dict[bytes, list[Any]] = {}
         private: dict[tuple[bytes, str], list[Any]] = {}
-        for kind, place in ((ObjectClass.PUBLIC_KEY, public), (ObjectClass.PRIVATE_KEY, private)):
-            for key in self._objects({Attribute.CLASS: kind}):
-                place.setdefault((_attribute(key, Attribute.ID) or b"", key.label or ""), []).append(key)
+        for key in self._objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY}):
+            public.setdefault(_attribute(key, Attribute.ID) or b"", []).append(key)
+        for key in self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}):
+            private.setdefault((_attribute(key, Attribute.ID) or b"", key.label or ""), []).append(key)
         keys, strange = [], []
         for (key_id, label), own in private.items():
-            halves = public.get((key_id, label), [])
-            found = _describe_pair(key_id, label, own[0], halves[0]) if len(own) == len(halves) == 1 else None
-            if found is not None:
+            halves = public.get(key_id, [])
+            name = f"{label!r} (id {key_id.hex()})"
+            if not len(own) == len(halves) == 1:
+                strange.append(f"{name} is {len(own)} private and {len(halves)} public keys, where one of each is due")
+            elif found := _describe_pair(key_id, label, own[0], halves[0]):
                 keys.append(found)
-            elif len(own) == len(halves) == 1:
-                strange.append(f"{label!r} (id {key_id.hex()}) is a key of an algorithm that is not used here")
             else:
-                strange.append(
-                    f"{label!r} (id {key_id.hex()}) is {len(own)} private and {len(halves)} public keys, "
-                    "where one of each is wanted"
-                )
+                strange.append(f"{name} is a key of an algorithm that is not used here")
         return wire.Keys(tuple(keys), tuple(strange))
 
     def _describe(self) -> wire.Described:
         token = self._token
-        firmware = ".".join(str(part) for part in token.firmware_version)
+        firmware = ".".join(map(str, token.firmware_version))
         return wire.Described(
             token.label, self.serial, token.model.strip(), token.manufacturer_id.strip(), firmware,
             token.slot.slot_description.strip(), tuple(sorted(self._mechanisms)),
@@ -218,13 +208,14 @@ def _login(token: Any, pin: str) -> Any:
 
 def _describe_pair(key_id: bytes, label: str, private: Any, public: Any) -> wire.FoundKey | None:
     point, modulus, exponent, name = b"", b"", b"", None
-    if private.key_type is KeyType.RSA:
-        modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]
-        bits = int.from_bytes(modulus, "big").bit_length()
-        name = next((a.name for a in ALGORITHMS.values() if a.family == "rsa" and a.bits == bits), None)
-    elif private.key_type is KeyType.EC:
-        point, curve = public[Attribute.EC_POINT], public[Attribute.EC_PARAMS]
-        name = next((a.name for a in ALGORITHMS.values() if a.curve and a.curve == curve), None)
+    kind = _attribute(private, Attribute.KEY_TYPE)
+    if kind is KeyType.RSA:
+        modulus = _attribute(public, Attribute.MODULUS) or b""
+        exponent = _attribute(public, Attribute.PUBLIC_EXPONENT) or b""
+        name = algorithm_with(modulus=modulus)
+    elif kind is KeyType.EC:
+        point = _attribute(public, Attribute.EC_POINT) or b""
+        name = algorithm_with(curve=_attribute(public, Attribute.EC_PARAMS) or b"")
     if name is None:
         return None
     attributes = {shown: _attribute(private, Attribute[shown]) for shown in _SHOWN}
@@ -234,7 +225,7 @@ def _describe_pair(key_id: bytes, label: str, private: Any, public: Any) -> wire
 def _attribute(key: Any, attribute: Attribute) -> Any:
     try:
         return key[attribute]
-    except (ck.PKCS11Error, IndexError):  # a module that does not know the attribute says so, or returns nothing
+    except (ck.PKCS11Error, IndexError, ValueError):  # not known to the module, not given, or not known to us
         return None
 
 
@@ -276,37 +267,22 @@ def _opened(order: wire.Request) -> Session | wire.Failed:
         return wire.Failed("token-busy", f"token {order.label or order.serial!r} did not open: {_why(error)}")
 
 
-def _requests(source: BinaryIO) -> Iterator[wire.Request]:
-    while True:
-        header = source.read(4)
-        if len(header) < 4:
-            return
-        length = wire.frame_length(header)
-        body = source.read(length)
-        if len(body) < length:
-            return
-        message = wire.decode(body)
-        if isinstance(message, wire.Request):
-            # The default action of SIGALRM ends the process even inside a C call that hangs.
-            signal.setitimer(signal.ITIMER_REAL, message.seconds + _GRACE)
-            yield message
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Every request from `source` has been answered on `sink`, and the session is closed."""
     session: Session | None = None
-    for request in _requests(source):
-        if session is None:
+    for request in wire.requests(source):
+        # The default action of SIGALRM ends the process even inside a C call that hangs.
+        signal.setitimer(signal.ITIMER_REAL, request.seconds + _GRACE)
+        if session is not None:
+            sink.write(wire.encode(_reply(session, request)))
+        else:
             opened = _opened(request)
             if isinstance(opened, wire.Failed):
                 sink.write(wire.encode(opened))
                 return
             session = opened
-            reply: wire.Reply = wire.Opened(session.serial)
-        else:
-            reply = _reply(session, request)
-        sink.write(wire.encode(reply))
+            sink.write(wire.encode(wire.Opened(session.serial)))
+        signal.setitimer(signal.ITIMER_REAL, 0)
     if session is not None:
         session.close()
 

@@ -1,0 +1,105 @@
+"""The line of requests that wait for a child: bounded, first come first served, forgotten once nobody waits."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from hsm import wire
+from hsm.errors import QueueFull, TokenError
+
+_T = TypeVar("_T")
+_PATIENCE = 1.0  # seconds a child may always work on a request, however little of its deadline the line has left
+
+
+@dataclass(eq=False)
+class Job(Generic[_T]):
+    """A request, what to make of the reply, and the caller who waits for that until `until` (the loop's clock)."""
+
+    request: wire.Request
+    accept: Callable[[wire.Reply], _T]
+    repeatable: bool
+    until: float
+    answer: asyncio.Future[_T]
+
+    @property
+    def abandoned(self) -> bool:
+        """Nobody waits for the answer any more, or it is there."""
+        return self.answer.done()
+
+    def fail(self, error: TokenError) -> None:
+        """The caller has this error, unless it has an answer already."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def work(self, reply: wire.Reply) -> None:
+        """The caller has what the reply means; raises what `accept` raises."""
+        value = self.accept(reply)
+        if not self.answer.done():
+            self.answer.set_result(value)
+
+    def current(self, now: float) -> wire.Request:
+        """The request with the seconds it has left: a healthy child is not killed because the line ate them."""
+        return replace(self.request, seconds=max(self.until - now, _PATIENCE))
+
+
+class Line:
+    """Jobs on one side, idle children on the other."""
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._jobs: deque[Job[Any]] = deque()
+        self._idle: deque[asyncio.Future[Job[Any] | None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def join(self, job: Job[Any]) -> None:
+        """The job is with an idle child, or waits. `QueueFull` when too many wait already."""
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(job)
+                return
+        if len(self._jobs) >= self._limit:
+            raise QueueFull(
+                f"{self._name}: {len(self._jobs)} requests wait already, which is its limit (queue); try again later, "
+                "or raise its sessions if the device allows more"
+            )
+        self._jobs.append(job)
+
+    def leave(self, job: Job[Any]) -> None:
+        """The job no longer waits."""
+        with contextlib.suppress(ValueError):
+            self._jobs.remove(job)
+
+    def clear(self, error: TokenError) -> None:
+        """Every job that waited has failed with this error."""
+        while self._jobs:
+            self._jobs.popleft().fail(error)
+
+    async def next(self, unless: asyncio.Future[Any]) -> Job[Any] | None:
+        """The next job that somebody still waits for, or None once `unless` is done."""
+        if unless.done():
+            return None
+        while self._jobs:
+            job = self._jobs.popleft()
+            if not job.abandoned:
+                return job
+        idle: asyncio.Future[Job[Any] | None] = asyncio.get_running_loop().create_future()
+
+        def over(_: object) -> None:
+            if not idle.done():
+                idle.set_result(None)
+
+        unless.add_done_callback(over)
+        self._idle.append(idle)
+        try:
+            return await idle
+        finally:
+            unless.remove_done_callback(over)
+            with contextlib.suppress(ValueError):
+                self._idle.remove(idle)
