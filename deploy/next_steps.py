@@ -1,0 +1,81 @@
+"""The commands `make run` shows, with the addresses and files of this very run in them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from tests.interop import builds
+
+BOLD, PLAIN = "\033[1m", "\033[0m"
+
+
+def shown(path: Path) -> str:
+    """The path as one would type it from here."""
+    return os.path.relpath(path)
+
+
+def cosign() -> str | None:
+    """A cosign on this machine: installed, or built for the tests."""
+    built = builds.place("cosign")
+    return "cosign" if shutil.which("cosign") else str(built) if built.exists() else None
+
+
+def text(ports: dict[str, int], run: Path, seconds: float) -> str:
+    """What is running where, and what to type next."""
+    proxy, registry = (f"127.0.0.1:{ports[name]}" for name in ("proxy", "registry"))
+    key, config, images = (shown(run / name) for name in ("keys/release.pub", "countersign.yaml", "images"))
+    own = shown(run.parent / ".venv" / "bin" / "countersign")
+    signer = cosign()
+    steps: list[tuple[str, list[str]]] = [
+        (
+            "push through the proxy: it comes out signed",
+            [f"skopeo copy --dest-tls-verify=false oci:{images}/hello:latest docker://{proxy}/demo/hello:1"],
+        ),
+        (
+            "pull it back: the signature satisfies the policy",
+            [f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/hello:1 dir:/tmp/hello"],
+        ),
+        (
+            "see what was decided, and why",
+            [
+                f"{own} verify --config {config} demo/hello:1",
+                f"{own} why --config {config} demo/hello:1",
+            ],
+        ),
+    ]
+    if signer:
+        verify = f"{signer} verify --key {key} --insecure-ignore-tlog --allow-http-registry {proxy}/demo/hello:1"
+        steps.append(("verify it with cosign, which knows nothing of the proxy", [verify]))
+    steps += [
+        (
+            "put an unsigned image behind the proxy's back, and see it blocked",
+            [
+                f"skopeo copy --dest-tls-verify=false oci:{images}/stranger:latest docker://{registry}/demo/stranger:1",
+                f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/stranger:1 dir:/tmp/stranger",
+            ],
+        ),
+    ]
+    if shutil.which("docker"):
+        steps.append(
+            (
+                "the same with docker, for an image you have (127.0.0.1 needs no TLS)",
+                [f"docker tag IMAGE {proxy}/demo/mine:1 && docker push {proxy}/demo/mine:1"],
+            )
+        )
+    bold, plain = (BOLD, PLAIN) if sys.stdout.isatty() else ("", "")
+    lines = [
+        "",
+        f"{bold}Countersign is ready{plain} ({seconds:.1f} s)",
+        "",
+        f"  proxy     http://{proxy}   what clients use",
+        f"  registry  http://{registry}   behind it; where it counts, only the proxy may reach it",
+        f"  admin     http://127.0.0.1:{ports['admin']}   /livez /readyz /metrics",
+        f"  key       {key}   the private half never leaves the token",
+        f"  config    {config}   logs: {shown(run / 'proxy.log')}, {shown(run / 'registry.log')}",
+        "",
+    ]
+    for what, commands in steps:
+        lines += [f"{bold}# {what}{plain}", *commands, ""]
+    lines.append("Ctrl-C stops everything; keys and images stay for the next `make run`.")
+    return "\n".join(lines)

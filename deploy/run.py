@@ -1,0 +1,235 @@
+"""What `make run` starts: a registry, a token with keys, and the proxy between you and that registry.
+
+Everything lies in .run/ and listens on loopback. A second run keeps keys, images and state. Ctrl-C, or the end of
+the terminal, stops all of it, by process id.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from deploy import layouts, next_steps  # noqa: E402 - found only after the line above
+
+RUN = ROOT / ".run"
+COUNTERSIGN = ROOT / ".venv" / "bin" / "countersign"
+SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+PREFERRED = {"proxy": 5000, "registry": 5001, "admin": 5002}
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+class Stopped(Exception):
+    """Something ended that should not have; the text says what, why, and where to look."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program that was started, with a name for messages and the file that has what it printed."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on that port of loopback, nor on all addresses."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def any_free_port() -> int:
+    """A port of loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def choose_ports() -> dict[str, int]:
+    """The ports of the first run, which the configuration and the signatures name; chosen now if this is it."""
+    remembered = RUN / "ports.json"
+    if remembered.exists():
+        kept: dict[str, int] = json.loads(remembered.read_text())
+        for name, port in kept.items():
+            if not is_free(port):
+                raise Stopped(
+                    f"port {port}, where the {name} listened last time, is taken by another program now. The signatures"
+                    f" made here name these addresses, so they are kept: end that program (`ss -ltnp 'sport = :{port}'`"
+                    " names it), or `rm -r .run` to begin anew with other ports and new keys"
+                )
+        return kept
+    ports = {}
+    for name, port in PREFERRED.items():
+        ports[name] = port if is_free(port) else any_free_port()
+        if ports[name] != port:
+            print(f"run: port {port} is taken; the {name} gets {ports[name]}", flush=True)
+    remembered.write_text(json.dumps(ports))
+    return ports
+
+
+def start(name: str, command: list[str | Path], log: Path) -> Part:
+    """The command runs in a session of its own, so that Ctrl-C reaches only us and we end it in order."""
+    # Should this script be killed outright, its children are told to end as well.
+    leash = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*leash, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT, start_new_session=True
+        )
+    return Part(name, process, log)
+
+
+def stop(part: Part) -> None:
+    """That part has ended: asked first, killed after a while."""
+    if part.process.poll() is None:
+        part.process.terminate()
+        try:
+            part.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            part.process.kill()
+    part.process.wait()
+
+
+def check(part: Part) -> None:
+    """The part still runs, or Stopped with the end of its log."""
+    status = part.process.poll()
+    if status is not None:
+        tail = "".join(part.log.read_text(errors="replace").splitlines(keepends=True)[-15:])
+        raise Stopped(f"the {part.name} ended with status {status}; the end of {part.log.relative_to(ROOT)}:\n{tail}")
+
+
+def wait_for(url: str, part: Part) -> None:
+    """The address answers 200, or Stopped."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        check(part)
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - http on loopback
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.05)
+    raise Stopped(f"the {part.name} did not answer {url} in {START_SECONDS:.0f} s; see {part.log.relative_to(ROOT)}")
+
+
+def registry(port: int) -> Part:
+    """Debian's registry serves what lies in .run/registry/."""
+    program = shutil.which("docker-registry", path=SYSTEM_PATH)
+    if program is None:
+        raise Stopped(
+            "docker-registry is not installed: `sudo apt-get install docker-registry`, or `make setup` as root"
+        )
+    config = RUN / "registry.yml"
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(RUN / "registry")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    config.write_text(json.dumps(settings))  # JSON is YAML too
+    return start("registry", [program, "serve", config], RUN / "registry.log")
+
+
+def init(ports: dict[str, int]) -> None:
+    """.run/ has a configuration, a token and keys: made now, or kept as they are."""
+    upstream = f"http://127.0.0.1:{ports['registry']}"
+    listen = ["--listen", f"127.0.0.1:{ports['proxy']}", "--admin-listen", f"127.0.0.1:{ports['admin']}"]
+    done = subprocess.run(
+        [COUNTERSIGN, "init", RUN, "--upstream", upstream, *listen],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode:
+        raise Stopped(f"`countersign init` ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def samples() -> None:
+    """.run/images/ has two small images to push, for those who have none at hand."""
+    for name in ("hello", "stranger"):
+        place = RUN / "images" / name
+        if not (place / "index.json").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            layouts.image(place, f"{name}\n")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """No other `make run` uses .run/ meanwhile, or Stopped."""
+    RUN.mkdir(exist_ok=True)
+    with (RUN / "running.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Stopped(
+                f"it runs already, as process {lock.read().strip()}; end that one with Ctrl-C first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def serve() -> None:
+    """Everything runs until asked to end (KeyboardInterrupt) or until a part ends by itself (Stopped)."""
+    began = time.monotonic()
+    with alone(), contextlib.ExitStack() as parts:
+        ports = choose_ports()
+        behind = registry(ports["registry"])
+        parts.callback(stop, behind)
+        wait_for(f"http://127.0.0.1:{ports['registry']}/v2/", behind)
+        init(ports)
+        samples()
+        proxy = start("proxy", [COUNTERSIGN, "serve", "--config", RUN / "countersign.yaml"], RUN / "proxy.log")
+        parts.callback(stop, proxy)
+        wait_for(f"http://127.0.0.1:{ports['admin']}/readyz", proxy)
+        print(next_steps.text(ports, RUN, time.monotonic() - began), flush=True)
+        while True:
+            check(proxy)
+            check(behind)
+            time.sleep(0.3)
+
+
+def interrupt(_signal: int, _frame: object) -> None:
+    """Whatever asks us to end does so as Ctrl-C would."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Runs the demonstration; 0 if someone ended it, 1 with a reason if it could not go on."""
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        serve()
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("\nrun: stopped; keys, images and state are kept in .run/", flush=True)
+        return 0
+    except Stopped as reason:
+        print(f"run: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
