@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-Specificity = tuple[int, int, int, int]
+Specificity = tuple[int, int, int, int, int]
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -38,14 +38,19 @@ def glob(pattern: str, text: str) -> bool:
 
 
 def specificity(pattern: str) -> Specificity:
-    """Return what is larger for the more specific pattern: literal segments, characters, fewer wildcards."""
+    """Return what is larger for the more specific pattern: literal segments, characters, segments, fewer wildcards.
+
+    A pattern whose names all match another one is never the less specific: whatever the other demands (a literal
+    segment, a character, a segment at all) it demands too.
+    """
     parts = pattern.split("/")
+    many = parts.count("**")
     literal = sum("*" not in part for part in parts)
-    return literal, sum(len(part.replace("*", "")) for part in parts), -parts.count("**"), -pattern.count("*")
+    return literal, sum(len(part.replace("*", "")) for part in parts), len(parts) - many, -many, -pattern.count("*")
 
 
 def overlap(one: str, other: str) -> bool:
-    """True when some name could match both patterns (conservative within a segment: two globs that may meet, meet)."""
+    """True when some name matches both patterns."""
     return _overlap(tuple(one.split("/")), tuple(other.split("/")))
 
 
@@ -69,6 +74,7 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _may_meet(one: str, other: str) -> bool:
+    """True when some segment matches both: between the longer head and the longer tail there is room for the rest."""
     if "*" not in one:
         return glob(other, one)
     if "*" not in other:
