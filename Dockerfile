@@ -1,0 +1,40 @@
+# A small image that serves: no compiler, no package manager of Python, not root. The PKCS#11 module is not in it:
+# mount it (and whatever it needs) with the configuration, and name its path in tokens.NAME.module.
+#
+#   docker build -t countersign .
+#   docker run --read-only -p 5000:5000 -v countersign:/var/lib/countersign \
+#     -v /etc/countersign:/etc/countersign:ro -v /opt/vendor/libpkcs11.so:/opt/vendor/libpkcs11.so:ro countersign
+#
+# The base image is an argument, for those who mirror or build their own (any Debian with python3 >= 3.11).
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/countersign
+COPY requirements/ requirements/
+# Only built wheels: nothing is compiled here, so nothing to compile with is needed.
+RUN /opt/countersign/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
+      -r requirements/build.txt -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY hsm/ hsm/
+COPY proxy/ proxy/
+RUN /opt/countersign/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && /opt/countersign/bin/pip uninstall --yes setuptools pip \
+ && /opt/countersign/bin/python -m compileall -q /opt/countersign/lib
+
+FROM ${BASE}
+COPY --from=build /opt/countersign /opt/countersign
+RUN echo 'countersign:x:10001:' >> /etc/group \
+ && echo 'countersign:x:10001:10001::/var/lib/countersign:/usr/sbin/nologin' >> /etc/passwd \
+ && install -d -o 10001 -g 10001 -m 0750 /var/lib/countersign
+ENV PATH=/opt/countersign/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    COUNTERSIGN_LIVEZ=http://127.0.0.1:5002/livez
+USER 10001:10001
+WORKDIR /var/lib/countersign
+VOLUME /var/lib/countersign
+EXPOSE 5000
+# Set COUNTERSIGN_LIVEZ where admin.listen is another address.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+  CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['COUNTERSIGN_LIVEZ'], timeout=2)"]
+ENTRYPOINT ["countersign"]
+CMD ["serve", "--config", "/etc/countersign/countersign.yaml"]
