@@ -1,0 +1,57 @@
+"""The public listener: `/v2/...` for registry clients, `/-/...` for tokens and people. Nothing is routed by aiohttp."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from proxy.flows.asked import Answer, Asked
+from proxy.oci.faults import Fault
+from proxy.oci.operation import FinishUpload, Operation, PushManifest, StartUpload, UploadChunk
+from proxy.oci.paths import parse
+from proxy.web.call import Call
+from proxy.web.outermost import Inner
+
+Handle = Callable[[Operation, Asked], Awaitable[Answer]]
+
+_WITH_BODY = (PushManifest, StartUpload, UploadChunk, FinishUpload)
+
+
+def public_app(handle: Handle, pages: Mapping[str, Inner]) -> Inner:
+    """Return the one handler of the public listener.
+
+    `pages` maps the word after `/-/` (`token`, `d`, `i`, `help`, or empty for the front page) to what answers it.
+    """
+
+    async def answer(call: Call) -> Answer:
+        if call.path == "/v2" or call.path.startswith("/v2/"):
+            return await _registry(handle, call)
+        word = page_word(call.path)
+        if word is None or word not in pages:
+            raise Fault("NAME_UNKNOWN", "there is nothing at this address; the registry API is under /v2/", status=404)
+        call.kind = f"page:{word or 'front'}"
+        return await pages[word](call)
+
+    return answer
+
+
+async def _registry(handle: Handle, call: Call) -> Answer:
+    operation = parse(call.method, call.path, call.query)
+    call.kind = type(operation).__name__
+    if isinstance(operation, _WITH_BODY) and call.body.present:
+        _identity(call)
+    return await handle(operation, call.asked())
+
+
+def _identity(call: Call) -> None:
+    """Refuse compressed request bodies: what is judged and hashed are the bytes upstream would keep."""
+    codings = [value.strip().lower() for name, value in call.headers if name == "content-encoding"]
+    if any(coding not in {"", "identity"} for coding in codings):
+        text = "a compressed request body is not accepted: send it without Content-Encoding"
+        raise Fault("UNSUPPORTED", text, status=415)
+
+
+def page_word(path: str) -> str | None:
+    """Return the word after `/-/` that says which page is meant, or None outside of `/-/`; `/` is the front page."""
+    if path in {"/", "/-", "/-/"}:
+        return ""
+    return path[3:].partition("/")[0] if path.startswith("/-/") else None

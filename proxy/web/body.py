@@ -1,0 +1,65 @@
+"""The body of a request: read once, as it arrives, with a bound on silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import ClientPayloadError, web
+from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMessage
+
+from proxy.oci.faults import Fault
+
+_CUT = (
+    web.RequestPayloadError,
+    web.PayloadAccessError,
+    ClientPayloadError,
+    HttpProcessingError,
+    BadHttpMessage,
+    ConnectionError,
+    asyncio.IncompleteReadError,
+)
+
+
+class Body:
+    """Chunks as they arrive. `100 Continue` is sent when reading begins, so that a refusal costs the client nothing."""
+
+    def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
+        """Remember the request; nothing is read yet."""
+        self._request = request
+        self._idle_s = idle_s
+        self.present = request.body_exists
+        self.length = request.content_length if request.content_length is not None else (None if self.present else 0)
+        self.expected = request.version >= (1, 1) and bool(request.headers.get("Expect"))
+        self.continued = False
+        self.received = 0
+        self.fault: Fault | None = None  # why the body ended early: the flows see it, and so does the final answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the body. Raises Fault when the client falls silent or breaks off."""
+        if self.expected and not self.continued:
+            self.continued = True
+            # As aiohttp's own handler does; output_size counts the reply's bytes only.
+            await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._request.writer.output_size = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    chunk = await self._request.content.readany()
+            except TimeoutError:
+                text = f"no byte of the request body arrived for {self._idle_s:g} seconds; send it again"
+                self.fault = Fault("UNKNOWN", text, status=408)
+                raise self.fault from None
+            except _CUT as error:
+                self.fault = Fault("UNKNOWN", "the request body broke off or is not valid HTTP", status=400)
+                raise self.fault from error
+            if not chunk:
+                return
+            self.received += len(chunk)
+            yield chunk
+
+    @property
+    def pending(self) -> bool:
+        """True while bytes of the body may still arrive."""
+        return self.present and not self._request.content.is_eof()

@@ -1,0 +1,147 @@
+"""One request as it came over the wire, before anybody has read meaning into it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from aiohttp import web
+
+from proxy.flows.asked import Asked
+from proxy.oci.faults import Fault
+from proxy.ports import Credential, Headers
+from proxy.web.body import Body
+
+# RFC 9110 7.6.1: these speak about one connection and are never passed on. Authorization travels as the credential.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+# What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
+_TARGET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/?%")
+
+
+@dataclass
+class Call:
+    """One request: the target exactly as it was sent, our own id for it, and what is noted for the log as it goes on.
+
+    `kind` is a bounded word (the operation, or the page) for metrics; `reason` ours where policy spoke.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    credential: Credential
+    request_id: str
+    address: str
+    body: Body
+    kind: str = "other"
+    reason: str = ""
+    error: str = ""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this (lower-case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def asked(self) -> Asked:
+        """Return the request as the flows see it."""
+        return Asked(
+            credential=self.credential,
+            request_id=self.request_id,
+            headers=self.headers,
+            body=self.body if self.body.present else None,
+            length=self.body.length,
+            address=self.address,
+        )
+
+
+def read_call(
+    request: web.BaseRequest, request_id: str, trusted: Sequence[IPv4Network | IPv6Network], idle_s: float
+) -> Call:
+    """Return the call as it was sent; `check` says whether it can be answered."""
+    path, _, query = request.raw_path.partition("?")  # aiohttp: the target as sent, nothing decoded
+    return Call(
+        method=request.method,
+        path=path,
+        query=query,
+        headers=_headers(request),
+        credential=Credential(request.headers.get("Authorization")),
+        request_id=request_id,
+        address=caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted),
+        body=Body(request, idle_s),
+    )
+
+
+def check(call: Call, request: web.BaseRequest) -> None:
+    """Raise Fault for a target or a header that could be read in two ways."""
+    if not call.path.startswith("/") or not _TARGET.issuperset(request.raw_path):
+        raise Fault("NAME_INVALID", "request target not understood: send a path beginning with '/', percent-encoded")
+    if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
+        raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
+    for name in ("Authorization", "Host", "Content-Type", "Content-Length", "Transfer-Encoding"):
+        if len(request.headers.getall(name, [])) > 1:
+            raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)
+
+
+def _headers(request: web.BaseRequest) -> Headers:
+    """Return lower-case names with repeats kept; what speaks about this connection is left out."""
+    named = {
+        name.strip().lower() for value in request.headers.getall("Connection", []) for name in value.split(",")
+    } | HOP_BY_HOP
+    return tuple(
+        (low, value)
+        for low, value in ((name.lower(), value) for name, value in request.headers.items())
+        if low not in named and low != "authorization"
+    )
+
+
+def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the address of the nearest hop that is not a trusted proxy; what lies beyond it is hearsay."""
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    at = peer
+    while hops and _trusted(at, trusted):
+        nearer = hops.pop()
+        if _address(nearer) is None:
+            break
+        at = nearer
+    return at
+
+
+def _trusted(text: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in trusted)
+
+
+def _address(text: str) -> object | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+async def small_body(call: Call, limit: int) -> bytes:
+    """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes."""
+    collected = bytearray()
+    async for chunk in _chunks(call.body):
+        collected += chunk
+        if len(collected) > limit:
+            raise Fault("SIZE_INVALID", f"request body larger than {limit} bytes", status=413)
+    return bytes(collected)
+
+
+async def _chunks(body: Body) -> AsyncIterator[bytes]:
+    if body.present:
+        async for chunk in body:
+            yield chunk

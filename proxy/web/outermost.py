@@ -1,0 +1,123 @@
+"""The outermost layer of every listener: one id, one answer and one log line for each request, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from aiohttp import web
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.web.call import Call, check, read_call
+from proxy.web.replies import Ready, broken, cut, refuse, send
+
+Inner = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+T = TypeVar("T")
+
+
+@dataclass
+class Done:
+    """One request as logs and metrics see it. `error` is what ended it unexpectedly; `sent` counts body bytes."""
+
+    call: Call
+    status: int = 0
+    sent: int = 0
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+class Watch(Protocol):
+    """Who is told of every request: metrics and the access log."""
+
+    def began(self) -> None:
+        """A request began."""
+
+    def ended(self, done: Done) -> None:
+        """A request ended; called exactly once after `began`."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What the outermost layer needs: bounds, whom to believe about addresses, whom to tell, whether we are leaving."""
+
+    limits: Limits
+    watch: Sequence[Watch] = ()
+    trusted: Sequence[IPv4Network | IPv6Network] = ()
+    leaving: Callable[[], bool] = bool  # False until a drain begins
+
+
+def outermost(inner: Inner, edge: Edge) -> Handler:
+    """Return the aiohttp handler around `inner`. It answers every request once and lets no exception out."""
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        started = monotonic()
+        done = Done(read_call(request, secrets.token_hex(8), edge.trusted, edge.limits.body_idle_s))
+        for watch in edge.watch:
+            watch.began()
+        try:
+            outcome = await _caught(_answer(inner, request, done.call))
+            ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome)
+            done.status = ready.answer.status
+            written = await _caught(_send(request, ready, edge, done))
+            if isinstance(written, web.StreamResponse):
+                return written
+            done.error = done.error or written
+            cut(request)
+            await asyncio.sleep(0)
+            return web.Response()  # never sent, the connection is gone; aiohttp wants something to return
+        finally:
+            done.seconds = monotonic() - started
+            for watch in edge.watch:
+                watch.ended(done)
+
+    return handler
+
+
+async def _caught(work: Awaitable[T]) -> T | Exception:
+    """Return what the work returned or raised: the one place where every exception ends."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001  the outermost layer: answered with 500 and logged, nothing of upstream's
+        return error
+
+
+async def _answer(inner: Inner, request: web.BaseRequest, call: Call) -> Answer:
+    check(call, request)
+    return await inner(call)
+
+
+def _refuse(done: Done, failure: Exception) -> Ready:
+    """Turn a failure into an answer; the client's own silence explains whatever it led to."""
+    known = done.call.body.fault or failure
+    if not isinstance(known, Fault | Unavailable | Corrupt):
+        done.error = known
+        return broken(done.call.request_id)
+    done.call.error = str(known)
+    done.call.reason = (known.reason or "") if isinstance(known, Fault) else ""
+    return refuse(known)
+
+
+async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) -> web.StreamResponse:
+    call = done.call
+
+    def count(size: int) -> None:
+        done.sent += size
+
+    # A client that was never told to continue may or may not send its body: only closing leaves no doubt.
+    unasked = call.body.expected and call.body.present and not call.body.continued
+    return await send(
+        request,
+        ready,
+        request_id=call.request_id,
+        registry=call.path.startswith("/v2"),
+        close=unasked or call.body.fault is not None or edge.leaving(),
+        count=count,
+    )

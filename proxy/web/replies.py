@@ -1,0 +1,155 @@
+"""Answers and failures as bytes on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.ports import Headers, Reply
+from proxy.trust.explain import PHRASE_LENGTH, plain
+from proxy.web.call import HOP_BY_HOP
+
+JSON = "application/json"
+WARNING_LENGTH = 4096
+API_VERSION = ("docker-distribution-api-version", "registry/2.0")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An answer with the reason phrase of its status line (None: the usual one)."""
+
+    answer: Answer
+    phrase: str | None = None
+
+
+def refuse(failure: Fault | Unavailable | Corrupt) -> Ready:
+    """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes")."""
+    if isinstance(failure, Unavailable):
+        later = (("retry-after", str(failure.retry_after)),)
+        text = f"the registry behind this proxy did not answer ({plain(failure.what, 160)}); try again"
+        return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)))
+    if isinstance(failure, Corrupt):
+        text = f"the registry behind this proxy sent bytes that are not what they claim ({plain(failure.what, 160)})"
+        return Ready(Answer(502, _json(()), error_body("UNKNOWN", text)))
+    body = error_body(failure.code, failure.message, failure.detail)
+    headers = tuple((name.lower(), value) for name, value in failure.headers.items())
+    phrase = None if failure.phrase is None else plain(failure.phrase, PHRASE_LENGTH)
+    return Ready(Answer(failure.status, _json(headers), body), phrase)
+
+
+def broken(request_id: str) -> Ready:
+    """Return the answer to what should not have happened: our own words and the id to find it by, nothing else."""
+    text = f"internal error; nothing was served or signed; ask the operator for request {request_id}"
+    return Ready(Answer(500, _json(()), error_body("UNKNOWN", text)))
+
+
+def error_body(code: str, message: str, detail: str | None = None) -> bytes:
+    """Return `{"errors":[{code, message, detail}]}`; detail is a string because docker shows only strings."""
+    error = {"code": code, "message": message} | ({} if detail is None else {"detail": detail})
+    return json.dumps({"errors": [error]}, ensure_ascii=True).encode()
+
+
+def _json(headers: Headers) -> Headers:
+    return (("content-type", JSON), *headers)
+
+
+def warning(text: str) -> str:
+    """Return the value of a `Warning` header: a quoted string of inert ASCII within the length clients read."""
+    inner = plain(text, WARNING_LENGTH - 8).replace("\\", "/").replace('"', "'")
+    return f'299 - "{inner}"'
+
+
+def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:
+    fields: CIMultiDict[str] = CIMultiDict()
+    for name, value in answer.headers:
+        if name.lower() not in HOP_BY_HOP:
+            fields.add(name, value)
+    if registry:
+        fields[API_VERSION[0]] = API_VERSION[1]
+    if answer.warning:
+        fields.add("warning", warning(answer.warning))
+    fields["x-request-id"] = request_id
+    fields["server"] = "countersign"
+    return fields
+
+
+async def send(
+    request: web.BaseRequest,
+    ready: Ready,
+    *,
+    request_id: str,
+    registry: bool,
+    close: bool,
+    count: Callable[[int], None],
+) -> web.StreamResponse:
+    """Write the whole answer and return the response; `count` is told of body bytes as they leave.
+
+    A relayed stream that ends early or badly ends the connection: a short body must never look whole.
+    """
+    answer = ready.answer
+    fields = _fields(answer, request_id, registry=registry)
+    if answer.relayed is not None:
+        try:
+            return await _relay(request, answer, answer.relayed, fields, ready.phrase, close, count)
+        finally:
+            await answer.relayed.close()
+    if request.method != "HEAD":
+        fields.popall("content-length", None)  # counted from the bytes, never believed
+    response = web.Response(status=answer.status, reason=ready.phrase, headers=fields, body=answer.body)
+    if close:
+        response.force_close()
+    await response.prepare(request)
+    await response.write_eof()
+    if request.method != "HEAD":
+        count(len(answer.body))
+    return response
+
+
+async def _relay(
+    request: web.BaseRequest,
+    answer: Answer,
+    reply: Reply,
+    fields: CIMultiDict[str],
+    phrase: str | None,
+    close: bool,
+    count: Callable[[int], None],
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, reason=phrase, headers=fields)
+    if close:
+        response.force_close()
+    await response.prepare(request)
+    if request.method == "HEAD" or answer.status in {204, 304}:
+        await response.write_eof()
+        return response
+    sent = 0
+    whole = False
+    try:
+        async for chunk in reply.stream():
+            await response.write(chunk)
+            count(len(chunk))
+            sent += len(chunk)
+        length = response.content_length
+        whole = length is None or sent == length
+    except (Unavailable, Corrupt):
+        whole = False
+    finally:
+        if not whole:
+            cut(request)
+    if whole:
+        await response.write_eof()
+    else:
+        await asyncio.sleep(0)  # the lost connection is reported in the next turn of the loop
+    return response
+
+
+def cut(request: web.BaseRequest) -> None:
+    """End the connection at once, without the bytes that would make a short body look whole."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,142 @@
+"""Listeners: where the handlers meet sockets, and how they leave (ARCHITECTURE 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.oci.limits import Limits
+from proxy.web.connections import Connections
+from proxy.web.outermost import Handler
+
+GRACE_S = 2.0  # for the first request on connections that were accepted already
+BACKLOG = 1024
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen: a host and a port (0 for any free one)."""
+
+    host: str
+    port: int
+
+
+class Tls:
+    """A certificate and its key, which `reload` exchanges for new connections without dropping old ones."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Load both. Raises OSError or ssl.SSLError."""
+        self._files = (str(certificate), str(key))
+        self.context = self._fresh()
+
+    def reload(self) -> None:
+        """Use what is in the files now. Raises OSError or ssl.SSLError, and then the old ones stay in use."""
+        self._fresh()
+        self.context.load_cert_chain(*self._files)
+
+    def _fresh(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(*self._files)
+        return context
+
+
+class Listener:
+    """One handler on one socket."""
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        """Nothing listens yet. Needs a running event loop."""
+        self.connections = Connections(handler, limits)
+        self._limits = limits
+        self._server: asyncio.Server | None = None
+        self._path: Path | None = None
+
+    async def listen(self, address: Address, tls: Tls | None = None) -> Address:
+        """Listen and return the address, with the real port. Raises OSError."""
+        self._server = await asyncio.get_running_loop().create_server(
+            self.connections,
+            address.host,
+            address.port,
+            backlog=BACKLOG,
+            ssl=None if tls is None else tls.context,
+            ssl_handshake_timeout=None if tls is None else self._limits.header_timeout_s,
+        )
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return Address(host, port)
+
+    async def listen_unix(self, path: Path) -> None:
+        """Listen on a socket that only this user can open; a dead one of that name is replaced. Raises OSError."""
+        self._server = await asyncio.get_running_loop().create_unix_server(self.connections, sock=_bind(path))
+        self._path = path
+
+    async def stop_accepting(self) -> None:
+        """Close the socket; what the kernel had accepted for us already is taken in first."""
+        await asyncio.sleep(0)
+        if self._server is not None:
+            self._server.close()
+        if self._path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)  # noqa: PTH108  one system call on a socket of our own
+
+    async def leave(self, grace_s: float, deadline_s: float) -> int:
+        """Stop accepting, finish or cut what is under way, and return how many connections were cut."""
+        await self.stop_accepting()
+        return await self.connections.drain(grace_s, deadline_s)
+
+
+def _bind(path: Path) -> socket.socket:
+    """Return a socket bound to the path with mode 0600 from its first moment."""
+    if path.is_socket():
+        path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    return bound
+
+
+class Server:
+    """The listeners of one process. `leaving` is what readiness and `Connection: close` look at."""
+
+    def __init__(self, leaving: asyncio.Event, limits: Limits) -> None:
+        """Nothing listens yet."""
+        self.leaving = leaving
+        self._limits = limits
+        self._public: list[Listener] = []
+        self._inward: list[Listener] = []
+
+    async def public(self, handler: Handler, address: Address, tls: Tls | None = None) -> Address:
+        """Listen for registry clients. Raises OSError."""
+        listener = Listener(handler, self._limits)
+        self._public.append(listener)
+        return await listener.listen(address, tls)
+
+    async def admin(self, handler: Handler, address: Address) -> Address:
+        """Listen for operators and probes; this one leaves last, so that readiness can be seen going down."""
+        listener = Listener(handler, self._limits)
+        self._inward.append(listener)
+        return await listener.listen(address)
+
+    async def local(self, handler: Handler, path: Path) -> None:
+        """Listen for commands on this host. Raises OSError."""
+        listener = Listener(handler, self._limits)
+        self._inward.append(listener)
+        await listener.listen_unix(path)
+
+    async def leave(self, grace_s: float = GRACE_S) -> int:
+        """Drain every listener within Limits.drain_s; return how many transfers were cut."""
+        self.leaving.set()
+        cut = sum(await asyncio.gather(*(each.leave(grace_s, self._limits.drain_s) for each in self._public)))
+        await asyncio.gather(*(each.leave(0.0, 1.0) for each in self._inward))
+        return cut
