@@ -61,7 +61,7 @@ def main(purpose: str) -> int:
         for name in FILES[purpose]:
             pip("install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements" / name))
         # The project itself, in place: no network, no dependencies but those just checked by hash.
-        pip("install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+        pip("install", "-qq", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     except subprocess.CalledProcessError as error:
         print(f"setup: .venv could not be finished: {error.cmd[0]} exited with {error.returncode}, see above;")
         print("setup: once that is mended, run `make setup` again (it goes on where it stopped)")

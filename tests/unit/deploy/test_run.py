@@ -1,0 +1,73 @@
+"""The parts of `make run` that need no process: its ports and what it shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import layouts, next_steps, run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(run, "RUN", tmp_path)
+    return tmp_path
+
+
+def taken(*ports: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "is_free", lambda port: port not in ports)
+    monkeypatch.setattr(run, "any_free_port", lambda: 41000)
+
+
+def test_the_first_run_takes_the_usual_ports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(monkeypatch=monkeypatch)
+    assert run.choose_ports() == {"proxy": 5000, "registry": 5001, "admin": 5002}
+
+
+def test_a_taken_port_is_replaced_and_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken(5000, monkeypatch=monkeypatch)
+    assert run.choose_ports()["proxy"] == 41000
+    assert "port 5000 is taken; the proxy gets 41000" in capsys.readouterr().out
+
+
+def test_the_second_run_keeps_the_ports_of_the_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(5000, monkeypatch=monkeypatch)
+    first = run.choose_ports()
+    taken(monkeypatch=monkeypatch)
+    assert run.choose_ports() == first
+
+
+def test_signed_names_do_not_move_to_another_port(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(monkeypatch=monkeypatch)
+    run.choose_ports()
+    taken(5001, monkeypatch=monkeypatch)
+    with pytest.raises(run.Stopped, match=r"port 5001.*rm -r \.run"):
+        run.choose_ports()
+
+
+def test_samples_are_made_once(folder: Path) -> None:
+    run.samples()
+    before = (folder / "images" / "hello" / "index.json").stat().st_mtime_ns
+    run.samples()
+    assert (folder / "images" / "hello" / "index.json").stat().st_mtime_ns == before
+
+
+def test_what_is_shown_has_this_runs_addresses_and_key(tmp_path: Path) -> None:
+    shown = next_steps.text({"proxy": 5100, "registry": 5101, "admin": 5102}, tmp_path / ".run", 1.5)
+    assert "docker://127.0.0.1:5100/demo/hello:1" in shown
+    assert "docker://127.0.0.1:5101/demo/stranger:1" in shown
+    assert "keys/release.pub" in shown
+    assert "{" not in shown
+
+
+def test_a_layout_is_whole(tmp_path: Path) -> None:
+    layout = layouts.index(tmp_path / "i")
+    top = json.loads((tmp_path / "i" / "index.json").read_text())["manifests"][0]
+    assert top["digest"] == layout.digest
+    blobs = {"sha256:" + path.name: path.read_bytes() for path in (tmp_path / "i" / "blobs" / "sha256").iterdir()}
+    assert all(layouts.digest_of(content) == digest for digest, content in blobs.items())
+    for child in layout.children:
+        manifest = json.loads(blobs[child])
+        assert {manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])} <= set(blobs)
