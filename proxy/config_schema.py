@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, create_model, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from proxy.config_limits import LimitsEntry
 from proxy.config_values import (
     Address,
     ExistingFile,
@@ -25,7 +25,6 @@ from proxy.config_values import (
     Variable,
     split_address,
 )
-from proxy.oci.limits import Limits
 
 Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096"]
 Purpose = Literal["image", "attestation"]
@@ -259,33 +258,6 @@ class PolicyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     help_url: Link | None = Field(default=None, description="a page of yours, shown to whoever is blocked")
     push: PushEntry = Field(default_factory=PushEntry, description="what happens to a push")
     pull: PullEntry = Field(default_factory=PullEntry, description="what a pull must satisfy")
-
-
-_MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
-_HARD = {"signature_bytes": 32 * 1024 * 1024, "own_layers": 1000, "right_to_read_s": 60, "json_depth": 200}
-
-
-def _limit_fields() -> dict[str, Any]:
-    kinds = get_type_hints(Limits)
-    return {
-        f.name: (
-            Annotated[
-                kinds[f.name],
-                Field(ge=0 if f.name in _MAY_BE_ZERO else None, gt=None if f.name in _MAY_BE_ZERO else 0),
-                Field(le=_HARD.get(f.name, 10**10)),
-            ],
-            Field(f.default),
-        )
-        for f in fields(Limits)
-    }
-
-
-LimitsEntry: type[BaseModel] = create_model(
-    "LimitsEntry",
-    __config__={"strict": True, "extra": "forbid", "frozen": True},
-    __doc__="Bounds, each with its unit in its name.",
-    **_limit_fields(),
-)
 
 
 class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Countersign configuration"):

@@ -1,0 +1,18 @@
+"""Exit codes, the same for every command; docs/reference/commands.md lists them."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the process says to whoever started it."""
+
+    FINE = 0
+    NO = 1  # the answer is no: blocked, not signed, something is wrong
+    USAGE = 2  # the command line was not understood (typer's own)
+    CONFIG = 3  # the configuration is not valid, or not there
+    NO_SERVER = 4  # the running server was needed and did not answer
+    INCONCLUSIVE = 5  # could not find out
+    TOKEN = 6  # doctor: a token, mechanism or key is not usable
+    UPSTREAM = 7  # doctor: upstream does not answer, or lacks what policies need
+    STORE = 8  # doctor: the store is not usable
+    CLOCK = 9  # doctor: the clock is not to be trusted

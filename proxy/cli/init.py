@@ -1,0 +1,114 @@
+"""`countersign init`: everything needed to serve, made once and never overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+from proxy import config, setup_token
+from proxy.cli.init_texts import TokenText, Wish, configuration, summary
+from proxy.config_values import check_address, check_origin, check_pattern, command_line, split_address
+from proxy.oci.faults import ConfigError
+
+LABEL = "countersign"
+
+
+def initialise(wish: Wish) -> str:
+    """Return the text that says what is there now and what to do next. Raises ConfigError.
+
+    Every step keeps what it finds, and the configuration comes last: an interrupted run is finished by the next one.
+    """
+    directory = wish.directory.absolute()
+    path = directory / "countersign.yaml"
+    if path.exists():
+        return _again(path)
+    written = _checked(wish)  # before anything is made
+    directory.mkdir(parents=True, exist_ok=True)
+    made: list[str] = []
+    token = _token(wish, directory, made)
+    draft = configuration(written, token)
+    settings = config.parse(draft.encode(), path)
+    _keys(settings, made)
+    _write(directory / "countersign.schema.json", json.dumps(config.schema(), indent=2) + "\n")
+    _write(path, draft)
+    made.insert(0, f"{path}")
+    return summary(settings, made, kept=False)
+
+
+def _again(path: Path) -> str:
+    settings = config.load(path)
+    made: list[str] = []
+    _keys(settings, made)
+    return summary(settings, made, kept=True)
+
+
+def _checked(wish: Wish) -> Wish:
+    host, port = split_address(command_line(check_address, wish.listen, "--listen"))
+    command_line(check_address, wish.admin_listen, "--admin-listen")
+    if wish.public_url is None and host in {"0.0.0.0", "::"}:  # noqa: S104
+        raise ConfigError(
+            f"--listen {wish.listen} is every address of this machine; say with --public-url URL which name clients use"
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return Wish(
+        directory=wish.directory,
+        upstream=command_line(check_origin, wish.upstream, "--upstream"),
+        listen=wish.listen,
+        admin_listen=wish.admin_listen,
+        public_url=command_line(check_origin, wish.public_url or f"http://{shown}:{port}", "--public-url"),
+        repositories=command_line(check_pattern, wish.repositories, "--repositories"),
+        adopt=wish.adopt,
+        module=wish.module,
+        token_label=wish.token_label,
+        pin_file=wish.pin_file,
+    )
+
+
+def _token(wish: Wish, directory: Path, made: list[str]) -> TokenText:
+    if wish.module is not None and wish.token_label is not None and wish.pin_file is not None:
+        return TokenText(str(wish.module.absolute()), wish.token_label, str(wish.pin_file.absolute()), {})
+    place = directory / "token"
+    soft = setup_token.make_softhsm(place, LABEL, directory / "secrets" / "pin", directory / "secrets" / "so-pin")
+    if soft.created:
+        made.append(f"{place}  (SoftHSM token {LABEL!r}; its PIN is in {directory / 'secrets' / 'pin'}, mode 0600)")
+    return TokenText(soft.module, LABEL, "secrets/pin", soft.environment)
+
+
+def _keys(settings: config.Settings, made: list[str]) -> None:
+    """Leave the keys of this configuration on its tokens, and their public halves in files.
+
+    A key whose public half is on file and that is not on the token any more is never made anew: that would be another
+    key, and what the old one signed would stop to verify.
+    """
+    for name, entry in settings.tokens.items():
+        here = [key for key, described in settings.keys.items() if name in described.tokens[:1]]
+        known = {key: settings.directory / "keys" / f"{key}.pub" for key in here}
+        wanted = [
+            setup_token.WantedKey(settings.label(key), settings.keys[key].algorithm, may_make=not known[key].exists())
+            for key in here
+        ]
+        described = setup_token.token_settings(name, entry, settings.directory)
+        for key, found in zip(here, asyncio.run(setup_token.make_keys(described, wanted)), strict=True):
+            if found.created:
+                made.append(f"key {key!r} on token {name!r} ({found.algorithm}, cannot be taken out)")
+            public = known[key]
+            if not public.exists():
+                public.parent.mkdir(exist_ok=True)
+                _write(public, found.pem.decode())
+                made.append(f"{public}")
+            elif public.read_bytes().strip() != found.pem.strip():
+                raise ConfigError(f"{public} is not the public half of key {key!r} on token {name!r}; keep one of them")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole new file or none; one that is there is kept."""
+    if path.exists():
+        return
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,142 @@
+"""What `countersign init` writes into the configuration, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.config import Settings
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    directory: Path
+    upstream: str
+    listen: str = "127.0.0.1:5000"
+    admin_listen: str = "127.0.0.1:5001"
+    public_url: str | None = None
+    repositories: str = "**"
+    adopt: bool = False
+    module: Path | None = None
+    token_label: str | None = None
+    pin_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class TokenText:
+    """The token as the configuration file will describe it."""
+
+    module: str
+    label: str
+    pin_file: str
+    environment: dict[str, str]
+
+
+def configuration(wish: Wish, token: TokenText) -> str:
+    """Return the text of countersign.yaml, commented for whoever opens it next."""
+    mode = (
+        "warn                         # only warns, for the images that are not signed yet; then: enforce"
+        if wish.adopt
+        else "enforce                      # enforce | warn | off"
+    )
+    environment = "".join(f"\n      {name}: {_text(value)}" for name, value in token.environment.items())
+    return f"""\
+# yaml-language-server: $schema=./countersign.schema.json
+# Made by `countersign init`. Check it with `countersign config validate`; SIGHUP makes the running proxy read it again.
+# Every setting there is, with its default: config.example.yaml. Relative paths start from this file.
+version: 1
+
+server:
+  listen: {_text(wish.listen)}
+  # What clients use. Signatures are bound to the host of the first: to change it later means to sign again.
+  public_urls: [{_text(wish.public_url or "")}]
+
+admin:
+  listen: {_text(wish.admin_listen)}   # /metrics /livez /readyz; keep it off the network
+
+upstreams:
+  - name: registry
+    prefix: ""
+    url: {_text(wish.upstream)}
+    callers: passthrough                # callers reach it with credentials of their own
+
+store:
+  url: sqlite:///countersign.db
+
+tokens:
+  hsm:
+    module: {_text(token.module)}
+    label: {_text(token.label)}
+    pin: {{file: {_text(token.pin_file)}}}{"" if not environment else chr(10) + "    environment:" + environment}
+
+keys:
+  release: {{algorithm: ecdsa-p256, tokens: [hsm]}}
+  attestation: {{algorithm: ecdsa-p256, tokens: [hsm]}}   # statements about images; never signs an image
+
+# The most specific pattern wins. A repository that no policy is for is closed.
+policies:
+  - repositories: [{_text(wish.repositories)}]
+    # contact: "#platform-help"         # whom a blocked person should ask
+    push:
+      sign_with: [release]
+      claims: [pusher, time]
+    pull:
+      mode: {mode}
+      require:
+        - {{signed_by: [release]}}
+"""
+
+
+def _text(value: str) -> str:
+    """A JSON string is a YAML string, whatever is in it."""
+    return json.dumps(value)
+
+
+def summary(settings: Settings, made: Sequence[str], *, kept: bool) -> str:
+    """Return what was made, and the next commands with the real names in them."""
+    lines = []
+    if kept:
+        lines.append(f"{settings.path} is there already and was left as it is.")
+    lines += ["Made:", *(f"  {item}" for item in made)] if made else ["Nothing had to be made."]
+    return "\n".join([*lines, "", *_next(settings)]) + "\n"
+
+
+def _next(settings: Settings) -> list[str]:
+    host = settings.server.hosts[0]
+    command = f"countersign serve --config {shlex.quote(str(settings.path))}"
+    policy = settings.policies.policies[0] if settings.policies.policies else None
+    image = f"{host}/{_example(policy.repositories[0] if policy else '**')}:1"
+    lines = ["Next:", f"  {command}", f"  docker tag IMAGE {image} && docker push {image}"]
+    lines.append(f"  countersign verify {image} --config {shlex.quote(str(settings.path))}")
+    public = _public_key(settings)
+    if public is not None:
+        lines.append(f"  cosign verify --key {shlex.quote(str(public))} --insecure-ignore-tlog {image}")
+    lines.append(f"  countersign client-config docker --config {shlex.quote(str(settings.path))}")
+    lines += [
+        "",
+        f"Only this proxy may reach {settings.upstream.url}: whoever gets there directly is not checked, and what they",
+        "push there is not signed.",
+    ]
+    return lines
+
+
+def _public_key(settings: Settings) -> Path | None:
+    return next(
+        (
+            settings.directory / "keys" / f"{name}.pub"
+            for policy in settings.policies.policies
+            for name in policy.push.sign_with
+        ),
+        None,
+    )
+
+
+def _example(pattern: str) -> str:
+    """Return a repository name that the pattern matches."""
+    segments = ["demo" if part == "**" else part.replace("*", "demo") for part in pattern.split("/")]
+    return "/".join(segments) if pattern != "**" else "demo/app"

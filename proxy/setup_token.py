@@ -1,0 +1,161 @@
+"""Tokens as the configuration describes them, opened, made and looked at. Part of the composition root.
+
+Beside `proxy.wiring` the only module that knows `hsm`. Its errors leave here as ConfigError: nothing can start without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hsm import KeyInfo, KeyMissing, Token, TokenError, TokenInfo, TokenSettings
+from hsm.errors import KeyExists
+from hsm.softhsm import find_softhsm, initialise_softhsm, softhsm_environment
+from proxy.config import Settings
+from proxy.config_schema import TokenEntry
+from proxy.config_secrets import read_secret
+from proxy.oci.faults import ConfigError
+
+
+@dataclass(frozen=True)
+class SoftToken:
+    """A SoftHSM token in a directory: the module, and the environment its users need."""
+
+    module: str
+    environment: dict[str, str]
+    created: bool
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key on a token, and whether it was made just now. `pem` is its public half."""
+
+    label: str
+    algorithm: str
+    pem: bytes
+    created: bool
+
+
+def token_settings(name: str, entry: TokenEntry, directory: Path, queue: int = 256) -> TokenSettings:
+    """Return what `hsm` needs to open this token, its PIN read now. Raises ConfigError when there is no PIN.
+
+    A refused PIN is remembered in `directory`, so that no restart tries it again.
+    """
+    pin = read_secret(entry.pin, f"PIN of token {name}")
+    return TokenSettings(
+        module=str(entry.module),
+        label=entry.label,
+        serial=entry.serial,
+        pin=pin.value,
+        sessions=entry.sessions,
+        environment=entry.environment,
+        queue=queue,
+        pin_memory=directory / f"pin-refused-{name}.json",
+        pin_identity=pin.identity,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: TokenSettings) -> AsyncIterator[Token]:
+    """Open the token for a short piece of work, with one session. Raises ConfigError."""
+    try:
+        async with await Token.open(replace(settings, sessions=1)) as token:
+            yield token
+    except TokenError as error:
+        raise ConfigError(str(error)) from None
+
+
+def new_secret_file(path: Path) -> Path:
+    """Leave a random secret in this file, mode 0600, unless it is there already."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    return path
+
+
+def make_softhsm(directory: Path, label: str, pin_file: Path, so_pin_file: Path) -> SoftToken:
+    """Leave a SoftHSM token of this label in the directory; one that is there is kept. Raises ConfigError."""
+    pin = new_secret_file(pin_file).read_text().strip()
+    so_pin = new_secret_file(so_pin_file).read_text().strip()
+    try:
+        module = find_softhsm()
+        try:
+            return SoftToken(module, initialise_softhsm(directory, label, pin, so_pin, module=module), True)
+        except KeyExists:
+            return SoftToken(module, softhsm_environment(directory), False)
+    except TokenError as error:
+        raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class WantedKey:
+    """A key that shall be on a token. One that is missing is only made when it `may_make` it."""
+
+    label: str
+    algorithm: str
+    may_make: bool
+
+
+async def make_keys(settings: TokenSettings, wanted: Sequence[WantedKey]) -> tuple[Key, ...]:
+    """Leave these keys on the token, making those that are missing and may be made. Raises ConfigError."""
+    async with opened(settings) as token:
+        return tuple([await _make_key(token, key) for key in wanted])
+
+
+async def _make_key(token: Token, wanted: WantedKey) -> Key:
+    try:
+        found = await token.key(wanted.label)
+    except KeyMissing:
+        if not wanted.may_make:
+            raise
+        made = await token.create(wanted.label, wanted.algorithm)
+        return Key(wanted.label, made.algorithm, pem(made.spki), True)
+    if found.algorithm != wanted.algorithm:
+        raise ConfigError(
+            f"{token.settings.name}: key {wanted.label!r} is {found.algorithm}, the configuration says "
+            f"{wanted.algorithm}; correct the configuration, or give the key another label"
+        )
+    return Key(wanted.label, found.algorithm, pem(found.spki), False)
+
+
+def pem(spki: bytes) -> bytes:
+    """Return a DER SubjectPublicKeyInfo as PEM."""
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_der_public_key(spki)
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found on one configured token: what it is, and each configured key or why it is not usable."""
+
+    info: TokenInfo
+    keys: dict[str, KeyInfo | str]
+
+
+async def look(name: str, settings: Settings) -> Seen:
+    """Open the token read-only in effect, and return what is on it. Raises ConfigError."""
+    entry = settings.tokens[name]
+    async with opened(token_settings(name, entry, settings.directory)) as token:
+        info = await token.describe()
+        found: dict[str, KeyInfo | str] = {}
+        for key, described in settings.keys.items():
+            if name in described.tokens:
+                found[key] = await _look_for(token, settings.label(key))
+        return Seen(info, found)
+
+
+async def _look_for(token: Token, label: str) -> KeyInfo | str:
+    try:
+        return await token.key(label)
+    except TokenError as error:
+        return str(error)
