@@ -4,7 +4,7 @@ Tokens give r||s, raw EC points and bare moduli; the world wants ASN.1 DER (RFC 
 (RFC 5280, section 4.1.2.7).
 """
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -54,7 +54,10 @@ def rsa_spki(modulus: bytes, exponent: bytes) -> bytes:
 
 
 def algorithm_of(spki: bytes) -> str | None:
-    """The name of the algorithm this public key belongs to, or None when it is none of ours."""
+    """The name of the algorithm this public key belongs to, or None when it is none of ours.
+
+    `ValueError` when the bytes are not a SubjectPublicKeyInfo at all.
+    """
     key = load_der_public_key(spki)
     if isinstance(key, ec.EllipticCurvePublicKey):
         return next((name for name, curve in _CURVES.items() if curve.name == key.curve.name), None)
@@ -71,15 +74,18 @@ def finished(algorithm: Algorithm, raw: bytes) -> bytes:
 
 
 def verifies(spki: bytes, message: bytes, signature: bytes) -> bool:
-    """True when this public key verifies the finished signature over the message with SHA-256."""
-    key = load_der_public_key(spki)
+    """True when this public key verifies the finished signature over the message with SHA-256.
+
+    What is not a public key verifies nothing.
+    """
     try:
+        key = load_der_public_key(spki)
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
         elif isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
         else:
             return False
-    except InvalidSignature:
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True

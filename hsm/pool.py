@@ -6,6 +6,7 @@ of them for good.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import SystemRandom
@@ -78,8 +79,9 @@ class Pool:
         """One child is logged in and the others follow. Raises what the token said when it could not."""
         self._memory.check(self._settings.name)
         first = await self._first()
-        self._memory.accepted()
         self._arrived(0, first)
+        with contextlib.suppress(OSError):  # what is left there is another PIN's refusal, which stops nobody
+            self._memory.accepted()
         self._slots = [
             asyncio.create_task(self._slot(number, first if number == 0 else None), name=f"hsm-{number}")
             for number in range(self._settings.sessions)
@@ -234,7 +236,10 @@ class Pool:
                 reply = await child.ask(order, asyncio.get_running_loop().time() + _OPENING)
                 if isinstance(reply, wire.Failed) and reply.reason == "pin-refused":
                     self._refused = f"{reply.text}. It is not tried again; correct the PIN and start again."
-                    self._memory.refused()
+                    try:
+                        self._memory.refused()
+                    except OSError as error:
+                        self._refused += f" A restart would try it again: it could not be remembered ({error})."
                     raise PinRefused(self._refused)
             expect(reply, wire.Opened)
         except (TimeoutError, ChildGone) as error:

@@ -140,6 +140,8 @@ class Token:
         `SignatureInvalid`: the token signed with another key or wrongly; the result has been thrown away.
         """
         row = algorithm_named(key.algorithm)
+        if len(message) > wire.MESSAGE_LIMIT:
+            raise TokenError(f"{self.settings.name} signs at most {wire.MESSAGE_LIMIT} bytes, these are {len(message)}")
         request = wire.Sign(key.id, key.label, row.name, message, 0)
         return await self._pool.ask(request, lambda reply: self._checked(row, key, message, reply), seconds=deadline)
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
 FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
+MESSAGE_LIMIT = 8 * 1024 * 1024  # bytes of a message to sign, so that its frame fits
 
 Reason = Literal[
     "pin-refused",
@@ -161,7 +162,7 @@ def decode(body: bytes) -> Request | Reply:
         raw = json.loads(body)
         kind = _MESSAGES[raw.pop("is")]
         message: Request | Reply = _typed(kind, raw)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadFrame(f"not a message: {type(error).__name__}") from None
     return message
 

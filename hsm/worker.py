@@ -175,9 +175,9 @@ def _load(module: str) -> Any:
     try:
         return pkcs11.lib(module)
     except ck.GeneralError as error:
-        raise Refusal("token-busy", f"module {module} did not initialize: {_why(error)}") from None
+        raise Refusal("token-busy", f"module {module} did not initialize: {error!r}") from None
     except (ck.PKCS11Error, RuntimeError) as error:
-        raise Refusal("module-missing", f"module {module} cannot be loaded: {_why(error)}") from None
+        raise Refusal("module-missing", f"module {module} cannot be loaded: {error!r}") from None
 
 
 def _find(library: Any, order: wire.Open) -> Any:
@@ -237,10 +237,6 @@ def _name(mechanism: Any) -> str:
     return str(getattr(mechanism, "name", None) or f"0x{int(mechanism):08x}")
 
 
-def _why(error: BaseException) -> str:
-    return f"{type(error).__name__} {error}".strip()
-
-
 def _reply(session: Session, request: wire.Request) -> wire.Reply:
     try:
         return session.answer(request)
@@ -249,9 +245,9 @@ def _reply(session: Session, request: wire.Request) -> wire.Reply:
     except MechanismMissing as error:
         return wire.Failed("mechanism-missing", str(error))
     except _LOST as error:
-        return wire.Failed("session-lost", f"the token ended the session: {_why(error)}")
+        return wire.Failed("session-lost", f"the token ended the session: {error!r}")
     except (ck.PKCS11Error, ValueError) as error:
-        return wire.Failed("failed", f"{type(request).__name__} failed on the token: {_why(error)}")
+        return wire.Failed("failed", f"{type(request).__name__} failed on the token: {error!r}")
 
 
 def _opened(order: wire.Request) -> Session | wire.Failed:
@@ -262,9 +258,9 @@ def _opened(order: wire.Request) -> Session | wire.Failed:
     except Refusal as refusal:
         return refusal.failed
     except _PIN as error:
-        return wire.Failed("pin-refused", f"token {order.label or order.serial!r} refused the PIN: {_why(error)}")
+        return wire.Failed("pin-refused", f"token {order.label or order.serial!r} refused the PIN: {error!r}")
     except ck.PKCS11Error as error:
-        return wire.Failed("token-busy", f"token {order.label or order.serial!r} did not open: {_why(error)}")
+        return wire.Failed("token-busy", f"token {order.label or order.serial!r} did not open: {error!r}")
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
