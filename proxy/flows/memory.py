@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
-from proxy.trust.decision import Decision
+from proxy.trust.decision import Decision, Outcome
 from proxy.trust.question import Resolved
 
 T = TypeVar("T")
+Place = tuple[Repository, Digest]
 
 
 class Memory:
@@ -21,13 +23,15 @@ class Memory:
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
-        self.bodies: LRUCache[Digest, Resolved] = LRUCache(
-            limits.memory_cache_bytes, getsizeof=lambda r: len(r.body) + 512
-        )
-        self.decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
-        self.denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
-        self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, limits.tag_age_s, timer=monotonic)
+        self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, lambda r: len(r.body) + 512)
+        self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
+        self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
+        self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
+        self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
+        self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
         self._flights: dict[Hashable, asyncio.Future[Any]] = {}
+        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs.
@@ -46,12 +50,49 @@ class Memory:
         if not done.cancelled():
             done.exception()  # seen by whoever waited; nobody waiting is not an error
 
+    @asynccontextmanager
+    async def alone(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold the lock of this key: whatever reads, changes and writes one tag does so alone."""
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = (lock, users - 1)
+
+    def decision(self, place: Place, stamp: Hashable, reference: Reference | None) -> Decision | None:
+        """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
+        for key in ((place, stamp, None), (place, stamp, reference)):
+            if found := self._decisions.get(key) or self._denials.get(key):
+                return found
+        return None
+
+    def decided(self, place: Place, stamp: Hashable, decision: Decision) -> None:
+        """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all."""
+        key = (place, stamp, decision.question.reference if decision.binds_reference else None)
+        if decision.outcome is Outcome.PASSED:
+            self._decisions[key] = decision
+        elif decision.outcome is Outcome.FAILED:
+            self._denials[key] = decision
+
     def forget_tag(self, repository: Repository, reference: Reference) -> None:
-        """Drop what is remembered of a tag that just moved, and every denial here: new evidence counts at once."""
+        """Drop what is remembered of a tag that just moved."""
         for key in [k for k in self.tags if isinstance(k, tuple) and k[:2] == (repository, reference)]:
             self.tags.pop(key, None)
 
     def forget_denials(self, repository: Repository) -> None:
         """Drop remembered denials of a repository, because a signature was added there."""
-        for key in [k for k in self.denials if isinstance(k, tuple) and k[0] == repository]:
-            self.denials.pop(key, None)
+        for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
+            self._denials.pop(key, None)
+
+    def forget(self, place: Place) -> None:
+        """Drop everything about one manifest: it was deleted, or a signature on it was removed."""
+        self.bodies.pop(place, None)
+        self.present.pop(place, None)
+        for key in [k for k in self._decisions if isinstance(k, tuple) and k[0] == place]:
+            self._decisions.pop(key, None)

@@ -1,4 +1,4 @@
-"""One decision, rendered once: error text, reason phrase, page, journal row and `countersign why` all come from here."""
+"""One decision, rendered once: error text, reason phrase, page, journal row and `countersign why`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
     why = FIXES[reason].what
     room = MESSAGE_LENGTH - len(tail)
     return plain(head + why, max(room, 60)) + plain(tail, MESSAGE_LENGTH)
+
+
+def not_signed(name: str, question: Question, why: str, page: str) -> str:
+    """Return the one line a pusher reads when signing failed."""
+    tail = f"); the tag was not moved; push again - {page}"
+    head = f"blocked by {name} (not a login problem): {target(question)} was not signed ({why}"
+    return plain(head, MESSAGE_LENGTH - len(tail)) + tail
 
 
 def message(decision: Decision, name: str, url: str) -> str:

@@ -1,0 +1,215 @@
+"""Attach: put signatures where verifiers look, without losing anybody else's. One writer per digest at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.flows.sign import SIMPLE
+from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
+from proxy.formats import carrier
+from proxy.formats.format import Blob
+from proxy.formats.table import FORMATS
+from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
+from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
+from proxy.trust.event import Event, Kind
+from proxy.trust.fact import ManifestFact
+from proxy.trust.keys import fingerprint
+from proxy.trust.ledger import Entry, Stage
+
+
+async def attach(repository: Repository, subject: Descriptor, asked: Asked, house: House) -> None:
+    """After this, everything our ledger has signed for this digest is upstream, in every place its format wants.
+
+    Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
+    """
+    async with house.memory.alone(("attach", repository, subject.digest)):
+        entries = [e for e in await house.ledger.entries(repository, subject.digest) if e.signature is not None]
+        simple = [e for e in entries if e.key.format == SIMPLE]
+        others = [e for e in entries if e.key.format != SIMPLE]
+        await asyncio.gather(
+            _attach_simple(repository, subject.digest, simple, asked, house),
+            _attach_referrers(repository, subject, others, asked, house),
+        )
+    house.memory.forget_denials(repository)
+
+
+async def _attach_simple(
+    repository: Repository, subject: Digest, entries: Sequence[Entry], asked: Asked, house: House
+) -> None:
+    """Bring the `.sig` tag up to date: ours bounded, everybody else's as they were."""
+    if not entries:
+        return
+    plain = [e for e in entries if ":" not in e.key.bound.rpartition("/")[2]]
+    tagged = [e for e in entries if e not in plain]
+    keep = [*plain, *tagged][: house.limits.own_layers]  # entries come newest first
+    blobs = {e.key: _blob(e, house) for e in entries}
+    add = [_layer(blobs[e.key]) for e in keep]
+    drop = {carrier.mark(_layer(blobs[e.key])) for e in entries if e not in keep}
+
+    async def upload(wanted: Sequence[Entry]) -> None:
+        jobs = [write_blob(repository, blobs[e.key].data, asked, house) for e in wanted]
+        await asyncio.gather(write_blob(repository, EMPTY_JSON, asked, house), *jobs)
+
+    if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
+        await upload(fresh)
+
+    def change(old: bytes | None) -> bytes | None:
+        base = old if old is not None and _holds_signatures(old, house) else None
+        present = set() if base is None else _marks(base, house)
+        if base is not None and {carrier.mark(d) for d in add} <= present and not present & drop:
+            return None
+        return carrier.sig_manifest(base, add, drop)
+
+    tag = signature_tag(subject)
+    written = await change_tag(repository, tag, OCI_MANIFEST, change, lambda: upload(keep), asked, house)
+    await _done(repository, subject, keep, None if written is None else digest_of(written), asked, house)
+    if written is not None:
+        await _learn(repository, subject, written, house)
+
+
+def _holds_signatures(body: bytes, house: House) -> bool:
+    """False for a runnable image or junk under a `.sig` name: it is replaced, not extended."""
+    try:
+        manifest = parse(body, OCI_MANIFEST, house.limits)
+    except (Fault, Corrupt):
+        return False
+    return bool(manifest.layers) and all(_claimed(d) for d in manifest.layers)
+
+
+def _claimed(d: Descriptor) -> bool:
+    return any(d.media_type in form.media_types for form in FORMATS.values())
+
+
+def _marks(body: bytes, house: House) -> set[carrier.Mark]:
+    return {carrier.mark(d) for d in parse(body, OCI_MANIFEST, house.limits).layers}
+
+
+def _blob(entry: Entry, house: House) -> Blob:
+    """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
+    spki = next((k.spki for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), b"")
+    return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", spki)
+
+
+def _layer(blob: Blob) -> Descriptor:
+    return Descriptor(blob.media_type, digest_of(blob.data), len(blob.data), blob.annotations)
+
+
+async def _attach_referrers(
+    repository: Repository, subject: Descriptor, entries: Sequence[Entry], asked: Asked, house: House
+) -> None:
+    """Push each bundle as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
+    for entry in entries:
+        blob = _blob(entry, house)
+        body = carrier.bundle_manifest(subject, _layer(blob), entry.at)
+        digest = digest_of(body)
+        there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
+        if not there:
+            await asyncio.gather(
+                write_blob(repository, EMPTY_JSON, asked, house), write_blob(repository, blob.data, asked, house)
+            )
+            await write_manifest(repository, digest, body, OCI_MANIFEST, asked, house)
+            await _learn(repository, subject.digest, body, house)
+        if not there or entry.stage is not Stage.ATTACHED:
+            await list_referrer(repository, subject.digest, body, asked, house, locked=True)
+            await _done(repository, subject.digest, [entry], digest, asked, house)
+
+
+async def list_referrer(
+    repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
+) -> None:
+    """After this the referrer is listed upstream: by its API, or in the fallback tag where it has none."""
+    if await house.registry.has_referrers(repository, asked.credential):
+        return
+    manifest = parse(body, "", house.limits)
+    entry = carrier.referrer(manifest, digest_of(body), len(body))
+
+    def change(old: bytes | None) -> bytes | None:
+        new = carrier.fallback_index(old if _is_index(old, house) else None, [entry])
+        return None if new == old else new
+
+    if locked:
+        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
+        return
+    async with house.memory.alone(("attach", repository, subject)):
+        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
+
+
+async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
+    """After this the fallback tag no longer lists a referrer that was deleted."""
+    if await house.registry.has_referrers(repository, asked.credential):
+        return
+
+    def change(old: bytes | None) -> bytes | None:
+        if old is None or not _is_index(old, house):
+            return None
+        new = carrier.fallback_index(old, (), {digest})
+        return None if new == old else new
+
+    async with house.memory.alone(("attach", repository, subject)):
+        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
+
+
+def _is_index(body: bytes | None, house: House) -> bool:
+    if body is None:
+        return False
+    try:
+        parse(body, OCI_INDEX, house.limits)
+    except Fault as unreadable:
+        return unreadable.reason == "too_large"
+    return True
+
+
+async def _done(
+    repository: Repository,
+    subject: Digest,
+    entries: Sequence[Entry],
+    artifact: Digest | None,
+    asked: Asked,
+    house: House,
+) -> None:
+    """Record what is upstream now; what was attached before and is still there changes nothing."""
+    fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
+    if not fresh:
+        return
+    now = house.clock.now()
+    await house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, now, artifact)
+    await house.journal.record(
+        *(
+            Event(
+                at=now,
+                kind=Kind.SIGNATURE_ATTACHED,
+                repository=repository,
+                reference=e.key.bound,
+                digest=subject,
+                request_id=asked.request_id,
+                detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
+            )
+            for e in fresh
+        )
+    )
+
+
+async def _learn(repository: Repository, subject: Digest, body: bytes, house: House) -> None:
+    """Record what a carrier of ours lists. Whether it is a signature artifact is still proven when it is pulled."""
+    blobs = parse(body, OCI_MANIFEST, house.limits).blobs
+    await house.facts.learn(ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject))
+
+
+async def detach(repository: Repository, entries: Sequence[Entry], asked: Asked, house: House) -> None:
+    """Take back tag-bound signatures whose tag upstream refused: off the `.sig` tag, and removed in the ledger."""
+    for entry in entries:
+        mark = carrier.mark(_layer(_blob(entry, house)))
+
+        def change(old: bytes | None, mark: carrier.Mark = mark) -> bytes | None:
+            if old is None or mark not in _marks(old, house):
+                return None
+            return carrier.sig_manifest(old, (), {mark})
+
+        async with house.memory.alone(("attach", repository, entry.key.digest)):
+            tag = signature_tag(entry.key.digest)
+            await change_tag(repository, tag, OCI_MANIFEST, change, nothing, asked, house)
+    await house.ledger.advance([e.key for e in entries], Stage.REMOVED, house.clock.now())

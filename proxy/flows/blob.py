@@ -1,0 +1,81 @@
+"""Blobs: served when a manifest that would be served now, in that repository, lists them."""
+
+from __future__ import annotations
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.judge import allowed_now
+from proxy.flows.refuse import refuse
+from proxy.flows.relay import RANGE_HEADERS, relay
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import PullBlob, StartUpload
+from proxy.oci.reference import Digest, Repository
+from proxy.trust.event import Kind
+from proxy.trust.permit import may_push_by_policy
+from proxy.trust.question import Caller, Named
+from proxy.trust.reason import Reason
+
+
+async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
+    """Relay the blob where it may be had; else upstream's own refusal, or ours. Bytes are not hashed here."""
+    if await served_blob(op.repository, op.digest, asked, house):
+        return await relay(op, asked, house, RANGE_HEADERS)
+    caller = await house.rights.caller(op.repository, asked.credential)
+    if op.head and await _pushes(op.repository, caller, asked, house):
+        return await relay(op, asked, house, RANGE_HEADERS)
+    if await _reviews(op, caller, house):
+        return await relay(op, asked, house, RANGE_HEADERS)
+    probe = await house.registry.perform(PullBlob(op.repository, op.digest, head=True), asked.credential)
+    await probe.close()
+    if probe.status >= 400:  # a login problem, or not there: upstream's own answer says it best
+        return await relay(op, asked, house)
+    raise await refuse(
+        Kind.BLOB_DENIED, op.repository, op.digest, Reason.UNLISTED_BLOB, str(op.digest), caller, asked, house
+    )
+
+
+async def served_blob(repository: Repository, blob: Digest, asked: Asked, house: House) -> bool:
+    """True when policy does not mind, or a manifest allowed now lists this blob."""
+    policy = house.rules.current().for_(repository)
+    if policy is None:
+        return False
+    if policy.pull.blobs == "open" or policy.pull.mode_at(house.clock.now()) != "enforce":
+        return True
+    for fact in await house.facts.listing(repository, blob, house.limits.parents_tried):
+        try:
+            if await allowed_now(repository, fact.digest, asked, house):
+                return True
+        except (Unavailable, Corrupt, Fault):
+            continue  # a manifest that cannot be judged serves nothing
+    return False
+
+
+async def _pushes(repository: Repository, caller: Caller, asked: Asked, house: House) -> bool:
+    """True for those who may push here: or every push would upload every layer again."""
+    policy = house.rules.current().for_(repository)
+    if policy is None or not may_push_by_policy(caller, policy):
+        return False
+    try:
+        return await house.rights.may_push(repository, asked.credential)
+    except Unavailable:
+        return False
+
+
+async def _reviews(op: PullBlob, caller: Caller, house: House) -> bool:
+    policy = house.rules.current().for_(op.repository)
+    if policy is None or not isinstance(caller, Named) or caller.name not in policy.pull.reviewers:
+        return False
+    return bool(await house.facts.listing(op.repository, op.digest, 1))
+
+
+async def start_upload(op: StartUpload, asked: Asked, house: House) -> Answer:
+    """Relay the start of an upload. A mount reads another repository: where that is not allowed, it is an upload."""
+    mount, source = op.mount, op.source
+    if mount is not None:
+        try:
+            allowed = source is not None and await served_blob(source, mount, asked, house)
+        except (Unavailable, Corrupt, Fault):
+            allowed = False
+        if not allowed:
+            op = StartUpload(op.repository)
+    return await relay(op, asked, house, ("content-type",), with_body=op.digest is not None)

@@ -1,0 +1,159 @@
+"""Collect what is said about a digest: bounded, nothing swallowed, and no further than the rule needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.flows.read import read_blob, read_manifest
+from proxy.flows.referrers import referrers_of
+from proxy.formats.format import Layer
+from proxy.formats.table import FORMATS, claimed_by
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
+from proxy.oci.reference import Digest, Repository, signature_tag
+from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected
+from proxy.trust.keys import KeyRing, Verifier
+from proxy.trust.ledger import Stage
+from proxy.trust.reason import Reason
+
+Enough = Callable[[Evidence], bool]
+Looked = list[Found | CouldNotLook | NotExamined]
+AT_ONCE = 8
+T = TypeVar("T")
+
+
+async def gather(
+    repository: Repository, subject: Digest, ring: KeyRing, enough: Enough, asked: Asked, house: House
+) -> Evidence:
+    """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough."""
+    keys = ring.all_verifiers()
+    evidence = Evidence(subject)
+    for place in (Place.LEDGER, Place.SIG_TAG, Place.REFERRERS):
+        try:
+            async with asyncio.timeout(house.limits.gather_deadline_s):
+                looked = await _look(place, repository, subject, keys, asked, house)
+        except TimeoutError:
+            looked = [CouldNotLook(place, f"no answer within {house.limits.gather_deadline_s:g} s")]
+        except Unavailable as silent:
+            looked = [CouldNotLook(place, silent.what)]
+        except Corrupt as lie:
+            looked = [CouldNotLook(place, lie.what)]
+        except Fault as bad:
+            large = bad.reason == Reason.TOO_LARGE
+            rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
+            looked = [NotExamined(place, 1) if large else Found(place, (rejected,))]
+        evidence = replace(evidence, places=(*evidence.places, *looked))
+        if enough(evidence):
+            return evidence
+    return evidence
+
+
+async def _look(
+    place: Place, repository: Repository, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
+) -> Looked:
+    match place:
+        case Place.LEDGER:
+            return await _ledger(repository, subject, keys, house)
+        case Place.SIG_TAG:
+            manifest = await read_manifest(repository, signature_tag(subject), asked, house)
+            return await _layers(place, repository, [manifest] if manifest else [], subject, keys, asked, house)
+        case Place.REFERRERS:
+            return await _referrers(repository, subject, keys, asked, house)
+
+
+async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifier], house: House) -> Looked:
+    """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
+    findings: list[Finding] = []
+    for entry in await house.ledger.entries(repository, subject):
+        form = FORMATS.get(entry.key.format)
+        if entry.stage is not Stage.ATTACHED or entry.signature is None or form is None:
+            continue
+        spki = next((k.spki for k in keys if k.fingerprint == entry.key.fingerprint), None)
+        if spki is not None:
+            blob = form.blob(entry.message, entry.signature, spki)
+            layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
+            findings += form.examine(layer, subject, keys)
+    return [Found(Place.LEDGER, tuple(findings))]
+
+
+async def _referrers(
+    repository: Repository, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
+) -> Looked:
+    listed, beyond = await referrers_of(repository, subject, asked.credential, house)
+    ordered = sorted((d for d in listed if _may_sign(d)), key=lambda d: claimed_by(d.artifact_type or "") is None)
+    bound = house.limits.signatures_per_digest
+    manifests = await _together([_open(repository, d, asked, house) for d in ordered[:bound]])
+    looked = await _layers(
+        Place.REFERRERS, repository, [m for m in manifests if m is not None], subject, keys, asked, house
+    )
+    missed = beyond + max(len(ordered) - bound, 0)
+    return [*looked, *([NotExamined(Place.REFERRERS, missed)] if missed else [])]
+
+
+def _may_sign(descriptor: Descriptor) -> bool:
+    """False only for referrers that say they are something else; fallback entries often say nothing useful (WIRE 3)."""
+    silent = {None, "", OCI_EMPTY, OCI_CONFIG, *MANIFESTS, *INDEXES}
+    kind = descriptor.artifact_type
+    return kind in silent or claimed_by(kind or "") is not None or "cosign" in (kind or "")
+
+
+async def _open(repository: Repository, descriptor: Descriptor, asked: Asked, house: House) -> Manifest | None:
+    if descriptor.size > house.limits.manifest_bytes:
+        return None
+    try:
+        return await read_manifest(repository, descriptor.digest, asked, house)
+    except (Corrupt, Fault):
+        return None  # one unreadable referrer must not hide a good one; it simply does not count
+
+
+async def _layers(
+    place: Place,
+    repository: Repository,
+    manifests: Sequence[Manifest],
+    subject: Digest,
+    keys: Sequence[Verifier],
+    asked: Asked,
+    house: House,
+) -> Looked:
+    """Examine every layer that claims a format, whichever place it was found in."""
+    layers = [layer for m in manifests for layer in m.layers if claimed_by(layer.media_type)]
+    bound = house.limits.signatures_per_digest
+    answers = await _together([_examine(repository, d, subject, keys, asked, house) for d in layers[:bound]])
+    findings = tuple(f for a in answers if not isinstance(a, Unavailable) for f in a)
+    looked: Looked = [Found(place, findings)]
+    if silent := [a for a in answers if isinstance(a, Unavailable)]:
+        looked.append(CouldNotLook(place, silent[0].what))
+    if len(layers) > bound:
+        looked.append(NotExamined(place, len(layers) - bound))
+    return looked
+
+
+async def _examine(
+    repository: Repository, d: Descriptor, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
+) -> tuple[Finding, ...] | Unavailable:
+    form = claimed_by(d.media_type)
+    if form is None:
+        return ()
+    try:
+        data = await read_blob(repository, d, asked, house)
+    except Unavailable as silent:
+        return silent
+    except (Corrupt, Fault) as bad:
+        return (Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)),)
+    return form.examine(Layer(d, data), subject, keys)
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run these a few at a time and return their results in order."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(job: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await job
+
+    return list(await asyncio.gather(*(one(job) for job in work)))

@@ -1,0 +1,40 @@
+"""Every operation and the flow it takes: one `match`, complete by the type checker."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.blob import pull_blob, start_upload
+from proxy.flows.delete import delete_blob, delete_manifest
+from proxy.flows.house import House
+from proxy.flows.listing import list_referrers
+from proxy.flows.pull import pull
+from proxy.flows.push import push
+from proxy.flows.relay import UPLOAD_HEADERS, relay
+from proxy.oci import operation as o
+
+
+async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
+    """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
+    match op:
+        case o.PullManifest():
+            return await pull(op, asked, house)
+        case o.PushManifest():
+            return await push(op, asked, house)
+        case o.DeleteManifest():
+            return await delete_manifest(op, asked, house)
+        case o.PullBlob():
+            return await pull_blob(op, asked, house)
+        case o.DeleteBlob():
+            return await delete_blob(op, asked, house)
+        case o.ListReferrers():
+            return await list_referrers(op, asked, house)
+        case o.StartUpload():
+            return await start_upload(op, asked, house)
+        case o.UploadChunk() | o.FinishUpload():
+            return await relay(op, asked, house, UPLOAD_HEADERS, with_body=True)
+        case o.UploadStatus() | o.CancelUpload() | o.CheckApi() | o.ListRepositories() | o.ListTags():
+            return await relay(op, asked, house)
+        case _:
+            assert_never(op)

@@ -1,0 +1,106 @@
+"""Pull: judge, record, answer. Whatever raises on the way serves nothing."""
+
+from __future__ import annotations
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.judge import Judged, judge
+from proxy.flows.refuse import refuse_manifest
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import PullManifest
+from proxy.ports import Headers
+from proxy.trust import explain
+from proxy.trust.decision import Outcome
+from proxy.trust.event import Event, Kind
+from proxy.trust.permit import Permission, permit
+from proxy.trust.question import Caller, name_of
+from proxy.trust.reason import Reason
+
+
+async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
+    """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
+    caller = await house.rights.caller(op.repository, asked.credential)
+    try:
+        judged = await judge(op, asked, house)
+    except Fault as unreadable:
+        raise await refuse_manifest(op, unreadable.reason, unreadable.message, caller, asked, house) from unreadable
+    except Corrupt as lie:
+        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, lie.what, caller, asked, house) from lie
+    except Unavailable as silent:
+        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, silent.what, caller, asked, house) from silent
+    if isinstance(judged, Answer):
+        return judged
+    permission = await _permission(op, judged, caller, asked, house)
+    await _record(judged, permission, caller, asked, house)
+    if permission is Permission.DENY:
+        raise denied(judged, house)
+    return _serve(op, judged, asked, house)
+
+
+async def _permission(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> Permission:
+    """Ask upstream whether this caller may push only where the answer changes something."""
+    may_push = False
+    if op.head and not judged.decision.allowed:
+        try:
+            may_push = await house.rights.may_push(op.repository, asked.credential)
+        except Unavailable:
+            may_push = False
+    return permit(caller, judged.decision, judged.policy, head=op.head, may_push=may_push)
+
+
+async def _record(judged: Judged, permission: Permission, caller: Caller, asked: Asked, house: House) -> None:
+    decision = judged.decision
+    kind = Kind.PULL_REVIEWED
+    if permission is Permission.ALLOWED:
+        warned = decision.outcome is not Outcome.PASSED and decision.mode == "warn"
+        kind = Kind.PULL_WARNED if warned else Kind.PULL_ALLOWED
+    elif permission is not Permission.REVIEWER:
+        kind = Kind.PULL_DENIED
+    how = getattr(caller, "how", "")
+    event = Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=name_of(caller),
+        how=how,
+        repository=decision.question.repository,
+        reference=decision.question.reference,
+        digest=decision.digest,
+        reason=decision.reason or "",
+        decision_id=decision.id,
+        request_id=asked.request_id,
+        policy_revision=decision.policy_revision,
+        key_revision=decision.key_revision,
+        detail={"permission": permission.value} if permission is not Permission.ALLOWED else {},
+    )
+    await house.journal.decided(decision, event)
+
+
+def denied(judged: Judged, house: House) -> Fault:
+    """Return the Fault for a decided denial: 403 DENIED, message, reason phrase, page."""
+    decision = judged.decision
+    page = explain.page_url(house.url, decision.id)
+    headers = {"Retry-After": "5"} if decision.outcome is Outcome.INCONCLUSIVE else {}
+    return Fault(
+        "DENIED",
+        explain.message(decision, house.name, house.url),
+        reason=decision.reason,
+        detail=page,
+        phrase=explain.phrase(house.name, decision.reason or Reason.NOT_VERIFIABLE, page),
+        headers=headers,
+    )
+
+
+def _serve(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Answer:
+    subject, decision = judged.subject, judged.decision
+    etag = f'"{subject.digest}"'
+    headers: Headers = (
+        ("content-type", subject.media_type),
+        ("content-length", str(len(subject.body))),
+        ("docker-content-digest", subject.digest),
+        ("etag", etag),
+    )
+    warn = decision.outcome is not Outcome.PASSED and decision.mode != "off"
+    warning = explain.warning(decision, house.name, house.url) if warn else None
+    if etag in (asked.header("if-none-match") or ""):
+        return Answer(304, tuple(h for h in headers if h[0] != "content-length"), warning=warning)
+    return Answer(200, headers, b"" if op.head else subject.body, warning=warning)

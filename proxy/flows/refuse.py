@@ -1,0 +1,99 @@
+"""Refusals that are not a decision over evidence: they too have an id, a page, a row and a readable text."""
+
+from __future__ import annotations
+
+import secrets
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.oci.faults import Fault
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Reference, Repository, digest_of, is_digest
+from proxy.trust import explain
+from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.event import Event, Kind
+from proxy.trust.fixes import fix_for
+from proxy.trust.question import Caller, Question, name_of
+from proxy.trust.reason import Reason
+
+
+async def refuse_manifest(
+    op: PullManifest, reason: str | None, what: str, caller: Caller, asked: Asked, house: House
+) -> Fault:
+    """Return the Fault for a manifest that cannot be judged, after recording it."""
+    known = reason if reason in set(Reason) else Reason.NOT_JUDGED
+    return await refuse(
+        Kind.PULL_DENIED, op.repository, op.reference, Reason(known or Reason.NOT_JUDGED), what, caller, asked, house
+    )
+
+
+async def refuse(
+    kind: Kind,
+    repository: Repository,
+    reference: Reference,
+    reason: Reason,
+    what: str,
+    caller: Caller,
+    asked: Asked,
+    house: House,
+    *,
+    pushing: bool = False,
+) -> Fault:
+    """Record a refusal and return the Fault that tells the caller; `what` is the detail shown on its page."""
+    policies = house.rules.current()
+    policy = policies.for_(repository)
+    inconclusive = reason is Reason.NOT_VERIFIABLE
+    decision = Decision(
+        id=secrets.token_urlsafe(12),
+        question=Question(repository, reference),
+        digest=Digest(reference) if is_digest(reference) else digest_of(b""),
+        media_type="",
+        outcome=Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
+        mode="enforce",
+        reason=reason,
+        checks=(
+            Check(
+                "push" if pushing else "readable",
+                Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
+                f"could not verify ({what})" if inconclusive else what,
+                reason,
+            ),
+        ),
+        signatures=(),
+        policy_revision=policies.revision,
+        key_revision=house.keybook.ring().revision,
+        at=house.clock.now(),
+        contact=policy.contact if policy else None,
+        help_url=policy.help_url if policy else None,
+    )
+    event = Event(
+        at=decision.at,
+        kind=kind,
+        who=name_of(caller),
+        how=getattr(caller, "how", ""),
+        repository=repository,
+        reference=reference,
+        reason=reason,
+        decision_id=decision.id,
+        request_id=asked.request_id,
+        policy_revision=decision.policy_revision,
+        key_revision=decision.key_revision,
+        detail={"what": what[:500]},
+    )
+    await house.journal.decided(decision, event)
+    page = explain.page_url(house.url, decision.id)
+    if pushing:
+        fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)
+        text = explain.refusal(house.name, reason, explain.target(decision.question), fix, page)
+        if reason is Reason.NOT_SIGNED:
+            text = explain.not_signed(house.name, decision.question, what, page)
+    else:
+        text = explain.message(decision, house.name, house.url)
+    return Fault(
+        "DENIED",
+        text,
+        reason=reason,
+        detail=page,
+        phrase=explain.phrase(house.name, reason, page),
+        headers={"Retry-After": "5"} if inconclusive or reason is Reason.NOT_SIGNED else {},
+    )

@@ -1,0 +1,124 @@
+"""From a reference to the bytes under judgement. One resolution per request; the digest is computed here."""
+
+from __future__ import annotations
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.read import ALL_TYPES, header
+from proxy.oci.faults import Corrupt
+from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Repository, digest_of, is_digest, parse_digest
+from proxy.ports import Headers, Reply
+from proxy.trust.fact import ManifestFact
+from proxy.trust.question import Resolved
+
+
+def accept_of(asked: Asked) -> tuple[str, ...]:
+    """Return the Accept values to send upstream: the caller's own, or every kind we judge where they name none.
+
+    Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
+    """
+    values = tuple(value for name, value in asked.headers if name == "accept")
+    known = MANIFESTS | INDEXES | {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}
+    named = any(part.split(";")[0].strip() in known for value in values for part in value.split(","))
+    return values if named else tuple(value for _, value in ALL_TYPES)
+
+
+async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | Answer:
+    """Return the manifest this reference means now, or upstream's own refusal to be relayed.
+
+    Raises Unavailable, Corrupt (bytes are not what was asked for), Fault (unreadable, ambiguous, too large).
+    """
+    accept = accept_of(asked)
+    memory = house.memory
+    tag_key = (op.repository, op.reference, accept, asked.credential)
+    digest = parse_digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
+    if digest is not None and house.rights.may_read(op.repository, asked.credential):
+        place = (op.repository, digest)
+        if place in memory.present and (known := memory.bodies.get(place)) is not None:
+            return known
+    last = digest or memory.last.get(tag_key)
+    headers: Headers = tuple(("accept", value) for value in accept)
+    if last is not None and (op.repository, last) in memory.bodies:
+        return await _head_first(op, asked, house, headers, tag_key)
+    return await _fetch(op, asked, house, headers, tag_key)
+
+
+async def _head_first(
+    op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Answer:
+    """Ask upstream only whether the reference still means bytes that we hold: those were hashed here."""
+    reply = await house.registry.perform(
+        PullManifest(op.repository, op.reference, head=True), asked.credential, headers=headers
+    )
+    await reply.close()
+    claimed = header(reply, "docker-content-digest")
+    if reply.status == 200 and claimed is not None:
+        known = house.memory.bodies.get((op.repository, Digest(claimed)))
+        if known is not None and (not is_digest(op.reference) or claimed == op.reference):
+            _remember(op, asked, house, known, tag_key)
+            return known
+    return await _fetch(op, asked, house, headers, tag_key)
+
+
+async def _fetch(
+    op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Answer:
+    """GET the bytes, also for a HEAD: what is not hashed here is not judged."""
+    reply = await house.registry.perform(PullManifest(op.repository, op.reference), asked.credential, headers=headers)
+    if reply.status != 200:
+        if reply.status in (401, 403):
+            house.rights.refused(asked.credential)
+        if reply.status in (200, 304) or reply.status < 400:
+            await reply.close()
+            raise Corrupt(f"upstream answered {reply.status} to an unconditional request for a manifest")
+        return await relayed_error(reply, head=op.head)
+    body = await reply.read(house.limits.manifest_bytes)
+    digest = digest_of(body)
+    if is_digest(op.reference) and digest != op.reference:
+        raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
+    manifest = parse(body, header(reply, "content-type") or "", house.limits)
+    resolved = Resolved(digest, manifest.media_type, body, manifest)
+    await learn(op.repository, resolved, house)
+    _remember(op, asked, house, resolved, tag_key)
+    return resolved
+
+
+def _remember(op: PullManifest, asked: Asked, house: House, known: Resolved, tag_key: tuple[object, ...]) -> None:
+    place = (op.repository, known.digest)
+    house.rights.confirm_read(op.repository, asked.credential)
+    house.memory.present[place] = True
+    if len(known.body) + 512 <= house.limits.memory_cache_bytes:
+        house.memory.bodies[place] = known
+    if not is_digest(op.reference):
+        house.memory.last[tag_key] = known.digest
+        if house.limits.tag_age_s > 0:
+            house.memory.tags[tag_key] = known.digest
+
+
+async def learn(repository: Repository, resolved: Resolved, house: House, *, artifact: bool | None = None) -> None:
+    """Record what this manifest lists: content, never a verdict."""
+    m = resolved.manifest
+    fact = ManifestFact(
+        repository=repository,
+        digest=resolved.digest,
+        media_type=resolved.media_type,
+        size=len(resolved.body),
+        children=tuple(dict.fromkeys(c.digest for c in m.children)),
+        blobs=m.blobs,
+        subject=m.subject.digest if m.subject else None,
+        artifact=artifact,
+    )
+    await house.facts.learn(fact)
+
+
+ERROR_BODY = 64 * 1024
+
+
+async def relayed_error(reply: Reply, *, head: bool = False) -> Answer:
+    """Return upstream's refusal as it came: its right to refuse is its own."""
+    body = b"" if head else await reply.read(ERROR_BODY)
+    await reply.close()
+    keep = {"content-type", "www-authenticate", "retry-after", "docker-distribution-api-version"}
+    return Answer(reply.status, tuple((k, v) for k, v in reply.headers if k in keep), body)

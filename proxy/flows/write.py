@@ -1,0 +1,133 @@
+"""Write small things of ours upstream: blobs, and tags that others write too (read, change, write, read back)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.flows.read import ALL_TYPES, header, read_manifest_bytes
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import FinishUpload, PullManifest, PushManifest, StartUpload, UploadChunk
+from proxy.oci.paths import parse as parse_path
+from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of
+from proxy.ports import Reply
+
+TRIES = 4
+
+
+async def write_blob(repository: Repository, data: bytes, asked: Asked, house: House) -> Digest:
+    """Return the digest of a blob that is upstream now. Raises Unavailable, or Fault UNAUTHORIZED to be relayed."""
+    digest = digest_of(data)
+    if (repository, digest) in house.memory.blobs:
+        return digest
+    started = await house.registry.perform(StartUpload(repository), asked.credential, body=b"", length=0)
+    await started.close()
+    _accepted(started, "an upload")
+    op = _upload(header(started, "location"), repository)
+    done = await house.registry.perform(
+        FinishUpload(repository, op.session, digest, op.state),
+        asked.credential,
+        headers=(("content-type", "application/octet-stream"),),
+        body=data,
+        length=len(data),
+    )
+    await done.close()
+    _accepted(done, "a blob")
+    house.memory.blobs[(repository, digest)] = True
+    return digest
+
+
+def _upload(location: str | None, repository: Repository) -> UploadChunk:
+    """Return the upload a Location names. Raises Corrupt where it names anything else."""
+    target = location or ""
+    if "://" in target:
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, query = target.partition("?")
+    op = parse_path("PATCH", path, query)
+    if not isinstance(op, UploadChunk) or op.repository != repository:
+        raise Corrupt("upstream's upload Location is for something else")
+    return op
+
+
+def _accepted(reply: Reply, what: str) -> None:
+    if reply.status == 401:
+        challenge = header(reply, "www-authenticate")
+        raise Fault(
+            "UNAUTHORIZED",
+            "upstream wants you to log in again before the signature can be attached; push again",
+            headers={"WWW-Authenticate": challenge} if challenge else {},
+        )
+    if reply.status not in (200, 201, 202):
+        raise Unavailable(f"upstream answered {reply.status} to {what}")
+
+
+async def put_manifest(
+    repository: Repository, reference: Reference, body: bytes, media_type: str, asked: Asked, house: House
+) -> Reply:
+    """Send a manifest upstream under this reference and return the reply; its body is still to be read or closed."""
+    return await house.registry.perform(
+        PushManifest(repository, reference),
+        asked.credential,
+        headers=(("content-type", media_type),),
+        body=body,
+        length=len(body),
+    )
+
+
+async def write_manifest(
+    repository: Repository, reference: Reference, body: bytes, media_type: str, asked: Asked, house: House
+) -> None:
+    """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed."""
+    reply = await put_manifest(repository, reference, body, media_type, asked, house)
+    await reply.close()
+    if reply.status in (400, 404):  # a blob we believed to be there is gone: the next try uploads it again
+        for place in [p for p in house.memory.blobs if p[0] == repository]:
+            house.memory.blobs.pop(place, None)
+    _accepted(reply, f"manifest {reference}")
+
+
+async def exists(repository: Repository, reference: Reference, asked: Asked, house: House) -> str | None:
+    """Return the digest upstream claims for this reference, or None on 404. Raises Unavailable."""
+    op = PullManifest(repository, reference, head=True)
+    reply = await house.registry.perform(op, asked.credential, headers=ALL_TYPES)
+    await reply.close()
+    if reply.status == 404:
+        return None
+    if reply.status != 200:
+        raise Unavailable(f"upstream answered {reply.status} for {reference}")
+    return header(reply, "docker-content-digest") or ""
+
+
+Change = Callable[[bytes | None], bytes | None]
+
+
+async def change_tag(
+    repository: Repository,
+    tag: Tag,
+    media_type: str,
+    change: Change,
+    prepare: Callable[[], Awaitable[object]],
+    asked: Asked,
+    house: House,
+) -> bytes | None:
+    """Apply `change` to what the tag holds until it sticks; return what it holds, None when nothing needed writing.
+
+    `change` gets the bytes there (None: no tag) and returns new bytes, or None for "as it should be"; `prepare` is
+    awaited before a write, for the blobs it lists.
+    The caller holds the lock of this tag; another proxy may not, hence the reading back.
+    """
+    for _ in range(TRIES):
+        found = await read_manifest_bytes(repository, tag, asked, house)
+        new = change(None if found is None else found[0])
+        if new is None:
+            return None
+        await prepare()
+        await write_manifest(repository, tag, new, media_type, asked, house)
+        if await exists(repository, tag, asked, house) == digest_of(new):
+            return new
+    raise Unavailable(f"somebody else keeps writing {tag}")
+
+
+async def nothing() -> None:
+    """Prepare nothing: an index lists manifests that are upstream already."""
