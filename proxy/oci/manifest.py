@@ -94,7 +94,7 @@ def parse(body: bytes, content_type: str, limits: Limits) -> Manifest:
         raise invalid(error.what) from error
     found = parse_object(value, _TOP, _FIELDS)
     media_type = _media_type(found, content_type)
-    if type(found.get("schemaVersion")) is not int or found["schemaVersion"] != 2:
+    if not _is_version(found, 2):
         raise invalid("schemaVersion is not 2")
     read = _image if media_type in MANIFESTS else _index
     return replace(
@@ -112,7 +112,7 @@ def _media_type(found: Object, content_type: str) -> str:
         raise invalid(f"mediaType is {inner!a}, but Content-Type is {outer[:80]!a}; both must be the same")
     claimed = inner or (None if outer in UNSPECIFIC else outer)
     image, index, schema1 = (not fields.isdisjoint(found) for fields in (_IMAGE_FIELDS, _INDEX_FIELDS, _SCHEMA1_FIELDS))
-    if claimed in SCHEMA1 or (schema1 and claimed is None) or found.get("schemaVersion") == 1:
+    if claimed in SCHEMA1 or (schema1 and claimed is None) or _is_version(found, 1):
         raise _not_judged(
             "docker schema 1 manifests hold no digest of their configuration; push the image again as OCI"
         )
@@ -129,6 +129,12 @@ def _media_type(found: Object, content_type: str) -> str:
     if image is not (claimed in MANIFESTS):
         raise invalid(f"media type is {claimed}, but the fields are those of an {'image' if image else 'index'}")
     return claimed
+
+
+def _is_version(found: Object, version: int) -> bool:
+    """True for the integer: 2.0 and true are other values to other parsers."""
+    value = found.get("schemaVersion")
+    return type(value) is int and value == version
 
 
 def _image(found: Object, media_type: str, limits: Limits) -> Manifest:

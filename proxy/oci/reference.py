@@ -97,12 +97,19 @@ def signature_tag(digest: Digest) -> Tag:
 
 
 def fallback_tag(digest: Digest) -> Tag:
-    """Return the tag of the referrers index where the API is missing (spec 1.1 "Referrers Tag Schema")."""
-    return Tag(digest.replace(":", "-"))
+    """Return the tag of the referrers index where the API is missing (spec 1.1 "Referrers Tag Schema").
+
+    The specification cuts the value at 64 characters, or a sha512 would be longer than a tag may be.
+    """
+    algorithm, _, value = digest.partition(":")
+    return Tag(f"{algorithm}-{value[:64]}")
 
 
 def subject_of_tag(tag: Tag) -> Digest | None:
-    """Return the digest that a `.sig` or fallback tag is about, or None for any other tag."""
+    """Return the digest that a `.sig` or fallback tag is about, or None for any other tag.
+
+    A cut sha512 leads nowhere: such a tag is one like any other.
+    """
     text = tag.removesuffix(".sig")
     algorithm, dash, value = text.partition("-")
     if dash and len(value) == _DIGEST_LENGTH.get(algorithm, -1) and all(c in _HEX for c in value):

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import get_args
+
+from hypothesis import find
+
+from proxy.oci.operation import Operation
+from tests.worlds.strategies import operations
+
+
+def is_a(kind: type, op: Operation) -> bool:
+    return isinstance(op, kind)
+
+
+def test_the_strategy_draws_every_operation() -> None:
+    for kind in get_args(Operation):
+        assert is_a(kind, find(operations(), partial(is_a, kind)))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.oci.faults import Corrupt
+from proxy.oci.strict_json import loads
+
+DEPTH = 32
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19) + 1, 10**19 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
+VALUES = st.recursive(
+    LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=20
+)
+
+
+@given(VALUES, st.booleans())
+def test_what_is_plain_is_read_as_json_reads_it(value: object, ascii_only: bool) -> None:
+    data = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert loads(data, DEPTH) == value
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\ud80123eE+-.', max_size=60).map(str.encode))
+def test_any_bytes_end_in_a_value_or_in_corrupt(data: bytes) -> None:
+    with suppress(Corrupt):
+        loads(data, DEPTH)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "not JSON"),
+        (b"<html></html>", "not JSON"),
+        (b"{} {}", "not JSON"),
+        (b"{'a':1}", "not JSON"),
+        (b'{"a":1,}', "not JSON"),
+        (b'"\x01"', "not JSON"),
+        (b"01", "not JSON"),
+        (b'{"a":1,"a":1}', "'a' twice"),
+        (b'{"a":1,"\\u0061":2}', "'a' twice"),
+        (b'[{"x":[{"b":{},"b":{}}]}]', "'b' twice"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ("{}".encode("utf-16"), "byte order mark"),
+        ("{}".encode("utf-16-le"), "not JSON"),
+        (b'"\xff"', "not UTF-8 at byte 1"),
+        (b'"\xed\xa0\x80"', "not UTF-8"),
+        (b'"\xc0\xaf"', "not UTF-8"),
+        (b'"\\ud800"', "lone surrogate"),
+        (b'{"\\udc00":1}', "lone surrogate"),
+        (b'["\\udc00\\ud800"]', "lone surrogate"),
+        (b"NaN", "NaN"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"1e999", "without a value"),
+        (b"1" * 20, "20 digits"),
+        (b"-" + b"9" * 4000, "4001 digits"),
+    ],
+)
+def test_what_parsers_read_differently_is_corrupt(data: bytes, says: str) -> None:
+    with pytest.raises(Corrupt, match=says):
+        loads(data, DEPTH)
+
+
+def test_escaped_pairs_of_surrogates_are_characters() -> None:
+    assert loads(b'"\\ud83d\\ude00"', DEPTH) == "\U0001f600"
+
+
+def test_depth_is_counted_outside_of_strings_and_to_the_bound() -> None:
+    assert loads(b"[" * DEPTH + b"]" * DEPTH, DEPTH) is not None
+    assert loads(b'"' + b"[" * 100 + b'\\"' + b"{" * 100 + b'"', DEPTH) is not None
+    with pytest.raises(Corrupt, match=f"nested {DEPTH + 1} deep"):
+        loads(b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1), DEPTH)
+
+
+@pytest.mark.parametrize(
+    "data", [b"[" * 10**6, b'{"a":' * 10**5, b"]" * 10**5 + b"[" * 10**5, b'"\\' * 10**6, b'"\\"' * 10**6]
+)
+def test_hostile_nesting_and_quoting_take_linear_time_and_no_recursion(data: bytes) -> None:
+    began = time.perf_counter()
+    with pytest.raises(Corrupt):
+        loads(data, DEPTH)
+    assert time.perf_counter() - began < 2
