@@ -1,0 +1,149 @@
+"""The registry behind us, as the flows need it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from time import monotonic as real_monotonic
+
+from cachetools import TTLCache
+
+from proxy.flows.once import Once
+from proxy.oci import operation as ops
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.oci.manifest import OCI_INDEX
+from proxy.oci.operation import Operation
+from proxy.oci.paths import render
+from proxy.oci.reference import Digest, Repository
+from proxy.ports import Credential, Headers
+from proxy.upstream import challenge as challenges
+from proxy.upstream.exchange import Exchange
+from proxy.upstream.headers import from_upstream, is_plain, to_upstream
+from proxy.upstream.location import rewritten
+from proxy.upstream.ours import Ours
+from proxy.upstream.realm import Realm
+from proxy.upstream.reply import UpstreamReply
+
+NOBODY = Digest("sha256:" + "0" * 64)  # a digest that nothing has: its referrers are an empty list
+REFERRERS_S = 24 * 3600.0  # the API does not go away
+NO_REFERRERS_S = 600.0  # it may arrive with an upgrade
+
+
+class Upstream:
+    """A Registry over HTTP. `realm` is its token realm, which the public token endpoint relays to."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: tuple[str, str] | None = None,
+        ca_file: str | None = None,
+        client_cert: tuple[str, str] | None = None,
+        limits: Limits | None = None,
+        realms: Sequence[str] = (),
+        name: str = "registry",
+        monotonic: Callable[[], float] = real_monotonic,
+    ) -> None:
+        """Connect to nothing yet.
+
+        `credentials` are ours (name, password), `client_cert` two files (certificate, key), `realms` the origins that
+        may issue tokens besides upstream's own, `name` what clients see in a request for a password. Raises
+        ValueError for URLs that are not plain, OSError or ssl.SSLError for files that do not load.
+        """
+        self._exchange = Exchange(url, limits or Limits(), ca_file=ca_file, client_cert=client_cert)
+        self.realm = Realm(self._exchange, realms, monotonic=monotonic, name=name)
+        self._ours = None if credentials is None else Ours(self.realm, *credentials, monotonic)
+        self._has: TTLCache[bool, bool] = TTLCache(1, REFERRERS_S, timer=monotonic)
+        self._has_not: TTLCache[bool, bool] = TTLCache(1, NO_REFERRERS_S, timer=monotonic)
+        self._probes: Once[bool] = Once()
+
+    async def perform(
+        self,
+        operation: Operation,
+        credential: Credential,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterable[bytes] | None = None,
+        length: int | None = None,
+    ) -> UpstreamReply:
+        """Send one operation and return the reply, whatever its status.
+
+        Raises Unavailable when there is none or it would lead around us, Corrupt when an upload would go on
+        elsewhere, Fault UNAUTHORIZED for an Authorization that is not printable.
+        """
+        authorization = self._ours.authorization(operation) if credential.ours and self._ours else None
+        if not credential.ours:
+            authorization = credential.authorization
+        reply = await self._send(operation, authorization, headers, body, length)
+        again = body is None or isinstance(body, bytes)
+        if reply.status == 401 and credential.ours and self._ours is not None and again:
+            asked = challenges.parse(value for name, value in reply.headers if name == "www-authenticate")
+            renewed = await self._ours.renewed(operation, asked)
+            if renewed is not None:
+                await reply.close()
+                return await self._send(operation, renewed, headers, body, length)
+        return reply
+
+    async def _send(
+        self,
+        operation: Operation,
+        authorization: str | None,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None,
+        length: int | None,
+    ) -> UpstreamReply:
+        method, path = render(operation)
+        sent = to_upstream(headers)
+        if authorization is not None:
+            if not is_plain(authorization):
+                raise Fault("UNAUTHORIZED", "Authorization header not valid: it is not printable ASCII")
+            sent.append(("authorization", authorization))
+        response = await self._exchange.send(
+            method, self._exchange.base + path, sent, body, length=length, again=_may_repeat(operation)
+        )
+        try:
+            answered = rewritten(
+                from_upstream(response.headers.items()), response.status, operation, base=self._exchange.base, at=path
+            )
+        except BaseException:
+            response.close()
+            raise
+        return UpstreamReply(response, answered)
+
+    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
+        """True when the referrers API itself answered as distribution-spec 1.1 says; cached for all of upstream.
+
+        Raises Unavailable when the answer is neither the API nor its absence: nothing was learned.
+        """
+        if True in self._has:
+            return True
+        if True in self._has_not:
+            return False
+        return await self._probes.do(credential, lambda: self._probe(repository, credential))
+
+    async def _probe(self, repository: Repository, credential: Credential) -> bool:
+        reply = await self.perform(ops.ListReferrers(repository, NOBODY), credential, headers=(("accept", OCI_INDEX),))
+        kind = next((value for name, value in reply.headers if name == "content-type"), "")
+        is_index = kind.partition(";")[0].strip().lower() == OCI_INDEX
+        if reply.status == 200 and is_index:
+            await reply.close()
+            self._has[True] = True
+            return True
+        if reply.status == 404:
+            # Some registries that have the API still answer 404 below a repository they do not know.
+            about_repository = b"NAME_UNKNOWN" in (await reply.read(self._exchange.limits.manifest_bytes))
+            if not about_repository:
+                self._has_not[True] = True
+            return False
+        await reply.close()
+        raise Unavailable(f"upstream's referrers API could not be probed: it answered {reply.status} ({kind[:60]!a})")
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._exchange.close()
+
+
+def _may_repeat(operation: Operation) -> bool:
+    """True for what may be sent twice when a kept connection was dead: reads, and starts that cost only a session."""
+    reads = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
+    return isinstance(operation, (*reads, ops.UploadStatus, ops.StartUpload))

@@ -1,0 +1,169 @@
+"""One HTTP exchange with the outside: the only place that knows aiohttp's client and its exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
+from proxy.upstream.location import origin
+
+_NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class _Broken(aiohttp.ClientError):
+    """The connection broke before an answer. aiohttp sends such a request again by itself, even a PUT whose body is
+    already used up; under this name it does not.
+    """
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # never connected: nothing was sent
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+        raise _Broken(str(exc) or type(exc).__name__) from exc
+
+
+class Exchange:
+    """Sends requests below one URL, and to the token realm beside it. `base` has no slash at its end."""
+
+    def __init__(
+        self, url: str, limits: Limits, *, ca_file: str | None = None, client_cert: tuple[str, str] | None = None
+    ) -> None:
+        """Connect to nothing yet. Raises ValueError for a URL that is not plain http or https."""
+        self.base = url.rstrip("/")
+        self.origin = origin(url)
+        self.limits = limits
+        if urlsplit(url).query or urlsplit(url).fragment:
+            raise ValueError(f"upstream's URL has a query or a fragment: {url[:80]!a}")
+        # The certificate that proves who we are is for upstream alone, not for its token realm.
+        self._elsewhere = ssl.create_default_context(cafile=ca_file)
+        self._upstream = self._elsewhere
+        if client_cert is not None:
+            self._upstream = ssl.create_default_context(cafile=ca_file)
+            self._upstream.load_cert_chain(*client_cert)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes | AsyncIterable[bytes] | None = None,
+        *,
+        length: int | None = None,
+        again: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """Return the response once its headers are here; redirects are not followed, bodies not decompressed.
+
+        `url` is sent as written. `length` goes with a body that is iterated over; without it the body is chunked.
+        `again` allows a second attempt when a kept connection turns out to be dead. Raises Unavailable.
+        """
+        given = CIMultiDict([("Accept-Encoding", "identity"), *headers])
+        if isinstance(body, bytes):
+            length = len(body)
+        if length is not None:
+            given["Content-Length"] = str(length)
+        try:
+            try:
+                return await self._attempt(method, url, given, body, length)
+            except _Broken:
+                if not again or body is not None:
+                    raise
+                return await self._attempt(method, url, given, body, length)
+        except _FAILURES as exc:
+            raise unavailable(url, exc) from exc
+
+    async def _attempt(
+        self,
+        method: str,
+        url: str,
+        headers: CIMultiDict[str],
+        body: bytes | AsyncIterable[bytes] | None,
+        length: int | None,
+    ) -> aiohttp.ClientResponse:
+        idle = self.limits.body_idle_s
+        async with asyncio.timeout(2 * idle if isinstance(body, bytes) else None) as deadline:
+            data: bytes | AsyncIterable[bytes] | None = body
+            if body is not None and not isinstance(body, bytes):
+                data = _Watched(body, length, deadline, idle).chunks()
+            return await self._opened().request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=data,
+                allow_redirects=False,
+                ssl=self._upstream if origin(url) == self.origin else self._elsewhere,
+            )
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self.limits.upstream_connections),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,  # a large layer takes as long as it takes
+                    connect=self.limits.body_idle_s,
+                    sock_connect=self.limits.header_timeout_s,
+                    sock_read=self.limits.body_idle_s,
+                ),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_NOT_BY_ITSELF,
+                middlewares=(_once,),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Watched:
+    """A body on its way up: its length is held to, and upstream has `idle` seconds to take each chunk.
+
+    aiohttp has a timeout for reading, none for writing. While we wait for the caller's next chunk no time runs: how
+    slow a caller may be is the business of whoever serves it.
+    """
+
+    def __init__(self, body: AsyncIterable[bytes], length: int | None, deadline: asyncio.Timeout, idle: float) -> None:
+        self._body = body
+        self._left = length
+        self._deadline = deadline
+        self._idle = idle
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            if self._left is not None:
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise ValueError("body is longer than its Content-Length")
+            self._until(asyncio.get_running_loop().time() + self._idle)
+            yield chunk
+            self._until(None)
+        if self._left:
+            raise ValueError(f"body ended {self._left} bytes short of its Content-Length")
+
+    def _until(self, when: float | None) -> None:
+        # An answer that came before the body was all sent has ended the deadline; the rest goes on or is dropped.
+        if self._deadline.when() != when and not self._deadline.expired():
+            try:
+                self._deadline.reschedule(when)
+            except RuntimeError:
+                return
+
+
+def unavailable(url: str, exc: BaseException) -> Unavailable:
+    """Return the exception with who, what and why; the query is left out, it may hold state."""
+    why = "no answer in time" if isinstance(exc, TimeoutError) else (str(exc) or type(exc).__name__)
+    return Unavailable(f"upstream {url.partition('?')[0]} did not answer: {why}")

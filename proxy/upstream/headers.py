@@ -1,0 +1,57 @@
+"""Which headers cross the border: an allow-list on the way up, everything but the connection's own on the way down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.ports import Headers
+
+# RFC 9110 §7.6.1, with the older names that proxies still send.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# What upstream says about its own host to browsers and clients; said in our name it would be about us.
+_ITS_OWN = frozenset({"alt-svc", "public-key-pins", "set-cookie", "strict-transport-security"})
+_SENT = frozenset(
+    {"accept", "content-range", "content-type", "if-match", "if-none-match", "range", "user-agent"},
+)
+_SENT_PREFIXES = ("docker-", "oci-")
+
+
+def to_upstream(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what of a caller's headers upstream gets to see, repeats and order kept.
+
+    No Authorization (the credential is handed over apart), no Content-Length (it belongs to the body), no Expect
+    (answered on our side of the border), no Accept-Encoding: a manifest must arrive as the bytes its digest is of.
+    """
+    return [
+        (name, value)
+        for name, value in ((name.lower(), value) for name, value in headers)
+        if (name in _SENT or name.startswith(_SENT_PREFIXES)) and is_plain(value)
+    ]
+
+
+def from_upstream(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Return upstream's headers with lower-case names, without hop-by-hop ones and those `Connection` names."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    named = {part.strip().lower() for name, value in lowered if name == "connection" for part in value.split(",")}
+    dropped = HOP_BY_HOP | _ITS_OWN | named
+    # With chunked framing a Content-Length is a second, different claim about the same body (RFC 9112 §6.3).
+    if any(name == "transfer-encoding" for name, _ in lowered):
+        dropped = dropped | {"content-length"}
+    return tuple((name, value) for name, value in lowered if name not in dropped and is_plain(value))
+
+
+def is_plain(value: str) -> bool:
+    """True for printable ASCII and tabs: what every HTTP implementation reads the same way."""
+    return all(" " <= c <= "~" or c == "\t" for c in value)

@@ -1,0 +1,255 @@
+"""The token endpoint: callers ask us, we ask the realm that upstream's challenge names, and hand its token on.
+
+A token's user counts only where the realm checks passwords: it must have refused the same name, in the same request,
+with a password that nobody chose. Proof is of one name with one password, so a realm that checks only some requests
+proves nothing to whoever guesses.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import aiohttp
+from cachetools import TLRUCache, TTLCache
+
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.operation import Query
+from proxy.ports import Headers
+from proxy.upstream import challenge as challenges
+from proxy.upstream.challenge import Challenge
+from proxy.upstream.exchange import Exchange, unavailable
+from proxy.upstream.headers import is_plain
+from proxy.upstream.location import origin
+from proxy.upstream.reply import UpstreamReply
+
+TOKEN_PATH = "/-/token"  # noqa: S105  # a path
+TOKEN_BYTES = 256 * 1024  # of a whole answer; tokens that list many groups are long
+PARAMETER_BYTES = 16 * 1024
+PARAMETERS = 32
+TOKENS_REMEMBERED = 50_000
+PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
+LEARNT_S = 600.0
+DEFAULT_LIFE_S = 60  # what a token without `expires_in` is worth (distribution, token specification)
+LONGEST_LIFE_S = 3600
+_ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
+_POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
+_ANSWERED = frozenset({"content-type", "cache-control", "retry-after"})
+
+
+@dataclass(frozen=True)
+class TokenReply:
+    """What the realm said, ready to be sent on."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Record:
+    name: str | None
+    ends: float
+
+
+class Realm:
+    """Upstream's token realm, learned from its challenges; `allowed` are further origins that may be it."""
+
+    def __init__(
+        self, exchange: Exchange, allowed: Sequence[str] = (), *, monotonic: Callable[[], float], name: str = "registry"
+    ) -> None:
+        """Know nothing yet. Raises ValueError for an allowed origin that is no URL."""
+        self._exchange = exchange
+        self._allowed = frozenset({exchange.origin, *(origin(url) for url in allowed)})
+        self._now = monotonic
+        self._name = name
+        self._key = secrets.token_bytes(32)
+        self._bearer: Challenge | None = None
+        self._learnt_at = float("-inf")
+        self._issued: TLRUCache[bytes, _Record] = TLRUCache(
+            TOKENS_REMEMBERED, ttu=lambda _key, record, _now: record.ends, timer=monotonic
+        )
+        self._proven: TTLCache[bytes, bool] = TTLCache(TOKENS_REMEMBERED, PROOF_S, timer=monotonic)
+
+    # Challenges
+
+    def relayed(self, headers: Headers, public_url: str) -> Headers:
+        """Return the headers of a 401 with every challenge in our name: `Bearer` tokens come from us."""
+        values = [value for name, value in headers if name == "www-authenticate"]
+        if not values:
+            return headers
+        found = challenges.parse(values)
+        self._learn(found)
+        ours = [self._in_our_name(c, public_url) for c in found]
+        kept = tuple(pair for pair in headers if pair[0] != "www-authenticate")
+        return (*kept, *(("www-authenticate", str(c)) for c in ours if c is not None))
+
+    async def challenge(self, public_url: str, scope: str | None = None) -> str | None:
+        """Return the challenge for a 401 of our own, or None when upstream has none. Raises Unavailable."""
+        found = await self.learn()
+        if found is None:
+            return None
+        bare = Challenge("bearer", tuple((k, v) for k, v in found.parameters if k == "service"))
+        ours = bare.with_realm(public_url.rstrip("/") + TOKEN_PATH)
+        return str(ours if scope is None else Challenge("bearer", (*ours.parameters, ("scope", scope))))
+
+    def _in_our_name(self, challenge: Challenge, public_url: str) -> Challenge | None:
+        if challenge.scheme == "bearer":
+            return challenge.with_realm(public_url.rstrip("/") + TOKEN_PATH)
+        if challenge.scheme == "basic":
+            return Challenge("basic", (("realm", self._name),))
+        return None  # schemes that speak of the connection or of other hosts do not pass a proxy
+
+    def _learn(self, found: Sequence[Challenge]) -> None:
+        bearer = next((c for c in found if c.scheme == "bearer" and c.get("realm")), None)
+        if bearer is not None:
+            self._bearer = bearer
+            self._learnt_at = self._now()
+
+    async def learn(self) -> Challenge | None:
+        """Return upstream's bearer challenge, asked for when none was seen lately. Raises Unavailable."""
+        if self._bearer is None or self._now() - self._learnt_at > LEARNT_S:
+            response = await self._exchange.send("GET", self._exchange.base + "/v2/", [], again=True)
+            self._learn(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
+            await UpstreamReply(response, ()).close()
+        return self._bearer
+
+    # Tokens
+
+    async def token(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
+        """Return the realm's own answer to a token request: GET with a query, POST with a form.
+
+        Parameters without a name here are dropped. Raises Unavailable when there is no answer or the realm is not
+        one we may send credentials to, Fault when the request is not one or upstream issues no tokens.
+        """
+        known = _ASKED if method == "GET" else _POSTED
+        kept = tuple((key, value) for key, value in pairs if key in known)
+        if len(kept) > PARAMETERS or sum(len(value) for _, value in kept) > PARAMETER_BYTES:
+            raise Fault("UNSUPPORTED", "token request is too large", status=400)
+        if authorization is not None and not is_plain(authorization):
+            raise Fault("UNAUTHORIZED", "Authorization header not valid")
+        reply = await self._ask(method, kept, authorization)
+        if reply.status == 200:
+            await self._remember(method, kept, authorization, reply.body)
+        return reply
+
+    async def _ask(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
+        found = await self.learn()
+        if found is None:
+            raise Fault("UNSUPPORTED", "upstream issues no tokens; log in with name and password", status=404)
+        url, service = found.get("realm") or "", found.get("service")
+        self._check(url)
+        if service is not None and not any(key == "service" for key, _ in pairs):
+            pairs = (*pairs, ("service", service))
+        headers = [] if authorization is None else [("Authorization", authorization)]
+        body = None
+        if method == "GET":
+            url += ("&" if "?" in url else "?") + urlencode(pairs)
+        else:
+            body = urlencode(pairs).encode()
+            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+        response = await self._exchange.send(method, url, headers, body, again=True)
+        return await self._read(url, response)
+
+    async def _read(self, url: str, response: aiohttp.ClientResponse) -> TokenReply:
+        reply = UpstreamReply(response, ())
+        if 300 <= reply.status < 400:
+            await reply.close()
+            raise unavailable(url, ValueError("token realm redirects; credentials do not follow"))
+        headers = tuple(
+            (key.lower(), text) for key, text in response.headers.items() if key.lower() in _ANSWERED and is_plain(text)
+        )
+        return TokenReply(reply.status, headers, await reply.read(TOKEN_BYTES))
+
+    def _check(self, url: str) -> None:
+        """Raise Unavailable unless credentials may be sent there: same scheme, host and port, or configured."""
+        try:
+            allowed = origin(url) in self._allowed and "#" not in url
+        except ValueError:
+            allowed = False
+        if not allowed:
+            shown = url.partition("?")[0][:120]
+            raise Unavailable(
+                f"upstream names {shown!a} as its token realm, which is neither its own origin nor configured; "
+                "credentials are not sent there: if it is right, add its origin to `realms` of the upstream"
+            )
+
+    # Names
+
+    async def _remember(self, method: str, pairs: Query, authorization: str | None, body: bytes) -> None:
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(answer, dict):
+            return
+        name = await self._name_behind(method, pairs, authorization)
+        life = answer.get("expires_in")
+        life = life if isinstance(life, int) and 0 < life <= LONGEST_LIFE_S else DEFAULT_LIFE_S
+        for field_, seconds in (("token", life), ("access_token", life), ("refresh_token", LONGEST_LIFE_S)):
+            token = answer.get(field_)
+            if isinstance(token, str) and token and (field_ != "refresh_token" or name is not None):
+                self._issued[self._mac(token)] = _Record(name, self._now() + seconds)
+
+    async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
+        """Return whose token this is, where the realm has shown that it checks."""
+        given = dict(pairs)
+        if given.get("grant_type") == "refresh_token":
+            return self.name_of(given.get("refresh_token", ""))
+        if given.get("grant_type") == "password" and authorization is None:
+            name, proof = given.get("username"), given.get("password", "")
+        else:
+            name, proof = user_of(authorization), authorization or ""
+        if not name:
+            return None
+        key = self._mac(f"{name}\0{proof}")
+        if key not in self._proven and await self._refuses(method, pairs, name, form="password" in given):
+            self._proven[key] = True
+        return name if key in self._proven else None
+
+    async def _refuses(self, method: str, pairs: Query, name: str, *, form: bool) -> bool:
+        """True when the same request with this name and a random password is refused."""
+        wrong = secrets.token_urlsafe(24)
+        if form:
+            pairs = tuple((key, wrong if key == "password" else value) for key, value in pairs)
+        try:
+            reply = await self._ask(method, pairs, None if form else basic(name, wrong))
+        except Unavailable:
+            return False
+        return reply.status in {401, 403}
+
+    def name_of(self, token: str) -> str | None:
+        """Return the proven user of a token that was issued through us, or None."""
+        record = self._issued.get(self._mac(token))
+        return None if record is None else record.name
+
+    def ends(self, token: str) -> float | None:
+        """Return when (monotonic seconds) a token issued through us ends, or None for tokens we do not know."""
+        record = self._issued.get(self._mac(token))
+        return None if record is None else record.ends
+
+    def _mac(self, text: str) -> bytes:
+        return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
+
+
+def basic(user: str, password: str) -> str:
+    """Return the Authorization value of a name and a password (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def user_of(authorization: str | None) -> str | None:
+    """Return the name in a Basic Authorization value, or None."""
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, _ = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return name if colon and name else None
