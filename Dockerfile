@@ -28,7 +28,7 @@ RUN echo 'countersign:x:10001:' >> /etc/group \
  && echo 'countersign:x:10001:10001::/var/lib/countersign:/usr/sbin/nologin' >> /etc/passwd \
  && install -d -o 10001 -g 10001 -m 0750 /var/lib/countersign
 ENV PATH=/opt/countersign/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    COUNTERSIGN_LIVEZ=http://127.0.0.1:5002/livez
+    COUNTERSIGN_LIVEZ=http://127.0.0.1:5001/livez
 USER 10001:10001
 WORKDIR /var/lib/countersign
 VOLUME /var/lib/countersign

@@ -28,7 +28,7 @@ from deploy import layouts, next_steps  # noqa: E402 - found only after the line
 RUN = ROOT / ".run"
 COUNTERSIGN = ROOT / ".venv" / "bin" / "countersign"
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-PREFERRED = {"proxy": 5000, "registry": 5001, "admin": 5002}
+PREFERRED = {"proxy": 5000, "admin": 5001, "registry": 5002}
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 

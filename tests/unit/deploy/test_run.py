@@ -21,7 +21,7 @@ def taken(*ports: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_first_run_takes_the_usual_ports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken(monkeypatch=monkeypatch)
-    assert run.choose_ports() == {"proxy": 5000, "registry": 5001, "admin": 5002}
+    assert run.choose_ports() == {"proxy": 5000, "admin": 5001, "registry": 5002}
 
 
 def test_a_taken_port_is_replaced_and_said(
