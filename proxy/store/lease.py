@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, update
+
+from proxy.ports import Clock
+from proxy.store.database import Database, upsert
+from proxy.store.tables import leases
 
 
 @dataclass(frozen=True)
@@ -16,3 +23,52 @@ class Lease:
     holder: str
     fence: int
     until: datetime
+
+
+class StoredLeases:
+    """Leases in a table, on the clock of the process that asks. All calls raise Unavailable."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Use this database and this clock."""
+        self._database = database
+        self._clock = clock
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        """Return the lease, or None while another holder has it. The same holder gets it again, with a new fence."""
+        return await self._database.write(
+            partial(_acquire, name=name, holder=holder, now=self._clock.now(), until=self._in(seconds))
+        )
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """Return the lease with its new end, or None when it ran out or was taken over: then stop at once."""
+        until = self._in(seconds)
+        held = await self._database.write(partial(_end, lease=lease, now=self._clock.now(), until=until))
+        return replace(lease, until=until) if held else None
+
+    async def release(self, lease: Lease) -> None:
+        """Let others have it from now on; nothing happens when it was lost before."""
+        now = self._clock.now()
+        await self._database.write(partial(_end, lease=lease, now=now, until=now))
+
+    def _in(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=seconds)
+
+
+def _acquire(connection: Connection, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
+    new = upsert(connection, leases).values(name=name, holder=holder, fence=1, until=until)
+    taken = new.on_conflict_do_update(
+        index_elements=[leases.c.name],
+        set_={"holder": holder, "fence": leases.c.fence + 1, "until": until},
+        where=or_(leases.c.until <= now, leases.c.holder == holder),
+    ).returning(leases.c.fence)
+    fence = connection.execute(taken).scalar_one_or_none()
+    return None if fence is None else Lease(name, holder, fence, until)
+
+
+def _end(connection: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
+    result = connection.execute(update(leases).where(_held(lease, now)).values(until=until))
+    return result.rowcount == 1
+
+
+def _held(lease: Lease, now: datetime) -> ColumnElement[bool]:
+    return and_(leases.c.name == lease.name, leases.c.fence == lease.fence, leases.c.until > now)

@@ -18,11 +18,16 @@ def may_follow(event: Event) -> bool:
     return event.kind in _MAY_FOLLOW
 
 
+def same_row(event: Event) -> tuple[str, ...]:
+    """Return what two events share that are one row: decision, caller, hour, and what was asked and answered."""
+    hour = event.at.isoformat()[: len("2026-01-02T12")]
+    who = (event.decision_id, event.who, event.how)
+    return (*who, event.kind, event.repository, event.reference, event.reason, hour)
+
+
 def row_key(event: Event) -> str:
-    """Return what the row of this event is found by: decision, caller, hour, and what was asked and answered."""
-    hour = event.at.strftime("%Y-%m-%dT%H")
-    parts = (event.decision_id, event.kind, event.who, event.how, event.repository, event.reference, event.reason, hour)
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+    """Return the hash of that, by which the row is found."""
+    return hashlib.sha256(canonical(same_row(event)).encode()).hexdigest()
 
 
 def with_count(event: Event, count: int) -> Event:

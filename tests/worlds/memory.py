@@ -6,7 +6,6 @@ The same contract suites hold for these as for the real store (tests/contract).
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.ports import Search
-from proxy.store.adoption import WouldBlock
+from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
 from proxy.store.ring import ring_of, text_of, with_added, with_state
 from proxy.store.rules import RulesInForce
@@ -116,6 +115,7 @@ class MemoryFacts:
 @dataclass
 class _Row:
     event: Event
+    last: datetime
     count: int = 1
 
 
@@ -137,23 +137,25 @@ class MemoryJournal:
         return [row.event.kind for row in self._rows]
 
     async def record(self, *events: Event) -> None:
-        self._rows.extend(_Row(event) for event in events)
+        self._rows.extend(_Row(event, event.at) for event in events)
 
     async def decided(self, decision: Decision, event: Event) -> None:
         self.decisions.setdefault(decision.id, decision)
         event = replace(event, decision_id=decision.id)
         row = self._counted.get(row_key(event))
         if row is None:
-            row = self._counted[row_key(event)] = _Row(event)
+            row = self._counted[row_key(event)] = _Row(event, event.at)
             self._rows.append(row)
         else:
             row.count += 1
+            row.last = event.at
 
     async def decision(self, decision_id: str) -> Decision | None:
         return self.decisions.get(decision_id)
 
     async def search(self, search: Search) -> tuple[Event, ...]:
-        return tuple(itertools.islice((e for e in reversed(self.events) if _matches(e, search)), search.limit))
+        found = (with_count(row.event, row.count) for row in reversed(self._rows) if _matches(row, search))
+        return tuple(itertools.islice(found, search.limit))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         self.revisions.setdefault((kind, revision), text)
@@ -162,29 +164,20 @@ class MemoryJournal:
         return self.revisions.get((kind, revision))
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
-        groups: dict[tuple[str, str], list[_Row]] = {}
-        for row in self._rows:
-            if row.event.kind is Kind.PULL_WARNED and row.event.at >= since:
-                groups.setdefault((row.event.repository, row.event.reference), []).append(row)
-        found = [_would_block(*name, rows) for name, rows in groups.items()]
-        return tuple(sorted(found, key=lambda w: (-w.count, w.repository, w.reference)))
+        return summed(
+            Warned(e.repository, e.reference, e.reason, row.count, row.last, position, e.decision_id)
+            for position, row in enumerate(self._rows)
+            if (e := row.event).kind is Kind.PULL_WARNED and row.last >= since
+        )
 
 
-def _would_block(repository: str, reference: str, rows: list[_Row]) -> WouldBlock:
-    reasons: Counter[str] = Counter()
-    for row in rows:
-        reasons[row.event.reason] += row.count
-    ordered = tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
-    last = rows[-1].event
-    return WouldBlock(repository, reference, reasons.total(), ordered, max(r.event.at for r in rows), last.decision_id)
-
-
-def _matches(event: Event, search: Search) -> bool:
+def _matches(row: _Row, search: Search) -> bool:
+    event = row.event
     return (
         (not search.kinds or event.kind in search.kinds)
         and search.repository in {"", event.repository}
         and search.digest in {"", event.digest}
-        and (search.since is None or event.at >= search.since)
+        and (search.since is None or row.last >= search.since)
     )
 
 

@@ -1,0 +1,139 @@
+"""Two ways to the rows: reads side by side, and writes one commit at a time, shared by everybody who is waiting.
+
+Adapters hand in plain functions of a connection. What the database throws becomes Unavailable here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from proxy.oci.faults import Unavailable
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+_TOGETHER = 256  # works in one commit, at most
+_DEADLINE_S = 10.0
+# What one work did wrong; anything else that a database says concerns everybody in the same commit.
+_OWN_FAULT = (DataError, IntegrityError, ProgrammingError)
+
+
+@dataclass
+class _Waiting:
+    work: Work[Any]
+    then: Callable[[Any], None] | None
+    done: asyncio.Future[Any]
+
+    def succeed(self, result: Any) -> None:
+        if self.then:
+            self.then(result)
+        if not self.done.done():
+            self.done.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        if self.then:
+            self.then(None)
+        if not self.done.done():
+            self.done.set_exception(Unavailable(error.what) if isinstance(error, Unavailable) else error)
+
+
+class Database:
+    """Connections to one database. `sole` is true where no other process can write."""
+
+    def __init__(self, readers: AsyncEngine, writer: AsyncEngine | None, *, sole: bool) -> None:
+        """Use these engines; without a writer every write is refused."""
+        self._readers = readers
+        self._writer = writer
+        self.sole = sole
+        self._queue: list[_Waiting] = []
+        self._draining: asyncio.Task[None] | None = None
+
+    async def read(self, work: Work[T]) -> T:
+        """Return what `work` returns on a connection without a transaction. Raises Unavailable."""
+        with translated():
+            async with asyncio.timeout(_DEADLINE_S), self._readers.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Work[T], then: Callable[[T | None], None] | None = None) -> T:
+        """Return what `work` returned once its commit is durable. Raises Unavailable, and what `work` raises.
+
+        Works that wait at the same time share one commit; `work` may run twice when another one of them fails, so
+        it touches nothing but its connection. A caller who goes away does not undo it; what has to follow from it in
+        this process stands in `then`, called with the result, or with None where the outcome is not known.
+        """
+        if self._writer is None:
+            raise Unavailable("store: opened to read only; changes go through the running server")
+        waiting = _Waiting(work, then, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(self._writer))
+        result: T = await waiting.done
+        return result
+
+    async def close(self) -> None:
+        """Finish what is queued and give all connections back. Readers first: the writer checkpoints alone."""
+        if self._draining is not None:
+            await self._draining
+        with translated():
+            await self._readers.dispose()
+            if self._writer is not None and self._writer is not self._readers:
+                await self._writer.dispose()
+
+    async def _drain(self, writer: AsyncEngine) -> None:
+        while self._queue:
+            together, self._queue = self._queue[:_TOGETHER], self._queue[_TOGETHER:]
+            await self._commit(writer, together)
+        self._draining = None
+
+    async def _commit(self, writer: AsyncEngine, together: list[_Waiting]) -> None:
+        # Giving up on SQLite would leave its thread writing beside the next connection's; busy_timeout bounds it.
+        deadline = None if self.sole else _DEADLINE_S
+        attempt = asyncio.create_task(_transact(writer, [w.work for w in together], deadline))
+        await asyncio.wait([attempt])
+        error = asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
+        if error is None:
+            for waiting, result in zip(together, attempt.result(), strict=True):
+                waiting.succeed(result)
+        elif len(together) > 1 and not isinstance(error, Unavailable):
+            for waiting in together:
+                await self._commit(writer, [waiting])
+        else:
+            for waiting in together:
+                waiting.fail(error)
+
+
+async def _transact(writer: AsyncEngine, works: list[Work[Any]], deadline: float | None) -> list[Any]:
+    with translated(let=_OWN_FAULT if len(works) > 1 else ()):
+        async with asyncio.timeout(deadline), writer.begin() as connection:
+            return await connection.run_sync(lambda c: [work(c) for work in works])
+
+
+@contextmanager
+def translated(*, let: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what databases and files throw into Unavailable, but for the kinds to `let` through."""
+    try:
+        yield
+    except let:
+        raise
+    except (SQLAlchemyError, OSError) as error:  # TimeoutError is an OSError
+        raise _said(error) from error
+
+
+def _said(error: Exception) -> Unavailable:
+    """Return what the database said, without the statement and its values: those are not for log files."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(said).strip().splitlines()
+    return Unavailable(f"store: {lines[0] if lines else type(said).__name__}")
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return this database's INSERT that knows ON CONFLICT; both spell it the same way."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

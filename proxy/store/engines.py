@@ -1,0 +1,120 @@
+"""Engines for the two databases: what their connections promise, and who may open them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from proxy.oci.faults import ConfigError
+
+_BUSY_S = 5
+_POOL_WAIT_S = 10
+_SQLITE_READERS = 4
+_POSTGRES_CONNECTIONS = 10
+
+
+def parsed(url: str) -> URL:
+    """Return the URL of a store: `sqlite:///PATH` or `postgresql://...`. Raises ConfigError for any other."""
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        parts = URL.create("none")
+    if (parts.drivername == "sqlite" and parts.database not in {None, "", ":memory:"}) or (
+        parts.drivername in {"postgresql", "postgres"} and parts.database
+    ):
+        return parts
+    raise ConfigError(
+        f"store.url: {parts.render_as_string(hide_password=True)!r} is neither sqlite:///PATH nor "
+        "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    )
+
+
+def sqlite_writer(path: Path) -> AsyncEngine:
+    """Return the one connection that writes. A commit has reached the disk before it returns (synchronous=FULL)."""
+    # Made here first: what SQLite puts beside it gets the same permissions, and others have no business in there.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    engine = _sqlite(path, "rw", 1)
+
+    # sqlite3 would begin a transaction late, at the first change, and fail in the middle when another one is writing.
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def sqlite_readers(path: Path) -> AsyncEngine:
+    """Return connections that only read. They never checkpoint, so the writer is the only one who does."""
+    return _sqlite(path, "ro", _SQLITE_READERS)
+
+
+def postgres(url: URL) -> AsyncEngine:
+    """Return connections to PostgreSQL that survive its restart and a transaction pooler in between."""
+    return create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=_POSTGRES_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=_POOL_WAIT_S,
+        pool_pre_ping=True,
+        connect_args={"prepare_threshold": None, "connect_timeout": _BUSY_S},
+    )
+
+
+def _sqlite(path: Path, mode: str, connections: int) -> AsyncEngine:
+    query = {"mode": mode, "uri": "true"}
+    return create_async_engine(
+        URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path.resolve()))}", query=query),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=_POOL_WAIT_S,
+        connect_args={"isolation_level": None, "timeout": _BUSY_S},
+    )
+
+
+class SoleWriter:
+    """A lock beside a SQLite file, held as long as this process has it open for writing.
+
+    Until 3.51.3 (and 3.50.7, 3.44.6) SQLite could lose committed rows when two connections checkpointed a WAL at the
+    same moment, and our memory of facts relies on nobody else writing: so a second process is refused on any version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises ConfigError when another process has it, or the place cannot be written."""
+        lock = path.with_name(path.name + ".lock")
+        try:
+            self._file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"store.url: {lock} cannot be written ({error.strerror}); make the directory and let this user write it"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise ConfigError(
+                f"store.url: process {holder or 'unknown'} is already writing {path}, and SQLite is for one; "
+                "stop that one first, or use postgresql://"
+            ) from error
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have it. The file stays: removing it would let two processes lock two files."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -1,0 +1,108 @@
+"""Our keys and their states, in a table, with the whole book of every revision kept beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from proxy.store.database import Database, upsert
+from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.store.tables import keys, revisions
+from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
+
+KEYBOOK = "keybook"  # the kind of its revisions
+_Keys = tuple[BookKey, ...]
+
+
+class StoredKeyBook:
+    """The KeyBook port on a database; `ring` answers from memory. Changes raise Unavailable."""
+
+    def __init__(self, database: Database, trusted: tuple[TrustedKey, ...]) -> None:
+        """Use this database and these keys of other people; `refresh` or `trust` before the first `ring`."""
+        self._database = database
+        self._trusted = trusted
+        self._ring = ring_of((), trusted)
+
+    def ring(self) -> KeyRing:
+        """Return all keys at the current revision."""
+        return self._ring
+
+    async def refresh(self) -> None:
+        """Read the book again: another process may have changed it."""
+        self._ring = ring_of(await self._database.read(_all), self._trusted)
+
+    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None:
+        """Put other people's keys in force as configuration now has them; the revision changes with them."""
+        await self._change(lambda there: there, trusted)
+
+    async def add(self, key: BookKey) -> None:
+        """Record a key. Raises ValueError when its SPKI is there already under another profile."""
+        await self._change(partial(with_added, key=key), self._trusted)
+
+    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
+        """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there."""
+        await self._change(partial(with_state, which=fingerprint, state=state, at=at), self._trusted)
+
+    async def _change(self, change: Callable[[_Keys], _Keys], trusted: tuple[TrustedKey, ...]) -> None:
+        def then(ours: _Keys | None) -> None:
+            if ours is not None:
+                self._trusted = trusted
+                self._ring = ring_of(ours, trusted)
+
+        await self._database.write(partial(_change, trusted=trusted, change=change), then)
+
+
+def _change(connection: Connection, trusted: tuple[TrustedKey, ...], change: Callable[[_Keys], _Keys]) -> _Keys:
+    """Change the book and keep its new text, in one transaction."""
+    there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
+    ours = change(tuple(there.values()))
+    for key in ours:
+        name = fingerprint(key.spki)
+        if name not in there:
+            connection.execute(insert(keys).values(_values(key)))
+        elif there[name] != key:
+            connection.execute(update(keys).where(keys.c.fingerprint == name).values(_values(key)))
+    ring = ring_of(ours, trusted)
+    text = {"kind": KEYBOOK, "revision": ring.revision, "body": text_of(ours, trusted)}
+    connection.execute(upsert(connection, revisions).values(text).on_conflict_do_nothing())
+    return ours
+
+
+def _all(connection: Connection, *, lock: bool = False) -> _Keys:
+    query = select(keys).order_by(keys.c.id)
+    return tuple(_key(row) for row in connection.execute(query.with_for_update() if lock else query))
+
+
+def _values(key: BookKey) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint(key.spki),
+        "profile": key.profile,
+        "token": key.token,
+        "token_serial": key.token_serial,
+        "key_id": key.key_id,
+        "label": key.label,
+        "algorithm": key.algorithm,
+        "spki": key.spki,
+        "state": key.state.value,
+        "since": key.since,
+        "compromised_since": key.compromised_since,
+    }
+
+
+def _key(row: Row[Any]) -> BookKey:
+    return BookKey(
+        profile=row.profile,
+        token=row.token,
+        token_serial=row.token_serial,
+        key_id=row.key_id,
+        label=row.label,
+        algorithm=row.algorithm,
+        spki=bytes(row.spki),
+        state=KeyState(row.state),
+        since=row.since,
+        compromised_since=row.compromised_since,
+    )

@@ -1,0 +1,163 @@
+"""The tables, the same ones on SQLite and PostgreSQL. Changing one needs a migration (migrations/versions)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+HEAD = "0001"  # the newest migration; a test compares
+
+# Only INTEGER counts up by itself in SQLite.
+BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment as text of fixed width in UTC, so that both databases order it and people can read it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Return the text of an aware moment."""
+        return None if value is None else text_of(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Return the moment this text is."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def text_of(at: datetime) -> str:
+    """Return an aware moment as `2026-01-02T12:00:00.000000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+metadata = MetaData()
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("bound", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("signature", LargeBinary),
+    Column("claims", Text, nullable=False),
+    Column("artifact", Text),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("repository", "digest", "fingerprint", "format", "bound", name="ledger_same_signature"),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BIG, nullable=False),
+    Column("children", Text, nullable=False),  # JSON, in the order of the manifest
+    Column("blobs", Text, nullable=False),
+    Column("subject", Text),
+    Column("artifact", Boolean),
+    UniqueConstraint("repository", "digest", name="manifests_once"),
+    sqlite_autoincrement=True,  # newest first is by id, so an id must never come back
+)
+
+# Which manifest lists what, for looking up backwards. The newest come first, so the manifest's id is in the index.
+listed = Table(
+    "listed",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("role", Text, primary_key=True),  # child | blob
+    Column("manifest_id", BIG, primary_key=True),
+    Index("listed_by_manifest", "manifest_id"),
+    sqlite_with_rowid=False,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("position", BIG, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("last", Instant, nullable=False),  # of a counted row: when it happened last
+    Column("kind", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("policy_revision", Text, nullable=False),
+    Column("key_revision", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("count", BIG, nullable=False),
+    Column("tally", Text, unique=True),  # what a counted row is found by; NULL: a row of its own
+    Index("journal_by_kind", "kind", "position"),
+    Index("journal_by_repository", "repository", "position"),
+    Index("journal_by_digest", "digest", "position"),
+    sqlite_autoincrement=True,
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("decision", Text, nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("profile", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("token_serial", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("spki", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("compromised_since", Instant),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", BIG, nullable=False),
+    Column("until", Instant, nullable=False),
+)
