@@ -1,0 +1,70 @@
+"""A key in software that signs as the token would, and layers signed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from proxy.formats.format import Blob, Layer
+from proxy.formats.table import FORMATS
+from proxy.oci.manifest import Descriptor
+from proxy.oci.reference import Digest, digest_of
+from proxy.trust.keys import Verifier, fingerprint
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+MAKERS: Mapping[str, Callable[[], PrivateKey]] = {
+    "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
+}
+
+
+@dataclass(frozen=True)
+class SoftKey:
+    """A private key and the name policies know it by."""
+
+    private: PrivateKey
+    name: str = "release"
+
+    @property
+    def spki(self) -> bytes:
+        return self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    @property
+    def verifier(self) -> Verifier:
+        return Verifier(fingerprint(self.spki), self.spki, self.name, "repository", True)
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA as DER, RSA as PKCS#1 v1.5, both over SHA-256."""
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            return self.private.sign(message, padding.PKCS1v15(), SHA256())
+        return self.private.sign(message, ec.ECDSA(SHA256()))
+
+    def layer(self, form: str, subject: Digest, bound: str = "r.example/app", **claims: str) -> Layer:
+        """A layer of that format, drafted, signed and packed."""
+        draft = FORMATS[form].draft(subject, bound, claims)
+        return layer_of(FORMATS[form].blob(draft.message, self.sign(draft.message), self.spki))
+
+
+def soft_key(kind: str = "p256", name: str = "release") -> SoftKey:
+    """A new key of that kind: p256, p384 or rsa."""
+    return SoftKey(MAKERS[kind](), name)
+
+
+def layer_of(blob: Blob) -> Layer:
+    """The blob as it comes back from a registry."""
+    return Layer(Descriptor(blob.media_type, digest_of(blob.data), len(blob.data), blob.annotations), blob.data)
+
+
+def annotated(layer: Layer, annotations: Mapping[str, str]) -> Layer:
+    """The layer with exactly these annotations."""
+    return replace(layer, descriptor=replace(layer.descriptor, annotations=annotations))
+
+
+def rewritten(layer: Layer, data: bytes) -> Layer:
+    """The layer with other bytes, its digest and size corrected: what somebody who may push can always do."""
+    return Layer(replace(layer.descriptor, digest=digest_of(data), size=len(data)), data)
