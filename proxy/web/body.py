@@ -31,6 +31,7 @@ class Body:
         self._idle_s = idle_s
         self.present = request.body_exists
         self.length = request.content_length if request.content_length is not None else (None if self.present else 0)
+        self.chunked = "Transfer-Encoding" in request.headers
         self.expected = request.version >= (1, 1) and bool(request.headers.get("Expect"))
         self.continued = False
         self.received = 0

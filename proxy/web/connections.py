@@ -7,6 +7,7 @@ ours, which watches the bytes go by and passes everything on.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import cast
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from proxy.oci.limits import Limits
 from proxy.web.outermost import Handler
 from proxy.web.replies import error_body
 
+_LOG = logging.getLogger("countersign.http")
 KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers commonly keep idle connections
 LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
 _FULL = error_body("TOOMANYREQUESTS", "too many connections; try again in a few seconds")
@@ -25,6 +27,27 @@ FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_FULL), _FULL)
 )
+
+
+class Speaker(RequestHandler):
+    """aiohttp's protocol, but what is not HTTP is answered in our words: nothing that was sent is repeated."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  repeats the request
+    ) -> web.StreamResponse:
+        """Return the refusal of a request that could not be parsed, and end the connection with it."""
+        self.logger.info("not HTTP from %s: %s", request.remote, type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is on its way already")
+        fields = {"content-type": "application/json", "server": "countersign"}
+        body = error_body("UNKNOWN", "the request could not be read as HTTP")
+        response = web.Response(status=status, headers=fields, body=body)
+        response.force_close()
+        return response
 
 
 class Guarded(asyncio.Protocol):
@@ -120,19 +143,21 @@ class Connections:
         """Start with none. Needs a running event loop."""
         self.loop = asyncio.get_running_loop()
         self.limits = limits
-        self.server = web.Server(
-            self._watched(handler),
-            request_factory=self._entered,
-            keepalive_timeout=KEEP_ALIVE_S,
-            lingering_time=min(LINGER_S, limits.body_idle_s),
-            auto_decompress=False,
-            access_log=None,
-        )
+        self.server = web.Server(self._watched(handler), request_factory=self._entered)
         self._open: dict[RequestHandler, Guarded] = {}
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
-        return Guarded(self.server(), self)
+        speaker = Speaker(
+            self.server,
+            loop=self.loop,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=min(LINGER_S, self.limits.body_idle_s),
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
+            logger=_LOG,
+        )
+        return Guarded(speaker, self)
 
     def __len__(self) -> int:
         """Return how many connections are open."""

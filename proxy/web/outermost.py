@@ -91,6 +91,7 @@ async def _caught(work: Awaitable[T]) -> T | Exception:
 
 async def _answer(inner: Inner, request: web.BaseRequest, call: Call) -> Answer:
     check(call, request)
+    call.sound = "Upgrade" not in request.headers  # aiohttp may lose what follows an upgrade we do not make
     return await inner(call)
 
 
@@ -118,6 +119,6 @@ async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) 
         ready,
         request_id=call.request_id,
         registry=call.path.startswith("/v2"),
-        close=unasked or call.body.fault is not None or edge.leaving(),
+        close=unasked or not call.sound or call.body.fault is not None or edge.leaving(),
         count=count,
     )

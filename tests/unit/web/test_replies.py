@@ -1,0 +1,89 @@
+"""Answers on the wire: relayed streams are whole or visibly broken, and nothing in them is ever hop-by-hop or live."""
+
+import pytest
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Corrupt, Unavailable
+from proxy.web.replies import WARNING_LENGTH, warning
+from tests.worlds.listener import Recorder, Reply, body_of, head_of, in_memory, registry
+
+BLOB = "/v2/app/blobs/sha256:" + "a" * 64
+
+
+def relayed(reply: Reply) -> Recorder:
+    return Recorder(Answer(reply.status, reply.headers, relayed=reply))
+
+
+async def test_a_stream_is_relayed_with_its_length_and_headers() -> None:
+    upstream = Reply((b"abc", b"def"), headers=(("content-length", "6"), ("etag", '"x"'), ("connection", "x")))
+    async with in_memory(registry(relayed(upstream))) as proxy:
+        reply = await proxy.get(BLOB)
+    status, headers = head_of(reply)
+    assert status == "HTTP/1.1 200 OK"
+    assert (headers["content-length"], headers["etag"], headers["connection"]) == ("6", '"x"', "close")
+    assert body_of(reply) == b"abcdef"
+    assert upstream.closed
+
+
+async def test_a_head_relays_the_length_and_no_body() -> None:
+    upstream = Reply((), headers=(("content-length", "123456"), ("content-type", "a/b")))
+    async with in_memory(registry(relayed(upstream))) as proxy:
+        reply = await proxy.get(BLOB, method="HEAD")
+    assert head_of(reply)[1]["content-length"] == "123456"
+    assert body_of(reply) == b""
+
+
+@pytest.mark.parametrize("headers", [(("content-length", "6"),), ()])
+@pytest.mark.parametrize("failure", [Unavailable("cut short"), Corrupt("x"), RuntimeError("bug")])
+async def test_a_stream_that_breaks_off_never_looks_whole(
+    headers: tuple[tuple[str, str], ...], failure: Exception
+) -> None:
+    upstream = Reply((b"abc",), headers=headers, fails=failure)
+    async with in_memory(registry(relayed(upstream))) as proxy:
+        reply = await proxy.get(BLOB)
+    assert reply.startswith(b"HTTP/1.1 200 OK")
+    assert b"0\r\n\r\n" not in reply
+    assert len(body_of(reply)) < len(b"3\r\nabc\r\n0\r\n\r\n")
+    assert upstream.closed
+
+
+async def test_a_stream_shorter_than_its_length_ends_the_connection() -> None:
+    upstream = Reply((b"abc",), headers=(("content-length", "6"),))
+    second = b"GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    flow = relayed(upstream)
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.say(f"GET {BLOB} HTTP/1.1\r\nHost: a\r\n\r\n".encode() + second)
+    assert reply.endswith(b"abc")
+    assert len(flow.asked) == 1
+
+
+async def test_a_reply_without_a_body_stays_without() -> None:
+    upstream = Reply((), status=304, headers=(("etag", '"x"'),))
+    async with in_memory(registry(relayed(upstream))) as proxy:
+        reply = await proxy.get(BLOB)
+    assert head_of(reply)[0] == "HTTP/1.1 304 Not Modified"
+    assert body_of(reply) == b""
+
+
+async def test_our_own_bytes_have_their_own_length() -> None:
+    flow = Recorder(Answer(200, (("content-length", "999"), ("transfer-encoding", "chunked")), b"abc"))
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.get("/v2/")
+    assert head_of(reply)[1]["content-length"] == "3"
+    assert "transfer-encoding" not in head_of(reply)[1]
+    assert body_of(reply) == b"abc"
+
+
+async def test_a_warning_is_one_quoted_string() -> None:
+    flow = Recorder(Answer(200, (), b"{}", warning='not "signed"\r\nX: y \\ \u2603' + "z" * 5000))
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.get("/v2/")
+    value = head_of(reply)[1]["warning"]
+    assert value.startswith("299 - \"not 'signed'??X: y / ?z")
+    assert value.endswith('"')
+    assert value.count('"') == 2
+    assert len(value) <= WARNING_LENGTH
+
+
+def test_a_warning_is_never_longer_than_clients_read() -> None:
+    assert len(warning("x" * 10_000)) <= WARNING_LENGTH
