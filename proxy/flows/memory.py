@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache, TTLCache
 
+from proxy.flows.once import Once
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
 from proxy.trust.decision import Decision, Outcome
@@ -30,25 +31,12 @@ class Memory:
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
-        self._flights: dict[Hashable, asyncio.Future[Any]] = {}
+        self._once: Once[Any] = Once()
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `work`, shared by everybody who asks for the same key while it runs.
-
-        One caller going away does not end the work of the others; its failure reaches all of them.
-        """
-        task = self._flights.get(key)
-        if task is None:
-            task = asyncio.ensure_future(work())
-            self._flights[key] = task
-            task.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(task)
-
-    def _landed(self, key: Hashable, done: asyncio.Future[Any]) -> None:
-        self._flights.pop(key, None)
-        if not done.cancelled():
-            done.exception()  # seen by whoever waited; nobody waiting is not an error
+        """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
+        return cast("T", await self._once.do(key, work))
 
     @asynccontextmanager
     async def alone(self, key: Hashable) -> AsyncIterator[None]:
