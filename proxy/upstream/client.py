@@ -71,9 +71,9 @@ class Upstream:
         Raises Unavailable when there is none or it would lead around us, Corrupt when an upload would go on
         elsewhere, Fault UNAUTHORIZED for an Authorization that is not printable.
         """
-        authorization = self._ours.authorization(operation) if credential.ours and self._ours else None
-        if not credential.ours:
-            authorization = credential.authorization
+        authorization = credential.authorization
+        if credential.ours:
+            authorization = await self._ours.authorization(operation) if self._ours else None
         reply = await self._send(operation, authorization, headers, body, length)
         again = body is None or isinstance(body, bytes)
         if reply.status == 401 and credential.ours and self._ours is not None and again:

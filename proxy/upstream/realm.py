@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -38,6 +38,7 @@ PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody 
 LEARNT_S = 600.0
 DEFAULT_LIFE_S = 60  # what a token without `expires_in` is worth (distribution, token specification)
 LONGEST_LIFE_S = 3600
+REFRESH_S = 24 * 3600.0  # how long we know whose refresh token it is; afterwards its user is anonymous
 _ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
 _POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
 _ANSWERED = frozenset({"content-type", "cache-control", "retry-after"})
@@ -134,12 +135,13 @@ class Realm:
             raise Fault("UNSUPPORTED", "token request is too large", status=400)
         if authorization is not None and not is_plain(authorization):
             raise Fault("UNAUTHORIZED", "Authorization header not valid")
-        reply = await self._ask(method, kept, authorization)
+        reply = await self.relay(method, kept, authorization)
         if reply.status == 200:
             await self._remember(method, kept, authorization, reply.body)
         return reply
 
-    async def _ask(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
+    async def relay(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
+        """Return the realm's answer and remember nothing. Raises Unavailable, and Fault where no realm is known."""
         found = await self.learn()
         if found is None:
             raise Fault("UNSUPPORTED", "upstream issues no tokens; log in with name and password", status=404)
@@ -183,19 +185,14 @@ class Realm:
     # Names
 
     async def _remember(self, method: str, pairs: Query, authorization: str | None, body: bytes) -> None:
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(answer, dict):
+        token, life = token_in(body)
+        if not token:
             return
         name = await self._name_behind(method, pairs, authorization)
-        life = answer.get("expires_in")
-        life = life if isinstance(life, int) and 0 < life <= LONGEST_LIFE_S else DEFAULT_LIFE_S
-        for field_, seconds in (("token", life), ("access_token", life), ("refresh_token", LONGEST_LIFE_S)):
-            token = answer.get(field_)
-            if isinstance(token, str) and token and (field_ != "refresh_token" or name is not None):
-                self._issued[self._mac(token)] = _Record(name, self._now() + seconds)
+        self._issued[self._mac(token)] = _Record(name, self._now() + life)
+        refresh = _fields(body).get("refresh_token")
+        if name is not None and isinstance(refresh, str):
+            self._issued[self._mac(refresh)] = _Record(name, self._now() + REFRESH_S)
 
     async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
         """Return whose token this is, where the realm has shown that it checks."""
@@ -219,7 +216,7 @@ class Realm:
         if form:
             pairs = tuple((key, wrong if key == "password" else value) for key, value in pairs)
         try:
-            reply = await self._ask(method, pairs, None if form else basic(name, wrong))
+            reply = await self.relay(method, pairs, None if form else basic(name, wrong))
         except Unavailable:
             return False
         return reply.status in {401, 403}
@@ -253,3 +250,26 @@ def user_of(authorization: str | None) -> str | None:
     except ValueError:
         return None
     return name if colon and name else None
+
+
+def token_in(body: bytes) -> tuple[str, int]:
+    """Return the token of a realm's answer and the seconds it lives; '' where there is none.
+
+    `access_token` is OAuth's name for `token`; a realm that sends both sends the same twice.
+    """
+    answer = _fields(body)
+    token = answer.get("token") or answer.get("access_token")
+    life = answer.get("expires_in")
+    sound = isinstance(life, int) and not isinstance(life, bool) and life > 0
+    return (
+        token if isinstance(token, str) and is_plain(token) else "",
+        min(life, LONGEST_LIFE_S) if sound and isinstance(life, int) else DEFAULT_LIFE_S,
+    )
+
+
+def _fields(body: bytes) -> Mapping[str, object]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -44,7 +44,7 @@ class RegistryServer:
         authorization = request.headers.get("Authorization")
         path, _, raw_query = request.raw_path.partition("?")
         query = tuple(parse_qsl(raw_query, keep_blank_values=True))
-        body = await request.read()
+        body = await request.content.read()  # without the bound that request.read() has
         if path == "/token":
             pairs = query if request.method == "GET" else tuple(parse_qsl(body.decode(), keep_blank_values=True))
             self.token_requests.append((request.method, pairs, authorization))
@@ -144,7 +144,7 @@ def _upload(method: str, name: Repository, session: str, query: Query, first: di
 async def serving(registry: MemoryRegistry) -> AsyncIterator[RegistryServer]:
     """A registry on a free port of this machine; its realm, where it has one, is on the same origin."""
     server = RegistryServer(registry)
-    runner = web.ServerRunner(web.Server(server.handle, client_max_size=1 << 30), shutdown_timeout=0.1)
+    runner = web.ServerRunner(web.Server(server.handle), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

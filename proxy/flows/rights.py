@@ -1,0 +1,186 @@
+"""Who is calling and what upstream lets them do: asked of upstream itself, remembered for a short time.
+
+Credentials are never kept: whatever is remembered is under their HMAC with a key of this process.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from proxy.flows.once import Once
+from proxy.oci import operation as ops
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.oci.operation import Operation
+from proxy.oci.paths import parse
+from proxy.oci.reference import Repository
+from proxy.ports import Clock, Credential, Registry
+from proxy.trust.question import Anonymous, Caller, Named
+
+CREDENTIALS = 10_000  # remembered at once
+ANSWERS = 1_000  # per credential
+NAME_S = 900.0  # each proof is a failed login at upstream: seldom enough not to lock anybody out
+_READ, _PUSH, _NAME = "read", "push", "name"
+_REFUSED = frozenset({401, 403})
+_LET_IN = frozenset({200, 202, 404})  # 404: past the gate, and nothing there
+
+
+class Tokens(Protocol):
+    """What is known of tokens that were issued through us."""
+
+    def name_of(self, token: str) -> str | None:
+        """Return the proven user of a token, or None."""
+
+    def ends(self, token: str) -> float | None:
+        """Return when (monotonic seconds) a token ends, or None where that is not known."""
+
+
+class UpstreamRights:
+    """The Rights port: every answer is upstream's own, at most `right_to_read_s` old (a proven name: `NAME_S`)."""
+
+    def __init__(self, registry: Registry, tokens: Tokens, clock: Clock, limits: Limits) -> None:
+        """Know nothing yet."""
+        self._registry = registry
+        self._tokens = tokens
+        self._clock = clock
+        self._limits = limits
+        self._key = secrets.token_bytes(32)
+        self._known: LRUCache[bytes, LRUCache[tuple[str, str], tuple[bool, float]]] = LRUCache(CREDENTIALS)
+        self._work: Once[bool] = Once()
+
+    async def caller(self, repository: Repository, credential: Credential) -> Caller:
+        """Return `Named` only where the name is proven, else `Anonymous` with what they called themselves.
+
+        A Basic name is proven when upstream lets the credential in where it refuses the same name with a password
+        that nobody chose; asked at `/v2/`, then (where `/v2/` is open to all) at the repository's tags, then at the
+        start of an upload. A bearer token's user is who it was issued to through our realm. Never raises: a name that
+        could not be proven now is not remembered as unproven.
+        """
+        if credential.ours:
+            return Anonymous()
+        scheme, _, text = (credential.authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            name = self._tokens.name_of(text.strip())
+            return Anonymous() if name is None else Named(name, "token")
+        name = _user(scheme, text)
+        if name is None:
+            return Anonymous()
+        proven = self._recall(credential, _NAME, "")
+        if proven is None:
+            proven = self._recall(credential, _NAME, repository)  # only ever a no: proofs hold everywhere
+        if proven is None:
+            key = (self._mac(credential), _NAME, repository)
+            try:
+                proven = await self._work.do(key, lambda: self._prove(name, repository, credential))
+            except (Unavailable, Corrupt, Fault):
+                proven = False
+        return Named(name, "basic") if proven else Anonymous(name)
+
+    async def _prove(self, name: str, repository: Repository, credential: Credential) -> bool:
+        wrong = Credential(_basic(name, secrets.token_urlsafe(24)))
+        for asked in (ops.CheckApi(), ops.ListTags(repository, 1)):
+            if await self._status(asked, credential) not in _LET_IN:
+                break  # upstream does not take this credential at all
+            if await self._status(asked, wrong) in _REFUSED:
+                self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
+                return True
+        else:
+            if await self.may_push(repository, credential) and not await self._starts(repository, wrong):
+                self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
+                return True
+        self._remember(credential, _NAME, repository, value=False, seconds=self._limits.right_to_read_s)
+        return False
+
+    async def may_push(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
+        known = self._recall(credential, _PUSH, repository)
+        if known is not None:
+            return known
+        key = (self._mac(credential), _PUSH, repository)
+        return await self._work.do(key, lambda: self._try_push(repository, credential))
+
+    async def _try_push(self, repository: Repository, credential: Credential) -> bool:
+        may = await self._starts(repository, credential)
+        seconds = self._limits.right_to_read_s if may else self._limits.denial_cache_s
+        self._remember(credential, _PUSH, repository, value=may, seconds=seconds)
+        return may
+
+    async def _starts(self, repository: Repository, credential: Credential) -> bool:
+        """Start an upload and cancel it. Raises Unavailable where upstream answered neither yes nor no."""
+        reply = await self._registry.perform(ops.StartUpload(repository), credential)
+        location = next((value for name, value in reply.headers if name == "location"), "")
+        await reply.close()
+        if reply.status == 429 or reply.status >= 500:
+            raise Unavailable(f"upstream answered {reply.status} to the start of an upload in {repository}")
+        if reply.status == 202:
+            await self._cancel(location, credential)
+        return reply.status == 202
+
+    async def _cancel(self, location: str, credential: Credential) -> None:
+        """Give the upload back. An upstream that will not take it drops it by itself after a while."""
+        path, _, query = location.partition("?")
+        try:
+            cancelled = await self._registry.perform(parse("DELETE", path, query), credential)
+            await cancelled.close()
+        except (Fault, Unavailable, Corrupt):
+            return
+
+    async def _status(self, operation: Operation, credential: Credential) -> int:
+        reply = await self._registry.perform(operation, credential)
+        await reply.close()
+        if reply.status == 429 or reply.status >= 500:
+            raise Unavailable(f"upstream answered {reply.status} when asked who is calling")
+        return reply.status
+
+    def may_read(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream let this credential read here within the configured time and the token still lives."""
+        return self._recall(credential, _READ, repository) is True
+
+    def confirm_read(self, repository: Repository, credential: Credential) -> None:
+        """Remember that upstream just let this credential read here."""
+        self._remember(credential, _READ, repository, value=True, seconds=self._limits.right_to_read_s)
+
+    def refused(self, credential: Credential) -> None:
+        """Forget everything remembered for this credential: upstream just said 401 or 403."""
+        self._known.pop(self._mac(credential), None)
+
+    def _recall(self, credential: Credential, right: str, repository: str) -> bool | None:
+        answers = self._known.get(self._mac(credential))
+        value, ends = (None, 0.0) if answers is None else answers.get((right, repository), (None, 0.0))
+        return value if ends > self._clock.monotonic() else None
+
+    def _remember(self, credential: Credential, right: str, repository: str, *, value: bool, seconds: float) -> None:
+        ends = self._clock.monotonic() + seconds
+        scheme, _, text = (credential.authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            ends = min(ends, self._tokens.ends(text.strip()) or ends)
+        mac = self._mac(credential)
+        answers = self._known.get(mac)
+        if answers is None:
+            answers = self._known[mac] = LRUCache(ANSWERS)
+        answers[(right, repository)] = (value, ends)
+
+    def _mac(self, credential: Credential) -> bytes:
+        told = b"ours" if credential.ours else b"sent:" + (credential.authorization or "").encode("utf-8", "replace")
+        return hmac.digest(self._key, told, hashlib.sha256)
+
+
+def _user(scheme: str, text: str) -> str | None:
+    """Return the name in a Basic value, or None (RFC 7617)."""
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, _ = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return name if colon and name else None
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
