@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from proxy.config_schema import ConfigFile
@@ -116,3 +118,27 @@ def _model(where: Where) -> type[BaseModel] | None:
         if kind is not None and type(None) in get_args(kind):
             kind = next(part for part in get_args(kind) if part is not type(None))
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def described(
+    model: type[BaseModel] = ConfigFile, at: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Go through every setting with its path; `<name>` stands for names that the file chooses, `<n>` for places."""
+    for name, info in model.model_fields.items():
+        place = (*at, name)
+        yield place, info
+        inner, steps = _inside(info.annotation)
+        if inner is not None:
+            yield from described(inner, (*place, *steps))
+
+
+def _inside(kind: Any) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
+    """The model within a type, and the steps to it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind, ()
+    step = {dict: ("<name>",), tuple: ("<n>",)}.get(get_origin(kind), ())
+    for part in get_args(kind):
+        found, steps = _inside(part)
+        if found is not None:
+            return found, (*step, *steps)
+    return None, ()
