@@ -33,6 +33,7 @@ class Build:
 BUILDS = {
     "crane": Build("crane", "github.com/google/go-containerregistry/cmd/crane"),
     "registry": Build("registry", "github.com/distribution/distribution/v3/cmd/registry", "noresumabledigest"),
+    "referrers": Build("referrers", "."),
     "regctl": Build("regctl", "github.com/regclient/regclient/cmd/regctl"),
     "oras": Build("oras", "oras.land/oras/cmd/oras"),
     "toxiproxy": Build("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.registries import Registry, distribution, docker_registry
+from tests.interop.registries import Registry, distribution, docker_registry, with_referrers
 
 HERE = Path(__file__).parent
 
@@ -33,9 +33,9 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         yield started
 
 
-@pytest.fixture(params=["docker-registry", "registry"])
+@pytest.fixture(params=["docker-registry", "registry", "referrers"])
 def each_registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    """An empty, open registry, of each kind in turn."""
-    starter = {"docker-registry": docker_registry, "registry": distribution}[request.param]
+    """An empty, open registry, of each kind in turn; only the last has the referrers API."""
+    starter = {"docker-registry": docker_registry, "registry": distribution, "referrers": with_referrers}[request.param]
     with starter(tmp_path / "registry") as started:
         yield started

@@ -45,6 +45,12 @@ class TokenServer:
         return [json.loads(line) for line in lines]
 
 
+def _listens(running: Daemon) -> str | None:
+    """HOST:PORT, once the program has said where it listens."""
+    found = re.search(r"listening on (127\.0\.0\.1:\d+)", running.printed())
+    return found[1] if found else None
+
+
 @contextmanager
 def _registry(
     program: Path,
@@ -69,12 +75,7 @@ def _registry(
     # Both registries would otherwise try to send traces to a collector that nobody runs.
     quiet = {"OTEL_TRACES_EXPORTER": "none"}
     with daemon(folder / "registry.log", [program, "serve", config], quiet) as running:
-
-        def address() -> str | None:
-            found = re.findall(r"listening on (127\.0\.0\.1:\d+)", running.printed())
-            return found[-1] if found else None
-
-        host = when(running, address, f"{program.name} did not start")
+        host = when(running, lambda: _listens(running), f"{program.name} did not start")
         yield Registry(host, f"http://{host}", storage, running)
 
 
@@ -102,6 +103,18 @@ def distribution(
     """distribution 3.1 (built from Go) runs with its storage in `folder`."""
     with _registry(need("registry"), folder, port, auth, extra) as registry:
         yield registry
+
+
+@contextmanager
+def with_referrers(folder: Path, *, port: int = 0) -> Iterator[Registry]:
+    """A registry with the referrers API (built from Go) runs; what it stores is gone when it ends.
+
+    As some real ones do, it lists a manifest's config type as its artifactType, and sends no OCI-Subject.
+    """
+    program = need("referrers")
+    with daemon(folder / "registry.log", [program, f"127.0.0.1:{port}"]) as running:
+        host = when(running, lambda: _listens(running), "the registry with referrers did not start")
+        yield Registry(host, f"http://{host}", folder, running)
 
 
 def passwords(folder: Path, users: Mapping[str, str]) -> dict[str, object]:
@@ -156,12 +169,7 @@ def token_server(
         )
     )
     with daemon(folder / "token_server.log", [sys.executable, TOKEN_SERVER, settings]) as running:
-
-        def address() -> str | None:
-            found = re.findall(r"^listening on (\S+)$", running.printed(), re.MULTILINE)
-            return found[-1] if found else None
-
-        port = int(when(running, address, "the token server did not start").rpartition(":")[2])
+        port = int(when(running, lambda: _listens(running), "the token server did not start").rpartition(":")[2])
         # By name: crane refuses a realm whose host is a private address, unless it is the registry's own.
         yield TokenServer(f"http://localhost:{port}/token", "test-registry", certificate, running)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.interop.engines import containerd, docker, podman
 from tests.interop.images import docker_archive, image, index, push
 from tests.interop.peers import must, need, run
-from tests.interop.registries import Registry, behind, docker_registry, passwords, token_server
+from tests.interop.registries import Registry, behind, docker_registry, passwords, token_server, with_referrers
 
 ACCEPT = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
 
@@ -30,6 +30,20 @@ def test_images_arrive_byte_for_byte(each_registry: Registry, tmp_path: Path) ->
     assert must("skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", at(each_registry, "app:1")) == (
         f"{single.digest}\n"
     )
+
+
+@pytest.mark.go
+def test_one_registry_knows_referrers(tmp_path: Path) -> None:
+    with with_referrers(tmp_path / "r") as registry:
+        digest = push(image(tmp_path / "i"), f"{registry.host}/app:1")
+        own = {"HOME": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}
+        (tmp_path / "note").write_text("hello")
+        subject = f"{registry.host}/app@{digest}"
+        attach = ["attach", "--plain-http", "--artifact-type", "test/note", "--disable-path-validation"]
+        must("oras", *attach, subject, tmp_path / "note", environment=own)
+        listed = json.loads(manifest(f"{registry.url}/v2/app/referrers/{digest}"))
+        # It names the config's type, not the manifest's own artifactType: real registries do that, so it may stay.
+        assert [entry["artifactType"] for entry in listed["manifests"]] == ["application/vnd.oci.empty.v1+json"]
 
 
 def at(registry: Registry, name: str) -> str:
