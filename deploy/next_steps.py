@@ -45,7 +45,7 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
         ),
     ]
     if signer:
-        verify = f"{signer} verify --key {key} --insecure-ignore-tlog --allow-http-registry {proxy}/demo/hello:1"
+        verify = f"{signer} verify --key {key} --insecure-ignore-tlog {proxy}/demo/hello:1"
         steps.append(("verify it with cosign, which knows nothing of the proxy", [verify]))
     steps += [
         (
