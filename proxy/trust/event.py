@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PUSH_DENIED = "push.denied"
     PUSH_NOT_SIGNED = "push.not_signed"
     SIGNED = "signature.made"
+    COUNTERSIGNED = "image.countersigned"
     SIGNATURE_ATTACHED = "signature.attached"
     SIGNATURE_REMOVED = "signature.removed"
     SIGNATURE_LOST = "signature.lost"

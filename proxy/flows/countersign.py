@@ -1,0 +1,71 @@
+"""Sign what is upstream already: the signing flow of a push, asked for by an operator with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.attach import attach
+from proxy.flows.house import House
+from proxy.flows.resolve import resolve
+from proxy.flows.sign import SIMPLE, sign, wanted
+from proxy.formats.format import claims_at
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, is_digest, parse_tag
+from proxy.trust.event import Event, Kind
+from proxy.trust.ledger import Entry
+
+
+@dataclass(frozen=True)
+class Countersigned:
+    """What was signed: the digest the name meant, and our entries for it and its children."""
+
+    digest: Digest
+    entries: tuple[Entry, ...]
+
+
+async def countersign(op: PullManifest, reason: str, who: str, asked: Asked, house: House) -> Countersigned:
+    """After this the image and all its children are signed and attached; the journal says who wanted it and why.
+
+    Raises Fault (no policy, nothing to sign with, not there), Unavailable.
+    """
+    policy = house.rules.current().for_(op.repository)
+    if policy is None or not policy.push.sign_with:
+        raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
+    rules = policy.push
+    claims = claims_at(rules.claims, who, house.clock.now())
+    tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
+    made: tuple[Entry, ...] = ()
+    top: Digest | None = None
+    todo, seen = [op], set[PullManifest]()
+    while todo:
+        this = todo.pop()
+        if this in seen or len(seen) > house.limits.index_children:
+            continue
+        seen.add(this)
+        subject = await resolve(this, asked, house)
+        if isinstance(subject, Answer):
+            raise Unavailable(f"upstream answered {subject.status} for {this.repository} {this.reference}")
+        pairs = wanted(rules.formats, op.repository, tags, house)
+        if top is not None:  # children carry the simple signature only, as after a push
+            pairs = [pair for pair in pairs if pair[0] == SIMPLE]
+        top = top or subject.digest
+        made += await sign(op.repository, subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
+        descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
+        await attach(op.repository, descriptor, asked, house)
+        todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
+    event = Event(
+        at=house.clock.now(),
+        kind=Kind.COUNTERSIGNED,
+        who=who,
+        how="socket",
+        repository=op.repository,
+        reference=op.reference,
+        digest=top or "",
+        request_id=asked.request_id,
+        detail={"reason": reason[:500], "signatures": len(made)},
+    )
+    await house.journal.record(event)
+    return Countersigned(top or Digest(""), made)

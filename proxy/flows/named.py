@@ -1,0 +1,22 @@
+"""Image names as people write them: `[HOST/]repo[:tag|@digest]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import parse_digest, parse_repository, parse_tag
+
+
+def parse_name(text: str, hosts: Sequence[str]) -> PullManifest:
+    """Return what pulling this name asks for; one of our public names in front is left out. Raises Fault."""
+    for host in hosts:
+        text = text.removeprefix(f"{host}/")
+    name, at, digest = text.partition("@")
+    if at:
+        name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+        return PullManifest(parse_repository(name), parse_digest(digest))
+    path, colon, tag = name.rpartition(":")
+    if colon and "/" not in tag:
+        return PullManifest(parse_repository(path), parse_tag(tag))
+    return PullManifest(parse_repository(name), parse_tag("latest"))

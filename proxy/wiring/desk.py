@@ -1,0 +1,130 @@
+"""What commands on this host may ask of the running server: the same `judge` and `sign` flows as every request."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.countersign import countersign
+from proxy.flows.house import House
+from proxy.flows.judge import judge
+from proxy.flows.named import parse_name
+from proxy.oci.faults import Fault, Unavailable
+from proxy.ports import Credential
+from proxy.store import Store
+from proxy.trust import explain
+from proxy.trust.decision import Decision
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Desk:
+    """The answers to local commands. `house` returns the one in force, which a reload exchanges."""
+
+    def __init__(self, house: Callable[[], House], store: Store, problems: Callable[[], list[dict[str, str]]]) -> None:
+        """`problems` says what is wrong now, since when, what it stops and what to do."""
+        self._house = house
+        self._store = store
+        self._problems = problems
+        self._started = house().clock.now()
+
+    def _asked(self) -> Asked:
+        return Asked(Credential(ours=True), f"local-{secrets.token_hex(6)}", address="socket")
+
+    async def verify(self, ref: str) -> dict[str, Any]:
+        """Return the decision on this name as anybody's pull would get it now. Raises Fault, Unavailable, Corrupt."""
+        house = self._house()
+        judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
+        if isinstance(judged, Answer):
+            raise _refused(ref, judged)
+        return _shown(judged.decision, house)
+
+    async def why(self, question: str) -> dict[str, Any]:
+        """Return a recorded decision by its id, or a fresh one on a name."""
+        house = self._house()
+        if "/" not in question and ":" not in question:
+            known = await house.journal.decision(question)
+            if known is not None:
+                return _shown(known, house)
+        return await self.verify(question)
+
+    async def sign(self, ref: str, reason: str, who: str) -> dict[str, Any]:
+        """Sign what is upstream already; return what was signed."""
+        house = self._house()
+        done = await countersign(parse_name(ref, house.hosts), reason, who, self._asked(), house)
+        return {
+            "digest": done.digest,
+            "signatures": [
+                {"digest": e.key.digest, "format": e.key.format, "bound": e.key.bound, "key": e.key.fingerprint}
+                for e in done.entries
+            ],
+        }
+
+    async def would_block(self, since: str) -> dict[str, Any]:
+        """Return what warn mode let through that enforce mode would block, since a span (`7d`) or a moment."""
+        house = self._house()
+        start = _since(since, house.clock.now())
+        rows = await self._store.journal.would_block(start)
+        return {
+            "since": start.isoformat(),
+            "images": [
+                {
+                    "repository": row.repository,
+                    "reference": row.reference,
+                    "reasons": list(row.reasons),
+                    "pulls": row.count,
+                    "last": row.last.isoformat(),
+                }
+                for row in rows
+            ],
+        }
+
+    async def status(self) -> dict[str, Any]:
+        """Return whether everything works, and of what does not: since when, what it stops, the next command."""
+        house = self._house()
+        ring = house.keybook.ring()
+        return {
+            "name": house.name,
+            "url": house.url,
+            "started": self._started.isoformat(),
+            "pid": os.getpid(),
+            "policy_revision": house.rules.current().revision,
+            "key_revision": ring.revision,
+            "keys": [
+                {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
+                for k in ring.ours
+            ],
+            "problems": self._problems(),
+        }
+
+
+def _shown(decision: Decision, house: House) -> dict[str, Any]:
+    shown = explain.as_json(decision)
+    return {**shown, "text": explain.text(decision, house.name, house.url)}
+
+
+def _refused(ref: str, answer: Answer) -> Exception:
+    if answer.status == 404:
+        return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
+    if answer.status in (401, 403):
+        return Fault(
+            "DENIED",
+            f"the registry lets nobody in without a password (it answered {answer.status}): set "
+            "upstreams[0].credentials to an account that may read",
+        )
+    return Unavailable(f"the registry answered {answer.status} for {ref}")
+
+
+def _since(text: str, now: datetime) -> datetime:
+    """Return the start of a span such as `7d`, or the moment written. Raises Fault."""
+    if text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
+        return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
+    return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)

@@ -1,0 +1,234 @@
+"""Everything one process holds while it serves, and how it is exchanged on a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from ipaddress import ip_network
+
+import structlog
+
+from proxy.config import Settings, load
+from proxy.config_secrets import read_secret
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.handle import handle
+from proxy.flows.house import House
+from proxy.flows.memory import Memory
+from proxy.flows.rights import UpstreamRights
+from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.operation import Operation
+from proxy.store import Store, open_store
+from proxy.store.rules import RulesInForce
+from proxy.trust.event import Event, Kind
+from proxy.trust.keys import fingerprint
+from proxy.upstream.client import Upstream
+from proxy.web.app import public_app
+from proxy.web.outermost import Edge, outermost
+from proxy.web.server import Address, Server, Tls
+from proxy.wiring.clock import SystemClock
+from proxy.wiring.desk import Desk
+from proxy.wiring.signer import PinRefusedAtStart, TokenSigner
+
+_log = structlog.get_logger("countersign")
+
+
+class Running:
+    """A proxy that serves. `house` is what requests see; a reload puts another one in its place."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        house: House,
+        store: Store,
+        rules: RulesInForce,
+        signer: TokenSigner,
+        upstream: Upstream,
+        tls: Tls | None,
+    ) -> None:
+        """Built by `open_running`."""
+        self.settings = settings
+        self.house = house
+        self.store = store
+        self.leaving = asyncio.Event()
+        self.public = self.admin = ""
+        self._rules = rules
+        self._signer = signer
+        self._upstream = upstream
+        self._tls = tls
+        self._server = Server(self.leaving, settings.limits)
+        self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
+        self.desk = Desk(lambda: self.house, store, self.problems)
+
+    async def listen(self) -> None:
+        """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
+        settings = self.settings
+        networks = [ip_network(text) for text in settings.server.trusted_proxies]
+        edge = Edge(settings.limits, (), networks, self.leaving.is_set)
+        try:
+            public = await self._server.public(
+                outermost(public_app(self._handle, {}), edge), Address(*settings.server.address), self._tls
+            )
+        except OSError as taken:
+            raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
+        self.public = f"{public.host}:{public.port}"
+        await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
+
+    async def _handle(self, op: Operation, asked: Asked) -> Answer:
+        """Answer one operation, every challenge in our own name: the proxy is always the realm."""
+        house = self.house
+        realm = self._upstream.realm
+        try:
+            answer = await handle(op, asked, house)
+        except Fault as fault:
+            challenge = fault.headers.pop("WWW-Authenticate", None)
+            if challenge is not None:
+                for _, ours in realm.relayed((("www-authenticate", challenge),), house.url):
+                    fault.headers["WWW-Authenticate"] = ours
+            raise
+        if answer.status == 401:
+            return replace(answer, headers=realm.relayed(answer.headers, house.url))
+        return answer
+
+    def problems(self) -> list[dict[str, str]]:
+        """Return what is wrong now, what it stops and the next command."""
+        found = []
+        if (why := self._signer.health()) is not None:
+            found.append(
+                {
+                    "what": why,
+                    "stops": "pushes that must be signed; pulls go on",
+                    "next": f"countersign doctor --config {self.settings.path}",
+                }
+            )
+        if self._refused is not None:
+            found.append(
+                {
+                    "what": f"the configuration was not reloaded: {self._refused[1]}",
+                    "since": self._refused[0],
+                    "stops": "nothing; the one from before is in force",
+                    "next": f"countersign config validate --config {self.settings.path}",
+                }
+            )
+        return found
+
+    async def reload(self) -> str | None:
+        """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
+        now = self.house.clock.now()
+        try:
+            settings = load(self.settings.path)
+            _unchangeable(self.settings, settings)
+            await self._signer.reopen(settings)
+            if self._tls is not None:
+                self._tls.reload()
+        except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError) as wrong:
+            self._refused = (now.isoformat(timespec="seconds"), str(wrong))
+            _log.error("configuration refused, the old one stays in force", why=str(wrong))
+            await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": str(wrong)[:2000]}))
+            return str(wrong)
+        await self.store.keybook.trust(settings.trust)
+        self._rules.replace(settings.policies)
+        self.house = replace(
+            self.house,
+            hosts=settings.server.hosts,
+            url=settings.server.url,
+            name=settings.server.name,
+        )
+        self.settings, self._refused = settings, None
+        await keep_revisions(settings, self.store, self.house)
+        _log.info("configuration reloaded", policy_revision=settings.policies.revision)
+        return None
+
+    async def leave(self) -> int:
+        """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
+        cut = await self._server.leave()
+        await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
+        return cut
+
+
+def _unchangeable(before: Settings, after: Settings) -> None:
+    """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
+    pairs = {
+        "server.listen": (before.server.listen, after.server.listen),
+        "server.tls": (before.server.tls, after.server.tls),
+        "admin.listen": (before.admin.listen, after.admin.listen),
+        "upstreams": (before.upstream, after.upstream),
+        "store.url": (before.store.url, after.store.url),
+        "keys": (dict(before.keys), dict(after.keys)),
+        "limits": (before.limits, after.limits),
+    }
+    changed = [name for name, (old, new) in pairs.items() if old != new]
+    if changed:
+        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
+
+
+async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
+    """Open store, tokens and upstream; listen nowhere yet. Raises ConfigError, PinRefusedAtStart, Unavailable."""
+    clock = SystemClock()
+    store = await open_store(settings.store.url, clock, trusted=settings.trust)
+    stack.push_async_callback(store.close)
+    upstream = _upstream(settings)
+    stack.push_async_callback(upstream.close)
+    signer = TokenSigner(settings, store.keybook, clock, settings.limits.sign_deadline_s)
+    stack.push_async_callback(signer.close)
+    await signer.start()
+    rules = RulesInForce(settings.policies)
+    house = House(
+        registry=upstream,
+        rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
+        signer=signer,
+        rules=rules,
+        keybook=store.keybook,
+        ledger=store.ledger,
+        facts=store.facts,
+        journal=store.journal,
+        clock=clock,
+        limits=settings.limits,
+        memory=Memory(settings.limits, clock.monotonic),
+        hosts=settings.server.hosts,
+        url=settings.server.url,
+        name=settings.server.name,
+    )
+    await keep_revisions(settings, store, house)
+    for key in signer.created:
+        detail = {"profile": key.profile, "key": fingerprint(key.spki), "token_serial": key.token_serial}
+        await store.journal.record(Event(clock.now(), Kind.KEY_CREATED, detail=detail))
+    tls = None
+    if settings.server.tls is not None:
+        try:
+            tls = Tls(settings.server.tls.cert, settings.server.tls.key)
+        except (OSError, ssl.SSLError) as wrong:
+            raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
+    return Running(settings, house, store, rules, signer, upstream, tls)
+
+
+def _upstream(settings: Settings) -> Upstream:
+    entry = settings.upstream
+    credentials = None
+    if entry.credentials is not None:
+        password = read_secret(entry.credentials.password, f"password of {entry.credentials.username} upstream")
+        credentials = (entry.credentials.username, password.value)
+    certificate = None if entry.client_cert is None else (str(entry.client_cert), str(entry.client_cert))
+    try:
+        return Upstream(
+            entry.url,
+            credentials=credentials,
+            ca_file=None if entry.ca_file is None else str(entry.ca_file),
+            client_cert=certificate,
+            limits=settings.limits,
+            name=settings.server.name,
+        )
+    except (OSError, ValueError) as wrong:
+        raise ConfigError(f"upstreams[0]: {wrong}") from None
+
+
+async def keep_revisions(settings: Settings, store: Store, house: House) -> None:
+    """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
+    await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
+    await store.journal.keep_revision("policy", settings.policies.revision, settings.policy_text())
+    now = house.clock.now()
+    await store.journal.record(
+        Event(now, Kind.CONFIG_LOADED, detail={"revision": settings.revision}),
+        Event(now, Kind.POLICY_LOADED, policy_revision=settings.policies.revision),
+    )
