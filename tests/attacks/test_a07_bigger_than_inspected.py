@@ -32,11 +32,11 @@ def test_up_to_the_limit_everything_is_read_and_not_a_byte_more() -> None:
 
 def test_64_mib_cost_nothing() -> None:
     body = bytes(64 * MIB)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Fault) as refused:
         parse(body, OCI_MANIFEST, Limits())
     assert refused.value.status == 413
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"{}", b"\x00" * 100, padded(200)[:100]])
@@ -64,7 +64,7 @@ def test_more_children_than_are_judged() -> None:
 @pytest.mark.parametrize("unit", [b"[],", b'"",', b"0,", b'{"a":{}},'])
 def test_the_costliest_document_within_the_limit_is_read_in_bounded_time(unit: bytes) -> None:
     body = b'{"schemaVersion":2,"x":[' + unit * ((4 * MIB - 100) // len(unit)) + b"0]}"
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Fault, match="neither config and layers"):
         parse(body, "", Limits())
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8

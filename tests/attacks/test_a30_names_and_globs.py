@@ -16,9 +16,9 @@ from proxy.trust.pattern import matches, overlap, specificity
 
 
 def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("path", ["/v2/_catalog", "/v2/a/tags/list"])

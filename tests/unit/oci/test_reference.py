@@ -58,11 +58,11 @@ def test_names_agree_with_the_expression_of_the_specification(text: str) -> None
 
 
 def test_long_names_take_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(200):
         with pytest.raises(Fault):
             parse_repository("a-" * 127 + "!")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("tag", ["latest", "_", "1.0", "A-b_C.d", "x" * 128])

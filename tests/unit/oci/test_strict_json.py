@@ -85,7 +85,7 @@ def test_depth_is_counted_outside_of_strings_and_to_the_bound() -> None:
     "data", [b"[" * 10**6, b'{"a":' * 10**5, b"]" * 10**5 + b"[" * 10**5, b'"\\' * 10**6, b'"\\"' * 10**6]
 )
 def test_hostile_nesting_and_quoting_take_linear_time_and_no_recursion(data: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Corrupt):
         loads(data, DEPTH)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
