@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# One parameter `name=value`, or a scheme standing alone. Every alternative begins with a different character, so the
-# scan is linear.
-_PART = re.compile(r"""[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?""")
+# One parameter `name=value`, or a scheme standing alone. Possessive, so that the scan is linear and what is no whole
+# parameter (an open quote) matches nothing rather than less.
+_PART = re.compile(r"""[\s,]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)(?:=(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++)))?+(?!=)""")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class Exchange:
         given = CIMultiDict([("Accept-Encoding", "identity"), *headers])
         if isinstance(body, bytes):
             length = len(body)
+            body = body or None  # nothing to send is no body
         if length is not None:
             given["Content-Length"] = str(length)
         try:

@@ -42,9 +42,10 @@ def path_here(target: str, *, base: str, at: str) -> str | None:
         parts = urlsplit(absolute)
     except ValueError as exc:
         raise Corrupt(f"upstream pointed to {target[:80]!a}: {exc}") from exc
-    below = parts.path.removeprefix(urlsplit(base).path.rstrip("/"))
-    if not below.startswith("/v2/"):
+    prefix = urlsplit(base).path.rstrip("/")
+    if not parts.path.startswith(prefix + "/v2/"):
         return None
+    below = parts.path.removeprefix(prefix)
     return f"{below}?{parts.query}" if parts.query else below
 
 

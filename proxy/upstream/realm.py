@@ -82,13 +82,13 @@ class Realm:
 
     def relayed(self, headers: Headers, public_url: str) -> Headers:
         """Return the headers of a 401 with every challenge in our name: `Bearer` tokens come from us."""
-        values = [value for name, value in headers if name == "www-authenticate"]
+        values = [value for name, value in headers if name.lower() == "www-authenticate"]
         if not values:
             return headers
         found = challenges.parse(values)
         self._learn(found)
         ours = [self._in_our_name(c, public_url) for c in found]
-        kept = tuple(pair for pair in headers if pair[0] != "www-authenticate")
+        kept = tuple(pair for pair in headers if pair[0].lower() != "www-authenticate")
         return (*kept, *(("www-authenticate", str(c)) for c in ours if c is not None))
 
     async def challenge(self, public_url: str, scope: str | None = None) -> str | None:
