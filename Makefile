@@ -13,7 +13,7 @@ setup: ## install everything missing: system packages (as root), .venv, .venv/bi
 	@$(PYTHON) deploy/setup/python.py dev
 
 run: run-setup ## a registry, a token with keys and the proxy in .run/, with commands to try; Ctrl-C stops it all
-	@exec $(BIN)/python deploy/run.py
+	@exec $(BIN)/python -m deploy.run
 
 quick: venv ## unit and in-memory contract tests: under a minute, no root, no apt, no Go
 	@$(BIN)/python -m pytest tests/unit tests/contract -m "not real and not go"

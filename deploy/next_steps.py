@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.interop import builds
 
+ROOT = Path(__file__).parents[1]
 BOLD, PLAIN = "\033[1m", "\033[0m"
 
 
@@ -25,7 +26,8 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
     """What is running where, and what to type next."""
     proxy, registry = (f"127.0.0.1:{ports[name]}" for name in ("proxy", "registry"))
     key, config, images = (shown(run / name) for name in ("keys/release.pub", "countersign.yaml", "images"))
-    own = shown(run.parent / ".venv" / "bin" / "countersign")
+    pulled = shown(run / "pulled")
+    own = shown(ROOT / ".venv" / "bin" / "countersign")
     signer = cosign()
     steps: list[tuple[str, list[str]]] = [
         (
@@ -34,7 +36,7 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
         ),
         (
             "pull it back: the signature satisfies the policy",
-            [f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/hello:1 dir:/tmp/hello"],
+            [f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/hello:1 dir:{pulled}/hello"],
         ),
         (
             "see what was decided, and why",
@@ -52,7 +54,7 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
             "put an unsigned image behind the proxy's back, and see it blocked",
             [
                 f"skopeo copy --dest-tls-verify=false oci:{images}/stranger:latest docker://{registry}/demo/stranger:1",
-                f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/stranger:1 dir:/tmp/stranger",
+                f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/stranger:1 dir:{pulled}/stranger",
             ],
         ),
     ]

@@ -1,7 +1,7 @@
 """What `make run` starts: a registry, a token with keys, and the proxy between you and that registry.
 
-Everything lies in .run/ and listens on loopback. A second run keeps keys, images and state. Ctrl-C, or the end of
-the terminal, stops all of it, by process id.
+Everything lies in .run/ (or the folder given) and listens on loopback. A second run keeps keys, images and state.
+Ctrl-C, or the end of the terminal, stops all of it, by process id.
 """
 
 import contextlib
@@ -20,12 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy import layouts, next_steps
+from deploy.next_steps import shown
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from deploy import layouts, next_steps  # noqa: E402 - found only after the line above
-
-RUN = ROOT / ".run"
 COUNTERSIGN = ROOT / ".venv" / "bin" / "countersign"
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 PREFERRED = {"proxy": 5000, "admin": 5001, "registry": 5002}
@@ -65,9 +63,9 @@ def any_free_port() -> int:
         return port
 
 
-def choose_ports() -> dict[str, int]:
+def choose_ports(folder: Path) -> dict[str, int]:
     """The ports of the first run, which the configuration and the signatures name; chosen now if this is it."""
-    remembered = RUN / "ports.json"
+    remembered = folder / "ports.json"
     if remembered.exists():
         kept: dict[str, int] = json.loads(remembered.read_text())
         for name, port in kept.items():
@@ -75,7 +73,7 @@ def choose_ports() -> dict[str, int]:
                 raise Stopped(
                     f"port {port}, where the {name} listened last time, is taken by another program now. The signatures"
                     f" made here name these addresses, so they are kept: end that program (`ss -ltnp 'sport = :{port}'`"
-                    " names it), or `rm -r .run` to begin anew with other ports and new keys"
+                    f" names it), or `rm -r {shown(folder)}` to begin anew with other ports and new keys"
                 )
         return kept
     ports = {}
@@ -114,7 +112,7 @@ def check(part: Part) -> None:
     status = part.process.poll()
     if status is not None:
         tail = "".join(part.log.read_text(errors="replace").splitlines(keepends=True)[-15:])
-        raise Stopped(f"the {part.name} ended with status {status}; the end of {part.log.relative_to(ROOT)}:\n{tail}")
+        raise Stopped(f"the {part.name} ended with status {status}; the end of {shown(part.log)}:\n{tail}")
 
 
 def wait_for(url: str, part: Part) -> None:
@@ -127,32 +125,32 @@ def wait_for(url: str, part: Part) -> None:
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(0.05)
-    raise Stopped(f"the {part.name} did not answer {url} in {START_SECONDS:.0f} s; see {part.log.relative_to(ROOT)}")
+    raise Stopped(f"the {part.name} did not answer {url} in {START_SECONDS:.0f} s; see {shown(part.log)}")
 
 
-def registry(port: int) -> Part:
-    """Debian's registry serves what lies in .run/registry/."""
+def registry(folder: Path, port: int) -> Part:
+    """Debian's registry serves what lies in registry/ there."""
     program = shutil.which("docker-registry", path=SYSTEM_PATH)
     if program is None:
         raise Stopped(
             "docker-registry is not installed: `sudo apt-get install docker-registry`, or `make setup` as root"
         )
-    config = RUN / "registry.yml"
+    config = folder / "registry.yml"
     settings = {
         "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(RUN / "registry")}, "delete": {"enabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}},
         "http": {"addr": f"127.0.0.1:{port}"},
     }
     config.write_text(json.dumps(settings))  # JSON is YAML too
-    return start("registry", [program, "serve", config], RUN / "registry.log")
+    return start("registry", [program, "serve", config], folder / "registry.log")
 
 
-def init(ports: dict[str, int]) -> None:
-    """.run/ has a configuration, a token and keys: made now, or kept as they are."""
+def init(folder: Path, ports: dict[str, int]) -> None:
+    """The folder has a configuration, a token and keys: made now, or kept as they are."""
     upstream = f"http://127.0.0.1:{ports['registry']}"
     listen = ["--listen", f"127.0.0.1:{ports['proxy']}", "--admin-listen", f"127.0.0.1:{ports['admin']}"]
     done = subprocess.run(
-        [COUNTERSIGN, "init", RUN, "--upstream", upstream, *listen],
+        [COUNTERSIGN, "init", folder, "--upstream", upstream, *listen],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -163,20 +161,20 @@ def init(ports: dict[str, int]) -> None:
         raise Stopped(f"`countersign init` ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def samples() -> None:
-    """.run/images/ has two small images to push, for those who have none at hand."""
+def samples(folder: Path) -> None:
+    """images/ there has two small images to push, for those who have none at hand."""
     for name in ("hello", "stranger"):
-        place = RUN / "images" / name
+        place = folder / "images" / name
         if not (place / "index.json").exists():
             shutil.rmtree(place, ignore_errors=True)
             layouts.image(place, f"{name}\n")
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """No other `make run` uses .run/ meanwhile, or Stopped."""
-    RUN.mkdir(exist_ok=True)
-    with (RUN / "running.lock").open("a+") as lock:
+def alone(folder: Path) -> Iterator[None]:
+    """No other `make run` uses the folder meanwhile, or Stopped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "running.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -190,20 +188,20 @@ def alone() -> Iterator[None]:
         yield
 
 
-def serve() -> None:
+def serve(folder: Path) -> None:
     """Everything runs until asked to end (KeyboardInterrupt) or until a part ends by itself (Stopped)."""
     began = time.monotonic()
-    with alone(), contextlib.ExitStack() as parts:
-        ports = choose_ports()
-        behind = registry(ports["registry"])
+    with alone(folder), contextlib.ExitStack() as parts:
+        ports = choose_ports(folder)
+        behind = registry(folder, ports["registry"])
         parts.callback(stop, behind)
         wait_for(f"http://127.0.0.1:{ports['registry']}/v2/", behind)
-        init(ports)
-        samples()
-        proxy = start("proxy", [COUNTERSIGN, "serve", "--config", RUN / "countersign.yaml"], RUN / "proxy.log")
+        init(folder, ports)
+        samples(folder)
+        proxy = start("proxy", [COUNTERSIGN, "serve", "--config", folder / "countersign.yaml"], folder / "proxy.log")
         parts.callback(stop, proxy)
         wait_for(f"http://127.0.0.1:{ports['admin']}/readyz", proxy)
-        print(next_steps.text(ports, RUN, time.monotonic() - began), flush=True)
+        print(next_steps.text(ports, folder, time.monotonic() - began), flush=True)
         while True:
             check(proxy)
             check(behind)
@@ -215,15 +213,15 @@ def interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> int:
-    """Runs the demonstration; 0 if someone ended it, 1 with a reason if it could not go on."""
+def main(folder: Path) -> int:
+    """Runs the demonstration in that folder; 0 if someone ended it, 1 with a reason if it could not go on."""
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
     try:
-        serve()
+        serve(folder)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):  # the terminal may be gone
-            print("\nrun: stopped; keys, images and state are kept in .run/", flush=True)
+            print(f"\nrun: stopped; keys, images and state are kept in {shown(folder)}", flush=True)
         return 0
     except Stopped as reason:
         print(f"run: {reason}", file=sys.stderr)
@@ -232,4 +230,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".run").absolute()))

@@ -8,50 +8,44 @@ import pytest
 from deploy import layouts, next_steps, run
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(run, "RUN", tmp_path)
-    return tmp_path
-
-
 def taken(*ports: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "is_free", lambda port: port not in ports)
     monkeypatch.setattr(run, "any_free_port", lambda: 41000)
 
 
-def test_the_first_run_takes_the_usual_ports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_run_takes_the_usual_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken(monkeypatch=monkeypatch)
-    assert run.choose_ports() == {"proxy": 5000, "admin": 5001, "registry": 5002}
+    assert run.choose_ports(tmp_path) == {"proxy": 5000, "admin": 5001, "registry": 5002}
 
 
 def test_a_taken_port_is_replaced_and_said(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken(5000, monkeypatch=monkeypatch)
-    assert run.choose_ports()["proxy"] == 41000
+    assert run.choose_ports(tmp_path)["proxy"] == 41000
     assert "port 5000 is taken; the proxy gets 41000" in capsys.readouterr().out
 
 
-def test_the_second_run_keeps_the_ports_of_the_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_run_keeps_the_ports_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken(5000, monkeypatch=monkeypatch)
-    first = run.choose_ports()
+    first = run.choose_ports(tmp_path)
     taken(monkeypatch=monkeypatch)
-    assert run.choose_ports() == first
+    assert run.choose_ports(tmp_path) == first
 
 
-def test_signed_names_do_not_move_to_another_port(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signed_names_do_not_move_to_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken(monkeypatch=monkeypatch)
-    run.choose_ports()
+    run.choose_ports(tmp_path)
     taken(5001, monkeypatch=monkeypatch)
-    with pytest.raises(run.Stopped, match=r"port 5001.*rm -r \.run"):
-        run.choose_ports()
+    with pytest.raises(run.Stopped, match=r"port 5001.*rm -r "):
+        run.choose_ports(tmp_path)
 
 
-def test_samples_are_made_once(folder: Path) -> None:
-    run.samples()
-    before = (folder / "images" / "hello" / "index.json").stat().st_mtime_ns
-    run.samples()
-    assert (folder / "images" / "hello" / "index.json").stat().st_mtime_ns == before
+def test_samples_are_made_once(tmp_path: Path) -> None:
+    run.samples(tmp_path)
+    before = (tmp_path / "images" / "hello" / "index.json").stat().st_mtime_ns
+    run.samples(tmp_path)
+    assert (tmp_path / "images" / "hello" / "index.json").stat().st_mtime_ns == before
 
 
 def test_what_is_shown_has_this_runs_addresses_and_key(tmp_path: Path) -> None:
