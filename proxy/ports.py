@@ -121,9 +121,9 @@ class Ledger(Protocol):
         """Insert the entry, or return the one that is there already when its stage is further on."""
 
     async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, at: datetime, artifact: Digest | None = None
+        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
     ) -> None:
-        """Move entries to a stage (attached, removed), with the manifest that carries them."""
+        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was."""
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         """Return everything we signed for this digest here, newest first, removed ones left out."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.attach import layer_of
 from proxy.flows.house import House
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
 from proxy.flows.sign import SIMPLE
 from proxy.flows.write import exists
-from proxy.formats.table import FORMATS
+from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Manifest
 from proxy.oci.operation import CheckApi, PushManifest
-from proxy.oci.reference import Repository, Tag, digest_of, fallback_tag, signature_tag, subject_of_tag
+from proxy.oci.reference import Repository, Tag, fallback_tag, signature_tag, subject_of_tag
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.pattern import glob
@@ -73,11 +74,9 @@ async def keeps_ours(repository: Repository, tags: Sequence[Tag], manifest: Mani
             continue
         attached = [e for e in await house.ledger.entries(repository, subject) if e.stage is Stage.ATTACHED]
         if tag == signature_tag(subject):
-            layers = {d.digest for d in manifest.layers}
+            marks = {carrier.mark(d) for d in manifest.layers}
             mine = [e for e in attached if e.key.format == SIMPLE][: house.limits.own_layers]
-            if any(
-                digest_of(FORMATS[SIMPLE].blob(e.message, e.signature or b"", b"").data) not in layers for e in mine
-            ):
+            if any(carrier.mark(layer_of(entry, house)) not in marks for entry in mine):
                 return False
         elif tag == fallback_tag(subject):
             listed = {d.digest for d in (*manifest.children, *manifest.entries)}

@@ -94,6 +94,11 @@ def _blob(entry: Entry, house: House) -> Blob:
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", spki)
 
 
+def layer_of(entry: Entry, house: House) -> Descriptor:
+    """Return the layer that carries this entry, as it stands in a manifest."""
+    return _layer(_blob(entry, house))
+
+
 def _layer(blob: Blob) -> Descriptor:
     return Descriptor(blob.media_type, digest_of(blob.data), len(blob.data), blob.annotations)
 
@@ -176,7 +181,7 @@ async def _done(
     if not fresh:
         return
     now = house.clock.now()
-    await house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, now, artifact)
+    await house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact)
     await house.journal.record(
         *(
             Event(
@@ -202,7 +207,7 @@ async def _learn(repository: Repository, subject: Digest, body: bytes, house: Ho
 async def detach(repository: Repository, entries: Sequence[Entry], asked: Asked, house: House) -> None:
     """Take back tag-bound signatures whose tag upstream refused: off the `.sig` tag, and removed in the ledger."""
     for entry in entries:
-        mark = carrier.mark(_layer(_blob(entry, house)))
+        mark = carrier.mark(layer_of(entry, house))
 
         def change(old: bytes | None, mark: carrier.Mark = mark) -> bytes | None:
             if old is None or mark not in _marks(old, house):
@@ -212,4 +217,4 @@ async def detach(repository: Repository, entries: Sequence[Entry], asked: Asked,
         async with house.memory.alone(("attach", repository, entry.key.digest)):
             tag = signature_tag(entry.key.digest)
             await change_tag(repository, tag, OCI_MANIFEST, change, nothing, asked, house)
-    await house.ledger.advance([e.key for e in entries], Stage.REMOVED, house.clock.now())
+    await house.ledger.advance([e.key for e in entries], Stage.REMOVED)

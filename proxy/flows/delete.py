@@ -26,9 +26,8 @@ async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Ans
     if answer.status >= 300 or digest is None:
         return answer
     lost = await _lost(op.repository, subject, digest, house) if subject else []
-    now = house.clock.now()
     if lost:
-        await house.ledger.advance([e.key for e in lost], Stage.REMOVED, now)
+        await house.ledger.advance([e.key for e in lost], Stage.REMOVED)
     if subject is not None:
         house.memory.forget((op.repository, subject))
         if is_digest(op.reference):

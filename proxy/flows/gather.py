@@ -75,7 +75,11 @@ async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifi
             continue
         spki = next((k.spki for k in keys if k.fingerprint == entry.key.fingerprint), None)
         if spki is not None:
-            blob = form.blob(entry.message, entry.signature, spki)
+            try:
+                blob = form.blob(entry.message, entry.signature, spki)
+            except ValueError as altered:
+                findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
+                continue
             layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
             findings += form.examine(layer, subject, keys)
     return [Found(Place.LEDGER, tuple(findings))]

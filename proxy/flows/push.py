@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.flows.admit import admit, keeps_ours
 from proxy.flows.artifact import is_signature_artifact
@@ -83,7 +83,10 @@ async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:
     digest = digest_of(data)
     if is_digest(op.reference) and op.reference != digest:
         raise Fault("DIGEST_INVALID", f"the manifest's digest is {digest}, not {op.reference}")
-    manifest = parse(data, asked.header("content-type") or "", house.limits)
+    limits = house.limits
+    if not is_digest(op.reference) and subject_of_tag(parse_tag(op.reference)) is not None:
+        limits = replace(limits, index_children=limits.referrers)  # the index of referrers that clients keep
+    manifest = parse(data, asked.header("content-type") or "", limits)
     return Resolved(digest, manifest.media_type, data, manifest)
 
 
@@ -104,7 +107,7 @@ async def _exempt(this: Push, asked: Asked, house: House) -> bool:
 async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
     """Hand a manifest that needs no signature upstream; what would lose signatures of ours is refused, not merged."""
     if not await keeps_ours(this.op.repository, this.tags, this.subject.manifest, house):
-        raise await _refused(this, Reason.STALE_SIGNATURE_LIST, "it lacks signatures made here", asked, house)
+        raise await _stale(this, asked, house)
     answer = Answer(201)
     for reference in (*([this.op.reference] if is_digest(this.op.reference) else []), *this.tags):
         answer = await _put(this, reference, asked, house)
@@ -117,7 +120,7 @@ async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
 async def _signed(this: Push, asked: Asked, house: House) -> Answer:
     """By digest first, then the signatures, then each tag: whatever dies, no tag points at an unsigned manifest."""
     if not await keeps_ours(this.op.repository, this.tags, this.subject.manifest, house):
-        raise await _refused(this, Reason.STALE_SIGNATURE_LIST, "it lacks signatures made here", asked, house)
+        raise await _stale(this, asked, house)
     answer = await _put(this, this.subject.digest, asked, house)
     if answer.status >= 400:
         return answer
@@ -201,6 +204,16 @@ def _event(kind: event.Kind, this: Push, asked: Asked, house: House, reason: str
 
 async def _not_signed(this: Push, why: str, asked: Asked, house: House) -> Fault:
     return await _refused(this, Reason.NOT_SIGNED, why, asked, house, event.Kind.PUSH_NOT_SIGNED)
+
+
+async def _stale(this: Push, asked: Asked, house: House) -> Fault:
+    """Refuse a list that lacks ours, after putting ours back where upstream lost them: or fetching again helps nobody."""
+    repository = this.op.repository
+    for about in filter(None, map(subject_of_tag, this.tags)):
+        fact = await house.facts.manifest(repository, about)
+        if fact is not None:
+            await attach(repository, Descriptor(fact.media_type, about, fact.size), asked, house)
+    return await _refused(this, Reason.STALE_SIGNATURE_LIST, "it lacks signatures made here", asked, house)
 
 
 async def _refused(

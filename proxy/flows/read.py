@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -21,7 +23,8 @@ def header(reply: Reply, name: str) -> str | None:
 async def read_manifest(repository: Repository, reference: Reference, asked: Asked, house: House) -> Manifest | None:
     """Return the parsed manifest, or None where upstream says 404. Raises Unavailable, Corrupt, Fault."""
     found = await read_manifest_bytes(repository, reference, asked, house)
-    return None if found is None else parse(found[0], found[1] or "", house.limits)
+    limits = replace(house.limits, layers=house.limits.manifest_bytes)  # whoever gathers bounds what is examined
+    return None if found is None else parse(found[0], found[1] or "", limits)
 
 
 async def read_manifest_bytes(

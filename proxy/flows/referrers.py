@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header
+from proxy.oci.descriptor import parse_descriptor
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.manifest import OCI_INDEX, Descriptor, parse
+from proxy.oci.manifest import OCI_INDEX, Descriptor
 from proxy.oci.operation import ListReferrers, PullManifest
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Digest, Repository, Tag, fallback_tag
+from proxy.oci.strict_json import loads
 from proxy.ports import Credential
 
 
@@ -45,8 +47,8 @@ async def from_fallback_tag(
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
     body = await reply.read(house.limits.manifest_bytes)
     try:
-        return entries_of(body, header(reply, "content-type"), house)
-    except (Corrupt, Fault):
+        return entries_of(body, house)
+    except Corrupt:
         return ()  # an image under this name is somebody's image: it holds no referrers
 
 
@@ -64,7 +66,7 @@ async def _from_api(
             raise Unavailable(f"upstream answered {reply.status} for the referrers of {subject}")
         link = header(reply, "link")
         body = await reply.read(house.limits.manifest_bytes)
-        found += entries_of(body, OCI_INDEX, house)
+        found += entries_of(body, house)
         following = next_page(link)
         if following is None or following.repository != repository or following.digest != subject:
             return tuple(found), 0
@@ -72,10 +74,17 @@ async def _from_api(
     return tuple(found), 1  # at least one page was not read
 
 
-def entries_of(body: bytes, content_type: str | None, house: House) -> tuple[Descriptor, ...]:
-    """Return all entries of an index of referrers; how many may be read is bounded by its size. Raises Fault."""
-    manifest = parse(body, content_type or "", replace(house.limits, index_children=house.limits.manifest_bytes))
-    return (*manifest.children, *manifest.entries)
+def entries_of(body: bytes, house: House) -> tuple[Descriptor, ...]:
+    """Return the entries of an index of referrers. One that cannot be read does not hide the others. Raises Corrupt."""
+    document = loads(body, house.limits.json_depth)
+    listed = document.get("manifests") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise Corrupt("not an index of referrers")
+    found = []
+    for entry in listed:
+        with suppress(Fault):
+            found.append(parse_descriptor(entry, "manifests"))
+    return tuple(found)
 
 
 def next_page(link: str | None) -> ListReferrers | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header
-from proxy.oci.faults import Corrupt
+from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, parse_digest
@@ -76,6 +76,8 @@ async def _fetch(
         return await relayed_error(reply, head=op.head)
     body = await reply.read(house.limits.manifest_bytes)
     digest = digest_of(body)
+    if is_digest(op.reference) and not op.reference.startswith("sha256:"):
+        raise Fault("UNSUPPORTED", "manifests are judged by their sha256 digest only", status=403, reason="not_judged")
     if is_digest(op.reference) and digest != op.reference:
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
     manifest = parse(body, header(reply, "content-type") or "", house.limits)

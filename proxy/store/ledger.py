@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -34,11 +33,11 @@ class StoredLedger:
         return await self._database.write(partial(_put, entry=entry))
 
     async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, at: datetime, artifact: Digest | None = None
+        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
     ) -> None:
         """Move entries to a stage, with the manifest that carries them; what is not there stays not there."""
         if keys:
-            await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, at=at, artifact=artifact))
+            await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, artifact=artifact))
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         """Return everything we signed for this digest here, newest first, removed ones left out."""
@@ -75,9 +74,9 @@ def _put(connection: Connection, entry: Entry) -> Entry:
 
 
 def _advance(
-    connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, at: datetime, artifact: Digest | None
+    connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None
 ) -> None:
-    changes = {"stage": stage.value, "at": at} | ({"artifact": artifact} if artifact is not None else {})
+    changes = {"stage": stage.value} | ({"artifact": artifact} if artifact is not None else {})
     for key in keys:
         connection.execute(update(ledger).where(_is(key)).values(changes))
 

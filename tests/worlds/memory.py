@@ -68,11 +68,11 @@ class MemoryLedger:
         return stands
 
     async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, at: datetime, artifact: Digest | None = None
+        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
     ) -> None:
         for key in keys:
             if (entry := self.rows.get(key)) is not None:
-                self.rows[key] = replace(entry, stage=stage, at=at, artifact=artifact or entry.artifact)
+                self.rows[key] = replace(entry, stage=stage, artifact=artifact or entry.artifact)
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         here = [
