@@ -1,0 +1,135 @@
+"""The same store three times: in memory, in a SQLite file, in a PostgreSQL that is started once for all tests."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from sqlalchemy import delete
+
+from proxy.ports import Facts, Journal, KeyBook, Ledger
+from proxy.store import Lease, WouldBlock, open_store
+from proxy.store.tables import metadata
+from proxy.trust.keys import TrustedKey
+from tests.worlds.memory import FrozenClock, MemoryStore
+from tests.worlds.postgres import MISSING, Cluster, postgres_cluster, postgres_programs
+
+
+class Record(Journal, Protocol):
+    """The Journal port, and what reports ask of it besides."""
+
+    async def revision(self, kind: str, revision: str) -> str | None: ...
+
+    async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]: ...
+
+
+class Book(KeyBook, Protocol):
+    """The KeyBook port, and what a reload of configuration asks of it besides."""
+
+    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None: ...
+
+
+class Leases(Protocol):
+    """Locks that hold across processes."""
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None: ...
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
+
+    async def release(self, lease: Lease) -> None: ...
+
+
+class AnyStore(Protocol):
+    """What every store has."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def journal(self) -> Record: ...
+
+    @property
+    def keybook(self) -> Book: ...
+
+    @property
+    def leases(self) -> Leases: ...
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    if postgres_programs() is None:
+        pytest.skip(MISSING)
+    with postgres_cluster() as cluster:
+        cluster.create("contract")
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with all its tables and nothing in them: a copy is quicker than running the migrations."""
+    path = tmp_path_factory.mktemp("store") / "store.db"
+
+    async def make() -> None:
+        await (await open_store(f"sqlite:///{path}", FrozenClock())).close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, migrated: Path
+) -> AsyncIterator[AnyStore]:
+    if request.param == "memory":
+        yield MemoryStore(clock)
+    elif request.param == "sqlite":
+        shutil.copy(migrated, tmp_path / "store.db")
+        opened = await open_store(f"sqlite:///{tmp_path}/store.db", clock)
+        yield opened
+        await opened.close()
+    else:
+        cluster: Cluster = request.getfixturevalue("postgres")
+        opened = await open_store(cluster.url("contract"), clock)
+        yield opened
+        await opened.close()
+        cluster.execute("contract", *(str(delete(table)) for table in metadata.tables.values()))
+
+
+@pytest.fixture
+def ledger(store: AnyStore) -> Ledger:
+    return store.ledger
+
+
+@pytest.fixture
+def facts(store: AnyStore) -> Facts:
+    return store.facts
+
+
+@pytest.fixture
+def journal(store: AnyStore) -> Record:
+    return store.journal
+
+
+@pytest.fixture
+def keybook(store: AnyStore) -> Book:
+    return store.keybook
+
+
+@pytest.fixture
+def leases(store: AnyStore) -> Leases:
+    return store.leases

@@ -1,0 +1,146 @@
+"""Journal: everything that happened, repeats counted, the newest first."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from proxy.ports import Search
+from proxy.trust.decision import Decision
+from proxy.trust.event import Event, Kind
+from proxy.trust.reason import Reason
+from tests.contract.conftest import Record
+from tests.worlds.memory import NOON
+from tests.worlds.stored import APP, OTHER, decision, digest, happened
+
+MINUTE = timedelta(minutes=1)
+DENIED = decision("d1", Reason.UNSIGNED)
+ALLOWED = decision("a1")
+WARNED = decision("w1", Reason.UNSIGNED, "warn")
+
+
+async def test_events_come_back_whole_and_newest_first(journal: Record) -> None:
+    event = replace(happened(Kind.SIGNED, ALLOWED), detail={"formats": ["cosign-simple"], "n": 3, "deep": {"a": None}})
+    await journal.record(event, Event(NOON, Kind.STOPPED))
+    await journal.record(Event(NOON, Kind.STARTED))
+    assert await journal.search(Search()) == (Event(NOON, Kind.STARTED), Event(NOON, Kind.STOPPED), event)
+
+
+async def test_the_same_event_twice_is_two_rows(journal: Record) -> None:
+    await journal.record(Event(NOON, Kind.STARTED))
+    await journal.record(Event(NOON, Kind.STARTED))
+    assert len(await journal.search(Search())) == 2
+
+
+async def test_nothing_is_nothing(journal: Record) -> None:
+    await journal.record()
+    assert await journal.search(Search()) == ()
+
+
+async def test_many_at_once_are_all_there(journal: Record) -> None:
+    await asyncio.gather(*(journal.record(Event(NOON, Kind.SIGNED, request_id=str(n))) for n in range(300)))
+    assert {event.request_id for event in await journal.search(Search(limit=1000))} == {str(n) for n in range(300)}
+
+
+@pytest.mark.parametrize("decided", [ALLOWED, DENIED, WARNED], ids=lambda d: d.id)
+async def test_a_decision_is_found_by_its_id(journal: Record, decided: Decision) -> None:
+    kind = Kind.PULL_DENIED if decided is DENIED else Kind.PULL_ALLOWED
+    await journal.decided(decided, happened(kind, decided))
+    assert await journal.decision(decided.id) == decided
+    assert await journal.decision("another") is None
+    assert await journal.decision("nul \0 and lone surrogate \ud800") is None
+
+
+@pytest.mark.parametrize(("decided", "kind"), [(ALLOWED, Kind.PULL_ALLOWED), (DENIED, Kind.PULL_DENIED)])
+async def test_repeats_within_the_hour_are_one_row_with_a_count(
+    journal: Record,
+    decided: Decision,
+    kind: Kind,
+) -> None:
+    for n in range(3):
+        await journal.decided(decided, happened(kind, decided, NOON + n * MINUTE))
+    assert await journal.search(Search()) == (replace(happened(kind, decided), detail={"count": 3}),)
+    await journal.decided(decided, happened(kind, decided, NOON + 4 * MINUTE))
+    (event,) = await journal.search(Search())
+    assert event.detail == {"count": 4}
+
+
+async def test_another_caller_hour_decision_or_kind_is_another_row(journal: Record) -> None:
+    first = happened(Kind.PULL_ALLOWED, ALLOWED)
+    others = [
+        (ALLOWED, replace(first, who="bob")),
+        (ALLOWED, replace(first, how="basic")),
+        (ALLOWED, replace(first, at=NOON + 60 * MINUTE)),
+        (ALLOWED, replace(first, kind=Kind.PULL_REVIEWED)),
+        (ALLOWED, replace(first, reference="1.0")),
+        (DENIED, replace(happened(Kind.PULL_ALLOWED, DENIED))),
+    ]
+    for decided, event in [(ALLOWED, first), *others]:
+        await journal.decided(decided, event)
+    rows = await journal.search(Search())
+    assert len(rows) == len(others) + 1
+    assert all("count" not in row.detail for row in rows)
+
+
+async def test_an_event_of_a_decision_points_to_it(journal: Record) -> None:
+    await journal.decided(DENIED, replace(happened(Kind.PULL_DENIED, DENIED), decision_id=""))
+    assert (await journal.search(Search()))[0].decision_id == DENIED.id
+
+
+async def test_search_by_kind_repository_digest_and_time(journal: Record) -> None:
+    events = [
+        Event(NOON, Kind.SIGNED, repository=APP, digest=digest("a")),
+        Event(NOON + MINUTE, Kind.PUSH_ACCEPTED, repository=APP, digest=digest("b")),
+        Event(NOON + 2 * MINUTE, Kind.SIGNED, repository=OTHER, digest=digest("b")),
+    ]
+    await journal.record(*events)
+    one, two, three = events
+    assert await journal.search(Search(kinds=(Kind.SIGNED,))) == (three, one)
+    assert await journal.search(Search(kinds=(Kind.SIGNED, Kind.PUSH_ACCEPTED))) == (three, two, one)
+    assert await journal.search(Search(repository=APP)) == (two, one)
+    assert await journal.search(Search(digest=digest("b"))) == (three, two)
+    assert await journal.search(Search(since=NOON + MINUTE)) == (three, two)
+    assert await journal.search(Search(kinds=(Kind.SIGNED,), repository=APP, digest=digest("b"))) == ()
+    assert await journal.search(Search(limit=1)) == (three,)
+
+
+async def test_a_counted_row_is_found_by_its_last_time(journal: Record) -> None:
+    for at in (NOON, NOON + 10 * MINUTE):
+        await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED, at))
+    assert len(await journal.search(Search(since=NOON + 5 * MINUTE))) == 1
+    assert await journal.search(Search(since=NOON + 11 * MINUTE)) == ()
+
+
+async def test_what_callers_claim_cannot_make_a_row_unwritable(journal: Record) -> None:
+    claimed = "a\0b\ud800c'; DROP TABLE journal; --"
+    await journal.record(Event(NOON, Kind.PULL_DENIED, who=claimed, detail={"claimed": claimed}))
+    (event,) = await journal.search(Search())
+    assert event.who.endswith("'; DROP TABLE journal; --")
+    assert event.detail["claimed"] == claimed
+
+
+async def test_revisions_are_kept_whole_and_never_change(journal: Record) -> None:
+    await journal.keep_revision("policy", "r1", "whole\ntext 🔏")
+    await journal.keep_revision("policy", "r1", "something else")
+    await journal.keep_revision("config", "r1", "of another kind")
+    assert await journal.revision("policy", "r1") == "whole\ntext 🔏"
+    assert await journal.revision("config", "r1") == "of another kind"
+    assert await journal.revision("policy", "r2") is None
+
+
+async def test_would_block_groups_warned_pulls_by_what_was_asked_for(journal: Record) -> None:
+    other_tag = decision("w2", Reason.UNTRUSTED_KEY, "warn", "1.0")
+    other_reason = decision("w3", Reason.UNTRUSTED_KEY, "warn")
+    for n in range(3):
+        await journal.decided(WARNED, happened(Kind.PULL_WARNED, WARNED, NOON + n * MINUTE))
+    await journal.decided(other_reason, happened(Kind.PULL_WARNED, other_reason, NOON + 90 * MINUTE))
+    await journal.decided(other_tag, happened(Kind.PULL_WARNED, other_tag))
+    await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED))
+    latest, tagged = await journal.would_block(NOON - MINUTE)
+    assert (latest.repository, latest.reference, latest.count) == (APP, "latest", 4)
+    assert latest.reasons == (("unsigned", 3), ("untrusted_key", 1))
+    assert (latest.last, latest.decision_id) == (NOON + 90 * MINUTE, "w3")
+    assert (tagged.reference, tagged.count, tagged.reasons) == ("1.0", 1, (("untrusted_key", 1),))
+    assert [line.count for line in await journal.would_block(NOON + 80 * MINUTE)] == [1]
+    assert await journal.would_block(NOON + 91 * MINUTE) == ()

@@ -1,0 +1,91 @@
+"""KeyBook: keys told apart by their SPKI, a revision for every state of the book, the text of each kept."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from proxy.trust.keys import KeyState, TrustedKey, fingerprint
+from tests.contract.conftest import AnyStore, Book
+from tests.worlds.memory import NOON, SoftSigner
+
+LATER = NOON + timedelta(days=1)
+RELEASE = SoftSigner().create("release")
+ATTESTATION = SoftSigner().create("attestation", state=KeyState.PREPARED)
+PARTNER = TrustedKey("partner", SoftSigner().create().spki, "exact")
+
+
+async def test_keys_come_back_whole_in_the_order_they_were_added(keybook: Book) -> None:
+    assert keybook.ring().ours == ()
+    await keybook.add(RELEASE)
+    await keybook.add(ATTESTATION)
+    assert keybook.ring().ours == (RELEASE, ATTESTATION)
+    assert keybook.ring().active("release") == RELEASE
+    assert keybook.ring().active("attestation") is None
+
+
+async def test_the_same_key_under_another_profile_is_refused(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    with pytest.raises(ValueError, match="already under profile 'release'"):
+        await keybook.add(replace(RELEASE, profile="attestation"))
+    assert keybook.ring().ours == (RELEASE,)
+
+
+async def test_the_same_key_again_moves_but_keeps_its_state(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.RETIRED, LATER)
+    await keybook.add(replace(RELEASE, token="new", label="renamed"))
+    (key,) = keybook.ring().ours
+    assert key == replace(RELEASE, token="new", label="renamed", state=KeyState.RETIRED, since=LATER)
+
+
+async def test_a_state_has_its_moment(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    await keybook.add(ATTESTATION)
+    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.COMPROMISED, LATER)
+    bad = replace(RELEASE, state=KeyState.COMPROMISED, since=LATER, compromised_since=LATER)
+    assert keybook.ring().ours == (bad, ATTESTATION)
+    assert keybook.ring().active("release") is None
+
+
+async def test_a_key_that_is_not_there_has_no_state(keybook: Book) -> None:
+    with pytest.raises(ValueError, match="no key has the fingerprint"):
+        await keybook.set_state("0" * 64, KeyState.RETIRED, NOON)
+
+
+async def test_the_revision_changes_with_the_book_and_only_then(keybook: Book) -> None:
+    seen = [keybook.ring().revision]
+    await keybook.add(RELEASE)
+    seen.append(keybook.ring().revision)
+    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.TRUSTED, LATER)
+    seen.append(keybook.ring().revision)
+    await keybook.trust((PARTNER,))
+    seen.append(keybook.ring().revision)
+    assert len(set(seen)) == len(seen)
+    await keybook.add(RELEASE)
+    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.TRUSTED, LATER + timedelta(days=1))
+    assert keybook.ring().revision == seen[-1]
+
+
+async def test_other_peoples_keys_are_in_the_ring_after_ours(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    await keybook.trust((PARTNER,))
+    assert keybook.ring().others == (PARTNER,)
+    assert [v.ours for v in keybook.ring().all_verifiers()] == [True, False]
+    await keybook.trust(())
+    assert keybook.ring().others == ()
+
+
+async def test_the_text_of_every_revision_is_kept_under_its_hash(store: AnyStore) -> None:
+    revisions = [store.keybook.ring().revision]
+    await store.keybook.add(RELEASE)
+    revisions.append(store.keybook.ring().revision)
+    await store.keybook.trust((PARTNER,))
+    revisions.append(store.keybook.ring().revision)
+    for number, revision in enumerate(revisions):
+        text = await store.journal.revision("keybook", revision)
+        assert text is not None
+        assert hashlib.sha256(text.encode()).hexdigest() == revision
+        assert len(json.loads(text)["ours"]) == min(number, 1)
