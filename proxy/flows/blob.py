@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
-from proxy.flows.judge import allowed_now
+from proxy.flows.judge import decision_on
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -43,7 +43,8 @@ async def served_blob(repository: Repository, blob: Digest, asked: Asked, house:
         return True
     for fact in await house.facts.listing(repository, blob, house.limits.parents_tried):
         try:
-            if await allowed_now(repository, fact.digest, asked, house):
+            decision = await decision_on(repository, fact.digest, asked, house)
+            if decision is not None and decision.allowed:
                 return True
         except (Unavailable, Corrupt, Fault):
             continue  # a manifest that cannot be judged serves nothing

@@ -207,7 +207,7 @@ async def _not_signed(this: Push, why: str, asked: Asked, house: House) -> Fault
 
 
 async def _stale(this: Push, asked: Asked, house: House) -> Fault:
-    """Refuse a list that lacks ours, after putting ours back where upstream lost them: or fetching again helps nobody."""
+    """Refuse a list that lacks ours, after putting back what upstream lost: or fetching again helps nobody."""
     repository = this.op.repository
     for about in filter(None, map(subject_of_tag, this.tags)):
         fact = await house.facts.manifest(repository, about)

@@ -81,7 +81,7 @@ def decide(
         checks: tuple[Check, ...] = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
     else:
         mode = policy.pull.mode_at(at.now)
-        binds = _binds_reference(policy, at.ring)
+        binds = _binds_reference(policy, at.ring) or evidence.referrers_index
         checks = _checks(question, policy, evidence, at)
     outcome = _worst(checks)
     return Decision(
@@ -106,6 +106,8 @@ def decide(
 def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
     if evidence.artifact:
         return (Check("signature artifact", Outcome.PASSED, "every layer parses as the signature format it claims"),)
+    if evidence.referrers_index:
+        return (Check("referrers index", Outcome.PASSED, "everything it lists satisfies the policy by itself"),)
     if evidence.allowed_parent is not None:
         return (Check("parent", Outcome.PASSED, f"listed by {evidence.allowed_parent}, which is allowed now"),)
     if not policy.pull.require:

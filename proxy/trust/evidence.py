@@ -76,6 +76,7 @@ class Evidence:
     places: tuple[Found | CouldNotLook | NotExamined, ...] = ()
     allowed_parent: Digest | None = None
     artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
+    referrers_index: bool = False  # under a fallback tag, and everything it lists satisfies the policy by itself
 
     @property
     def verified(self) -> tuple[Verified, ...]:
