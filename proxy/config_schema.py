@@ -125,6 +125,9 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
     callers: str = Field(
         default="passthrough", description="whose credentials reach it; for now only `passthrough`, the caller's own"
     )
+    realms: tuple[Origin, ...] = Field(
+        default=(), description="further origins that may issue its tokens, such as https://auth.example.com"
+    )
     credentials: Credentials | None = Field(
         default=None, description="our own account, for work that no caller asked for"
     )

@@ -136,7 +136,7 @@ def _existing(value: Path) -> Path:
 def _store_url(text: str, info: ValidationInfo) -> str:
     """SQLite paths become absolute; anything else goes to SQLAlchemy as it is."""
     scheme, separator, rest = text.partition("://")
-    if separator and scheme in {"postgresql", "postgresql+psycopg"} and rest:
+    if separator and scheme == "postgresql" and rest:
         return text
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return f"sqlite:///{base_of(info) / rest[1:]}"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
-from proxy.oci.faults import ConfigError, Unavailable
+from proxy.cli.form import Form, socket_beside
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.trust.explain import plain
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
 
 app = typer.Typer(
     name="countersign",
@@ -20,7 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
+report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(report_app, name="report")
 
 ConfigOption = Annotated[
     Path | None,
@@ -28,6 +36,8 @@ ConfigOption = Annotated[
         "--config", "-c", metavar="FILE", help="countersign.yaml (else $COUNTERSIGN_CONFIG, ./, /etc/countersign/)"
     ),
 ]
+FormOption = Annotated[Form, typer.Option("--output", "-o", help="how to print")]
+RefArgument = Annotated[str, typer.Argument(metavar="REF", help="repo[:tag|@digest], the proxy's name in front or not")]
 
 
 def run() -> None:
@@ -40,6 +50,9 @@ def run() -> None:
     except Unavailable as error:
         sys.stderr.write(f"{error.what}\n")
         sys.exit(Exit.NO_SERVER)
+    except Fault as error:
+        sys.stderr.write(f"{plain(error.message, 2000)}\n")
+        sys.exit(Exit.INCONCLUSIVE if error.status >= 500 else Exit.NO)
 
 
 @app.command()
@@ -74,9 +87,121 @@ def init(
 def serve(config: ConfigOption = None) -> None:
     """Run the proxy until SIGTERM. SIGHUP reads the configuration again."""
     import asyncio
-    import os
 
     from proxy import wiring
+
+    raise typer.Exit(asyncio.run(wiring.serve(_file(config))))
+
+
+@app.command()
+def verify(ref: RefArgument, config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+    """Say what a pull of this image would get now, check by check. Exit code 0: allowed, 1: blocked, 5: not known."""
+    from proxy.cli import ask
+
+    raise typer.Exit(ask.verify(_settings(config).socket, ref, output))
+
+
+@app.command()
+def why(
+    question: Annotated[str, typer.Argument(metavar="REF|DECISION-ID", help="an image, or the id from an error")],
+    config: ConfigOption = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Explain a decision: criteria first, then each check, then the verdict and the fix."""
+    from proxy.cli import ask
+
+    raise typer.Exit(ask.why(_settings(config), question, output))
+
+
+@app.command()
+def sign(
+    ref: RefArgument,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="why, for the record")],
+    config: ConfigOption = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Sign an image that is upstream already, as a push through the proxy would have."""
+    from proxy.cli import ask
+
+    raise typer.Exit(ask.sign(_settings(config).socket, ref, reason, output))
+
+
+@app.command()
+def status(config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+    """Say whether everything works; of what does not: since when, what it stops, and the next command."""
+    from proxy.cli import ask
+
+    raise typer.Exit(ask.status(socket_beside(_file(config)), output))
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None, as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False
+) -> None:
+    """Look at everything the proxy needs, changing nothing: configuration, token, upstream, store, clock."""
+    from proxy.cli.doctor import examine
+
+    raise typer.Exit(examine(_file(config), as_json=as_json))
+
+
+@app.command("client-config")
+def client_config(client: Annotated[Client, typer.Argument(help="which client")], config: ConfigOption = None) -> None:
+    """Print how to point a client at the proxy so that nothing goes around it."""
+    from proxy.cli.client_config import instructions
+
+    sys.stdout.write(instructions(client, _settings(config)))
+
+
+@report_app.command("would-block")
+def would_block(
+    since: Annotated[str, typer.Option(metavar="SPAN", help="7d, 12h, or a date")] = "7d",
+    config: ConfigOption = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """List pulls that warn mode let through and enforce mode would block."""
+    from proxy.cli import ask
+
+    raise typer.Exit(ask.would_block(_settings(config), since, output))
+
+
+@config_app.command()
+def validate(config: ConfigOption = None) -> None:
+    """Check the file; every mistake is named with its line. Exit code 0 or 3."""
+    from proxy.cli.config import validated
+
+    sys.stdout.write(validated(_file(config)))
+
+
+@config_app.command()
+def explain(
+    repository: Annotated[str | None, typer.Argument(metavar="[REPOSITORY]", help="whose policy to show")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print every setting in force and where it comes from, or the policy of one repository."""
+    from proxy.cli.config import explained
+
+    sys.stdout.write(explained(_file(config), repository))
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    import json
+
+    from proxy.config import schema as of_the_file
+
+    sys.stdout.write(json.dumps(of_the_file(), indent=2) + "\n")
+
+
+def _file(given: Path | None) -> Path:
+    import os
+
     from proxy.config import find
 
-    raise typer.Exit(asyncio.run(wiring.serve(find(config, os.environ))))
+    return find(given, os.environ)
+
+
+def _settings(given: Path | None) -> Settings:
+    from proxy.config import load
+
+    return load(_file(given))

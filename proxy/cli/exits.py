@@ -16,3 +16,4 @@ class Exit(IntEnum):
     UPSTREAM = 7  # doctor: upstream does not answer, or lacks what policies need
     STORE = 8  # doctor: the store is not usable
     CLOCK = 9  # doctor: the clock is not to be trusted
+    PIN_REFUSED = 10  # serve: the token refused the PIN; a supervisor must not restart it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
 from proxy.oci.faults import Fault, Unavailable
 from proxy.ports import Credential
-from proxy.store import Store
+from proxy.store import Store, WouldBlock
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 
@@ -67,21 +67,8 @@ class Desk:
     async def would_block(self, since: str) -> dict[str, Any]:
         """Return what warn mode let through that enforce mode would block, since a span (`7d`) or a moment."""
         house = self._house()
-        start = _since(since, house.clock.now())
-        rows = await self._store.journal.would_block(start)
-        return {
-            "since": start.isoformat(),
-            "images": [
-                {
-                    "repository": row.repository,
-                    "reference": row.reference,
-                    "reasons": list(row.reasons),
-                    "pulls": row.count,
-                    "last": row.last.isoformat(),
-                }
-                for row in rows
-            ],
-        }
+        start = since_when(since, house.clock.now())
+        return warned(start, await self._store.journal.would_block(start))
 
     async def status(self) -> dict[str, Any]:
         """Return whether everything works, and of what does not: since when, what it stops, the next command."""
@@ -107,6 +94,24 @@ def _shown(decision: Decision, house: House) -> dict[str, Any]:
     return {**shown, "text": explain.text(decision, house.name, house.url)}
 
 
+def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
+    """Return these images as JSON values."""
+    return {
+        "since": since.isoformat(),
+        "images": [
+            {
+                "repository": row.repository,
+                "reference": row.reference,
+                "reasons": list(row.reasons),
+                "pulls": row.count,
+                "last": row.last.isoformat(),
+                "decision": row.decision_id,
+            }
+            for row in rows
+        ],
+    }
+
+
 def _refused(ref: str, answer: Answer) -> Exception:
     if answer.status == 404:
         return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
@@ -119,7 +124,7 @@ def _refused(ref: str, answer: Answer) -> Exception:
     return Unavailable(f"the registry answered {answer.status} for {ref}")
 
 
-def _since(text: str, now: datetime) -> datetime:
+def since_when(text: str, now: datetime) -> datetime:
     """Return the start of a span such as `7d`, or the moment written. Raises Fault."""
     if text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
         return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])

@@ -1,0 +1,125 @@
+"""Commands that ask the running server, or where it can be done without one, the record it left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.cli.local import ask
+from proxy.config import Settings
+from proxy.oci.faults import Unavailable
+from proxy.trust.explain import plain
+
+_LINE = 1000
+
+
+def verify(socket: Path, ref: str, form: Form) -> Exit:
+    """Print what a pull of this image would get now."""
+    return _decision(ask(socket, "verify", {"ref": ref}, post=True), form)
+
+
+def why(settings: Settings, question: str, form: Form) -> Exit:
+    """Print a decision by its id, or the one on an image; recorded ones also when no server runs."""
+    try:
+        answer = ask(settings.socket, "why", {"q": question})
+    except Unavailable:
+        from proxy.wiring.record import recorded_decision
+
+        found = recorded_decision(settings, question)
+        if found is None:
+            raise
+        sys.stderr.write("no server answers; this is from its record\n")
+        answer = found
+    return _decision(answer, form)
+
+
+def sign(socket: Path, ref: str, reason: str, form: Form) -> Exit:
+    """Sign an image that is already upstream, and print what was signed."""
+    answer = ask(socket, "sign", {"ref": ref, "reason": reason}, post=True)
+    if form is Form.JSON:
+        return _json(answer)
+    made = answer.get("signatures", [])
+    lines = [f"signed {answer.get('digest', ref)}"]
+    lines += [f"  {s['format']} by key {str(s['key'])[:12]} for {s['bound']}" for s in made if isinstance(s, Mapping)]
+    return _lines(lines)
+
+
+def would_block(settings: Settings, since: str, form: Form) -> Exit:
+    """Print what warn mode let through that enforce mode would block; also when no server runs."""
+    try:
+        answer = ask(settings.socket, "report/would-block", {"since": since})
+    except Unavailable:
+        from proxy.wiring.record import recorded_would_block
+
+        found = recorded_would_block(settings, since)
+        if found is None:
+            raise
+        sys.stderr.write("no server answers; this is from its record\n")
+        answer = found
+    if form is Form.JSON:
+        return _json(answer)
+    images = answer.get("images", [])
+    if not images:
+        return _lines([f"nothing since {answer.get('since', since)}: enforcing would have blocked no pull"])
+    rows = [("PULLS", "LAST", "IMAGE", "WHY")]
+    for image in images:
+        reasons = ", ".join(f"{code} ({count})" for code, count in image["reasons"])
+        name = f"{image['repository']}{'@' if ':' in image['reference'] else ':'}{image['reference']}"
+        rows.append((str(image["pulls"]), str(image["last"])[:16], name, reasons))
+    return _lines(_table(rows))
+
+
+def status(socket: Path, form: Form) -> Exit:
+    """Print whether everything works; of what does not: since when, what it stops, and the next command."""
+    answer = ask(socket, "status", {})
+    problems = answer.get("problems", [])
+    if form is Form.JSON:
+        _json(answer)
+    else:
+        _lines([*_running(answer), *(line for problem in problems for line in _problem(problem))])
+    return Exit.NO if problems else Exit.FINE
+
+
+def _running(answer: Mapping[str, Any]) -> list[str]:
+    lines = [f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {answer.get('started', '')}"]
+    lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]}"]
+    for key in answer.get("keys", []):
+        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {key['since']}")
+    return [*lines, ""] if answer.get("problems") else [*lines, "  problems  none"]
+
+
+def _problem(problem: Mapping[str, str]) -> list[str]:
+    since = f" (since {problem['since']})" if problem.get("since") else ""
+    lines = [f"WRONG: {problem.get('what', '')}{since}"]
+    lines += [f"  stops  {problem['stops']}"] if problem.get("stops") else []
+    return [*lines, f"  next   {problem['next']}"] if problem.get("next") else lines
+
+
+def _decision(answer: Mapping[str, Any], form: Form) -> Exit:
+    shown = {name: value for name, value in answer.items() if name != "text"}
+    if form is Form.JSON:
+        _json(shown)
+    else:
+        _lines(str(answer.get("text", "")).splitlines())
+    return {"passed": Exit.FINE, "inconclusive": Exit.INCONCLUSIVE}.get(str(answer.get("outcome")), Exit.NO)
+
+
+def _json(answer: Mapping[str, Any]) -> Exit:
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")  # ASCII only: inert on a terminal
+    return Exit.FINE
+
+
+def _lines(lines: Sequence[str]) -> Exit:
+    """Names and annotations come from strangers: nothing that a terminal would obey is printed."""
+    sys.stdout.write("".join(plain(line, _LINE).rstrip() + "\n" for line in lines))
+    return Exit.FINE
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

@@ -1,0 +1,81 @@
+"""`countersign config`: what the file comes to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from proxy import config
+from proxy.config_yaml import Document, render_where
+from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.reference import parse_repository
+from proxy.trust.pattern import matches, specificity
+
+
+def validated(path: Path) -> str:
+    """Return that the file is fine, with what is probably not meant. Raises ConfigError."""
+    settings = config.load(path)
+    lines = [f"{warning}  (warning)" for warning in settings.warnings]
+    count = len(settings.policies.policies)
+    policies = "1 policy" if count == 1 else f"{count} policies"
+    lines.append(f"{settings.path} is valid: {policies}, revision {settings.revision[:12]}")
+    return "\n".join(lines) + "\n"
+
+
+def explained(path: Path, repository: str | None) -> str:
+    """Return every setting in force with its origin, or the policy for one repository. Raises ConfigError."""
+    settings, document = config.parse_with_places(_read(path), path)
+    if repository is not None:
+        return _policy(settings, document, repository)
+    data = json.loads(settings.redacted_text())
+    rows = list(_leaves(data, ()))
+    width = min(max(len(render_where(where)) for where, _ in rows), 60)
+    lines = [
+        f"{render_where(where):<{width}}  {json.dumps(value)}  {_origin(where, document)}" for where, value in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> bytes:
+    config.load(path)  # says what is wrong with a file that is not there
+    return path.read_bytes()
+
+
+def _origin(where: tuple[str | int, ...], document: Document) -> str:
+    return f"(line {document.values[where].line})" if where in document.values else "(default)"
+
+
+def _leaves(value: Any, where: tuple[str | int, ...]) -> Any:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, (*where, name))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for at, inner in enumerate(value):
+            yield from _leaves(inner, (*where, at))
+    elif value is not None:
+        yield where, value
+
+
+def _policy(settings: config.Settings, document: Document, repository: str) -> str:
+    try:
+        name = parse_repository(repository)
+    except Fault as fault:
+        raise ConfigError(fault.message) from None
+    chosen = settings.policies.for_(name)
+    if chosen is None:
+        return f"no policy matches {name}: it is closed, pulls and pushes are denied (no_policy)\n"
+    number = settings.policies.policies.index(chosen)
+    pattern = max((p for p in chosen.repositories if matches(p, name)), key=specificity)
+    others = sum(
+        1 for policy in settings.policies.policies for p in policy.repositories if p != pattern and matches(p, name)
+    )
+    line = document.mark(("policies", number)).line
+    also = f", the most specific of {others + 1} patterns that match" if others else ""
+    data = json.loads(settings.redacted_text())["policies"][number]
+    lines = [f"{name}: policies[{number}] in line {line}, by pattern {pattern}{also}"]
+    lines += [
+        f"  {render_where(where)}: {json.dumps(value)}  {_origin(('policies', number, *where), document)}"
+        for where, value in _leaves(data, ())
+    ]
+    return "\n".join(lines) + "\n"

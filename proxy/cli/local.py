@@ -1,0 +1,72 @@
+"""The running server, asked over the Unix socket beside its configuration."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from proxy.oci.faults import Fault, Unavailable
+
+TIMEOUT_S = 120.0  # signing an index with many children takes a while on a slow token
+ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket. The standard library is enough here, and starts in no time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(str(self._path))
+
+
+def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = False) -> dict[str, Any]:
+    """Return the server's answer to one command. Raises Fault with its own words, Unavailable when none answers."""
+    connection = _Connection(path)
+    target = f"/v1/{command}"
+    try:
+        if post:
+            connection.request("POST", target, json.dumps(arguments), {"Content-Type": "application/json"})
+        else:
+            connection.request("GET", f"{target}?{urlencode(arguments)}" if arguments else target)
+        reply = connection.getresponse()
+        body = reply.read(ANSWER_BYTES)
+    except PermissionError:
+        raise Unavailable(f"{path} may only be used by who runs the server; run this as that user") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        config = path.parent / "countersign.yaml"
+        raise Unavailable(f"no server answers at {path}; start it: countersign serve --config {config}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the server at {path} did not answer ({error or type(error).__name__}); try again") from None
+    finally:
+        connection.close()
+    return _understood(reply.status, body)
+
+
+def _understood(status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        raise Unavailable(
+            f"the server answered {status} with something that is not JSON; is it another program?"
+        ) from None
+    if status == 200 and isinstance(answer, dict):
+        return answer
+    try:
+        first = answer["errors"][0]
+        code, message = str(first["code"]), str(first["message"])
+    except (KeyError, IndexError, TypeError):
+        code, message = "UNKNOWN", f"the server answered {status}"
+    raise Fault(code if code in _KNOWN else "UNKNOWN", message, status=status)
+
+
+_KNOWN = frozenset({"DENIED", "MANIFEST_UNKNOWN", "NAME_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID", "UNSUPPORTED"})
