@@ -10,6 +10,7 @@ from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.gather import Enough, gather
 from proxy.flows.house import House
+from proxy.flows.repair import repair
 from proxy.flows.resolve import resolve
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Kind
@@ -58,6 +59,8 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, depth: int = 0)
         evidence = await _evidence(question, subject, policy, enough, asked, house, depth)
         decision = decided(evidence)
         house.memory.decided(place, stamp, decision)
+        if decision.outcome is Outcome.PASSED and len(evidence.places) == 1:
+            await repair(op.repository, subject, asked, house)  # only our own copy was looked at
         return decision
 
     key = ("judge", op.repository, op.reference, subject.digest, stamp, asked.credential)

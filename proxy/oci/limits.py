@@ -33,6 +33,7 @@ class Limits:
     decision_bucket_s: int = 60
     right_to_read_s: float = 60.0
     tag_age_s: float = 1.0
+    repair_check_s: float = 600.0
     connections: int = 4096
     upstream_connections: int = 512
     drain_s: float = 30.0

@@ -133,3 +133,14 @@ async def test_a_copy_in_another_repository_is_not_signed_there() -> None:
         w.registry.put_blob("team/copy", blob)
     w.registry.shelf("team/copy").tags.update(w.registry.shelf("team/app").tags)
     assert await w.blocked("team/copy", "v1") == "wrong_identity"
+
+
+async def test_a_signature_that_upstream_lost_is_put_back_from_our_copy() -> None:
+    w = await world(registry=MemoryRegistry(referrers=False))
+    await w.push(image(), "team/app", "v1")
+    shelf = w.registry.shelf("team/app")
+    del shelf.tags[signature_tag(image().digest)]
+    assert (await w.pull("team/app", "v1")).status == 200
+    assert signature_tag(image().digest) in shelf.tags
+    assert w.store.journal.kinds()[-2:] == [Kind.SIGNATURE_REPAIRED, Kind.PULL_ALLOWED]
+    assert len(w.signer.made) == 3
