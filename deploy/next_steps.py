@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,10 +17,22 @@ def shown(path: Path) -> str:
     return os.path.relpath(path)
 
 
-def cosign() -> str | None:
-    """A cosign on this machine: installed, or built for the tests."""
+def cosign(key: str, reference: str, run: Path) -> str | None:
+    """The command that verifies with the cosign of this machine, installed or built for the tests; None without one."""
     built = builds.place("cosign")
-    return "cosign" if shutil.which("cosign") else str(built) if built.exists() else None
+    installed = shutil.which("cosign")
+    if installed is None and not built.exists():
+        return None
+    command = f"{'cosign' if installed else built} verify --key {key} --insecure-ignore-tlog"
+    if (
+        installed
+        and "v2." in subprocess.run([installed, "version"], capture_output=True, text=True, check=False).stdout
+    ):
+        # Version 2 wants a trusted root before it reads a bundle, even one signed by a plain key; an empty one will do.
+        root = run / "trusted_root.json"
+        root.write_text('{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+        command += f" --trusted-root {shown(root)}"
+    return f"{command} {reference}"
 
 
 def text(ports: dict[str, int], run: Path, seconds: float) -> str:
@@ -28,7 +41,7 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
     key, config, images = (shown(run / name) for name in ("keys/release.pub", "countersign.yaml", "images"))
     pulled = shown(run / "pulled")
     own = shown(ROOT / ".venv" / "bin" / "countersign")
-    signer = cosign()
+    verify = cosign(key, f"{proxy}/demo/hello:1", run)
     steps: list[tuple[str, list[str]]] = [
         (
             "push through the proxy: it comes out signed",
@@ -46,8 +59,7 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
             ],
         ),
     ]
-    if signer:
-        verify = f"{signer} verify --key {key} --insecure-ignore-tlog {proxy}/demo/hello:1"
+    if verify:
         steps.append(("verify it with cosign, which knows nothing of the proxy", [verify]))
     steps += [
         (
@@ -56,6 +68,10 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
                 f"skopeo copy --dest-tls-verify=false oci:{images}/stranger:latest docker://{registry}/demo/stranger:1",
                 f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/stranger:1 dir:{pulled}/stranger",
             ],
+        ),
+        (
+            "if it deserves it, sign it where it lies; the same pull then works",
+            [f'{own} sign --config {config} demo/stranger:1 --reason "looked at it"'],
         ),
     ]
     if shutil.which("docker"):
