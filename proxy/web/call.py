@@ -92,7 +92,7 @@ def check(call: Call, request: web.BaseRequest) -> None:
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
         raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
     if call.body.chunked and request.version < (1, 1):
-        raise Fault("UNKNOWN", "HTTP/1.0 has no chunked bodies", status=400)  # RFC 9112 6.1: framing is faulty
+        raise Fault("UNKNOWN", "a chunked body needs HTTP 1.1", status=400)  # RFC 9112 6.1: framing is faulty
     for name in ("Authorization", "Host", "Content-Type", "Content-Length", "Transfer-Encoding"):
         if len(request.headers.getall(name, [])) > 1:
             raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)

@@ -33,7 +33,7 @@ def refuse(failure: Fault | Unavailable | Corrupt) -> Ready:
     """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes")."""
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
-        text = f"the registry behind this proxy did not answer ({plain(failure.what, 160)}); try again"
+        text = f"not available just now ({plain(failure.what, 200)}); try again"
         return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)))
     if isinstance(failure, Corrupt):
         text = f"the registry behind this proxy sent bytes that are not what they claim ({plain(failure.what, 160)})"

@@ -1,0 +1,39 @@
+"""The admin listener: what probes and Prometheus ask. It tells nothing about images or callers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Fault
+from proxy.web.call import Call
+from proxy.web.metrics import CONTENT_TYPE
+from proxy.web.outermost import Inner
+
+_TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
+
+
+def admin_app(metrics: Callable[[], bytes], obstacle: Callable[[], str | None]) -> Inner:
+    """Return the handler of the admin listener; `obstacle` says why no traffic should come, or None."""
+
+    def live() -> Answer:
+        return Answer(200, _TEXT, b"alive\n")
+
+    def ready() -> Answer:
+        why = obstacle()
+        return Answer(200, _TEXT, b"ready\n") if why is None else Answer(503, _TEXT, f"not ready: {why}\n".encode())
+
+    def scrape() -> Answer:
+        return Answer(200, (("content-type", CONTENT_TYPE), ("cache-control", "no-store")), metrics())
+
+    routes: Mapping[str, Callable[[], Answer]] = {"/livez": live, "/readyz": ready, "/metrics": scrape}
+
+    async def answer(call: Call) -> Answer:
+        route = routes.get(call.path)
+        if route is None:
+            raise Fault("NAME_UNKNOWN", f"here are only {', '.join(routes)}", status=404)
+        if call.method not in {"GET", "HEAD"}:
+            raise Fault("UNSUPPORTED", "only GET and HEAD are answered here", headers={"allow": "GET, HEAD"})
+        return route()
+
+    return answer

@@ -1,0 +1,42 @@
+"""A journal that counts what passes through it, so that metrics and record can never tell different stories."""
+
+from __future__ import annotations
+
+from proxy.ports import Journal, Search
+from proxy.trust.decision import Decision
+from proxy.trust.event import Event, Kind
+from proxy.web.metrics import Metrics
+
+
+class CountedJournal:
+    """The journal behind it, with decisions, signatures and failures to sign counted once they are recorded."""
+
+    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+        """Count what this journal records."""
+        self._journal = journal
+        self._metrics = metrics
+
+    async def record(self, *events: Event) -> None:
+        """Append rows; see the port."""
+        await self._journal.record(*events)
+        self._metrics.signed(sum(event.kind is Kind.SIGNED for event in events))
+        for event in events:
+            if event.kind is Kind.PUSH_NOT_SIGNED:
+                self._metrics.not_signed()
+
+    async def decided(self, decision: Decision, event: Event) -> None:
+        """Keep the decision and count the event; see the port."""
+        await self._journal.decided(decision, event)
+        self._metrics.decided(decision)
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision by its id, or None."""
+        return await self._journal.decision(decision_id)
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        """Return matching rows, newest first."""
+        return await self._journal.search(search)
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        """Keep the whole text of a revision under its hash."""
+        await self._journal.keep_revision(kind, revision, text)

@@ -1,0 +1,110 @@
+"""Structured logs: one event a line, JSON unless a person is watching, and nothing in them is alive on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from proxy.web.outermost import Done
+
+Fields = MutableMapping[str, Any]
+TEXT_LENGTH = 2000
+
+
+def inert(text: str) -> str:
+    """Return the text with everything a terminal or a log reader could act on written as an escape.
+
+    Printable characters stay, whatever their script; controls, ANSI, bidirectional marks and lone surrogates do not.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _escape(_logger: object, _name: str, fields: Fields) -> Fields:
+    for key, value in fields.items():
+        if key == "exception":
+            fields[key] = "\n".join(inert(line) for line in str(value).split("\n"))
+        elif not isinstance(value, int | float | None):
+            text = str(value)
+            fields[key] = inert(text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH] + "...")
+    return fields
+
+
+def open_log(stream: TextIO, *, as_json: bool | None = None) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger that writes to this stream: JSON, or coloured text when the stream is a terminal."""
+    person = stream.isatty() if as_json is None else not as_json
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, sort_keys=False)
+        if person
+        else structlog.processors.JSONRenderer(ensure_ascii=True)
+    )
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _escape,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    return logger
+
+
+class Bridge(logging.Handler):
+    """Hands what libraries log to our log."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        """Bridge into this log; install with `logging.getLogger().addHandler`."""
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record."""
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+        self._log.log(record.levelno, record.getMessage(), **fields)
+
+
+class AccessLog:
+    """One line for every request, with the id that journal rows and clients have."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger, *, errors_only: bool = False) -> None:
+        """Log there; `errors_only` for listeners that probes knock at every second."""
+        self._log = log
+        self._errors_only = errors_only
+
+    def began(self) -> None:
+        """Say nothing yet."""
+
+    def ended(self, done: Done) -> None:
+        """Log the request: the target without its query, which may hold upload state."""
+        if self._errors_only and done.error is None:
+            return
+        call = done.call
+        fields: dict[str, Any] = {
+            "request_id": call.request_id,
+            "address": call.address,
+            "method": call.method,
+            "path": call.path,
+            "kind": call.kind,
+            "status": done.status,
+            "received": call.body.received,
+            "sent": done.sent,
+            "ms": round(done.seconds * 1000, 1),
+            "agent": (call.header("user-agent") or "")[:200],
+        }
+        fields |= {key: value for key, value in (("reason", call.reason), ("error", call.error)) if value}
+        if done.error is None:
+            self._log.info("request", **fields)
+        elif isinstance(done.error, ConnectionError):
+            self._log.info("request", **fields, cut="the client went away")
+        else:
+            trace = "".join(traceback.format_exception(done.error))
+            self._log.error("request", **fields, exception=trace)

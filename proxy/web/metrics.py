@@ -1,0 +1,79 @@
+"""What is counted. Labels are closed sets: no repository, tag, user or path ever becomes one (ATTACKS 30)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from proxy.oci.operation import Operation
+from proxy.trust.decision import Decision, Outcome
+from proxy.web.outermost import Done
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+_PAGES = ("token", "d", "i", "help", "front")
+KINDS = frozenset({kind.__name__ for kind in Operation.__args__} | {f"page:{page}" for page in _PAGES} | {"other"})
+
+
+class Metrics:
+    """The counters of one process; handed to whoever counts, and told of every public request."""
+
+    def __init__(self) -> None:
+        """Start at zero, in a registry of our own."""
+        self.registry = CollectorRegistry()
+        at = self.registry
+        kinds = ["kind", "status"]
+        self._requests = Counter("countersign_requests", "Requests by operation and status", kinds, registry=at)
+        self._seconds = Histogram(
+            "countersign_request_seconds", "Time to answer", ["kind"], buckets=_SECONDS, registry=at
+        )
+        self._in_flight = Gauge("countersign_requests_in_flight", "Requests being answered", registry=at)
+        self._sent = Counter("countersign_bytes_sent", "Body bytes sent to clients", registry=at)
+        self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
+        says = ["outcome", "mode", "reason"]
+        self._decisions = Counter("countersign_decisions", "Decisions", says, registry=at)
+        silence = "Decisions that could not be made: something did not answer"
+        self._inconclusive = Counter("countersign_decisions_inconclusive", silence, registry=at)
+        self._signatures = Counter("countersign_signatures", "Signatures made", registry=at)
+        refused = "Pushes refused because they could not be signed"
+        self._failures = Counter("countersign_signing_failures", refused, registry=at)
+        self._errors = Counter("countersign_internal_errors", "Requests answered 500: defects of ours", registry=at)
+
+    def began(self) -> None:
+        """Count a request that began."""
+        self._in_flight.inc()
+
+    def ended(self, done: Done) -> None:
+        """Count a request that ended."""
+        kind = done.call.kind if done.call.kind in KINDS else "other"
+        self._in_flight.dec()
+        self._requests.labels(kind, f"{done.status // 100}xx").inc()
+        self._seconds.labels(kind).observe(done.seconds)
+        self._sent.inc(done.sent)
+        self._received.inc(done.call.body.received)
+        if done.status == 500 and done.error is not None:
+            self._errors.inc()
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision."""
+        reason = "none" if decision.reason is None else decision.reason.value
+        self._decisions.labels(decision.outcome.value, decision.mode, reason).inc()
+        if decision.outcome is Outcome.INCONCLUSIVE:
+            self._inconclusive.inc()
+
+    def signed(self, count: int = 1) -> None:
+        """Count signatures made."""
+        self._signatures.inc(count)
+
+    def not_signed(self) -> None:
+        """Count a push that was refused because signing failed."""
+        self._failures.inc()
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Show a value that somebody else keeps, asked for at every scrape."""
+        Gauge(f"countersign_{name}", text, registry=self.registry).set_function(value)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,216 @@
+"""The pages an error leads to: `/-/d/<decision>`, `/-/i/<image>`, `/-/help/<reason>`, as text, HTML or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
+
+from proxy.flows.asked import Answer, Asked
+from proxy.oci.faults import Fault
+from proxy.oci.reference import Reference, Repository, is_digest, parse_reference, parse_repository
+from proxy.trust import explain
+from proxy.trust.decision import Decision, Outcome
+from proxy.trust.fixes import FIXES, fix_for
+from proxy.trust.reason import Reason
+from proxy.web.call import Call
+from proxy.web.help import LESSONS, Lesson
+from proxy.web.outermost import Inner
+from proxy.web.rendering import Rendering
+
+Form = Literal["html", "json", "text"]
+ID_LENGTH = 128
+_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What somebody who may pull an image is told about it; `keys` maps fingerprints to the names policy uses."""
+
+    decision: Decision
+    keys: Mapping[str, str] = field(default_factory=dict)
+    pushed_by: str | None = None
+    pushed_at: datetime | None = None
+    commands: tuple[str, ...] = ()
+
+
+Find = Callable[[str], Awaitable[Decision | None]]
+Inspect = Callable[[Repository, Reference, Asked], Awaitable[Inspection]]
+
+
+def form_of(call: Call) -> Form:
+    """Return how to answer: `?format=` decides, then Accept; browsers get HTML, everybody else text."""
+    asked = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
+    if asked in {"html", "json", "text"}:
+        return asked  # type: ignore[return-value]  # narrowed by the set
+    accept = (call.header("accept") or "").lower()
+    if "text/html" in accept:
+        return "html"
+    return "json" if "application/json" in accept else "text"
+
+
+def pages(rendering: Rendering, find: Find, inspect: Inspect) -> Mapping[str, Inner]:
+    """Return the pages by the word after `/-/`; the token endpoint is added by whoever wires them."""
+    shown = Pages(rendering, find, inspect)
+    return {
+        "": shown.reading(shown.front),
+        "d": shown.reading(shown.decision),
+        "i": shown.reading(shown.image),
+        "help": shown.reading(shown.help),
+    }
+
+
+class Pages:
+    """Everything a page is made of."""
+
+    def __init__(self, rendering: Rendering, find: Find, inspect: Inspect) -> None:
+        """`find` looks a decision up by its id; `inspect` judges an image with the caller's own credentials."""
+        self._rendering = rendering
+        self._find = find
+        self._inspect = inspect
+
+    def reading(self, page: Inner) -> Inner:
+        """Return the page for GET and HEAD, with its errors as pages too."""
+
+        async def answer(call: Call) -> Answer:
+            try:
+                if call.method not in {"GET", "HEAD"}:
+                    raise Fault("UNSUPPORTED", "pages are only read: use GET", headers={"allow": "GET, HEAD"})
+                return await page(call)
+            except Fault as fault:
+                return self._failed(call, fault)
+
+        return answer
+
+    async def front(self, call: Call) -> Answer:
+        """Say what this is."""
+        if form_of(call) == "html":
+            return self._rendering.html("front.html")
+        url = self._rendering.url
+        text = f"{self._rendering.name}: a registry that signs what is pushed and checks what is pulled\n{url}/-/help\n"
+        return self._rendering.answer(200, _TEXT, text)
+
+    async def decision(self, call: Call) -> Answer:
+        """Show one decision to whoever has its unguessable id: nothing about callers, nothing about other images."""
+        decision_id = call.path.removeprefix("/-/d/")
+        found = None
+        if 0 < len(decision_id) <= ID_LENGTH and _ID.issuperset(decision_id):
+            found = await self._find(decision_id)
+        if found is None:
+            raise Fault("NAME_UNKNOWN", "there is no such decision, or it is no longer kept", status=404)
+        # Claims name who pushed; that is for those who may pull the image.
+        bare = replace(found, signatures=tuple(replace(s, claims={}) for s in found.signatures))
+        return self._decided(form_of(call), bare, "decision.html", {}, {})
+
+    async def image(self, call: Call) -> Answer:
+        """Show the verdict on an image to whoever may pull it."""
+        repository, reference = _image(call.path.removeprefix("/-/i/"))
+        seen = await self._inspect(repository, reference, call.asked())
+        more: dict[str, Any] = {
+            "keys": dict(seen.keys),
+            "pushed_by": seen.pushed_by,
+            "pushed_at": None if seen.pushed_at is None else seen.pushed_at.isoformat(),
+            "commands": list(seen.commands),
+        }
+        shown = {**more, "pushed_at": seen.pushed_at}
+        return self._decided(form_of(call), seen.decision, "image.html", shown, more)
+
+    async def help(self, call: Call) -> Answer:
+        """Teach one reason, or list them all."""
+        word = call.path.removeprefix("/-/help").strip("/")
+        form = form_of(call)
+        if not word:
+            return self._reasons(form)
+        try:
+            reason = Reason(word)
+        except ValueError:
+            raise Fault("NAME_UNKNOWN", "there is no such reason; all are at /-/help", status=404) from None
+        lesson, what = LESSONS[reason], FIXES[reason].what
+        if form == "html":
+            return self._rendering.html("help.html", reason=reason, what=what, lesson=lesson)
+        if form == "json":
+            return self._rendering.answer(200, _JSON, json.dumps({"reason": reason, "what": what, **vars(lesson)}))
+        return self._rendering.answer(200, _TEXT, lesson_text(reason, lesson))
+
+    def _reasons(self, form: Form) -> Answer:
+        rows = [(reason, FIXES[reason].what) for reason in Reason]
+        if form == "html":
+            return self._rendering.html("reasons.html", reasons=rows)
+        if form == "json":
+            return self._rendering.answer(200, _JSON, json.dumps(dict(rows)))
+        return self._rendering.answer(200, _TEXT, "".join(f"{reason:<22} {what}\n" for reason, what in rows))
+
+    def _decided(
+        self, form: Form, decision: Decision, template: str, shown: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> Answer:
+        name, url = self._rendering.name, self._rendering.url
+        if form == "json":
+            return self._rendering.answer(200, _JSON, json.dumps({**explain.as_json(decision), **data}))
+        if form == "text":
+            commands = "".join(f"  {line}\n" for line in shown.get("commands", ()))
+            text = explain.text(decision, name, url)
+            return self._rendering.answer(200, _TEXT, text + (f"\ncheck it yourself\n{commands}" if commands else ""))
+        values: dict[str, Any] = {
+            "decision": decision,
+            "target": explain.target(decision.question),
+            "verdict": _verdict(decision, name),
+            "fix": _sentence(fix_for(decision.reason, decision.contact, self._rendering.host)),
+            "linked": (decision.help_url or "").startswith(("https://", "http://")),
+        }
+        return self._rendering.html(template, **values, **shown)
+
+    def _failed(self, call: Call, fault: Fault) -> Answer:
+        """Return the failure as a page; the challenge of a 401 goes with it, so that clients log in."""
+        call.error, call.reason = fault.message, fault.reason or ""
+        form = form_of(call)
+        if form == "html":
+            title = "Please log in" if fault.status == 401 else "Not found" if fault.status == 404 else "Not possible"
+            page = self._rendering.html("message.html", fault.status, title=title, message=fault.message)
+        elif form == "json":
+            error = {"errors": [{"code": fault.code, "message": fault.message}]}
+            page = self._rendering.answer(fault.status, _JSON, json.dumps(error))
+        else:
+            page = self._rendering.answer(fault.status, _TEXT, explain.plain(fault.message, 500) + "\n")
+        extra = tuple((name.lower(), value) for name, value in fault.headers.items())
+        return replace(page, headers=(*page.headers, *extra))
+
+
+def _image(text: str) -> tuple[Repository, Reference]:
+    """Return what `repo`, `repo:tag` or `repo@digest` names; without either, the tag is `latest`."""
+    name, at, digest = unquote(text).partition("@")
+    if at:
+        reference = parse_reference(digest)
+        if not is_digest(reference):
+            raise Fault("DIGEST_INVALID", "after @ comes a digest: repo@sha256:...")
+        return parse_repository(name), reference
+    head, _, last = name.rpartition("/")
+    short, colon, tag = last.partition(":")
+    return parse_repository(f"{head}/{short}" if head else short), parse_reference(tag if colon else "latest")
+
+
+def _verdict(decision: Decision, name: str) -> str:
+    text = explain.verdict(decision, name)
+    if decision.outcome is Outcome.INCONCLUSIVE:
+        text = text.replace("blocked by", "not decided, so blocked by", 1) if not decision.allowed else text
+    return _sentence(text)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def lesson_text(reason: Reason, lesson: Lesson) -> str:
+    """Return the lesson for a terminal."""
+    parts = {
+        "what happened": lesson.happened,
+        "why it matters": lesson.matters,
+        "if you pull": lesson.puller,
+        "if you push": lesson.pusher,
+        "if the policy is yours": lesson.owner,
+    }
+    return f"{reason}: {FIXES[reason].what}\n" + "".join(f"\n{title}\n  {text}\n" for title, text in parts.items())

@@ -1,0 +1,66 @@
+"""`/-/token`: registry clients ask us for tokens, and get the answer of the realm behind upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Fault
+from proxy.oci.operation import Query
+from proxy.ports import Headers
+from proxy.web.call import Call, small_body
+from proxy.web.outermost import Inner
+
+FORM_BYTES = 64 * 1024
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Issued(Protocol):
+    """What the realm answered."""
+
+    @property
+    def status(self) -> int:
+        """Its status."""
+
+    @property
+    def headers(self) -> Headers:
+        """Its headers, those that may pass."""
+
+    @property
+    def body(self) -> bytes:
+        """Its body."""
+
+
+Issue = Callable[[str, Query, str | None], Awaitable[Issued]]
+
+
+def token_page(issue: Issue) -> Inner:
+    """Return the token endpoint; `issue` gets the method, the parameters and the Authorization header."""
+
+    async def answer(call: Call) -> Answer:
+        if call.path.rstrip("/") != "/-/token":
+            raise Fault("NAME_UNKNOWN", "there is nothing at this address; tokens are at /-/token", status=404)
+        if call.method == "GET":
+            pairs = _pairs(call.query)
+        elif call.method == "POST":
+            kind = (call.header("content-type") or "").partition(";")[0].strip().lower()
+            if kind != _FORM:
+                raise Fault("UNSUPPORTED", f"a token is asked for with GET, or POST and {_FORM}", status=415)
+            pairs = _pairs((await small_body(call, FORM_BYTES)).decode("utf-8", "replace"))
+        else:
+            raise Fault("UNSUPPORTED", "a token is asked for with GET or POST", headers={"allow": "GET, POST"})
+        issued = await issue(call.method, pairs, call.credential.authorization)
+        safe = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+        kept = tuple(pair for pair in issued.headers if pair[0] != "cache-control")
+        return Answer(issued.status, (*kept, *safe), issued.body)
+
+    return answer
+
+
+def _pairs(text: str) -> Query:
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise Fault("UNSUPPORTED", f"token parameters not understood: {error}", status=400) from error

@@ -1,0 +1,179 @@
+"""Pages say why, to the right people, and nothing in them is alive."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlparse
+
+import pytest
+
+from proxy.flows.asked import Asked
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Digest, Reference, Repository, Tag
+from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.evidence import Verified
+from proxy.trust.explain import from_json, message
+from proxy.trust.question import Question
+from proxy.trust.reason import Reason
+from proxy.web.app import public_app
+from proxy.web.help import LESSONS
+from proxy.web.outermost import Inner
+from proxy.web.pages import Inspection, pages
+from proxy.web.rendering import Rendering
+from tests.worlds.listener import Recorder, body_of, head_of, in_memory
+
+DIGEST = Digest("sha256:" + "ab" * 32)
+DENIED = Decision(
+    id="k3yOfTheDecision_-0",
+    question=Question(Repository("prod/app"), Tag("v1")),
+    digest=DIGEST,
+    media_type="application/vnd.oci.image.manifest.v1+json",
+    outcome=Outcome.FAILED,
+    mode="enforce",
+    reason=Reason.UNSIGNED,
+    checks=(Check("signed by release", Outcome.FAILED, "no <b>signature</b> was \x1b[31mfound", Reason.UNSIGNED),),
+    signatures=(Verified("f" * 64, "cosign-simple", "proxy.test/prod/app", {"pusher": "alice"}),),
+    policy_revision="p",
+    key_revision="k",
+    at=datetime(2026, 11, 22, 12, tzinfo=UTC),
+    contact="#platform-help",
+    help_url="javascript:alert(1)",
+)
+
+
+class Desk:
+    """Finds one decision, and inspects for whoever logs in."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str | None]] = []
+        self.fails: Exception | None = None
+
+    async def find(self, decision_id: str) -> Decision | None:
+        if self.fails is not None:
+            raise self.fails
+        return DENIED if decision_id == DENIED.id else None
+
+    async def inspect(self, repository: Repository, reference: Reference, asked: Asked) -> Inspection:
+        self.seen.append((repository, reference, asked.credential.authorization))
+        if asked.credential.authorization is None:
+            raise Fault("UNAUTHORIZED", "log in to see this", headers={"WWW-Authenticate": 'Basic realm="x"'})
+        commands = ("cosign verify --key release.pub proxy.test/prod/app:v1",)
+        return Inspection(DENIED, {"f" * 64: "release"}, "alice", DENIED.at, commands)
+
+
+def site(desk: Desk) -> Inner:
+    return public_app(Recorder(), pages(Rendering("reg <1>", "https://proxy.test"), desk.find, desk.inspect))
+
+
+async def test_a_decision_is_text_for_curl_html_for_browsers_and_json_for_programs() -> None:
+    path = f"/-/d/{DENIED.id}"
+    async with in_memory(site(Desk())) as proxy:
+        text = await proxy.get(path, "Accept: */*")
+        html = await proxy.get(path, "Accept: text/html,application/xhtml+xml")
+        by_accept = await proxy.get(path, "Accept: application/json")
+        by_query = await proxy.get(path + "?format=json", "Accept: text/html")
+    assert head_of(text)[1]["content-type"].startswith("text/plain")
+    assert b"unsigned" in body_of(text)
+    assert b"#platform-help" in body_of(text)
+    assert head_of(html)[1]["content-type"].startswith("text/html")
+    assert b"#platform-help" in body_of(html)
+    assert body_of(by_accept) == body_of(by_query)
+    bare = replace(DENIED, signatures=(replace(DENIED.signatures[0], claims={}),))
+    assert from_json(json.loads(body_of(by_query))) == bare
+
+
+@pytest.mark.parametrize("form", ["html", "json", "text"])
+async def test_a_decision_tells_nothing_about_callers(form: str) -> None:
+    async with in_memory(site(Desk())) as proxy:
+        reply = await proxy.get(f"/-/d/{DENIED.id}?format={form}")
+    assert reply.startswith(b"HTTP/1.1 200")
+    assert b"alice" not in reply
+
+
+async def test_html_is_inert() -> None:
+    async with in_memory(site(Desk())) as proxy:
+        reply = await proxy.get(f"/-/d/{DENIED.id}?format=html")
+    _, headers = head_of(reply)
+    body = body_of(reply)
+    assert b"<b>" not in body
+    assert b"&lt;b&gt;signature" in body
+    assert b"<script" not in body
+    assert b'href="javascript' not in body
+    assert b"reg <1>" not in body
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "x" * 200, "%2e%2e", "a/b", ""])
+async def test_an_unknown_decision_is_not_found(wrong: str) -> None:
+    async with in_memory(site(Desk())) as proxy:
+        for accept in ("text/html", "application/json", "*/*"):
+            assert (await proxy.get(f"/-/d/{wrong}", f"Accept: {accept}")).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_the_url_in_the_error_leads_to_the_page() -> None:
+    line = message(DENIED, "reg", "https://proxy.test")
+    url = re.findall(r"https://\S+", line)[-1]
+    async with in_memory(site(Desk())) as proxy:
+        assert (await proxy.get(urlparse(url).path)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("path", "reference"),
+    [("prod/app:v1", "v1"), ("prod/app", "latest"), (f"prod/app@{DIGEST}", DIGEST), ("prod%2fapp%3Av1", "v1")],
+)
+async def test_an_image_is_shown_to_whoever_upstream_lets_pull(path: str, reference: str) -> None:
+    desk = Desk()
+    async with in_memory(site(desk)) as proxy:
+        refused = await proxy.get(f"/-/i/{path}", "Accept: text/html")
+        html = await proxy.get(f"/-/i/{path}", "Accept: text/html", "Authorization: Basic eDp5")
+        data = await proxy.get(f"/-/i/{path}?format=json", "Authorization: Basic eDp5")
+    assert refused.startswith(b"HTTP/1.1 401 ")
+    assert head_of(refused)[1]["www-authenticate"] == 'Basic realm="x"'
+    assert desk.seen[0] == ("prod/app", reference, None)
+    assert desk.seen[1] == ("prod/app", reference, "Basic eDp5")
+    assert b"Pushed by alice" in body_of(html)
+    assert b"release" in body_of(html)
+    assert b"cosign verify --key" in body_of(html)
+    assert json.loads(body_of(data))["pushed_by"] == "alice"
+
+
+@pytest.mark.parametrize("path", ["UPPER", "a@b", "a:b:c", "..", "a/../b", "a@sha256:12", "", "a%00"])
+async def test_an_image_that_is_no_name_is_refused(path: str) -> None:
+    desk = Desk()
+    async with in_memory(site(desk)) as proxy:
+        reply = await proxy.get(f"/-/i/{path}", "Authorization: Basic eDp5")
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert desk.seen == []
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_every_reason_has_its_page(reason: Reason) -> None:
+    lesson = LESSONS[reason]
+    assert all(len(part) > 20 for part in vars(lesson).values())
+    async with in_memory(site(Desk())) as proxy:
+        html = await proxy.get(f"/-/help/{reason}", "Accept: text/html")
+        text = await proxy.get(f"/-/help/{reason}")
+        listing = await proxy.get("/-/help")
+    assert html.startswith(b"HTTP/1.1 200 ")
+    assert b"`" not in body_of(html)
+    assert lesson.happened.encode() in body_of(text)
+    assert reason.encode() in body_of(listing)
+
+
+async def test_there_is_no_page_for_what_is_no_reason() -> None:
+    async with in_memory(site(Desk())) as proxy:
+        assert (await proxy.get("/-/help/nonsense")).startswith(b"HTTP/1.1 404 ")
+        assert (await proxy.get("/-/help", method="POST")).startswith(b"HTTP/1.1 405 ")
+        assert (await proxy.get("/", "Accept: text/html")).startswith(b"HTTP/1.1 200 ")
+        assert (await proxy.get("/-/")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_journal_that_does_not_answer_is_not_an_unknown_decision() -> None:
+    desk = Desk()
+    desk.fails = Unavailable("store")
+    async with in_memory(site(desk)) as proxy:
+        assert (await proxy.get(f"/-/d/{DENIED.id}")).startswith(b"HTTP/1.1 503 ")
