@@ -70,6 +70,8 @@ class Database:
         this process stands in `then`, called with the result, or with None where the outcome is not known.
         """
         if self._writer is None:
+            if then:
+                then(None)
             raise Unavailable("store: opened to read only; changes go through the running server")
         waiting = _Waiting(work, then, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)

@@ -1,0 +1,27 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.store import Store, open_store
+from tests.worlds.memory import FrozenClock
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await open_store(url, FrozenClock())
+    yield opened
+    await opened.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until this is true; raises TimeoutError after five seconds."""
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110  # what is waited for knows nothing of this test
+            await asyncio.sleep(0)

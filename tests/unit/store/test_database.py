@@ -1,0 +1,140 @@
+"""One commit for everybody who waits, and what happens to each of them."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, event, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from proxy.oci.faults import Unavailable
+from proxy.store import Store
+from proxy.store.database import Database, translated
+from proxy.store.tables import revisions
+
+
+def row(n: int) -> Callable[[Connection], int]:
+    def work(connection: Connection) -> int:
+        connection.execute(insert(revisions).values(kind="test", revision=str(n), body=""))
+        return n
+
+    return work
+
+
+def count(connection: Connection) -> int:
+    query = select(func.count()).select_from(revisions).where(revisions.c.kind == "test")
+    return connection.execute(query).scalar_one()
+
+
+def commits_of(database: Database) -> list[object]:
+    commits: list[object] = []
+    assert database._writer is not None
+    event.listen(database._writer.sync_engine, "commit", commits.append)
+    return commits
+
+
+@pytest.fixture
+def database(store: Store) -> Database:
+    return store._database
+
+
+async def test_those_who_wait_together_share_one_commit(database: Database) -> None:
+    commits = commits_of(database)
+    assert await asyncio.gather(*(database.write(row(n)) for n in range(100))) == list(range(100))
+    assert await database.read(count) == 100
+    assert len(commits) == 1
+
+
+async def test_the_failure_of_one_is_not_the_failure_of_all(database: Database) -> None:
+    def wrong(connection: Connection) -> None:
+        raise ValueError("mine")
+
+    results = await asyncio.gather(
+        database.write(row(1)),
+        database.write(wrong),
+        database.write(row(1)),
+        database.write(row(2)),
+        return_exceptions=True,
+    )
+    assert (results[0], results[3]) == (1, 2)
+    assert isinstance(results[1], ValueError)
+    assert "UNIQUE" in str(results[2])
+    assert await database.read(count) == 2
+
+
+async def test_a_work_that_fails_leaves_nothing_behind(database: Database) -> None:
+    def half(connection: Connection) -> None:
+        row(1)(connection)
+        raise ValueError("after the first half")
+
+    with pytest.raises(ValueError, match="first half"):
+        await database.write(half)
+    assert await database.read(count) == 0
+
+
+async def test_a_caller_who_goes_away_does_not_undo_it(database: Database) -> None:
+    followed: list[int | None] = []
+    caller = asyncio.create_task(database.write(row(1), followed.append))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await database.write(row(2))
+    assert await database.read(count) == 2
+    assert followed == [1]
+
+
+async def test_what_follows_a_failure_is_told_that_the_outcome_is_unknown(database: Database) -> None:
+    followed: list[int | None] = []
+    await database.write(row(1))
+    with pytest.raises(Unavailable):
+        await database.write(row(1), followed.append)
+    assert followed == [None]
+
+
+async def test_a_reader_who_goes_away_leaves_the_others_their_connections(database: Database) -> None:
+    readers = [asyncio.create_task(database.read(count)) for _ in range(20)]
+    await asyncio.sleep(0.001)
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    assert await asyncio.gather(*(database.read(count) for _ in range(20))) == [0] * 20
+
+
+async def test_readers_cannot_write(database: Database) -> None:
+    with pytest.raises(Unavailable, match="readonly"):
+        await database.read(row(1))
+
+
+async def test_what_the_database_says_is_said_without_the_values(database: Database) -> None:
+    await database.write(row(1))
+    with pytest.raises(Unavailable) as failure:
+        await database.write(row(1))
+    assert failure.value.what == "store: UNIQUE constraint failed: revisions.kind, revisions.revision"
+
+
+async def test_closing_finishes_what_is_queued(store: Store) -> None:
+    writing = [asyncio.create_task(store._database.write(row(n))) for n in range(5)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*writing) == list(range(5))
+
+
+async def test_sqlite_promises_what_the_design_asks_of_it(database: Database) -> None:
+    def pragmas(connection: Connection) -> tuple[object, ...]:
+        return tuple(
+            connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        )
+
+    assert await database.write(pragmas) == ("wal", 2, 5000)
+
+
+def test_errors_of_the_world_are_translated() -> None:
+    for error in (OSError(28, "No space left on device"), TimeoutError(), IntegrityError("INSERT", {}, OSError("x"))):
+        with pytest.raises(Unavailable, match=r"^store: .+"), translated():
+            raise error
+    with pytest.raises(IntegrityError), translated(let=(IntegrityError,)):
+        raise IntegrityError("INSERT", {}, OSError("x"))
+    with pytest.raises(ValueError, match="ours"), translated():
+        raise ValueError("ours")

@@ -1,0 +1,66 @@
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.trust.keys import KeyState, TrustedKey, fingerprint
+from tests.worlds.memory import NOON, SoftSigner
+
+RELEASE = SoftSigner().create("release")
+OTHER = SoftSigner().create("other")
+PARTNER = TrustedKey("partner", OTHER.spki, "repository")
+LATER = NOON + timedelta(hours=1)
+
+
+def test_the_revision_is_the_hash_of_the_text() -> None:
+    ring = ring_of([RELEASE], [PARTNER])
+    assert ring.revision == hashlib.sha256(text_of([RELEASE], [PARTNER]).encode()).hexdigest()
+    assert (ring.ours, ring.others) == ((RELEASE,), (PARTNER,))
+
+
+def test_order_does_not_make_another_revision() -> None:
+    assert ring_of([RELEASE, OTHER], []).revision == ring_of([OTHER, RELEASE], []).revision
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profile": "x"},
+        {"token": "x"},
+        {"token_serial": "x"},
+        {"key_id": "x"},
+        {"label": "x"},
+        {"algorithm": "x"},
+        {"spki": b"x"},
+        {"state": KeyState.RETIRED},
+        {"since": LATER},
+        {"compromised_since": LATER},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_everything_about_a_key_of_ours_is_in_the_revision(change: dict[str, object]) -> None:
+    changed = replace(RELEASE, **change)  # type: ignore[arg-type]
+    assert ring_of([changed], []).revision != ring_of([RELEASE], []).revision
+
+
+@pytest.mark.parametrize("change", [{"name": "x"}, {"spki": b"x"}, {"identity": "any"}], ids=lambda c: next(iter(c)))
+def test_everything_about_a_key_of_others_is_in_the_revision(change: dict[str, object]) -> None:
+    changed = replace(PARTNER, **change)  # type: ignore[arg-type]
+    assert ring_of([], [changed]).revision != ring_of([], [PARTNER]).revision
+
+
+def test_ours_is_not_theirs() -> None:
+    assert ring_of([], []).revision not in {ring_of([RELEASE], []).revision, ring_of([], [PARTNER]).revision}
+
+
+def test_a_state_set_again_keeps_its_moment() -> None:
+    name = fingerprint(RELEASE.spki)
+    once = with_state((RELEASE,), name, KeyState.COMPROMISED, NOON)
+    assert with_state(once, name, KeyState.COMPROMISED, LATER) == once
+    assert once[0].compromised_since == NOON
+
+
+def test_a_key_added_again_changes_nothing() -> None:
+    assert with_added((RELEASE, OTHER), RELEASE) == (RELEASE, OTHER)

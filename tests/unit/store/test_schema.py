@@ -1,0 +1,56 @@
+"""Migrations lead to exactly the tables that the code uses."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from proxy.oci.faults import ConfigError
+from proxy.store import Store, open_store
+from proxy.store.schema import MIGRATIONS, version
+from proxy.store.tables import HEAD, metadata
+from tests.worlds.memory import FrozenClock
+
+
+def difference(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+def test_head_is_the_newest_step() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_the_steps_lead_to_the_tables(store: Store) -> None:
+    assert await store._database.read(difference) == []
+    assert await store._database.read(version) == HEAD
+
+
+async def test_a_store_of_a_newer_program_is_refused(url: str, tmp_path: Path) -> None:
+    await (await open_store(url, FrozenClock())).close()
+    await asyncio.to_thread(_set_version, tmp_path / "store.db", "9999")
+    for read_only in (False, True):
+        with pytest.raises(ConfigError, match="at version 9999"):
+            await open_store(url, FrozenClock(), read_only=read_only)
+
+
+async def test_opened_to_read_nothing_is_migrated(url: str, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "store.db").close()
+    with pytest.raises(ConfigError, match="at version none"):
+        await open_store(url, FrozenClock(), read_only=True)
+
+
+def _set_version(path: Path, number: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = ?", (number,))
+    connection.commit()
+    connection.close()

@@ -1,0 +1,32 @@
+from dataclasses import replace
+
+import pytest
+
+from proxy.store.stages import standing
+from proxy.trust.ledger import Stage
+from tests.worlds.stored import digest, intended, signed
+
+ATTACHED = replace(signed(), stage=Stage.ATTACHED, artifact=digest("carrier"))
+
+
+@pytest.mark.parametrize("new", [intended(), signed(), ATTACHED], ids=lambda e: str(e.stage))
+def test_where_nothing_is_the_new_one_stands(new: object) -> None:
+    assert standing(None, new) is new  # type: ignore[arg-type]
+
+
+def test_the_one_further_on_stands() -> None:
+    ladder = [intended(), signed(), ATTACHED]
+    for n, there in enumerate(ladder):
+        for m, new in enumerate(ladder):
+            assert standing(there, new) is (new if m > n else there)
+
+
+def test_a_removed_signature_comes_back_as_it_was() -> None:
+    removed = replace(ATTACHED, stage=Stage.REMOVED)
+    for new in (intended(), signed(signature=b"another")):
+        assert standing(removed, new) == replace(removed, stage=Stage.SIGNED, artifact=None)
+
+
+def test_a_removed_intent_has_nothing_to_come_back_with() -> None:
+    new = replace(intended(), message=b"another")
+    assert standing(replace(intended(), stage=Stage.REMOVED), new) is new
