@@ -1,1 +1,92 @@
-def examine(path, *, as_json): ...
+"""`countersign doctor`: look at everything, print it nested, leave with the code of what is wrong first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from proxy.cli.exits import Exit
+from proxy.cli.form import socket_beside
+from proxy.cli.local import ask
+from proxy.config import Settings, load
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.trust.explain import plain
+from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
+
+_MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
+_CODES = {
+    "configuration": Exit.CONFIG,
+    "tokens": Exit.TOKEN,
+    "upstream": Exit.UPSTREAM,
+    "store": Exit.STORE,
+    "clock": Exit.CLOCK,
+    "server": Exit.NO,
+}
+
+
+def examine(path: Path, *, as_json: bool) -> Exit:
+    """Print what was found; return the exit code of the first part that is wrong."""
+    found = asyncio.run(_look(path))
+    if as_json:
+        sys.stdout.write(json.dumps([_plain(finding) for finding in found], indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(line for finding in found for line in _lines(finding, 0)) + "\n")
+    wrong = [_CODES[finding.name] for finding in found if finding.worst == "wrong"]
+    return wrong[0] if wrong else Exit.FINE
+
+
+async def _look(path: Path) -> list[Finding]:
+    server = _server(path)
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        fix = "correct the lines above; settings: config.example.yaml"
+        return [Finding("configuration", "wrong", str(error), fix), server]
+    upstream, clock = await check_upstream(settings)
+    tokens, store = await check_tokens(settings), await check_store(settings)
+    return [_configuration(settings), tokens, upstream, store, clock, server]
+
+
+def _configuration(settings: Settings) -> Finding:
+    warned = tuple(
+        Finding(str(at), "warning", text.removeprefix(f"{settings.path}:"))
+        for at, text in enumerate(settings.warnings, 1)
+    )
+    return Finding("configuration", "ok", f"{settings.path}, revision {settings.revision[:12]}", inner=warned)
+
+
+def _server(path: Path) -> Finding:
+    """What the running server says of itself; that none runs is no illness."""
+    try:
+        status = ask(socket_beside(path), "status", {})
+    except Unavailable as error:
+        return Finding("server", "skipped", error.what)
+    except Fault as error:
+        return Finding("server", "wrong", error.message)
+    problems = tuple(
+        Finding("problem", "wrong", f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", "")))
+        for p in status.get("problems", [])
+    )
+    return Finding("server", "ok", f"serves {status.get('url', '')} since {status.get('started', '')}", inner=problems)
+
+
+def _lines(finding: Finding, depth: int) -> list[str]:
+    indent = "  " * depth
+    first, *more = finding.detail.splitlines() or [""]
+    lines = [plain(f"{indent}{_MARK[finding.state]} {finding.name}: {first}", 1000)]
+    lines += [plain(f"{indent}     {line}", 1000) for line in more]
+    lines += [plain(f"{indent}     fix: {finding.fix}", 1000)] if finding.fix else []
+    return [*lines, *(line for inner in finding.inner for line in _lines(inner, depth + 1))]
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "state": finding.state,
+        "detail": finding.detail,
+        "fix": finding.fix,
+        "checks": [_plain(inner) for inner in finding.inner],
+    }

@@ -168,7 +168,7 @@ async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
     clock = SystemClock()
     store = await open_store(settings.store.url, clock, trusted=settings.trust)
     stack.push_async_callback(store.close)
-    upstream = _upstream(settings)
+    upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
     signer = TokenSigner(settings, store.keybook, clock, settings.limits.sign_deadline_s)
     stack.push_async_callback(signer.close)
@@ -203,7 +203,7 @@ async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
     return Running(settings, house, store, rules, signer, upstream, tls)
 
 
-def _upstream(settings: Settings) -> Upstream:
+def upstream_of(settings: Settings) -> Upstream:
     entry = settings.upstream
     credentials = None
     if entry.credentials is not None:
@@ -217,6 +217,7 @@ def _upstream(settings: Settings) -> Upstream:
             ca_file=None if entry.ca_file is None else str(entry.ca_file),
             client_cert=certificate,
             limits=settings.limits,
+            realms=entry.realms,
             name=settings.server.name,
         )
     except (OSError, ValueError) as wrong:
