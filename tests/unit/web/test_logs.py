@@ -1,0 +1,78 @@
+"""Log lines carry the id, and nothing in them is alive (ATTACKS 31)."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from proxy.web.app import public_app
+from proxy.web.logs import AccessLog, Bridge, inert, open_log
+from proxy.web.outermost import Edge
+from tests.worlds.listener import QUICK, Recorder, head_of, in_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("plain caf\u00e9", "plain caf\u00e9"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("a\r\nb\x00\x7f\x9b", "a\\r\\nb\\x00\\x7f\\x9b"),
+        ("\u202eevil\u2066", "\\u202eevil\\u2066"),
+        ("\u2028\udc80", "\\u2028\\udc80"),
+    ],
+)
+def test_control_characters_become_escapes(text: str, safe: str) -> None:
+    assert inert(text) == safe
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_each_request_is_one_line_with_the_id_the_client_got(as_json: bool) -> None:
+    stream = io.StringIO()
+    edge = Edge(QUICK, watch=(AccessLog(open_log(stream, as_json=as_json)),))
+    async with in_memory(public_app(Recorder(), {}), edge) as proxy:
+        reply = await proxy.get("/v2/app/manifests/v1?secret=1", "User-Agent: evil\x9b31m\u202e")
+    assert stream.getvalue().count("\n") == 1
+    assert head_of(reply)[1]["x-request-id"] in stream.getvalue()
+    assert "secret" not in stream.getvalue()
+    assert not {"\x1b", "\x9b", "\u202e"} & set(stream.getvalue())
+    if as_json:
+        line = json.loads(stream.getvalue())
+        assert (line["kind"], line["status"], line["path"]) == ("PullManifest", 200, "/v2/app/manifests/v1")
+
+
+async def test_a_defect_is_logged_with_its_trace_and_the_client_sees_none_of_it() -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("inner\nsecret\x1b")
+
+    stream = io.StringIO()
+    edge = Edge(QUICK, watch=(AccessLog(open_log(stream, as_json=True), errors_only=True),))
+    async with in_memory(public_app(fail, {}), edge) as proxy:  # type: ignore[arg-type]
+        reply = await proxy.get("/v2/")
+        await proxy.get("/nowhere")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == 1
+    assert lines[0]["level"] == "error"
+    assert "RuntimeError" in lines[0]["exception"]
+    assert "\x1b" not in lines[0]["exception"]
+    assert b"secret" not in reply
+
+
+def test_what_libraries_log_is_one_line_too() -> None:
+    stream = io.StringIO()
+    bridge = Bridge(open_log(stream, as_json=True))
+    try:
+        raise ValueError("x")
+    except ValueError as error:
+        trace = (ValueError, error, error.__traceback__)
+    record = logging.LogRecord("lib", logging.WARNING, "f", 1, "a %s", ("b\nc",), trace)
+    bridge.emit(record)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["logger"]) == ("a b\\nc", "warning", "lib")
+    assert "ValueError" in line["exception"]
+
+
+def test_a_long_value_is_cut() -> None:
+    stream = io.StringIO()
+    open_log(stream, as_json=True).info("x", value="y" * 100_000)
+    assert len(stream.getvalue()) < 3000
