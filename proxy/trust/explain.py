@@ -91,7 +91,7 @@ def text(decision: Decision, name: str, url: str) -> str:
         f"  verdict   {verdict(decision, name)}",
     ]
     if decision.outcome is not Outcome.PASSED:
-        lines.append(f"  fix       {fix_for(decision.reason, decision.contact, host)}")
+        lines.append(f"  fix       {plain(fix_for(decision.reason, decision.contact, host), 300)}")
         lines.append(f"  learn     {url}/-/help/{decision.reason}")
     if decision.help_url:
         lines.append(f"  help      {plain(decision.help_url, 200)}")

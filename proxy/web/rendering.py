@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proxy.flows.asked import Answer
+from proxy.web.logs import inert
 
 WORDS = {"passed": "Yes", "failed": "No", "inconclusive": "Unknown"}
 
@@ -25,7 +26,11 @@ class Rendering:
         self.name = name
         self.host = url.partition("://")[2]
         self._environment = Environment(
-            loader=PackageLoader("proxy.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=PackageLoader("proxy.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            finalize=_shown,
         )
         self._environment.filters["code"] = code
         # The style sheet is ours and holds no markup; its hash is what the policy lets in.
@@ -53,6 +58,11 @@ class Rendering:
             ("x-frame-options", "DENY"),
         )
         return Answer(status, headers, body.encode("utf-8", "backslashreplace"))
+
+
+def _shown(value: object) -> object:
+    """Return a value without control characters and bidirectional marks; markup of ours stays as it is."""
+    return inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def code(text: str) -> Markup:
