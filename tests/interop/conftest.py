@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.interop.registries import Registry, distribution, docker_registry, with_referrers
+from tests.interop.shared import anywhere, engines, here, proxies
 
+__all__ = ["anywhere", "engines", "here", "proxies"]  # fixtures
 HERE = Path(__file__).parent
 
 

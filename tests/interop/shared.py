@@ -1,0 +1,97 @@
+"""What tests through the proxy share for a whole session: one proxy per upstream, one of each engine, all the clients.
+
+Every test uses a repository of its own, so nothing has to be started or cleaned for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.interop.clients import Clients
+from tests.interop.countersign import Proxy, countersign
+from tests.interop.engines import containerd, docker, podman
+from tests.interop.registries import distribution, docker_registry, with_referrers
+from tests.interop.verifiers import Verifiers
+
+UPSTREAMS = {"docker-registry": docker_registry, "registry": distribution, "referrers": with_referrers}
+NUMBERS = itertools.count(1)
+Engines = Mapping[str, Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Here:
+    """One test's place: a proxy, a repository nobody else uses, the clients and the verifiers."""
+
+    proxy: Proxy
+    repository: str
+    clients: Clients
+    verifiers: Verifiers
+
+    def name(self, reference: str = ":1", repository: str | None = None) -> str:
+        """How clients call that image of this test, through the proxy."""
+        return f"{self.proxy.host}/{repository or self.repository}{reference}"
+
+    def behind(self, reference: str = ":1") -> str:
+        """How the same image is called in the registry behind the proxy."""
+        return f"{self.proxy.upstream.host}/{self.repository}{reference}"
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """dockerd, containerd and podman, each started when first asked for."""
+    with ExitStack() as running:
+        begun: dict[str, object] = {}
+
+        def first(name: str, begin: Callable[[], AbstractContextManager[object]]) -> Callable[[], object]:
+            def start() -> object:
+                if name not in begun:
+                    begun[name] = running.enter_context(begin())
+                return begun[name]
+
+            return start
+
+        folder = tmp_path_factory.mktemp("engines")
+        yield {
+            "docker": first("docker", lambda: docker(folder / "docker")),
+            "containerd": first("containerd", lambda: containerd(folder / "containerd")),
+            "podman": first("podman", podman),
+        }
+
+
+@pytest.fixture(scope="session")
+def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Proxy]]:
+    """The proxy in front of an open upstream of that kind, started when first asked for."""
+    with ExitStack() as running:
+        begun: dict[str, Proxy] = {}
+
+        def start(kind: str) -> Proxy:
+            if kind not in begun:
+                folder = tmp_path_factory.mktemp(kind)
+                upstream = running.enter_context(UPSTREAMS[kind](folder / "upstream"))
+                begun[kind] = running.enter_context(countersign(folder / "proxy", upstream))
+            return begun[kind]
+
+        yield start
+
+
+def _here(proxy: Proxy, engines: Engines, folder: Path) -> Here:
+    verifiers = Verifiers(proxy.host, proxy.key, folder / "verifiers")
+    return Here(proxy, f"team{next(NUMBERS)}/app", Clients(folder / "clients", engines), verifiers)
+
+
+@pytest.fixture
+def here(proxies: Callable[[str], Proxy], engines: Engines, tmp_path: Path) -> Here:
+    """A place in front of Debian's registry, which has no referrers API."""
+    return _here(proxies("docker-registry"), engines, tmp_path)
+
+
+@pytest.fixture(params=list(UPSTREAMS))
+def anywhere(request: pytest.FixtureRequest, proxies: Callable[[str], Proxy], engines: Engines, tmp_path: Path) -> Here:
+    """A place in front of each kind of upstream in turn; only the last has the referrers API."""
+    return _here(proxies(request.param), engines, tmp_path)
