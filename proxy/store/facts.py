@@ -63,8 +63,8 @@ class StoredFacts:
     async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
         """Return manifests here that list this blob, newest first."""
         remembered = self._listings.get((repository, blob))
-        if remembered is not None and remembered[0] == limit:
-            return remembered[1]
+        if remembered is not None and limit <= remembered[0]:
+            return remembered[1][:limit]
         changes = self._changes
         found = await self._database.read(
             partial(_listing, repository=repository, digest=blob, role=_BLOB, limit=limit)

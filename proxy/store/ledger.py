@@ -32,9 +32,7 @@ class StoredLedger:
         """Return the entry that stands from now on: this one, or the one that was there and is further on."""
         return await self._database.write(partial(_put, entry=entry))
 
-    async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
-    ) -> None:
+    async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
         """Move entries to a stage, with the manifest that carries them; what is not there stays not there."""
         if keys:
             await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, artifact=artifact))
@@ -73,9 +71,7 @@ def _put(connection: Connection, entry: Entry) -> Entry:
     return stands
 
 
-def _advance(
-    connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None
-) -> None:
+def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None) -> None:
     changes = {"stage": stage.value} | ({"artifact": artifact} if artifact is not None else {})
     for key in keys:
         connection.execute(update(ledger).where(_is(key)).values(changes))

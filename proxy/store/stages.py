@@ -12,13 +12,13 @@ _ORDER = (Stage.INTENDED, Stage.SIGNED, Stage.ATTACHED)
 def standing(there: Entry | None, new: Entry) -> Entry:
     """Return the entry that is in the ledger after `new` was put.
 
-    The one that is further on stays, and of two equal ones the first. A removed one comes back with the signature it
-    had, to be attached again: nothing is signed twice.
+    The one that is further on stays, and of two equal ones the first. A removed one comes back with the signature and
+    the time it had, to be attached again as the same bytes: nothing is signed twice.
     """
     if there is None:
         return new
     if there.stage is Stage.REMOVED:
         if there.signature is None:
             return new
-        return replace(there, stage=Stage.SIGNED, at=new.at, artifact=None)
+        return replace(there, stage=Stage.SIGNED, artifact=None)
     return new if _ORDER.index(new.stage) > _ORDER.index(there.stage) else there

@@ -108,7 +108,7 @@ async def test_removed_ones_are_left_out_and_come_back_with_the_signature_they_h
     await ledger.advance([signature_key()], Stage.REMOVED)
     assert await ledger.entries(APP, digest("image")) == ()
     again = await ledger.put(intended(at=LATER))
-    assert again == signed(at=LATER, signature=b"first")
+    assert again == signed(at=NOON, signature=b"first")
     assert await ledger.entries(APP, digest("image")) == (again,)
 
 

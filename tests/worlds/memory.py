@@ -67,9 +67,7 @@ class MemoryLedger:
         self.rows[entry.key] = stands
         return stands
 
-    async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
-    ) -> None:
+    async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
         for key in keys:
             if (entry := self.rows.get(key)) is not None:
                 self.rows[key] = replace(entry, stage=stage, artifact=artifact or entry.artifact)

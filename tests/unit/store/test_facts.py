@@ -88,3 +88,15 @@ async def test_a_fact_that_could_not_be_written_is_not_remembered(store: Store) 
         await store.facts.learn(FACT)
     store._database._writer = writer
     assert await store.facts.manifest(APP, FACT.digest) is None
+
+
+async def test_a_short_listing_does_not_answer_for_a_long_one(store: Store) -> None:
+    facts = [manifest(f"image {n}", "layer") for n in range(3)]
+    for fact in facts:
+        await store.facts.learn(fact)
+    newest = tuple(reversed(facts))
+    assert await store.facts.listing(APP, digest("layer"), 1) == newest[:1]
+    assert await store.facts.listing(APP, digest("layer"), 8) == newest
+    seen = statements(store)
+    assert await store.facts.listing(APP, digest("layer"), 2) == newest[:2]
+    assert seen == []

@@ -1,11 +1,14 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from proxy.store.stages import standing
 from proxy.trust.ledger import Stage
+from tests.worlds.memory import NOON
 from tests.worlds.stored import digest, intended, signed
 
+LATER = NOON + timedelta(hours=1)
 ATTACHED = replace(signed(), stage=Stage.ATTACHED, artifact=digest("carrier"))
 
 
@@ -23,7 +26,7 @@ def test_the_one_further_on_stands() -> None:
 
 def test_a_removed_signature_comes_back_as_it_was() -> None:
     removed = replace(ATTACHED, stage=Stage.REMOVED)
-    for new in (intended(), signed(signature=b"another")):
+    for new in (intended(at=LATER), signed(at=LATER, signature=b"another")):
         assert standing(removed, new) == replace(removed, stage=Stage.SIGNED, artifact=None)
 
 
