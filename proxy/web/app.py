@@ -19,15 +19,18 @@ _WITH_BODY = (PushManifest, StartUpload, UploadChunk, FinishUpload)
 def public_app(handle: Handle, pages: Mapping[str, Inner]) -> Inner:
     """Return the one handler of the public listener.
 
-    `pages` maps the word after `/-/` (`token`, `d`, `i`, `help`, or empty for the front page) to what answers it.
+    `pages` maps the word after `/-/` (`token`, `d`, `i`, `help`, empty for the front page) to what answers it; `*` is
+    for every other address.
     """
 
     async def answer(call: Call) -> Answer:
         if call.path == "/v2" or call.path.startswith("/v2/"):
             return await _registry(handle, call)
         word = page_word(call.path)
-        if word is None or word not in pages:
-            raise Fault("NAME_UNKNOWN", "there is nothing at this address; the registry API is under /v2/", status=404)
+        if word is None or word not in pages or word == "*":
+            if "*" in pages:
+                return await pages["*"](call)
+            raise nothing_here()
         call.kind = f"page:{word or 'front'}"
         return await pages[word](call)
 
@@ -48,6 +51,11 @@ def _identity(call: Call) -> None:
     if any(coding not in {"", "identity"} for coding in codings):
         text = "a compressed request body is not accepted: send it without Content-Encoding"
         raise Fault("UNSUPPORTED", text, status=415)
+
+
+def nothing_here() -> Fault:
+    """Return the refusal of an address that is nobody's."""
+    return Fault("NAME_UNKNOWN", "there is nothing at this address; the registry API is under /v2/", status=404)
 
 
 def page_word(path: str) -> str | None:

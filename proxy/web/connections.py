@@ -57,9 +57,7 @@ class Guarded(asyncio.Protocol):
         """Wrap a protocol that has no transport yet."""
         self.inner = inner
         self.busy = False  # between the end of a request's header and the end of its answer
-        self.seen = False  # a first request came
         self.refused = False
-        self.idle_since = 0.0
         self.transport: asyncio.Transport | None = None
         self._house = house
         self._header: asyncio.TimerHandle | None = None
@@ -68,7 +66,6 @@ class Guarded(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or turn it away when the house is full and nobody in it is idle."""
         self.transport = cast("asyncio.Transport", transport)
-        self.idle_since = self._house.loop.time()
         if not self._house.admit(self):
             self.refused = True
             self.transport.write(FULL)
@@ -111,13 +108,15 @@ class Guarded(asyncio.Protocol):
 
     def entered(self) -> None:
         """A whole header was read and its request is being answered."""
-        self.busy = self.seen = True
+        self.busy = True
+        self._house.idle.pop(self, None)
         self._drop(header=True)
 
     def answered(self, *, body_read: bool) -> None:
         """The answer left. While the rest of an unread body still arrives, aiohttp's lingering time is the bound."""
         self.busy = not body_read
-        self.idle_since = self._house.loop.time()
+        if body_read and self.transport is not None and not self.transport.is_closing():
+            self._house.idle[self] = None
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -144,6 +143,7 @@ class Connections:
         self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.server = web.Server(self._watched(handler), request_factory=self._entered)
+        self.idle: dict[Guarded, None] = {}  # answered before and waiting, the longest first
         self._open: dict[RequestHandler, Guarded] = {}
 
     def __call__(self) -> asyncio.Protocol:
@@ -166,17 +166,18 @@ class Connections:
     def admit(self, connection: Guarded) -> bool:
         """Take the connection in, in place of the one idle for longest when full. False when all are busy."""
         if len(self._open) >= self.limits.connections:
-            idle = min((c for c in self._open.values() if c.seen and not c.busy), key=_idle_since, default=None)
+            idle = next(iter(self.idle), None)
             if idle is None:
                 return False
+            self.forget(idle)
             idle.abort()
-            self._open.pop(idle.inner, None)
         self._open[connection.inner] = connection
         return True
 
     def forget(self, connection: Guarded) -> None:
         """Take the connection out."""
         self._open.pop(connection.inner, None)
+        self.idle.pop(connection, None)
 
     async def drain(self, grace_s: float, deadline_s: float) -> int:
         """Close every connection once it is done; return how many had to be cut at the deadline.
@@ -220,7 +221,3 @@ class Connections:
         if connection is not None:
             connection.entered()
         return web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
-
-
-def _idle_since(connection: Guarded) -> float:
-    return connection.idle_since

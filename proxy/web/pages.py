@@ -10,12 +10,13 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from proxy.flows.asked import Answer, Asked
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Reference, Repository, is_digest, parse_reference, parse_repository
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.reason import Reason
+from proxy.web.app import nothing_here
 from proxy.web.call import Call
 from proxy.web.help import LESSONS, Lesson
 from proxy.web.outermost import Inner
@@ -24,6 +25,7 @@ from proxy.web.rendering import Rendering
 Form = Literal["html", "json", "text"]
 ID_LENGTH = 128
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+TITLES = {401: "Please log in", 404: "Not found", 503: "Not just now"}
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -62,6 +64,7 @@ def pages(rendering: Rendering, find: Find, inspect: Inspect) -> Mapping[str, In
         "d": shown.reading(shown.decision),
         "i": shown.reading(shown.image),
         "help": shown.reading(shown.help),
+        "*": shown.reading(shown.nothing),
     }
 
 
@@ -84,6 +87,10 @@ class Pages:
                 return await page(call)
             except Fault as fault:
                 return self._failed(call, fault)
+            except Unavailable as failure:
+                later = {"retry-after": str(failure.retry_after)}
+                text = f"not available just now ({failure.what}); try again"
+                return self._failed(call, Fault("UNKNOWN", text, status=503, headers=later))
 
         return answer
 
@@ -94,6 +101,10 @@ class Pages:
         url = self._rendering.url
         text = f"{self._rendering.name}: a registry that signs what is pushed and checks what is pulled\n{url}/-/help\n"
         return self._rendering.answer(200, _TEXT, text)
+
+    async def nothing(self, _call: Call) -> Answer:
+        """Say that there is no such page. Raises Fault."""
+        raise nothing_here()
 
     async def decision(self, call: Call) -> Answer:
         """Show one decision to whoever has its unguessable id: nothing about callers, nothing about other images."""
@@ -169,7 +180,7 @@ class Pages:
         call.error, call.reason = fault.message, fault.reason or ""
         form = form_of(call)
         if form == "html":
-            title = "Please log in" if fault.status == 401 else "Not found" if fault.status == 404 else "Not possible"
+            title = TITLES.get(fault.status, "Not possible")
             page = self._rendering.html("message.html", fault.status, title=title, message=fault.message)
         elif form == "json":
             error = {"errors": [{"code": fault.code, "message": fault.message}]}

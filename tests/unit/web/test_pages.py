@@ -172,8 +172,21 @@ async def test_there_is_no_page_for_what_is_no_reason() -> None:
         assert (await proxy.get("/-/")).startswith(b"HTTP/1.1 200 ")
 
 
+async def test_an_address_of_nobody_is_said_to_be_so_in_the_readers_words() -> None:
+    async with in_memory(site(Desk())) as proxy:
+        for path in ("/-/nothing", "/favicon.ico", "/-/*"):
+            html = await proxy.get(path, "Accept: text/html")
+            text = await proxy.get(path)
+            assert html.startswith(b"HTTP/1.1 404 ")
+            assert b"<h1>Not found</h1>" in html
+            assert b"nothing at this address" in body_of(text)
+            assert b"<" not in body_of(text)
+
+
 async def test_a_journal_that_does_not_answer_is_not_an_unknown_decision() -> None:
     desk = Desk()
     desk.fails = Unavailable("store")
     async with in_memory(site(desk)) as proxy:
-        assert (await proxy.get(f"/-/d/{DENIED.id}")).startswith(b"HTTP/1.1 503 ")
+        reply = await proxy.get(f"/-/d/{DENIED.id}")
+    assert reply.startswith(b"HTTP/1.1 503 ")
+    assert head_of(reply)[1]["retry-after"] == "5"
