@@ -68,7 +68,10 @@ def _checked(wish: Wish) -> Wish:
 
 def _token(wish: Wish, directory: Path, made: list[str]) -> TokenText:
     if wish.module is not None and wish.token_label is not None and wish.pin_file is not None:
-        return TokenText(str(wish.module.absolute()), wish.token_label, str(wish.pin_file.absolute()), {})
+        # HSM children inherit next to nothing, so where SoftHSM finds its tokens has to be written down.
+        conf = os.environ.get("SOFTHSM2_CONF") if "softhsm" in wish.module.name else None
+        environment = {"SOFTHSM2_CONF": str(Path(conf).absolute())} if conf else {}
+        return TokenText(str(wish.module.absolute()), wish.token_label, str(wish.pin_file.absolute()), environment)
     place = directory / "token"
     soft = setup_token.make_softhsm(place, LABEL, directory / "secrets" / "pin", directory / "secrets" / "so-pin")
     if soft.created:

@@ -49,16 +49,15 @@ def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = 
         raise Unavailable(f"the server at {path} did not answer ({error or type(error).__name__}); try again") from None
     finally:
         connection.close()
-    return _understood(reply.status, body)
+    return understood(reply.status, body)
 
 
-def _understood(status: int, body: bytes) -> dict[str, Any]:
+def understood(status: int, body: bytes) -> dict[str, Any]:
+    """Return the object of a good answer. Raises Fault with the words of an error, Unavailable for anything else."""
     try:
         answer = json.loads(body)
     except ValueError:
-        raise Unavailable(
-            f"the server answered {status} with something that is not JSON; is it another program?"
-        ) from None
+        raise Unavailable(f"what answered {status} is not JSON; does another program use this socket?") from None
     if status == 200 and isinstance(answer, dict):
         return answer
     try:

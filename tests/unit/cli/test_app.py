@@ -1,0 +1,86 @@
+"""The command line: quick to start, and errors that are one text and one exit code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import app as module
+from proxy.cli.exits import Exit
+from tests.unit.test_config import MINIMAL, SIGNING
+
+COMMANDS = ["init", "serve", "verify", "why", "sign", "status", "doctor", "client-config", "config", "report"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["countersign", *arguments])
+    with pytest.raises(SystemExit) as left:
+        module.run()
+    return int(left.value.code or 0)
+
+
+def configured(directory: Path, text: str = SIGNING) -> str:
+    (directory / "countersign.yaml").write_text(text)
+    return str(directory)
+
+
+def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "--help") == Exit.FINE
+    printed = capsys.readouterr().out
+    assert all(f"  {command} " in printed for command in COMMANDS)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = "{'aiohttp', 'sqlalchemy', 'pydantic', 'cryptography', 'hsm', 'yaml'}"
+    code = f"import sys, proxy.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_broken_file_is_code_3_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = configured(tmp_path, "version: 1\n")
+    assert run(monkeypatch, "config", "validate", "-c", place) == Exit.CONFIG
+    printed = capsys.readouterr()
+    assert "countersign.yaml:1:1: server: is missing" in printed.err
+    assert printed.out == ""
+
+
+def test_no_server_is_code_4_and_says_how_to_start_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "verify", "prod/app:1", "-c", configured(tmp_path)) == Exit.NO_SERVER
+    assert f"countersign serve --config {tmp_path}/countersign.yaml" in capsys.readouterr().err
+
+
+def test_status_asks_also_when_the_file_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "status", "-c", configured(tmp_path, "broken: [")) == Exit.NO_SERVER
+
+
+def test_a_command_line_that_is_none_is_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "sign", "prod/app:1") == Exit.USAGE
+    assert run(monkeypatch, "client-config", "lynx") == Exit.USAGE
+
+
+def test_an_existing_token_needs_all_three_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "init", str(tmp_path), "--upstream", "http://a", "--token-label", "x") == Exit.CONFIG
+    assert "--module, --token-label and --pin-file belong together" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validate_says_so_and_warns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "config", "validate", "-c", configured(tmp_path, MINIMAL)) == Exit.FINE
+    printed = capsys.readouterr().out
+    assert "is valid: 0 policies" in printed
+    assert "every repository is closed" in printed
+
+
+def test_schema_is_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "config", "schema") == Exit.FINE
+    assert '"Countersign configuration"' in capsys.readouterr().out
