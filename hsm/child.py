@@ -17,6 +17,9 @@ from hsm.errors import TokenUnavailable
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _LAST_WORDS = 2.0  # seconds a child has to log out before it is killed
+# The same for one that may be logging in. SoftHSM truncates and rewrites its token file at every login: a process that
+# is killed in that moment leaves an empty file, and the token with all its keys is gone for good (measured).
+LOGGING_IN = 15.0
 
 
 class ChildGone(Exception):
@@ -89,12 +92,12 @@ class Child:
             self._process.kill()
         await self._ended()
 
-    async def end(self) -> None:
-        """The process has logged out and ended, or has been killed because it did not."""
+    async def end(self, patience: float = _LAST_WORDS) -> None:
+        """The process has logged out and ended, or has been killed because it did not in that many seconds."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(patience):
                 await asyncio.shield(self.exited)
         except TimeoutError:
             await self.kill()

@@ -13,7 +13,7 @@ from secrets import SystemRandom
 from typing import Any, TypeVar
 
 from hsm import wire
-from hsm.child import Child, ChildGone
+from hsm.child import LOGGING_IN, Child, ChildGone
 from hsm.errors import (
     KeyAmbiguous,
     KeyExists,
@@ -245,8 +245,8 @@ class Pool:
         except (TimeoutError, ChildGone) as error:
             await child.kill()
             raise self._unavailable(str(error) or f"its module did not open within {_OPENING:g} s") from error
-        except BaseException:  # cancelled, above all: nobody else knows this process
-            await child.kill()
+        except BaseException:  # refused or cancelled: nobody else knows this process, and it may be logging in
+            await child.end(LOGGING_IN)
             raise
         return child
 

@@ -1,5 +1,6 @@
 """One token, ready to use: what it is, which keys it holds, and signatures by them that have been checked."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Token:
     def __init__(self, settings: TokenSettings, pool: Pool) -> None:
         self.settings = settings
         self._pool = pool
+        self._making = asyncio.Lock()
 
     @classmethod
     async def open(cls, settings: TokenSettings) -> Self:
@@ -124,12 +126,15 @@ class Token:
         # Random, and chosen beforehand: with MODIFIABLE False it cannot be set afterwards.
         request = wire.Create(secrets.token_hex(16), label, row.name, 0)
         serial = (await self.describe()).serial
-        key = await self._pool.ask(
-            request,
-            lambda reply: self._key_info(expect(reply, wire.Keys).keys[0], serial),
-            seconds=_MAKING,
-            repeatable=False,  # the first attempt may have made it
-        )
+        # One at a time: a SoftHSM process that writes an object misses what another one wrote in the same moment, so
+        # that neither would see the other's key of the same label (measured).
+        async with self._making:
+            key = await self._pool.ask(
+                request,
+                lambda reply: self._key_info(expect(reply, wire.Keys).keys[0], serial),
+                seconds=_MAKING,
+                repeatable=False,  # the first attempt may have made it
+            )
         await self.sign(key, b"proof of possession " + secrets.token_bytes(16), deadline=_LOOKING)
         return key
 

@@ -160,10 +160,10 @@ async def test_eight_processes_at_once(key: KeyInfo, soft: SoftToken) -> None:
     assert all(verifies(key.spki, b"m", signature) for signature in signatures)
 
 
-async def test_one_label_asked_for_by_eight_makes_at_most_one_key(token: Token, soft: SoftToken) -> None:
-    outcomes = await asyncio.gather(*(token.create("release", "ecdsa-p256") for _ in range(8)), return_exceptions=True)
-    assert all(isinstance(outcome, KeyInfo | KeyExists) for outcome in outcomes), outcomes
-    assert len(await token.keys()) == sum(isinstance(outcome, KeyInfo) for outcome in outcomes) <= 1
+async def test_one_label_asked_for_twice_at_once_makes_one_key(token: Token) -> None:
+    outcomes = await asyncio.gather(*(token.create("release", "rsa-3072") for _ in range(2)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["KeyExists", "KeyInfo"]
+    assert len(await token.keys()) == 1
 
 
 async def test_an_existing_token_is_never_overwritten(tmp_path: Path) -> None:

@@ -203,6 +203,26 @@ async def test_closing_fails_what_waits_and_leaves_no_process(faulty: Faulty, ke
         await token.sign(key, b"m", deadline=1)
 
 
+async def test_closing_waits_for_a_child_that_logs_in(faulty: Faulty, soft: SoftToken) -> None:
+    # SoftHSM rewrites its token file in C_Login; killed there, it leaves an empty file and no token.
+    two = behind(Path(faulty.settings.module), soft, faulty.control, sessions=2)
+    two.inject("slow-login", 300, ALWAYS)
+    token = await Token.open(two.settings)
+    await until(lambda: two.seen("login") == 2)
+    await token.close()
+    assert two.seen("login-done") == 2
+
+
+async def test_an_opening_that_is_given_up_waits_for_its_login(faulty: Faulty) -> None:
+    faulty.inject("slow-login", 300)
+    opening = asyncio.create_task(Token.open(faulty.settings))
+    await until(lambda: faulty.seen("login") == 1)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert faulty.seen("login-done") == 1
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 async def test_a_ctrl_c_is_not_for_the_child(token: Token, key: KeyInfo, sent: signal.Signals) -> None:
     (pid,) = token.pids

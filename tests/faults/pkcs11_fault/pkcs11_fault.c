@@ -7,7 +7,7 @@
  *   initialize, login, sign, open   answer with this CK_RV (open: to read-write sessions only)
  *   hang                            C_Sign sleeps that many seconds
  *   slow                            C_Sign sleeps that many milliseconds
- *   hang-login                      C_Login sleeps that many seconds
+ *   slow-login                      C_Login sleeps that many milliseconds
  *   flip                            C_Sign flips a bit of the result
  *   other-key                       C_SignInit takes another private key than asked
  *   crash                           C_Sign ends the process with SIGSEGV
@@ -105,10 +105,12 @@ static ck open_session(ck slot, ck flags, void *context, void *notify, ck *sessi
 
 static ck login(ck session, ck user, byte *pin, ck length) {
     note("login");
-    ck seconds = take("hang-login");
-    if (seconds) sleep(seconds);
+    ck milliseconds = take("slow-login");
+    if (milliseconds) usleep(milliseconds * 1000);
     ck answer = take("login");
-    return answer ? answer : REAL(LOGIN, ck, ck, byte *, ck)(session, user, pin, length);
+    if (!answer) answer = REAL(LOGIN, ck, ck, byte *, ck)(session, user, pin, length);
+    note("login-done");
+    return answer;
 }
 
 static ck another_key(ck session, ck asked) {
