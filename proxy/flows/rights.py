@@ -91,7 +91,7 @@ class UpstreamRights:
                 self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
                 return True
         else:
-            if await self.may_push(repository, credential) and not await self._starts(repository, wrong):
+            if await self.may_push(repository, credential) and await self._start(repository, wrong) in _REFUSED:
                 self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
                 return True
         self._remember(credential, _NAME, repository, value=False, seconds=self._limits.right_to_read_s)
@@ -106,13 +106,13 @@ class UpstreamRights:
         return await self._work.do(key, lambda: self._try_push(repository, credential))
 
     async def _try_push(self, repository: Repository, credential: Credential) -> bool:
-        may = await self._starts(repository, credential)
+        may = await self._start(repository, credential) == 202
         seconds = self._limits.right_to_read_s if may else self._limits.denial_cache_s
         self._remember(credential, _PUSH, repository, value=may, seconds=seconds)
         return may
 
-    async def _starts(self, repository: Repository, credential: Credential) -> bool:
-        """Start an upload and cancel it. Raises Unavailable where upstream answered neither yes nor no."""
+    async def _start(self, repository: Repository, credential: Credential) -> int:
+        """Start an upload, cancel it, return the start's status. Raises Unavailable for neither yes nor no."""
         reply = await self._registry.perform(ops.StartUpload(repository), credential)
         location = next((value for name, value in reply.headers if name == "location"), "")
         await reply.close()
@@ -120,7 +120,7 @@ class UpstreamRights:
             raise Unavailable(f"upstream answered {reply.status} to the start of an upload in {repository}")
         if reply.status == 202:
             await self._cancel(location, credential)
-        return reply.status == 202
+        return reply.status
 
     async def _cancel(self, location: str, credential: Credential) -> None:
         """Give the upload back. An upstream that will not take it drops it by itself after a while."""

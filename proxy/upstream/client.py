@@ -9,7 +9,7 @@ from cachetools import TTLCache
 
 from proxy.flows.once import Once
 from proxy.oci import operation as ops
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import Operation
@@ -102,6 +102,7 @@ class Upstream:
             method, self._exchange.base + path, sent, body, length=length, again=_may_repeat(operation)
         )
         try:
+            _fits(response.status, sent)
             answered = rewritten(
                 from_upstream(response.headers.items()), response.status, operation, base=self._exchange.base, at=path
             )
@@ -147,3 +148,11 @@ def _may_repeat(operation: Operation) -> bool:
     """True for what may be sent twice when a kept connection was dead: reads, and starts that cost only a session."""
     reads = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
     return isinstance(operation, (*reads, ops.UploadStatus, ops.StartUpload))
+
+
+def _fits(status: int, sent: list[tuple[str, str]]) -> None:
+    """Raise Corrupt for a status that only another request could have got (RFC 9110 §15)."""
+    names = {name for name, _ in sent}
+    asked = {304: {"if-none-match", "if-match"}, 206: {"range"}}
+    if status < 200 or (status in asked and not asked[status] & names):
+        raise Corrupt(f"upstream answered {status} to a request that did not ask for it")

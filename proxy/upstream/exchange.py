@@ -16,6 +16,7 @@ from proxy.oci.limits import Limits
 from proxy.upstream.location import origin
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_WHY = 160  # characters of what a library says about a failure
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -165,6 +166,10 @@ class _Watched:
 
 
 def unavailable(url: str, exc: BaseException) -> Unavailable:
-    """Return the exception with who, what and why; the query is left out, it may hold state."""
-    why = "no answer in time" if isinstance(exc, TimeoutError) else (str(exc) or type(exc).__name__)
+    """Return the exception with who, what and why on one line; the query is left out, it may hold state."""
+    if isinstance(exc, TimeoutError):
+        why = "no answer in time"
+    else:
+        why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else str(exc)
+        why = "".join(c for c in why.partition("\n")[0] if " " <= c <= "~")[:_WHY] or type(exc).__name__
     return Unavailable(f"upstream {url.partition('?')[0]} did not answer: {why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import monotonic as real_monotonic
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -11,9 +12,11 @@ from multidict import CIMultiDict
 
 from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation, Query
 from proxy.oci.reference import Digest, Repository, Tag
-from tests.worlds.registry import MemoryRegistry, Said, Seen, error
+from proxy.upstream.client import Upstream
+from tests.worlds.registry import MemoryRegistry, Said, Seen
 
 Wild = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
 
@@ -157,4 +160,19 @@ async def serving(registry: MemoryRegistry) -> AsyncIterator[RegistryServer]:
         await runner.cleanup()
 
 
-__all__ = ["RegistryServer", "abort", "error", "route", "serving", "truncated"]
+@asynccontextmanager
+async def connected(
+    registry: MemoryRegistry,
+    *,
+    limits: Limits | None = None,
+    credentials: tuple[str, str] | None = None,
+    realms: tuple[str, ...] = (),
+    monotonic: Callable[[], float] = real_monotonic,
+) -> AsyncIterator[tuple[RegistryServer, Upstream]]:
+    """A registry on a free port and the proxy's own client of it."""
+    async with serving(registry) as server:
+        upstream = Upstream(server.url, limits=limits, credentials=credentials, realms=realms, monotonic=monotonic)
+        try:
+            yield server, upstream
+        finally:
+            await upstream.close()

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.flows.rights import CREDENTIALS, NAME_S, UpstreamRights
+from proxy.oci import operation as ops
+from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
+from proxy.oci.reference import parse_repository
+from proxy.ports import Credential
+from proxy.trust.question import Anonymous, Named
+from tests.worlds.memory import FrozenClock
+from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic
+
+APP = parse_repository("team/app")
+OTHER = parse_repository("team/other")
+ALICE = Credential(basic("alice", "secret"))
+WRONG = Credential(basic("alice", "guess"))
+USERS = {"alice": "secret", "bob": "hunter2"}
+NOBODY = Credential()
+
+
+class TableTokens:
+    """Tokens that were issued through us: user and end."""
+
+    def __init__(self, **tokens: tuple[str | None, float]) -> None:
+        self.tokens = tokens
+
+    def name_of(self, token: str) -> str | None:
+        return self.tokens.get(token, (None, 0.0))[0]
+
+    def ends(self, token: str) -> float | None:
+        return self.tokens[token][1] if token in self.tokens else None
+
+
+class World:
+    """A registry in memory and the rights found out about it."""
+
+    def __init__(self, access: Access | None = None, tokens: TableTokens | None = None) -> None:
+        self.clock = FrozenClock()
+        self.registry = MemoryRegistry(access=access or Access("htpasswd", USERS))
+        self.registry.put_blob(APP, b"x")
+        self.rights = UpstreamRights(self.registry, tokens or TableTokens(), self.clock, Limits())
+
+    def asked(self) -> list[str]:
+        return [type(seen.operation).__name__ for seen in self.registry.seen]
+
+
+# Names
+
+
+async def test_a_name_is_proven_where_another_password_is_refused() -> None:
+    world = World()
+    assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
+    assert world.asked() == ["CheckApi", "CheckApi"]
+    guess = world.registry.seen[1].authorization or ""
+    assert guess.startswith("Basic ")
+    assert guess not in {ALICE.authorization, WRONG.authorization}
+    assert await world.rights.caller(OTHER, ALICE) == Named("alice", "basic")
+    assert len(world.registry.seen) == 2
+
+
+async def test_every_guess_is_another_one() -> None:
+    world = World()
+    for user, password in USERS.items():
+        await world.rights.caller(APP, Credential(basic(user, password)))
+    passwords = {seen.authorization for seen in world.registry.seen}
+    assert len(passwords) == 4
+
+
+async def test_a_proof_is_asked_for_again_after_a_while() -> None:
+    world = World()
+    await world.rights.caller(APP, ALICE)
+    world.clock.advance(NAME_S + 1)
+    assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
+    assert len(world.registry.seen) == 4
+
+
+async def test_a_wrong_password_is_nobody() -> None:
+    world = World()
+    assert await world.rights.caller(APP, WRONG) == Anonymous("alice")
+    await world.rights.caller(APP, ALICE)
+    assert await world.rights.caller(APP, WRONG) == Anonymous("alice")
+
+
+@pytest.mark.parametrize("kind", ["open", "lenient"])
+async def test_an_upstream_that_takes_any_password_proves_nothing(kind: str) -> None:
+    access = Access() if kind == "open" else Access("htpasswd", {}, anonymous_pull=True, lenient=True)
+    world = World(access)
+    for credential in (ALICE, WRONG, Credential(basic("release-manager", "anything"))):
+        assert isinstance(await world.rights.caller(APP, credential), Anonymous)
+    assert not world.registry.uploads
+
+
+def only_on_tags(seen: Seen) -> Said | None:
+    """Let anybody in at /v2/, as services do that check per repository."""
+    return Said(200) if isinstance(seen.operation, ops.CheckApi) else None
+
+
+async def test_where_the_front_door_is_open_the_repository_is_asked() -> None:
+    world = World()
+    world.registry.hooks.append(only_on_tags)
+    assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
+    assert await world.rights.caller(APP, WRONG) == Anonymous("alice")
+    assert "ListTags" in world.asked()
+
+
+async def test_where_everybody_may_read_the_right_to_push_proves_the_name() -> None:
+    world = World(Access("htpasswd", USERS, anonymous_pull=True, lenient=True))
+    assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
+    assert await world.rights.caller(APP, WRONG) == Anonymous("alice")
+    assert not world.registry.uploads  # each upload that was started is cancelled
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 0])
+async def test_a_proof_that_could_not_be_had_is_neither_yes_nor_no(status: int) -> None:
+    world = World()
+    world.registry.fail(ops.CheckApi, status)
+    assert await world.rights.caller(APP, ALICE) == Anonymous("alice")
+    assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
+
+
+async def test_many_at_once_are_one_proof() -> None:
+    world = World()
+    callers = await asyncio.gather(*(world.rights.caller(APP, ALICE) for _ in range(50)))
+    assert callers == [Named("alice", "basic")] * 50
+    assert len(world.registry.seen) == 2
+
+
+@pytest.mark.parametrize("sent", [None, "", "Basic", "Basic ???", basic("", "x"), "Digest a=b", "Basic \udcff"])
+async def test_no_name_is_no_name(sent: str | None) -> None:
+    world = World()
+    assert await world.rights.caller(APP, Credential(sent)) == Anonymous()
+    assert not world.registry.seen
+
+
+async def test_a_tokens_user_is_whom_it_was_issued_to() -> None:
+    world = World(tokens=TableTokens(good=("alice", 2000.0), public=(None, 2000.0)))
+    assert await world.rights.caller(APP, Credential("Bearer good")) == Named("alice", "token")
+    assert await world.rights.caller(APP, Credential("bearer  good")) == Named("alice", "token")
+    assert await world.rights.caller(APP, Credential("Bearer public")) == Anonymous()
+    assert await world.rights.caller(APP, Credential("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.")) == Anonymous()
+    assert not world.registry.seen
+
+
+# Pushing
+
+
+async def test_may_push_is_upstreams_own_answer_and_leaves_nothing_behind() -> None:
+    world = World(Access("htpasswd", USERS, pushers=frozenset({"alice"})))
+    assert await world.rights.may_push(APP, ALICE) is True
+    assert await world.rights.may_push(APP, Credential(basic("bob", "hunter2"))) is False
+    assert await world.rights.may_push(APP, NOBODY) is False
+    assert world.asked() == ["StartUpload", "CancelUpload", "StartUpload", "StartUpload"]
+    assert not world.registry.uploads
+
+
+async def test_may_push_is_remembered_for_a_short_time() -> None:
+    world = World()
+    for _ in range(3):
+        assert await world.rights.may_push(APP, ALICE)
+    assert world.registry.count(ops.StartUpload) == 1
+    assert await world.rights.may_push(OTHER, ALICE)
+    assert world.registry.count(ops.StartUpload) == 2
+    world.clock.advance(Limits().right_to_read_s + 1)
+    assert await world.rights.may_push(APP, ALICE)
+    assert world.registry.count(ops.StartUpload) == 3
+
+
+async def test_a_no_is_remembered_for_a_shorter_time() -> None:
+    world = World()
+    assert not await world.rights.may_push(APP, WRONG)
+    assert not await world.rights.may_push(APP, WRONG)
+    assert world.registry.count(ops.StartUpload) == 1
+    world.clock.advance(Limits().denial_cache_s + 1)
+    assert not await world.rights.may_push(APP, WRONG)
+    assert world.registry.count(ops.StartUpload) == 2
+
+
+@pytest.mark.parametrize("status", [429, 500, 0])
+async def test_no_answer_is_not_a_no(status: int) -> None:
+    world = World()
+    world.registry.fail(ops.StartUpload, status)
+    with pytest.raises(Unavailable):
+        await world.rights.may_push(APP, ALICE)
+    assert await world.rights.may_push(APP, ALICE) is True
+
+
+async def test_an_upload_that_cannot_be_cancelled_changes_nothing() -> None:
+    world = World()
+    world.registry.fail(ops.CancelUpload, 0)
+    assert await world.rights.may_push(APP, ALICE) is True
+    world.registry.hooks.append(
+        lambda seen: Said(202, (("location", "/storage/x"),)) if isinstance(seen.operation, ops.StartUpload) else None
+    )
+    assert await world.rights.may_push(OTHER, ALICE) is True
+
+
+# Reading
+
+
+def test_a_right_to_read_is_one_credentials_in_one_repository_for_a_while() -> None:
+    world = World()
+    assert not world.rights.may_read(APP, ALICE)
+    world.rights.confirm_read(APP, ALICE)
+    assert world.rights.may_read(APP, ALICE)
+    for repository, credential in ((OTHER, ALICE), (APP, WRONG), (APP, NOBODY), (APP, Credential(ours=True))):
+        assert not world.rights.may_read(repository, credential)
+    world.clock.advance(Limits().right_to_read_s - 1)
+    assert world.rights.may_read(APP, ALICE)
+    world.clock.advance(1)
+    assert not world.rights.may_read(APP, ALICE)
+
+
+def test_a_right_to_read_ends_with_the_token() -> None:
+    clock = FrozenClock()
+    world = World(tokens=TableTokens(brief=("alice", clock.monotonic() + 5)))
+    brief = Credential("Bearer brief")
+    world.rights.confirm_read(APP, brief)
+    assert world.rights.may_read(APP, brief)
+    world.clock.advance(5)
+    assert not world.rights.may_read(APP, brief)
+
+
+async def test_a_refusal_forgets_everything_about_a_credential() -> None:
+    world = World()
+    bob = Credential(basic("bob", "hunter2"))
+    for credential in (ALICE, bob):
+        world.rights.confirm_read(APP, credential)
+        world.rights.confirm_read(OTHER, credential)
+        await world.rights.may_push(APP, credential)
+        await world.rights.caller(APP, credential)
+    before = len(world.registry.seen)
+    world.rights.refused(ALICE)
+    assert not world.rights.may_read(APP, ALICE)
+    assert not world.rights.may_read(OTHER, ALICE)
+    assert world.rights.may_read(APP, bob)
+    await world.rights.may_push(APP, ALICE)
+    await world.rights.caller(APP, ALICE)
+    assert len(world.registry.seen) == before + 4
+    world.rights.refused(NOBODY)
+
+
+async def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
+    world = World()
+    for n in range(CREDENTIALS + 100):
+        world.rights.confirm_read(APP, Credential(basic(f"user{n}", "canary")))
+    assert len(world.rights._known) == CREDENTIALS
+    assert not world.rights.may_read(APP, Credential(basic("user0", "canary")))
+    assert b"canary" not in repr(list(world.rights._known)).encode()
