@@ -94,9 +94,7 @@ async def test_a_squeezed_body_is_not_unpacked() -> None:
             await (await upstream.perform(PULL, ANYBODY)).read(LIMIT)
 
 
-@pytest.mark.parametrize(
-    "headers", ["Content-Length: 1001", "Content-Length: 99999999999", "Transfer-Encoding: chunked"]
-)
+@pytest.mark.parametrize("headers", ["Content-Length: 99999999999", "Transfer-Encoding: chunked", "Connection: close"])
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
 async def test_a_body_without_an_end_is_read_to_the_limit_only(headers: str, status: str) -> None:
     chunk = b"1000\r\n" + bytes(4096) + b"\r\n"
