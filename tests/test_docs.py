@@ -1,15 +1,24 @@
 """What the documents say, against the tables they speak of."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+import typer
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from proxy import config
+from proxy.cli.app import app
+from proxy.cli.exits import Exit
 from proxy.config_schema import ConfigFile
 from proxy.config_words import described
 
 ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
 EXAMPLE = ROOT / "config.example.yaml"
 
 
@@ -39,3 +48,84 @@ def test_what_the_example_comments_out_is_valid_too(tmp_path: Path) -> None:
     assert settings.server.tls is not None
     assert settings.tokens["hsm"].serial is not None
     assert settings.upstream.client_cert is not None
+
+
+def shown(place: tuple[str, ...]) -> str:
+    """`policies[].push.allow`, `tokens.NAME.label`."""
+    text = ""
+    for step in place:
+        text += {"<n>": "[]", "<name>": ".NAME"}.get(step, f".{step}")
+    return text.removeprefix(".")
+
+
+def default_of(info: FieldInfo) -> str:
+    """What holds where a setting is left out."""
+    if info.is_required():
+        return "required"
+    if info.default_factory is not None or info.default is None:
+        return ""
+    value = [*info.default] if isinstance(info.default, tuple) else info.default
+    return f"`{json.dumps(value)}`"
+
+
+def settings_table() -> str:
+    """The table of docs/reference/configuration.md."""
+    lines = ["| setting | default | what it does |", "|---|---|---|"]
+    for place, info in described(ConfigFile):
+        says = (info.description or "").replace("|", "\\|")
+        lines.append(f"| `{shown(place)}` | {default_of(info)} | {says} |")
+    return "\n".join(lines) + "\n"
+
+
+def exits_table() -> str:
+    """The exit codes of docs/reference/commands.md."""
+    source = (ROOT / "proxy/cli/exits.py").read_text()
+    says = dict(re.findall(r"^    ([A-Z_]+) = \d+  # (.*)$", source, re.MULTILINE))
+    lines = ["| code | name | when |", "|---|---|---|"]
+    lines += [f"| {code.value} | `{code.name}` | {says.get(code.name, 'all is well')} |" for code in Exit]
+    return "\n".join(lines) + "\n"
+
+
+def commands_table() -> str:
+    """The commands, as the command line itself knows them."""
+    lines = ["| command | what it does |", "|---|---|"]
+    for name, command in walked(typer.main.get_command(app), ""):
+        says = (command.help or "").split("\n")[0].replace("|", "\\|")
+        lines.append(f"| `countersign {name}` | {says} |")
+    return "\n".join(lines) + "\n"
+
+
+def walked(command: Any, name: str) -> list[tuple[str, Any]]:
+    """Every command that does something, with its whole name."""
+    inner = getattr(command, "commands", None)
+    if not inner:
+        return [(name, command)]
+    return [pair for own, each in inner.items() for pair in walked(each, f"{name} {own}".strip())]
+
+
+def test_every_setting_says_what_it_does() -> None:
+    silent = [shown(place) for place, info in described(ConfigFile) if not info.description]
+    assert silent == [], "limits are described in proxy/config_limits.py"
+
+
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [("configuration.md", settings_table), ("commands.md", exits_table), ("commands.md", commands_table)],
+    ids=["settings", "exit codes", "commands"],
+)
+def test_reference_pages_have_the_table_of_the_code(page: str, table: Callable[[], str]) -> None:
+    assert table() in (REFERENCE / page).read_text(), f"docs/reference/{page}: run `python -m tests.test_docs`"
+
+
+def renew() -> None:
+    """Write the tables of the code into the pages, in place of those that stand there."""
+    pages = {"configuration.md": [settings_table()], "commands.md": [commands_table(), exits_table()]}
+    for page, tables in pages.items():
+        text = (REFERENCE / page).read_text()
+        for old, new in zip(re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE), tables, strict=True):
+            text = text.replace(old, new)
+        (REFERENCE / page).write_text(text)
+
+
+if __name__ == "__main__":
+    renew()
