@@ -60,7 +60,7 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, depth: int = 0)
         decision = decided(evidence)
         house.memory.decided(place, stamp, decision)
         if decision.outcome is Outcome.PASSED and len(evidence.places) == 1:
-            await repair(op.repository, subject, asked, house)  # only our own copy was looked at
+            house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
         return decision
 
     key = ("judge", op.repository, op.reference, subject.digest, stamp, asked.credential)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -32,12 +32,24 @@ class Memory:
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
+        self._later: set[asyncio.Task[None]] = set()
         self._once: Once[Any] = Once()
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
         return cast("T", await self._once.do(key, work))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside the request that asked for it; `settle` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def settle(self) -> None:
+        """Return when nothing is under way beside requests."""
+        while self._later:
+            await asyncio.gather(*self._later, return_exceptions=True)
 
     @asynccontextmanager
     async def alone(self, key: Hashable) -> AsyncIterator[None]:

@@ -40,9 +40,12 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
             return known
     last = digest or memory.last.get(tag_key)
     headers: Headers = tuple(("accept", value) for value in accept)
-    if last is not None and (op.repository, last) in memory.bodies:
-        return await _head_first(op, asked, house, headers, tag_key)
-    return await _fetch(op, asked, house, headers, tag_key)
+    held = last is not None and (op.repository, last) in memory.bodies
+
+    async def work() -> Resolved | Answer:
+        return await (_head_first if held else _fetch)(op, asked, house, headers, tag_key)
+
+    return await memory.once(("resolve", op.head, *tag_key), work)
 
 
 async def _head_first(

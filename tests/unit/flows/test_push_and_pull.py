@@ -141,6 +141,7 @@ async def test_a_signature_that_upstream_lost_is_put_back_from_our_copy() -> Non
     shelf = w.registry.shelf("team/app")
     del shelf.tags[signature_tag(image().digest)]
     assert (await w.pull("team/app", "v1")).status == 200
+    await w.house.memory.settle()
     assert signature_tag(image().digest) in shelf.tags
-    assert w.store.journal.kinds()[-2:] == [Kind.SIGNATURE_REPAIRED, Kind.PULL_ALLOWED]
+    assert sorted(w.store.journal.kinds()[-2:]) == [Kind.PULL_ALLOWED, Kind.SIGNATURE_REPAIRED]
     assert len(w.signer.made) == 3
