@@ -105,7 +105,7 @@ class Exchange:
                 headers=headers,
                 data=data,
                 allow_redirects=False,
-                ssl=self._upstream if origin(url) == self.origin else self._elsewhere,
+                ssl=self._upstream if url.startswith(self.base + "/") else self._elsewhere,
             )
 
     def _opened(self) -> aiohttp.ClientSession:

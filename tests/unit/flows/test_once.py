@@ -18,7 +18,7 @@ async def test_work_is_done_once_while_it_runs_and_again_afterwards() -> None:
         return done
 
     assert await asyncio.gather(*(once.do("a", work) for _ in range(10))) == [1] * 10
-    assert await asyncio.gather(once.do("a", work), once.do("b", work)) == [2, 3]
+    assert list(await asyncio.gather(once.do("a", work), once.do("b", work))) == [2, 3]
 
 
 async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
