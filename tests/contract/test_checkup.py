@@ -1,0 +1,88 @@
+"""`countersign doctor` against a registry over HTTP, a real store and a real token."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from proxy import config
+from proxy.cli.init import initialise
+from proxy.cli.init_texts import Wish
+from proxy.store import open_store
+from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
+from proxy.wiring.clock import SystemClock
+from tests.worlds.registry import MemoryRegistry
+from tests.worlds.registry_access import Access
+from tests.worlds.registry_http import serving
+from tests.worlds.softhsm import softhsm_missing
+
+NAMES = 'policies: [{repositories: ["**"], push: {allow: [ci]}, pull: {mode: "off", reviewers: [scanner]}}]\n'
+
+
+def settings(url: str, directory: Path, more: str = "") -> config.Settings:
+    ours = "version: 1\nserver: {public_urls: [http://proxy.test]}\n"
+    text = f"{ours}upstreams: [{{name: r, url: '{url}'{more}}}]\n{NAMES}"
+    return config.parse(text.encode(), directory / "countersign.yaml")
+
+
+def named(findings: Sequence[Finding], name: str) -> Finding:
+    return next(finding for finding in findings if finding.name == name)
+
+
+async def test_an_open_registry_proves_nobody_s_name(tmp_path: Path) -> None:
+    async with serving(MemoryRegistry(referrers=False)) as server:
+        upstream, clock = await check_upstream(settings(server.url, tmp_path))
+    assert (upstream.state, clock.state) == ("ok", "ok")
+    assert "not there" in named(upstream.inner, "referrers API").detail
+    names = named(upstream.inner, "names of callers")
+    assert names.state == "warning"
+    assert "policies[0].push.allow, policies[0].pull.reviewers" in names.detail
+
+
+async def test_a_registry_with_passwords_wants_an_account(tmp_path: Path) -> None:
+    async with serving(MemoryRegistry(access=Access(kind="htpasswd", users={"us": "s3cret"}))) as server:
+        upstream, _ = await check_upstream(settings(server.url, tmp_path))
+        assert named(upstream.inner, "our account").state == "warning"
+        assert named(upstream.inner, "names of callers").state == "ok"
+        (tmp_path / "password").write_text("s3cret")
+        account = ", credentials: {username: us, password: {file: password}}"
+        upstream, _ = await check_upstream(settings(server.url, tmp_path, account))
+        assert named(upstream.inner, "our account").state == "ok"
+        assert named(upstream.inner, "referrers API").detail == "there"
+        (tmp_path / "password").write_text("wrong")
+        upstream, _ = await check_upstream(settings(server.url, tmp_path, account))
+        assert named(upstream.inner, "our account").state == "wrong"
+        assert upstream.worst == "wrong"
+
+
+async def test_nobody_answers(tmp_path: Path) -> None:
+    upstream, clock = await check_upstream(settings("http://127.0.0.1:9", tmp_path))
+    assert (upstream.state, clock.state) == ("wrong", "skipped")
+    assert "curl -i http://127.0.0.1:9/v2/" in upstream.fix
+
+
+async def test_a_store_before_and_after_the_first_start(tmp_path: Path) -> None:
+    described = settings("http://127.0.0.1:9", tmp_path)
+    assert (await check_store(described)).state == "skipped"
+    store = await open_store(described.store.url, SystemClock())
+    await store.close()
+    assert (await check_store(described)).state == "ok"
+    (tmp_path / "countersign.db").write_bytes(b"no database" * 1000)
+    assert (await check_store(described)).state == "wrong"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")
+async def test_a_token_with_its_keys(tmp_path: Path) -> None:
+    await asyncio.to_thread(initialise, Wish(tmp_path, "http://127.0.0.1:9"))
+    described = config.load(tmp_path / "countersign.yaml")
+    tokens = await check_tokens(described)
+    assert tokens.worst == "ok"
+    release = named(tokens.inner[0].inner, "key release")
+    assert release.detail == "ecdsa-p256, signs with ECDSA"
+
+    path = tmp_path / "countersign.yaml"
+    path.write_text(path.read_text().replace("release: {algorithm: ecdsa-p256", "release: {algorithm: ecdsa-p384"))
+    tokens = await check_tokens(config.load(path))
+    assert named(tokens.inner[0].inner, "key release").detail == "it is ecdsa-p256, configured is ecdsa-p384"
