@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -136,6 +137,12 @@ def _said(error: Exception) -> Unavailable:
     return Unavailable(f"store: {lines[0] if lines else type(said).__name__}")
 
 
-def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return this database's INSERT that knows ON CONFLICT; both spell it the same way."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the INSERT of `sqlite` or `postgresql` that knows ON CONFLICT; both spell it the same way."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def insert_once(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the INSERT that leaves a row alone that is there already."""
+    return upsert(dialect, table).on_conflict_do_nothing()

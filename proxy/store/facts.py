@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
-from proxy.store.database import Database, upsert
+from proxy.store.database import Database, insert_once
 from proxy.store.tables import listed, manifests
 from proxy.trust.fact import ManifestFact
 
@@ -99,14 +99,30 @@ def _together(known: ManifestFact, fact: ManifestFact) -> ManifestFact:
     return replace(fact, artifact=known.artifact) if fact.artifact is None else fact
 
 
+_MANIFEST = select(manifests).where(
+    manifests.c.repository == bindparam("in_repository"), manifests.c.digest == bindparam("of_digest")
+)
+_LISTING = (
+    select(manifests)
+    .join(listed, listed.c.manifest_id == manifests.c.id)
+    .where(
+        listed.c.repository == bindparam("in_repository"),
+        listed.c.digest == bindparam("of_digest"),
+        listed.c.role == bindparam("as_role"),
+    )
+    .order_by(listed.c.manifest_id.desc())
+    .limit(bindparam("at_most"))
+)
+
+
 def _learn(connection: Connection, fact: ManifestFact) -> ManifestFact:
-    inserted = upsert(connection, manifests).values(_values(fact)).on_conflict_do_nothing().returning(manifests.c.id)
-    row_id = connection.execute(inserted).scalar_one_or_none()
+    inserted = insert_once(connection.dialect.name, manifests).returning(manifests.c.id)
+    row_id = connection.execute(inserted, _values(fact)).scalar_one_or_none()
     if row_id is not None:
         _list(connection, fact, row_id)
         return fact
-    here = (manifests.c.repository == fact.repository, manifests.c.digest == fact.digest)
-    row = connection.execute(select(manifests).where(*here).with_for_update()).one()
+    here = {"in_repository": fact.repository, "of_digest": fact.digest}
+    row = connection.execute(_MANIFEST.with_for_update(), here).one()
     known = _fact(row)
     stands = _together(known, fact)
     if stands != known:
@@ -128,21 +144,15 @@ def _list(connection: Connection, fact: ManifestFact, row_id: int) -> None:
 
 
 def _manifest(connection: Connection, repository: Repository, digest: Digest) -> ManifestFact | None:
-    here = (manifests.c.repository == repository, manifests.c.digest == digest)
-    row = connection.execute(select(manifests).where(*here)).one_or_none()
+    row = connection.execute(_MANIFEST, {"in_repository": repository, "of_digest": digest}).one_or_none()
     return None if row is None else _fact(row)
 
 
 def _listing(
     connection: Connection, repository: Repository, digest: Digest, role: str, limit: int
 ) -> tuple[ManifestFact, ...]:
-    rows = connection.execute(
-        select(manifests)
-        .join(listed, listed.c.manifest_id == manifests.c.id)
-        .where(listed.c.repository == repository, listed.c.digest == digest, listed.c.role == role)
-        .order_by(listed.c.manifest_id.desc())
-        .limit(limit)
-    )
+    asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "at_most": limit}
+    rows = connection.execute(_LISTING, asked)
     return tuple(_fact(row) for row in rows)
 
 

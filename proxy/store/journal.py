@@ -6,17 +6,17 @@ import asyncio
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Insert, Row, insert, select
 
 from proxy.oci.faults import Unavailable
 from proxy.ports import Search
 from proxy.store.adoption import WouldBlock, would_block
 from proxy.store.canonical import canonical
-from proxy.store.database import Database, upsert
+from proxy.store.database import Database, insert_once, upsert
 from proxy.store.tables import decisions, journal, revisions
 from proxy.store.tally import may_follow, row_key, same_row, with_count
 from proxy.trust.decision import Decision
@@ -61,20 +61,24 @@ class StoredJournal:
         """
         if event.decision_id != decision.id:
             event = replace(event, decision_id=decision.id)
-        if not may_follow(event):
-            kept = decision.id in self._decisions and decision.id not in self._unwritten
-            new = [] if kept else [decision]
-            await self._database.write(partial(_count, counted=[_Counted(event, event.at)], new=new))
-            self._decisions[decision.id] = decision
-            return
-        self._follow(decision, event)
         if len(self._pending) >= _FLUSH_AT:
+            await self.flush()
+        self._add(decision, event)
+        if not may_follow(event):
             await self.flush()
         elif self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_later())
 
     async def flush(self) -> None:
-        """Put on disk what is waiting; nothing is lost when that fails."""
+        """Put on disk everything that was decided before this call; what could not be written waits for the next.
+
+        Whoever comes while rows are on their way waits for those, then writes the rest: denials share commits. So the
+        one who writes goes on when its caller goes away: others count on it.
+        """
+        if self._pending or self._flush_lock.locked():
+            await asyncio.shield(asyncio.ensure_future(self._flush()))
+
+    async def _flush(self) -> None:
         async with self._flush_lock:
             if not self._pending:
                 return
@@ -114,7 +118,7 @@ class StoredJournal:
                 self._flushing.cancel()
                 await asyncio.wait([self._flushing])
 
-    def _follow(self, decision: Decision, event: Event) -> None:
+    def _add(self, decision: Decision, event: Event) -> None:
         if decision.id not in self._decisions:
             self._unwritten[decision.id] = decision
         self._decisions[decision.id] = decision
@@ -145,19 +149,26 @@ class StoredJournal:
         self._flushing = None
 
 
+@cache
+def _counting(dialect: str) -> Insert:
+    """Return the INSERT that adds to the count of a row that is there already."""
+    statement = upsert(dialect, journal)
+    more = {"count": journal.c.count + statement.excluded.count, "last": statement.excluded.last}
+    return statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more)
+
+
 def _append(connection: Connection, events: tuple[Event, ...]) -> None:
     connection.execute(insert(journal), [_values(event) for event in events])
 
 
 def _count(connection: Connection, counted: list[_Counted], new: list[Decision]) -> bool:
-    for row in counted:
-        values = _values(row.event) | {"tally": row_key(row.event), "count": row.count, "last": row.last}
-        statement = upsert(connection, journal).values(values)
-        more = {"count": journal.c.count + statement.excluded.count, "last": statement.excluded.last}
-        connection.execute(statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more))
-    for decision in new:
-        kept = {"id": decision.id, "at": decision.at, "decision": canonical(as_json(decision))}
-        connection.execute(upsert(connection, decisions).values(kept).on_conflict_do_nothing())
+    dialect = connection.dialect.name
+    tallied = [{"tally": row_key(row.event), "count": row.count, "last": row.last} for row in counted]
+    rows = [_values(row.event) | tally for row, tally in zip(counted, tallied, strict=True)]
+    connection.execute(_counting(dialect), rows)
+    if new:
+        kept = [{"id": made.id, "at": made.at, "decision": canonical(as_json(made))} for made in new]
+        connection.execute(insert_once(dialect, decisions), kept)
     return True
 
 
@@ -181,7 +192,7 @@ def _search(connection: Connection, search: Search) -> tuple[Event, ...]:
 
 def _keep(connection: Connection, kind: str, revision: str, text: str) -> None:
     values = {"kind": kind, "revision": revision, "body": text}
-    connection.execute(upsert(connection, revisions).values(values).on_conflict_do_nothing())
+    connection.execute(insert_once(connection.dialect.name, revisions), values)
 
 
 def _revision(connection: Connection, kind: str, revision: str) -> str | None:

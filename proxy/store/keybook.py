@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from proxy.store.database import Database, upsert
+from proxy.store.database import Database, insert_once
 from proxy.store.ring import ring_of, text_of, with_added, with_state
 from proxy.store.tables import keys, revisions
 from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
@@ -68,7 +68,7 @@ def _change(connection: Connection, trusted: tuple[TrustedKey, ...], change: Cal
             connection.execute(update(keys).where(keys.c.fingerprint == name).values(_values(key)))
     ring = ring_of(ours, trusted)
     text = {"kind": KEYBOOK, "revision": ring.revision, "body": text_of(ours, trusted)}
-    connection.execute(upsert(connection, revisions).values(text).on_conflict_do_nothing())
+    connection.execute(insert_once(connection.dialect.name, revisions), text)
     return ours
 
 

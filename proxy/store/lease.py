@@ -55,7 +55,7 @@ class StoredLeases:
 
 
 def _acquire(connection: Connection, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
-    new = upsert(connection, leases).values(name=name, holder=holder, fence=1, until=until)
+    new = upsert(connection.dialect.name, leases).values(name=name, holder=holder, fence=1, until=until)
     taken = new.on_conflict_do_update(
         index_elements=[leases.c.name],
         set_={"holder": holder, "fence": leases.c.fence + 1, "until": until},

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
-from proxy.store.database import Database, upsert
+from proxy.store.database import Database, insert_once
 from proxy.store.stages import standing
 from proxy.store.tables import ledger
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+
+_KEY = ("repository", "digest", "fingerprint", "format", "bound")
 
 
 class StoredLedger:
@@ -42,28 +44,34 @@ class StoredLedger:
         return await self._database.read(partial(_entries, repository=repository, digest=digest))
 
 
-def _is(key: SignatureKey) -> ColumnElement[bool]:
-    return and_(
-        ledger.c.repository == key.repository,
-        ledger.c.digest == key.digest,
-        ledger.c.fingerprint == key.fingerprint,
-        ledger.c.format == key.format,
-        ledger.c.bound == key.bound,
+_SAME = and_(*(ledger.c[name] == bindparam(f"same_{name}") for name in _KEY))
+_FIND = select(ledger).where(_SAME)
+_ENTRIES = (
+    select(ledger)
+    .where(
+        ledger.c.repository == bindparam("same_repository"),
+        ledger.c.digest == bindparam("same_digest"),
+        ledger.c.stage != Stage.REMOVED.value,
     )
+    .order_by(ledger.c.at.desc(), ledger.c.id.desc())
+)
+
+
+def _is(key: SignatureKey) -> dict[str, Any]:
+    return {f"same_{name}": getattr(key, name) for name in _KEY}
 
 
 def _find(connection: Connection, key: SignatureKey) -> Entry | None:
-    row = connection.execute(select(ledger).where(_is(key))).one_or_none()
+    row = connection.execute(_FIND, _is(key)).one_or_none()
     return None if row is None else _entry(row)
 
 
 def _put(connection: Connection, entry: Entry) -> Entry:
     """Insert first, so that of two replicas the second waits for the first and then sees its row."""
-    values = _values(entry)
-    inserted = upsert(connection, ledger).values(values).on_conflict_do_nothing().returning(ledger.c.id)
-    if connection.execute(inserted).first() is not None:
+    inserted = insert_once(connection.dialect.name, ledger).returning(ledger.c.id)
+    if connection.execute(inserted, _values(entry)).first() is not None:
         return entry
-    row = connection.execute(select(ledger).where(_is(entry.key)).with_for_update()).one()
+    row = connection.execute(_FIND.with_for_update(), _is(entry.key)).one()
     there = _entry(row)
     stands = standing(there, entry)
     if stands != there:
@@ -73,16 +81,11 @@ def _put(connection: Connection, entry: Entry) -> Entry:
 
 def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None) -> None:
     changes = {"stage": stage.value} | ({"artifact": artifact} if artifact is not None else {})
-    for key in keys:
-        connection.execute(update(ledger).where(_is(key)).values(changes))
+    connection.execute(update(ledger).where(_SAME).values(changes), [_is(key) for key in keys])
 
 
 def _entries(connection: Connection, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-    rows = connection.execute(
-        select(ledger)
-        .where(ledger.c.repository == repository, ledger.c.digest == digest, ledger.c.stage != Stage.REMOVED.value)
-        .order_by(ledger.c.at.desc(), ledger.c.id.desc())
-    )
+    rows = connection.execute(_ENTRIES, {"same_repository": repository, "same_digest": digest})
     return tuple(_entry(row) for row in rows)
 
 

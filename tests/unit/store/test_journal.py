@@ -27,7 +27,7 @@ async def test_an_allowed_pull_does_not_wait_and_a_denial_does(store: Store) -> 
     await store.journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED))
     assert await rows(store) == 0
     await store.journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED))
-    assert await rows(store) == 1
+    assert await rows(store) == 2
 
 
 async def test_an_exception_made_for_a_caller_waits_and_so_does_its_decision(store: Store) -> None:
@@ -76,13 +76,14 @@ async def test_what_cannot_be_written_waits_is_said_and_is_not_lost(store: Store
 async def test_with_thousands_waiting_allowed_pulls_wait_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_FLUSH_AT", 3)
     writer, store._database._writer = store._database._writer, None
-    for n in range(2):
+    for n in range(3):
         await store.journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED, who=str(n)))
     with pytest.raises(Unavailable):
         await store.journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED, who="one too many"))
     store._database._writer = writer
     await store.journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED, who="and another"))
-    assert await rows(store) == 4
+    assert await rows(store) == 3
+    assert {event.who for event in await store.journal.search(Search())} == {"0", "1", "2", "and another"}
 
 
 async def test_a_search_that_goes_away_counts_nothing_twice(store: Store) -> None:
@@ -95,6 +96,21 @@ async def test_a_search_that_goes_away_counts_nothing_twice(store: Store) -> Non
         await asyncio.gather(searching, return_exceptions=True)
     (event,) = await store.journal.search(Search())
     assert "count" not in event.detail
+
+
+async def test_denials_at_once_share_a_commit_and_none_is_answered_before_it(store: Store) -> None:
+    async def denied(n: int) -> None:
+        made = decision(f"d{n}", Reason.UNSIGNED)
+        await store.journal.decided(made, happened(Kind.PULL_DENIED, made))
+        assert await StoredJournal(store._database).decision(made.id) == made
+
+    pulls = [asyncio.create_task(denied(n)) for n in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    pulls[0].cancel()  # its caller hangs up while it writes for all of them
+    ends = await asyncio.gather(*pulls, return_exceptions=True)
+    assert [end for end in ends[1:] if end is not None] == []
+    assert await rows(store) == 20
 
 
 async def test_positions_only_grow(store: Store) -> None:
