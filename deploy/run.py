@@ -162,7 +162,8 @@ def init(folder: Path, ports: dict[str, int]) -> None:
 
 
 def samples(folder: Path) -> None:
-    """images/ there has two small images to push, for those who have none at hand."""
+    """images/ there has two small images to push, and pulled/ is ready for the way back."""
+    (folder / "pulled").mkdir(exist_ok=True)
     for name in ("hello", "stranger"):
         place = folder / "images" / name
         if not (place / "index.json").exists():
