@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.config_secrets import read_secret
@@ -24,14 +24,18 @@ from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import fingerprint
 from proxy.upstream.client import Upstream
+from proxy.web.admin import admin_app
 from proxy.web.app import public_app
+from proxy.web.counted import CountedJournal
+from proxy.web.local import local_app
+from proxy.web.logs import AccessLog
+from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
+from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.signer import PinRefusedAtStart, TokenSigner
-
-_log = structlog.get_logger("countersign")
 
 
 class Running:
@@ -45,7 +49,9 @@ class Running:
         rules: RulesInForce,
         signer: TokenSigner,
         upstream: Upstream,
+        metrics: Metrics,
         tls: Tls | None,
+        log: FilteringBoundLogger,
     ) -> None:
         """Built by `open_running`."""
         self.settings = settings
@@ -55,8 +61,10 @@ class Running:
         self.public = self.admin = ""
         self._rules = rules
         self._signer = signer
-        self._upstream = upstream
+        self.upstream = upstream
+        self.metrics = metrics
         self._tls = tls
+        self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self.desk = Desk(lambda: self.house, store, self.problems)
@@ -65,20 +73,32 @@ class Running:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
         settings = self.settings
         networks = [ip_network(text) for text in settings.server.trusted_proxies]
-        edge = Edge(settings.limits, (), networks, self.leaving.is_set)
+        log = self._log
+        public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
+        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set)
+        public = outermost(public_app(self._handle, public_pages(self)), public_edge)
+        admin = outermost(admin_app(self.metrics.text, self._obstacle), inward)
+        local = outermost(local_app(commands(self)), inward)
         try:
-            public = await self._server.public(
-                outermost(public_app(self._handle, {}), edge), Address(*settings.server.address), self._tls
-            )
+            at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:
             raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
-        self.public = f"{public.host}:{public.port}"
+        self.public = f"{at.host}:{at.port}"
+        try:
+            at = await self._server.admin(admin, Address(*settings.admin.address))
+        except OSError as taken:
+            raise ConfigError(f"admin.listen: cannot listen on {settings.admin.listen}: {taken.strerror}") from None
+        self.admin = f"{at.host}:{at.port}"
+        try:
+            await self._server.local(local, settings.socket)
+        except OSError as taken:
+            raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
         house = self.house
-        realm = self._upstream.realm
+        realm = self.upstream.realm
         try:
             answer = await handle(op, asked, house)
         except Fault as fault:
@@ -90,6 +110,10 @@ class Running:
         if answer.status == 401:
             return replace(answer, headers=realm.relayed(answer.headers, house.url))
         return answer
+
+    def _obstacle(self) -> str | None:
+        """Return why no traffic should come. A token that is away is none: pulls go on."""
+        return "leaving" if self.leaving.is_set() else None
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
@@ -124,7 +148,7 @@ class Running:
                 self._tls.reload()
         except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError) as wrong:
             self._refused = (now.isoformat(timespec="seconds"), str(wrong))
-            _log.error("configuration refused, the old one stays in force", why=str(wrong))
+            self._log.error("configuration refused, the old one stays in force", why=str(wrong))
             await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": str(wrong)[:2000]}))
             return str(wrong)
         await self.store.keybook.trust(settings.trust)
@@ -137,12 +161,13 @@ class Running:
         )
         self.settings, self._refused = settings, None
         await keep_revisions(settings, self.store, self.house)
-        _log.info("configuration reloaded", policy_revision=settings.policies.revision)
+        self._log.info("configuration reloaded", policy_revision=settings.policies.revision)
         return None
 
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
         cut = await self._server.leave()
+        await self.house.memory.settle()
         await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
         return cut
 
@@ -163,17 +188,19 @@ def _unchangeable(before: Settings, after: Settings) -> None:
         raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
 
 
-async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
+async def open_running(settings: Settings, log: FilteringBoundLogger, stack: AsyncExitStack) -> Running:
     """Open store, tokens and upstream; listen nowhere yet. Raises ConfigError, PinRefusedAtStart, Unavailable."""
     clock = SystemClock()
     store = await open_store(settings.store.url, clock, trusted=settings.trust)
     stack.push_async_callback(store.close)
     upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
-    signer = TokenSigner(settings, store.keybook, clock, settings.limits.sign_deadline_s)
+    signer = TokenSigner(settings, store.keybook, clock, log)
     stack.push_async_callback(signer.close)
     await signer.start()
     rules = RulesInForce(settings.policies)
+    metrics = Metrics()
+    metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
@@ -182,7 +209,7 @@ async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
         keybook=store.keybook,
         ledger=store.ledger,
         facts=store.facts,
-        journal=store.journal,
+        journal=CountedJournal(store.journal, metrics),
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
@@ -200,7 +227,7 @@ async def open_running(settings: Settings, stack: AsyncExitStack) -> Running:
             tls = Tls(settings.server.tls.cert, settings.server.tls.key)
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, rules, signer, upstream, tls)
+    return Running(settings, house, store, rules, signer, upstream, metrics, tls, log)
 
 
 def upstream_of(settings: Settings) -> Upstream:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Unavailable
+from proxy.web.logs import Bridge, open_log
 from proxy.wiring.running import Running, open_running
 from proxy.wiring.signer import PinRefusedAtStart
 
 PIN_REFUSED = 10  # for systemd's RestartPreventExitStatus: restarting would lock the token
 CONFIG, STORE = 3, 8
-_log = structlog.get_logger("countersign")
 
 
 async def serve(path: Path) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     try:
         settings = load(path)
-        async with serving(settings) as running:
+        log = open_log(sys.stderr)
+        logging.getLogger().addHandler(Bridge(log))
+        async with serving(settings, log) as running:
             return await _until_told(running)
     except ConfigError as wrong:
         sys.stderr.write(f"{wrong}\n")
@@ -39,17 +42,17 @@ async def serve(path: Path) -> int:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Running]:
     """Run everything the settings describe for as long as the context lasts; drains on the way out."""
     async with AsyncExitStack() as stack:
-        running = await open_running(settings, stack)
+        running = await open_running(settings, log, stack)
         await running.listen()
-        _log.info("serving", public=running.public, admin=running.admin, url=settings.server.url)
+        log.info("serving", public=running.public, admin=running.admin, url=settings.server.url)
         try:
             yield running
         finally:
             cut = await running.leave()
-            _log.info("stopped", transfers_cut=cut)
+            log.info("stopped", transfers_cut=cut)
 
 
 async def _until_told(running: Running) -> int:

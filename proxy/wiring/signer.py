@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from hsm import KeyInfo, PinRefused, QueueFull, Token, TokenError, TokenUnavailable
 from proxy.config import Settings
@@ -18,7 +18,6 @@ from proxy.setup_token import token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 RETRY_S = 5.0
-_log = structlog.get_logger("countersign.hsm")
 
 
 class PinRefusedAtStart(Exception):
@@ -34,12 +33,13 @@ class _Open:
 class TokenSigner:
     """A Signer over every configured token. A token that is away is tried again; pulls never notice."""
 
-    def __init__(self, settings: Settings, keybook: KeyBook, clock: Clock, deadline_s: float) -> None:
+    def __init__(self, settings: Settings, keybook: KeyBook, clock: Clock, log: FilteringBoundLogger) -> None:
         """Nothing is open yet."""
         self._settings = settings
         self._keybook = keybook
         self._clock = clock
-        self._deadline = deadline_s
+        self._deadline = settings.limits.sign_deadline_s
+        self._log = log
         self._open: dict[str, _Open] = {}
         self._wrong: dict[str, str] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -84,7 +84,7 @@ class TokenSigner:
 
     def _later(self, name: str, why: str) -> None:
         self._wrong[name] = why
-        _log.error("token away", token=name, why=why)
+        self._log.error("token away", token=name, why=why)
         self._tasks[name] = asyncio.create_task(self._retry(name))
 
     async def _retry(self, name: str) -> None:
@@ -96,10 +96,10 @@ class TokenSigner:
                 self._wrong[name] = str(away)
             except (ConfigError, PinRefusedAtStart) as final:
                 self._wrong[name] = str(final)
-                _log.error("token not usable", token=name, why=str(final))
+                self._log.error("token not usable", token=name, why=str(final))
                 return
             else:
-                _log.info("token back", token=name)
+                self._log.info("token back", token=name)
                 return
 
     async def _open_token(self, name: str) -> None:

@@ -1,0 +1,43 @@
+"""What somebody who may pull an image may know about it: verdict, keys, who pushed it, how to verify it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.judge import judge
+from proxy.oci.operation import PullManifest
+from proxy.ports import Search
+from proxy.trust.decision import Decision
+from proxy.trust.event import Kind
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A decision, the names of the keys that signed (by fingerprint), and the last push of that digest."""
+
+    decision: Decision
+    keys: dict[str, str]
+    pushed_by: str | None
+    pushed_at: datetime | None
+
+
+async def inspect(op: PullManifest, asked: Asked, house: House) -> Inspected | Answer:
+    """Return what is known, judged with the caller's own credentials, or upstream's refusal to let them read."""
+    judged = await judge(op, asked, house)
+    if isinstance(judged, Answer):
+        return judged
+    digest = judged.decision.digest
+    names = {v.fingerprint: v.name for v in house.keybook.ring().all_verifiers()}
+    pushes = await house.journal.search(
+        Search(kinds=(Kind.PUSH_ACCEPTED,), repository=op.repository, digest=digest, limit=1)
+    )
+    last = pushes[0] if pushes else None
+    return Inspected(
+        decision=judged.decision,
+        keys={s.fingerprint: names.get(s.fingerprint, "") for s in judged.decision.signatures},
+        pushed_by=last.who if last else None,
+        pushed_at=last.at if last else None,
+    )

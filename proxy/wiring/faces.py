@@ -1,0 +1,97 @@
+"""The handlers of the listeners, made of what is running: pages, token endpoint, local commands, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.inspect import inspect
+from proxy.oci.faults import Fault
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Reference, Repository, is_digest
+from proxy.web.call import Call
+from proxy.web.local import Commands
+from proxy.web.outermost import Inner
+from proxy.web.pages import Inspection, pages
+from proxy.web.rendering import Rendering
+from proxy.web.token import token_page
+
+if TYPE_CHECKING:
+    from proxy.wiring.running import Running
+
+
+def public_pages(running: Running) -> Mapping[str, Inner]:
+    """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
+
+    def current() -> Mapping[str, Inner]:
+        house = running.house
+        token = token_page(running.upstream.realm.token)
+        shown = pages(
+            Rendering(house.name, house.url),
+            house.journal.decision,
+            lambda repository, reference, asked: _inspection(running, repository, reference, asked),
+        )
+        return {**shown, "token": token}
+
+    made: dict[tuple[str, str], Mapping[str, Inner]] = {}
+
+    def page(word: str) -> Inner:
+        async def answer(call: Call) -> Answer:
+            key = (running.house.name, running.house.url)
+            if key not in made:
+                made[key] = current()
+            return await made[key][word](call)
+
+        return answer
+
+    return {word: page(word) for word in current()}
+
+
+async def _inspection(running: Running, repository: Repository, reference: Reference, asked: Asked) -> Inspection:
+    """Return what a page shows of an image, or raise upstream's own refusal with its challenge in our name."""
+    house = running.house
+    found = await inspect(PullManifest(repository, reference), asked, house)
+    if isinstance(found, Answer):
+        code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
+        headers = running.upstream.realm.relayed(found.headers, house.url)
+        challenge = {"WWW-Authenticate": v for k, v in headers if k == "www-authenticate"}  # noqa: B035  one is enough
+        raise Fault(code, f"the registry answered {found.status}", headers=challenge)
+    joint = "@" if is_digest(reference) else ":"
+    name = f"{house.hosts[0]}/{repository}{joint}{reference}"
+    return Inspection(
+        decision=found.decision,
+        keys=found.keys,
+        pushed_by=found.pushed_by,
+        pushed_at=found.pushed_at,
+        commands=(
+            f"countersign verify {name}",
+            f"cosign verify --key release.pub --insecure-ignore-tlog {name}",
+        ),
+    )
+
+
+def commands(running: Running) -> Commands:
+    """Return what the Unix socket offers."""
+    desk = running.desk
+
+    async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.verify(given["ref"])
+
+    async def why(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.why(given["q"])
+
+    async def sign(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.sign(given["ref"], given["reason"], "operator on the host")
+
+    async def status(_given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.status()
+
+    async def would_block(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.would_block(given.get("since", "7d"))
+
+    async def reload(_given: Mapping[str, str]) -> Mapping[str, Any]:
+        refused = await running.reload()
+        return {"reloaded": refused is None, "why": refused}
+
+    return Commands(verify, why, sign, status, would_block, reload)
