@@ -32,6 +32,7 @@ class Here:
     repository: str
     clients: Clients
     verifiers: Verifiers
+    upstream: str = "docker-registry"  # the kind, as in UPSTREAMS
 
     def name(self, reference: str = ":1", repository: str | None = None) -> str:
         """How clients call that image of this test, through the proxy."""
@@ -80,18 +81,19 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield start
 
 
-def _here(proxy: Proxy, engines: Engines, folder: Path) -> Here:
+def place(proxy: Proxy, engines: Engines, folder: Path, upstream: str) -> Here:
+    """A new place at that proxy, with what the clients keep in `folder`."""
     verifiers = Verifiers(proxy.host, proxy.key, folder / "verifiers")
-    return Here(proxy, f"team{next(NUMBERS)}/app", Clients(folder / "clients", engines), verifiers)
+    return Here(proxy, f"team{next(NUMBERS)}/app", Clients(folder / "clients", engines), verifiers, upstream)
 
 
 @pytest.fixture
 def here(proxies: Callable[[str], Proxy], engines: Engines, tmp_path: Path) -> Here:
     """A place in front of Debian's registry, which has no referrers API."""
-    return _here(proxies("docker-registry"), engines, tmp_path)
+    return place(proxies("docker-registry"), engines, tmp_path, "docker-registry")
 
 
 @pytest.fixture(params=list(UPSTREAMS))
 def anywhere(request: pytest.FixtureRequest, proxies: Callable[[str], Proxy], engines: Engines, tmp_path: Path) -> Here:
     """A place in front of each kind of upstream in turn; only the last has the referrers API."""
-    return _here(proxies(request.param), engines, tmp_path)
+    return place(proxies(request.param), engines, tmp_path, request.param)
