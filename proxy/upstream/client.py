@@ -27,6 +27,8 @@ from proxy.upstream.reply import UpstreamReply
 NOBODY = Digest("sha256:" + "0" * 64)  # a digest that nothing has: its referrers are an empty list
 REFERRERS_S = 24 * 3600.0  # the API does not go away
 NO_REFERRERS_S = 600.0  # it may arrive with an upgrade
+_READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
+_REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload)
 
 
 class Upstream:
@@ -78,6 +80,7 @@ class Upstream:
         again = body is None or isinstance(body, bytes)
         if reply.status == 401 and credential.ours and self._ours is not None and again:
             asked = challenges.parse(value for name, value in reply.headers if name == "www-authenticate")
+            self.realm.heard(asked)
             renewed = await self._ours.renewed(operation, asked)
             if renewed is not None:
                 await reply.close()
@@ -146,8 +149,7 @@ class Upstream:
 
 def _may_repeat(operation: Operation) -> bool:
     """True for what may be sent twice when a kept connection was dead: reads, and starts that cost only a session."""
-    reads = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
-    return isinstance(operation, (*reads, ops.UploadStatus, ops.StartUpload))
+    return isinstance(operation, _REPEATABLE)
 
 
 def _fits(status: int, sent: list[tuple[str, str]]) -> None:

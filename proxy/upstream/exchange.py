@@ -94,19 +94,24 @@ class Exchange:
         body: bytes | AsyncIterable[bytes] | None,
         length: int | None,
     ) -> aiohttp.ClientResponse:
+        if body is None:
+            return await self._request(method, url, headers, None)
         idle = self.limits.body_idle_s
         async with asyncio.timeout(2 * idle if isinstance(body, bytes) else None) as deadline:
-            data: bytes | AsyncIterable[bytes] | None = body
-            if body is not None and not isinstance(body, bytes):
-                data = _Watched(body, length, deadline, idle).chunks()
-            return await self._opened().request(
-                method,
-                URL(url, encoded=True),
-                headers=headers,
-                data=data,
-                allow_redirects=False,
-                ssl=self._upstream if url.startswith(self.base + "/") else self._elsewhere,
-            )
+            data = body if isinstance(body, bytes) else _Watched(body, length, deadline, idle).chunks()
+            return await self._request(method, url, headers, data)
+
+    async def _request(
+        self, method: str, url: str, headers: CIMultiDict[str], data: bytes | AsyncIterable[bytes] | None
+    ) -> aiohttp.ClientResponse:
+        return await self._opened().request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=data,
+            allow_redirects=False,
+            ssl=self._upstream if url.startswith(self.base + "/") else self._elsewhere,
+        )
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

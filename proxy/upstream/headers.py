@@ -54,4 +54,4 @@ def from_upstream(headers: Iterable[tuple[str, str]]) -> Headers:
 
 def is_plain(value: str) -> bool:
     """True for printable ASCII and tabs: what every HTTP implementation reads the same way."""
-    return value.isascii() and value.replace("\t", " ").isprintable()
+    return value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())

@@ -86,7 +86,7 @@ class Realm:
         if not values:
             return headers
         found = challenges.parse(values)
-        self._learn(found)
+        self.heard(found)
         ours = [self._in_our_name(c, public_url) for c in found]
         kept = tuple(pair for pair in headers if pair[0].lower() != "www-authenticate")
         return (*kept, *(("www-authenticate", str(c)) for c in ours if c is not None))
@@ -107,7 +107,8 @@ class Realm:
             return Challenge("basic", (("realm", self._name),))
         return None  # schemes that speak of the connection or of other hosts do not pass a proxy
 
-    def _learn(self, found: Sequence[Challenge]) -> None:
+    def heard(self, found: Sequence[Challenge]) -> None:
+        """Remember the realm in upstream's challenges: some are only heard below a repository."""
         bearer = next((c for c in found if c.scheme == "bearer" and c.get("realm")), None)
         if bearer is not None:
             self._bearer = bearer
@@ -117,7 +118,8 @@ class Realm:
         """Return upstream's bearer challenge, asked for when none was seen lately. Raises Unavailable."""
         if self._bearer is None or self._now() - self._learnt_at > LEARNT_S:
             response = await self._exchange.send("GET", self._exchange.base + "/v2/", [], again=True)
-            self._learn(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
+            self._learnt_at = self._now()
+            self.heard(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
             await UpstreamReply(response, ()).close()
         return self._bearer
 

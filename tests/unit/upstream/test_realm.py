@@ -11,9 +11,9 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
 from proxy.oci.reference import parse_repository
 from proxy.ports import Credential
-from proxy.upstream.realm import DEFAULT_LIFE_S, LONGEST_LIFE_S, token_in, user_of
+from proxy.upstream.realm import DEFAULT_LIFE_S, LEARNT_S, LONGEST_LIFE_S, token_in, user_of
 from tests.worlds.memory import FrozenClock
-from tests.worlds.registry import Access, MemoryRegistry, basic
+from tests.worlds.registry import Access, MemoryRegistry, Said, basic
 from tests.worlds.registry_http import connected
 
 PUBLIC = "https://proxy.example"
@@ -163,6 +163,24 @@ async def test_an_upstream_without_tokens_has_none() -> None:
         with pytest.raises(Fault, match="issues no tokens"):
             await upstream.realm.token("GET", PULL, ALICE)
         assert not server.token_requests
+
+
+async def test_a_realm_that_is_only_named_below_repositories() -> None:
+    clock = FrozenClock()
+    registry = guarded(now=clock.monotonic)
+    registry.hooks.append(lambda seen: Said(200) if isinstance(seen.operation, ops.CheckApi) else None)
+    tags = ops.ListTags(parse_repository("team/app"))
+    async with connected(registry, credentials=("alice", "secret"), monotonic=clock.monotonic) as (_, upstream):
+        registry.put_blob("team/app", b"x")
+        assert (await upstream.perform(tags, Credential(ours=True))).status == 200
+        clock.advance(LEARNT_S + 1)
+        for _ in range(3):
+            assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
+        assert registry.count(ops.CheckApi) == 1
+    async with connected(registry) as (_, upstream):
+        reply = await upstream.perform(tags, Credential())
+        upstream.realm.relayed(reply.headers, PUBLIC)
+        assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
 
 
 async def test_bounds_of_a_request() -> None:
