@@ -17,6 +17,7 @@ from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.keys import TrustedKey
 from tests.worlds.memory import FrozenClock, MemoryStore
+from tests.worlds.place import quick_directory
 from tests.worlds.postgres import MISSING, Cluster, postgres_cluster, postgres_programs
 
 
@@ -92,16 +93,15 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, migrated: Path
-) -> AsyncIterator[AnyStore]:
+async def store(request: pytest.FixtureRequest, clock: FrozenClock, migrated: Path) -> AsyncIterator[AnyStore]:
     if request.param == "memory":
         yield MemoryStore(clock)
     elif request.param == "sqlite":
-        shutil.copy(migrated, tmp_path / "store.db")
-        opened = await open_store(f"sqlite:///{tmp_path}/store.db", clock)
-        yield opened
-        await opened.close()
+        with quick_directory() as directory:
+            shutil.copy(migrated, directory / "store.db")
+            opened = await open_store(f"sqlite:///{directory}/store.db", clock)
+            yield opened
+            await opened.close()
     else:
         cluster: Cluster = request.getfixturevalue("postgres")
         opened = await open_store(cluster.url("contract"), clock)

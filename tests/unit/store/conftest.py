@@ -1,11 +1,18 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from proxy.store import Store, open_store
 from tests.worlds.memory import FrozenClock
+from tests.worlds.place import quick_directory
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with quick_directory() as directory:
+        yield directory
 
 
 @pytest.fixture
