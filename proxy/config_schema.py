@@ -278,3 +278,10 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
         default=(), description="what repositories demand; a repository without a policy is closed"
     )
     limits: LimitsEntry = Field(default_factory=LimitsEntry, description="bounds")  # type: ignore[valid-type]
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        if type(value) is not int:  # to Python, true and 1.0 are 1
+            raise ValueError("allowed: 1")
+        return value

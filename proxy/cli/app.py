@@ -58,7 +58,7 @@ def run() -> None:
 @app.command()
 def init(
     upstream: Annotated[str, typer.Option("--upstream", metavar="URL", help="the registry behind the proxy")],
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="where everything is put")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="where everything is put")] = Path(),
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="where clients connect")] = "127.0.0.1:5000",
     admin_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="metrics and health")] = "127.0.0.1:5001",
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="the URL that clients use")] = None,
@@ -174,7 +174,7 @@ def validate(config: ConfigOption = None) -> None:
 
 @config_app.command()
 def explain(
-    repository: Annotated[str | None, typer.Argument(metavar="[REPOSITORY]", help="whose policy to show")] = None,
+    repository: Annotated[str | None, typer.Argument(metavar="REPOSITORY", help="whose policy to show")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print every setting in force and where it comes from, or the policy of one repository."""

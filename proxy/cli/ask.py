@@ -65,12 +65,12 @@ def would_block(settings: Settings, since: str, form: Form) -> Exit:
         return _json(answer)
     images = answer.get("images", [])
     if not images:
-        return _lines([f"nothing since {answer.get('since', since)}: enforcing would have blocked no pull"])
+        return _lines([f"nothing since {_when(answer.get('since', since))}: enforcing would have blocked no pull"])
     rows = [("PULLS", "LAST", "IMAGE", "WHY")]
     for image in images:
         reasons = ", ".join(f"{code} ({count})" for code, count in image["reasons"])
         name = f"{image['repository']}{'@' if ':' in image['reference'] else ':'}{image['reference']}"
-        rows.append((str(image["pulls"]), str(image["last"])[:16], name, reasons))
+        rows.append((str(image["pulls"]), _when(image["last"]), name, reasons))
     return _lines(_table(rows))
 
 
@@ -86,15 +86,22 @@ def status(socket: Path, form: Form) -> Exit:
 
 
 def _running(answer: Mapping[str, Any]) -> list[str]:
-    lines = [f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {answer.get('started', '')}"]
+    lines = [
+        f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {_when(answer.get('started', ''))}"
+    ]
     lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]}"]
     for key in answer.get("keys", []):
-        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {key['since']}")
+        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {_when(key['since'])}")
     return [*lines, ""] if answer.get("problems") else [*lines, "  problems  none"]
 
 
+def _when(text: object) -> str:
+    """Return a time in UTC to the minute, as people read it."""
+    return str(text)[:16].replace("T", " ")
+
+
 def _problem(problem: Mapping[str, str]) -> list[str]:
-    since = f" (since {problem['since']})" if problem.get("since") else ""
+    since = f" (since {_when(problem['since'])})" if problem.get("since") else ""
     lines = [f"WRONG: {problem.get('what', '')}{since}"]
     lines += [f"  stops  {problem['stops']}"] if problem.get("stops") else []
     return [*lines, f"  next   {problem['next']}"] if problem.get("next") else lines

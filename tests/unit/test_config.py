@@ -169,6 +169,12 @@ limits: {manifest_bytes: 0, right_to_read_s: 100}
     ]
 
 
+@pytest.mark.parametrize("version", ["true", "1.0", "2", '"1"', "", "[1]"])
+def test_version_is_the_number_1(version: str) -> None:
+    [said] = problems(MINIMAL.replace("version: 1", f"version: {version}"))
+    assert said.endswith("; allowed: 1")
+
+
 def test_what_is_missing_is_explained() -> None:
     assert problems("version: 1\nserver: {}\n") == [
         "1:1: upstreams: is missing; it must be set: the registry behind the proxy; for now exactly one",
