@@ -286,6 +286,30 @@ async def test_a_certificate_of_our_own_authority(tmp_path: Path) -> None:
             await exchange.send("GET", exchange.base + "/x", [])
 
 
+async def test_our_certificate_is_shown_to_upstream_and_not_to_its_realm(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(context)
+    ca_file, pair = tmp_path / "ca.pem", tmp_path / "ours.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    authority.issue_cert("proxy@example.com").private_key_and_cert_chain_pem.write_to_path(pair)
+    shown: list[bool] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown.append(bool(writer.get_extra_info("peercert")))
+        await head_of(reader)
+        writer.write(OK)
+
+    async with talking(talk, tls=context) as upstream, talking(talk, tls=context) as realm:
+        ours = Exchange(upstream.base, Limits(), ca_file=str(ca_file), client_cert=(str(pair), str(pair)))
+        for place in (upstream.base, realm.base):
+            assert await (await ours.send("GET", place + "/x", [])).read() == b"ok"
+        await ours.close()
+    assert shown == [True, False]
+
+
 @pytest.mark.parametrize("url", ["registry", "ftp://x", "https://user:pw@x", "https://x/?a=b", "https://x/#a"])
 async def test_an_upstream_is_a_plain_url(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
