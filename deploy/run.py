@@ -216,8 +216,8 @@ def interrupt(_signal: int, _frame: object) -> None:
 
 def main(folder: Path) -> int:
     """Runs the demonstration in that folder; 0 if someone ended it, 1 with a reason if it could not go on."""
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         serve(folder)
     except KeyboardInterrupt:
