@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,18 @@ from tests.interop.verifiers import Verifiers
 UPSTREAMS = {"docker-registry": docker_registry, "registry": distribution, "referrers": with_referrers}
 NUMBERS = itertools.count(1)
 Engines = Mapping[str, Callable[[], object]]
+
+
+def policies(settings: dict[str, Any]) -> None:
+    """Beside the policy that `init` wrote for everything: one for repositories into which nobody here may push."""
+    settings["policies"] += [
+        {
+            "repositories": ["readers/**"],
+            "contact": "#platform-help",
+            "push": {"sign_with": ["release"], "allow": ["ci"]},
+            "pull": {"mode": "enforce", "require": [{"signed_by": ["release"]}]},
+        },
+    ]
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             if kind not in begun:
                 folder = tmp_path_factory.mktemp(kind)
                 upstream = running.enter_context(UPSTREAMS[kind](folder / "upstream"))
-                begun[kind] = running.enter_context(countersign(folder / "proxy", upstream))
+                begun[kind] = running.enter_context(countersign(folder / "proxy", upstream, policies))
             return begun[kind]
 
         yield start
