@@ -7,6 +7,7 @@ whatever another server might decode, collapse or cut is refused. `parse(*render
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import assert_never
 
 from proxy.oci import operation as o
@@ -52,6 +53,10 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
     `raw_path` and `raw_query` are as sent, without the '?'. Raises Fault: NAME_UNKNOWN for a path of no operation,
     NAME_INVALID for characters or names that no registry has, UNSUPPORTED (405) for another method on a known path.
     """
+    return (_remembered if method in _READS else _parsed)(method, raw_path, raw_query, limits)
+
+
+def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Operation:
     endpoint, name, last = _place(raw_path)
     if method not in ALLOWED[endpoint]:
         allowed = ", ".join(ALLOWED[endpoint])
@@ -75,6 +80,10 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
             return _start(repository, pairs)
         case _:
             return _upload(method, repository, _session(last), pairs)
+
+
+_READS = frozenset({"GET", "HEAD"})
+_remembered = lru_cache(8192)(_parsed)  # pure, and the same few images are pulled again and again
 
 
 def _place(raw_path: str) -> tuple[str, str, str]:

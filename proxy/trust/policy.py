@@ -13,6 +13,7 @@ Mode = Literal["enforce", "warn", "off"]
 Blobs = Literal["strict", "open"]
 FORMATS = ("cosign-simple", "sigstore-bundle")
 CLAIMS = ("pusher", "time")
+REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,17 @@ class PolicySet:
 
     revision: str
     policies: tuple[Policy, ...]
+    _found: dict[Repository, Policy | None] = field(default_factory=dict, compare=False, repr=False)
 
     def for_(self, repository: Repository) -> Policy | None:
         """Return the policy with the most specific matching pattern, or None: then everything is denied."""
+        if repository not in self._found:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            self._found[repository] = self._best(repository)
+        return self._found[repository]
+
+    def _best(self, repository: Repository) -> Policy | None:
         best = max(
             (
                 (specificity(p), policy)

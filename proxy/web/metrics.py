@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -21,6 +22,8 @@ class Metrics:
 
     def __init__(self) -> None:
         """Start at zero, in a registry of our own."""
+        self._counter = lru_cache(256)(lambda kind, hundreds: self._requests.labels(kind, f"{hundreds}xx"))
+        self._timer = lru_cache(64)(self._seconds_at)
         self.registry = CollectorRegistry()
         at = self.registry
         kinds = ["kind", "status"]
@@ -40,6 +43,9 @@ class Metrics:
         self._failures = Counter("countersign_signing_failures", refused, registry=at)
         self._errors = Counter("countersign_internal_errors", "Requests answered 500: defects of ours", registry=at)
 
+    def _seconds_at(self, kind: str) -> Histogram:
+        return self._seconds.labels(kind)
+
     def began(self) -> None:
         """Count a request that began."""
         self._in_flight.inc()
@@ -48,8 +54,8 @@ class Metrics:
         """Count a request that ended."""
         kind = done.call.kind if done.call.kind in KINDS else "other"
         self._in_flight.dec()
-        self._requests.labels(kind, f"{done.status // 100}xx").inc()
-        self._seconds.labels(kind).observe(done.seconds)
+        self._counter(kind, done.status // 100).inc()
+        self._timer(kind).observe(done.seconds)
         self._sent.inc(done.sent)
         self._received.inc(done.call.body.received)
         if done.status == 500 and done.error is not None:
