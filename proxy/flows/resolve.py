@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Repository, digest_of, is_digest, parse_digest
+from proxy.oci.reference import Digest, Repository, digest_of, is_digest
 from proxy.ports import Headers, Reply
 from proxy.trust.fact import ManifestFact
 from proxy.trust.question import Resolved
@@ -19,7 +21,11 @@ def accept_of(asked: Asked) -> tuple[str, ...]:
 
     Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
     """
-    values = tuple(value for name, value in asked.headers if name == "accept")
+    return _accepted(tuple(value for name, value in asked.headers if name == "accept"))
+
+
+@lru_cache(1024)
+def _accepted(values: tuple[str, ...]) -> tuple[str, ...]:
     known = MANIFESTS | INDEXES | {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}
     named = any(part.split(";")[0].strip() in known for value in values for part in value.split(","))
     return values if named else tuple(value for _, value in ALL_TYPES)
@@ -33,7 +39,7 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
     accept = accept_of(asked)
     memory = house.memory
     tag_key = (op.repository, op.reference, accept, asked.credential)
-    digest = parse_digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
+    digest = Digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
     if digest is not None and house.rights.may_read(op.repository, asked.credential):
         place = (op.repository, digest)
         if place in memory.present and (known := memory.bodies.get(place)) is not None:
