@@ -75,7 +75,7 @@ async def _sign_once(
             return entry
         signature = await house.signer.sign(key, entry.message)
         signed = Entry(wanted_key, Stage.SIGNED, entry.message, entry.at, signature, entry.claims)
-        await house.ledger.put(signed)
+        stands = await house.ledger.put(signed)
         await house.journal.record(
             Event(
                 at=house.clock.now(),
@@ -89,6 +89,6 @@ async def _sign_once(
                 detail={"key": wanted_key.fingerprint, "format": wanted_key.format, "profile": key.profile},
             )
         )
-        return signed
+        return stands
 
     return await house.memory.once(("sign", wanted_key), work)

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import datetime
 from ipaddress import ip_network
 
 from structlog.typing import FilteringBoundLogger
@@ -97,19 +98,24 @@ class Running:
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
-        house = self.house
-        realm = self.upstream.realm
+        realm, url = self.upstream.realm, self._url_for(asked)
         try:
-            answer = await handle(op, asked, house)
+            answer = await handle(op, asked, self.house)
         except Fault as fault:
             challenge = fault.headers.pop("WWW-Authenticate", None)
             if challenge is not None:
-                for _, ours in realm.relayed((("www-authenticate", challenge),), house.url):
+                for _, ours in realm.relayed((("www-authenticate", challenge),), url):
                     fault.headers["WWW-Authenticate"] = ours
             raise
         if answer.status == 401:
-            return replace(answer, headers=realm.relayed(answer.headers, house.url))
+            return replace(answer, headers=realm.relayed(answer.headers, url))
         return answer
+
+    def _url_for(self, asked: Asked) -> str:
+        """Return the public URL the caller used: some clients refuse a realm on another host than the registry's."""
+        host = asked.header("host")
+        urls = self.settings.server.public_urls
+        return next((url for url in urls if url.partition("://")[2] == host), urls[0])
 
     def _obstacle(self) -> str | None:
         """Return why no traffic should come. A token that is away is none: pulls go on."""
@@ -122,7 +128,16 @@ class Running:
             found.append(
                 {
                     "what": why,
+                    "since": _moment(self._signer.ill_since),
                     "stops": "pushes that must be signed; pulls go on",
+                    "next": f"countersign doctor --config {self.settings.path}",
+                }
+            )
+        if (trouble := self.store.journal.trouble) is not None:
+            found.append(
+                {
+                    "what": f"the journal cannot be written: {trouble}",
+                    "stops": "denials and pushes, which are recorded first; allowed pulls wait in memory",
                     "next": f"countersign doctor --config {self.settings.path}",
                 }
             )
@@ -170,6 +185,10 @@ class Running:
         await self.house.memory.settle()
         await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
         return cut
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else at.isoformat(timespec="seconds")
 
 
 def _unchangeable(before: Settings, after: Settings) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
@@ -40,6 +41,7 @@ class TokenSigner:
         self._clock = clock
         self._deadline = settings.limits.sign_deadline_s
         self._log = log
+        self.ill_since: datetime | None = None  # when `health` first had something to say
         self._open: dict[str, _Open] = {}
         self._wrong: dict[str, str] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -178,6 +180,11 @@ class TokenSigner:
 
     def health(self) -> str | None:
         """Return None when every token is open and well, else what is wrong with the first that is not."""
-        for name, why in self._wrong.items():
-            return f"token {name}: {why}"
-        return next((o.token.health for o in self._open.values() if o.token.health is not None), None)
+        why = next((f"token {name}: {wrong}" for name, wrong in self._wrong.items()), None) or next(
+            (o.token.health for o in self._open.values() if o.token.health is not None), None
+        )
+        if why is None:
+            self.ill_since = None
+        elif self.ill_since is None:
+            self.ill_since = self._clock.now()
+        return why
