@@ -64,23 +64,32 @@ def any_free_port() -> int:
 
 
 def choose_ports(folder: Path) -> dict[str, int]:
-    """The ports of the first run, which the configuration and the signatures name; chosen now if this is it."""
+    """The ports of the last run as far as they are free, else the usual ones, else any; what moved is said.
+
+    The proxy's own port never moves once chosen: signatures are bound to the name clients use.
+    """
     remembered = folder / "ports.json"
-    if remembered.exists():
-        kept: dict[str, int] = json.loads(remembered.read_text())
-        for name, port in kept.items():
-            if not is_free(port):
-                raise Stopped(
-                    f"port {port}, where the {name} listened last time, is taken by another program now. The signatures"
-                    f" made here name these addresses, so they are kept: end that program (`ss -ltnp 'sport = :{port}'`"
-                    f" names it), or `rm -r {shown(folder)}` to begin anew with other ports and new keys"
-                )
-        return kept
+    last: dict[str, int] = json.loads(remembered.read_text()) if remembered.exists() else {}
     ports = {}
-    for name, port in PREFERRED.items():
-        ports[name] = port if is_free(port) else any_free_port()
-        if ports[name] != port:
+    for name, usual in PREFERRED.items():
+        port = last.get(name, usual)
+        if is_free(port):
+            ports[name] = port
+        elif name == "proxy" and last:
+            raise Stopped(
+                f"port {port}, where the proxy listened last time, is taken by another program now. What was signed here"
+                f" is bound to that address, so it is kept: end that program (`ss -ltnp 'sport = :{port}'` names it),"
+                f" or `rm -r {shown(folder)}` to begin anew with another port and new keys"
+            )
+        else:
+            ports[name] = any_free_port()
             print(f"run: port {port} is taken; the {name} gets {ports[name]}", flush=True)
+    config = folder / "countersign.yaml"
+    if last and config.exists():
+        text = config.read_text()
+        for name, port in ports.items():
+            text = text.replace(f"127.0.0.1:{last[name]}", f"127.0.0.1:{port}")
+        config.write_text(text)
     remembered.write_text(json.dumps(ports))
     return ports
 

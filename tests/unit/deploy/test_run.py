@@ -36,9 +36,19 @@ def test_the_second_run_keeps_the_ports_of_the_first(tmp_path: Path, monkeypatch
 def test_signed_names_do_not_move_to_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken(monkeypatch=monkeypatch)
     run.choose_ports(tmp_path)
-    taken(5001, monkeypatch=monkeypatch)
-    with pytest.raises(run.Stopped, match=r"port 5001.*rm -r "):
+    taken(5000, monkeypatch=monkeypatch)
+    with pytest.raises(run.Stopped, match=r"port 5000.*rm -r "):
         run.choose_ports(tmp_path)
+
+
+def test_the_registry_behind_may_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(monkeypatch=monkeypatch)
+    run.choose_ports(tmp_path)
+    config = tmp_path / "countersign.yaml"
+    config.write_text('listen: "127.0.0.1:5000"\nurl: "http://127.0.0.1:5002"  # ours\n')
+    taken(5002, monkeypatch=monkeypatch)
+    assert run.choose_ports(tmp_path) == {"proxy": 5000, "admin": 5001, "registry": 41000}
+    assert config.read_text() == 'listen: "127.0.0.1:5000"\nurl: "http://127.0.0.1:41000"  # ours\n'
 
 
 def test_samples_are_made_once(tmp_path: Path) -> None:
