@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
-from proxy.flows.judge import decision_on
+from proxy.flows.judge import LISTED, decision_on, likely_first
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullBlob, StartUpload
 from proxy.oci.reference import Digest, Repository
+from proxy.trust.decision import Outcome
 from proxy.trust.event import Kind
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.question import Caller, Named
@@ -18,8 +19,12 @@ from proxy.trust.reason import Reason
 
 async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     """Relay the blob where it may be had; else upstream's own refusal, or ours. Bytes are not hashed here."""
-    if await served_blob(op.repository, op.digest, asked, house):
-        return await relay(op, asked, house, RANGE_HEADERS)
+    reason, what = Reason.UNLISTED_BLOB, str(op.digest)
+    try:
+        if await served_blob(op.repository, op.digest, asked, house):
+            return await relay(op, asked, house, RANGE_HEADERS)
+    except Unavailable as silent:
+        reason, what = Reason.NOT_VERIFIABLE, silent.what
     caller = await house.rights.caller(op.repository, asked.credential)
     if op.head and await _pushes(op.repository, caller, asked, house):
         return await relay(op, asked, house, RANGE_HEADERS)
@@ -28,26 +33,40 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     probe = await house.registry.perform(PullBlob(op.repository, op.digest, head=True), asked.credential)
     await probe.close()
     if probe.status >= 400:  # a login problem, or not there: upstream's own answer says it best
-        return await relay(op, asked, house)
-    raise await refuse(
-        Kind.BLOB_DENIED, op.repository, op.digest, Reason.UNLISTED_BLOB, str(op.digest), caller, asked, house
-    )
+        answer = await relay(op, asked, house)
+        if answer.status >= 400:
+            return answer
+        if answer.relayed is not None:  # HEAD and GET disagree: what was not allowed a moment ago is not now
+            await answer.relayed.close()
+    raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house)
 
 
 async def served_blob(repository: Repository, blob: Digest, asked: Asked, house: House) -> bool:
-    """True when policy does not mind, or a manifest allowed now lists this blob."""
+    """True when policy does not mind, or a manifest allowed now lists this blob.
+
+    Raises Unavailable where none is allowed, but one that lists it could not be judged.
+    """
     policy = house.rules.current().for_(repository)
     if policy is None:
         return False
     if policy.pull.blobs == "open" or policy.pull.mode_at(house.clock.now()) != "enforce":
         return True
-    for fact in await house.facts.listing(repository, blob, house.limits.parents_tried):
+    listed = [fact.digest for fact in await house.facts.listing(repository, blob, LISTED)]
+    silent: str | None = None
+    for digest in likely_first(repository, listed, house)[: house.limits.parents_tried]:
         try:
-            decision = await decision_on(repository, fact.digest, asked, house)
-            if decision is not None and decision.allowed:
-                return True
-        except (Unavailable, Corrupt, Fault):
-            continue  # a manifest that cannot be judged serves nothing
+            decision = await decision_on(repository, digest, asked, house)
+        except (Unavailable, Corrupt) as why:
+            silent = why.what
+            continue
+        except Fault:
+            continue  # a manifest that cannot be read serves nothing
+        if decision is not None and decision.allowed:
+            return True
+        if decision is not None and decision.outcome is Outcome.INCONCLUSIVE:
+            silent = f"{digest}, which lists it, could not be judged"
+    if silent is not None:
+        raise Unavailable(silent)
     return False
 
 

@@ -64,6 +64,8 @@ async def _look(
             return await _layers(place, repository, [manifest] if manifest else [], subject, keys, asked, house)
         case Place.REFERRERS:
             return await _referrers(repository, subject, keys, asked, house)
+        case Place.PARENTS:
+            return []  # judged, not read: `judge` goes up to them
 
 
 async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifier], house: House) -> Looked:

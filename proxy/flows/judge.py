@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.gather import Enough, gather
 from proxy.flows.house import House
+from proxy.flows.memory import Place as Here
 from proxy.flows.repair import repair
 from proxy.flows.resolve import resolve
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
+from proxy.oci.reference import Digest, Reference, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.trust.decision import Decision, Outcome, Setting, decide
 from proxy.trust.evidence import CouldNotLook, Evidence, Place
-from proxy.trust.policy import Policy
+from proxy.trust.keys import KeyRing
+from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
+
+LISTED = 64  # rows looked through for a manifest that passed before
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,38 @@ class Judged:
     policy: Policy | None
 
 
-async def judge(op: PullManifest, asked: Asked, house: House, *, depth: int = 0) -> Judged | Answer:
+@dataclass(frozen=True)
+class Walk:
+    """How far one request went up from child to parents: in steps, and in parents looked at altogether."""
+
+    depth: int = 0
+    tried: set[Digest] = field(default_factory=set)
+
+    def up(self) -> Walk:
+        """Return the walk one step further, with the same count."""
+        return Walk(self.depth + 1, self.tried)
+
+
+@dataclass(frozen=True)
+class _Now:
+    """What a decision rests on besides the evidence; `stamp` is all of it that a remembered one must share."""
+
+    policy: Policy | None
+    policies: PolicySet
+    ring: KeyRing
+    at: datetime
+    stamp: Hashable
+
+
+def _now(repository: Repository, house: House) -> _Now:
+    policies, ring, at = house.rules.current(), house.keybook.ring(), house.clock.now()
+    policy = policies.for_(repository)
+    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
+    bucket = int(at.timestamp()) // house.limits.decision_bucket_s
+    return _Now(policy, policies, ring, at, (policies.revision, ring.revision, mode, bucket))
+
+
+async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
     """Return what we come to on this reference, or upstream's own refusal.
 
     Raises Unavailable, Corrupt and Fault where there is nothing to judge; a bad signature never raises.
@@ -39,99 +75,148 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, depth: int = 0)
     subject = await resolve(op, asked, house)
     if isinstance(subject, Answer):
         return subject
-    policies, ring = house.rules.current(), house.keybook.ring()
-    policy = policies.for_(op.repository)
-    now = house.clock.now()
+    now, walk = _now(op.repository, house), walk or Walk()
     place = (op.repository, subject.digest)
-    stamp: Hashable = (policies.revision, ring.revision, int(now.timestamp()) // house.limits.decision_bucket_s)
-    if (known := house.memory.decision(place, stamp, op.reference)) is not None:
-        return Judged(subject, known, policy)
     question = Question(op.repository, op.reference)
-    setting = Setting(secrets.token_urlsafe(12), now, house.hosts, policies.revision, ring)
+    if (known := _remembered(question, place, now, house)) is not None:
+        return Judged(subject, known, now.policy)
+    setting = Setting(secrets.token_urlsafe(12), now.at, house.hosts, now.policies.revision, now.ring)
 
     def decided(evidence: Evidence) -> Decision:
-        return decide(question, policy, (subject.digest, subject.media_type), evidence, setting)
+        return decide(question, now.policy, (subject.digest, subject.media_type), evidence, setting)
 
     def enough(evidence: Evidence) -> bool:
         return decided(evidence).outcome is Outcome.PASSED
 
+    changes = house.memory.changes(op.repository)
+
     async def work() -> Decision:
-        evidence = await _evidence(question, subject, policy, enough, asked, house, depth)
+        evidence = await _evidence(question, subject, now, enough, asked, house, walk)
         decision = decided(evidence)
-        house.memory.decided(place, stamp, decision)
-        if decision.outcome is Outcome.PASSED and len(evidence.places) == 1:
-            house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
+        if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
+            house.memory.decided(place, now.stamp, decision, changes)
+        if decision.outcome is Outcome.PASSED:
+            house.memory.passed[place] = op.reference
+            house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
+            if len(evidence.places) == 1:
+                house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
         return decision
 
-    key = ("judge", op.repository, op.reference, subject.digest, stamp, asked.credential)
-    return Judged(subject, await house.memory.once(key, work), policy)
+    if walk.depth > 0:
+        return Judged(subject, await work(), now.policy)
+    key = ("judge", op.repository, op.reference, subject.digest, now.stamp, changes, asked.credential)
+    return Judged(subject, await house.memory.once(key, work), now.policy)
+
+
+def _remembered(question: Question, place: Here, now: _Now, house: House) -> Decision | None:
+    """Return a decision that holds for this question: the page and the row are about the reference that was used."""
+    known = house.memory.decision(place, now.stamp, question.reference)
+    if known is None or known.question == question:
+        return known
+    if known.outcome is not Outcome.PASSED and _fallback_of(question.reference) is not None:
+        return None  # under that tag it may be an index of referrers
+    mine = replace(known, id=secrets.token_urlsafe(12), question=question)
+    house.memory.asked_as(place, now.stamp, mine)
+    return mine
 
 
 async def _evidence(
-    question: Question,
-    subject: Resolved,
-    policy: Policy | None,
-    enough: Enough,
-    asked: Asked,
-    house: House,
-    depth: int,
+    question: Question, subject: Resolved, now: _Now, enough: Enough, asked: Asked, house: House, walk: Walk
 ) -> Evidence:
     """Collect what the rule needs: nothing without a policy; parents only when the digest does not stand by itself."""
     repository, nothing = question.repository, Evidence(subject.digest)
-    if policy is None or policy.pull.mode_at(house.clock.now()) == "off":
+    if now.policy is None or now.policy.pull.mode_at(now.at) == "off":
         return nothing
     try:
         if await is_signature_artifact(repository, subject, asked, house):
             return replace(nothing, artifact=True)
     except Unavailable as silent:
         return replace(nothing, places=(CouldNotLook(Place.REFERRERS, silent.what),))
-    if await _lists_referrers(question, subject, asked, house, depth):
+    if await _lists_referrers(question, subject, asked, house, walk):
         return replace(nothing, referrers_index=True)
-    evidence = await gather(repository, subject.digest, house.keybook.ring(), enough, asked, house)
-    if enough(evidence) or depth >= house.limits.index_depth:
+    evidence = await gather(repository, subject.digest, now.ring, enough, asked, house)
+    if enough(evidence) or walk.depth >= house.limits.index_depth:
         return evidence
-    for parent in await house.facts.parents(repository, subject.digest, house.limits.parents_tried):
-        if await _passes(repository, parent, asked, house, depth + 1):
+    return await _with_parent(repository, evidence, asked, house, walk)
+
+
+async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
+    """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
+    limits = house.limits
+    listed = await house.facts.parents(repository, evidence.subject, LISTED)
+    silent: str | None = None
+    for parent in likely_first(repository, listed, house)[: limits.parents_tried]:
+        if parent in walk.tried or len(walk.tried) >= limits.parents_tried * limits.index_depth:
+            continue
+        walk.tried.add(parent)
+        outcome = await _outcome(repository, parent, asked, house, walk.up())
+        if outcome is Outcome.PASSED:
             return replace(evidence, allowed_parent=parent)
-    return evidence
+        if outcome is Outcome.INCONCLUSIVE:
+            silent = f"{parent}, which lists it, could not be judged"
+    if silent is None:
+        return evidence
+    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, silent)))
 
 
-async def _lists_referrers(question: Question, subject: Resolved, asked: Asked, house: House, depth: int) -> bool:
+def likely_first(repository: Repository, digests: Sequence[Digest], house: House) -> list[Digest]:
+    """Put what passed before in front: a few newer manifests that nobody may pull must not crowd it out."""
+    return sorted(digests, key=lambda digest: (repository, digest) not in house.memory.passed)
+
+
+def _fallback_of(reference: Reference) -> Digest | None:
+    """Return the digest whose referrers clients list under this tag, None for any other reference."""
+    about = None if is_digest(reference) else subject_of_tag(parse_tag(reference))
+    return about if about is not None and reference == fallback_tag(about) else None
+
+
+async def _lists_referrers(question: Question, subject: Resolved, asked: Asked, house: House, walk: Walk) -> bool:
     """True for the index that clients keep under the fallback tag, when everything it lists passes by itself.
 
     Clients that manage that tag must read it before they add to it (distribution-spec 1.1 "Referrers Tag Schema").
     """
-    if subject.manifest.kind is not Kind.INDEX or is_digest(question.reference):
-        return False
-    about = subject_of_tag(parse_tag(question.reference))
-    if about is None or question.reference != fallback_tag(about) or depth >= house.limits.index_depth:
+    if subject.manifest.kind is not Kind.INDEX or _fallback_of(question.reference) is None or walk.depth > 0:
         return False
     listed = (*subject.manifest.children, *subject.manifest.entries)
     if len(listed) > house.limits.signatures_per_digest:
         return False
+    alone = Walk(house.limits.index_depth, walk.tried)  # by itself: not because of a parent
     for entry in listed:
-        if not await _passes(question.repository, entry.digest, asked, house, depth + 1):
+        if await _outcome(question.repository, entry.digest, asked, house, alone) is not Outcome.PASSED:
             return False
     return True
 
 
-async def _passes(repository: Repository, digest: Digest, asked: Asked, house: House, depth: int) -> bool:
-    """True when this manifest satisfies the policy now; one that cannot be judged does not."""
+async def _outcome(repository: Repository, digest: Digest, asked: Asked, house: House, walk: Walk) -> Outcome:
+    """Return whether this manifest satisfies the policy now, whatever the mode."""
     try:
-        decision = await decision_on(repository, digest, asked, house, depth=depth)
-    except (Unavailable, Corrupt, Fault):
-        return False
-    return decision is not None and decision.outcome is Outcome.PASSED
+        decision = await decision_on(repository, digest, asked, house, walk=walk)
+    except (Unavailable, Corrupt):
+        return Outcome.INCONCLUSIVE
+    except Fault:
+        return Outcome.FAILED  # unreadable for everybody
+    return Outcome.FAILED if decision is None else decision.outcome
 
 
 async def decision_on(
-    repository: Repository, digest: Digest, asked: Asked, house: House, *, depth: int = 0
+    repository: Repository, digest: Digest, asked: Asked, house: House, *, walk: Walk | None = None
 ) -> Decision | None:
-    """Return the decision on this manifest by digest, None where upstream does not let this caller read it."""
-    policies, ring = house.rules.current(), house.keybook.ring()
-    bucket = int(house.clock.now().timestamp()) // house.limits.decision_bucket_s
-    known = house.memory.decision((repository, digest), (policies.revision, ring.revision, bucket), digest)
-    if known is not None:
-        return known
-    judged = await judge(PullManifest(repository, digest), asked, house, depth=depth)
-    return judged.decision if isinstance(judged, Judged) else None
+    """Return the decision on this manifest, None where it is gone or upstream does not let this caller read it.
+
+    By its digest, or (where the rule binds the tag) under the tag it last passed under, if that still means it.
+    Raises Unavailable, Corrupt and Fault where there is nothing to judge.
+    """
+    place, now = (repository, digest), _now(repository, house)
+    decision = house.memory.decision(place, now.stamp, digest)
+    if decision is None:
+        judged = await judge(PullManifest(repository, digest), asked, house, walk=walk)
+        if isinstance(judged, Answer):
+            if judged.status == 429 or judged.status >= 500:
+                raise Unavailable(f"upstream answered {judged.status} for {digest}")
+            return None
+        decision = judged.decision
+    tag = house.memory.passed.get(place)
+    if decision.outcome is Outcome.PASSED or not decision.binds_reference or tag is None or is_digest(tag):
+        return decision
+    judged = await judge(PullManifest(repository, tag), asked, house, walk=walk)
+    return judged.decision if isinstance(judged, Judged) and judged.subject.digest == digest else decision

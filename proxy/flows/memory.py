@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -30,8 +31,11 @@ class Memory:
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
         self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
+        self._changes: LRUCache[Repository, int] = LRUCache(20_000)
+        self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
         self._once: Once[Any] = Once()
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
@@ -68,14 +72,35 @@ class Memory:
 
     def decision(self, place: Place, stamp: Hashable, reference: Reference | None) -> Decision | None:
         """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
-        for key in ((place, stamp, None), (place, stamp, reference)):
+        for key in ((place, stamp, reference), (place, stamp, None)):
             if found := self._decisions.get(key) or self._denials.get(key):
                 return found
         return None
 
-    def decided(self, place: Place, stamp: Hashable, decision: Decision) -> None:
-        """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all."""
-        key = (place, stamp, decision.question.reference if decision.binds_reference else None)
+    def changes(self, repository: Repository) -> int:
+        """Return a number that is another one once signatures were added or removed in this repository."""
+        return self._changes.get(repository, 0)
+
+    def _changed(self, repository: Repository) -> None:
+        self._changes[repository] = next(self._counter)
+
+    def decided(self, place: Place, stamp: Hashable, decision: Decision, changes: int) -> None:
+        """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all.
+
+        Other references get it too, unless they may be decided differently. What was gathered before the last change
+        (`changes` is from when that began) is not kept.
+        """
+        if changes != self.changes(place[0]):
+            return
+        self.asked_as(place, stamp, decision)
+        if not decision.binds_reference:
+            self._keep((place, stamp, None), decision)
+
+    def asked_as(self, place: Place, stamp: Hashable, decision: Decision) -> None:
+        """Keep a decision for its own reference only."""
+        self._keep((place, stamp, decision.question.reference), decision)
+
+    def _keep(self, key: Hashable, decision: Decision) -> None:
         if decision.outcome is Outcome.PASSED:
             self._decisions[key] = decision
         elif decision.outcome is Outcome.FAILED:
@@ -88,12 +113,24 @@ class Memory:
 
     def forget_denials(self, repository: Repository) -> None:
         """Drop remembered denials of a repository, because a signature was added there."""
+        self._changed(repository)
         for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
             self._denials.pop(key, None)
 
+    def forgive(self, places: Collection[Place]) -> None:
+        """Drop remembered denials of these manifests, because an index that lists them passed."""
+        if places and self._denials:
+            for key in [k for k in self._denials if isinstance(k, tuple) and k[0] in places]:
+                self._denials.pop(key, None)
+
     def forget(self, place: Place) -> None:
-        """Drop everything about one manifest: it was deleted, or a signature on it was removed."""
+        """Drop one manifest that was deleted or lost a signature, and what was decided in its repository.
+
+        Children are allowed by their parents, so no decision there is sure to stand without it.
+        """
+        self._changed(place[0])
         self.bodies.pop(place, None)
         self.present.pop(place, None)
-        for key in [k for k in self._decisions if isinstance(k, tuple) and k[0] == place]:
+        self.passed.pop(place, None)
+        for key in [k for k in self._decisions if isinstance(k, tuple) and k[0][0] == place[0]]:
             self._decisions.pop(key, None)

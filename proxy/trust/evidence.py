@@ -16,6 +16,7 @@ class Place(StrEnum):
     LEDGER = "ledger"
     SIG_TAG = "sig-tag"
     REFERRERS = "referrers"
+    PARENTS = "parents"  # indexes that list it: looked at only where it does not stand by itself
 
 
 @dataclass(frozen=True)
