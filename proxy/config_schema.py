@@ -128,6 +128,9 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
     realms: tuple[Origin, ...] = Field(
         default=(), description="further origins that may issue its tokens, such as https://auth.example.com"
     )
+    blob_origins: tuple[Origin, ...] = Field(
+        default=(), description="object storage that it redirects to, from where signatures may be read"
+    )
     credentials: Credentials | None = Field(
         default=None, description="our own account, for work that no caller asked for"
     )

@@ -58,6 +58,12 @@ class Registry(Protocol):
     ) -> Reply:
         """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none."""
 
+    async def follow(self, reply: Reply) -> Reply:
+        """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
+
+        Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.
+        """
+
     async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
         """True when the referrers API itself answered as the specification says; cached. Raises Unavailable."""
 

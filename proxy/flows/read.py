@@ -15,6 +15,9 @@ from proxy.ports import Headers, Reply
 ALL_TYPES: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
 def header(reply: Reply, name: str) -> str | None:
     """Return the first header of this lower-case name."""
     return next((value for key, value in reply.headers if key == name), None)
@@ -50,6 +53,8 @@ async def read_blob(repository: Repository, d: Descriptor, asked: Asked, house: 
             "SIZE_INVALID", f"{d.digest} has {d.size} bytes, more than a signature may have", reason="too_large"
         )
     reply = await house.registry.perform(PullBlob(repository, d.digest), asked.credential)
+    if reply.status in REDIRECTS:
+        reply = await house.registry.follow(reply)
     if reply.status != 200:
         await reply.close()
         if reply.status == 404:

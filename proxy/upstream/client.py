@@ -15,11 +15,11 @@ from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Credential, Headers
+from proxy.ports import Credential, Headers, Reply
 from proxy.upstream import challenge as challenges
 from proxy.upstream.exchange import Exchange
 from proxy.upstream.headers import from_upstream, is_plain, to_upstream
-from proxy.upstream.location import rewritten
+from proxy.upstream.location import origin, rewritten
 from proxy.upstream.ours import Ours
 from proxy.upstream.realm import Realm
 from proxy.upstream.reply import UpstreamReply
@@ -43,16 +43,19 @@ class Upstream:
         client_cert: tuple[str, str] | None = None,
         limits: Limits | None = None,
         realms: Sequence[str] = (),
+        blob_origins: Sequence[str] = (),
         name: str = "registry",
         monotonic: Callable[[], float] = real_monotonic,
     ) -> None:
         """Connect to nothing yet.
 
         `credentials` are ours (name, password), `client_cert` two files (certificate, key), `realms` the origins that
-        may issue tokens besides upstream's own, `name` what clients see in a request for a password. Raises
-        ValueError for URLs that are not plain, OSError or ssl.SSLError for files that do not load.
+        may issue tokens besides upstream's own, `blob_origins` those that may hold its blobs, `name` what clients see
+        in a request for a password. Raises ValueError for URLs that are not plain, OSError or ssl.SSLError for files
+        that do not load.
         """
         self._exchange = Exchange(url, limits or Limits(), ca_file=ca_file, client_cert=client_cert)
+        self._blob_origins = frozenset({self._exchange.origin, *(origin(each) for each in blob_origins)})
         self.realm = Realm(self._exchange, realms, monotonic=monotonic, name=name)
         self._ours = None if credentials is None else Ours(self.realm, *credentials, monotonic)
         self._has: TTLCache[bool, bool] = TTLCache(1, REFERRERS_S, timer=monotonic)
@@ -113,6 +116,31 @@ class Upstream:
             response.close()
             raise
         return UpstreamReply(response, answered)
+
+    async def follow(self, reply: Reply) -> UpstreamReply:
+        """Return what a redirected blob reply points to, fetched without any credential.
+
+        Object storage is asked only where the configuration names its origin: or a registry could send us anywhere.
+        Raises Unavailable otherwise, and for a second redirect.
+        """
+        target = next((value for name, value in reply.headers if name == "location"), "")
+        await reply.close()
+        if target.startswith("/v2/"):
+            target = self._exchange.base + target
+        try:
+            asked = origin(target)
+        except ValueError as odd:
+            raise Unavailable(f"upstream redirects to {target[:80]!a}: {odd}") from odd
+        if asked not in self._blob_origins:
+            raise Unavailable(
+                f"upstream keeps this blob at {asked}, which we may not ask; add it to upstreams[].blob_origins"
+            )
+        response = await self._exchange.send("GET", target, [], again=True)
+        found = UpstreamReply(response, from_upstream(response.headers.items()))
+        if 300 <= found.status < 400:
+            await found.close()
+            raise Unavailable(f"{asked} redirects again; a blob is followed once")
+        return found
 
     async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
         """True when the referrers API itself answered as distribution-spec 1.1 says; cached for all of upstream.

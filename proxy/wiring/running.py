@@ -264,6 +264,7 @@ def upstream_of(settings: Settings) -> Upstream:
             client_cert=certificate,
             limits=settings.limits,
             realms=entry.realms,
+            blob_origins=entry.blob_origins,
             name=settings.server.name,
         )
     except (OSError, ValueError) as wrong:

@@ -48,6 +48,7 @@ class MemoryRegistry:
         self.pause: Callable[[Seen], Awaitable[None]] | None = None
         self.cuts: dict[type, int] = {}
         self.referrers_down = False
+        self.elsewhere: dict[str, bytes] = {}  # object storage: URL -> blob
         self.ours: str | None = None  # what Credential(ours=True) stands for
         self._sessions = 0
 
@@ -72,7 +73,15 @@ class MemoryRegistry:
         said = await self.take(Seen(operation, authorization, headers, data))
         return MemoryReply(said, self.cuts.get(type(operation)))
 
-    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:  # noqa: ARG002  # the port's shape
+    async def follow(self, reply: Reply) -> Reply:
+        """Hand out what `elsewhere` holds under the Location, once."""
+        target = next((value for name, value in reply.headers if name == "location"), "")
+        await reply.close()
+        if target not in self.elsewhere:
+            raise Unavailable(f"upstream keeps this blob at {target}, which we may not ask")
+        return MemoryReply(Said(200, (), self.elsewhere[target]), None)
+
+    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:  # the port's shape
         """Tell whether the API is there, or break while `referrers_down`."""
         if self.referrers_down:
             raise Unavailable(f"upstream: referrers of {repository} could not be read")
