@@ -124,6 +124,7 @@ async def change_tag(
             return None
         await prepare()
         await write_manifest(repository, tag, new, media_type, asked, house)
+        house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
         if await exists(repository, tag, asked, house) == digest_of(new):
             return new
     raise Unavailable(f"somebody else keeps writing {tag}")
