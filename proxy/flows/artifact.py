@@ -6,6 +6,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.read import read_blob
 from proxy.flows.resolve import learn
+from proxy.formats.archive import is_tar
 from proxy.formats.carrier import config_parses, config_to_check, is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
@@ -42,7 +43,7 @@ async def _parses(repository: Repository, subject: Resolved, asked: Asked, house
             if form is None:
                 return False
             data = await read_blob(repository, descriptor, asked, house)
-            if not form.parses(Layer(descriptor, data)):
+            if is_tar(data) or not form.parses(Layer(descriptor, data)):
                 return False
     except (Corrupt, Fault):
         return None
