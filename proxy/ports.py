@@ -126,9 +126,7 @@ class Ledger(Protocol):
     async def put(self, entry: Entry) -> Entry:
         """Insert the entry, or return the one that is there already when its stage is further on."""
 
-    async def advance(
-        self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None
-    ) -> None:
+    async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
         """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was."""
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
