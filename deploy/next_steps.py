@@ -1,6 +1,5 @@
 """The commands `make run` shows, with the addresses and files of this very run in them."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,9 @@ BOLD, PLAIN = "\033[1m", "\033[0m"
 
 
 def shown(path: Path) -> str:
-    """The path as one would type it from here."""
-    return os.path.relpath(path)
+    """The path as one would type it from here: relative if it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def cosign(key: str, reference: str, run: Path) -> str | None:

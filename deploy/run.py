@@ -78,7 +78,7 @@ def choose_ports(folder: Path) -> dict[str, int]:
         elif name == "proxy" and last:
             raise Stopped(
                 f"port {port}, where the proxy listened last time, is taken by another program now. What was signed"
-                f" here is bound to that address, so it stays: end that program (`ss -ltnp 'sport = :{port}'` names it),"
+                f" here is bound to that address, so it stays: end that program (`ss -ltnp sport = :{port}` names it),"
                 f" or `rm -r {shown(folder)}` to begin anew with another port and new keys"
             )
         else:
