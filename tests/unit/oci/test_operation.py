@@ -8,7 +8,6 @@ from hypothesis import Phase, find, settings
 from proxy.oci.operation import Operation
 from tests.worlds.strategies import operations
 
-
 # The smallest example is of no interest here, and looking for it takes a minute.
 FIRST_FOUND = settings(phases=[Phase.generate], max_examples=5000, database=None)
 
