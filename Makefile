@@ -25,7 +25,7 @@ check: venv ## formatting, lint, types, import contracts, and the docs against t
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy proxy hsm tests
-	@$(BIN)/python -m pytest tests/test_architecture.py $(wildcard tests/test_docs.py)
+	@$(BIN)/python -m pytest tests/test_architecture.py $(wildcard tests/test_docs*.py)
 
 format: venv ## format and mend what can be mended by itself
 	@$(BIN)/ruff format .
