@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.interop.registries import Registry, distribution, docker_registry, with_referrers
-from tests.interop.shared import anywhere, engines, here, proxies
+from tests.interop.shared import anywhere, engines, here, partner, proxies
 
-__all__ = ["anywhere", "engines", "here", "proxies"]  # fixtures
+__all__ = ["anywhere", "engines", "here", "partner", "proxies"]  # fixtures
 HERE = Path(__file__).parent
 
 

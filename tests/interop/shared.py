@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.interop.clients import Clients
-from tests.interop.countersign import Proxy, countersign
+from tests.interop.countersign import Proxy, countersign, own
 from tests.interop.engines import containerd, docker, podman
+from tests.interop.peers import must
 from tests.interop.registries import distribution, docker_registry, with_referrers
 from tests.interop.verifiers import Verifiers
 
@@ -25,14 +28,60 @@ NUMBERS = itertools.count(1)
 Engines = Mapping[str, Callable[[], object]]
 
 
-def policies(settings: dict[str, Any]) -> None:
-    """Beside the policy that `init` wrote for everything: one for repositories into which nobody here may push."""
+@dataclass(frozen=True)
+class Partner:
+    """Somebody else with a key: `public` is what a policy may trust; the private half is theirs, in two files."""
+
+    folder: Path
+
+    @property
+    def public(self) -> Path:
+        """The public key, PEM."""
+        return self.folder / "partner.pub"
+
+    def cosign_key(self) -> Path:
+        """The private key as cosign keeps its own."""
+        if not (self.folder / "cosign.key").exists():
+            arguments: list[str | Path] = ["import-key-pair", "--key", self.folder / "partner.pem"]
+            arguments += ["--output-key-prefix", self.folder / "cosign"]
+            must("cosign", *arguments, environment=own(self.folder / "home"))
+        return self.folder / "cosign.key"
+
+
+@pytest.fixture(scope="session")
+def partner(tmp_path_factory: pytest.TempPathFactory) -> Partner:
+    """Whose signatures count in repositories under `partner/`."""
+    made = Partner(tmp_path_factory.mktemp("partner"))
+    key = ec.generate_private_key(ec.SECP256R1())
+    made.public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (made.folder / "partner.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return made
+
+
+def policies(settings: dict[str, Any], partner: Partner) -> None:
+    """Beside what `init` wrote: closed to pushers, open to what a partner signed, and as cosign 2 alone likes it."""
+    settings["trust"] = {"partner": {"public_key": str(partner.public)}}
     settings["policies"] += [
         {
             "repositories": ["readers/**"],
             "contact": "#platform-help",
             "push": {"sign_with": ["release"], "allow": ["ci"]},
             "pull": {"mode": "enforce", "require": [{"signed_by": ["release"]}]},
+        },
+        {
+            "repositories": ["partner/**"],
+            "push": {"sign_with": ["release"]},
+            "pull": {"mode": "enforce", "require": [{"signed_by": ["partner"]}]},
+        },
+        {
+            "repositories": ["simple/**"],
+            "push": {"sign_with": ["release"], "formats": ["cosign-simple"]},
+            "pull": {"mode": "enforce", "require": [{"signed_by": ["release"]}]},
+        },
+        {
+            "repositories": ["both/**"],
+            "push": {"sign_with": ["release"]},
+            "pull": {"mode": "enforce", "require": [{"signed_by": ["release", "partner"], "at_least": 2}]},
         },
     ]
 
@@ -79,7 +128,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Proxy]]:
+def proxies(tmp_path_factory: pytest.TempPathFactory, partner: Partner) -> Iterator[Callable[[str], Proxy]]:
     """The proxy in front of an open upstream of that kind, started when first asked for."""
     with ExitStack() as running:
         begun: dict[str, Proxy] = {}
@@ -88,7 +137,8 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             if kind not in begun:
                 folder = tmp_path_factory.mktemp(kind)
                 upstream = running.enter_context(UPSTREAMS[kind](folder / "upstream"))
-                begun[kind] = running.enter_context(countersign(folder / "proxy", upstream, policies))
+                ours = countersign(folder / "proxy", upstream, lambda settings: policies(settings, partner))
+                begun[kind] = running.enter_context(ours)
             return begun[kind]
 
         yield start

@@ -34,6 +34,10 @@ class Verifiers:
         places = f'docker:\n  "{self.host}":\n    use-sigstore-attachments: true\n'
         (self.folder / "registries.d" / "r.yaml").write_text(places)
 
+    def of(self, key: Path) -> Verifiers:
+        """Return the same for signatures by another key."""
+        return Verifiers(self.host, key, self.folder / key.name)
+
     def cosign(self, name: str, *flags: str, version: int = 3) -> Ran:
         """What `cosign verify` says of that image, as the README tells people to call it."""
         known: list[str | Path] = ["verify", "--key", self.key, "--insecure-ignore-tlog", *flags]
