@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import layer_of
+from proxy.flows.attach import carried, layer_of
 from proxy.flows.house import House
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
@@ -41,45 +41,57 @@ async def admit(
         else:
             reason, what = Reason.PUSH_NOT_ALLOWED, f"push.allow lists {', '.join(policy.push.allow) or 'nobody'}"
     if asked.credential.authorization is None:  # who has not said who they are is first asked to
-        reply = await house.registry.perform(CheckApi(), asked.credential)
-        if reply.status == 401:
-            return await relayed_error(reply)
-        await reply.close()
+        login = await ask_to_log_in(asked, house)
+        if login is not None:
+            return login
     raise await refuse(Kind.PUSH_DENIED, op.repository, op.reference, reason, what, caller, asked, house, pushing=True)
+
+
+async def ask_to_log_in(asked: Asked, house: House) -> Answer | None:
+    """Return upstream's demand to log in (again), or None where it makes none."""
+    try:
+        reply = await house.registry.perform(CheckApi(), asked.credential)
+    except Unavailable:
+        return None
+    if reply.status == 401:
+        return await relayed_error(reply)
+    await reply.close()
+    return None
+
+
+def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
+    """Return those of the tags that the policy lets nobody move."""
+    patterns = policy.push.immutable_tags if policy else ()
+    return [tag for tag in tags if any(glob(pattern, tag) for pattern in patterns)]
 
 
 async def _moved(
     repository: Repository, policy: Policy, tags: Sequence[Tag], subject: Resolved, asked: Asked, house: House
 ) -> Tag | None:
     """Return the first immutable tag that exists with another digest. Not being able to look refuses the push."""
-    for tag in tags:
-        if any(glob(pattern, tag) for pattern in policy.push.immutable_tags):
-            try:
-                there = await exists(repository, tag, asked, house)
-            except Unavailable:
-                return tag
-            if there is not None and there != subject.digest:
-                return tag
+    for tag in immutable(policy, tags):
+        try:
+            there = await exists(repository, tag, asked, house)
+        except Unavailable:
+            return tag
+        if there is not None and there != subject.digest:
+            return tag
     return None
 
 
-async def keeps_ours(repository: Repository, tags: Sequence[Tag], manifest: Manifest, house: House) -> bool:
+async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house: House) -> bool:
     """True unless this would take signatures of ours off a `.sig` or fallback tag.
 
     Never merged instead: merging would change the digest that the client just computed.
     """
-    for tag in tags:
-        subject = subject_of_tag(tag)
-        if subject is None:
-            continue
-        attached = [e for e in await house.ledger.entries(repository, subject) if e.stage is Stage.ATTACHED]
-        if tag == signature_tag(subject):
-            marks = {carrier.mark(d) for d in manifest.layers}
-            mine = [e for e in attached if e.key.format == SIMPLE][: house.limits.own_layers]
-            if any(carrier.mark(layer_of(entry, house)) not in marks for entry in mine):
-                return False
-        elif tag == fallback_tag(subject):
-            listed = {d.digest for d in (*manifest.children, *manifest.entries)}
-            if any(e.artifact is not None and e.artifact not in listed for e in attached if e.key.format != SIMPLE):
-                return False
-    return True
+    subject = subject_of_tag(tag)
+    if subject is None:
+        return True
+    entries = await house.ledger.entries(repository, subject)
+    if tag == signature_tag(subject):
+        marks = {carrier.mark(d) for d in manifest.layers}
+        mine = [e for e in carried(entries, house) if e.stage is Stage.ATTACHED]
+        return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
+    listed = {d.digest for d in (*manifest.children, *manifest.entries)}
+    others = [e for e in entries if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
+    return tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others)

@@ -30,10 +30,14 @@ async def attach(repository: Repository, subject: Descriptor, asked: Asked, hous
         entries = [e for e in await house.ledger.entries(repository, subject.digest) if e.signature is not None]
         simple = [e for e in entries if e.key.format == SIMPLE]
         others = [e for e in entries if e.key.format != SIMPLE]
-        await asyncio.gather(
+        both = await asyncio.gather(
             _attach_simple(repository, subject.digest, simple, asked, house),
             _attach_referrers(repository, subject, others, asked, house),
+            return_exceptions=True,  # neither goes on when this lock is gone
         )
+        for failed in both:
+            if failed is not None:
+                raise failed
     house.memory.forget_denials(repository)
 
 
@@ -43,9 +47,7 @@ async def _attach_simple(
     """Bring the `.sig` tag up to date: ours bounded, everybody else's as they were."""
     if not entries:
         return
-    plain = [e for e in entries if ":" not in e.key.bound.rpartition("/")[2]]
-    tagged = [e for e in entries if e not in plain]
-    keep = [*plain, *tagged][: house.limits.own_layers]  # entries come newest first
+    keep = carried(entries, house)
     blobs = {e.key: _blob(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
     drop = {carrier.mark(_layer(blobs[e.key])) for e in entries if e not in keep}
@@ -69,6 +71,13 @@ async def _attach_simple(
     await _done(repository, subject, keep, None if written is None else digest_of(written), asked, house)
     if written is not None:
         await _learn(repository, subject, written, house)
+
+
+def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
+    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest."""
+    signed = [e for e in entries if e.key.format == SIMPLE and e.signature is not None]
+    plain = [e for e in signed if ":" not in e.key.bound.rpartition("/")[2]]
+    return [*plain, *(e for e in signed if e not in plain)][: house.limits.own_layers]
 
 
 def _holds_signatures(body: bytes, house: House) -> bool:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 
-from proxy.flows.admit import admit, keeps_ours
+from proxy.flows.admit import admit, ask_to_log_in, immutable, keeps_ours
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, detach, list_referrer
+from proxy.flows.children import sign_children
 from proxy.flows.house import House
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
-from proxy.flows.sign import SIMPLE, bound_to, sign, wanted
-from proxy.flows.write import put_manifest
+from proxy.flows.sign import bound_to, sign, wanted
+from proxy.flows.write import exists, put_manifest
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Digest, Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
+from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.trust import event
-from proxy.trust.ledger import Entry
+from proxy.trust.ledger import Entry, Stage
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Resolved, name_of
 from proxy.trust.reason import Reason
@@ -44,27 +47,36 @@ class Push:
 
 async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
     """Sign what upstream accepted, attach it, then move the tags; return 201, or who said no and what to do."""
-    subject = await _read(op, asked, house)
     tags = (*op.tags, *(() if is_digest(op.reference) else (parse_tag(op.reference),)))
-    admitted = await admit(op, subject, tags, asked, house)
-    if isinstance(admitted, Answer):
-        return admitted
-    this = Push(op, subject, tags, *admitted)
     try:
-        if not this.policy.push.sign_with or await _exempt(this, asked, house):
-            answer = await _pass_on(this, asked, house)
-        else:
-            answer = await _signed(this, asked, house)
-        if answer.status >= 400:
-            return answer
-        if subject.manifest.subject is not None:
-            await list_referrer(op.repository, subject.manifest.subject.digest, subject.body, asked, house)
-    except (Unavailable, Corrupt) as why:
-        raise await _not_signed(this, why.what, asked, house) from why
+        subject = await _read(op, asked, house)
+    except Fault as unreadable:
+        caller = await house.rights.caller(op.repository, asked.credential)
+        await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
+        raise
+    async with AsyncExitStack() as alone:  # whether an immutable tag is there, and putting it there, are one step
+        for tag in sorted(immutable(house.rules.current().for_(op.repository), tags)):
+            await alone.enter_async_context(house.memory.alone(("immutable", op.repository, tag)))
+        admitted = await admit(op, subject, tags, asked, house)
+        if isinstance(admitted, Answer):
+            return admitted
+        this = Push(op, subject, tags, *admitted)
+        for tag in tags:
+            if not await keeps_ours(op.repository, tag, subject.manifest, house):
+                raise await _stale(this, tag, asked, house)
+        try:
+            answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
+        except (Unavailable, Corrupt) as why:
+            login = await ask_to_log_in(asked, house)
+            if login is not None:
+                return login
+            raise await _not_signed(this, why.what, asked, house) from why
+    if answer.status >= 400:
+        return answer
     for tag in tags:
         house.memory.forget_tag(op.repository, tag)
     house.memory.forget_denials(op.repository)
-    await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, this, asked, house))
+    await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest))
     return answer
 
 
@@ -73,7 +85,12 @@ async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:
     limit = house.limits.manifest_bytes
     body = bytearray()
     if asked.length is not None and asked.length > limit:
-        raise Fault("SIZE_INVALID", f"manifest of {asked.length} bytes; the limit is {limit}", status=413)
+        raise Fault(
+            "SIZE_INVALID",
+            f"manifest of {asked.length} bytes; the limit is {limit}",
+            status=413,
+            reason=Reason.TOO_LARGE,
+        )
     if asked.body is not None:
         async for chunk in asked.body:
             body += chunk
@@ -90,9 +107,9 @@ async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:
     return Resolved(digest, manifest.media_type, data, manifest)
 
 
-async def _exempt(this: Push, asked: Asked, house: House) -> bool:
-    """True for what is a signature itself, and for the index of referrers that clients keep under the fallback tag."""
-    if await is_signature_artifact(this.op.repository, this.subject, asked, house):
+async def _unsigned(this: Push, asked: Asked, house: House) -> bool:
+    """True for what needs no signature: by policy, a signature itself, and the index of referrers that clients keep."""
+    if not this.policy.push.sign_with or await is_signature_artifact(this.op.repository, this.subject, asked, house):
         return True
     about = [subject_of_tag(tag) for tag in this.tags]
     return (
@@ -106,64 +123,69 @@ async def _exempt(this: Push, asked: Asked, house: House) -> bool:
 
 async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
     """Hand a manifest that needs no signature upstream; what would lose signatures of ours is refused, not merged."""
-    if not await keeps_ours(this.op.repository, this.tags, this.subject.manifest, house):
-        raise await _stale(this, asked, house)
     answer = Answer(201)
-    for reference in (*([this.op.reference] if is_digest(this.op.reference) else []), *this.tags):
-        answer = await _put(this, reference, asked, house)
-        if answer.status >= 400:
-            return answer
-    await learn(this.op.repository, this.subject, house)
+    if is_digest(this.op.reference):
+        answer = await _put(this, this.op.reference, asked, house)
+    for tag in this.tags:
+        if answer.status < 400:
+            answer = await _move(this, tag, asked, house)
+    if answer.status < 400:
+        await learn(this.op.repository, this.subject, house)
+        await _list(this, asked, house)
     return answer
 
 
 async def _signed(this: Push, asked: Asked, house: House) -> Answer:
     """By digest first, then the signatures, then each tag: whatever dies, no tag points at an unsigned manifest."""
-    if not await keeps_ours(this.op.repository, this.tags, this.subject.manifest, house):
-        raise await _stale(this, asked, house)
     answer = await _put(this, this.subject.digest, asked, house)
     if answer.status >= 400:
         return answer
     await learn(this.op.repository, this.subject, house)
-    rules = this.policy.push
+    rules, repository = this.policy.push, this.op.repository
     claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
-    pairs = wanted(rules.formats, this.op.repository, this.tags, house)
-    made = await sign(this.op.repository, this.subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
-    await attach(this.op.repository, this.descriptor, asked, house)
-    made += await _sign_children(this, claims, asked, house)
+    pairs = wanted(rules.formats, repository, this.tags, house)
+    made = await sign(repository, this.subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
+    await attach(repository, this.descriptor, asked, house)
+    made += await sign_children(repository, this.subject.manifest, this.tags, rules, claims, asked, house)
+    await _list(this, asked, house)
     for tag in this.tags:
-        answer = await _put(this, tag, asked, house)
+        answer = await _move(this, tag, asked, house)
         if answer.status >= 400:
-            bound = bound_to(this.op.repository, tag, house)
-            await detach(this.op.repository, [e for e in made if e.key.bound == bound], asked, house)
+            await _take_back(this, tag, made, answer, asked, house)
             return answer
     return answer
 
 
-async def _sign_children(this: Push, claims: dict[str, str], asked: Asked, house: House) -> tuple[Entry, ...]:
-    """Bind every child that we signed to the tag too: containers/image looks up only the child it chose (WIRE 1).
+async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
+    """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
+    about = subject_of_tag(tag)
+    if about is None:
+        return await _put(this, tag, asked, house)
+    async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
+        if await keeps_ours(this.op.repository, tag, this.subject.manifest, house):
+            return await _put(this, tag, asked, house)
+    raise await _stale(this, tag, asked, house)
 
-    A child we never signed was not pushed through here: its pushers did not ask us, so it stands on its parent alone.
+
+async def _take_back(this: Push, tag: Tag, made: Sequence[Entry], refusal: Answer, asked: Asked, house: House) -> None:
+    """Remove the signatures just made for a tag that upstream refused; never those of a tag that does point here.
+
+    As far as that goes: the refusal is what the caller hears. Who only has to log in again will push again.
     """
-    rules, repository = this.policy.push, this.op.repository
-    if not this.tags or SIMPLE not in rules.formats:
-        return ()
-    made: tuple[Entry, ...] = ()
-    pairs = [(SIMPLE, bound_to(repository, tag, house)) for tag in this.tags]
-    todo = [(child, 1) for child in this.subject.manifest.children]
-    seen: set[Digest] = set()
-    while todo:
-        child, depth = todo.pop()
-        if child.digest in seen:
-            continue
-        seen.add(child.digest)
-        if await house.ledger.entries(repository, child.digest):
-            made += await sign(repository, child.digest, pairs, rules.sign_with, claims, asked.request_id, house)
-            await attach(repository, child, asked, house)
-        fact = await house.facts.manifest(repository, child.digest)
-        if fact is not None and depth < house.limits.index_depth:
-            todo += [(Descriptor("", digest, 0), depth + 1) for digest in fact.children]
-    return made
+    bound = bound_to(this.op.repository, tag, house)
+    fresh = [e for e in made if e.key.bound == bound and e.stage is not Stage.ATTACHED]
+    if refusal.status == 401 or not fresh:
+        return
+    with suppress(Unavailable, Corrupt, Fault):
+        if await exists(this.op.repository, tag, asked, house) != this.subject.digest:
+            await detach(this.op.repository, fresh, asked, house)
+
+
+async def _list(this: Push, asked: Asked, house: House) -> None:
+    """List what has a subject where clients look for it, before anybody is told that they need not."""
+    about = this.subject.manifest.subject
+    if about is not None:
+        await list_referrer(this.op.repository, about.digest, this.subject.body, asked, house)
 
 
 async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> Answer:
@@ -173,6 +195,8 @@ async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> 
     if reply.status >= 400:
         return await relayed_error(reply)
     await reply.close()
+    if not 200 <= reply.status < 300:  # a redirect is no acceptance
+        raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
     kept = {
         "docker-content-digest": subject.digest,
         "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",
@@ -185,20 +209,32 @@ async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> 
     return Answer(201, (*kept.items(), *tags, *extra))
 
 
-def _event(kind: event.Kind, this: Push, asked: Asked, house: House, reason: str = "") -> event.Event:
+def _event(
+    kind: event.Kind,
+    op: PushManifest,
+    caller: Caller,
+    asked: Asked,
+    house: House,
+    *,
+    digest: str = "",
+    fault: Fault | None = None,
+) -> event.Event:
+    detail = {"address": asked.address} if asked.address else {}
+    if fault is not None:
+        detail |= {"code": fault.code, "what": fault.message[:500]}
     return event.Event(
         at=house.clock.now(),
         kind=kind,
-        who=name_of(this.caller),
-        how=getattr(this.caller, "how", ""),
-        repository=this.op.repository,
-        reference=this.op.reference,
-        digest=this.subject.digest,
-        reason=reason,
+        who=name_of(caller),
+        how=getattr(caller, "how", ""),
+        repository=op.repository,
+        reference=op.reference,
+        digest=digest,
+        reason=(fault.reason or "") if fault else "",
         request_id=asked.request_id,
         policy_revision=house.rules.current().revision,
         key_revision=house.keybook.ring().revision,
-        detail={"address": asked.address} if asked.address else {},
+        detail=detail,
     )
 
 
@@ -206,13 +242,12 @@ async def _not_signed(this: Push, why: str, asked: Asked, house: House) -> Fault
     return await _refused(this, Reason.NOT_SIGNED, why, asked, house, event.Kind.PUSH_NOT_SIGNED)
 
 
-async def _stale(this: Push, asked: Asked, house: House) -> Fault:
+async def _stale(this: Push, tag: Tag, asked: Asked, house: House) -> Fault:
     """Refuse a list that lacks ours, after putting back what upstream lost: or fetching again helps nobody."""
-    repository = this.op.repository
-    for about in filter(None, map(subject_of_tag, this.tags)):
-        fact = await house.facts.manifest(repository, about)
-        if fact is not None:
-            await attach(repository, Descriptor(fact.media_type, about, fact.size), asked, house)
+    about = subject_of_tag(tag)
+    fact = await house.facts.manifest(this.op.repository, about) if about else None
+    if about is not None and fact is not None:
+        await attach(this.op.repository, Descriptor(fact.media_type, about, fact.size), asked, house)
     return await _refused(this, Reason.STALE_SIGNATURE_LIST, "it lacks signatures made here", asked, house)
 
 

@@ -34,7 +34,7 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
     }
     try:
         there = await asyncio.gather(*(exists(repository, each, asked, house) for each in carriers))
-    except Unavailable:
+    except (Unavailable, Corrupt, Fault):
         house.memory.checked.pop(place, None)  # could not look: the next one looks
         return
     lost = [each for each, found in zip(carriers, there, strict=True) if found is None]

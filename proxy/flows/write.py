@@ -55,7 +55,7 @@ def _accepted(reply: Reply, what: str) -> None:
         challenge = header(reply, "www-authenticate")
         raise Fault(
             "UNAUTHORIZED",
-            "upstream wants you to log in again before the signature can be attached; push again",
+            "upstream wants you to log in again; then push again",
             headers={"WWW-Authenticate": challenge} if challenge else {},
         )
     if reply.status not in (200, 201, 202):
@@ -88,15 +88,18 @@ async def write_manifest(
 
 
 async def exists(repository: Repository, reference: Reference, asked: Asked, house: House) -> str | None:
-    """Return the digest upstream claims for this reference, or None on 404. Raises Unavailable."""
+    """Return the digest upstream claims for this reference, None on 404. Raises Unavailable, or Fault UNAUTHORIZED."""
     op = PullManifest(repository, reference, head=True)
     reply = await house.registry.perform(op, asked.credential, headers=ALL_TYPES)
     await reply.close()
     if reply.status == 404:
         return None
-    if reply.status != 200:
-        raise Unavailable(f"upstream answered {reply.status} for {reference}")
-    return header(reply, "docker-content-digest") or ""
+    _accepted(reply, f"a look at {reference}")
+    claimed = header(reply, "docker-content-digest")
+    if claimed is None:  # a registry need not say it on HEAD
+        found = await read_manifest_bytes(repository, reference, asked, house)
+        return None if found is None else digest_of(found[0])
+    return claimed
 
 
 Change = Callable[[bytes | None], bytes | None]

@@ -1,0 +1,48 @@
+"""The children of an index that moves a tag: bound to it too, for verifiers that look up only the child they chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy.flows.asked import Asked
+from proxy.flows.attach import attach
+from proxy.flows.house import House
+from proxy.flows.sign import SIMPLE, bound_to, sign
+from proxy.oci.manifest import Descriptor, Manifest
+from proxy.oci.reference import Digest, Repository, Tag
+from proxy.trust.ledger import Entry
+from proxy.trust.policy import PushRules
+
+
+async def sign_children(
+    repository: Repository,
+    index: Manifest,
+    tags: Sequence[Tag],
+    rules: PushRules,
+    claims: Mapping[str, str],
+    asked: Asked,
+    house: House,
+) -> tuple[Entry, ...]:
+    """Bind every child that we signed to the tags (WIRE 1); return their entries.
+
+    A child we never signed was not pushed through here: its pushers did not ask us, so it stands on its parent alone.
+    What a child is, is a fact of ours: the index may claim another size or type.
+    """
+    if not tags or SIMPLE not in rules.formats:
+        return ()
+    made: tuple[Entry, ...] = ()
+    pairs = [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
+    todo = [(child.digest, 1) for child in index.children]
+    seen: set[Digest] = set()
+    while todo:
+        digest, depth = todo.pop()
+        fact = None if digest in seen else await house.facts.manifest(repository, digest)
+        seen.add(digest)
+        if fact is None:
+            continue
+        if await house.ledger.entries(repository, digest):
+            made += await sign(repository, digest, pairs, rules.sign_with, claims, asked.request_id, house)
+            await attach(repository, Descriptor(fact.media_type, digest, fact.size), asked, house)
+        if depth < house.limits.index_depth:
+            todo += [(child, depth + 1) for child in fact.children]
+    return made
