@@ -44,7 +44,7 @@ async def gather(
         except Corrupt as lie:
             looked = [CouldNotLook(place, lie.what)]
         except Fault as bad:
-            large = bad.reason == Reason.TOO_LARGE
+            large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
             rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
             looked = [NotExamined(place, 1) if large else Found(place, (rejected,))]
         evidence = replace(evidence, places=(*evidence.places, *looked))
@@ -90,14 +90,17 @@ async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifi
 async def _referrers(
     repository: Repository, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
 ) -> Looked:
-    listed, beyond = await referrers_of(repository, subject, asked.credential, house)
-    ordered = sorted((d for d in listed if _may_sign(d)), key=lambda d: claimed_by(d.artifact_type or "") is None)
+    listed = await referrers_of(repository, subject, asked.credential, house)
+    signing = (d for d in listed.descriptors if _may_sign(d))
+    ordered = sorted(signing, key=lambda d: claimed_by(d.artifact_type or "") is None)
     bound = house.limits.signatures_per_digest
-    manifests = await _together([_open(repository, d, asked, house) for d in ordered[:bound]])
-    looked = await _layers(
-        Place.REFERRERS, repository, [m for m in manifests if m is not None], subject, keys, asked, house
-    )
-    missed = beyond + max(len(ordered) - bound, 0)
+    opened = await _together([_open(repository, d, asked, house) for d in ordered[:bound]])
+    manifests = [m for m in opened if isinstance(m, Manifest)]
+    looked = await _layers(Place.REFERRERS, repository, manifests, subject, keys, asked, house)
+    silent = listed.silent or next((m.what for m in opened if isinstance(m, Unavailable)), None)
+    if silent is not None:  # beside what was found, which may be enough
+        looked.append(CouldNotLook(Place.REFERRERS, silent))
+    missed = listed.beyond + max(len(ordered) - bound, 0)
     return [*looked, *([NotExamined(Place.REFERRERS, missed)] if missed else [])]
 
 
@@ -108,11 +111,15 @@ def _may_sign(descriptor: Descriptor) -> bool:
     return kind in silent or claimed_by(kind or "") is not None or "cosign" in (kind or "")
 
 
-async def _open(repository: Repository, descriptor: Descriptor, asked: Asked, house: House) -> Manifest | None:
+async def _open(
+    repository: Repository, descriptor: Descriptor, asked: Asked, house: House
+) -> Manifest | Unavailable | None:
     if descriptor.size > house.limits.manifest_bytes:
         return None
     try:
         return await read_manifest(repository, descriptor.digest, asked, house)
+    except Unavailable as silent:
+        return silent
     except (Corrupt, Fault):
         return None  # one unreadable referrer must not hide a good one; it simply does not count
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header
@@ -16,28 +18,47 @@ from proxy.oci.strict_json import loads
 from proxy.ports import Credential
 
 
-async def referrers_of(
-    repository: Repository, subject: Digest, credential: Credential, house: House
-) -> tuple[tuple[Descriptor, ...], int]:
-    """Return descriptors of everything that refers to this digest, each once, and how many there were beyond the bound.
+@dataclass(frozen=True)
+class Listed:
+    """Descriptors of everything that refers to a digest, each once; how many there were beyond the bound; and why a
+    place could not be read, where one could not: that is never the same as nothing being there."""
 
-    Raises Unavailable where a place could not be read: that is never the same as nothing being there.
-    """
-    api: tuple[Descriptor, ...] = ()
-    beyond = 0
-    if await house.registry.has_referrers(repository, credential):
-        api, beyond = await _from_api(repository, subject, credential, house)
-    tagged = await from_fallback_tag(repository, subject, credential, house)
-    merged = {d.digest: d for d in (*tagged, *api)}  # the API's descriptors are the corrected ones
+    descriptors: tuple[Descriptor, ...]
+    beyond: int = 0
+    silent: str | None = None
+
+
+async def referrers_of(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
+    """Return what the API and the fallback tag list. One that cannot be read hides nothing that the other lists."""
+    api = await _or_silence(_from_api(repository, subject, credential, house))
+    tagged = await _or_silence(_from_tag(repository, subject, credential, house))
+    merged = {d.digest: d for d in (*tagged.descriptors, *api.descriptors)}  # the API's descriptors are corrected ones
     bound = house.limits.referrers
     listed = tuple(merged.values())
-    return listed[:bound], beyond + max(len(listed) - bound, 0)
+    beyond = api.beyond + tagged.beyond + max(len(listed) - bound, 0)
+    return Listed(listed[:bound], beyond, api.silent or tagged.silent)
+
+
+async def _or_silence(look: Awaitable[Listed]) -> Listed:
+    try:
+        return await look
+    except (Unavailable, Corrupt) as why:
+        return Listed((), 0, why.what)
+    except Fault as large:
+        return Listed((), 1, large.message)
+
+
+async def _from_tag(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
+    return Listed(await from_fallback_tag(repository, subject, credential, house))
 
 
 async def from_fallback_tag(
     repository: Repository, subject: Digest, credential: Credential, house: House
 ) -> tuple[Descriptor, ...]:
-    """Return the entries of the fallback index; none where the tag does not exist or holds something else."""
+    """Return the entries of the fallback index; none where the tag does not exist or holds an image.
+
+    Raises Unavailable, Corrupt (what is there is no manifest of any kind), Fault (it is too large).
+    """
     tag: Tag = fallback_tag(subject)
     reply = await house.registry.perform(PullManifest(repository, tag), credential, headers=ALL_TYPES)
     if reply.status != 200:
@@ -45,17 +66,13 @@ async def from_fallback_tag(
         if reply.status == 404:
             return ()
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
-    body = await reply.read(house.limits.manifest_bytes)
-    try:
-        return entries_of(body, house)
-    except Corrupt:
-        return ()  # an image under this name is somebody's image: it holds no referrers
+    return entries_of(await reply.read(house.limits.manifest_bytes), house) or ()
 
 
-async def _from_api(
-    repository: Repository, subject: Digest, credential: Credential, house: House
-) -> tuple[tuple[Descriptor, ...], int]:
+async def _from_api(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
     """Follow the pages, bounded in number, never twice to the same one."""
+    if not await house.registry.has_referrers(repository, credential):
+        return Listed(())
     found: list[Descriptor] = []
     op, seen = ListReferrers(repository, subject), set[ListReferrers]()
     while op not in seen and len(seen) < house.limits.referrer_pages and len(found) <= house.limits.referrers:
@@ -66,20 +83,28 @@ async def _from_api(
             raise Unavailable(f"upstream answered {reply.status} for the referrers of {subject}")
         link = header(reply, "link")
         body = await reply.read(house.limits.manifest_bytes)
-        found += entries_of(body, house)
+        entries = entries_of(body, house)
+        if entries is None:
+            raise Corrupt("upstream's list of referrers is no index")
+        found += entries
         following = next_page(link)
         if following is None or following.repository != repository or following.digest != subject:
-            return tuple(found), 0
+            return Listed(tuple(found))
         op = following
-    return tuple(found), 1  # at least one page was not read
+    return Listed(tuple(found), 1)  # at least one page was not read
 
 
-def entries_of(body: bytes, house: House) -> tuple[Descriptor, ...]:
-    """Return the entries of an index of referrers. One that cannot be read does not hide the others. Raises Corrupt."""
+def entries_of(body: bytes, house: House) -> tuple[Descriptor, ...] | None:
+    """Return the entries of an index, None where this is an image. One that cannot be read does not hide the others.
+
+    Raises Corrupt for what is neither.
+    """
     document = loads(body, house.limits.json_depth)
-    listed = document.get("manifests") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "schemaVersion" not in document:
+        raise Corrupt("not a manifest")
+    listed = document.get("manifests")
     if not isinstance(listed, list):
-        raise Corrupt("not an index of referrers")
+        return None
     found = []
     for entry in listed:
         with suppress(Fault):
