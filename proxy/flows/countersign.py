@@ -42,8 +42,12 @@ async def countersign(op: PullManifest, reason: str, who: str, asked: Asked, hou
     todo, seen = [op], set[PullManifest]()
     while todo:
         this = todo.pop()
-        if this in seen or len(seen) > house.limits.index_children:
+        if this in seen:
             continue
+        if len(seen) > house.limits.index_children:
+            raise Fault(
+                "SIZE_INVALID", f"more than {house.limits.index_children} manifests; sign parts of it", status=413
+            )
         seen.add(this)
         subject = await resolve(this, asked, house)
         if isinstance(subject, Answer):

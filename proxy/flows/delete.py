@@ -5,38 +5,42 @@ from __future__ import annotations
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import unlist_referrer
 from proxy.flows.house import House
+from proxy.flows.read import read_blob, read_manifest
 from proxy.flows.relay import relay
 from proxy.flows.sign import SIMPLE
 from proxy.flows.write import exists
-from proxy.oci.faults import Unavailable
+from proxy.formats.carrier import is_artifact_shape
+from proxy.formats.format import Layer
+from proxy.formats.table import claimed_by
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import DeleteBlob, DeleteManifest
-from proxy.oci.reference import Digest, Repository, is_digest, parse_digest, signature_tag, subject_of_tag
+from proxy.oci.reference import Digest, is_digest, parse_digest, parse_tag, signature_tag, subject_of_tag
 from proxy.trust.event import Event, Kind
-from proxy.trust.ledger import Entry, Stage
+from proxy.trust.ledger import Stage
 from proxy.trust.question import name_of
 
 
 async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Answer:
     """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there."""
     digest = await _digest(op, asked, house)
-    fact = await house.facts.manifest(op.repository, digest) if digest else None
-    tagged = None if is_digest(op.reference) else subject_of_tag(op.reference)  # type: ignore[arg-type]
-    subject = tagged or (fact.subject if fact else None)
+    subject = None if digest is None else await _subject(op, digest, asked, house)
+    carries = subject is not None and digest is not None and await _carries(op, subject, digest, asked, house)
     answer = await relay(op, asked, house)
     if answer.status >= 300 or digest is None:
         return answer
-    lost = await _lost(op.repository, subject, digest, house) if subject else []
+    entries = await house.ledger.entries(op.repository, subject) if subject else ()
+    lost = [e for e in entries if (carries if e.key.format == SIMPLE else e.artifact == digest)]
     if lost:
         await house.ledger.advance([e.key for e in lost], Stage.REMOVED)
     if subject is not None:
         house.memory.forget((op.repository, subject))
-        if is_digest(op.reference):
-            await unlist_referrer(op.repository, subject, digest, asked, house)
     house.memory.forget((op.repository, digest))
     house.memory.forget_tag(op.repository, op.reference)
     if is_digest(op.reference):
         await house.facts.forget(op.repository, digest)
     await _record(op, digest, subject if lost else None, len(lost), asked, house)
+    if subject is not None and is_digest(op.reference):
+        await unlist_referrer(op.repository, subject, digest, asked, house)
     return answer
 
 
@@ -50,13 +54,33 @@ async def _digest(op: DeleteManifest, asked: Asked, house: House) -> Digest | No
     return parse_digest(there) if there else None
 
 
-async def _lost(repository: Repository, subject: Digest, deleted: Digest, house: House) -> list[Entry]:
-    """Return entries of ours that the deleted manifest carried."""
-    entries = await house.ledger.entries(repository, subject)
-    carried = [e for e in entries if e.artifact == deleted]
-    if any(e.key.format == SIMPLE for e in carried):  # one `.sig` manifest carries all simple signatures
-        return [e for e in entries if e.key.format == SIMPLE or e in carried]
-    return carried
+async def _subject(op: DeleteManifest, digest: Digest, asked: Asked, house: House) -> Digest | None:
+    """Return what the manifest refers to: by its tag, by what we know of it, or (a signature) by its content."""
+    if not is_digest(op.reference):
+        return subject_of_tag(parse_tag(op.reference))
+    fact = await house.facts.manifest(op.repository, digest)
+    if fact is not None and (fact.subject is not None or fact.artifact is False):
+        return fact.subject
+    try:
+        manifest = await read_manifest(op.repository, digest, asked, house)
+        if manifest is None or not is_artifact_shape(manifest):
+            return None
+        layer = manifest.layers[0]
+        form = claimed_by(layer.media_type)
+        return form.subject_of(Layer(layer, await read_blob(op.repository, layer, asked, house))) if form else None
+    except (Unavailable, Corrupt, Fault):
+        return None
+
+
+async def _carries(op: DeleteManifest, subject: Digest, digest: Digest, asked: Asked, house: House) -> bool:
+    """True when this is the `.sig` list in force, which carries all our simple signatures; an older one has none."""
+    tag = signature_tag(subject)
+    if not is_digest(op.reference):
+        return op.reference == tag
+    try:
+        return await exists(op.repository, tag, asked, house) == digest
+    except Unavailable:
+        return True  # what may be gone does not count
 
 
 async def _record(
