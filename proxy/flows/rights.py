@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import weakref
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -51,6 +52,8 @@ class UpstreamRights:
         self._clock = clock
         self._limits = limits
         self._key = secrets.token_bytes(32)
+        self._nobody = hmac.digest(self._key, b"sent:", hashlib.sha256)
+        self._latest = weakref.ref(Credential()), b""
         self._known: LRUCache[bytes, LRUCache[tuple[str, str], tuple[bool, float]]] = LRUCache(CREDENTIALS)
         self._work: Once[bool] = Once()
 
@@ -167,6 +170,15 @@ class UpstreamRights:
         answers[(right, repository)] = (value, ends)
 
     def _mac(self, credential: Credential) -> bytes:
+        latest, mac = self._latest
+        if latest() is not credential:  # one request asks several times with the same one
+            mac = self._fresh_mac(credential)
+            self._latest = weakref.ref(credential), mac  # weak: the credential goes with its request
+        return mac
+
+    def _fresh_mac(self, credential: Credential) -> bytes:
+        if credential.authorization is None and not credential.ours:
+            return self._nobody
         told = b"ours" if credential.ours else b"sent:" + (credential.authorization or "").encode("utf-8", "replace")
         return hmac.digest(self._key, told, hashlib.sha256)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -28,8 +29,9 @@ HOP_BY_HOP = frozenset(
         "http2-settings",
     }
 )
+_KEPT_BACK = HOP_BY_HOP | {"authorization"}
 # What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
-_TARGET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/?%")
+_TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")
 
 
 @dataclass
@@ -87,12 +89,14 @@ def read_call(
 
 def check(call: Call, request: web.BaseRequest) -> None:
     """Raise Fault for a target or a header that could be read in two ways."""
-    if not call.path.startswith("/") or not _TARGET.issuperset(request.raw_path):
+    if _TARGET.fullmatch(request.raw_path) is None:
         raise Fault("NAME_INVALID", "request target not understood: send a path beginning with '/', percent-encoded")
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
         raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
     if call.body.chunked and request.version < (1, 1):
         raise Fault("UNKNOWN", "a chunked body needs HTTP 1.1", status=400)  # RFC 9112 6.1: framing is faulty
+    if len({name.lower() for name in request.headers}) == len(request.headers):
+        return  # nothing is said twice
     for name in ("Authorization", "Host", "Content-Type", "Content-Length", "Transfer-Encoding"):
         if len(request.headers.getall(name, [])) > 1:
             raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)
@@ -100,14 +104,12 @@ def check(call: Call, request: web.BaseRequest) -> None:
 
 def _headers(request: web.BaseRequest) -> Headers:
     """Return lower-case names with repeats kept; what speaks about this connection is left out."""
-    named = {
-        name.strip().lower() for value in request.headers.getall("Connection", []) for name in value.split(",")
-    } | HOP_BY_HOP
-    return tuple(
-        (low, value)
-        for low, value in ((name.lower(), value) for name, value in request.headers.items())
-        if low not in named and low != "authorization"
-    )
+    dropped: Set[str] = _KEPT_BACK
+    if "Connection" in request.headers:
+        lines = request.headers.getall("Connection")
+        dropped = dropped | {name.strip().lower() for value in lines for name in value.split(",")}
+    lowered = [(name.lower(), value) for name, value in request.headers.items()]
+    return tuple(pair for pair in lowered if pair[0] not in dropped)
 
 
 def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:

@@ -24,6 +24,7 @@ class Metrics:
         """Start at zero, in a registry of our own."""
         self._counter = lru_cache(256)(lambda kind, hundreds: self._requests.labels(kind, f"{hundreds}xx"))
         self._timer = lru_cache(64)(self._seconds_at)
+        self._decision = lru_cache(256)(self._decisions_of)
         self.registry = CollectorRegistry()
         at = self.registry
         kinds = ["kind", "status"]
@@ -31,7 +32,8 @@ class Metrics:
         self._seconds = Histogram(
             "countersign_request_seconds", "Time to answer", ["kind"], buckets=_SECONDS, registry=at
         )
-        self._in_flight = Gauge("countersign_requests_in_flight", "Requests being answered", registry=at)
+        self._in_flight = 0
+        self.watch("requests_in_flight", "Requests being answered", lambda: self._in_flight)
         self._sent = Counter("countersign_bytes_sent", "Body bytes sent to clients", registry=at)
         self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
         says = ["outcome", "mode", "reason"]
@@ -43,28 +45,32 @@ class Metrics:
         self._failures = Counter("countersign_signing_failures", refused, registry=at)
         self._errors = Counter("countersign_internal_errors", "Requests answered 500: defects of ours", registry=at)
 
+    def _decisions_of(self, outcome: Outcome, mode: str, reason: str | None) -> Counter:
+        return self._decisions.labels(outcome.value, mode, "none" if reason is None else str(reason))
+
     def _seconds_at(self, kind: str) -> Histogram:
         return self._seconds.labels(kind)
 
     def began(self) -> None:
         """Count a request that began."""
-        self._in_flight.inc()
+        self._in_flight += 1
 
     def ended(self, done: Done) -> None:
         """Count a request that ended."""
         kind = done.call.kind if done.call.kind in KINDS else "other"
-        self._in_flight.dec()
+        self._in_flight -= 1
         self._counter(kind, done.status // 100).inc()
         self._timer(kind).observe(done.seconds)
-        self._sent.inc(done.sent)
-        self._received.inc(done.call.body.received)
+        if done.sent:
+            self._sent.inc(done.sent)
+        if done.call.body.received:
+            self._received.inc(done.call.body.received)
         if done.status == 500 and done.error is not None:
             self._errors.inc()
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        reason = "none" if decision.reason is None else decision.reason.value
-        self._decisions.labels(decision.outcome.value, decision.mode, reason).inc()
+        self._decision(decision.outcome, decision.mode, decision.reason).inc()
         if decision.outcome is Outcome.INCONCLUSIVE:
             self._inconclusive.inc()
 

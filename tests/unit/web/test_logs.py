@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,22 @@ def test_a_long_value_is_cut() -> None:
     stream = io.StringIO()
     open_log(stream, as_json=True).info("x", value="y" * 100_000)
     assert len(stream.getvalue()) < 3000
+
+
+def test_a_json_line_is_what_a_json_encoder_would_write() -> None:
+    stream = io.StringIO()
+    fields = {
+        "text": 'caf\u00e9 "x" \\ \u2028',
+        "n": -3,
+        "ms": 0.1,
+        "none": None,
+        "yes": True,
+        "path": Path("/a"),
+        "k\n": "v",
+    }
+    open_log(stream, as_json=True).warning("what", **fields)
+    line = json.loads(stream.getvalue())
+    when = line.pop("timestamp")
+    assert line == {**fields, "text": 'caf\u00e9 "x" \\ \\u2028', "path": "/a", "event": "what", "level": "warning"}
+    assert stream.getvalue() == json.dumps({**line, "timestamp": when}) + "\n"
+    assert datetime.fromisoformat(when).tzinfo is not None
