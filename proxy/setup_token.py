@@ -16,8 +16,8 @@ from hsm import KeyInfo, KeyMissing, Token, TokenError, TokenInfo, TokenSettings
 from hsm.errors import KeyExists
 from hsm.softhsm import find_softhsm, initialise_softhsm, softhsm_environment
 from proxy.config import Settings
-from proxy.config_schema import TokenEntry
-from proxy.config_secrets import read_secret
+from proxy.config.schema import TokenEntry
+from proxy.config.secrets import read_secret
 from proxy.oci.faults import ConfigError
 
 

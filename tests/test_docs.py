@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from proxy import config
 from proxy.cli.app import app
 from proxy.cli.exits import Exit
-from proxy.config_schema import ConfigFile
-from proxy.config_words import described
+from proxy.config.schema import ConfigFile
+from proxy.config.words import described
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -105,7 +105,7 @@ def walked(command: Any, name: str) -> list[tuple[str, Any]]:
 
 def test_every_setting_says_what_it_does() -> None:
     silent = [shown(place) for place, info in described(ConfigFile) if not info.description]
-    assert silent == [], "limits are described in proxy/config_limits.py"
+    assert silent == [], "limits are described in proxy/config/limits.py"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import config
-from proxy.config_yaml import Document, render_where
+from proxy.config.yaml import Document, render_where
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.pattern import matches, specificity

@@ -1,5 +1,6 @@
 """How answers are printed, and whom they come from."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,4 +14,4 @@ class Form(StrEnum):
 
 def socket_beside(config: Path) -> Path:
     """Return the running server's socket; it is there also while the file is broken."""
-    return config.absolute().parent / "countersign.sock"
+    return Path(os.path.normpath(config.absolute())).parent / "countersign.sock"  # a socket's path has 107 bytes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proxy import config, setup_token
 from proxy.cli.init_texts import TokenText, Wish, configuration, summary
-from proxy.config_values import check_address, check_origin, check_pattern, command_line, split_address
+from proxy.config.values import check_address, check_origin, check_pattern, command_line, split_address
 from proxy.oci.faults import ConfigError
 
 LABEL = "countersign"

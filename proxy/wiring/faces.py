@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
 from proxy.flows.inspect import inspect
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Reference, Repository, is_digest
+from proxy.upstream.realm import Realm
 from proxy.web.call import Call
 from proxy.web.local import Commands
 from proxy.web.outermost import Inner
 from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
 from proxy.web.token import token_page
-
-if TYPE_CHECKING:
-    from proxy.wiring.running import Running
+from proxy.wiring.desk import Desk
 
 
-def public_pages(running: Running) -> Mapping[str, Inner]:
+def public_pages(in_force: Callable[[], House], realm: Realm) -> Mapping[str, Inner]:
     """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
 
     def current() -> Mapping[str, Inner]:
-        house = running.house
-        token = token_page(running.upstream.realm.token)
+        house = in_force()
+        token = token_page(realm.token)
         shown = pages(
             Rendering(house.name, house.url),
             house.journal.decision,
-            lambda repository, reference, asked: _inspection(running, repository, reference, asked),
+            lambda repository, reference, asked: _inspection(in_force(), realm, repository, reference, asked),
         )
         return {**shown, "token": token}
 
@@ -38,7 +38,7 @@ def public_pages(running: Running) -> Mapping[str, Inner]:
 
     def page(word: str) -> Inner:
         async def answer(call: Call) -> Answer:
-            key = (running.house.name, running.house.url)
+            key = (in_force().name, in_force().url)
             if key not in made:
                 made[key] = current()
             return await made[key][word](call)
@@ -48,13 +48,14 @@ def public_pages(running: Running) -> Mapping[str, Inner]:
     return {word: page(word) for word in current()}
 
 
-async def _inspection(running: Running, repository: Repository, reference: Reference, asked: Asked) -> Inspection:
+async def _inspection(
+    house: House, realm: Realm, repository: Repository, reference: Reference, asked: Asked
+) -> Inspection:
     """Return what a page shows of an image, or raise upstream's own refusal with its challenge in our name."""
-    house = running.house
     found = await inspect(PullManifest(repository, reference), asked, house)
     if isinstance(found, Answer):
         code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
-        headers = running.upstream.realm.relayed(found.headers, house.url)
+        headers = realm.relayed(found.headers, house.url)
         challenge = {"WWW-Authenticate": v for k, v in headers if k == "www-authenticate"}  # noqa: B035  one is enough
         raise Fault(code, f"the registry answered {found.status}", headers=challenge)
     joint = "@" if is_digest(reference) else ":"
@@ -71,9 +72,8 @@ async def _inspection(running: Running, repository: Repository, reference: Refer
     )
 
 
-def commands(running: Running) -> Commands:
+def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
     """Return what the Unix socket offers."""
-    desk = running.desk
 
     async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
         return await desk.verify(given["ref"])
@@ -91,7 +91,7 @@ def commands(running: Running) -> Commands:
         return await desk.would_block(given.get("since", "7d"))
 
     async def reload(_given: Mapping[str, str]) -> Mapping[str, Any]:
-        refused = await running.reload()
+        refused = await reload_now()
         return {"reloaded": refused is None, "why": refused}
 
     return Commands(verify, why, sign, status, would_block, reload)

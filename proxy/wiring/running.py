@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
-from proxy.config_secrets import read_secret
+from proxy.config.secrets import read_secret
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
@@ -77,9 +77,9 @@ class Running:
         log = self._log
         public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set)
-        public = outermost(public_app(self._handle, public_pages(self)), public_edge)
+        public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
         admin = outermost(admin_app(self.metrics.text, self._obstacle), inward)
-        local = outermost(local_app(commands(self)), inward)
+        local = outermost(local_app(commands(self.desk, self.reload)), inward)
         try:
             at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from hsm import KeyInfo, PinRefused, QueueFull, Token, TokenError, TokenUnavailable
 from proxy.config import Settings
-from proxy.config_schema import KeyEntry
+from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.ports import Clock, KeyBook
 from proxy.setup_token import token_settings

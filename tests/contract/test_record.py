@@ -19,7 +19,7 @@ from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.record import recorded_decision, recorded_would_block
-from tests.unit.test_config import SIGNING, parse
+from tests.unit.config.test_settings import SIGNING, parse
 
 NOW = datetime.now(UTC)
 DIGEST = Digest("sha256:" + "ab" * 32)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.cli import app as module
 from proxy.cli.exits import Exit
-from tests.unit.test_config import MINIMAL, SIGNING
+from tests.unit.config.test_settings import MINIMAL, SIGNING
 
 COMMANDS = ["init", "serve", "verify", "why", "sign", "status", "doctor", "client-config", "config", "report"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
-from tests.unit.test_config import MINIMAL, parse
+from tests.unit.config.test_settings import MINIMAL, parse
 
 SECURE = parse(MINIMAL)
 PLAIN = parse(MINIMAL.replace("https://registry.example.com/", "http://10.0.0.7:5000"))

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.cli.config import explained
 from proxy.oci.faults import ConfigError
-from tests.unit.test_config import SIGNING
+from tests.unit.config.test_settings import SIGNING
 
 
 @pytest.fixture

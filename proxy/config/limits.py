@@ -1,0 +1,64 @@
+"""The `limits` of the configuration file: one setting for every bound of `proxy.oci.limits`, made from it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, Field, create_model
+
+from proxy.oci.limits import Limits
+
+_SAYS = {
+    "manifest_bytes": "a larger manifest is refused on push, not judged on pull",
+    "signature_bytes": "a larger signature is not examined",
+    "signatures_per_digest": "signatures examined for one image; what is beyond counts as not examined",
+    "own_layers": "our own signatures in one `.sig`; the oldest tags make room",
+    "parents_tried": "indexes tried for a child that is not signed itself",
+    "referrer_pages": "pages of upstream's referrers read for one image",
+    "referrers": "referrers read for one image",
+    "index_depth": "how deep indexes may be nested",
+    "index_children": "manifests one index may list",
+    "layers": "layers one manifest may list",
+    "json_depth": "how deep JSON may be nested",
+    "list_entries": "most entries of one page of tags or repositories",
+    "header_timeout_s": "how long a client may take for its headers",
+    "body_idle_s": "how long a transfer may stand still",
+    "gather_deadline_s": "how long looking for signatures may take, then: could not verify",
+    "sign_queue": "signatures that may wait for a token; beyond that a push is refused at once",
+    "sign_deadline_s": "how long one signature may take, its time in the queue included",
+    "denial_cache_s": "how long a denial holds against the same evidence",
+    "decision_bucket_s": "how long a decision is reused",
+    "right_to_read_s": "how old upstream's word that a caller may read can be, at most 60",
+    "tag_age_s": "how old what we know of a tag can be",
+    "repair_check_s": "how often a signature of ours is looked for upstream again",
+    "connections": "connections of clients at once",
+    "upstream_connections": "connections to upstream at once",
+    "drain_s": "how long transfers may go on after SIGTERM",
+    "memory_cache_bytes": "manifests and decisions kept in memory",
+}
+_MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
+_HARD = {"signature_bytes": 32 * 1024 * 1024, "own_layers": 1000, "right_to_read_s": 60, "json_depth": 200}
+
+
+def _limit_fields() -> dict[str, Any]:
+    kinds = get_type_hints(Limits)
+    return {
+        f.name: (
+            Annotated[
+                kinds[f.name],
+                Field(ge=0 if f.name in _MAY_BE_ZERO else None, gt=None if f.name in _MAY_BE_ZERO else 0),
+                Field(le=_HARD.get(f.name, 10**10)),
+            ],
+            Field(f.default, description=_SAYS.get(f.name)),
+        )
+        for f in fields(Limits)
+    }
+
+
+LimitsEntry: type[BaseModel] = create_model(
+    "LimitsEntry",
+    __config__={"strict": True, "extra": "forbid", "frozen": True},
+    __doc__="Bounds, each with its unit in its name.",
+    **_limit_fields(),
+)

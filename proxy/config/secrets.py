@@ -1,0 +1,86 @@
+"""Secrets come from a file, the environment or a systemd credential, and are read when they are needed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from proxy.oci.faults import ConfigError
+
+MAX_BYTES = 4096
+
+
+class Source(Protocol):
+    """Where a secret is: exactly one of these is set."""
+
+    @property
+    def file(self) -> Path | None:
+        """A file that holds it, and nothing else but a line end."""
+
+    @property
+    def env(self) -> str | None:
+        """The environment variable that holds it."""
+
+    @property
+    def credential(self) -> str | None:
+        """The systemd credential that holds it (systemd.exec, LoadCredential)."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that has been read. `identity` changes when its source was written, and says nothing of its content."""
+
+    value: str = field(repr=False)
+    identity: str
+    described: str
+
+
+def read_secret(source: Source, what: str, environment: Mapping[str, str] | None = None) -> Secret:
+    """Return the secret. Raises ConfigError naming `what` it is, where it was looked for and what to do."""
+    known = os.environ if environment is None else environment
+    if source.env is not None:
+        value = known.get(source.env)
+        if not value:
+            raise ConfigError(f"{what}: the environment variable {source.env} is not set; set it, or use `file:`")
+        return Secret(value, f"env:{source.env}", f"environment variable {source.env}")
+    path = path_of(source, known)
+    if path is None:
+        raise ConfigError(
+            f"{what}: credential {source.credential} was asked for, but CREDENTIALS_DIRECTORY is not set; "
+            "start under systemd with LoadCredential=, or use `file:`"
+        )
+    try:
+        raw = path.read_bytes()
+        status = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{what}: cannot read {path}: {error.strerror}; check the path and its owner") from None
+    text = raw[: MAX_BYTES + 1].decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+    if not text or len(raw) > MAX_BYTES or "\n" in text or "\0" in text or "�" in text:
+        raise ConfigError(f"{what}: {path} must hold one line of text, at most {MAX_BYTES} bytes")
+    return Secret(text, f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}", str(path))
+
+
+def path_of(source: Source, environment: Mapping[str, str]) -> Path | None:
+    """Return the file the secret is in, or None when it is in no file or the credentials directory is not known."""
+    if source.file is not None:
+        return source.file
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) / source.credential if directory and source.credential else None
+
+
+def exposed(source: Source, what: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return a warning when others on this machine may read the secret's file, or when it is not there yet."""
+    path = path_of(source, os.environ if environment is None else environment)
+    if path is None:
+        return None
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"{what}: cannot look at {path}: {error.strerror}"
+    if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+        return f"{what}: {path} can be read or written by others (mode {mode & 0o777:04o}); run: chmod 600 {path}"
+    return None

@@ -1,0 +1,200 @@
+"""Settings: read from YAML, checked as a whole, frozen. Errors say where, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import rfc8785
+from pydantic import ValidationError
+
+from proxy.config import checks, words
+from proxy.config.schema import (
+    Admin,
+    ConfigFile,
+    KeyEntry,
+    PolicyEntry,
+    Purpose,
+    Server,
+    Store,
+    TokenEntry,
+    Upstream,
+)
+from proxy.config.yaml import Document, read, refuse
+from proxy.oci.faults import ConfigError
+from proxy.oci.limits import Limits
+from proxy.trust.keys import TrustedKey
+from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
+
+PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything configured, at one revision. Paths are absolute; secrets are still where they were."""
+
+    path: Path
+    server: Server
+    admin: Admin
+    upstream: Upstream
+    store: Store
+    tokens: Mapping[str, TokenEntry]
+    keys: Mapping[str, KeyEntry]
+    trust: tuple[TrustedKey, ...]
+    policies: PolicySet
+    limits: Limits
+    warnings: tuple[str, ...]
+    _text: str = field(repr=False)
+
+    @property
+    def directory(self) -> Path:
+        """Where the file is: state and socket live beside it."""
+        return self.path.parent
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket on which the running server answers commands."""
+        return self.directory / "countersign.sock"
+
+    @property
+    def revision(self) -> str:
+        """Hex SHA-256 of `redacted_text()`."""
+        return hashlib.sha256(self._text.encode()).hexdigest()
+
+    def redacted_text(self) -> str:
+        """Return all settings as canonical JSON (RFC 8785), defaults written out and secrets left out."""
+        return self._text
+
+    def policy_text(self) -> str:
+        """Return the policies alone as canonical JSON: the text behind `policies.revision`."""
+        return _policy_text(self.policies.policies)
+
+    def purpose(self, name: str) -> Purpose:
+        """Return what the key of that name signs."""
+        return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")
+
+    def label(self, name: str) -> str:
+        """Return the label of that key on its tokens."""
+        return self.keys[name].label or name
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in this file. Raises ConfigError with a `file:line:column: path: ...` line per problem."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}:1:1: cannot be read ({error.strerror}); give --config FILE, or make one: countersign init"
+        ) from None
+    return parse(raw, path)
+
+
+def parse(raw: bytes, path: Path) -> Settings:
+    """Return the settings in these bytes; relative paths start from the directory of `path`. Raises ConfigError."""
+    settings, _ = parse_with_places(raw, path)
+    return settings
+
+
+def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
+    """Return the settings and where each stands in the file. Raises ConfigError."""
+    path = path.absolute()
+    document = read(raw, path)
+    try:
+        file = ConfigFile.model_validate(document.data, context={"base": path.parent})
+    except ValidationError as error:
+        refuse(words.problems(error, document), path)
+        raise
+    refuse(checks.problems(file, document), path)
+    warned = sorted(checks.warnings(file, document), key=lambda p: (p.mark.line, p.mark.column))
+    policies = tuple(_policy(entry) for entry in file.policies)
+    settings = Settings(
+        path=path,
+        server=file.server,
+        admin=file.admin,
+        upstream=file.upstreams[0],
+        store=file.store,
+        tokens=MappingProxyType(file.tokens),
+        keys=MappingProxyType(file.keys),
+        trust=tuple(TrustedKey(name, entry.public_key, entry.identity) for name, entry in file.trust.items()),
+        policies=PolicySet(_hash(_policy_text(policies)), policies),
+        limits=Limits(**file.limits.model_dump()),  # type: ignore[attr-defined]
+        warnings=tuple(problem.render(path) for problem in warned),
+        _text=_redacted(file),
+    )
+    return settings, document
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
+
+
+def find(given: Path | None, environment: Mapping[str, str]) -> Path:
+    """Return the file to use: the one given, $COUNTERSIGN_CONFIG, or the first of the usual places. Raises ConfigError.
+
+    A directory stands for the countersign.yaml in it.
+    """
+    named = environment.get("COUNTERSIGN_CONFIG")
+    chosen = given or (Path(named) if named else None)
+    if chosen is not None:
+        return chosen / "countersign.yaml" if chosen.is_dir() else chosen
+    for place in PLACES:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in PLACES)
+    raise ConfigError(f"no configuration found ({looked}); give --config FILE, or make one: countersign init")
+
+
+def _policy(entry: PolicyEntry) -> Policy:
+    push = PushRules(**entry.push.model_dump())
+    pull = PullRules(
+        mode=entry.pull.mode,
+        enforce_after=entry.pull.enforce_after,
+        require=tuple(Clause(c.signed_by, c.at_least) for c in entry.pull.require),
+        blobs=entry.pull.blobs,
+        reviewers=entry.pull.reviewers,
+        head_on_denied=entry.pull.head_on_denied == "allow",
+    )
+    return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
+
+
+def _policy_text(policies: tuple[Policy, ...]) -> str:
+    return _canonical([_plain(policy) for policy in policies])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _canonical(value: Any) -> str:
+    text: bytes = rfc8785.dumps(value)
+    return text.decode()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _redacted(file: ConfigFile) -> str:
+    """Passwords and PINs are only named in the file; what is left are store URLs and vendors' variables."""
+    data = file.model_dump(mode="json")
+    scheme, _, rest = file.store.url.partition("://")
+    if "@" in rest:
+        account, _, place = rest.rpartition("@")
+        data["store"]["url"] = f"{scheme}://{account.partition(':')[0]}:(hidden)@{place.partition('?')[0]}"
+    for token in data["tokens"].values():
+        token["environment"] = {
+            name: value if value.startswith("/") else "(hidden)" for name, value in token["environment"].items()
+        }
+    return _canonical(data)
+
+
+__all__ = ["ConfigError", "Settings", "find", "load", "parse", "parse_with_places", "schema"]
