@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.oci.faults import ConfigError
 from proxy.setup_token import new_secret_file, pem, token_settings
-from tests.unit.test_config import SIGNING, parse
+from tests.unit.config.test_settings import SIGNING, parse
 
 
 def test_token_settings_are_the_configuration_s_with_the_pin_read(tmp_path: Path) -> None:
