@@ -119,16 +119,15 @@ def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting)
 
 def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting) -> Check:
     """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
-    verifiers = {v.fingerprint: v for name in clause.signed_by for v in at.ring.verifiers(name)}
+    verifiers = [v for name in clause.signed_by for v in at.ring.verifiers(name)]
     good: dict[str, Verified] = {}
     problems: list[Reason] = []
     for signature in evidence.verified:
-        verifier = verifiers.get(signature.fingerprint)
-        problem = Reason.UNTRUSTED_KEY if verifier is None else _problem(signature, verifier, question, at.hosts)
-        if problem is None:
+        said = [_problem(signature, v, question, at.hosts) for v in verifiers if v.fingerprint == signature.fingerprint]
+        if None in said:  # one of the names it has here is enough
             good.setdefault(signature.fingerprint, signature)
         else:
-            problems.append(problem)
+            problems += [p for p in said if p is not None] or [Reason.UNTRUSTED_KEY]
     names = " or ".join(clause.signed_by)
     title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
     if len(good) >= max(clause.at_least, 1):

@@ -75,16 +75,24 @@ class KeyRing:
     others: tuple[TrustedKey, ...] = ()
 
     def verifiers(self, name: str) -> tuple[Verifier, ...]:
-        """Return every key known under this name, retired and compromised ones too (so that a denial can say so)."""
-        mine = tuple(
-            Verifier(fingerprint(k.spki), k.spki, name, "repository", True, k.state)
-            for k in self.ours
-            if k.profile == name
+        """Return every key known under this name, retired and compromised ones too (so that a denial can say so).
+
+        A key of ours is ours under every name: that configuration trusts it again, under another name or with another
+        identity, takes nothing off what the key book says of it.
+        """
+        mine = {fingerprint(k.spki): k for k in self.ours}
+        named = dict.fromkeys(
+            [*(k.spki for k in self.ours if k.profile == name), *(k.spki for k in self.others if k.name == name)]
         )
-        theirs = tuple(
-            Verifier(fingerprint(k.spki), k.spki, name, k.identity, False) for k in self.others if k.name == name
-        )
-        return mine + theirs
+        found = []
+        for spki in named:
+            own = mine.get(fingerprint(spki))
+            if own is not None:
+                found.append(Verifier(fingerprint(spki), spki, name, "repository", True, own.state))
+                continue
+            identities = [k.identity for k in self.others if k.name == name and k.spki == spki]
+            found += [Verifier(fingerprint(spki), spki, name, identity, False) for identity in identities]
+        return tuple(found)
 
     def all_verifiers(self) -> tuple[Verifier, ...]:
         """Return every key under every name, ours first."""
