@@ -1,15 +1,22 @@
 """What the written pages say, against what they speak of: commands, events, reasons, metrics, links."""
 
+import json
 import re
 import shlex
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy import config
 from proxy.cli.app import app
+from proxy.cli.client_config import instructions
+from proxy.cli.clients import Client
 from proxy.trust.event import Kind
 from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
@@ -151,6 +158,27 @@ def test_every_decision_record_is_listed() -> None:
     folder = ROOT / "docs" / "adr"
     listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text()))
     assert listed == {path.name for path in folder.glob("0*.md")}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_examples_can_be_read_by_whom_they_are_for(page: Path) -> None:
+    readers: dict[str, Callable[[str], Any]] = {"json": json.loads, "yaml": yaml.safe_load, "toml": tomllib.loads}
+    for language, read in readers.items():
+        for block in blocks(page, language):
+            assert read(block)
+
+
+def test_the_readme_shows_what_client_config_prints() -> None:
+    settings = config.load(ROOT / "config.example.yaml")
+    printed = "\n".join(instructions(client, settings) for client in Client)
+    shown = blocks(ROOT / "README.md", "toml")
+    assert len(shown) == 2
+    assert [block for block in shown if block not in printed] == []
 
 
 def test_the_unit_does_not_restart_after_a_refused_pin() -> None:
