@@ -131,5 +131,5 @@ async def relayed_error(reply: Reply, *, head: bool = False) -> Answer:
     """Return upstream's refusal as it came: its right to refuse is its own."""
     body = b"" if head else await reply.read(ERROR_BODY)
     await reply.close()
-    keep = {"content-type", "www-authenticate", "retry-after", "docker-distribution-api-version"}
+    keep = {"content-type", "content-range", "www-authenticate", "retry-after", "docker-distribution-api-version"}
     return Answer(reply.status, tuple((k, v) for k, v in reply.headers if k in keep), body)
