@@ -3,7 +3,7 @@
 #
 #   docker build -t countersign .
 #   docker run --read-only -p 5000:5000 -v countersign:/var/lib/countersign \
-#     -v /etc/countersign:/etc/countersign:ro -v /opt/vendor/libpkcs11.so:/opt/vendor/libpkcs11.so:ro countersign
+#     -v /opt/vendor/libpkcs11.so:/opt/vendor/libpkcs11.so:ro countersign
 #
 # The base image is an argument, for those who mirror or build their own (any Debian with python3 >= 3.11).
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
@@ -37,4 +37,4 @@ EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['COUNTERSIGN_LIVEZ'], timeout=2)"]
 ENTRYPOINT ["countersign"]
-CMD ["serve", "--config", "/etc/countersign/countersign.yaml"]
+CMD ["serve", "--config", "/var/lib/countersign/countersign.yaml"]

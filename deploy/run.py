@@ -142,7 +142,7 @@ def registry(folder: Path, port: int) -> Part:
     program = shutil.which("docker-registry", path=SYSTEM_PATH)
     if program is None:
         raise Stopped(
-            "docker-registry is not installed: `sudo apt-get install docker-registry`, or `make setup` as root"
+            "docker-registry is not installed: `sudo apt-get install docker-registry`, or `make run` as root"
         )
     config = folder / "registry.yml"
     settings = {

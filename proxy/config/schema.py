@@ -46,7 +46,7 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
     )
     tls: Tls | None = Field(default=None, description="serve HTTPS with this certificate; read again on SIGHUP")
     trusted_proxies: tuple[Network, ...] = Field(
-        default=(), description="networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto count"
+        default=(), description="networks of reverse proxies whose X-Forwarded-For counts"
     )
     name: Short = Field(default="countersign", description="what the proxy calls itself in messages to clients")
 

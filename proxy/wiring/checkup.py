@@ -99,12 +99,12 @@ async def check_upstream(settings: Settings) -> tuple[Finding, Finding]:
         reply = await upstream.perform(CheckApi(), Credential())
         headers, status = reply.headers, reply.status
         await reply.close()
-        inner = [finding async for finding in _capabilities(upstream, status, headers, settings)]
+        fine = status in {200, 401}
+        inner = [f async for f in _capabilities(upstream, status, headers, settings)] if fine else []
     except (Unavailable, Corrupt, Fault) as error:
         return Finding("upstream", "wrong", f"{url}: {error}", f"is it running? curl -i {url}/v2/"), _no_clock()
     finally:
         await upstream.close()
-    fine = status in {200, 401}
     fix = "" if fine else f"curl -i {url}/v2/ must answer 200 or 401"
     state: State = "ok" if fine else "wrong"
     return Finding("upstream", state, f"{url} answers {status}", fix, tuple(inner)), _clock(headers)

@@ -199,6 +199,7 @@ def _unchangeable(before: Settings, after: Settings) -> None:
         "admin.listen": (before.admin.listen, after.admin.listen),
         "upstreams": (before.upstream, after.upstream),
         "store.url": (before.store.url, after.store.url),
+        "tokens": (set(before.tokens), set(after.tokens)),
         "keys": (dict(before.keys), dict(after.keys)),
         "limits": (before.limits, after.limits),
     }

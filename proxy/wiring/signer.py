@@ -11,6 +11,7 @@ from datetime import datetime
 from structlog.typing import FilteringBoundLogger
 
 from hsm import KeyInfo, PinRefused, QueueFull, Token, TokenError, TokenUnavailable
+from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Fault, Unavailable
@@ -140,6 +141,12 @@ class TokenSigner:
             raise ConfigError(
                 f"key {profile}: it is {info.algorithm} on token {token_name}, the configuration says {entry.algorithm}"
             )
+        try:
+            way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
+        except TokenUnavailable:
+            raise
+        except TokenError as wrong:
+            raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
         active = self._keybook.ring().active(profile)
         if active is None:
             key = BookKey(
