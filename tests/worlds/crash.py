@@ -1,0 +1,96 @@
+"""A process that dies at its n-th step into the world, and the next one on the same store and registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from proxy.flows.memory import Memory
+from proxy.ports import Facts, Journal, Ledger, Registry, Signer
+from tests.worlds.conversation import World
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing catches it."""
+
+
+@dataclass
+class Hours:
+    """How many steps are left. `after`: the last step is still taken, but nobody hears of it."""
+
+    left: int = 1_000_000
+    after: bool = False
+    steps: int = 0
+
+    def spend(self) -> bool:
+        """Count a step; return whether the process dies now. Raises Killed once it is dead."""
+        if self.left < 0:
+            raise Killed
+        self.left -= 1
+        self.steps += 1
+        return self.left < 0
+
+
+class Mortal:
+    """A port whose calls are steps."""
+
+    def __init__(self, port: object, hours: Hours) -> None:
+        self._port = port
+        self._hours = hours
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name == "health" or not callable(found):
+            return found
+        return self._step(found)
+
+    def _step(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def step(*args: Any, **more: Any) -> Any:
+            dies = self._hours.spend()
+            if dies and not self._hours.after:
+                raise Killed
+            result = await call(*args, **more)
+            if dies:
+                raise Killed
+            return result
+
+        return step
+
+
+def mortal(w: World, hours: Hours) -> World:
+    """The same world with a process that has only so many steps."""
+
+    def wrapped(port: object) -> Any:
+        return Mortal(port, hours)
+
+    registry: Registry = wrapped(w.house.registry)
+    signer: Signer = wrapped(w.house.signer)
+    ledger: Ledger = wrapped(w.house.ledger)
+    facts: Facts = wrapped(w.house.facts)
+    journal: Journal = wrapped(w.house.journal)
+    house = replace(
+        w.house,
+        registry=registry,
+        signer=signer,
+        ledger=ledger,
+        facts=facts,
+        journal=journal,
+        memory=Memory(w.house.limits, w.store.clock.monotonic),
+    )
+    return replace(w, house=house)
+
+
+def restarted(w: World) -> World:
+    """The next process: nothing remembered, the same store and registry."""
+    memory = Memory(w.house.limits, w.store.clock.monotonic)
+    house = replace(
+        w.house,
+        registry=w.registry,
+        signer=w.signer,
+        ledger=w.store.ledger,
+        facts=w.store.facts,
+        journal=w.store.journal,
+        memory=memory,
+    )
+    return replace(w, house=house)
