@@ -34,6 +34,10 @@ class Tls:
         self._files = (str(certificate), str(key))
         self.context = self._fresh()
 
+    def check(self) -> None:
+        """Return when what is in the files now can be used. Raises OSError or ssl.SSLError."""
+        self._fresh()
+
     def reload(self) -> None:
         """Use what is in the files now. Raises OSError or ssl.SSLError, and then the old ones stay in use."""
         self._fresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,12 +19,11 @@ from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.memory import Memory
 from proxy.flows.rights import UpstreamRights
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
-from proxy.trust.keys import fingerprint
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
 from proxy.web.app import public_app
@@ -36,7 +36,8 @@ from proxy.web.server import Address, Server, Tls
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.signer import PinRefusedAtStart, TokenSigner
+from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.signer import TokenSigner
 
 
 class Running:
@@ -68,6 +69,7 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
+        self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
 
     async def listen(self) -> None:
@@ -154,19 +156,29 @@ class Running:
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
-        now = self.house.clock.now()
-        try:
-            settings = load(self.settings.path)
-            _unchangeable(self.settings, settings)
-            await self._signer.reopen(settings)
-            if self._tls is not None:
-                self._tls.reload()
-        except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError) as wrong:
-            self._refused = (now.isoformat(timespec="seconds"), str(wrong))
-            self._log.error("configuration refused, the old one stays in force", why=str(wrong))
-            await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": str(wrong)[:2000]}))
-            return str(wrong)
+        async with self._reloading:
+            try:
+                await self._reload()
+            except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError, Unavailable) as wrong:
+                why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
+                now = self.house.clock.now()
+                self._refused = (now.isoformat(timespec="seconds"), why)
+                self._log.error("configuration refused, the old one stays in force", why=why)
+                with contextlib.suppress(Unavailable):  # the store has its own place in `problems`
+                    await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": why[:2000]}))
+                return why
+            return None
+
+    async def _reload(self) -> None:
+        settings = load(self.settings.path)
+        _unchangeable(self.settings, settings)
+        if self._tls is not None:
+            self._tls.check()
+        await self._signer.reopen(settings)
         await self.store.keybook.trust(settings.trust)
+        await keep_revisions(settings, self.store, self.house)
+        if self._tls is not None:
+            self._tls.reload()
         self._rules.replace(settings.policies)
         self.house = replace(
             self.house,
@@ -175,9 +187,7 @@ class Running:
             name=settings.server.name,
         )
         self.settings, self._refused = settings, None
-        await keep_revisions(settings, self.store, self.house)
         self._log.info("configuration reloaded", policy_revision=settings.policies.revision)
-        return None
 
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
@@ -196,6 +206,7 @@ def _unchangeable(before: Settings, after: Settings) -> None:
     pairs = {
         "server.listen": (before.server.listen, after.server.listen),
         "server.tls": (before.server.tls, after.server.tls),
+        "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
         "admin.listen": (before.admin.listen, after.admin.listen),
         "upstreams": (before.upstream, after.upstream),
         "store.url": (before.store.url, after.store.url),
@@ -215,7 +226,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.push_async_callback(store.close)
     upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
-    signer = TokenSigner(settings, store.keybook, clock, log)
+    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log)
     stack.push_async_callback(signer.close)
     await signer.start()
     rules = RulesInForce(settings.policies)
@@ -238,9 +249,6 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         name=settings.server.name,
     )
     await keep_revisions(settings, store, house)
-    for key in signer.created:
-        detail = {"profile": key.profile, "key": fingerprint(key.spki), "token_serial": key.token_serial}
-        await store.journal.record(Event(clock.now(), Kind.KEY_CREATED, detail=detail))
     tls = None
     if settings.server.tls is not None:
         try:

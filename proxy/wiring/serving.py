@@ -6,30 +6,46 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.web.logs import Bridge, open_log
+from proxy.wiring.opening import PinRefusedAtStart
 from proxy.wiring.running import Running, open_running
-from proxy.wiring.signer import PinRefusedAtStart
 
 PIN_REFUSED = 10  # for systemd's RestartPreventExitStatus: restarting would lock the token
 CONFIG, STORE = 3, 8
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What signals have told this process: to end, to read its configuration again."""
+
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heed(self) -> None:
+        """Take signals from now on: SIGHUP would otherwise end a process that is still starting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
 
 async def serve(path: Path) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
+    orders = Orders()
+    orders.heed()
     try:
-        settings = load(path)
-        log = open_log(sys.stderr)
-        logging.getLogger().addHandler(Bridge(log))
-        async with serving(settings, log) as running:
-            return await _until_told(running)
+        return await _serve(path, orders)
     except ConfigError as wrong:
         sys.stderr.write(f"{wrong}\n")
         return CONFIG
@@ -39,6 +55,40 @@ async def serve(path: Path) -> int:
     except Unavailable as away:
         sys.stderr.write(f"{away.what}\n")
         return STORE
+
+
+async def _serve(path: Path, orders: Orders) -> int:
+    settings = load(path)
+    log = open_log(sys.stderr)
+    logging.getLogger().addHandler(Bridge(log))
+    async with AsyncExitStack() as stack:
+        running = await _unless(orders.leave, stack.enter_async_context(serving(settings, log)))
+        if running is None:
+            return 0
+        reloads = asyncio.create_task(_reloads(running, orders.reload))
+        await orders.leave.wait()
+        reloads.cancel()
+    return 0
+
+
+async def _unless(told: asyncio.Event, start: Coroutine[None, None, T]) -> T | None:
+    """Return what a start came to, or None when told to leave before; then all of it is undone."""
+    starting, leaving = asyncio.ensure_future(start), asyncio.ensure_future(told.wait())
+    await asyncio.wait((starting, leaving), return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return None
+    return starting.result()
+
+
+async def _reloads(running: Running, told: asyncio.Event) -> None:
+    """Read the configuration again whenever told, without dropping a connection."""
+    while True:
+        await told.wait()
+        told.clear()
+        await running.reload()
 
 
 @asynccontextmanager
@@ -53,20 +103,3 @@ async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterato
         finally:
             cut = await running.leave()
             log.info("stopped", transfers_cut=cut)
-
-
-async def _until_told(running: Running) -> int:
-    """Wait for SIGTERM or SIGINT; SIGHUP reloads without dropping a connection."""
-    loop = asyncio.get_running_loop()
-    told, reloads = asyncio.Event(), set[asyncio.Task[object]]()
-
-    def reload() -> None:
-        task: asyncio.Task[object] = asyncio.create_task(running.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    await told.wait()
-    return 0

@@ -3,100 +3,109 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from hsm import KeyInfo, PinRefused, QueueFull, Token, TokenError, TokenUnavailable
-from hsm.mechanisms import algorithm_named, way_to_sign
+from hsm import QueueFull, Token, TokenError
 from proxy.config import Settings
-from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Fault, Unavailable
-from proxy.ports import Clock, KeyBook
 from proxy.setup_token import token_settings
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, fingerprint
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, open_token
 
+START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
-
-
-class PinRefusedAtStart(Exception):
-    """The token refused the PIN, now or before; nothing is retried until its source changes."""
-
-
-@dataclass
-class _Open:
-    token: Token
-    keys: Mapping[str, KeyInfo]  # by fingerprint
+LOOK_S = 1.0
 
 
 class TokenSigner:
     """A Signer over every configured token. A token that is away is tried again; pulls never notice."""
 
-    def __init__(self, settings: Settings, keybook: KeyBook, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(self, settings: Settings, record: Record, log: FilteringBoundLogger) -> None:
         """Nothing is open yet."""
         self._settings = settings
-        self._keybook = keybook
-        self._clock = clock
-        self._deadline = settings.limits.sign_deadline_s
+        self._record = record
         self._log = log
         self.ill_since: datetime | None = None  # when `health` first had something to say
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Opened] = {}
         self._wrong: dict[str, str] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.created: list[BookKey] = []  # keys seen for the first time, for the journal
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._beside: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open every token. One that is away is opened later; a refused PIN or a wrong key ends the start.
 
         Raises PinRefusedAtStart, ConfigError.
         """
-        for name in self._settings.tokens:
+        first = {name: asyncio.create_task(self._open_token(name, self._settings)) for name in self._settings.tokens}
+        self._opening.update(first)
+        await asyncio.wait(first.values(), timeout=START_S)
+        for name, opening in first.items():
+            if not opening.done():
+                self._later(name, f"it did not open within {START_S:g} s and is being waited for", opening)
+                continue
             try:
-                await self._open_token(name)
-            except TokenUnavailable as away:
-                self._later(name, str(away))
+                opening.result()
+            except Unavailable as away:
+                self._later(name, away.what)
+        self._do(self._watch())
 
     async def close(self) -> None:
         """Log out everywhere."""
-        for task in self._tasks.values():
+        tasks = [*self._opening.values(), *self._beside]
+        for task in tasks:
             task.cancel()
-        for opened in self._open.values():
-            await opened.token.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(opened.token.close() for opened in self._open.values()))
         self._open.clear()
 
     async def reopen(self, settings: Settings) -> None:
-        """Use what the settings say now: a token whose PIN or place changed is opened anew, once. Raises as start."""
-        before, self._settings = self._settings, settings
+        """Use what the settings say now: a token whose PIN or place changed is opened anew, once.
+
+        Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
+        """
         for name, entry in settings.tokens.items():
             now = token_settings(name, entry, settings.directory)
             opened = self._open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
-            if same and before.tokens.get(name) == entry:
+            if same and self._settings.tokens.get(name) == entry:
                 continue
-            with contextlib.suppress(KeyError):
-                self._tasks.pop(name).cancel()
+            waiting = self._opening.pop(name, None)
+            if waiting is not None:  # two must not log in at once
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
             try:
-                await self._open_token(name)
-            except TokenUnavailable as away:
-                self._later(name, str(away))
-            if opened is not None and self._open.get(name) is not opened:
-                await opened.token.close()
+                await self._open_token(name, settings)
+            except Unavailable as away:
+                if opened is not None:
+                    raise ConfigError(f"tokens.{name}: {away.what}") from None
+                self._later(name, away.what, settings=settings)
+            except (ConfigError, PinRefusedAtStart):
+                if opened is None and name in self._wrong:
+                    self._later(name, self._wrong[name])
+                raise
+        self._settings = settings
 
-    def _later(self, name: str, why: str) -> None:
+    def _later(
+        self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None
+    ) -> None:
         self._wrong[name] = why
         self._log.error("token away", token=name, why=why)
-        self._tasks[name] = asyncio.create_task(self._retry(name))
+        self._opening[name] = asyncio.create_task(self._at_last(name, opening, settings or self._settings))
 
-    async def _retry(self, name: str) -> None:
+    async def _at_last(self, name: str, opening: asyncio.Task[None] | None, settings: Settings) -> None:
         while True:
-            await asyncio.sleep(RETRY_S)
             try:
-                await self._open_token(name)
-            except TokenUnavailable as away:
-                self._wrong[name] = str(away)
+                if opening is None:
+                    await asyncio.sleep(RETRY_S)
+                    await self._open_token(name, settings)
+                else:
+                    under_way, opening = opening, None
+                    await under_way
+            except Unavailable as away:
+                self._wrong[name] = away.what
             except (ConfigError, PinRefusedAtStart) as final:
                 self._wrong[name] = str(final)
                 self._log.error("token not usable", token=name, why=str(final))
@@ -105,70 +114,17 @@ class TokenSigner:
                 self._log.info("token back", token=name)
                 return
 
-    async def _open_token(self, name: str) -> None:
-        settings = token_settings(
-            name, self._settings.tokens[name], self._settings.directory, self._settings.limits.sign_queue
-        )
-        try:
-            token = await Token.open(settings)
-        except PinRefused as refused:
-            raise PinRefusedAtStart(str(refused)) from None
-        except TokenUnavailable:
-            raise
-        except TokenError as wrong:
-            raise ConfigError(str(wrong)) from None
-        try:
-            keys = {}
-            for profile, entry in self._settings.keys.items():
-                if name == entry.tokens[0]:
-                    info = await self._adopt(profile, entry, name, token)
-                    keys[fingerprint(info.spki)] = info
-        except BaseException:
-            await token.close()
-            raise
-        self._open[name] = _Open(token, keys)
+    async def _open_token(self, name: str, settings: Settings) -> None:
+        fresh = await open_token(name, settings, self._record)
+        before, self._open[name] = self._open.get(name), fresh
         self._wrong.pop(name, None)
+        if before is not None:
+            self._do(_retire(before.token, settings.limits.sign_deadline_s))
 
-    async def _adopt(self, profile: str, entry: KeyEntry, token_name: str, token: Token) -> KeyInfo:
-        """Compare the key on the token with the key book; the first one ever seen becomes the profile's active key."""
-        try:
-            info = await token.key(self._settings.label(profile))
-        except TokenUnavailable:
-            raise
-        except TokenError as wrong:
-            raise ConfigError(f"key {profile}: {wrong}; make it with: countersign init") from None
-        if info.algorithm != entry.algorithm:
-            raise ConfigError(
-                f"key {profile}: it is {info.algorithm} on token {token_name}, the configuration says {entry.algorithm}"
-            )
-        try:
-            way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
-        except TokenUnavailable:
-            raise
-        except TokenError as wrong:
-            raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
-        active = self._keybook.ring().active(profile)
-        if active is None:
-            key = BookKey(
-                profile=profile,
-                token=token_name,
-                token_serial=info.token_serial,
-                key_id=info.id,
-                label=info.label,
-                algorithm=info.algorithm,
-                spki=info.spki,
-                state=KeyState.ACTIVE,
-                since=self._clock.now(),
-            )
-            await self._keybook.add(key)
-            self.created.append(key)
-        elif active.spki != info.spki:
-            raise ConfigError(
-                f"key {profile}: token {token_name} holds {fingerprint(info.spki)[:12]} under label {info.label!r}, "
-                f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
-                "restore the right one, or start with a new store"
-            )
-        return info
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def sign(self, key: BookKey, message: bytes) -> bytes:
         """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS."""
@@ -177,7 +133,7 @@ class TokenSigner:
         if opened is None or info is None:
             raise Unavailable(self._wrong.get(key.token, f"token {key.token} does not hold key {key.profile}"))
         try:
-            return await opened.token.sign(info, message, deadline=self._deadline)
+            return await opened.token.sign(info, message, deadline=self._settings.limits.sign_deadline_s)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
@@ -193,5 +149,30 @@ class TokenSigner:
         if why is None:
             self.ill_since = None
         elif self.ill_since is None:
-            self.ill_since = self._clock.now()
+            self.ill_since = self._record.clock.now()
         return why
+
+    async def _watch(self) -> None:
+        """Know since when, also where nobody asks; and say so in the log."""
+        ill: str | None = None
+        while True:
+            now = self.health()
+            if (now is None) != (ill is None):
+                if now is None:
+                    self._log.info("signing works again")
+                else:
+                    self._log.error("signing does not work", why=now)
+            ill = now
+            await asyncio.sleep(LOOK_S)
+
+
+async def _retire(token: Token, seconds: float) -> None:
+    """Close a token that another has taken the place of, once it has answered what it was asked before."""
+    try:
+        async with asyncio.timeout(seconds):
+            while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pass
+    finally:
+        await token.close()

@@ -1,0 +1,106 @@
+"""A token and the keys on it, opened as the configuration says and compared with the key book."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
+from hsm.errors import ModuleMissing, TokenNotFound
+from proxy.config import Settings
+from proxy.config.schema import KeyEntry
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.ports import Clock, Journal, KeyBook
+from proxy.setup_token import token_settings
+from proxy.trust.event import Event, Kind
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+
+class PinRefusedAtStart(Exception):
+    """The token refused the PIN, now or before; nothing is retried until its source changes."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A token that is logged in, and the keys of the configuration that are on it, by fingerprint."""
+
+    token: Token
+    keys: Mapping[str, KeyInfo]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where keys are known from, and where it is written down that one was seen for the first time."""
+
+    keybook: KeyBook
+    journal: Journal
+    clock: Clock
+
+
+async def open_token(name: str, settings: Settings, record: Record) -> Opened:
+    """Return the token, open, with its keys.
+
+    Raises Unavailable when it may be there later: an HSM that is switched off shows no token at all. Raises
+    PinRefusedAtStart, and ConfigError for what no waiting mends.
+    """
+    wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
+    try:
+        token = await Token.open(wanted)
+    except PinRefused as refused:
+        raise PinRefusedAtStart(str(refused)) from None
+    except ModuleMissing as wrong:
+        raise ConfigError(str(wrong)) from None
+    except (TokenUnavailable, TokenNotFound) as away:
+        raise Unavailable(str(away)) from None
+    except TokenError as wrong:
+        raise ConfigError(str(wrong)) from None
+    try:
+        keys = {}
+        for profile, entry in settings.keys.items():
+            if name == entry.tokens[0]:
+                info = await _key(settings.label(profile), profile, entry, token)
+                await _adopt(profile, entry, info, record)
+                keys[fingerprint(info.spki)] = info
+    except BaseException:
+        await token.close()
+        raise
+    return Opened(token, keys)
+
+
+async def _key(label: str, profile: str, entry: KeyEntry, token: Token) -> KeyInfo:
+    try:
+        info = await token.key(label)
+    except TokenUnavailable as away:
+        raise Unavailable(str(away)) from None
+    except TokenError as wrong:
+        raise ConfigError(f"key {profile}: {wrong}; make it with: countersign init") from None
+    if info.algorithm != entry.algorithm:
+        there = f"key {profile}: it is {info.algorithm} on token {entry.tokens[0]}"
+        raise ConfigError(f"{there}, the configuration says {entry.algorithm}")
+    return info
+
+
+async def _adopt(profile: str, entry: KeyEntry, info: KeyInfo, record: Record) -> None:
+    """Compare the key on the token with the key book; the first one ever seen becomes the profile's active key."""
+    active = record.keybook.ring().active(profile)
+    if active is None:
+        key = BookKey(
+            profile=profile,
+            token=entry.tokens[0],
+            token_serial=info.token_serial,
+            key_id=info.id,
+            label=info.label,
+            algorithm=info.algorithm,
+            spki=info.spki,
+            state=KeyState.ACTIVE,
+            since=record.clock.now(),
+        )
+        await record.keybook.add(key)
+        detail = {"profile": profile, "key": fingerprint(info.spki), "token_serial": info.token_serial}
+        await record.journal.record(Event(record.clock.now(), Kind.KEY_CREATED, detail=detail))
+    elif active.spki != info.spki:
+        raise ConfigError(
+            f"key {profile}: token {entry.tokens[0]} holds {fingerprint(info.spki)[:12]} under label {info.label!r}, "
+            f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
+            "restore the right one, or start with a new store"
+        )
