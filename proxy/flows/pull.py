@@ -31,7 +31,10 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
     if isinstance(judged, Answer):
         return judged
     permission = await _permission(op, judged, caller, asked, house)
-    await _record(judged, permission, caller, asked, house)
+    try:
+        await _record(judged, permission, caller, asked, house)
+    except Unavailable as down:
+        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house) from down
     if permission is Permission.DENY:
         raise denied(judged, house)
     return _serve(op, judged, asked, house)

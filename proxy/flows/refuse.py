@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, digest_of, is_digest
 from proxy.trust import explain
@@ -80,7 +81,8 @@ async def refuse(
         key_revision=decision.key_revision,
         detail={"what": what[:500]},
     )
-    await house.journal.decided(decision, event)
+    with suppress(Unavailable):  # a store that is down takes the row, not the refusal: it would be a 5xx (WIRE 6)
+        await house.journal.decided(decision, event)
     page = explain.page_url(house.url, decision.id)
     if pushing:
         fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)

@@ -209,7 +209,7 @@ async def test_a_queue_that_is_full_says_so_and_moves_no_tag() -> None:
     async def full(*_: object) -> bytes:
         raise Fault("TOOMANYREQUESTS", "the sign queue is full; push again")
 
-    w.signer.sign = full  # type: ignore[method-assign]
+    w.signer.sign = full  # type: ignore[method-assign, assignment]
     with pytest.raises(Fault) as refused:
         await w.push(APP, "team/app", "v1")
     assert refused.value.status == 429
