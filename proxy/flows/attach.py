@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
@@ -52,12 +53,8 @@ async def _attach_simple(
     add = [_layer(blobs[e.key]) for e in keep]
     drop = {carrier.mark(_layer(blobs[e.key])) for e in entries if e not in keep}
 
-    async def upload(wanted: Sequence[Entry]) -> None:
-        jobs = [write_blob(repository, blobs[e.key].data, asked, house) for e in wanted]
-        await asyncio.gather(write_blob(repository, EMPTY_JSON, asked, house), *jobs)
-
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
-        await upload(fresh)
+        await _upload(repository, [blobs[e.key] for e in fresh], asked, house)
 
     def change(old: bytes | None) -> bytes | None:
         base = old if old is not None and _holds_signatures(old, house) else None
@@ -66,11 +63,19 @@ async def _attach_simple(
             return None
         return carrier.sig_manifest(base, add, drop)
 
+    prepare = partial(_upload, repository, [blobs[e.key] for e in keep], asked, house)
     tag = signature_tag(subject)
-    written = await change_tag(repository, tag, OCI_MANIFEST, change, lambda: upload(keep), asked, house)
+    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, asked, house)
     await _done(repository, subject, keep, None if written is None else digest_of(written), asked, house)
     if written is not None:
         await _learn(repository, subject, written, house)
+
+
+async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, house: House) -> None:
+    """Have upstream hold these, and the empty configuration that everything of ours has."""
+    await asyncio.gather(
+        *(write_blob(repository, data, asked, house) for data in (EMPTY_JSON, *(b.data for b in blobs)))
+    )
 
 
 def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
@@ -122,10 +127,9 @@ async def _attach_referrers(
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:
-            await asyncio.gather(
-                write_blob(repository, EMPTY_JSON, asked, house), write_blob(repository, blob.data, asked, house)
+            await write_manifest(
+                repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
             )
-            await write_manifest(repository, digest, body, OCI_MANIFEST, asked, house)
             await _learn(repository, subject.digest, body, house)
         if not there or entry.stage is not Stage.ATTACHED:
             await list_referrer(repository, subject.digest, body, asked, house, locked=True)

@@ -8,19 +8,40 @@ from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header, read_manifest_bytes
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.operation import FinishUpload, PullManifest, PushManifest, StartUpload, UploadChunk
+from proxy.oci.manifest import EMPTY_JSON
+from proxy.oci.operation import FinishUpload, PullBlob, PullManifest, PushManifest, StartUpload, UploadChunk
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of
 from proxy.ports import Reply
 
 TRIES = 4
+Change = Callable[[bytes | None], bytes | None]
+Prepare = Callable[[], Awaitable[object]]
 
 
 async def write_blob(repository: Repository, data: bytes, asked: Asked, house: House) -> Digest:
-    """Return the digest of a blob that is upstream now. Raises Unavailable, or Fault UNAUTHORIZED to be relayed."""
+    """Return the digest of a blob that is upstream now. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
+
+    Uploaded by one at a time: while distribution writes a blob once more, manifests that list it are refused (400,
+    measured with 2.8). So what everybody lists is not written again where it is.
+    """
     digest = digest_of(data)
-    if (repository, digest) in house.memory.blobs:
-        return digest
+    place = (repository, digest)
+    async with house.memory.alone(("blob", *place)):
+        if place not in house.memory.blobs:
+            if data != EMPTY_JSON or not await _has_blob(repository, digest, asked, house):
+                await _upload_blob(repository, data, digest, asked, house)
+            house.memory.blobs[place] = True
+    return digest
+
+
+async def _has_blob(repository: Repository, digest: Digest, asked: Asked, house: House) -> bool:
+    reply = await house.registry.perform(PullBlob(repository, digest, head=True), asked.credential)
+    await reply.close()
+    return reply.status == 200
+
+
+async def _upload_blob(repository: Repository, data: bytes, digest: Digest, asked: Asked, house: House) -> None:
     started = await house.registry.perform(StartUpload(repository), asked.credential, body=b"", length=0)
     await started.close()
     _accepted(started, "an upload")
@@ -34,8 +55,6 @@ async def write_blob(repository: Repository, data: bytes, asked: Asked, house: H
     )
     await done.close()
     _accepted(done, "a blob")
-    house.memory.blobs[(repository, digest)] = True
-    return digest
 
 
 def _upload(location: str | None, repository: Repository) -> UploadChunk:
@@ -76,14 +95,27 @@ async def put_manifest(
 
 
 async def write_manifest(
-    repository: Repository, reference: Reference, body: bytes, media_type: str, asked: Asked, house: House
+    repository: Repository,
+    reference: Reference,
+    body: bytes,
+    media_type: str,
+    prepare: Prepare,
+    asked: Asked,
+    house: House,
 ) -> None:
-    """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed."""
+    """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
+
+    `prepare` writes the blobs it lists; again where upstream has lost one that we believed to be there.
+    """
+    await prepare()
     reply = await put_manifest(repository, reference, body, media_type, asked, house)
     await reply.close()
-    if reply.status in (400, 404):  # a blob we believed to be there is gone: the next try uploads it again
+    if reply.status in (400, 404):
         for place in [p for p in house.memory.blobs if p[0] == repository]:
             house.memory.blobs.pop(place, None)
+        await prepare()
+        reply = await put_manifest(repository, reference, body, media_type, asked, house)
+        await reply.close()
     _accepted(reply, f"manifest {reference}")
 
 
@@ -102,15 +134,12 @@ async def exists(repository: Repository, reference: Reference, asked: Asked, hou
     return claimed
 
 
-Change = Callable[[bytes | None], bytes | None]
-
-
 async def change_tag(
     repository: Repository,
     tag: Tag,
     media_type: str,
     change: Change,
-    prepare: Callable[[], Awaitable[object]],
+    prepare: Prepare,
     asked: Asked,
     house: House,
 ) -> bytes | None:
@@ -125,8 +154,7 @@ async def change_tag(
         new = change(None if found is None else found[0])
         if new is None:
             return None
-        await prepare()
-        await write_manifest(repository, tag, new, media_type, asked, house)
+        await write_manifest(repository, tag, new, media_type, prepare, asked, house)
         house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
         if await exists(repository, tag, asked, house) == digest_of(new):
             return new

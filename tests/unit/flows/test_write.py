@@ -21,3 +21,11 @@ async def test_a_list_of_signatures_is_never_served_from_before_we_wrote_it() ->
     assert after[0] != before[0]
     assert after[1] == before[1]
     assert after[0] == w.registry.shelf("team/app").manifests[w.tag("team/app", lists[0]) or ""][1]
+
+
+async def test_blobs_upstream_lost_are_written_again_for_the_same_push() -> None:
+    w = await world()
+    await w.push(image(), "team/app", "v1")
+    w.registry.shelf("team/app").blobs.clear()  # what we believe to be there is gone
+    pushed = await w.push(image(), "team/app", "v2")
+    assert pushed.status == 201
