@@ -23,6 +23,7 @@ class Clients:
 
     folder: Path
     start: Mapping[str, Callable[[], object]]
+    user: list[str] = field(default_factory=list)  # what containerd is told of who asks
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -59,6 +60,37 @@ class Clients:
         """What that small client did; it has nothing but its own folder."""
         return run(client, *arguments, environment=own(self.home))
 
+    def login(self, client: str, host: str, user: str, password: str) -> Ran:
+        """What logging in did; whatever this client does from now on it does as that user."""
+        named: list[str | Path] = ["--username", user, "--password", password]
+        if client == "containerd":  # has no login: it is told at each call
+            self.user = ["--user", f"{user}:{password}"]
+            return Ran(0, "", "")
+        if client == "docker":
+            return self.docker("login", *named, host)
+        if client == "podman":
+            return self.podman("login", "--tls-verify=false", *named, host)
+        known: dict[str, list[str | Path]] = {
+            "skopeo": ["login", "--tls-verify=false", *named, host],
+            "buildah": ["login", "--tls-verify=false", *named, host],
+            "crane": ["auth", "login", "--insecure", *named, host],
+            "regctl": ["registry", "login", "--user", user, "--pass", password, host],
+            "oras": ["login", "--plain-http", *named, host],
+            "cosign": ["login", *named, host],
+            "cosign2": ["login", *named, host],
+        }
+        if client == "regctl":
+            self.run("regctl", "registry", "set", "--tls", "disabled", host)
+        return self.run(client, *known[client])
+
+    def logout(self, client: str, host: str) -> None:
+        """The engines, which live longer than a test, have forgotten who somebody was."""
+        self.user = []
+        if client == "docker":
+            self.docker("logout", host)
+        if client == "podman":
+            self.podman("logout", host)
+
     def push(self, client: str, content: str, reference: str) -> Ran:
         """What pushing an image of that content did, in the way that is usual for this client."""
         if client in ENGINES:
@@ -79,7 +111,7 @@ class Clients:
             return pushed
         imported = self.containerd("images", "import", archive)
         assert imported.status == 0, imported.output
-        return self.containerd("images", "push", "--plain-http", reference)
+        return self.containerd("images", "push", "--plain-http", *self.user, reference)
 
     def push_layout(self, client: str, layout: Layout, reference: str) -> Ran:
         """What pushing that layout did, an index with all its children, byte for byte."""
@@ -110,7 +142,7 @@ class Clients:
             self.podman("rmi", "--force", reference)
             return pulled
         if client == "containerd":
-            return self.containerd.pull(reference, "--plain-http")
+            return self.containerd.pull(reference, "--plain-http", *self.user)
         storage: list[str | Path] = ["--root", out / "b", "--runroot", out / "br", "--storage-driver", "vfs"]
         known: dict[str, list[str | Path]] = {
             "skopeo": ["copy", "--src-tls-verify=false", _at(reference), f"dir:{out}"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -86,7 +87,7 @@ def rewrite(config: Path, change: Change) -> None:
     settings = yaml.safe_load(config.read_text())
     change(settings)
     fresh = config.with_suffix(".new")
-    fresh.write_text(yaml.safe_dump(settings, sort_keys=False))
+    fresh.write_text(json.dumps(settings, indent=2))  # JSON is YAML too, and never has aliases, which are refused
     fresh.replace(config)
 
 
