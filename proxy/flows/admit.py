@@ -15,13 +15,13 @@ from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Manifest
 from proxy.oci.operation import CheckApi, PushManifest
-from proxy.oci.reference import Repository, Tag, fallback_tag, signature_tag, subject_of_tag
+from proxy.oci.reference import Digest, Repository, Tag, fallback_tag, signature_tag, subject_of_tag
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.pattern import glob
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
-from proxy.trust.question import Caller, Resolved
+from proxy.trust.question import NOTHING, Caller, Resolved
 from proxy.trust.reason import Reason
 
 
@@ -31,20 +31,43 @@ async def admit(
     """Return the policy and the caller of an admitted push, or upstream's demand to log in. Raises Fault."""
     caller = await house.rights.caller(op.repository, asked.credential)
     policy = house.rules.current().for_(op.repository)
-    reason, what = Reason.NO_POLICY, f"no policy matches repository {op.repository}"
-    if policy is not None:
-        if may_push_by_policy(caller, policy):
-            moved = await _moved(op.repository, policy, tags, subject, asked, house)
-            if moved is None:
-                return policy, caller
-            reason, what = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
-        else:
-            reason, what = Reason.PUSH_NOT_ALLOWED, f"push.allow lists {', '.join(policy.push.allow) or 'nobody'}"
+    reason, what = _not_allowed(op.repository, policy)
+    if policy is not None and may_push_by_policy(caller, policy):
+        moved = await _moved(op.repository, policy, tags, subject, asked, house)
+        if moved is None:
+            return policy, caller
+        reason, what = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
     if asked.credential.authorization is None:  # who has not said who they are is first asked to
         login = await ask_to_log_in(asked, house)
         if login is not None:
             return login
     raise await refuse(Kind.PUSH_DENIED, op.repository, op.reference, reason, what, caller, asked, house, pushing=True)
+
+
+async def admit_upload(repository: Repository, about: Digest | None, asked: Asked, house: House) -> Answer | None:
+    """Return None where policy lets this caller push, or upstream's demand to log in. Raises Fault.
+
+    Whoever will not be let push is told at the first byte, while there is an answer with a text to read: docker shows
+    nothing of the refusal of a HEAD, which would come next.
+    """
+    policy = house.rules.current().for_(repository)
+    if policy is not None and "*" in policy.push.allow:
+        return None
+    caller = await house.rights.caller(repository, asked.credential)
+    if policy is not None and may_push_by_policy(caller, policy):
+        return None
+    if asked.credential.authorization is None:
+        login = await ask_to_log_in(asked, house)
+        if login is not None:
+            return login
+    reason, what = _not_allowed(repository, policy)
+    raise await refuse(Kind.PUSH_DENIED, repository, about or NOTHING, reason, what, caller, asked, house, pushing=True)
+
+
+def _not_allowed(repository: Repository, policy: Policy | None) -> tuple[Reason, str]:
+    if policy is None:
+        return Reason.NO_POLICY, f"no policy matches repository {repository}"
+    return Reason.PUSH_NOT_ALLOWED, f"push.allow lists {', '.join(policy.push.allow) or 'nobody'}"
 
 
 async def ask_to_log_in(asked: Asked, house: House) -> Answer | None:

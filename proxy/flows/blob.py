@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.flows.admit import admit_upload
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import LISTED, decision_on, likely_first
@@ -90,6 +91,9 @@ async def _reviews(op: PullBlob, caller: Caller, house: House) -> bool:
 
 async def start_upload(op: StartUpload, asked: Asked, house: House) -> Answer:
     """Relay the start of an upload. A mount reads another repository: where that is not allowed, it is an upload."""
+    refused = await admit_upload(op.repository, op.mount or op.digest, asked, house)
+    if refused is not None:
+        return refused
     mount, source = op.mount, op.source
     if mount is not None:
         try:

@@ -9,12 +9,12 @@ from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Reference, Repository, digest_of, is_digest
+from proxy.oci.reference import Digest, Reference, Repository, is_digest
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.trust.fixes import fix_for
-from proxy.trust.question import Caller, Question, name_of
+from proxy.trust.question import NOTHING, Caller, Question, name_of
 from proxy.trust.reason import Reason
 
 
@@ -47,7 +47,7 @@ async def refuse(
     decision = Decision(
         id=secrets.token_urlsafe(12),
         question=Question(repository, reference),
-        digest=Digest(reference) if is_digest(reference) else digest_of(b""),
+        digest=Digest(reference) if is_digest(reference) else NOTHING,
         media_type="",
         outcome=Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
         mode="enforce",

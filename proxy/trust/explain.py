@@ -10,7 +10,7 @@ from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
 from proxy.trust.fixes import FIXES, fix_for
-from proxy.trust.question import Question
+from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
 
 MESSAGE_LENGTH = 300  # most clients show errors[0].message alone (WIRE 6)
@@ -24,7 +24,9 @@ def plain(text: str, limit: int) -> str:
 
 
 def target(question: Question) -> str:
-    """Return `repo:tag` or `repo@sha256:<12 digits>...` for people."""
+    """Return `repo:tag` or `repo@sha256:<12 digits>...` for people; `repo` where all of it is meant."""
+    if question.reference == NOTHING:
+        return question.repository
     if is_digest(question.reference):
         return f"{question.repository}@{question.reference[:19]}..."
     return f"{question.repository}:{question.reference}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proxy.oci.manifest import Manifest
-from proxy.oci.reference import Digest, Reference, Repository
+from proxy.oci.reference import Digest, Reference, Repository, digest_of
+
+NOTHING = digest_of(b"")  # stands for the digest, or the reference, that a refusal is not about
 
 
 @dataclass(frozen=True)
