@@ -59,7 +59,7 @@ def partner(tmp_path_factory: pytest.TempPathFactory) -> Partner:
 
 
 def policies(settings: dict[str, Any], partner: Partner) -> None:
-    """Beside what `init` wrote: closed to pushers, open to what a partner signed, and as cosign 2 alone likes it."""
+    """Beside what `init` wrote: closed to pushers, only warning, open to a partner's images, as cosign 2 likes it."""
     settings["trust"] = {"partner": {"public_key": str(partner.public)}}
     settings["policies"] += [
         {
@@ -67,6 +67,11 @@ def policies(settings: dict[str, Any], partner: Partner) -> None:
             "contact": "#platform-help",
             "push": {"sign_with": ["release"], "allow": ["ci"]},
             "pull": {"mode": "enforce", "require": [{"signed_by": ["release"]}]},
+        },
+        {
+            "repositories": ["warned/**"],
+            "push": {"sign_with": ["release"]},
+            "pull": {"mode": "warn", "require": [{"signed_by": ["release"]}]},
         },
         {
             "repositories": ["partner/**"],

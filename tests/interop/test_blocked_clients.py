@@ -49,15 +49,44 @@ def normal(text: str, here: Here, repository: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
+def compare(shown: str, name: str) -> None:
+    """The text is the golden one of that name."""
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get("COUNTERSIGN_GOLDEN") == "write":
+        golden.write_text(shown)
+    assert shown == golden.read_text()
+
+
 @pytest.mark.parametrize("case", list(CASES))
 @pytest.mark.parametrize("client", [*SMALL, *ENGINES, "cosign"])
 def test_what_a_blocked_person_reads(here: Here, client: str, case: str) -> None:
     ended, repository = blocked(here, client, case)
-    shown = normal(ended.output, here, repository)
-    golden = GOLDEN / f"{client}-{case}.txt"
-    if os.environ.get("COUNTERSIGN_GOLDEN") == "write":
-        golden.write_text(shown)
-    assert shown == golden.read_text()
+    compare(normal(ended.output, here, repository), f"{client}-{case}")
+
+
+@pytest.mark.parametrize("client", [*SMALL, *ENGINES])
+def test_who_may_not_push_reads_why(here: Here, client: str) -> None:
+    """Of what each client prints, the line that says it; the rest is progress, and differs from run to run."""
+    repository = f"readers/{here.repository}"
+    ended = here.clients.push(client, "hello", here.name(repository=repository))
+    assert ended.status != 0, ended.output
+    assert ask(here.proxy.upstream.host, "GET", f"/v2/{repository}/manifests/1").status == 404
+    lines = [line for line in normal(ended.output, here, repository).splitlines() if "/-/d/ID" in line]
+    assert lines, ended.output
+    found = PAGE.search(ended.output)
+    assert found
+    assert b"push list" in ask(here.proxy.host, "GET", found[0]).body
+    compare(re.sub("sha256:[0-9a-f]+|[0-9a-f]{64}|[0-9a-f]{12}\\b", "DIGEST", f"{lines[-1]}\n"), f"{client}-push")
+
+
+@pytest.mark.parametrize("client", ["crane", "oras", "regctl"])
+def test_where_policy_only_warns_these_say_so(here: Here, client: str) -> None:
+    repository = f"warned/{here.repository}"
+    push(image(here.clients.fresh(), "stranger"), f"{here.proxy.upstream.host}/{repository}:1")
+    ended = here.clients.pull(client, here.name(repository=repository))
+    assert ended.status == 0, ended.output
+    assert "would be blocked: it is not signed" in ended.output
+    assert PAGE.search(ended.output)
 
 
 @pytest.mark.parametrize("case", list(CASES))
