@@ -184,14 +184,18 @@ class UpstreamRights:
 
 
 def _user(scheme: str, text: str) -> str | None:
-    """Return the name in a Basic value, or None (RFC 7617)."""
-    if scheme.lower() != "basic":
+    """Return the name in a Basic value, or None (RFC 7617).
+
+    Only in the one spelling that everybody reads: what upstream takes for no password at all (another case of the
+    scheme, a space too many, no password after the name) it lets in as nobody, and refuses as somebody when probed.
+    """
+    if scheme != "Basic":
         return None
     try:
-        name, colon, _ = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
     except ValueError:
         return None
-    return name if colon and name else None
+    return name if name and password and _basic(name, password) == f"Basic {text}" else None
 
 
 def _basic(user: str, password: str) -> str:

@@ -135,6 +135,9 @@ class Realm:
         kept = tuple((key, value) for key, value in pairs if key in known)
         if len(kept) > PARAMETERS or sum(len(value) for _, value in kept) > PARAMETER_BYTES:
             raise Fault("UNSUPPORTED", "token request is too large", status=400)
+        said = [key for key, _ in kept if key != "scope"]
+        if len(set(said)) != len(said) and any(dict(kept)[key] != value for key, value in kept if key != "scope"):
+            raise Fault("UNSUPPORTED", "token request says one parameter twice, and differently", status=400)
         if authorization is not None and not is_plain(authorization):
             raise Fault("UNAUTHORIZED", "Authorization header not valid")
         reply = await self.relay(method, kept, authorization)
@@ -199,13 +202,16 @@ class Realm:
     async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
         """Return whose token this is, where the realm has shown that it checks."""
         given = dict(pairs)
+        told = [each for each in (authorization, given.get("password"), given.get("refresh_token")) if each is not None]
+        if len(told) != 1:
+            return None  # two people in one request: whom the realm believed cannot be known
         if given.get("grant_type") == "refresh_token":
             return self.name_of(given.get("refresh_token", ""))
-        if given.get("grant_type") == "password" and authorization is None:
+        if given.get("grant_type") == "password":
             name, proof = given.get("username"), given.get("password", "")
         else:
             name, proof = user_of(authorization), authorization or ""
-        if not name:
+        if not name or not proof:
             return None
         key = self._mac(f"{name}\0{proof}")
         if key not in self._proven and await self._refuses(method, pairs, name, form="password" in given):
@@ -243,15 +249,19 @@ def basic(user: str, password: str) -> str:
 
 
 def user_of(authorization: str | None) -> str | None:
-    """Return the name in a Basic Authorization value, or None."""
+    """Return the name in a Basic Authorization value, or None.
+
+    Only in the one spelling that everybody reads: what a realm takes for no password at all (another case of the
+    scheme, a space too many, no password after the name) it lets in as nobody, and refuses as somebody when probed.
+    """
     scheme, _, text = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
+    if scheme != "Basic":
         return None
     try:
-        name, colon, _ = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
     except ValueError:
         return None
-    return name if colon and name else None
+    return name if name and password and basic(name, password) == authorization else None
 
 
 def token_in(body: bytes) -> tuple[str, int]:

@@ -238,7 +238,11 @@ def test_a_token_in_an_answer(body: bytes, token: str, life: int) -> None:
     [
         (None, None),
         (ALICE, "alice"),
-        (ALICE.replace("Basic", "bAsIc"), "alice"),
+        (ALICE.replace("Basic", "bAsIc"), None),
+        (ALICE.replace(" ", "  "), None),
+        (ALICE + " ", None),
+        (ALICE.rstrip("="), None if ALICE.endswith("=") else "alice"),
+        (basic("alice", ""), None),
         (basic("alice", "a:b"), "alice"),
         (basic("", "x"), None),
         ("Basic YWxpY2U=", None),

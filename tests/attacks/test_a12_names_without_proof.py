@@ -1,0 +1,127 @@
+"""ATTACK 12: somebody else's name, on an upstream that does check passwords, without knowing the password."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from proxy.flows.rights import UpstreamRights
+from proxy.oci.faults import Fault
+from proxy.oci.limits import Limits
+from proxy.oci.operation import Query
+from proxy.oci.reference import parse_repository
+from proxy.ports import Credential
+from proxy.trust.question import Anonymous, Named
+from tests.worlds.memory import FrozenClock
+from tests.worlds.registry import Access, MemoryRegistry, Said, basic
+from tests.worlds.registry_http import connected
+
+APP = parse_repository("team/app")
+USERS = {"release-manager": "not known to mallory", "mallory": "right"}
+MANAGER = basic("release-manager", "guess")
+MALLORY = (("username", "mallory"), ("password", "right"))
+SCOPE = (("service", "memory"), ("scope", "repository:team/app:pull"))
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# Servers that read only the canonical spelling take each of these for nobody, and nobody may read here.
+UNUSUAL = [
+    MANAGER.replace("Basic ", "Basic  "),
+    MANAGER.replace("Basic", "basic"),
+    MANAGER.replace("Basic", "BASIC"),
+    "Basic " + _b64("release-manager:guess1").rstrip("="),
+    basic("release-manager", ""),
+]
+
+
+@dataclass
+class Forgiving(Access):
+    """Anybody may read. What is not a password in the usual spelling is no password; a wrong one is refused."""
+
+    def refusal(self, authorization: str | None, repository: str | None, action: str) -> Said | None:
+        return super().refusal(_read(authorization), repository, action)
+
+    def token(self, query: Query, authorization: str | None) -> Said:
+        first = tuple(dict(reversed(query)).items())  # of two that say the same name, as Go's url.Values.Get does
+        return super().token(first, _read(authorization))
+
+
+def _read(authorization: str | None) -> str | None:
+    scheme, _, text = (authorization or "").partition(" ")
+    try:
+        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return authorization if scheme == "Basic" and password and basic(name, password) == authorization else None
+
+
+@pytest.mark.parametrize("authorization", UNUSUAL)
+async def test_a_spelling_that_upstream_overlooks_names_nobody(authorization: str) -> None:
+    registry = MemoryRegistry(access=Forgiving("htpasswd", USERS, anonymous_pull=True))
+    registry.put_blob(APP, b"x")
+
+    class Tokens:
+        def name_of(self, token: str) -> str | None:
+            raise AssertionError(token)
+
+        def ends(self, token: str) -> float | None:
+            raise AssertionError(token)
+
+    rights = UpstreamRights(registry, Tokens(), FrozenClock(), Limits())
+    assert not isinstance(await rights.caller(APP, Credential(authorization)), Named)
+    assert not isinstance(await rights.caller(APP, Credential(MANAGER)), Named)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("authorization", UNUSUAL)
+async def test_a_spelling_that_the_realm_overlooks_names_nobody(authorization: str, method: str) -> None:
+    registry = MemoryRegistry(access=Forgiving("token", USERS, anonymous_pull=True))
+    async with connected(registry) as (_, upstream):
+        reply = await upstream.realm.token(method, SCOPE, authorization)
+        assert reply.status == 200
+        assert upstream.realm.name_of(str(json.loads(reply.body)["token"])) is None
+
+
+@pytest.mark.parametrize("grant", [(("grant_type", "password"),), ()])
+async def test_a_name_beside_the_password_that_counted_is_not_believed(grant: Query) -> None:
+    async with connected(MemoryRegistry(access=Access("token", USERS))) as (_, upstream):
+        reply = await upstream.realm.token("POST", (*grant, *MALLORY, *SCOPE), MANAGER)
+        assert reply.status == 200
+        token = str(json.loads(reply.body)["token"])
+        assert upstream.realm.name_of(token) is None
+        rights = UpstreamRights(upstream, upstream.realm, FrozenClock(), Limits())
+        assert await rights.caller(APP, Credential(f"Bearer {token}")) == Anonymous()
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        (("grant_type", "password"), *MALLORY, ("username", "release-manager")),
+        (("grant_type", "password"), *MALLORY, ("password", "guess")),
+        (("grant_type", "password"), *MALLORY, ("grant_type", "refresh_token"), ("refresh_token", "x")),
+    ],
+)
+async def test_of_two_names_none_is_passed_on(twice: Query) -> None:
+    registry = MemoryRegistry(access=Forgiving("token", USERS))
+    async with connected(registry) as (server, upstream):
+        with pytest.raises(Fault, match="twice"):
+            await upstream.realm.token("POST", (*twice, *SCOPE), None)
+        assert not server.token_requests
+
+
+async def test_who_gives_their_own_password_is_still_believed() -> None:
+    registry = MemoryRegistry(access=Forgiving("token", USERS))
+    async with connected(registry) as (_, upstream):
+        for method, pairs, authorization in (
+            ("GET", SCOPE, basic("mallory", "right")),
+            ("POST", SCOPE, basic("mallory", "right")),
+            ("POST", (("grant_type", "password"), *MALLORY, *SCOPE), None),
+        ):
+            reply = await upstream.realm.token(method, pairs, authorization)
+            assert upstream.realm.name_of(str(json.loads(reply.body)["token"])) == "mallory"
