@@ -14,6 +14,9 @@ from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
 
 MESSAGE_LENGTH = 300  # most clients show errors[0].message alone (WIRE 6)
+HEAD_LENGTH = 60  # of it, whatever else there is to say: who blocked what
+NAME_LENGTH = 120
+FIX_LENGTH = 100
 PHRASE_LENGTH = 120
 
 
@@ -39,11 +42,12 @@ def page_url(url: str, decision_id: str) -> str:
 
 def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
     """Return the one line a blocked person reads; what must go is cut from the middle, never the URL."""
-    head = f"blocked by {name} (not a login problem): {what}: "
-    tail = f"; {fix} - {url}"
-    why = FIXES[reason].what
-    room = MESSAGE_LENGTH - len(tail)
-    return plain(head + why, max(room, 60)) + plain(tail, MESSAGE_LENGTH)
+    return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {FIXES[reason].what}", fix, url)
+
+
+def _line(head: str, fix: str, page: str) -> str:
+    tail = f"; {plain(fix, FIX_LENGTH)} - {page}"
+    return plain(head, max(MESSAGE_LENGTH - len(tail), HEAD_LENGTH)) + plain(tail, MESSAGE_LENGTH - HEAD_LENGTH)
 
 
 def not_signed(name: str, question: Question, why: str, page: str) -> str:
@@ -60,9 +64,8 @@ def message(decision: Decision, name: str, url: str) -> str:
     fix = fix_for(reason, decision.contact, host)
     if decision.outcome is Outcome.INCONCLUSIVE:
         why = next((c.detail for c in decision.checks if c.outcome is Outcome.INCONCLUSIVE), "could not verify")
-        head = f"blocked by {name} (not a login problem): {target(decision.question)}: {why}"
-        tail = f"; {fix} - {page_url(url, decision.id)}"
-        return plain(head, MESSAGE_LENGTH - len(tail)) + plain(tail, MESSAGE_LENGTH)
+        head = f"blocked by {name} (not a login problem): {plain(target(decision.question), NAME_LENGTH)}: {why}"
+        return _line(head, fix, page_url(url, decision.id))
     return refusal(name, reason, target(decision.question), fix, page_url(url, decision.id))
 
 
