@@ -66,9 +66,10 @@ async def _attach_simple(
     prepare = partial(_upload, repository, [blobs[e.key] for e in keep], asked, house)
     tag = signature_tag(subject)
     written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, asked, house)
-    await _done(repository, subject, keep, None if written is None else digest_of(written), asked, house)
-    if written is not None:
-        await _learn(repository, subject, written, house)
+    artifact = None if written is None else digest_of(written)
+    await asyncio.gather(
+        _done(repository, subject, keep, artifact, asked, house), _learn(repository, subject, written, house)
+    )
 
 
 async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, house: House) -> None:
@@ -130,9 +131,11 @@ async def _attach_referrers(
             await write_manifest(
                 repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
             )
-            await _learn(repository, subject.digest, body, house)
         if not there or entry.stage is not Stage.ATTACHED:
-            await list_referrer(repository, subject.digest, body, asked, house, locked=True)
+            await asyncio.gather(
+                list_referrer(repository, subject.digest, body, asked, house, locked=True),
+                _learn(repository, subject.digest, None if there else body, house),
+            )
             await _done(repository, subject.digest, [entry], digest, asked, house)
 
 
@@ -194,25 +197,27 @@ async def _done(
     if not fresh:
         return
     now = house.clock.now()
-    await house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact)
-    await house.journal.record(
-        *(
-            Event(
-                at=now,
-                kind=Kind.SIGNATURE_ATTACHED,
-                repository=repository,
-                reference=e.key.bound,
-                digest=subject,
-                request_id=asked.request_id,
-                detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
-            )
-            for e in fresh
+    events = [
+        Event(
+            at=now,
+            kind=Kind.SIGNATURE_ATTACHED,
+            repository=repository,
+            reference=e.key.bound,
+            digest=subject,
+            request_id=asked.request_id,
+            detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
         )
+        for e in fresh
+    ]
+    await asyncio.gather(  # one commit
+        house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact), house.journal.record(*events)
     )
 
 
-async def _learn(repository: Repository, subject: Digest, body: bytes, house: House) -> None:
+async def _learn(repository: Repository, subject: Digest, body: bytes | None, house: House) -> None:
     """Record what a carrier of ours lists. Whether it is a signature artifact is still proven when it is pulled."""
+    if body is None:
+        return
     blobs = parse(body, OCI_MANIFEST, house.limits).blobs
     await house.facts.learn(ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -140,11 +141,13 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
     answer = await _put(this, this.subject.digest, asked, house)
     if answer.status >= 400:
         return answer
-    await learn(this.op.repository, this.subject, house)
     rules, repository = this.policy.push, this.op.repository
     claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, house)
-    made = await sign(repository, this.subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
+    made, _ = await asyncio.gather(
+        sign(repository, this.subject.digest, pairs, rules.sign_with, claims, asked.request_id, house),
+        learn(repository, this.subject, house),
+    )
     await attach(repository, this.descriptor, asked, house)
     made += await sign_children(repository, this.subject.manifest, this.tags, rules, claims, asked, house)
     await _list(this, asked, house)

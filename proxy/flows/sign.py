@@ -6,7 +6,9 @@ again, because its bytes are stored before they go anywhere.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from proxy.flows.house import House
 from proxy.formats.table import FORMATS
@@ -51,44 +53,73 @@ async def sign(
     Raises Unavailable when the token or the key is not there, Fault TOOMANYREQUESTS when its queue is full.
     """
     ring = house.keybook.ring()
-    entries: list[Entry] = []
+    keys: dict[SignatureKey, BookKey] = {}
     for profile in profiles:
         key = ring.active(profile)
         if key is None:
             raise Unavailable(f"no active key for profile {profile}")
-        for name, bound in pairs:
-            wanted_key = SignatureKey(repository, subject, fingerprint(key.spki), name, bound)
-            entries.append(await _sign_once(wanted_key, key, claims, request_id, house))
-    return tuple(entries)
+        own = fingerprint(key.spki)
+        keys |= {SignatureKey(repository, subject, own, name, bound): key for name, bound in pairs}
+
+    async def work() -> tuple[Entry, ...]:
+        async with house.memory.alone(("sign", repository, subject)):
+            return await _signed(keys, claims, request_id, house)
+
+    return await house.memory.once(("sign", repository, subject, *keys), work)
 
 
-async def _sign_once(
-    wanted_key: SignatureKey, key: BookKey, claims: Mapping[str, str], request_id: str, house: House
-) -> Entry:
-    async def work() -> Entry:
-        entry = await house.ledger.find(wanted_key)
-        if entry is None or entry.stage is Stage.REMOVED:
-            draft = FORMATS[wanted_key.format].draft(wanted_key.digest, wanted_key.bound, claims)
-            intent = Entry(wanted_key, Stage.INTENDED, draft.message, house.clock.now(), claims=dict(claims))
-            entry = await house.ledger.put(intent)
-        if entry.signature is not None:
-            return entry
-        signature = await house.signer.sign(key, entry.message)
-        signed = Entry(wanted_key, Stage.SIGNED, entry.message, entry.at, signature, entry.claims)
-        stands = await house.ledger.put(signed)
-        await house.journal.record(
-            Event(
-                at=house.clock.now(),
-                kind=Kind.SIGNED,
-                who=claims.get("pusher", "countersign"),
-                repository=wanted_key.repository,
-                reference=wanted_key.bound,
-                digest=wanted_key.digest,
-                request_id=request_id,
-                key_revision=house.keybook.ring().revision,
-                detail={"key": wanted_key.fingerprint, "format": wanted_key.format, "profile": key.profile},
-            )
-        )
-        return stands
+async def _signed(
+    keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], request_id: str, house: House
+) -> tuple[Entry, ...]:
+    """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
+    entries = {entry.key: entry for entry in await _intended(list(keys), claims, house)}
+    todo = [entry for entry in entries.values() if entry.signature is None]
+    made = await asyncio.gather(
+        *(house.signer.sign(keys[e.key], e.message) for e in todo),
+        return_exceptions=True,  # what the token did sign is kept, whatever became of the rest
+    )
+    fresh = [
+        replace(entry, stage=Stage.SIGNED, signature=signature)
+        for entry, signature in zip(todo, made, strict=True)
+        if not isinstance(signature, BaseException)
+    ]
+    if fresh:
+        events = [_event(entry, keys[entry.key], claims, request_id, house) for entry in fresh]
+        stored, _ = await asyncio.gather(_put(fresh, house), house.journal.record(*events))
+        entries |= {entry.key: entry for entry in stored}
+    for failure in made:
+        if isinstance(failure, BaseException):
+            raise failure
+    return tuple(entries[key] for key in keys)
 
-    return await house.memory.once(("sign", wanted_key), work)
+
+async def _intended(wanted_keys: Sequence[SignatureKey], claims: Mapping[str, str], house: House) -> Sequence[Entry]:
+    """Return the ledger's entry for each key. What is there keeps its message: a crash never changes what is signed."""
+    first = wanted_keys[0]
+    there = {entry.key: entry for entry in await house.ledger.entries(first.repository, first.digest)}
+    intents = []
+    for key in wanted_keys:
+        if key not in there:  # or it was removed: then putting it brings its signature back
+            draft = FORMATS[key.format].draft(key.digest, key.bound, claims)
+            intents.append(Entry(key, Stage.INTENDED, draft.message, house.clock.now(), claims=dict(claims)))
+    there |= {entry.key: entry for entry in await _put(intents, house)}
+    return [there[key] for key in wanted_keys]
+
+
+async def _put(entries: Sequence[Entry], house: House) -> Sequence[Entry]:
+    """Return what stands once all are on disk; together they cost one commit."""
+    return await asyncio.gather(*(house.ledger.put(entry) for entry in entries))
+
+
+def _event(entry: Entry, key: BookKey, claims: Mapping[str, str], request_id: str, house: House) -> Event:
+    return Event(
+        at=house.clock.now(),
+        kind=Kind.SIGNED,
+        who=claims.get("pusher", "countersign"),
+        repository=entry.key.repository,
+        reference=entry.key.bound,
+        digest=entry.key.digest,
+        request_id=request_id,
+        key_revision=house.keybook.ring().revision,
+        detail={"key": entry.key.fingerprint, "format": entry.key.format, "profile": key.profile},
+    )
