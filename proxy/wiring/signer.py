@@ -41,7 +41,8 @@ class TokenSigner:
         """
         first = {name: asyncio.create_task(self._open_token(name, self._settings)) for name in self._settings.tokens}
         self._opening.update(first)
-        await asyncio.wait(first.values(), timeout=START_S)
+        if first:
+            await asyncio.wait(first.values(), timeout=START_S)
         for name, opening in first.items():
             if not opening.done():
                 self._later(name, f"it did not open within {START_S:g} s and is being waited for", opening)
