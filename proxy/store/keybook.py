@@ -35,9 +35,12 @@ class StoredKeyBook:
         """Read the book again: another process may have changed it."""
         self._ring = ring_of(await self._database.read(_all), self._trusted)
 
-    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None:
-        """Put other people's keys in force as configuration now has them; the revision changes with them."""
-        await self._change(lambda there: there, trusted)
+    async def trust(self, trusted: tuple[TrustedKey, ...], also: Callable[[], None] | None = None) -> None:
+        """Put other people's keys in force as configuration now has them; the revision changes with them.
+
+        `also` is done in the same moment: names mean other keys from then on, so the policies that use them change too.
+        """
+        await self._change(lambda there: there, trusted, also)
 
     async def add(self, key: BookKey) -> None:
         """Record a key. Raises ValueError when its SPKI is there already under another profile."""
@@ -47,11 +50,15 @@ class StoredKeyBook:
         """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there."""
         await self._change(partial(with_state, which=fingerprint, state=state, at=at), self._trusted)
 
-    async def _change(self, change: Callable[[_Keys], _Keys], trusted: tuple[TrustedKey, ...]) -> None:
+    async def _change(
+        self, change: Callable[[_Keys], _Keys], trusted: tuple[TrustedKey, ...], also: Callable[[], None] | None = None
+    ) -> None:
         def then(ours: _Keys | None) -> None:
             if ours is not None:
                 self._trusted = trusted
                 self._ring = ring_of(ours, trusted)
+                if also is not None:
+                    also()
 
         await self._database.write(partial(_change, trusted=trusted, change=change), then)
 

@@ -175,19 +175,18 @@ class Running:
         if self._tls is not None:
             self._tls.check()
         await self._signer.reopen(settings)
-        await self.store.keybook.trust(settings.trust)
         await keep_revisions(settings, self.store, self.house)
         if self._tls is not None:
             self._tls.reload()
-        self._rules.replace(settings.policies)
-        self.house = replace(
-            self.house,
-            hosts=settings.server.hosts,
-            url=settings.server.url,
-            name=settings.server.name,
-        )
-        self.settings, self._refused = settings, None
+        await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings))
         self._log.info("configuration reloaded", policy_revision=settings.policies.revision)
+
+    def _put_in_force(self, settings: Settings) -> None:
+        """Exchange everything between two requests: nobody sees new keys under old policies."""
+        self._rules.replace(settings.policies)
+        server = settings.server
+        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
+        self.settings, self._refused = settings, None
 
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
