@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from proxy.flows.asked import Asked
+from proxy.flows.attach import attach, carried, detach, layer_of
+from proxy.flows.sign import SIMPLE, sign
+from proxy.formats import carrier
+from proxy.oci.faults import Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PushManifest
+from proxy.oci.reference import signature_tag
+from proxy.trust.event import Kind
+from proxy.trust.ledger import Entry, SignatureKey, Stage
+from tests.worlds.conversation import ANYBODY, REPO, World, world
+from tests.worlds.foreign import put_sig
+from tests.worlds.images import image
+from tests.worlds.memory import NOON
+from tests.worlds.softkey import soft_key
+
+APP = image("app")
+ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))
+ASKED = Asked(ANYBODY, "r")
+OWN = "proxy.example/team/app"
+
+
+async def signed(*bounds: str) -> tuple[World, tuple[Entry, ...]]:
+    w = await world()
+    pairs = [(SIMPLE, bound) for bound in bounds]
+    return w, await sign(REPO, APP.digest, pairs, ("release",), {}, "r", w.house)
+
+
+def layers(w: World) -> list[dict[str, str]]:
+    shelf = w.registry.shelf("team/app")
+    found: list[dict[str, str]] = json.loads(shelf.manifests[shelf.tags[signature_tag(APP.digest)]][1])["layers"]
+    return found
+
+
+async def test_everything_the_ledger_has_is_upstream_and_a_second_time_costs_no_write() -> None:
+    w, made = await signed(OWN, f"{OWN}:v1")
+    await attach(REPO, ABOUT, ASKED, w.house)
+    assert {e.stage for e in w.store.ledger.rows.values()} == {Stage.ATTACHED}
+    assert {d["digest"] for d in layers(w)} == {layer_of(e, w.house).digest for e in made}
+    assert w.store.journal.kinds().count(Kind.SIGNATURE_ATTACHED) == 2
+    writes = w.registry.count(PushManifest)
+    await attach(REPO, ABOUT, ASKED, w.house)
+    assert w.registry.count(PushManifest) == writes
+
+
+async def test_layers_of_other_people_stay_as_they_are() -> None:
+    w, _ = await signed(OWN)
+    theirs = soft_key().layer("cosign-simple", APP.digest)
+    put_sig(w.registry, "team/app", APP.digest, theirs)
+    before = layers(w)
+    await attach(REPO, ABOUT, ASKED, w.house)
+    assert layers(w)[:1] == before
+    assert len(layers(w)) == 2
+
+
+async def test_a_bounded_list_keeps_what_has_no_tag_and_the_newest() -> None:
+    w = await world()
+    (key,) = w.store.keybook.ring().ours
+    bounds = [OWN, *(f"{OWN}:v{n}" for n in range(50))]
+
+    def entry(n: int, bound: str) -> Entry:
+        at = NOON + timedelta(seconds=n)
+        return Entry(SignatureKey(REPO, APP.digest, key.key_id, SIMPLE, bound), Stage.SIGNED, b"m", at, b"s")
+
+    entries = [entry(n, bound) for n, bound in enumerate(bounds)][::-1]
+    kept = [e.key.bound for e in carried(entries, w.house)]
+    assert kept == [OWN, *(f"{OWN}:v{n}" for n in range(49, 18, -1))]
+    assert not carried([Entry(entries[0].key, Stage.INTENDED, b"m", NOON)], w.house)
+
+
+async def test_taken_back_is_off_the_list_and_removed_in_the_ledger() -> None:
+    w, made = await signed(OWN, f"{OWN}:v1")
+    await attach(REPO, ABOUT, ASKED, w.house)
+    await detach(REPO, made[1:], ASKED, w.house)
+    assert [carrier.mark(layer_of(made[0], w.house))[0]] == [d["digest"] for d in layers(w)]
+    assert [e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)] == [OWN]
+
+
+async def test_somebody_who_keeps_writing_the_list_is_named_after_a_few_tries() -> None:
+    w, _ = await signed(OWN)
+    theirs = soft_key().layer("cosign-simple", APP.digest)
+
+    def meddle(seen: object) -> None:
+        put_sig(w.registry, "team/app", APP.digest, theirs)
+
+    w.registry.hooks.append(meddle)
+    with pytest.raises(Unavailable, match="somebody else keeps writing"):
+        await attach(REPO, ABOUT, ASKED, w.house)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.judge import Judged, decision_on, judge, likely_first
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import digest_of, parse_reference
+from proxy.trust.decision import Outcome
+from tests.worlds.conversation import ANYBODY, REPO, World, world
+from tests.worlds.images import image, index
+
+APP = image("app")
+ASKED = Asked(ANYBODY, "r")
+
+
+async def judged(w: World, reference: str) -> Judged:
+    found = await judge(PullManifest(REPO, parse_reference(reference)), ASKED, w.house)
+    assert isinstance(found, Judged)
+    return found
+
+
+async def test_bytes_policy_and_decision_belong_together() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    found = await judged(w, "v1")
+    assert found.subject.body == APP.body
+    assert found.decision.digest == APP.digest == digest_of(found.subject.body)
+    assert found.policy is w.rules.current().policies[0]
+    assert found.decision.outcome is Outcome.PASSED
+
+
+async def test_upstreams_refusal_is_an_answer() -> None:
+    w = await world()
+    found = await judge(PullManifest(REPO, parse_reference("v1")), ASKED, w.house)
+    assert isinstance(found, Answer)
+    assert found.status == 404
+    assert await decision_on(REPO, APP.digest, ASKED, w.house) is None
+
+
+async def test_within_a_minute_a_decision_is_the_same_one_and_then_another() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    first = (await judged(w, "v1")).decision
+    assert (await judged(w, "v1")).decision is first
+    w.store.clock.advance(60)
+    again = (await judged(w, "v1")).decision
+    assert again.id != first.id
+    assert again.outcome is first.outcome
+
+
+async def test_another_reference_gets_a_decision_of_its_own_without_new_work() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    w.registry.shelf("team/app").tags["v2"] = APP.digest
+    one = (await judged(w, "v1")).decision
+    seen = len(w.registry.seen)
+    two = (await judged(w, "v2")).decision
+    assert len(w.registry.seen) - seen <= 1
+    assert (one.question.reference, two.question.reference) == ("v1", "v2")
+    assert one.id != two.id
+
+
+async def test_what_passed_before_is_looked_at_first() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    await judged(w, "v1")
+    others = [digest_of(b"1"), APP.digest, digest_of(b"2")]
+    assert likely_first(REPO, others, w.house) == [APP.digest, digest_of(b"1"), digest_of(b"2")]
+
+
+async def test_a_child_is_allowed_by_its_parent_and_says_so() -> None:
+    w = await world()
+    w.plant(APP, "team/app")
+    both = index(APP)
+    w.plant(both, "team/app")
+    await w.push(both, "team/app", "v1")
+    w.store.ledger.rows = {k: e for k, e in w.store.ledger.rows.items() if k.digest == both.digest}
+    w.registry.shelf("team/app").tags.pop(f"sha256-{APP.digest[7:]}.sig", None)
+    found = await judged(w, APP.digest)
+    assert [c.name for c in found.decision.checks] == ["parent"]
