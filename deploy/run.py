@@ -141,9 +141,7 @@ def registry(folder: Path, port: int) -> Part:
     """Debian's registry serves what lies in registry/ there."""
     program = shutil.which("docker-registry", path=SYSTEM_PATH)
     if program is None:
-        raise Stopped(
-            "docker-registry is not installed: `sudo apt-get install docker-registry`, or `make run` as root"
-        )
+        raise Stopped("docker-registry is not installed: `sudo apt-get install docker-registry`, or `make run` as root")
     config = folder / "registry.yml"
     settings = {
         "version": 0.1,
