@@ -21,7 +21,7 @@ from proxy.trust.ledger import Stage
 from proxy.trust.pattern import glob
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
-from proxy.trust.question import NOTHING, Caller, Resolved
+from proxy.trust.question import NOTHING, Anonymous, Caller, Resolved
 from proxy.trust.reason import Reason
 
 
@@ -44,24 +44,29 @@ async def admit(
     raise await refuse(Kind.PUSH_DENIED, op.repository, op.reference, reason, what, caller, asked, house, pushing=True)
 
 
-async def admit_upload(repository: Repository, about: Digest | None, asked: Asked, house: House) -> Answer | None:
-    """Return None where policy lets this caller push, or upstream's demand to log in. Raises Fault.
+async def admit_upload(repository: Repository, about: Digest | None, asked: Asked, house: House) -> None:
+    """Return where policy lets this caller push, or where upstream will itself say no. Raises Fault.
 
     Whoever will not be let push is told at the first byte, while there is an answer with a text to read: docker shows
     nothing of the refusal of a HEAD, which would come next.
     """
     policy = house.rules.current().for_(repository)
     if policy is not None and "*" in policy.push.allow:
-        return None
+        return
     caller = await house.rights.caller(repository, asked.credential)
     if policy is not None and may_push_by_policy(caller, policy):
-        return None
-    if asked.credential.authorization is None:
-        login = await ask_to_log_in(asked, house)
-        if login is not None:
-            return login
+        return
+    if isinstance(caller, Anonymous) and not await _upstream_takes(repository, asked, house):
+        return  # most of them have not logged in yet, and upstream's answer asks them to
     reason, what = _not_allowed(repository, policy)
     raise await refuse(Kind.PUSH_DENIED, repository, about or NOTHING, reason, what, caller, asked, house, pushing=True)
+
+
+async def _upstream_takes(repository: Repository, asked: Asked, house: House) -> bool:
+    try:
+        return await house.rights.may_push(repository, asked.credential)
+    except Unavailable:
+        return True  # nobody is told to log in where that may not help
 
 
 def _not_allowed(repository: Repository, policy: Policy | None) -> tuple[Reason, str]:

@@ -1,68 +1,74 @@
-"""Who may not push is told so at the first byte of the first layer."""
-
 from __future__ import annotations
 
 import pytest
 
+from proxy.flows.admit import admit, ask_to_log_in, immutable, keeps_ours
+from proxy.flows.asked import Answer, Asked
 from proxy.oci.faults import Fault
-from proxy.oci.operation import StartUpload
-from proxy.oci.reference import digest_of, parse_repository
-from proxy.trust.event import Kind
-from proxy.trust.explain import as_json, from_json
+from proxy.oci.limits import Limits
+from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse
+from proxy.oci.operation import PushManifest
+from proxy.oci.reference import Tag, fallback_tag, parse_tag, signature_tag
 from proxy.trust.policy import Policy, PushRules
-from tests.worlds.conversation import ANYBODY, REPO, signed_by, user, world
-from tests.worlds.registry import MemoryRegistry
-from tests.worlds.registry_access import Access
-from tests.worlds.rights import TableRights
+from proxy.trust.question import Anonymous, Resolved
+from tests.worlds.conversation import ANYBODY, REPO, World, user, world
+from tests.worlds.images import image, index
+from tests.worlds.registry import Access, MemoryRegistry
 
-CI_ONLY = Policy(("team/**",), PushRules(sign_with=("release",), allow=("ci",)), signed_by("release"), contact="#help")
+APP = image("app")
+SUBJECT = Resolved(APP.digest, APP.media_type, APP.body, parse(APP.body, OCI_MANIFEST, Limits()))
+V1 = parse_tag("v1")
 
 
-async def test_an_upload_by_somebody_who_may_not_push_is_refused_with_a_text() -> None:
-    w = await world(CI_ONLY)
+async def ask(w: World, *tags: Tag, asked: Asked | None = None) -> object:
+    op = PushManifest(REPO, tags[0] if tags else APP.digest)
+    return await admit(op, SUBJECT, tags, asked or Asked(user("x"), "r"), w.house)
+
+
+async def test_admitted_with_policy_and_caller() -> None:
+    w = await world()
+    assert await ask(w, V1) == (w.rules.current().policies[0], Anonymous("x"))
+
+
+@pytest.mark.parametrize(
+    ("push", "reason"), [(PushRules(allow=()), "push_not_allowed"), (PushRules(immutable_tags=("v*",)), "tag_immutable")]
+)
+async def test_refused_with_its_reason_and_a_row(push: PushRules, reason: str) -> None:
+    w = await world(Policy(("**",), push))
+    w.plant(image("there"), "team/app", "v1")
     with pytest.raises(Fault) as refused:
-        await w.say(StartUpload(REPO), user("alice"))
-    assert refused.value.status == 403
-    assert refused.value.reason == "push_not_allowed"
-    assert refused.value.message.startswith(
-        "blocked by countersign (not a login problem): team/app: you are not on this repository's push list; ask #help"
-    )
-    assert set(w.store.journal.kinds()) == {Kind.PUSH_DENIED}
-    assert not [seen for seen in w.registry.seen if isinstance(seen.operation, StartUpload)]
+        await ask(w, V1)
+    assert refused.value.reason == reason
+    assert [e.reason for e in w.store.journal.events] == [reason]
 
 
-async def test_a_mount_by_somebody_who_may_not_push_names_the_blob() -> None:
-    w = await world(CI_ONLY)
-    with pytest.raises(Fault, match=digest_of(b"x")[:19]):
-        await w.say(StartUpload(REPO, mount=digest_of(b"x"), source=parse_repository("team/base")), user("alice"))
+async def test_an_immutable_tag_may_be_set_once_and_again_to_the_same() -> None:
+    w = await world(Policy(("**",), PushRules(immutable_tags=("v*",))))
+    assert isinstance(await ask(w, V1), tuple)
+    w.plant(APP, "team/app", "v1")
+    assert isinstance(await ask(w, V1), tuple)
+    assert immutable(w.rules.current().policies[0], [V1, parse_tag("latest")]) == [V1]
+    assert immutable(None, [V1]) == []
 
 
-async def test_a_repository_without_a_policy_takes_no_upload() -> None:
-    w = await world(CI_ONLY)
-    with pytest.raises(Fault) as refused:
-        await w.say(StartUpload(parse_repository("other/app")), user("ci"))
-    assert refused.value.reason == "no_policy"
-
-
-async def test_whoever_may_push_uploads() -> None:
-    w = await world(CI_ONLY, rights=TableRights(frozenset({"ci"})))
-    assert (await w.say(StartUpload(REPO), user("ci"))).status == 202
-    everybody = await world()
-    assert (await everybody.say(StartUpload(REPO), ANYBODY)).status == 202
-
-
-async def test_who_has_not_said_who_they_are_is_asked_first() -> None:
-    w = await world(CI_ONLY, registry=MemoryRegistry(access=Access("htpasswd", {"ci": "secret"})))
-    answer = await w.say(StartUpload(REPO), ANYBODY)
+async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
+    registry = MemoryRegistry(access=Access("htpasswd", users={"x": "secret"}))
+    w = await world(Policy(("**",), PushRules(allow=("x",))), registry=registry)
+    answer = await ask(w, V1, asked=Asked(ANYBODY, "r"))
+    assert isinstance(answer, Answer)
     assert answer.status == 401
     assert "www-authenticate" in dict(answer.headers)
+    assert await ask_to_log_in(Asked(user("x"), "r"), w.house) is None
 
 
-async def test_the_refusal_has_a_page() -> None:
-    """It is kept like every decision, although it is about no image; the page leaves out what there is not."""
-    w = await world(CI_ONLY)
-    with pytest.raises(Fault) as refused:
-        await w.say(StartUpload(REPO), user("alice"))
-    known = await w.store.journal.decision(str(refused.value.detail).rpartition("/")[2])
-    assert known is not None
-    assert from_json(as_json(known)) == known
+async def test_lists_that_lack_ours() -> None:
+    w = await world(registry=MemoryRegistry(referrers=False))
+    await w.push(APP, "team/app", "v1")
+    shelf = w.registry.shelf("team/app")
+    empty = parse(index().body, OCI_INDEX, Limits())
+    for tag in (signature_tag(APP.digest), fallback_tag(APP.digest)):
+        media_type, body = shelf.manifests[shelf.tags[tag]]
+        assert await keeps_ours(REPO, tag, parse(body, media_type, Limits()), w.house)
+        assert not await keeps_ours(REPO, tag, empty, w.house)
+    assert await keeps_ours(REPO, V1, empty, w.house)
+    assert await keeps_ours(REPO, signature_tag(image("other").digest), empty, w.house)
