@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ class Heard:
         return str(json.loads(self.body)["errors"][0]["message"])
 
 
-def image(name: str = "") -> bytes:
+def image(name: str = "", *layers: bytes) -> bytes:
     """The manifest of an image; another one for each name, and for each call without one."""
 
     def descriptor(media_type: str, data: bytes) -> dict[str, object]:
@@ -43,7 +45,7 @@ def image(name: str = "") -> bytes:
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": descriptor(OCI_CONFIG, CONFIG),
-        "layers": [descriptor(OCI_LAYER, LAYER)],
+        "layers": [descriptor(OCI_LAYER, layer) for layer in layers or (LAYER,)],
         "annotations": {"name": name or os.urandom(8).hex()},
     }
     return json.dumps(made).encode()
@@ -65,7 +67,8 @@ class Caller:
     ) -> Heard:
         """What was answered. Raises aiohttp.ClientError, OSError, TimeoutError."""
         target = path if "://" in path else f"{self.url}{path}"
-        async with self.session.request(method, target, data=body, headers=headers, allow_redirects=False) as reply:
+        data = io.BytesIO(body) if body else body
+        async with self.session.request(method, target, data=data, headers=headers, allow_redirects=False) as reply:
             got = {name.lower(): value for name, value in reply.headers.items()}
             return Heard(reply.status, reply.reason or "", got, await reply.read())
 
@@ -114,13 +117,15 @@ class Caller:
 
 
 @asynccontextmanager
-async def caller(host: str, seconds: float = 60) -> AsyncIterator[Caller]:
-    """Somebody who calls HOST:PORT with as many connections as it takes."""
+async def caller(host: str, seconds: float = 60, tls: ssl.SSLContext | None = None) -> AsyncIterator[Caller]:
+    """Somebody who calls HOST:PORT with as many connections as it takes; with `tls`, by HTTPS."""
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=seconds), auto_decompress=False
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls or True),
+        timeout=aiohttp.ClientTimeout(total=seconds),
+        auto_decompress=False,
     )
     async with session:
-        yield Caller(f"http://{host}", session)
+        yield Caller(f"{'https' if tls else 'http'}://{host}", session)
 
 
 __all__ = ["LAYER", "OCI_INDEX", "Caller", "Heard", "caller", "digest_of", "image"]
