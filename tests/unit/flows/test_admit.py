@@ -31,7 +31,8 @@ async def test_admitted_with_policy_and_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("push", "reason"), [(PushRules(allow=()), "push_not_allowed"), (PushRules(immutable_tags=("v*",)), "tag_immutable")]
+    ("push", "reason"),
+    [(PushRules(allow=()), "push_not_allowed"), (PushRules(immutable_tags=("v*",)), "tag_immutable")],
 )
 async def test_refused_with_its_reason_and_a_row(push: PushRules, reason: str) -> None:
     w = await world(Policy(("**",), push))
