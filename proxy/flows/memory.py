@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache, TTLCache
@@ -13,8 +16,9 @@ from cachetools import LRUCache, TTLCache
 from proxy.flows.once import Once
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
+from proxy.ports import Credential
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.question import Resolved
+from proxy.trust.question import Question, Resolved
 
 T = TypeVar("T")
 Place = tuple[Repository, Digest]
@@ -34,6 +38,8 @@ class Memory:
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
+        self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(50_000)
+        self._key = secrets.token_bytes(32)
         self._changes: LRUCache[Repository, int] = LRUCache(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
@@ -69,6 +75,24 @@ class Memory:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, users - 1)
+
+    def mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
+        """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
+        told = (str(credential.ours), str(credential.authorization is None), credential.authorization or "", *accept)
+        said = "\0".join(told).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
+
+    def same(self, decision: Decision) -> Decision:
+        """Return the one made earlier this hour where nothing but the time has changed, else this one.
+
+        What is decided every minute, or for every request while something is silent, is one row an hour.
+        """
+        about = (decision.question, decision.digest)
+        made = self._made.get(about)
+        if made and _hour(made) == _hour(decision) and replace(made, id=decision.id, at=decision.at) == decision:
+            return made
+        self._made[about] = decision
+        return decision
 
     def decision(self, place: Place, stamp: Hashable, reference: Reference | None) -> Decision | None:
         """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
@@ -134,3 +158,7 @@ class Memory:
         self.passed.pop(place, None)
         for key in [k for k in self._decisions if isinstance(k, tuple) and k[0][0] == place[0]]:
             self._decisions.pop(key, None)
+
+
+def _hour(decision: Decision) -> str:
+    return f"{decision.at:%Y-%m-%dT%H}"

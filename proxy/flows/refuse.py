@@ -44,7 +44,8 @@ async def refuse(
     policies = house.rules.current()
     policy = policies.for_(repository)
     inconclusive = reason is Reason.NOT_VERIFIABLE
-    decision = Decision(
+    now = house.clock.now()
+    made = Decision(
         id=secrets.token_urlsafe(12),
         question=Question(repository, reference),
         digest=Digest(reference) if is_digest(reference) else NOTHING,
@@ -63,12 +64,13 @@ async def refuse(
         signatures=(),
         policy_revision=policies.revision,
         key_revision=house.keybook.ring().revision,
-        at=house.clock.now(),
+        at=now,
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
     )
+    decision = house.memory.same(made)
     event = Event(
-        at=decision.at,
+        at=now,
         kind=kind,
         who=name_of(caller),
         how=getattr(caller, "how", ""),

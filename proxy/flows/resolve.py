@@ -38,7 +38,7 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
     """
     accept = accept_of(asked)
     memory = house.memory
-    tag_key = (op.repository, op.reference, accept, asked.credential)
+    tag_key = (op.repository, op.reference, memory.mark(asked.credential, accept))
     digest = Digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
     if digest is not None and house.rights.may_read(op.repository, asked.credential):
         place = (op.repository, digest)
