@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from proxy.oci.faults import Unavailable
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import signature_tag
+from proxy.trust.event import Kind
+from tests.worlds.conversation import World, world
+from tests.worlds.crash import restarted
+from tests.worlds.images import image
+
+APP = image("app")
+SIG = signature_tag(APP.digest)
+
+
+async def pulled(w: World) -> None:
+    await w.pull("team/app", "v1")
+    await w.house.memory.settle()
+
+
+async def test_looked_for_once_in_a_while_and_put_back() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    w = restarted(w)
+    await pulled(w)
+    seen = w.registry.count(PullManifest)
+    w.store.clock.advance(61)
+    await pulled(w)
+    assert w.registry.count(PullManifest) - seen <= 2
+    del w.registry.shelf("team/app").tags[SIG]
+    w.store.clock.advance(600)
+    await pulled(w)
+    assert w.tag("team/app", SIG) is not None
+    assert w.store.journal.kinds()[-1] is Kind.SIGNATURE_REPAIRED
+
+
+async def test_not_being_able_to_look_is_nothing_lost() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    w = restarted(w)
+    w.registry.hooks.append(lambda s: _fails(s.operation))
+    await pulled(w)
+    assert {Kind.SIGNATURE_LOST, Kind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
+
+
+def _fails(op: object) -> None:
+    if isinstance(op, PullManifest) and op.head and op.reference == SIG:
+        raise Unavailable("upstream: reset")
