@@ -55,7 +55,7 @@ class TokenReply:
 
 @dataclass(frozen=True)
 class _Record:
-    name: str | None
+    name: str
     ends: float
 
 
@@ -75,6 +75,10 @@ class Realm:
         self._learnt_at = float("-inf")
         self._issued: TLRUCache[bytes, _Record] = TLRUCache(
             TOKENS_REMEMBERED, ttu=lambda _key, record, _now: record.ends, timer=monotonic
+        )
+        # Apart, so that whoever asks for many tokens as nobody pushes no name out.
+        self._nameless: TLRUCache[bytes, float] = TLRUCache(
+            TOKENS_REMEMBERED, ttu=lambda _key, ends, _now: ends, timer=monotonic
         )
         self._proven: TTLCache[bytes, bool] = TTLCache(TOKENS_REMEMBERED, PROOF_S, timer=monotonic)
 
@@ -194,9 +198,15 @@ class Realm:
         if not token:
             return
         name = await self._name_behind(method, pairs, authorization)
-        self._issued[self._mac(token)] = _Record(name, self._now() + life)
+        key, ends = self._mac(token), self._now() + life
+        held = self._issued.get(key)
+        if name is None or key in self._nameless or (held is not None and held.name != name):
+            self._issued.pop(key, None)  # one token for several people names none of them
+            self._nameless[key] = ends
+            return
+        self._issued[key] = _Record(name, ends)
         refresh = _fields(body).get("refresh_token")
-        if name is not None and isinstance(refresh, str):
+        if isinstance(refresh, str):
             self._issued[self._mac(refresh)] = _Record(name, self._now() + REFRESH_S)
 
     async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
@@ -237,7 +247,7 @@ class Realm:
     def ends(self, token: str) -> float | None:
         """Return when (monotonic seconds) a token issued through us ends, or None for tokens we do not know."""
         record = self._issued.get(self._mac(token))
-        return None if record is None else record.ends
+        return self._nameless.get(self._mac(token)) if record is None else record.ends
 
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)

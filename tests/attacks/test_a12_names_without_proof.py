@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from aiohttp import web
 
 from proxy.flows.rights import UpstreamRights
 from proxy.oci.faults import Fault
@@ -113,6 +114,34 @@ async def test_of_two_names_none_is_passed_on(twice: Query) -> None:
         with pytest.raises(Fault, match="twice"):
             await upstream.realm.token("POST", (*twice, *SCOPE), None)
         assert not server.token_requests
+
+
+@pytest.mark.parametrize("first", [None, basic("mallory", "right"), basic("release-manager", "not known to mallory")])
+async def test_one_token_for_everybody_names_nobody(first: str | None) -> None:
+    registry = MemoryRegistry(access=Forgiving("token", USERS, anonymous_pull=True))
+    manager = basic("release-manager", "not known to mallory")
+    async with connected(registry) as (server, upstream):
+
+        async def generous(request: web.BaseRequest) -> web.StreamResponse | None:
+            known = request.headers.get("Authorization") in {None, manager, basic("mallory", "right")}
+            if request.path != "/token" or not known:
+                return None
+            return web.json_response({"token": "the-same"})
+
+        server.wild.append(generous)
+        for authorization in (first, None, manager):
+            assert (await upstream.realm.token("GET", SCOPE, authorization)).status == 200
+        assert upstream.realm.name_of("the-same") is None
+        assert upstream.realm.ends("the-same") is not None
+
+
+async def test_many_tokens_of_nobody_take_no_name_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.upstream.realm.TOKENS_REMEMBERED", 5)
+    async with connected(MemoryRegistry(access=Access("token", USERS, anonymous_pull=True))) as (_, upstream):
+        reply = await upstream.realm.token("GET", SCOPE, basic("mallory", "right"))
+        for _ in range(10):
+            await upstream.realm.token("GET", SCOPE, None)
+        assert upstream.realm.name_of(str(json.loads(reply.body)["token"])) == "mallory"
 
 
 async def test_who_gives_their_own_password_is_still_believed() -> None:
