@@ -187,9 +187,12 @@ def _redacted(file: ConfigFile) -> str:
     """Passwords and PINs are only named in the file; what is left are store URLs and vendors' variables."""
     data = file.model_dump(mode="json")
     scheme, _, rest = file.store.url.partition("://")
-    if "@" in rest:
-        account, _, place = rest.rpartition("@")
-        data["store"]["url"] = f"{scheme}://{account.partition(':')[0]}:(hidden)@{place.partition('?')[0]}"
+    account, at, place = rest.rpartition("@")
+    if scheme != "sqlite" and "?" in account:
+        data["store"]["url"] = f"{scheme}://(hidden)"  # which of the two holds the password cannot be told
+    elif scheme != "sqlite":
+        shown = f"{account.partition(':')[0]}:(hidden)@" if at else ""
+        data["store"]["url"] = f"{scheme}://{shown}{place.partition('?')[0]}"
     for token in data["tokens"].values():
         token["environment"] = {
             name: value if value.startswith("/") else "(hidden)" for name, value in token["environment"].items()

@@ -31,7 +31,7 @@ def parsed(url: str) -> URL:
     ):
         return parts
     raise ConfigError(
-        f"store.url: {parts.render_as_string(hide_password=True)!r} is neither sqlite:///PATH nor "
+        f"store.url: {parts.set(query={}).render_as_string(hide_password=True)!r} is neither sqlite:///PATH nor "
         "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
     )
 

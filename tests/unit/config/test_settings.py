@@ -94,6 +94,22 @@ def test_a_changed_limit_changes_the_configuration_and_not_the_policies() -> Non
     assert one.policies.revision == other.policies.revision
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "db.example.com/c?password=canary-7f3a",
+        "/c?host=/run/postgresql&user=me&password=canary-7f3a",
+        "db.example.com/c?password=x@canary-7f3a",
+        "me:canary-7f3a?x@db.example.com/c",
+        "me:x@canary-7f3a@db.example.com/c",
+    ],
+)
+def test_a_store_s_password_is_hidden_wherever_it_stands(place: str) -> None:
+    settings = parse(f"{SIGNING}store: {{url: 'postgresql://{place}'}}\n")
+    assert "canary-7f3a" in settings.store.url
+    assert "canary-7f3a" not in settings.redacted_text()
+
+
 def test_no_secret_in_any_text_of_the_settings() -> None:
     secret = "canary-7f3a"
     text = SIGNING.replace("pin: {", f"environment: {{VENDOR_LOGIN: {secret}}}, pin: {{")
