@@ -47,7 +47,10 @@ Inspect = Callable[[Repository, Reference, Asked], Awaitable[Inspection]]
 
 def form_of(call: Call) -> Form:
     """Return how to answer: `?format=` decides, then Accept; browsers get HTML, everybody else text."""
-    asked = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
+    try:
+        asked = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
+    except ValueError:  # more than anybody means
+        asked = None
     if asked in {"html", "json", "text"}:
         return asked  # type: ignore[return-value]  # narrowed by the set
     accept = (call.header("accept") or "").lower()

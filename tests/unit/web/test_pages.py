@@ -190,3 +190,10 @@ async def test_a_journal_that_does_not_answer_is_not_an_unknown_decision() -> No
         reply = await proxy.get(f"/-/d/{DENIED.id}")
     assert reply.startswith(b"HTTP/1.1 503 ")
     assert head_of(reply)[1]["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("path", ["/-/help", "/-/d/x", "/", "/nowhere"])
+async def test_a_thousand_parameters_are_no_defect_of_ours(path: str) -> None:
+    async with in_memory(site(Desk())) as proxy:
+        reply = await proxy.get(f"{path}?{'a&' * 1000}")
+    assert not reply.startswith(b"HTTP/1.1 500")
