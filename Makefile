@@ -24,7 +24,7 @@ test: setup clients check ## all tests; what this machine cannot run is skipped 
 check: venv ## formatting, lint, types, import contracts, and the docs against the code
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy proxy hsm tests
+	@$(BIN)/mypy proxy hsm tests bench
 	@$(BIN)/python -m pytest tests/test_architecture.py $(wildcard tests/test_docs*.py)
 
 format: venv ## format and mend what can be mended by itself

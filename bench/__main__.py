@@ -8,10 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import report, rows
+from bench import report
+from bench.blobs import blobs
+from bench.pulls import pulls
+from bench.pushes import pushes
+from bench.run import MIB, Run
+from bench.start import start
 from bench.systems import Bench
 
-PARTS = {"pulls": rows.pulls, "pushes": rows.pushes, "blobs": rows.blobs}
+PARTS = {"pulls": pulls, "pushes": pushes, "blobs": blobs, "start": start}
 
 
 async def main() -> int:
@@ -24,14 +29,19 @@ async def main() -> int:
     measured: list[report.Row] = []
     for name in chosen.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
-            bench = Bench(rows.cleared(Path(folder) / "run"))
-            run = rows.Run(bench, say=lambda text: print(f"- {text}", file=sys.stderr, flush=True))
+            bench = Bench(Path(folder) / "run")
+            bench.folder.mkdir()
+            run = Run(bench, _say)
             if chosen.quick:
-                run = rows.Run(bench, rounds=1, seconds=1, large=30 * rows.MIB, parallel=8, say=run.say)
+                run = Run(bench, _say, rounds=1, seconds=1, large=30 * MIB, parallel=8, images=10)
             with bench.stack:
                 measured += await PARTS[name](run)
-    print(report.write(measured, chosen.out))
+    sys.stdout.write(report.write(measured, chosen.out))
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"- {text}\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +22,11 @@ def digest_of(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Image:
-    """A manifest and its two blobs."""
+    """A manifest and its blobs."""
 
     body: bytes
-    config: bytes
-    layer: bytes
+    blobs: tuple[bytes, ...] = ()
+    media_type: str = MANIFEST
 
     @property
     def digest(self) -> str:
@@ -45,12 +47,18 @@ def image(seed: str) -> Image:
         )
     ]
     body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1:]}
-    return Image(json.dumps(body).encode(), config, layer)
+    return Image(json.dumps(body).encode(), (config, layer))
+
+
+def index(children: Sequence[Image]) -> Image:
+    """Return an index of these images."""
+    listed = [{"mediaType": c.media_type, "digest": c.digest, "size": len(c.body)} for c in children]
+    return Image(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}).encode(), (), INDEX)
 
 
 async def push_blobs(session: ClientSession, base: str, repository: str, what: Image) -> None:
-    """Upload both blobs."""
-    for data in (what.config, what.layer):
+    """Upload all blobs."""
+    for data in what.blobs:
         await push_blob(session, base, repository, data)
 
 
@@ -64,16 +72,16 @@ async def push_blob(session: ClientSession, base: str, repository: str, data: by
         assert done.status == 201, await done.text()
 
 
-async def push_manifest(session: ClientSession, base: str, repository: str, tag: str, what: Image) -> None:
-    """PUT the manifest under a tag."""
-    url = f"{base}/v2/{repository}/manifests/{tag}"
-    async with session.put(url, data=what.body, headers={"Content-Type": MANIFEST}) as done:
+async def push_manifest(session: ClientSession, base: str, repository: str, reference: str, what: Image) -> None:
+    """PUT the manifest under a tag or its digest."""
+    url = f"{base}/v2/{repository}/manifests/{reference}"
+    async with session.put(url, data=what.body, headers={"Content-Type": what.media_type}) as done:
         assert done.status == 201, await done.text()
 
 
 async def mirror(session: ClientSession, base: str, repository: str, folder: Path) -> str:
-    """Copy everything under the repository's tags to files; return nginx locations that serve it as a registry would."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Copy all that the repository's tags lead to into files; return nginx locations that serve it as a registry."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with session.get(f"{base}/v2/{repository}/tags/list") as listed:
         todo = [f"manifests/{tag}" for tag in (await listed.json())["tags"]]
     lines: dict[str, str] = {}

@@ -30,18 +30,26 @@ class Measured:
         return min(self.values), max(self.values)
 
 
-async def requests_per_second(url: str, seconds: int, connections: int = 16) -> float:
-    """Return what wrk counts on one URL; every answer must be 2xx."""
+async def requests_per_second(url: str, seconds: int, connections: int = 16) -> tuple[float, int]:
+    """Return the rate that wrk measures on one URL and how many requests that were; every answer must be 2xx."""
     command = ("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", f"Accept: {MANIFEST}", url)
     run = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await run.communicate()
     text = out.decode()
     if "Non-2xx" in text:
         raise RuntimeError(f"{url}: {text}")
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", text)
-    if found is None:
+    rate, count = re.search(r"Requests/sec:\s+([0-9.]+)", text), re.search(r"([0-9]+) requests in", text)
+    if rate is None or count is None:
         raise RuntimeError(f"wrk said: {text}")
-    return float(found[1])
+    return float(rate[1]), int(count[1])
+
+
+async def timed(*command: str) -> tuple[int, float]:
+    """Run a program; return its exit code and the seconds it took."""
+    start = perf_counter()
+    quiet = asyncio.subprocess.DEVNULL
+    run = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
+    return await run.wait(), perf_counter() - start
 
 
 def clients(count: int = 1024) -> ClientSession:

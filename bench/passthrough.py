@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
@@ -39,8 +40,6 @@ async def app(upstream: str) -> web.Server:
 
 async def main(port: int, upstream: str) -> None:
     """Serve until killed."""
-    import asyncio
-
     loop = asyncio.get_running_loop()
     server = await loop.create_server(await app(upstream), "127.0.0.1", port)
     async with server:
@@ -48,6 +47,4 @@ async def main(port: int, upstream: str) -> None:
 
 
 if __name__ == "__main__":
-    import asyncio
-
     asyncio.run(main(int(sys.argv[1]), sys.argv[2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sqlite3
 import subprocess
@@ -35,15 +36,20 @@ class Row:
 
 def spread(measured: Measured, unit: str, scale: float = 1.0) -> str:
     """Return `median unit (lowest to highest)`."""
-    low, high = measured.spread
-    return f"{measured.median / scale:,.3g} {unit} ({low / scale:,.3g} to {high / scale:,.3g})"
+    median, low, high = (_short(value / scale) for value in (measured.median, *measured.spread))
+    return f"{median} {unit} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    """Return three digits, and whole numbers in full."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def machine() -> dict[str, str]:
     """Return what this was measured on."""
-    nginx = subprocess.run(("nginx", "-v"), capture_output=True, text=True).stderr.strip()
+    nginx = subprocess.run(("nginx", "-v"), check=False, capture_output=True, text=True).stderr.strip()
     return {
-        "cpus": str(len(__import__("os").sched_getaffinity(0))),
+        "cpus": str(len(os.sched_getaffinity(0))),
         "kernel": platform.release(),
         "python": sys.version.split()[0],
         "aiohttp": version("aiohttp"),
@@ -68,7 +74,7 @@ def write(rows: list[Row], folder: Path) -> str:
     ]
     for r in rows:
         sign = "≤" if r.at_most else "≥"
-        note = f" {r.note}" if r.note else ""
+        note = f" ({r.note})" if r.note else ""
         lines.append(
             f"| {r.what} | {r.ours} | {r.against} | {r.theirs} | {r.ratio:.3g} | {sign} {r.target:g} "
             f"| {'yes' if r.holds else '**no**'}{note} |"
@@ -83,21 +89,20 @@ def write(rows: list[Row], folder: Path) -> str:
 
 def picture(rows: list[Row]) -> str:
     """Return a bar per row: how far it is from its target, which is the line; to the right is better."""
-    width, bar, left = 760, 34, 330
+    width, bar, left = 900, 34, 430
     scale = (width - left - 70) / 3.0
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {len(rows) * bar + 50}" '
-        'font-family="system-ui,sans-serif" font-size="13">',
-        f'<rect width="100%" height="100%" fill="#fff"/><text x="{left + scale}" y="18" text-anchor="middle" '
-        'fill="#555">target</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {len(rows) * bar + 50}" ',
+        'font-family="system-ui,sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>',
+        f'<text x="{left + scale}" y="18" text-anchor="middle" fill="#555">target</text>',
     ]
     for n, r in enumerate(rows):
         score = (r.target / r.ratio if r.ratio else 3.0) if r.at_most else r.ratio / r.target
         y = 30 + n * bar
         colour = "#2f7d4f" if r.holds else "#b3402e"
-        parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end" fill="#222">{r.what[:48]}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end" fill="#222">{r.what[:64]}</text>')
         parts.append(f'<rect x="{left}" y="{y + 4}" width="{min(score, 3) * scale:.0f}" height="18" fill="{colour}"/>')
-        parts.append(f'<text x="{left + min(score, 3) * scale + 6:.0f}" y="{y + 17}" fill="#222">{score:.2f}×</text>')
+        parts.append(f'<text x="{left + min(score, 3) * scale + 6:.0f}" y="{y + 17}" fill="#222">{score:.2f} x</text>')
     x = left + scale
     parts.append(f'<line x1="{x}" x2="{x}" y1="24" y2="{len(rows) * bar + 34}" stroke="#555" stroke-dasharray="4 3"/>')
     return "".join(parts) + "</svg>\n"

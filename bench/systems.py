@@ -9,21 +9,26 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 ROOT = Path(__file__).resolve().parent.parent
-COUNTERSIGN = ROOT / ".venv" / "bin" / "countersign"
+PROXY = "import sys; from proxy.cli import main; sys.exit(main())"  # of this tree, whatever is installed
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 HOST = "127.0.0.1"
 
 
-def free_port() -> int:
+def free_port(given: set[int] = set()) -> int:  # noqa: B006  remembered on purpose: no port is given twice
     """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+        if port not in given:
+            given.add(port)
+            return port
 
 
 @contextlib.contextmanager
@@ -127,10 +132,16 @@ class Bench:
 
     async def passthrough(self, upstream: int) -> int:
         """Start the bare aiohttp pass-through."""
+        return await self._python("bench.passthrough", f"http://{HOST}:{upstream}")
+
+    async def memory_registry(self) -> int:
+        """Start the in-memory registry, which has the referrers API."""
+        return await self._python("bench.memory_registry")
+
+    async def _python(self, module: str, *arguments: str) -> int:
         port = free_port()
-        command = (sys.executable, "-m", "bench.passthrough", str(port), f"http://{HOST}:{upstream}")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.stack.enter_context(process(*command, log=self.folder / "passthrough.log", env=environment))
+        command = (sys.executable, "-m", module, str(port), *arguments)
+        self.stack.enter_context(process(*command, log=self.folder / f"{module}.log", env=ENVIRONMENT))
         await listening(port)
         return port
 
@@ -138,18 +149,21 @@ class Bench:
         """Make a configuration, token and keys; return the configuration file."""
         home = self.folder / "countersign"
         command = [
-            str(COUNTERSIGN), "init", str(home), "--upstream", f"http://{HOST}:{upstream}",
+            sys.executable, "-c", PROXY, "init", str(home), "--upstream", f"http://{HOST}:{upstream}",
             "--listen", f"{HOST}:{port}", "--admin-listen", f"{HOST}:{free_port()}",
         ]  # fmt: skip
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         return home / "countersign.yaml"
 
     @contextlib.asynccontextmanager
-    async def countersign(self, config: Path, port: int):  # type: ignore[no-untyped-def]
+    async def countersign(
+        self, config: Path, port: int, *, wait: bool = True
+    ) -> AsyncIterator[subprocess.Popen[bytes]]:
         """Serve with this configuration; gives the process."""
-        command = (str(COUNTERSIGN), "serve", "--config", str(config))
-        with process(*command, log=self.folder / "countersign.log") as running:
-            await listening(port)
+        command = (sys.executable, "-c", PROXY, "serve", "--config", str(config))
+        with process(*command, log=self.folder / "countersign.log", env=ENVIRONMENT) as running:
+            if wait:
+                await listening(port)
             yield running
 
 
@@ -159,3 +173,9 @@ def resident(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
