@@ -6,6 +6,7 @@
 
 import ctypes
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ _PLACES = (
     "/usr/local/lib/softhsm/libsofthsm2.so",
     "/opt/homebrew/lib/softhsm/libsofthsm2.so",
 )
-_TOKEN_INITIALIZED = 0x400
+_TOKEN_INITIALIZED, _PIN_INITIALIZED = 0x400, 0x8
 _SESSION = 0x2 | 0x4  # CKF_RW_SESSION | CKF_SERIAL_SESSION
 _LABEL_BYTES = 32
 
@@ -43,7 +44,8 @@ def initialise_softhsm(
 ) -> dict[str, str]:
     """A new token of that label is in the directory; returns the environment that its users need.
 
-    `KeyExists` when the directory holds a token of that label already: nothing is ever overwritten.
+    `KeyExists` when the directory holds a token of that label already: nothing is ever overwritten. One whose making
+    was interrupted before it had a PIN is finished with this one.
     """
     if not 0 < len(label.encode()) <= _LABEL_BYTES:
         raise TokenError(f"a token label has 1 to {_LABEL_BYTES} bytes, {label!r} has {len(label.encode())}")
@@ -93,7 +95,7 @@ def _initialise(order: dict[str, str]) -> None:
     _call(library, "C_GetSlotList", ctypes.c_ubyte(1), None, ctypes.byref(count))
     slots = (ctypes.c_ulong * count.value)()
     _call(library, "C_GetSlotList", ctypes.c_ubyte(1), slots, ctypes.byref(count))
-    free = None
+    free = half = None
     wanted = order["label"].encode().ljust(_LABEL_BYTES)
     for slot in slots:
         info = _TokenInfo()
@@ -101,17 +103,21 @@ def _initialise(order: dict[str, str]) -> None:
         if not info.flags & _TOKEN_INITIALIZED:
             free = ctypes.c_ulong(slot)
         elif info.label.ljust(_LABEL_BYTES) == wanted:
-            sys.exit(3)
-    if free is None:
+            if info.flags & _PIN_INITIALIZED:
+                sys.exit(3)
+            half = ctypes.c_ulong(slot)
+    if free is None and half is None:
         sys.exit("the module shows no free slot")
     pin, so_pin = order["pin"].encode(), order["so_pin"].encode()
     session = ctypes.c_ulong()
-    _call(library, "C_InitToken", free, so_pin, ctypes.c_ulong(len(so_pin)), wanted)
-    _call(library, "C_OpenSession", free, ctypes.c_ulong(_SESSION), None, None, ctypes.byref(session))
+    if half is None:
+        _call(library, "C_InitToken", free, so_pin, ctypes.c_ulong(len(so_pin)), wanted)
+    _call(library, "C_OpenSession", half or free, ctypes.c_ulong(_SESSION), None, None, ctypes.byref(session))
     _call(library, "C_Login", session, ctypes.c_ulong(0), so_pin, ctypes.c_ulong(len(so_pin)))
     _call(library, "C_InitPIN", session, pin, ctypes.c_ulong(len(pin)))
     _call(library, "C_Finalize", None)
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold both PINs
     _initialise(json.load(sys.stdin))

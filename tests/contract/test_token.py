@@ -21,9 +21,10 @@ from hsm import (
     Token,
     TokenError,
     TokenNotFound,
+    TokenSettings,
 )
 from hsm.encoding import algorithm_of, verifies
-from hsm.softhsm import initialise_softhsm, softhsm_environment
+from hsm.softhsm import find_softhsm, initialise_softhsm, softhsm_environment
 from tests.worlds.softhsm import PIN, SO_PIN, SoftToken, fresh_token, softhsm_missing
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="needs SoftHSM")]
@@ -175,6 +176,20 @@ async def test_an_existing_token_is_never_overwritten(tmp_path: Path) -> None:
     for label in ("one", "two"):
         async with await Token.open(second.with_(label=label)) as token:
             assert (await token.describe()).label == label
+
+
+async def test_a_token_that_has_no_pin_yet_is_finished(tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match="C_InitPIN"):
+        initialise_softhsm(tmp_path, "half", "abc", SO_PIN)  # refused: as if it had been killed there
+    with pytest.raises(TokenError, match="C_Login"):
+        initialise_softhsm(tmp_path, "half", PIN, SO_PIN + "x")
+    extra = initialise_softhsm(tmp_path, "half", PIN, SO_PIN)
+    settings = TokenSettings(module=find_softhsm(), label="half", pin=PIN, environment=extra)
+    async with await Token.open(settings) as token:
+        assert (await token.describe()).label == "half"
+    with pytest.raises(KeyExists):
+        initialise_softhsm(tmp_path, "half", PIN, SO_PIN)
+    assert len([*(tmp_path / "tokens").iterdir()]) == 1
 
 
 def test_a_softhsm_directory_is_its_owners_only(tmp_path: Path) -> None:

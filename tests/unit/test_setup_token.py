@@ -38,6 +38,19 @@ def test_a_secret_file_is_private_and_kept(tmp_path: Path) -> None:
     assert new_secret_file(path).read_text() == first
 
 
+def test_a_secret_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("os.fsync", dies)
+        with pytest.raises(KeyboardInterrupt):
+            new_secret_file(tmp_path / "pin")
+    assert not (tmp_path / "pin").exists()
+    assert new_secret_file(tmp_path / "pin").read_text().strip()
+    assert [path.name for path in tmp_path.iterdir()] == ["pin"]
+
+
 def test_pem_of_a_public_key() -> None:
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
