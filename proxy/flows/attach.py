@@ -22,9 +22,12 @@ from proxy.trust.keys import fingerprint
 from proxy.trust.ledger import Entry, Stage
 
 
-async def attach(repository: Repository, subject: Descriptor, asked: Asked, house: House) -> None:
+async def attach(
+    repository: Repository, subject: Descriptor, asked: Asked, house: House, *, relist: bool = False
+) -> None:
     """After this, everything our ledger has signed for this digest is upstream, in every place its format wants.
 
+    `relist`: also where it is attached already, the index of referrers is looked at again.
     Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
     """
     async with house.memory.alone(("attach", repository, subject.digest)):
@@ -33,7 +36,7 @@ async def attach(repository: Repository, subject: Descriptor, asked: Asked, hous
         others = [e for e in entries if e.key.format != SIMPLE]
         both = await asyncio.gather(
             _attach_simple(repository, subject.digest, simple, asked, house),
-            _attach_referrers(repository, subject, others, asked, house),
+            _attach_referrers(repository, subject, others, asked, house, relist=relist),
             return_exceptions=True,  # neither goes on when this lock is gone
         )
         for failed in both:
@@ -119,7 +122,7 @@ def _layer(blob: Blob) -> Descriptor:
 
 
 async def _attach_referrers(
-    repository: Repository, subject: Descriptor, entries: Sequence[Entry], asked: Asked, house: House
+    repository: Repository, subject: Descriptor, entries: Sequence[Entry], asked: Asked, house: House, *, relist: bool
 ) -> None:
     """Push each bundle as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
@@ -131,7 +134,7 @@ async def _attach_referrers(
             await write_manifest(
                 repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
             )
-        if not there or entry.stage is not Stage.ATTACHED:
+        if relist or not there or entry.stage is not Stage.ATTACHED:
             await asyncio.gather(
                 list_referrer(repository, subject.digest, body, asked, house, locked=True),
                 _learn(repository, subject.digest, None if there else body, house),

@@ -11,7 +11,7 @@ from proxy.flows.sign import SIMPLE
 from proxy.flows.write import exists
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
-from proxy.oci.reference import Reference, Repository, signature_tag
+from proxy.oci.reference import Reference, Repository, fallback_tag, signature_tag
 from proxy.ports import Credential
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Stage
@@ -33,6 +33,9 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
         signature_tag(subject.digest) if e.key.format == SIMPLE else e.artifact for e in entries if e.artifact
     }
     try:
+        bundles = any(e.key.format != SIMPLE for e in entries)
+        if bundles and not await house.registry.has_referrers(repository, asked.credential):
+            carriers.add(fallback_tag(subject.digest))
         there = await asyncio.gather(*(exists(repository, each, asked, house) for each in carriers))
     except (Unavailable, Corrupt, Fault):
         house.memory.checked.pop(place, None)  # could not look: the next one looks
@@ -42,8 +45,9 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
         return
     kind, why = Kind.SIGNATURE_REPAIRED, ""
     ours = Asked(Credential(ours=True), asked.request_id)
+    about = Descriptor(subject.media_type, subject.digest, len(subject.body))
     try:
-        await attach(repository, Descriptor(subject.media_type, subject.digest, len(subject.body)), ours, house)
+        await attach(repository, about, ours, house, relist=True)
     except (Unavailable, Corrupt, Fault) as refused:
         kind, why = Kind.SIGNATURE_LOST, str(refused)
     await house.journal.record(

@@ -43,8 +43,8 @@ def _ask(method: str, url: str, body: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def network(folder: Path, to: str) -> Iterator[Network]:
-    """A line to that HOST:PORT runs, healthy at first."""
+def network(folder: Path, to: str, port: int = 0) -> Iterator[Network]:
+    """A line to that HOST:PORT runs, healthy at first; it begins at `port`, or any that is free."""
     program = need("toxiproxy")
     control = f"http://127.0.0.1:{free_port()}"
 
@@ -55,9 +55,9 @@ def network(folder: Path, to: str) -> Iterator[Network]:
         except OSError:
             return None
 
-    port = control.rpartition(":")[2]
-    with daemon(folder / "toxiproxy.log", [program, "-host", "127.0.0.1", "-port", port]) as running:
+    control_port = control.rpartition(":")[2]
+    with daemon(folder / "toxiproxy.log", [program, "-host", "127.0.0.1", "-port", control_port]) as running:
         when(running, answers, "toxiproxy did not start")
-        host = f"127.0.0.1:{free_port()}"
+        host = f"127.0.0.1:{port or free_port()}"
         _ask("POST", f"{control}/proxies", {"name": "line", "listen": host, "upstream": to, "enabled": True})
         yield Network(host, control, "line")
