@@ -106,10 +106,10 @@ class Running:
         except Fault as fault:
             challenge = fault.headers.pop("WWW-Authenticate", None)
             if challenge is not None:
-                for _, ours in realm.relayed((("www-authenticate", challenge),), url):
-                    fault.headers["WWW-Authenticate"] = ours
+                ours = realm.relayed((("www-authenticate", challenge),), url)
+                fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
             raise
-        if answer.status == 401:
+        if any(name == "www-authenticate" for name, _ in answer.headers):  # whatever the status, and wherever it points
             return replace(answer, headers=realm.relayed(answer.headers, url))
         return answer
 
