@@ -41,14 +41,19 @@ class Tls:
     def reload(self) -> None:
         """Use what is in the files now. Raises OSError or ssl.SSLError, and then the old ones stay in use."""
         self._fresh()
-        self.context.load_cert_chain(*self._files)
+        self.context.load_cert_chain(*self._files, password=_nobody_to_ask)
 
     def _fresh(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(*self._files)
+        context.load_cert_chain(*self._files, password=_nobody_to_ask)
         return context
+
+
+def _nobody_to_ask() -> str:
+    """Refuse: OpenSSL would ask at the terminal, and nothing would be served until somebody answers."""
+    raise ssl.SSLError("the private key has a passphrase; give one without, readable by this user only")
 
 
 class Listener:
