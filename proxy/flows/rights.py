@@ -60,10 +60,10 @@ class UpstreamRights:
     async def caller(self, repository: Repository, credential: Credential) -> Caller:
         """Return `Named` only where the name is proven, else `Anonymous` with what they called themselves.
 
-        A Basic name is proven when upstream lets the credential in where it refuses the same name with a password
-        that nobody chose; asked at `/v2/`, then (where `/v2/` is open to all) at the repository's tags, then at the
-        start of an upload. A bearer token's user is who it was issued to through our realm. Never raises: a name that
-        could not be proven now is not remembered as unproven.
+        A Basic name is proven when upstream lets the credential in, before and after it refuses the same name with a
+        password that nobody chose; asked at `/v2/`, then (where `/v2/` is open to all) at the repository's tags, then
+        at the start of an upload. A bearer token's user is who it was issued to through our realm. Never raises: what
+        could not be asked now is not remembered as unproven.
         """
         if credential.ours:
             return Anonymous()
@@ -86,19 +86,24 @@ class UpstreamRights:
         return Named(name, "basic") if proven else Anonymous(name)
 
     async def _prove(self, name: str, repository: Repository, credential: Credential) -> bool:
+        """True when upstream refuses the name with another password, and lets the credential in before and after.
+
+        After as well: what refuses everybody for a moment (a firewall, a limit on logins) proves nobody.
+        """
         wrong = Credential(_basic(name, secrets.token_urlsafe(24)))
+        proven = False
         for asked in (ops.CheckApi(), ops.ListTags(repository, 1)):
             if await self._status(asked, credential) not in _LET_IN:
                 break  # upstream does not take this credential at all
             if await self._status(asked, wrong) in _REFUSED:
-                self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
-                return True
+                proven = await self._status(asked, credential) in _LET_IN
+                break
         else:
             if await self.may_push(repository, credential) and await self._start(repository, wrong) in _REFUSED:
-                self._remember(credential, _NAME, "", value=True, seconds=NAME_S)
-                return True
-        self._remember(credential, _NAME, repository, value=False, seconds=self._limits.right_to_read_s)
-        return False
+                proven = await self._start(repository, credential) == 202
+        where, seconds = ("", NAME_S) if proven else (repository, self._limits.right_to_read_s)
+        self._remember(credential, _NAME, where, value=proven, seconds=seconds)
+        return proven
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""

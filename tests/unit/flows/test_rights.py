@@ -12,7 +12,7 @@ from proxy.oci.reference import parse_repository
 from proxy.ports import Credential
 from proxy.trust.question import Anonymous, Named
 from tests.worlds.memory import FrozenClock
-from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic
+from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic, error
 
 APP = parse_repository("team/app")
 OTHER = parse_repository("team/other")
@@ -54,12 +54,13 @@ class World:
 async def test_a_name_is_proven_where_another_password_is_refused() -> None:
     world = World()
     assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
-    assert world.asked() == ["CheckApi", "CheckApi"]
+    assert world.asked() == ["CheckApi", "CheckApi", "CheckApi"]
+    assert world.registry.seen[2].authorization == ALICE.authorization
     guess = world.registry.seen[1].authorization or ""
     assert guess.startswith("Basic ")
     assert guess not in {ALICE.authorization, WRONG.authorization}
     assert await world.rights.caller(OTHER, ALICE) == Named("alice", "basic")
-    assert len(world.registry.seen) == 2
+    assert len(world.registry.seen) == 3
 
 
 async def test_every_guess_is_another_one() -> None:
@@ -75,7 +76,7 @@ async def test_a_proof_is_asked_for_again_after_a_while() -> None:
     await world.rights.caller(APP, ALICE)
     world.clock.advance(NAME_S + 1)
     assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
-    assert len(world.registry.seen) == 4
+    assert len(world.registry.seen) == 6
 
 
 async def test_a_wrong_password_is_nobody() -> None:
@@ -122,11 +123,29 @@ async def test_a_proof_that_could_not_be_had_is_neither_yes_nor_no(status: int) 
     assert await world.rights.caller(APP, ALICE) == Named("alice", "basic")
 
 
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+@pytest.mark.parametrize("kind", [ops.CheckApi, ops.ListTags, ops.StartUpload])
+async def test_what_refuses_everybody_for_a_moment_proves_nobody(kind: type, status: int) -> None:
+    world = World(Access())
+    calls = 0
+
+    def limit(seen: Seen) -> Said | None:  # a firewall, a limit on logins: the second request and those after it
+        nonlocal calls
+        calls += isinstance(seen.operation, kind)
+        return error(status, "DENIED") if isinstance(seen.operation, kind) and calls > 1 else None
+
+    world.registry.hooks.append(limit)
+    assert await world.rights.caller(APP, Credential(basic("release-manager", "anything"))) == Anonymous(
+        "release-manager"
+    )
+    assert not world.registry.uploads
+
+
 async def test_many_at_once_are_one_proof() -> None:
     world = World()
     callers = await asyncio.gather(*(world.rights.caller(APP, ALICE) for _ in range(50)))
     assert callers == [Named("alice", "basic")] * 50
-    assert len(world.registry.seen) == 2
+    assert len(world.registry.seen) == 3
 
 
 @pytest.mark.parametrize("sent", [None, "", "Basic", "Basic ???", basic("", "x"), "Digest a=b", "Basic \udcff"])
@@ -239,7 +258,7 @@ async def test_a_refusal_forgets_everything_about_a_credential() -> None:
     assert world.rights.may_read(APP, bob)
     await world.rights.may_push(APP, ALICE)
     await world.rights.caller(APP, ALICE)
-    assert len(world.registry.seen) == before + 4
+    assert len(world.registry.seen) == before + 5
     world.rights.refused(NOBODY)
 
 
