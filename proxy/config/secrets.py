@@ -54,11 +54,11 @@ def read_secret(source: Source, what: str, environment: Mapping[str, str] | None
             "start under systemd with LoadCredential=, or use `file:`"
         )
     try:
-        raw = path.read_bytes()
-        status = path.stat()
+        with path.open("rb") as file:  # the identity is that of the bytes read, also when the file is replaced now
+            raw, status = file.read(MAX_BYTES + 1), os.fstat(file.fileno())
     except OSError as error:
         raise ConfigError(f"{what}: cannot read {path}: {error.strerror}; check the path and its owner") from None
-    text = raw[: MAX_BYTES + 1].decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+    text = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
     if not text or len(raw) > MAX_BYTES or "\n" in text or "\0" in text or "�" in text:
         raise ConfigError(f"{what}: {path} must hold one line of text, at most {MAX_BYTES} bytes")
     return Secret(text, f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}", str(path))

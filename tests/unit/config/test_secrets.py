@@ -1,5 +1,6 @@
 """Secrets: read from one place, named in errors, never shown."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,3 +69,23 @@ def test_a_file_others_can_read_is_warned_about(tmp_path: Path) -> None:
     path.chmod(0o600)
     assert exposed(Here(file=path), "PIN") is None
     assert exposed(Here(env="PIN"), "PIN") is None
+
+
+def test_a_secret_replaced_while_it_is_read_keeps_the_identity_of_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fresh = tmp_path / "pin", tmp_path / "fresh"
+    path.write_text("old")
+    before = read_secret(Here(file=path), "PIN").identity
+    real = os.fstat
+
+    def replaced(descriptor: int) -> os.stat_result:
+        fresh.write_text("new")
+        fresh.replace(path)
+        return real(descriptor)
+
+    with monkeypatch.context() as racing:
+        racing.setattr("proxy.config.secrets.os.fstat", replaced)
+        raced = read_secret(Here(file=path), "PIN")
+    assert (raced.value, raced.identity) == ("old", before)
+    assert read_secret(Here(file=path), "PIN").identity != before
