@@ -30,6 +30,7 @@ from proxy.oci.limits import Limits
 from proxy.trust.keys import TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 
+_PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
 
 
@@ -195,7 +196,8 @@ def _redacted(file: ConfigFile) -> str:
         data["store"]["url"] = f"{scheme}://{shown}{place.partition('?')[0]}"
     for token in data["tokens"].values():
         token["environment"] = {
-            name: value if value.startswith("/") else "(hidden)" for name, value in token["environment"].items()
+            name: value if value.startswith("/") and name.lower().endswith(_PLACES_IN) else "(hidden)"
+            for name, value in token["environment"].items()
         }
     return _canonical(data)
 

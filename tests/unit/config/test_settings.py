@@ -110,6 +110,13 @@ def test_a_store_s_password_is_hidden_wherever_it_stands(place: str) -> None:
     assert "canary-7f3a" not in settings.redacted_text()
 
 
+def test_a_vendor_s_variable_is_shown_only_where_it_is_a_place() -> None:
+    variables = "{SOFTHSM2_CONF: /etc/softhsm2.conf, VENDOR_LOGIN: /canary7f3a, OTHER_HOME: canary7f3a}"
+    text = parse(SIGNING.replace("pin: {", f"environment: {variables}, pin: {{")).redacted_text()
+    assert "/etc/softhsm2.conf" in text
+    assert "canary7f3a" not in text
+
+
 def test_no_secret_in_any_text_of_the_settings() -> None:
     secret = "canary-7f3a"
     text = SIGNING.replace("pin: {", f"environment: {{VENDOR_LOGIN: {secret}}}, pin: {{")
