@@ -39,6 +39,8 @@ from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.signer import TokenSigner
 
+LATER_S = 5.0  # for work beside requests, after the last connection has gone
+
 
 class Running:
     """A proxy that serves. `house` is what requests see; a reload puts another one in its place."""
@@ -191,7 +193,9 @@ class Running:
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
         cut = await self._server.leave()
-        await self.house.memory.settle()
+        with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
+            async with asyncio.timeout(LATER_S):
+                await self.house.memory.settle()
         await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
         return cut
 

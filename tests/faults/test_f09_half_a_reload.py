@@ -89,3 +89,10 @@ async def test_a_store_that_fails_on_the_way_changes_nothing(
     assert await world.running.reload() is None
     assert world.in_force()[0] != before[0]
     assert world.running.problems() == []
+
+
+async def test_work_beside_requests_does_not_keep_the_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.wiring.running.LATER_S", 0.1)
+    world.running.house.memory.later(asyncio.sleep(60))
+    async with asyncio.timeout(5):
+        assert await world.running.leave() == 0
