@@ -23,6 +23,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
+from proxy.ports import Headers
 from proxy.trust import event
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.policy import Policy
@@ -194,12 +195,19 @@ async def _list(this: Push, asked: Asked, house: House) -> None:
 async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> Answer:
     """Send the pushed bytes upstream under this reference, with the caller's own credentials."""
     subject = this.subject
-    reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, asked, house)
-    if reply.status >= 400:
-        return await relayed_error(reply)
-    await reply.close()
-    if not 200 <= reply.status < 300:  # a redirect is no acceptance
-        raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
+    headers: Headers = ()
+    try:
+        reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, asked, house)
+    except Unavailable:  # perhaps only its answer was lost
+        if await exists(this.op.repository, reference, asked, house) != subject.digest:
+            raise
+    else:
+        if reply.status >= 400:
+            return await relayed_error(reply)
+        await reply.close()
+        if not 200 <= reply.status < 300:  # a redirect is no acceptance
+            raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
+        headers = reply.headers
     kept = {
         "docker-content-digest": subject.digest,
         "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",
@@ -207,7 +215,7 @@ async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> 
     }
     if subject.manifest.subject is not None:  # we list it where upstream does not, before this answer leaves
         kept["oci-subject"] = subject.manifest.subject.digest
-    extra = [(k, v) for k, v in reply.headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
+    extra = [(k, v) for k, v in headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
     tags = [("oci-tag", tag) for tag in this.op.tags]
     return Answer(201, (*kept.items(), *tags, *extra))
 

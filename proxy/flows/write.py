@@ -108,7 +108,12 @@ async def write_manifest(
     `prepare` writes the blobs it lists; again where upstream has lost one that we believed to be there.
     """
     await prepare()
-    reply = await put_manifest(repository, reference, body, media_type, asked, house)
+    try:
+        reply = await put_manifest(repository, reference, body, media_type, asked, house)
+    except Unavailable:  # perhaps only its answer was lost
+        if await exists(repository, reference, asked, house) != digest_of(body):
+            raise
+        return
     await reply.close()
     if reply.status in (400, 404):
         for place in [p for p in house.memory.blobs if p[0] == repository]:

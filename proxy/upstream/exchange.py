@@ -177,4 +177,4 @@ def unavailable(url: str, exc: BaseException) -> Unavailable:
     else:
         why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else str(exc)
         why = "".join(c for c in why.partition("\n")[0] if " " <= c <= "~")[:_WHY] or type(exc).__name__
-    return Unavailable(f"upstream {url.partition('?')[0]} did not answer: {why}")
+    return Unavailable(f"upstream did not answer: {why} ({url.partition('?')[0]})")
