@@ -34,6 +34,7 @@ class Memory:
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
         self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
+        self.single_post: bool | None = None  # whether upstream takes a whole blob in one POST; None: not tried yet
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)

@@ -15,6 +15,7 @@ from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of
 from proxy.ports import Reply
 
 TRIES = 4
+_NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if the bytes had not been there
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
 
@@ -42,8 +43,16 @@ async def _has_blob(repository: Repository, digest: Digest, asked: Asked, house:
 
 
 async def _upload_blob(repository: Repository, data: bytes, digest: Digest, asked: Asked, house: House) -> None:
-    started = await house.registry.perform(StartUpload(repository), asked.credential, body=b"", length=0)
-    await started.close()
+    """Upload it in one request where upstream can (distribution-spec 1.1 "Single POST"), else in the usual two."""
+    started = None
+    if house.memory.single_post is not False:
+        started = await _post(StartUpload(repository, digest), data, asked, house)
+        if started.status == 201:
+            house.memory.single_post = True
+            return
+        house.memory.single_post = False if started.status in _NO_SINGLE_POST else house.memory.single_post
+    if started is None or started.status in _NO_SINGLE_POST - {202}:
+        started = await _post(StartUpload(repository), b"", asked, house)
     _accepted(started, "an upload")
     op = _upload(header(started, "location"), repository)
     done = await house.registry.perform(
@@ -55,6 +64,13 @@ async def _upload_blob(repository: Repository, data: bytes, digest: Digest, aske
     )
     await done.close()
     _accepted(done, "a blob")
+
+
+async def _post(op: StartUpload, data: bytes, asked: Asked, house: House) -> Reply:
+    kind = (("content-type", "application/octet-stream"),) if data else ()
+    reply = await house.registry.perform(op, asked.credential, headers=kind, body=data, length=len(data))
+    await reply.close()
+    return reply
 
 
 def _upload(location: str | None, repository: Repository) -> UploadChunk:

@@ -48,6 +48,7 @@ class MemoryRegistry:
         self.pause: Callable[[Seen], Awaitable[None]] | None = None
         self.cuts: dict[type, int] = {}
         self.referrers_down = False
+        self.single_post = True  # whether a blob may come in one POST; distribution only takes two requests
         self.elsewhere: dict[str, bytes] = {}  # object storage: URL -> blob
         self.ours: str | None = None  # what Credential(ours=True) stands for
         self._sessions = 0
@@ -252,7 +253,7 @@ class MemoryRegistry:
         if mounted is not None and op.mount is not None:
             shelf.blobs[op.mount] = self.shelves[mounted].blobs[op.mount]
             return created(op.repository, op.mount)
-        if op.digest is not None:
+        if op.digest is not None and self.single_post:
             if not matches(op.digest, seen.body):
                 return error(400, "DIGEST_INVALID")
             shelf.blobs[op.digest] = seen.body
