@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def _short(value: float) -> str:
 
 def machine() -> dict[str, str]:
     """Return what this was measured on."""
-    nginx = subprocess.run(("nginx", "-v"), check=False, capture_output=True, text=True).stderr.strip()
+    found = shutil.which("nginx")
+    nginx = subprocess.run((found, "-v"), check=False, capture_output=True, text=True).stderr.strip() if found else ""
     return {
         "cpus": str(len(os.sched_getaffinity(0))),
         "kernel": platform.release(),
