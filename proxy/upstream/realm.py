@@ -13,6 +13,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -132,8 +133,8 @@ class Realm:
     async def token(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
         """Return the realm's own answer to a token request: GET with a query, POST with a form.
 
-        Parameters without a name here are dropped. Raises Unavailable when there is no answer or the realm is not
-        one we may send credentials to, Fault when the request is not one or upstream issues no tokens.
+        Parameters without a name here are dropped. Raises Unavailable when there is no answer, Fault when the request
+        is not one, or upstream has no realm that we may ask (docker repeats a 503 for a minute, and loses its text).
         """
         known = _ASKED if method == "GET" else _POSTED
         kept = tuple((key, value) for key, value in pairs if key in known)
@@ -144,6 +145,8 @@ class Realm:
             raise Fault("UNSUPPORTED", "token request says one parameter twice, and differently", status=400)
         if authorization is not None and not is_plain(authorization):
             raise Fault("UNAUTHORIZED", "Authorization header not valid")
+        if wrong := await self.misplaced():
+            raise Fault("DENIED", wrong)
         reply = await self.relay(method, kept, authorization)
         if reply.status == 200:
             await self._remember(method, kept, authorization, reply.body)
@@ -155,15 +158,15 @@ class Realm:
         if found is None:
             raise Fault("UNSUPPORTED", "upstream issues no tokens; log in with name and password", status=404)
         url, service = found.get("realm") or "", found.get("service")
-        self._check(url)
+        if wrong := self._wrong(url):
+            raise Unavailable(wrong)
         if service is not None and not any(key == "service" for key, _ in pairs):
             pairs = (*pairs, ("service", service))
         headers = [] if authorization is None else [("Authorization", authorization)]
-        body = None
-        if method == "GET":
+        body = None if method == "GET" else urlencode(pairs).encode()
+        if body is None:
             url += ("&" if "?" in url else "?") + urlencode(pairs)
         else:
-            body = urlencode(pairs).encode()
             headers.append(("Content-Type", "application/x-www-form-urlencoded"))
         response = await self._exchange.send(method, url, headers, body, again=True)
         return await self._read(url, response)
@@ -178,18 +181,20 @@ class Realm:
         )
         return TokenReply(reply.status, headers, await reply.read(TOKEN_BYTES))
 
-    def _check(self, url: str) -> None:
-        """Raise Unavailable unless credentials may be sent there: same scheme, host and port, or configured."""
-        try:
-            allowed = origin(url) in self._allowed and "#" not in url
-        except ValueError:
-            allowed = False
-        if not allowed:
-            shown = url.partition("?")[0][:120]
-            raise Unavailable(
-                f"upstream names {shown!a} as its token realm, which is neither its own origin nor configured; "
-                "credentials are not sent there: if it is right, add its origin to `realms` of the upstream"
-            )
+    async def misplaced(self) -> str | None:
+        """Return what is wrong with the realm that upstream names, and what to do, or None. Raises Unavailable."""
+        found = await self.learn()
+        return None if found is None else self._wrong(found.get("realm") or "")
+
+    def _wrong(self, url: str) -> str | None:
+        """Return None where credentials may be sent: same scheme, host and port, or configured."""
+        with suppress(ValueError):
+            if origin(url) in self._allowed and "#" not in url:
+                return None
+        return (
+            f"upstream names {url.partition('?')[0][:120]!a} as its token realm, neither on its own origin nor listed; "
+            "no password is sent there: if it is right, the operator adds its origin to upstreams[].realms"
+        )
 
     # Names
 
@@ -233,11 +238,9 @@ class Realm:
         wrong = secrets.token_urlsafe(24)
         if form:
             pairs = tuple((key, wrong if key == "password" else value) for key, value in pairs)
-        try:
-            reply = await self.relay(method, pairs, None if form else basic(name, wrong))
-        except Unavailable:
-            return False
-        return reply.status in {401, 403}
+        with suppress(Unavailable):
+            return (await self.relay(method, pairs, None if form else basic(name, wrong))).status in {401, 403}
+        return False
 
     def name_of(self, token: str) -> str | None:
         """Return the proven user of a token that was issued through us, or None."""

@@ -115,7 +115,9 @@ async def _capabilities(
 ) -> AsyncIterator[Finding]:
     scheme = next((v.partition(" ")[0] for n, v in headers if n == "www-authenticate"), "none")
     yield Finding("login", "ok", "anybody may read" if status == 200 else f"asks for a login ({scheme})")
-    if settings.upstream.credentials is not None:
+    if wrong := await upstream.realm.misplaced():
+        yield Finding("token realm", "wrong", wrong, "add its origin to upstreams[0].realms, if it is the right one")
+    elif settings.upstream.credentials is not None:
         yield await _account(upstream, settings)
     elif status == 401:
         yield Finding(

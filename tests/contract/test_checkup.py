@@ -56,6 +56,21 @@ async def test_a_registry_with_passwords_wants_an_account(tmp_path: Path) -> Non
         assert upstream.worst == "wrong"
 
 
+@pytest.mark.parametrize("account", ["", ", credentials: {username: us, password: {env: HOME}}"])
+async def test_a_token_realm_elsewhere_is_wrong_until_it_is_listed(tmp_path: Path, account: str) -> None:
+    registry = MemoryRegistry(access=Access(kind="token", users={"us": "s3cret"}))
+    async with serving(registry) as server, serving(MemoryRegistry(access=registry.access)) as realm:
+        registry.access.realm = f"{realm.url}/token"
+        upstream, _ = await check_upstream(settings(server.url, tmp_path, account))
+        found = named(upstream.inner, "token realm")
+        assert (found.state, upstream.worst) == ("wrong", "wrong")
+        assert realm.url in found.detail
+        assert "upstreams[0].realms" in found.fix
+        assert realm.token_requests == []
+        upstream, _ = await check_upstream(settings(server.url, tmp_path, f", realms: ['{realm.url}']"))
+        assert "token realm" not in {finding.name for finding in upstream.inner}
+
+
 async def test_nobody_answers(tmp_path: Path) -> None:
     upstream, clock = await check_upstream(settings("http://127.0.0.1:9", tmp_path))
     assert (upstream.state, clock.state) == ("wrong", "skipped")

@@ -1,7 +1,9 @@
 """The token endpoint passes on what clients ask and what the realm answers."""
 
+import json
 from dataclasses import dataclass
 
+from proxy.oci.faults import Fault
 from proxy.oci.operation import Query
 from proxy.ports import Headers
 from proxy.web.app import public_app
@@ -55,3 +57,13 @@ async def test_what_is_no_token_request_never_reaches_the_realm() -> None:
         large = await proxy.get("/-/token", kind, f"Content-Length: {len(big)}", method="POST", body=big)
     assert large.startswith(b"HTTP/1.1 413 ")
     assert realm.asked == []
+
+
+async def test_a_realm_that_may_not_be_asked_is_said_in_an_error_that_clients_show() -> None:
+    async def issue(_method: str, _pairs: Query, _authorization: str | None) -> Issued:
+        raise Fault("DENIED", "add it to upstreams[].realms")
+
+    async with in_memory(public_app(Recorder(), {"token": token_page(issue)})) as proxy:
+        reply = await proxy.get("/-/token")
+    assert reply.startswith(b"HTTP/1.1 403 ")
+    assert json.loads(body_of(reply))["errors"][0]["message"] == "add it to upstreams[].realms"
