@@ -11,7 +11,8 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
 from proxy.upstream.challenge import Challenge
-from proxy.upstream.realm import Realm, basic, token_in
+from proxy.upstream.realm import Realm
+from proxy.upstream.tokens import basic, token_in
 
 _EARLY = 0.8  # a token is used for this part of its life: one that ends on the way costs a request
 

@@ -7,12 +7,10 @@ proves nothing to whoever guesses.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -29,6 +27,7 @@ from proxy.upstream.exchange import Exchange, unavailable
 from proxy.upstream.headers import is_plain
 from proxy.upstream.location import origin
 from proxy.upstream.reply import UpstreamReply
+from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
 TOKEN_BYTES = 256 * 1024  # of a whole answer; tokens that list many groups are long
@@ -37,8 +36,6 @@ PARAMETERS = 32
 TOKENS_REMEMBERED = 50_000
 PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
 LEARNT_S = 600.0
-DEFAULT_LIFE_S = 60  # what a token without `expires_in` is worth (distribution, token specification)
-LONGEST_LIFE_S = 3600
 REFRESH_S = 24 * 3600.0  # how long we know whose refresh token it is; afterwards its user is anonymous
 _ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
 _POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
@@ -210,7 +207,7 @@ class Realm:
             self._nameless[key] = ends
             return
         self._issued[key] = _Record(name, ends)
-        refresh = _fields(body).get("refresh_token")
+        refresh = fields(body).get("refresh_token")
         if isinstance(refresh, str):
             self._issued[self._mac(refresh)] = _Record(name, self._now() + REFRESH_S)
 
@@ -254,47 +251,3 @@ class Realm:
 
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
-
-
-def basic(user: str, password: str) -> str:
-    """Return the Authorization value of a name and a password (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def user_of(authorization: str | None) -> str | None:
-    """Return the name in a Basic Authorization value, or None.
-
-    Only in the one spelling that everybody reads: what a realm takes for no password at all (another case of the
-    scheme, a space too many, no password after the name) it lets in as nobody, and refuses as somebody when probed.
-    """
-    scheme, _, text = (authorization or "").partition(" ")
-    if scheme != "Basic":
-        return None
-    try:
-        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return name if name and password and basic(name, password) == authorization else None
-
-
-def token_in(body: bytes) -> tuple[str, int]:
-    """Return the token of a realm's answer and the seconds it lives; '' where there is none.
-
-    `access_token` is OAuth's name for `token`; a realm that sends both sends the same twice.
-    """
-    answer = _fields(body)
-    token = answer.get("token") or answer.get("access_token")
-    life = answer.get("expires_in")
-    sound = isinstance(life, int) and not isinstance(life, bool) and life > 0
-    return (
-        token if isinstance(token, str) and is_plain(token) else "",
-        min(life, LONGEST_LIFE_S) if sound and isinstance(life, int) else DEFAULT_LIFE_S,
-    )
-
-
-def _fields(body: bytes) -> Mapping[str, object]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}

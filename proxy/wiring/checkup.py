@@ -19,7 +19,7 @@ from proxy.ports import Credential, Headers
 from proxy.setup_token import Seen, look
 from proxy.store import open_store
 from proxy.upstream.client import Upstream
-from proxy.upstream.realm import basic
+from proxy.upstream.tokens import basic
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.running import upstream_of
 

@@ -11,7 +11,8 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
 from proxy.oci.reference import parse_repository
 from proxy.ports import Credential
-from proxy.upstream.realm import DEFAULT_LIFE_S, LEARNT_S, LONGEST_LIFE_S, token_in, user_of
+from proxy.upstream.realm import LEARNT_S
+from proxy.upstream.tokens import user_of
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, Said, basic
 from tests.worlds.registry_http import connected
@@ -211,45 +212,3 @@ async def test_a_realm_with_a_query_of_its_own_keeps_it() -> None:
         registry.access.realm += "?tenant=a%20b"
         assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
         assert server.targets[-1].startswith("GET /token?tenant=a%20b&" + urlencode(PULL))
-
-
-@pytest.mark.parametrize(
-    ("body", "token", "life"),
-    [
-        (b'{"token":"a"}', "a", DEFAULT_LIFE_S),
-        (b'{"access_token":"a","expires_in":5}', "a", 5),
-        (b'{"token":"a","expires_in":1e99}', "a", DEFAULT_LIFE_S),
-        (b'{"token":"a","expires_in":-1}', "a", DEFAULT_LIFE_S),
-        (b'{"token":"a","expires_in":true}', "a", DEFAULT_LIFE_S),
-        (b'{"token":"a","expires_in":999999}', "a", LONGEST_LIFE_S),
-        (b'{"token":7}', "", DEFAULT_LIFE_S),
-        (b'{"token":"a\\nb"}', "", DEFAULT_LIFE_S),
-        (b"[]", "", DEFAULT_LIFE_S),
-        (b"<html>", "", DEFAULT_LIFE_S),
-        (b"[" * 100_000, "", DEFAULT_LIFE_S),
-    ],
-)
-def test_a_token_in_an_answer(body: bytes, token: str, life: int) -> None:
-    assert token_in(body) == (token, life)
-
-
-@pytest.mark.parametrize(
-    ("authorization", "name"),
-    [
-        (None, None),
-        (ALICE, "alice"),
-        (ALICE.replace("Basic", "bAsIc"), None),
-        (ALICE.replace(" ", "  "), None),
-        (ALICE + " ", None),
-        (ALICE.rstrip("="), None if ALICE.endswith("=") else "alice"),
-        (basic("alice", ""), None),
-        (basic("alice", "a:b"), "alice"),
-        (basic("", "x"), None),
-        ("Basic YWxpY2U=", None),
-        ("Basic ???", None),
-        ("Basic", None),
-        ("Bearer abc", None),
-    ],
-)
-def test_the_name_in_a_password(authorization: str | None, name: str | None) -> None:
-    assert user_of(authorization) == name
