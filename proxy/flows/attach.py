@@ -135,11 +135,12 @@ async def _attach_referrers(
                 repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
             )
         if relist or not there or entry.stage is not Stage.ATTACHED:
-            await asyncio.gather(
-                list_referrer(repository, subject.digest, body, asked, house, locked=True),
-                _learn(repository, subject.digest, None if there else body, house),
-            )
-            await _done(repository, subject.digest, [entry], digest, asked, house)
+            learning = asyncio.create_task(_learn(repository, subject.digest, None if there else body, house))
+            try:
+                await list_referrer(repository, subject.digest, body, asked, house, locked=True)
+                await _done(repository, subject.digest, [entry], digest, asked, house)
+            finally:
+                await learning
 
 
 async def list_referrer(
