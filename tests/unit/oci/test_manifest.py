@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from proxy.oci.descriptor import SIZE_LIMIT, Descriptor
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import (
@@ -19,9 +24,11 @@ from proxy.oci.manifest import (
     OCI_INDEX,
     OCI_MANIFEST,
     Kind,
+    Manifest,
     parse,
 )
 from proxy.oci.reference import digest_of
+from tests.worlds.strategies import digests
 
 LIMITS = Limits()
 CONFIG: dict[str, object] = {"mediaType": OCI_CONFIG, "digest": digest_of(b"config"), "size": 6}
@@ -162,3 +169,119 @@ def test_bounds_are_the_limits() -> None:
         with pytest.raises(Fault, match="are read") as refused:
             parse(body(document), "", small)
         assert refused.value.reason == "too_large"
+
+
+MANIFESTS = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+MEDIA_TYPES = st.from_regex(r"application/[a-z0-9.+-]{1,40}", fullmatch=True)
+ANNOTATIONS = st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3)
+JSON: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+FOREIGN = {"platform": {"os": "linux"}, "urls": ["https://x"], "data": "e30=", "org.example": None}  # not ours to read
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HEADERS = st.sampled_from((*MANIFESTS, "", "application/json", DOCKER_SCHEMA1)) | st.text(max_size=30)
+
+
+def descriptors(media_types: st.SearchStrategy[str] = MEDIA_TYPES) -> st.SearchStrategy[Descriptor]:
+    kinds = st.none() | MEDIA_TYPES
+    return st.builds(Descriptor, media_types, digests(), st.integers(0, SIZE_LIMIT), ANNOTATIONS, kinds)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """What a document may say; `parse` must find all of it and nothing else."""
+    more: dict[str, Any] = {
+        "subject": draw(st.none() | descriptors(st.sampled_from(MANIFESTS))),
+        "artifact_type": draw(st.none() | MEDIA_TYPES),
+        "annotations": draw(ANNOTATIONS),
+    }
+    several = st.lists(descriptors(), max_size=4).map(tuple)
+    if draw(st.booleans()):
+        media_type = draw(st.sampled_from((OCI_MANIFEST, DOCKER_MANIFEST)))
+        return Manifest(Kind.IMAGE, media_type, draw(descriptors()), draw(several), **more)
+    children = draw(st.lists(descriptors(st.sampled_from(MANIFESTS)), max_size=4).map(tuple))
+    media_type = draw(st.sampled_from((OCI_INDEX, DOCKER_LIST)))
+    return Manifest(Kind.INDEX, media_type, children=children, entries=draw(several), **more)
+
+
+def written(descriptor: Descriptor) -> dict[str, object]:
+    told: dict[str, object] = {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
+    told |= {"artifactType": descriptor.artifact_type} if descriptor.artifact_type else {}
+    return told | ({"annotations": dict(descriptor.annotations)} if descriptor.annotations else {}) | FOREIGN
+
+
+def document(made: Manifest) -> dict[str, Any]:
+    told: dict[str, Any] = {"schemaVersion": 2, "mediaType": made.media_type, "org.example": [1.5]}
+    if made.config is not None:
+        told |= {"config": written(made.config), "layers": [written(layer) for layer in made.layers]}
+    else:
+        told["manifests"] = [written(entry) for entry in (*made.children, *made.entries)]
+    told |= {"subject": written(made.subject)} if made.subject else {}
+    told |= {"artifactType": made.artifact_type} if made.artifact_type else {}
+    return told | ({"annotations": dict(made.annotations)} if made.annotations else {})
+
+
+@ANY_MACHINE
+@given(manifests(), st.booleans(), st.booleans(), st.booleans())
+def test_a_document_is_read_as_what_it_was_made_of(made: Manifest, inside: bool, outside: bool, escaped: bool) -> None:
+    told = document(made) if inside or not outside else without(document(made), "mediaType")
+    raw = json.dumps(told, ensure_ascii=escaped).encode()
+    assert parse(raw, made.media_type if outside else "", LIMITS) == made
+
+
+def refused_or_read(raw: bytes, header: str) -> None:
+    """`parse` says no in words that may be shown, or it has read a manifest; it does nothing else."""
+    try:
+        read = parse(raw, header, LIMITS)
+    except Fault as fault:
+        assert fault.code == "MANIFEST_INVALID"
+        assert fault.reason in {"ambiguous_manifest", "not_judged", "too_large"}
+        assert fault.message.isascii()
+        assert fault.message.isprintable()
+    else:
+        assert read.media_type in MANIFESTS
+
+
+@ANY_MACHINE
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), HEADERS)
+@example(b"[" * 100_000, "")
+@example(b'{"schemaVersion": ' + b"9" * 5000 + b"}", OCI_MANIFEST)
+@example(b'{"\\ud800": 1}', OCI_MANIFEST)
+@example(b'{"mediaType": "\\ud800"}', OCI_MANIFEST)
+def test_no_bytes_at_all_break_the_parser(raw: bytes, header: str) -> None:
+    refused_or_read(raw, header)
+
+
+@ANY_MACHINE
+@given(manifests(), HEADERS, st.data())
+def test_a_document_with_anything_in_it_exchanged_is_refused_or_read(
+    made: Manifest, header: str, data: st.DataObject
+) -> None:
+    told: Any = copy.deepcopy(document(made))
+    at: Any = told
+    while True:
+        key = data.draw(st.sampled_from(list(at) if isinstance(at, dict) else range(len(at))))
+        if not at[key] or not isinstance(at[key], dict | list) or data.draw(st.booleans()):
+            break
+        at = at[key]
+    value = at[key]
+    match data.draw(st.sampled_from(("other", "gone", "renamed", "twice"))):
+        case "other":
+            at[key] = data.draw(JSON)
+        case "gone":
+            del at[key]
+        case "renamed" if isinstance(at, dict):
+            at[data.draw(st.sampled_from([key.upper(), key.title(), key + "x"]) | st.text(max_size=9))] = at.pop(key)
+        case _ if isinstance(at, list):
+            at.append(value)
+    refused_or_read(json.dumps(told).encode(), header)
+
+
+@ANY_MACHINE
+@given(manifests(), st.data())
+def test_a_document_with_bytes_exchanged_is_refused_or_read(made: Manifest, data: st.DataObject) -> None:
+    raw = json.dumps(document(made)).encode()
+    at, until = sorted((data.draw(st.integers(0, len(raw))), data.draw(st.integers(0, len(raw)))))
+    refused_or_read(raw[:at] + data.draw(st.binary(max_size=8)) + raw[until:], made.media_type)
