@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import re
+
+from proxy.trust.event import Event, Kind
+from tests.worlds.memory import NOON
+
+
+def test_kinds_are_stored_as_words_of_one_shape_each_of_them_once() -> None:
+    names = [kind.value for kind in Kind.__members__.values()]
+    assert len(set(names)) == len(names) == len(Kind)
+    assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", name) for name in names)
+    assert all(Kind(name) is kind for name, kind in zip(names, Kind, strict=True))
+
+
+def test_an_event_nobody_asked_for_is_the_proxy_s_own_and_details_are_not_shared() -> None:
+    one, other = Event(NOON, Kind.STARTED), Event(NOON, Kind.STARTED)
+    assert (one.who, one.how, one.decision_id) == ("countersign", "", "")
+    assert one == other
+    assert one.detail is not other.detail

@@ -1,0 +1,34 @@
+"""Not found is not the same as could not look, and a bad signature takes nothing from a good one."""
+
+from __future__ import annotations
+
+from proxy.oci.reference import digest_of
+from proxy.trust.evidence import CouldNotLook, Evidence, Found, NotExamined, Place, Rejected, Verified
+from proxy.trust.reason import Reason
+
+SUBJECT = digest_of(b"subject")
+GOOD, OTHER = Verified("f" * 64, "cosign-simple"), Verified("e" * 64, "sigstore-bundle")
+BAD = Rejected(Reason.BAD_SIGNATURE, "cosign-simple", "does not verify")
+
+
+def test_every_place_adds_what_it_has_in_order() -> None:
+    evidence = Evidence(SUBJECT, (Found(Place.LEDGER, (GOOD,)), Found(Place.SIG_TAG, (BAD, OTHER))))
+    assert evidence.verified == (GOOD, OTHER)
+    assert evidence.rejected == (BAD,)
+    assert evidence.silence == ()
+
+
+def test_an_empty_place_is_an_answer_and_a_closed_one_is_none() -> None:
+    absent = Evidence(SUBJECT, (Found(Place.SIG_TAG), Found(Place.REFERRERS)))
+    assert absent.silence == ()
+    silent, more = CouldNotLook(Place.REFERRERS, "timed out"), NotExamined(Place.SIG_TAG, 7)
+    unknown = Evidence(SUBJECT, (silent, Found(Place.SIG_TAG, (GOOD,)), more))
+    assert unknown.silence == (silent, more)
+    assert unknown.verified == (GOOD,)
+
+
+def test_evidence_begins_with_nothing_in_its_favour() -> None:
+    nothing = Evidence(SUBJECT)
+    assert (nothing.verified, nothing.allowed_parent) == ((), None)
+    assert not nothing.artifact
+    assert not nothing.referrers_index
