@@ -7,11 +7,10 @@ import itertools
 import json
 import os
 import signal
-import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from aiohttp import web
 
 from tests.faults.adversary import adversary
 from tests.faults.caller import Caller, caller, digest_of, image
+from tests.faults.download import download
 from tests.faults.pkcs11_fault.faulty import ALWAYS
 from tests.faults.served import Served, alive, served
 from tests.interop.peers import free_port
@@ -33,52 +33,6 @@ LONG = os.urandom(8_000_000)  # more than the kernel takes before anybody reads
 BLOB, LONG_BLOB = (f"/v2/{REPOSITORY}/blobs/{digest_of(layer)}" for layer in (LAYER, LONG))
 TRANSFERS, STUCK = 200, 20
 DRAIN = 4.0
-
-
-class Download:
-    """Somebody who downloads the layer, and stops reading after the first bytes until told to go on."""
-
-    def __init__(self, reader: asyncio.StreamReader, length: int) -> None:
-        self.reader = reader
-        self.length = length
-
-    async def ended(self) -> bytes:
-        """All that came of the layer until its end or that of the connection."""
-        got = bytearray()
-        try:
-            while len(got) < self.length:
-                more = await asyncio.wait_for(self.reader.read(65536), 20)
-                if not more:
-                    break
-                got += more
-        except ConnectionError:
-            pass
-        return bytes(got)
-
-
-@asynccontextmanager
-async def download(host: str, blob: str = BLOB, tls: ssl.SSLContext | None = None) -> AsyncIterator[Download]:
-    """A download that has begun: the head of the answer is here."""
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    line.setblocking(False)
-    address, port = host.split(":")
-    try:
-        await asyncio.get_running_loop().sock_connect(line, (address, int(port)))
-        name = address if tls else None
-        reader, writer = await asyncio.open_connection(sock=line, limit=8192, ssl=tls, server_hostname=name)
-    except BaseException:
-        line.close()
-        raise
-    try:
-        writer.write(f"GET {blob} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-        assert head.startswith(b"HTTP/1.1 200 "), head
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        yield Download(reader, int(length.partition(b":")[2]))
-    finally:
-        writer.transport.abort()
-        await asyncio.sleep(0)
 
 
 def certified(authority: trustme.CA, folder: Path, name: str) -> None:
@@ -153,7 +107,7 @@ async def test_sigterm_with_two_hundred_transfers_running(proxy: Served, port: i
         children = proxy.children()
         await furnished(client, proxy)
         upstream.rules.append(halting)
-        beginning = (open_.enter_async_context(download(proxy.host)) for _ in range(TRANSFERS))
+        beginning = (open_.enter_async_context(download(proxy.host, BLOB)) for _ in range(TRANSFERS))
         downloads = await asyncio.gather(*beginning)
         assert await asyncio.to_thread(proxy.metric, "countersign_requests_in_flight") == TRANSFERS
         proxy.token.inject("slow", 700, ALWAYS)
@@ -166,7 +120,7 @@ async def test_sigterm_with_two_hundred_transfers_running(proxy: Served, port: i
         await asyncio.to_thread(proxy.until, lambda: proxy.ready() == 503, "it stayed ready")
         assert time.monotonic() - began < 0.5
         with pytest.raises(ConnectionRefusedError):
-            await open_.enter_async_context(download(proxy.host))
+            await open_.enter_async_context(download(proxy.host, BLOB))
         going.set()
         bodies = await asyncio.gather(*(each.ended() for each in downloads))
         assert (await pushing).status == 201
