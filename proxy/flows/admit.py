@@ -1,4 +1,4 @@
-"""May this caller push this, here, now? Asked before anything is written."""
+"""May this caller push or delete this, here, now? Asked before anything is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Manifest
 from proxy.oci.operation import CheckApi, PushManifest
-from proxy.oci.reference import Digest, Repository, Tag, fallback_tag, signature_tag, subject_of_tag
+from proxy.oci.reference import (
+    Digest,
+    Reference,
+    Repository,
+    Tag,
+    fallback_tag,
+    is_digest,
+    parse_digest,
+    parse_tag,
+    signature_tag,
+    subject_of_tag,
+)
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.pattern import glob
@@ -37,11 +48,54 @@ async def admit(
         if moved is None:
             return policy, caller
         reason, what = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
-    if asked.credential.authorization is None:  # who has not said who they are is first asked to
+    return await _refused(op.repository, op.reference, reason, what, caller, asked, house)
+
+
+async def admit_delete(repository: Repository, reference: Reference, asked: Asked, house: House) -> Answer | None:
+    """Return None where policy lets this caller delete this here, or upstream's demand to log in. Raises Fault.
+
+    Whoever may not push may not delete, and what may not move may not go: it could come back as something else.
+    """
+    caller = await house.rights.caller(repository, asked.credential)
+    policy = house.rules.current().for_(repository)
+    reason, what = _not_allowed(repository, policy)
+    if policy is not None and may_push_by_policy(caller, policy):
+        kept = await _kept(repository, policy, reference, asked, house)
+        if kept is None:
+            return None
+        reason, what = Reason.TAG_IMMUTABLE, f"the policy makes tag {kept} immutable: it is not deleted either"
+    return await _refused(repository, reference, reason, what, caller, asked, house)
+
+
+async def _refused(
+    repository: Repository, reference: Reference, reason: Reason, what: str, caller: Caller, asked: Asked, house: House
+) -> Answer:
+    """Return upstream's demand to log in to who has not said who they are; everybody else is told. Raises Fault."""
+    if asked.credential.authorization is None:
         login = await ask_to_log_in(asked, house)
         if login is not None:
             return login
-    raise await refuse(Kind.PUSH_DENIED, op.repository, op.reference, reason, what, caller, asked, house, pushing=True)
+    raise await refuse(Kind.PUSH_DENIED, repository, reference, reason, what, caller, asked, house, pushing=True)
+
+
+async def _kept(repository: Repository, policy: Policy, reference: Reference, asked: Asked, house: House) -> Tag | None:
+    """Return the immutable tag that would go with this: itself, or one that points at the digest as far as we know.
+
+    Tags are known from what was signed for them. Not being able to look refuses the deletion.
+    """
+    if not is_digest(reference):
+        return next(iter(immutable(policy, [parse_tag(reference)])), None)
+    if not policy.push.immutable_tags:
+        return None
+    names = {e.key.bound.rpartition("/")[2] for e in await house.ledger.entries(repository, parse_digest(reference))}
+    tags = sorted(parse_tag(name.partition(":")[2]) for name in names if ":" in name)
+    for tag in immutable(policy, tags):
+        try:
+            if await exists(repository, tag, asked, house) == reference:
+                return tag
+        except Unavailable:
+            return tag
+    return None
 
 
 async def admit_upload(repository: Repository, about: Digest | None, asked: Asked, house: House) -> None:

@@ -1,7 +1,8 @@
-"""Delete: upstream decides; what it removed is forgotten here, and a signature of ours that went is on the record."""
+"""Delete: where policy and upstream agree; what went is forgotten here, a signature of ours that went is recorded."""
 
 from __future__ import annotations
 
+from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import unlist_referrer
 from proxy.flows.house import House
@@ -22,6 +23,8 @@ from proxy.trust.question import name_of
 
 async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Answer:
     """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there."""
+    if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
+        return login
     digest = await _digest(op, asked, house)
     subject = None if digest is None else await _subject(op, digest, asked, house)
     carries = subject is not None and digest is not None and await _carries(op, subject, digest, asked, house)
@@ -104,6 +107,8 @@ async def _record(
 
 async def delete_blob(op: DeleteBlob, asked: Asked, house: House) -> Answer:
     """Relay the deletion of a blob and record it."""
+    if (login := await admit_delete(op.repository, op.digest, asked, house)) is not None:
+        return login
     answer = await relay(op, asked, house)
     if answer.status < 300:
         house.memory.blobs.pop((op.repository, op.digest), None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,16 +13,17 @@ from proxy.flows.attach import layer_of
 from proxy.formats import carrier
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
-from proxy.oci.operation import DeleteManifest, PushManifest
-from proxy.oci.reference import Tag, fallback_tag, parse_reference, signature_tag
+from proxy.oci.operation import DeleteBlob, DeleteManifest, PushManifest
+from proxy.oci.reference import Tag, fallback_tag, parse_digest, parse_reference, signature_tag
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Clause, Policy, PullRules
-from tests.worlds.conversation import REPO, World, user, world
+from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.denials import denied
 from tests.worlds.foreign import list_in_fallback, put_bundle, put_sig, trusted
 from tests.worlds.images import Image, descriptor, dump, image, index
 from tests.worlds.registry import MemoryRegistry, Said, Seen, error
+from tests.worlds.rights import TableRights
 from tests.worlds.softkey import soft_key
 
 APP = image("app")
@@ -51,6 +54,31 @@ async def pushed(*, referrers: bool = False) -> World:
     w = await world(registry=MemoryRegistry(referrers=referrers))
     await w.push(APP, "team/app", "v1")
     return w
+
+
+async def test_who_is_not_on_the_push_list_takes_nothing_away() -> None:
+    policy = replace(SIGN, push=replace(SIGN.push, allow=("ci",)))
+    w = await world(policy, rights=TableRights(frozenset({"ci", "mallory"})), registry=MemoryRegistry(referrers=False))
+    await w.push(APP, "team/app", "v1", by=user("ci"))
+    shelf = w.registry.shelf("team/app")
+    before = dict(shelf.tags), set(shelf.manifests), set(shelf.blobs)
+    for reference in (*shelf.tags, *shelf.manifests):
+        delete = partial(w.say, DeleteManifest(REPO, parse_reference(reference)), user("mallory"))
+        await denied(w, delete, "push_not_allowed", times=1)
+    for blob in shelf.blobs:
+        delete = partial(w.say, DeleteBlob(REPO, parse_digest(blob)), user("mallory"))
+        await denied(w, delete, "push_not_allowed", times=1)
+    assert before == (shelf.tags, set(shelf.manifests), set(shelf.blobs))
+
+
+async def test_an_immutable_tag_is_not_moved_by_taking_it_away_first() -> None:
+    w = await world(replace(SIGN, push=replace(SIGN.push, immutable_tags=("v*",))))
+    await w.push(APP, "team/app", "v1")
+    for reference in ("v1", APP.digest):
+        delete = partial(w.say, DeleteManifest(REPO, parse_reference(reference)), user("mallory"))
+        await denied(w, delete, "tag_immutable")
+    await denied(w, lambda: w.push(image("evil"), "team/app", "v1"), "tag_immutable", times=1)
+    assert w.tag("team/app", "v1") == APP.digest
 
 
 @pytest.mark.parametrize("keep", [(0,), (1,)])

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from proxy.oci.operation import DeleteBlob, DeleteManifest
-from proxy.oci.reference import digest_of, fallback_tag, parse_reference, signature_tag
+from proxy.oci.operation import DeleteBlob, DeleteManifest, PullManifest
+from proxy.oci.reference import digest_of, fallback_tag, parse_reference, parse_tag, signature_tag
 from proxy.trust.event import Kind
-from tests.worlds.conversation import REPO, world
+from proxy.trust.policy import Policy, PushRules
+from tests.worlds.conversation import REPO, user, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
-from tests.worlds.registry import MemoryRegistry
+from tests.worlds.registry import Access, MemoryRegistry
+from tests.worlds.rights import TableRights
 
 APP = image("app")
 SIG = signature_tag(APP.digest)
@@ -24,6 +28,53 @@ async def test_a_deleted_image_is_forgotten_and_on_the_record() -> None:
     assert await w.store.facts.manifest(REPO, APP.digest) is None
     assert w.store.journal.kinds()[-1] is not Kind.SIGNATURE_REMOVED
     assert Kind.MANIFEST_DELETED in w.store.journal.kinds()
+
+
+@pytest.mark.parametrize("policy", [Policy(("**",), PushRules(allow=("ci",))), Policy(("other/**",), PushRules())])
+async def test_who_may_not_push_may_not_delete(policy: Policy) -> None:
+    w = await world(policy, rights=TableRights(frozenset({"ci", "bob"})))
+    w.plant(APP, "team/app", "v1")
+    blob = w.registry.put_blob("team/app", b"x")
+    reason = "push_not_allowed" if "ci" in policy.push.allow else "no_policy"
+    for op in (DeleteManifest(REPO, APP.digest), DeleteManifest(REPO, parse_tag("v1")), DeleteBlob(REPO, blob)):
+        await denied(w, partial(w.say, op, user("bob")), reason)
+        await denied(w, partial(w.say, op), reason)
+    assert w.tag("team/app", "v1") == APP.digest
+    if reason == "push_not_allowed":
+        assert (await w.say(DeleteBlob(REPO, blob), user("ci"))).status == 202
+        assert (await w.say(DeleteManifest(REPO, APP.digest), user("ci"))).status == 202
+
+
+async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
+    registry = MemoryRegistry(access=Access("htpasswd", users={"ci": "secret"}))
+    w = await world(Policy(("**",), PushRules(allow=("ci",))), registry=registry, rights=TableRights(frozenset({"ci"})))
+    w.plant(APP, "team/app", "v1")
+    for op in (DeleteManifest(REPO, APP.digest), DeleteBlob(REPO, digest_of(b"x"))):
+        answer = await w.say(op)
+        assert answer.status == 401
+        assert "www-authenticate" in dict(answer.headers)
+    assert w.registry.count(DeleteManifest, DeleteBlob) == 0
+    assert w.store.journal.kinds() == []
+
+
+async def test_an_immutable_tag_stays_and_so_does_what_it_points_at() -> None:
+    w = await world(Policy(("**",), PushRules(sign_with=("release",), immutable_tags=("v*",))))
+    await w.push(APP, "team/app", "v1")
+    await w.push(APP, "team/app", "latest")
+    await denied(w, lambda: w.say(DeleteManifest(REPO, parse_tag("v1"))), "tag_immutable")
+    await denied(w, lambda: w.say(DeleteManifest(REPO, APP.digest)), "tag_immutable")
+    assert w.tag("team/app", "v1") == APP.digest
+    assert (await w.say(DeleteManifest(REPO, parse_tag("latest")))).status == 202
+    other = image("other")
+    await w.push(other, "team/app", "latest")
+    assert (await w.say(DeleteManifest(REPO, other.digest))).status == 202
+
+
+async def test_a_digest_whose_immutable_tag_cannot_be_looked_at_stays() -> None:
+    w = await world(Policy(("**",), PushRules(sign_with=("release",), immutable_tags=("v*",))))
+    await w.push(APP, "team/app", "v1")
+    w.registry.fail(PullManifest, 503)
+    await denied(w, lambda: w.say(DeleteManifest(REPO, APP.digest)), "tag_immutable", times=1)
 
 
 async def test_a_deleted_tag_leaves_the_image() -> None:
