@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import carried, layer_of
+from proxy.flows.attach import carried, layer_of, live
 from proxy.flows.house import House
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
@@ -175,5 +175,5 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house
         mine = [e for e in carried(entries, house) if e.stage is Stage.ATTACHED]
         return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
     listed = {d.digest for d in (*manifest.children, *manifest.entries)}
-    others = [e for e in entries if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
+    others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
     return tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others)

@@ -18,7 +18,7 @@ from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, 
 from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import fingerprint
+from proxy.trust.keys import VERIFYING, KeyState, fingerprint
 from proxy.trust.ledger import Entry, Stage
 
 
@@ -27,13 +27,15 @@ async def attach(
 ) -> None:
     """After this, everything our ledger has signed for this digest is upstream, in every place its format wants.
 
+    Except with a key that is retired or compromised: retired ones stay as they are, compromised ones leave the `.sig`.
+
     `relist`: also where it is attached already, the index of referrers is looked at again.
     Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
     """
     async with house.memory.alone(("attach", repository, subject.digest)):
         entries = [e for e in await house.ledger.entries(repository, subject.digest) if e.signature is not None]
         simple = [e for e in entries if e.key.format == SIMPLE]
-        others = [e for e in entries if e.key.format != SIMPLE]
+        others = [e for e in live(entries, house) if e.key.format != SIMPLE]
         both = await asyncio.gather(
             _attach_simple(repository, subject.digest, simple, asked, house),
             _attach_referrers(repository, subject, others, asked, house, relist=relist),
@@ -54,7 +56,9 @@ async def _attach_simple(
     keep = carried(entries, house)
     blobs = {e.key: _blob(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
-    drop = {carrier.mark(_layer(blobs[e.key])) for e in entries if e not in keep}
+    states = _states(house)
+    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) is not KeyState.RETIRED]
+    drop = {carrier.mark(_layer(blobs[e.key])) for e in gone}
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
         await _upload(repository, [blobs[e.key] for e in fresh], asked, house)
@@ -84,9 +88,19 @@ async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, h
 
 def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
     """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest."""
-    signed = [e for e in entries if e.key.format == SIMPLE and e.signature is not None]
+    signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
     plain = [e for e in signed if ":" not in e.key.bound.rpartition("/")[2]]
     return [*plain, *(e for e in signed if e not in plain)][: house.limits.own_layers]
+
+
+def live(entries: Sequence[Entry], house: House) -> list[Entry]:
+    """Return those whose key still verifies: what a retired or compromised key signed is not put back upstream."""
+    states = _states(house)
+    return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
+
+
+def _states(house: House) -> dict[str, KeyState]:
+    return {fingerprint(key.spki): key.state for key in house.keybook.ring().ours}
 
 
 def _holds_signatures(body: bytes, house: House) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from proxy.flows.asked import Asked
-from proxy.flows.attach import attach
+from proxy.flows.attach import attach, live
 from proxy.flows.house import House
 from proxy.flows.sign import SIMPLE
 from proxy.flows.write import exists
@@ -28,7 +28,7 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
     if place in house.memory.checked:
         return
     house.memory.checked[place] = True
-    entries = [e for e in await house.ledger.entries(*place) if e.stage is Stage.ATTACHED]
+    entries = [e for e in live(await house.ledger.entries(*place), house) if e.stage is Stage.ATTACHED]
     carriers: set[Reference] = {
         signature_tag(subject.digest) if e.key.format == SIMPLE else e.artifact for e in entries if e.artifact
     }

@@ -14,6 +14,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import signature_tag
 from proxy.trust.event import Kind
+from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.foreign import put_sig
@@ -81,6 +82,45 @@ async def test_taken_back_is_off_the_list_and_removed_in_the_ledger() -> None:
     await detach(REPO, made[1:], ASKED, w.house)
     assert [carrier.mark(layer_of(made[0], w.house))[0]] == [d["digest"] for d in layers(w)]
     assert [e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)] == [OWN]
+
+
+async def key_becomes(w: World, state: KeyState) -> None:
+    (key,) = w.store.keybook.ring().ours
+    await w.store.keybook.set_state(fingerprint(key.spki), state, w.store.clock.now())
+
+
+@pytest.mark.parametrize("state", [KeyState.RETIRED, KeyState.COMPROMISED])
+async def test_what_a_key_that_no_longer_counts_signed_is_not_put_back(state: KeyState) -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    await key_becomes(w, state)
+    shelf = w.registry.shelf("team/app")
+    shelf.tags.clear()
+    for digest in [d for d, (_, body) in shelf.manifests.items() if b'"subject"' in body]:
+        del shelf.manifests[digest]
+    await attach(REPO, ABOUT, ASKED, w.house, relist=True)
+    assert shelf.tags == {}
+    assert not [d for d, (_, body) in shelf.manifests.items() if b'"subject"' in body]
+
+
+@pytest.mark.parametrize("state", [KeyState.RETIRED, KeyState.COMPROMISED])
+async def test_a_push_with_a_new_key_leaves_the_retired_ones_and_drops_the_compromised(state: KeyState) -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    old = [d["digest"] for d in layers(w)]
+    put_sig(w.registry, "team/app", APP.digest, soft_key().layer("cosign-simple", APP.digest))
+    theirs = [d for d in layers(w) if d["digest"] not in old]
+    before = layers(w)
+    await key_becomes(w, state)
+    await w.store.keybook.add(w.signer.create("release"))
+    await w.push(APP, "team/app", "v1")
+    kept = before if state is KeyState.RETIRED else theirs
+    assert layers(w)[: len(kept)] == kept
+    assert len(layers(w)) == len(kept) + 2
+    assert (await w.pull("team/app", "v1")).status == 200
+    writes = w.registry.count(PushManifest)
+    await attach(REPO, ABOUT, ASKED, w.house)
+    assert w.registry.count(PushManifest) == writes
 
 
 async def test_somebody_who_keeps_writing_the_list_is_named_after_a_few_tries() -> None:
