@@ -1,0 +1,83 @@
+"""Connections in memory. Deadlines and bounds under load are tested where there are sockets (tests/attacks, A28)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+from aiohttp import web
+
+from proxy.web.connections import FULL, Connections
+from tests.worlds.listener import QUICK, Wire, body_of, head_of
+
+ONE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def answer(_request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(text="fine")
+
+
+def arrive(house: Connections) -> tuple[asyncio.Protocol, Wire]:
+    protocol = house()
+    wire = Wire(protocol)
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def said(protocol: asyncio.Protocol, wire: Wire, sent: bytes) -> bytes:
+    """Send this and return the answer, once it is there."""
+    before = len(wire.received)
+    protocol.data_received(sent)
+    async with asyncio.timeout(5):
+        while len(wire.received) == before and not wire.is_closing():  # noqa: ASYNC110  a transport has no event
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+    return bytes(wire.received[before:])
+
+
+def test_a_full_house_says_so_in_whole_http_and_in_the_registry_s_words() -> None:
+    line, headers = head_of(FULL)
+    assert line == "HTTP/1.1 503 Service Unavailable"
+    assert int(headers["content-length"]) == len(body_of(FULL))
+    assert (headers["connection"], headers["retry-after"]) == ("close", "5")
+    assert json.loads(body_of(FULL))["errors"][0]["code"] == "TOOMANYREQUESTS"
+
+
+async def test_who_waited_longest_makes_room_and_who_has_not_asked_yet_does_not() -> None:
+    house = Connections(answer, replace(QUICK, connections=2, header_timeout_s=30.0))
+    first, second = arrive(house), arrive(house)
+    _, turned_away = arrive(house)
+    assert bytes(turned_away.received) == FULL
+    assert turned_away.is_closing()
+    await said(*second, ONE)
+    await said(*first, ONE)
+    _, third = arrive(house)
+    assert (first[1].aborted, second[1].aborted, third.aborted) == (False, True, False)
+    assert len(house) == 2
+    assert b"fine" in await said(*first, ONE)
+    await house.drain(0.0, 1.0)
+    assert len(house) == 0
+    assert first[1].is_closing()
+
+
+async def test_what_is_not_http_is_refused_and_not_repeated() -> None:
+    house = Connections(answer, QUICK)
+    reply = await said(*arrive(house), b"GET canary\x01 SSH/2.0\r\n\r\n")
+    assert head_of(reply)[0].split()[1] == "400"
+    assert json.loads(body_of(reply))["errors"][0]["message"] == "the request could not be read as HTTP"
+    assert b"canary" not in reply
+    await house.drain(0.0, 1.0)
+
+
+async def test_a_client_that_stops_reading_has_until_it_reads_again() -> None:
+    house = Connections(answer, replace(QUICK, header_timeout_s=30.0, body_idle_s=0.05))
+    patient, cut = arrive(house), arrive(house)
+    for protocol, _ in (patient, cut):
+        protocol.pause_writing()
+    patient[0].resume_writing()
+    async with asyncio.timeout(5):
+        await cut[1].lost.wait()
+    assert cut[1].aborted
+    assert not patient[1].is_closing()
+    await house.drain(0.0, 1.0)

@@ -1,0 +1,54 @@
+"""What was not recorded is not counted, and what is read comes from the journal itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.oci.faults import Unavailable
+from proxy.ports import Search
+from proxy.trust.event import Event, Kind
+from proxy.web.counted import CountedJournal
+from proxy.web.metrics import Metrics
+from tests.worlds.memory import NOON, MemoryJournal
+from tests.worlds.stored import decision, happened
+
+PULLED = decision("d1")
+
+
+class Full(MemoryJournal):
+    """A journal whose disk is full."""
+
+    async def record(self, *events: Event) -> None:
+        raise Unavailable("store: disk is full")
+
+    async def decided(self, *_given: object) -> None:
+        raise Unavailable("store: disk is full")
+
+
+async def test_what_could_not_be_recorded_is_not_counted() -> None:
+    metrics = Metrics()
+    journal, before = CountedJournal(Full(), metrics), metrics.text()
+    with pytest.raises(Unavailable):
+        await journal.record(Event(NOON, Kind.SIGNED), Event(NOON, Kind.PUSH_NOT_SIGNED))
+    with pytest.raises(Unavailable):
+        await journal.decided(PULLED, happened(Kind.PULL_ALLOWED, PULLED))
+    assert metrics.text() == before
+
+
+async def test_other_events_are_recorded_and_count_as_nothing() -> None:
+    metrics, behind = Metrics(), MemoryJournal()
+    before = metrics.text()
+    journal = CountedJournal(behind, metrics)
+    await journal.record(*(Event(NOON, kind) for kind in Kind if kind not in {Kind.SIGNED, Kind.PUSH_NOT_SIGNED}))
+    assert metrics.text() == before
+    assert len(behind.events) == len(Kind) - 2
+
+
+async def test_what_is_asked_is_answered_by_the_journal_behind() -> None:
+    behind = MemoryJournal()
+    journal = CountedJournal(behind, Metrics())
+    await journal.decided(PULLED, happened(Kind.PULL_ALLOWED, PULLED))
+    await journal.keep_revision("policy", "p1", "text")
+    assert await journal.decision("d1") == PULLED
+    assert await journal.search(Search(kinds=(Kind.PULL_ALLOWED,))) == tuple(behind.events)
+    assert behind.revisions == {("policy", "p1"): "text"}
