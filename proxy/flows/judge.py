@@ -92,7 +92,7 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
 
     async def work() -> Decision:
         evidence = await _evidence(question, subject, now, enough, asked, house, walk)
-        decision = decided(evidence)
+        decision = house.memory.same(decided(evidence))
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
             house.memory.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
@@ -115,7 +115,7 @@ def _remembered(question: Question, place: Here, now: _Now, house: House) -> Dec
         return known
     if known.outcome is not Outcome.PASSED and _fallback_of(question.reference) is not None:
         return None  # under that tag it may be an index of referrers
-    mine = replace(known, id=secrets.token_urlsafe(12), question=question)
+    mine = house.memory.same(replace(known, id=secrets.token_urlsafe(12), question=question))
     house.memory.asked_as(place, now.stamp, mine)
     return mine
 

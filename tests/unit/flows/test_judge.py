@@ -36,12 +36,16 @@ async def test_upstreams_refusal_is_an_answer() -> None:
     assert await decision_on(REPO, APP.digest, ASKED, w.house) is None
 
 
-async def test_within_a_minute_a_decision_is_the_same_one_and_then_another() -> None:
+async def test_what_is_decided_again_is_the_same_decision_until_the_hour_or_the_evidence_changes() -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
     first = (await judged(w, "v1")).decision
     assert (await judged(w, "v1")).decision is first
     w.store.clock.advance(60)
+    seen = len(w.registry.seen)
+    assert (await judged(w, "v1")).decision is first
+    assert len(w.registry.seen) > seen  # it was looked at again, and nothing but the time had changed
+    w.store.clock.advance(3600)
     again = (await judged(w, "v1")).decision
     assert again.id != first.id
     assert again.outcome is first.outcome
