@@ -126,10 +126,10 @@ def _refused(ref: str, answer: Answer) -> Exception:
 
 def since_when(text: str, now: datetime) -> datetime:
     """Return the start of a span such as `7d`, or the moment written. Raises Fault."""
-    if text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
-        return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
     try:
+        if text.isascii() and text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
+            return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
         at = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # more weeks than there have been
         raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
     return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
