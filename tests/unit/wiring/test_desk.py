@@ -124,7 +124,9 @@ def test_a_span_or_a_moment(text: str, before: timedelta) -> None:
     assert since_when(text, NOON) == NOON - before
 
 
-@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7y", "7 d", "99999999d", "999999w", "yesterday", "\u0667d", "\u00b2d"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "d", "-7d", "7y", "7 d", "99999999d", "999999w", "yesterday", "\u0667d", "\u00b2d"]
+)
 def test_what_is_neither_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Fault, match="write 7d, 12h or 2027-01-31") as refused:
         since_when(text, NOON)

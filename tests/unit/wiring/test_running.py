@@ -1,0 +1,124 @@
+"""What a running proxy refuses, says and adds by itself; serving and reloading are in tests/faults."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy import config
+from proxy.flows.asked import Asked
+from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.operation import CheckApi
+from proxy.ports import Credential, Search
+from proxy.trust.event import Kind
+from proxy.web.logs import open_log
+from proxy.wiring.running import Running, _unchangeable, open_running, upstream_of
+from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
+from tests.worlds.registry import MemoryRegistry, Said, Seen
+
+TWO_NAMES = MINIMAL.replace("[https://registry.example.com/]", "[https://registry.example.com, http://10.0.0.7:5000]")
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """A proxy that listens nowhere, in front of a registry in memory."""
+    (tmp_path / "countersign.yaml").write_text(TWO_NAMES)
+    async with AsyncExitStack() as stack:
+        log = open_log(io.StringIO(), as_json=True)
+        made = await open_running(config.load(tmp_path / "countersign.yaml"), log, stack)
+        made.house = replace(made.house, registry=MemoryRegistry())
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("name: registry", "name: other", "upstreams"),
+        ("keys:\n", "admin: {listen: '127.0.0.1:9'}\nlimits: {drain_s: 1}\nkeys:\n", "admin.listen, limits"),
+        ("  hsm: {", "  spare: {module: /m.so, label: x, pin: {file: pin}}\n  hsm: {", "tokens"),
+        ("release: {tokens: [hsm]}", "release: {tokens: [hsm], algorithm: rsa-3072}", "keys"),
+        ("tokens:\n", "store: {url: 'sqlite:///other.db'}\ntokens:\n", "store.url"),
+    ],
+)
+def test_what_only_a_restart_can_change_is_refused_by_name(old: str, new: str, named: str) -> None:
+    assert old in SIGNING
+    with pytest.raises(ConfigError, match=f"countersign.yaml: {named} changed; that needs a restart"):
+        _unchangeable(parse(SIGNING), parse(SIGNING.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("prod/**", "live/**"), ("label: prod", "label: prod, sessions: 7"), ("registry.example", "r.example")],
+)
+def test_policies_names_and_how_a_token_is_reached_may_change(old: str, new: str) -> None:
+    assert old in SIGNING
+    _unchangeable(parse(SIGNING), parse(SIGNING.replace(old, new, 1)))
+
+
+async def test_an_account_without_its_password_ends_the_start_in_words(tmp_path: Path) -> None:
+    account = "{name: registry, credentials: {username: us, password: {file: gone}}, "
+    settings = parse(MINIMAL.replace("{name: registry, ", account), str(tmp_path))
+    with pytest.raises(ConfigError, match="password of us upstream"):
+        upstream_of(settings)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("10.0.0.7:5000", "http://10.0.0.7:5000"),
+        ("registry.example.com", "https://registry.example.com"),
+        ("evil.example", "https://registry.example.com"),
+    ],
+)
+async def test_a_login_is_asked_for_under_the_name_that_was_used_if_it_is_ours(
+    running: Running, host: str, url: str
+) -> None:
+    registry = running.house.registry
+    assert isinstance(registry, MemoryRegistry)
+    challenge = ("www-authenticate", 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"')
+    registry.hooks.append(lambda _: Said(401, (challenge,)))
+    answer = await running._handle(CheckApi(), Asked(Credential(), "r", (("host", host),)))
+    (value,) = [value for name, value in answer.headers if name == "www-authenticate"]
+    assert value.startswith(f'Bearer realm="{url}/-/token"')
+
+
+async def test_a_refusal_on_the_way_asks_for_a_login_with_us_too(running: Running) -> None:
+    def refuse(_: Seen) -> Said:
+        theirs = 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"'
+        raise Fault("UNAUTHORIZED", "log in", headers={"WWW-Authenticate": theirs})
+
+    registry = running.house.registry
+    assert isinstance(registry, MemoryRegistry)
+    registry.hooks.append(refuse)
+    with pytest.raises(Fault) as refused:
+        await running._handle(CheckApi(), Asked(Credential(), "r"))
+    assert refused.value.headers["WWW-Authenticate"].startswith('Bearer realm="https://registry.example.com/-/token"')
+
+
+async def test_a_new_proxy_has_no_problems_and_a_broken_file_is_one_until_it_is_mended(running: Running) -> None:
+    assert running.problems() == []
+    path = running.settings.path
+    path.write_text("version: 1\n")
+    why = await running.reload()
+    assert why is not None
+    (problem,) = running.problems()
+    assert why in problem["what"]
+    assert problem["next"] == f"countersign config validate --config {path}"
+    assert problem["since"]
+    path.write_text(TWO_NAMES + "# mended\n")
+    assert await running.reload() is None
+    assert running.problems() == []
+    kinds = [event.kind for event in await running.store.journal.search(Search())]
+    assert kinds.count(Kind.CONFIG_REFUSED) == 1
+    assert kinds.count(Kind.CONFIG_LOADED) == 2
+
+
+async def test_leaving_is_what_readiness_tells(running: Running) -> None:
+    assert running._obstacle() is None
+    running.leaving.set()
+    assert running._obstacle() == "leaving"
