@@ -1,0 +1,75 @@
+"""A key on a token beside what the key book says; opening real tokens is in tests/contract and tests/faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from hsm import KeyInfo, KeyMissing, Token, TokenUnavailable
+from proxy.config.schema import KeyEntry
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.trust.event import Kind
+from proxy.trust.keys import KeyState, fingerprint
+from proxy.wiring.opening import Record, _adopt, _key
+from tests.worlds.memory import MemoryStore, SoftSigner
+
+ENTRY = KeyEntry(tokens=("hsm", "spare"))
+
+
+def info() -> KeyInfo:
+    return KeyInfo("prod-release", "01", "ecdsa-p256", SoftSigner().create().spki, "s1", {})
+
+
+def record(store: MemoryStore) -> Record:
+    return Record(store.keybook, store.journal, store.clock)
+
+
+async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_once() -> None:
+    store, found = MemoryStore(), info()
+    for _ in range(2):
+        await _adopt("release", ENTRY, found, record(store))
+    (key,) = store.keybook.ring().ours
+    assert (key.profile, key.token, key.token_serial, key.key_id) == ("release", "hsm", "s1", "01")
+    assert (key.label, key.spki, key.state) == ("prod-release", found.spki, KeyState.ACTIVE)
+    (event,) = store.journal.events
+    assert (event.kind, event.detail["key"]) == (Kind.KEY_CREATED, fingerprint(found.spki))
+
+
+async def test_another_key_under_the_same_label_is_never_taken() -> None:
+    store, first, other = MemoryStore(), info(), info()
+    await _adopt("release", ENTRY, first, record(store))
+    with pytest.raises(ConfigError) as refused:
+        await _adopt("release", ENTRY, other, record(store))
+    for told in (fingerprint(first.spki)[:12], fingerprint(other.spki)[:12], "'prod-release'", "token hsm"):
+        assert told in str(refused.value)
+    assert [key.spki for key in store.keybook.ring().ours] == [first.spki]
+    assert len(store.journal.events) == 1
+
+
+class Shelf:
+    """What `_key` asks of a token."""
+
+    def __init__(self, holds: KeyInfo | Exception) -> None:
+        self.holds = holds
+
+    async def key(self, _label: str) -> KeyInfo:
+        if isinstance(self.holds, Exception):
+            raise self.holds
+        return self.holds
+
+
+@pytest.mark.parametrize(
+    ("holds", "raised", "said"),
+    [
+        (TokenUnavailable("token hsm: away"), Unavailable, "token hsm: away"),
+        (KeyMissing("token hsm has no key 'release'"), ConfigError, "make it with: countersign init"),
+        (replace(info(), algorithm="rsa-3072"), ConfigError, "it is rsa-3072 on token hsm, the configuration says"),
+    ],
+)
+async def test_a_token_that_is_away_is_waited_for_and_a_key_that_is_wrong_is_not(
+    holds: KeyInfo | Exception, raised: type[Exception], said: str
+) -> None:
+    with pytest.raises(raised, match=said):
+        await _key("release", "release", ENTRY, cast("Token", Shelf(holds)))

@@ -1,0 +1,60 @@
+"""The signer without any token: what it says then. The same suite as for every Signer is in tests/contract."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.web.logs import open_log
+from proxy.wiring.opening import Record
+from proxy.wiring.signer import TokenSigner
+from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
+from tests.worlds.memory import NOON, FrozenClock, MemoryStore, SoftSigner
+
+
+def signer(text: str, folder: Path, clock: FrozenClock | None = None) -> TokenSigner:
+    store = MemoryStore(clock or FrozenClock())
+    record = Record(store.keybook, store.journal, store.clock)
+    return TokenSigner(parse(text, str(folder)), record, open_log(io.StringIO(), as_json=True))
+
+
+async def test_without_tokens_nothing_is_wrong_and_nothing_is_signed(tmp_path: Path) -> None:
+    none = signer(MINIMAL, tmp_path)
+    await none.start()
+    assert none.health() is None
+    with pytest.raises(Unavailable, match="token soft does not hold key release"):
+        await none.sign(SoftSigner().create("release"), b"message")
+    await none.close()
+
+
+async def test_since_when_it_is_ill_is_remembered_until_it_is_well(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    ill = signer(SIGNING, tmp_path, clock)
+    since = []
+    for wrong in ("it did not open", "it still does not", None, "again"):
+        ill._wrong = {"hsm": wrong} if wrong else {}
+        assert ill.health() == (f"token hsm: {wrong}" if wrong else None)
+        since.append(ill.ill_since)
+        clock.advance(60)
+    assert since == [NOON, NOON, None, NOON + timedelta(seconds=180)]
+
+
+async def test_why_a_token_is_away_is_what_a_push_is_told(tmp_path: Path) -> None:
+    away = signer(MINIMAL, tmp_path)
+    away._wrong["soft"] = "the module shows no token"
+    with pytest.raises(Unavailable, match="the module shows no token"):
+        await away.sign(SoftSigner().create("release"), b"message")
+
+
+async def test_a_start_without_its_pin_ends_and_leaves_nothing_running(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    refused = signer(SIGNING, tmp_path)
+    with pytest.raises(ConfigError, match="PIN of token hsm"):
+        await refused.start()
+    await refused.close()
+    assert asyncio.all_tasks() == before
