@@ -132,6 +132,9 @@ class Ledger(Protocol):
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         """Return everything we signed for this digest here, newest first, removed ones left out."""
 
+    async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
+        """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
+
 
 class Facts(Protocol):
     """Content we hashed ourselves."""

@@ -242,15 +242,25 @@ async def _learn(repository: Repository, subject: Digest, body: bytes | None, ho
 
 async def detach(repository: Repository, entries: Sequence[Entry], asked: Asked, house: House) -> None:
     """Take back tag-bound signatures whose tag upstream refused: off the `.sig` tag, and removed in the ledger."""
-    for entry in entries:
-        mark = carrier.mark(layer_of(entry, house))
+    for subject in dict.fromkeys(e.key.digest for e in entries):
+        async with house.memory.alone(("attach", repository, subject)):
+            await take_off(repository, subject, [e for e in entries if e.key.digest == subject], asked, house)
 
-        def change(old: bytes | None, mark: carrier.Mark = mark) -> bytes | None:
-            if old is None or mark not in _marks(old, house):
-                return None
-            return carrier.sig_manifest(old, (), {mark})
 
-        async with house.memory.alone(("attach", repository, entry.key.digest)):
-            tag = signature_tag(entry.key.digest)
-            await change_tag(repository, tag, OCI_MANIFEST, change, nothing, asked, house)
+async def take_off(
+    repository: Repository, subject: Digest, entries: Sequence[Entry], asked: Asked, house: House
+) -> None:
+    """After this these simple signatures are off the `.sig` tag, and removed in the ledger.
+
+    Everybody else's stay. The caller holds the lock of the tag.
+    """
+    marks = {carrier.mark(layer_of(e, house)) for e in entries if e.signature is not None}
+
+    def change(old: bytes | None) -> bytes | None:
+        if old is None or not _holds_signatures(old, house) or not marks & _marks(old, house):
+            return None
+        return carrier.sig_manifest(old, (), marks)
+
+    written = await change_tag(repository, signature_tag(subject), OCI_MANIFEST, change, nothing, asked, house)
     await house.ledger.advance([e.key for e in entries], Stage.REMOVED)
+    await _learn(repository, subject, written, house)

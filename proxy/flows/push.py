@@ -13,6 +13,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, detach, list_referrer
 from proxy.flows.children import sign_children
 from proxy.flows.house import House
+from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
@@ -59,6 +60,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
     async with AsyncExitStack() as alone:  # whether an immutable tag is there, and putting it there, are one step
         for tag in sorted(immutable(house.rules.current().for_(op.repository), tags)):
             await alone.enter_async_context(house.memory.alone(("immutable", op.repository, tag)))
+        alone.enter_context(house.memory.moving(op.repository, tags))
         admitted = await admit(op, subject, tags, asked, house)
         if isinstance(admitted, Answer):
             return admitted
@@ -77,6 +79,8 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
         return answer
     for tag in tags:
         house.memory.forget_tag(op.repository, tag)
+        beside = Asked(asked.credential, asked.request_id)
+        house.memory.later(drop_moved(op.repository, tag, subject.digest, beside, house))
     house.memory.forget_denials(op.repository)
     await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest))
     return answer

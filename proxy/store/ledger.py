@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, select, update
 
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
@@ -41,20 +41,24 @@ class StoredLedger:
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         """Return everything we signed for this digest here, newest first, removed ones left out."""
-        return await self._database.read(partial(_entries, repository=repository, digest=digest))
+        about = {"same_repository": repository, "same_digest": digest}
+        return await self._database.read(partial(_entries, query=_ENTRIES, about=about))
+
+    async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
+        """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
+        about = {"same_repository": repository, "same_bound": bound}
+        return await self._database.read(partial(_entries, query=_BOUND, about=about))
 
 
 _SAME = and_(*(ledger.c[name] == bindparam(f"same_{name}") for name in _KEY))
 _FIND = select(ledger).where(_SAME)
-_ENTRIES = (
+_THERE = (
     select(ledger)
-    .where(
-        ledger.c.repository == bindparam("same_repository"),
-        ledger.c.digest == bindparam("same_digest"),
-        ledger.c.stage != Stage.REMOVED.value,
-    )
+    .where(ledger.c.repository == bindparam("same_repository"), ledger.c.stage != Stage.REMOVED.value)
     .order_by(ledger.c.at.desc(), ledger.c.id.desc())
 )
+_ENTRIES = _THERE.where(ledger.c.digest == bindparam("same_digest"))
+_BOUND = _THERE.where(ledger.c.bound == bindparam("same_bound"))
 
 
 def _is(key: SignatureKey) -> dict[str, Any]:
@@ -84,9 +88,8 @@ def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stag
     connection.execute(update(ledger).where(_SAME).values(changes), [_is(key) for key in keys])
 
 
-def _entries(connection: Connection, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-    rows = connection.execute(_ENTRIES, {"same_repository": repository, "same_digest": digest})
-    return tuple(_entry(row) for row in rows)
+def _entries(connection: Connection, query: Select[Any], about: dict[str, str]) -> tuple[Entry, ...]:
+    return tuple(_entry(row) for row in connection.execute(query, about))
 
 
 def _values(entry: Entry) -> dict[str, Any]:

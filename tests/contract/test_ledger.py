@@ -96,6 +96,20 @@ async def test_entries_are_of_one_digest_in_one_repository_newest_first(ledger: 
     assert await ledger.entries(APP, digest("image")) == (signed(new, LATER), signed(old, NOON))
 
 
+async def test_what_is_bound_to_one_name_is_found_whatever_was_signed(ledger: Ledger) -> None:
+    name = "reg.example/prod/app:1"
+    old, new = signature_key("old", bound=name), signature_key("new", bound=name)
+    await ledger.put(signed(new, LATER))
+    await ledger.put(intended(old, NOON))
+    await ledger.put(signed(signature_key("old")))
+    await ledger.put(signed(signature_key("old", bound=name + "0")))
+    await ledger.put(signed(signature_key("old", bound=name, repository=OTHER)))
+    assert await ledger.bound(APP, name) == (signed(new, LATER), intended(old, NOON))
+    await ledger.advance([new], Stage.REMOVED)
+    assert await ledger.bound(APP, name) == (intended(old, NOON),)
+    assert await ledger.bound(APP, "reg.example/prod/app:2") == ()
+
+
 async def test_entries_of_one_moment_are_in_order_of_arrival(ledger: Ledger) -> None:
     keys = [signature_key(bound=f"reg.example/prod/app:{n}") for n in range(3)]
     for key in keys:

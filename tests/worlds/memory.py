@@ -73,12 +73,18 @@ class MemoryLedger:
                 self.rows[key] = replace(entry, stage=stage, artifact=artifact or entry.artifact)
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
+        return tuple(e for e in self._newest(repository) if e.key.digest == digest)
+
+    async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
+        return tuple(e for e in self._newest(repository) if e.key.bound == bound)
+
+    def _newest(self, repository: Repository) -> list[Entry]:
         here = [
             (entry.at, n, entry)
             for n, entry in enumerate(self.rows.values())
-            if entry.key.repository == repository and entry.key.digest == digest and entry.stage is not Stage.REMOVED
+            if entry.key.repository == repository and entry.stage is not Stage.REMOVED
         ]
-        return tuple(entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True))
+        return [entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True)]
 
 
 class MemoryFacts:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.store import Store, open_store
 from proxy.store.schema import MIGRATIONS, version
 from proxy.store.tables import HEAD, metadata
 from tests.worlds.memory import FrozenClock
+from tests.worlds.stored import APP, signed
 
 
 def difference(connection: Connection) -> list[object]:
@@ -41,6 +43,19 @@ async def test_a_store_of_a_newer_program_is_refused(url: str, tmp_path: Path) -
     for read_only in (False, True):
         with pytest.raises(ConfigError, match="at version 9999"):
             await open_store(url, FrozenClock(), read_only=read_only)
+
+
+async def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(url: str, tmp_path: Path) -> None:
+    first = await open_store(url, FrozenClock())
+    await first.ledger.put(signed())
+    await first.close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute("DROP INDEX ledger_by_bound")
+    await asyncio.to_thread(_set_version, tmp_path / "store.db", "0001")
+    store = await open_store(url, FrozenClock())
+    assert await store._database.read(difference) == []
+    assert await store.ledger.bound(APP, signed().key.bound) == (signed(),)
+    await store.close()
 
 
 async def test_opened_to_read_nothing_is_migrated(url: str, tmp_path: Path) -> None:
