@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import pytest
+
+from proxy.flows.asked import Asked
+from proxy.flows.repair import repair
 from proxy.oci.faults import Unavailable
+from proxy.oci.manifest import parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import signature_tag
 from proxy.trust.event import Kind
-from tests.worlds.conversation import World, world
+from proxy.trust.keys import KeyState, fingerprint
+from proxy.trust.question import Resolved
+from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.crash import restarted
 from tests.worlds.images import image
 
@@ -31,6 +38,21 @@ async def test_looked_for_once_in_a_while_and_put_back() -> None:
     await pulled(w)
     assert w.tag("team/app", SIG) is not None
     assert w.store.journal.kinds()[-1] is Kind.SIGNATURE_REPAIRED
+
+
+@pytest.mark.parametrize("state", [KeyState.RETIRED, KeyState.COMPROMISED])
+async def test_what_a_key_that_no_longer_counts_signed_is_not_missed(state: KeyState) -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    (key,) = w.store.keybook.ring().ours
+    await w.store.keybook.set_state(fingerprint(key.spki), state, w.store.clock.now())
+    await w.store.keybook.add(w.signer.create("release"))
+    del w.registry.shelf("team/app").tags[SIG]
+    w = restarted(w)
+    resolved = Resolved(APP.digest, APP.media_type, APP.body, parse(APP.body, APP.media_type, w.house.limits))
+    await repair(REPO, resolved, Asked(ANYBODY, "r"), w.house)
+    assert w.tag("team/app", SIG) is None
+    assert {Kind.SIGNATURE_LOST, Kind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
 
 
 async def test_not_being_able_to_look_is_nothing_lost() -> None:
