@@ -26,7 +26,7 @@ async def main() -> int:
     options.add_argument("--quick", action="store_true", help="shorter and smaller: to see that it runs")
     options.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="where results go")
     chosen = options.parse_args()
-    measured: list[report.Row] = []
+    facts, measured = report.machine(), list[report.Row]()
     for name in chosen.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
             bench = Bench(Path(folder) / "run")
@@ -36,7 +36,7 @@ async def main() -> int:
                 run = Run(bench, _say, rounds=1, seconds=1, large=30 * MIB, parallel=8, images=10)
             with bench.stack:
                 measured += await PARTS[name](run)
-    sys.stdout.write(report.write(measured, chosen.out))
+    sys.stdout.write(report.write(measured, chosen.out, facts))
     return 0
 
 

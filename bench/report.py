@@ -52,6 +52,7 @@ def machine() -> dict[str, str]:
     nginx = subprocess.run((found, "-v"), check=False, capture_output=True, text=True).stderr.strip() if found else ""
     return {
         "cpus": str(len(os.sched_getaffinity(0))),
+        "load of others before the start": f"{os.getloadavg()[0]:.1f}",
         "kernel": platform.release(),
         "python": sys.version.split()[0],
         "aiohttp": version("aiohttp"),
@@ -60,10 +61,9 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(rows: list[Row], folder: Path) -> str:
+def write(rows: list[Row], folder: Path, facts: dict[str, str]) -> str:
     """Write results.md, results.json and results.svg; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = machine()
     lines = [
         "# Benchmark",
         "",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.load import Measured
-from bench.report import Row, picture, spread, write
+from bench.report import Row, machine, picture, spread, write
 
 FASTER = Row("a pull", "nginx", "1,300 /s", "1,000 /s", 1.3, 1.2)
 SLOWER = Row("a push", "direct", "80 ms", "5 ms", 75.0, 25, at_most=True, note="ms")
@@ -20,7 +20,7 @@ def test_a_target_holds_on_its_line_and_on_its_good_side(ratio: float, at_most: 
 
 
 def test_the_files_say_the_same(tmp_path: Path) -> None:
-    table = write([FASTER, SLOWER], tmp_path)
+    table = write([FASTER, SLOWER], tmp_path, machine())
     assert (tmp_path / "results.md").read_text() == table
     assert "| a pull | 1,300 /s | nginx | 1,000 /s | 1.3 | ≥ 1.2 | yes |" in table
     assert "| a push | 80 ms | direct | 5 ms | 75 | ≤ 25 | **no** (ms) |" in table
