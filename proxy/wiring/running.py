@@ -36,6 +36,7 @@ from proxy.web.server import Address, Server, Tls
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.keydesk import KeyDesk
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.signer import TokenSigner
 
@@ -73,6 +74,7 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
+        self.keydesk = KeyDesk(lambda: self.house, signer.unrecorded)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -83,7 +85,7 @@ class Running:
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set)
         public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
         admin = outermost(admin_app(self.metrics.text, self._obstacle), inward)
-        local = outermost(local_app(commands(self.desk, self.reload)), inward)
+        local = outermost(local_app(commands(self.desk, self.keydesk, self.reload)), inward)
         try:
             at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:
