@@ -35,7 +35,7 @@ def initialise(wish: Wish) -> str:
     _keys(settings, made)
     first = make_first_token(directory, datetime.now(UTC))
     if first is not None:
-        made.append(f"{first}  (admin token, mode 0600; valid for 24 hours: make others with countersign tokens create)")
+        made.append(f"{first}  (admin token, mode 0600; for 24 hours; then: countersign tokens create)")
     _write(directory / "countersign.schema.json", json.dumps(config.schema(), indent=2) + "\n")
     _write(path, draft)
     made.insert(0, f"{path}")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.store import Store
 from proxy.trust.admin_token import AdminToken, hashed, written
@@ -16,6 +18,7 @@ from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
 from proxy.web.admin_api import AdminApi
+from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import AdminDesk
@@ -76,6 +79,11 @@ class Admin:
         key = self.world.store.keybook.ring().active(profile)
         assert key is not None
         return fingerprint(key.spki)
+
+
+async def nothing_else(call: Call) -> Answer:
+    """A listener that has only the admin API."""
+    raise Fault("NAME_UNKNOWN", f"nothing at {call.path}")
 
 
 @asynccontextmanager
