@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.cli.local import ask
+from proxy.config import load
+from proxy.oci.faults import Unavailable
+from proxy.setup_token import WantedKey, make_keys, token_settings
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.served import Served, alive, served
 from tests.interop.peers import Ran, peer
@@ -18,6 +23,7 @@ from tests.interop.verifiers import Verifiers
 
 pytestmark = pytest.mark.real
 ROTATIONS, PUSHERS, PULLERS = 4, 4, 2
+KILLS = 8
 REPOSITORY = "load/app"
 Key = dict[str, Any]
 
@@ -125,6 +131,60 @@ async def _signers(behind: Caller, proxy: Served, pushed: dict[str, str]) -> dic
         assert len(await behind.bundles(REPOSITORY, digest)) == 1
         (found[tag],) = {by[(digest, bound)] for bound in bounds}
     return found
+
+
+async def test_killed_at_any_moment_of_a_rotation_one_key_is_active(proxy: Served) -> None:
+    proxy.start()
+    wanted = {"action": "rotate", "profile": "release", "reason": "killed at it"}
+    async with caller(proxy.host) as client:
+        await client.at(proxy.upstream.host).furnish(REPOSITORY)
+        for number in range(KILLS):
+            before = signing(proxy)
+            asked = asyncio.create_task(asyncio.to_thread(_ask_and_shrug, proxy, wanted))
+            await asyncio.sleep(0.02 * number)  # a whole rotation takes about 0.1 s
+            left = proxy.kill()
+            answered = await asked
+            proxy.start()
+            proxy.until(partial(_gone, left), "processes that hold the token stay")
+            now = signing(proxy)
+            assert not answered or now["fingerprint"] != before["fingerprint"], "what was answered holds"
+            body = image()
+            assert (await client.push(REPOSITORY, f"kill-{number}", body)).status == 201
+            assert (await client.pull(REPOSITORY, f"kill-{number}")).body == body
+            signers = proxy.rows("SELECT DISTINCT fingerprint FROM ledger WHERE digest = ?", digest_of(body))
+            assert signers == [(now["fingerprint"],)]
+            for key in listed(proxy)["keys"]:
+                if key["state"] == "prepared":
+                    assert "prepared key already" in rotated(proxy).output
+                    done = proxy("keys", "activate", key["fingerprint"], "--reason", "go on", "--yes")
+                    assert done.status == 0, done.output
+        assert rotated(proxy).status == 0
+    assert proxy.leave() == 0
+
+
+def _gone(pids: list[int]) -> bool:
+    return not any(map(alive, pids))
+
+
+def _ask_and_shrug(proxy: Served, wanted: dict[str, str]) -> bool:
+    """Whether the server lived to answer."""
+    try:
+        return bool(ask(proxy.folder / "countersign.sock", "keys/change", wanted, post=True)["done"])
+    except Unavailable:
+        return False
+
+
+def test_a_key_that_was_created_and_not_recorded_is_reported_and_signs_nothing(proxy: Served) -> None:
+    settings = load(proxy.config)
+    lost = WantedKey("release-20260102-abcdef", "ecdsa-p256", True)
+    asyncio.run(make_keys(token_settings("hsm", settings.tokens["hsm"], settings.directory), [lost]))
+    proxy.start()
+    answer, shown = listed(proxy), proxy("keys", "list")
+    assert lost.label in {key["label"] for key in answer["unrecorded"]}
+    assert lost.label not in {key["label"] for key in answer["keys"]}
+    assert shown.status == 1
+    assert f"'{lost.label}' on token hsm; it signs nothing" in shown.stdout
+    assert proxy.leave() == 0
 
 
 def _cosign_agrees(proxy: Served, keys: list[Key], signers: dict[str, str], folder: Path) -> None:
