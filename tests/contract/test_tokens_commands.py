@@ -106,7 +106,7 @@ def test_what_cannot_be_a_token_is_never_sent(token: str) -> None:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="no server answers at http://127.0.0.1:9"):
+    with pytest.raises(Unavailable, match=r"no server answers at http://127\.0\.0\.1:9"):
         call(Place(server="http://127.0.0.1:9", token="x"), "GET", "status")
     with pytest.raises(Unavailable, match="is countersign serve running"):
         call(Place(socket=tmp_path / "none"), "GET", "status")
