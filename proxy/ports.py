@@ -9,6 +9,7 @@ from typing import Protocol
 
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
+from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -93,6 +94,15 @@ class Signer(Protocol):
     async def sign(self, key: BookKey, message: bytes) -> bytes:
         """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS."""
 
+    async def create_key(self, profile: str, label: str) -> BookKey:
+        """Return a new key on the profile's token, proved by a signature: prepared, and not recorded yet.
+
+        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured.
+        """
+
+    async def prove(self, key: BookKey) -> None:
+        """Do nothing where a recorded key signs and verifies, whatever its state. Raises Unavailable."""
+
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
 
@@ -111,10 +121,16 @@ class KeyBook(Protocol):
         """Return all keys at the current revision."""
 
     async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there already under another profile."""
+        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
 
     async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        """Move a key to another state; the revision changes with it."""
+        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active."""
+
+    async def activate(self, fingerprint: str, at: datetime) -> None:
+        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+
+        Raises ValueError when there is no such key, or it is not prepared.
+        """
 
 
 class Ledger(Protocol):
@@ -157,13 +173,14 @@ class Facts(Protocol):
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for in the journal; empty fields match everything. `limit` rows, newest first."""
+    """What to look for in the journal; empty fields match everything. `limit` rows after `skip`, newest first."""
 
     kinds: tuple[Kind, ...] = ()
     repository: str = ""
     digest: str = ""
     since: datetime | None = None
     limit: int = 100
+    skip: int = 0
 
 
 class Journal(Protocol):
@@ -183,6 +200,25 @@ class Journal(Protocol):
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+
+
+class AdminTokens(Protocol):
+    """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
+
+    async def add(self, token: AdminToken) -> None:
+        """Keep a new token; durable on return."""
+
+    async def add_first(self, token: AdminToken) -> bool:
+        """Keep the token where there never was one, else change nothing and return False."""
+
+    async def find(self, token_id: str) -> AdminToken | None:
+        """Return the token of this id, valid or not, or None."""
+
+    async def all(self) -> tuple[AdminToken, ...]:
+        """Return every token there ever was, oldest first."""
+
+    async def revoke(self, token_id: str, at: datetime) -> bool:
+        """End a token for good; return False when there is none of this id or it was revoked before."""
 
 
 class Clock(Protocol):

@@ -16,10 +16,12 @@ from proxy.cli.app import app
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
+from proxy.web.admin_openapi import document
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 EXAMPLE = ROOT / "config.example.yaml"
+OPENAPI = REFERENCE / "openapi.json"
 
 
 def settings_of(model: type[BaseModel]) -> set[str]:
@@ -117,8 +119,18 @@ def test_reference_pages_have_the_table_of_the_code(page: str, table: Callable[[
     assert table() in (REFERENCE / page).read_text(), f"docs/reference/{page}: run `python -m tests.test_docs`"
 
 
+def openapi_text() -> str:
+    """The admin API as the server describes it."""
+    return json.dumps(document(), indent=1) + "\n"
+
+
+def test_the_committed_openapi_document_is_the_one_that_is_served() -> None:
+    assert OPENAPI.read_text() == openapi_text(), "run `python -m tests.test_docs`"
+
+
 def renew() -> None:
     """Write the tables of the code into the pages, in place of those that stand there."""
+    OPENAPI.write_text(openapi_text())
     pages = {"configuration.md": [settings_table()], "commands.md": [commands_table(), exits_table()]}
     for page, tables in pages.items():
         text = (REFERENCE / page).read_text()

@@ -11,6 +11,8 @@ import typer
 from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
+from proxy.cli.keys_app import keys_app
+from proxy.cli.tokens_app import tokens_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
 
@@ -28,6 +30,8 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
 report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
+app.add_typer(tokens_app, name="tokens")
 app.add_typer(report_app, name="report")
 
 ConfigOption = Annotated[

@@ -42,11 +42,11 @@ def sign(socket: Path, ref: str, reason: str, form: Form) -> Exit:
     """Sign an image that is already upstream, and print what was signed."""
     answer = ask(socket, "sign", {"ref": ref, "reason": reason}, post=True)
     if form is Form.JSON:
-        return _json(answer)
+        return json_out(answer)
     made = answer.get("signatures", [])
     lines = [f"signed {answer.get('digest', ref)}"]
     lines += [f"  {s['format']} by key {str(s['key'])[:12]} for {s['bound']}" for s in made if isinstance(s, Mapping)]
-    return _lines(lines)
+    return lines_out(lines)
 
 
 def would_block(settings: Settings, since: str, form: Form) -> Exit:
@@ -62,16 +62,16 @@ def would_block(settings: Settings, since: str, form: Form) -> Exit:
         sys.stderr.write("no server answers; this is from its record\n")
         answer = found
     if form is Form.JSON:
-        return _json(answer)
+        return json_out(answer)
     images = answer.get("images", [])
     if not images:
-        return _lines([f"nothing since {_when(answer.get('since', since))}: enforcing would have blocked no pull"])
+        return lines_out([f"nothing since {when(answer.get('since', since))}: enforcing would have blocked no pull"])
     rows = [("PULLS", "LAST", "IMAGE", "WHY")]
     for image in images:
         reasons = ", ".join(f"{code} ({count})" for code, count in image["reasons"])
         name = f"{image['repository']}{'@' if ':' in image['reference'] else ':'}{image['reference']}"
-        rows.append((str(image["pulls"]), _when(image["last"]), name, reasons))
-    return _lines(_table(rows))
+        rows.append((str(image["pulls"]), when(image["last"]), name, reasons))
+    return lines_out(table(rows))
 
 
 def status(socket: Path, form: Form) -> Exit:
@@ -79,29 +79,29 @@ def status(socket: Path, form: Form) -> Exit:
     answer = ask(socket, "status", {})
     problems = answer.get("problems", [])
     if form is Form.JSON:
-        _json(answer)
+        json_out(answer)
     else:
-        _lines([*_running(answer), *(line for problem in problems for line in _problem(problem))])
+        lines_out([*_running(answer), *(line for problem in problems for line in _problem(problem))])
     return Exit.NO if problems else Exit.FINE
 
 
 def _running(answer: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {_when(answer.get('started', ''))}"
+        f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {when(answer.get('started', ''))}"
     ]
     lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]}"]
     for key in answer.get("keys", []):
-        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {_when(key['since'])}")
+        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {when(key['since'])}")
     return [*lines, ""] if answer.get("problems") else [*lines, "  problems  none"]
 
 
-def _when(text: object) -> str:
+def when(text: object) -> str:
     """Return a time in UTC to the minute, as people read it."""
     return str(text)[:16].replace("T", " ")
 
 
 def _problem(problem: Mapping[str, str]) -> list[str]:
-    since = f" (since {_when(problem['since'])})" if problem.get("since") else ""
+    since = f" (since {when(problem['since'])})" if problem.get("since") else ""
     lines = [f"WRONG: {problem.get('what', '')}{since}"]
     lines += [f"  stops  {problem['stops']}"] if problem.get("stops") else []
     return [*lines, f"  next   {problem['next']}"] if problem.get("next") else lines
@@ -110,23 +110,23 @@ def _problem(problem: Mapping[str, str]) -> list[str]:
 def _decision(answer: Mapping[str, Any], form: Form) -> Exit:
     shown = {name: value for name, value in answer.items() if name != "text"}
     if form is Form.JSON:
-        _json(shown)
+        json_out(shown)
     else:
-        _lines(str(answer.get("text", "")).splitlines())
+        lines_out(str(answer.get("text", "")).splitlines())
     return {"passed": Exit.FINE, "inconclusive": Exit.INCONCLUSIVE}.get(str(answer.get("outcome")), Exit.NO)
 
 
-def _json(answer: Mapping[str, Any]) -> Exit:
+def json_out(answer: Mapping[str, Any]) -> Exit:
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")  # ASCII only: inert on a terminal
     return Exit.FINE
 
 
-def _lines(lines: Sequence[str]) -> Exit:
+def lines_out(lines: Sequence[str]) -> Exit:
     """Names and annotations come from strangers: nothing that a terminal would obey is printed."""
     sys.stdout.write("".join(plain(line, _LINE).rstrip() + "\n" for line in lines))
     return Exit.FINE
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

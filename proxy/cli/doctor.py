@@ -14,7 +14,9 @@ from proxy.cli.local import ask
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
+from proxy.wiring.admin_checkup import check_admin
 from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
+from proxy.wiring.clock import SystemClock
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {
@@ -23,6 +25,7 @@ _CODES = {
     "upstream": Exit.UPSTREAM,
     "store": Exit.STORE,
     "clock": Exit.CLOCK,
+    "admin token": Exit.CONFIG,
     "server": Exit.NO,
 }
 
@@ -47,7 +50,8 @@ async def _look(path: Path) -> list[Finding]:
         return [Finding("configuration", "wrong", str(error), fix), server]
     upstream, clock = await check_upstream(settings)
     tokens, store = await check_tokens(settings), await check_store(settings)
-    return [_configuration(settings), tokens, upstream, store, clock, server]
+    admin = check_admin(settings, SystemClock())
+    return [_configuration(settings), tokens, upstream, store, clock, admin, server]
 
 
 def _configuration(settings: Settings) -> Finding:

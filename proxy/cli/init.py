@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy import config, setup_token
 from proxy.cli.init_texts import TokenText, Wish, configuration, summary
 from proxy.config.values import check_address, check_origin, check_pattern, command_line, split_address
 from proxy.oci.faults import ConfigError
+from proxy.wiring.first_token import make_first_token
 
 LABEL = "countersign"
 
@@ -31,6 +33,9 @@ def initialise(wish: Wish) -> str:
     draft = configuration(written, token)
     settings = config.parse(draft.encode(), path)
     _keys(settings, made)
+    first = make_first_token(directory, datetime.now(UTC))
+    if first is not None:
+        made.append(f"{first}  (admin token, mode 0600; for 24 hours; then: countersign tokens create)")
     _write(directory / "countersign.schema.json", json.dumps(config.schema(), indent=2) + "\n")
     _write(path, draft)
     made.insert(0, f"{path}")

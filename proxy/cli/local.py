@@ -16,14 +16,16 @@ TIMEOUT_S = 120.0  # signing an index with many children takes a while on a slow
 ANSWER_BYTES = 64 * 1024 * 1024
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket. The standard library is enough here, and starts in no time."""
 
     def __init__(self, path: Path) -> None:
+        """Not connected yet."""
         super().__init__("localhost", timeout=TIMEOUT_S)
         self._path = path
 
     def connect(self) -> None:
+        """Connect. Raises OSError."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT_S)
         self.sock.connect(str(self._path))
@@ -31,7 +33,7 @@ class _Connection(http.client.HTTPConnection):
 
 def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = False) -> dict[str, Any]:
     """Return the server's answer to one command. Raises Fault with its own words, Unavailable when none answers."""
-    connection = _Connection(path)
+    connection = UnixConnection(path)
     target = f"/v1/{command}"
     try:
         if post:

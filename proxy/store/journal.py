@@ -178,7 +178,7 @@ def _decision(connection: Connection, which: str) -> Decision | None:
 
 
 def _search(connection: Connection, search: Search) -> tuple[Event, ...]:
-    query = select(journal).order_by(journal.c.position.desc()).limit(search.limit)
+    query = select(journal).order_by(journal.c.position.desc()).limit(search.limit).offset(search.skip)
     if search.kinds:
         query = query.where(journal.c.kind.in_([kind.value for kind in search.kinds]))
     if search.repository:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from proxy.store.database import Database, insert_once
-from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
 from proxy.store.tables import keys, revisions
 from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
 
@@ -43,12 +43,19 @@ class StoredKeyBook:
         await self._change(lambda there: there, trusted, also)
 
     async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there already under another profile."""
+        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
         await self._change(partial(with_added, key=key), self._trusted)
 
     async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
         """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there."""
         await self._change(partial(with_state, which=fingerprint, state=state, at=at), self._trusted)
+
+    async def activate(self, fingerprint: str, at: datetime) -> None:
+        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+
+        Raises ValueError when there is no such key, or it is not prepared.
+        """
+        await self._change(partial(with_active, which=fingerprint, at=at), self._trusted)
 
     async def _change(
         self, change: Callable[[_Keys], _Keys], trusted: tuple[TrustedKey, ...], also: Callable[[], None] | None = None

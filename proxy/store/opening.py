@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from proxy.oci.faults import ConfigError
 from proxy.ports import Clock
 from proxy.store import engines, schema
+from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.journal import StoredJournal
@@ -30,6 +31,7 @@ class Store:
     journal: StoredJournal
     keybook: StoredKeyBook
     leases: StoredLeases
+    admin_tokens: StoredAdminTokens
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -61,7 +63,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[TrustedKey, ...] 
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        return Store(ledger, facts, journal, keybook, leases, database, stack.pop_all())
+        tokens = StoredAdminTokens(database)
+        return Store(ledger, facts, journal, keybook, leases, tokens, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from proxy.store.canonical import canonical
+from proxy.trust.keylife import refusal
 from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
 
 
@@ -55,10 +56,12 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
     """Return the keys with this one among them.
 
     A key that is there already keeps its state, and moves to where it is now said to live (token, id, label).
-    Raises ValueError when it is there under another profile: one key for two purposes vouches for both.
+    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), and when it is
+    active beside an active one.
     """
     found = next((k for k in ours if k.spki == key.spki), None)
     if found is None:
+        _only_one_signs((*ours, key))
         return (*ours, key)
     if found.profile != key.profile:
         raise ValueError(
@@ -70,13 +73,46 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
 
 
 def with_state(ours: Sequence[BookKey], which: str, state: KeyState, at: datetime) -> tuple[BookKey, ...]:
-    """Return the keys with the one of this fingerprint in another state. Raises ValueError when there is none."""
-    if which not in {fingerprint(k.spki) for k in ours}:
-        raise ValueError(f"key book: no key has the fingerprint {which}; `countersign status` lists the keys there are")
+    """Return the keys with the one of this fingerprint in another state.
+
+    Raises ValueError when there is none, and when it would be active beside an active one.
+    """
+    key = _known(ours, which)
+    if key.state is state:
+        return tuple(ours)
     compromised = at if state is KeyState.COMPROMISED else None
-    return tuple(
-        replace(k, state=state, since=at, compromised_since=compromised)
-        if fingerprint(k.spki) == which and k.state is not state
-        else k
-        for k in ours
+    moved = tuple(
+        replace(k, state=state, since=at, compromised_since=compromised) if k.spki == key.spki else k for k in ours
     )
+    _only_one_signs(moved)
+    return moved
+
+
+def with_active(ours: Sequence[BookKey], which: str, at: datetime) -> tuple[BookKey, ...]:
+    """Return the keys with this prepared one active, and the one that was active in its profile trusted.
+
+    Raises ValueError when there is no such key, or it is not prepared.
+    """
+    key = _known(ours, which)
+    if (why := refusal(key, KeyState.ACTIVE)) is not None:
+        raise ValueError(why)
+    before = [k for k in ours if k.profile == key.profile and k.state is KeyState.ACTIVE]
+    for old in before:
+        ours = with_state(ours, fingerprint(old.spki), KeyState.TRUSTED, at)
+    return with_state(ours, which, KeyState.ACTIVE, at)
+
+
+def _known(ours: Sequence[BookKey], which: str) -> BookKey:
+    found = next((k for k in ours if fingerprint(k.spki) == which), None)
+    if found is None:
+        raise ValueError(
+            f"key book: no key has the fingerprint {which}; `countersign keys list` shows the keys there are"
+        )
+    return found
+
+
+def _only_one_signs(ours: Sequence[BookKey]) -> None:
+    active = [k.profile for k in ours if k.state is KeyState.ACTIVE]
+    for profile in active:
+        if active.count(profile) > 1:
+            raise ValueError(f"key book: {profile!r} would have two active keys; activate the new one instead")

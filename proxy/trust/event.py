@@ -33,6 +33,9 @@ class Kind(StrEnum):
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
+    ADMIN_CALLED = "admin.called"
+    ADMIN_REFUSED = "admin.refused"
+    ADMIN_TOKEN = "admin.token"  # noqa: S105  a kind of event
     STARTED = "server.started"
     STOPPED = "server.stopped"
 

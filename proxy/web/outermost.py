@@ -16,7 +16,7 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.web.call import Call, check, read_call
-from proxy.web.replies import Ready, broken, cut, refuse, send
+from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
 
 Inner = Callable[[Call], Awaitable[Answer]]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -52,6 +52,7 @@ class Edge:
     watch: Sequence[Watch] = ()
     trusted: Sequence[IPv4Network | IPv6Network] = ()
     leaving: Callable[[], bool] = bool  # False until a drain begins
+    refuse: Callable[[Call, Failure], Ready] = lambda _call, failure: refuse(failure)
 
 
 def outermost(inner: Inner, edge: Edge) -> Handler:
@@ -64,7 +65,7 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
             watch.began()
         try:
             outcome = await _caught(_answer(inner, request, done.call))
-            ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome)
+            ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome, edge)
             done.status = ready.answer.status
             written = await _caught(_send(request, ready, edge, done))
             if isinstance(written, web.StreamResponse):
@@ -95,15 +96,15 @@ async def _answer(inner: Inner, request: web.BaseRequest, call: Call) -> Answer:
     return await inner(call)
 
 
-def _refuse(done: Done, failure: Exception) -> Ready:
+def _refuse(done: Done, failure: Exception, edge: Edge) -> Ready:
     """Turn a failure into an answer; the client's own silence explains whatever it led to."""
     known = done.call.body.fault or failure
     if not isinstance(known, Fault | Unavailable | Corrupt):
         done.error = known
-        return broken(done.call.request_id)
+        return edge.refuse(done.call, broken(done.call.request_id))
     done.call.error = str(known)
     done.call.reason = (known.reason or "") if isinstance(known, Fault) else ""
-    return refuse(known)
+    return edge.refuse(done.call, known)
 
 
 async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from proxy.web.call import HOP_BY_HOP
 
 JSON = "application/json"
 WARNING_LENGTH = 4096
+Failure = Fault | Unavailable | Corrupt
 API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 
 
@@ -29,7 +30,7 @@ class Ready:
     phrase: str | None = None
 
 
-def refuse(failure: Fault | Unavailable | Corrupt) -> Ready:
+def refuse(failure: Failure) -> Ready:
     """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes")."""
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
@@ -44,10 +45,9 @@ def refuse(failure: Fault | Unavailable | Corrupt) -> Ready:
     return Ready(Answer(failure.status, _json(headers), body), phrase)
 
 
-def broken(request_id: str) -> Ready:
-    """Return the answer to what should not have happened: our own words and the id to find it by, nothing else."""
-    text = f"internal error; nothing was served or signed; ask the operator for request {request_id}"
-    return Ready(Answer(500, _json(()), error_body("UNKNOWN", text)))
+def broken(request_id: str) -> Fault:
+    """Return what is said of what should not have happened: our own words and the id to find it by, nothing else."""
+    return Fault("UNKNOWN", f"internal error; nothing was served or signed; ask the operator for request {request_id}")
 
 
 def error_body(code: str, message: str, detail: str | None = None) -> bytes:

@@ -19,6 +19,7 @@ from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
 from proxy.web.token import token_page
 from proxy.wiring.desk import Desk
+from proxy.wiring.keydesk import KeyDesk
 
 
 def public_pages(in_force: Callable[[], House], realm: Realm) -> Mapping[str, Inner]:
@@ -72,7 +73,7 @@ async def _inspection(
     )
 
 
-def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
+def commands(desk: Desk, keys: KeyDesk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
     """Return what the Unix socket offers."""
 
     async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
@@ -94,4 +95,7 @@ def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Com
         refused = await reload_now()
         return {"reloaded": refused is None, "why": refused}
 
-    return Commands(verify, why, sign, status, would_block, reload)
+    async def list_keys(_given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await keys.keys()
+
+    return Commands(verify, why, sign, status, would_block, reload, list_keys, keys.change)

@@ -22,10 +22,10 @@ class PinRefusedAtStart(Exception):
 
 @dataclass(frozen=True)
 class Opened:
-    """A token that is logged in, and the keys of the configuration that are on it, by fingerprint."""
+    """A token that is logged in, and the usable keys that were seen on it, by fingerprint."""
 
     token: Token
-    keys: Mapping[str, KeyInfo]
+    keys: dict[str, KeyInfo]
 
 
 @dataclass(frozen=True)
@@ -55,25 +55,56 @@ async def open_token(name: str, settings: Settings, record: Record) -> Opened:
     except TokenError as wrong:
         raise ConfigError(str(wrong)) from None
     try:
-        keys = {}
+        there = await _usable(token)
         for profile, entry in settings.keys.items():
             if name == entry.tokens[0]:
-                info = await _key(settings.label(profile), profile, entry, token)
-                await _adopt(profile, entry, info, record)
-                keys[fingerprint(info.spki)] = info
+                await _profile(profile, entry, settings.label(profile), there, token, record)
     except BaseException:
         await token.close()
         raise
-    return Opened(token, keys)
+    return Opened(token, there)
 
 
-async def _key(label: str, profile: str, entry: KeyEntry, token: Token) -> KeyInfo:
+async def _usable(token: Token) -> dict[str, KeyInfo]:
     try:
-        info = await token.key(label)
+        return {fingerprint(info.spki): info for info in await token.keys()}
+    except TokenUnavailable as away:
+        raise Unavailable(str(away)) from None
+    except TokenError as wrong:
+        raise ConfigError(str(wrong)) from None
+
+
+async def _profile(
+    profile: str, entry: KeyEntry, label: str, there: Mapping[str, KeyInfo], token: Token, record: Record
+) -> None:
+    """Compare the token with the key book; the first key ever seen becomes the profile's active one."""
+    ring = record.keybook.ring()
+    active = ring.active(profile)
+    if active is None:
+        if not any(key.profile == profile for key in ring.ours):
+            await _adopt(profile, entry, _fitting(profile, entry, await _labelled(label, profile, token)), record)
+        return
+    info = there.get(fingerprint(active.spki))
+    if info is None:
+        holds = ", ".join(f"{i.label!r} ({name[:12]})" for name, i in there.items()) or "no usable key"
+        raise ConfigError(
+            f"key {profile}: token {entry.tokens[0]} holds {holds}, "
+            f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
+            "restore the right one, or start with a new store"
+        )
+    _fitting(profile, entry, info)
+
+
+async def _labelled(label: str, profile: str, token: Token) -> KeyInfo:
+    try:
+        return await token.key(label)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
         raise ConfigError(f"key {profile}: {wrong}; make it with: countersign init") from None
+
+
+def _fitting(profile: str, entry: KeyEntry, info: KeyInfo) -> KeyInfo:
     if info.algorithm != entry.algorithm:
         there = f"key {profile}: it is {info.algorithm} on token {entry.tokens[0]}"
         raise ConfigError(f"{there}, the configuration says {entry.algorithm}")
@@ -81,26 +112,22 @@ async def _key(label: str, profile: str, entry: KeyEntry, token: Token) -> KeyIn
 
 
 async def _adopt(profile: str, entry: KeyEntry, info: KeyInfo, record: Record) -> None:
-    """Compare the key on the token with the key book; the first one ever seen becomes the profile's active key."""
-    active = record.keybook.ring().active(profile)
-    if active is None:
-        key = BookKey(
-            profile=profile,
-            token=entry.tokens[0],
-            token_serial=info.token_serial,
-            key_id=info.id,
-            label=info.label,
-            algorithm=info.algorithm,
-            spki=info.spki,
-            state=KeyState.ACTIVE,
-            since=record.clock.now(),
-        )
-        await record.keybook.add(key)
-        detail = {"profile": profile, "key": fingerprint(info.spki), "token_serial": info.token_serial}
-        await record.journal.record(Event(record.clock.now(), Kind.KEY_CREATED, detail=detail))
-    elif active.spki != info.spki:
-        raise ConfigError(
-            f"key {profile}: token {entry.tokens[0]} holds {fingerprint(info.spki)[:12]} under label {info.label!r}, "
-            f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
-            "restore the right one, or start with a new store"
-        )
+    key = as_recorded(profile, entry, info, KeyState.ACTIVE, record.clock)
+    await record.keybook.add(key)
+    detail = {"profile": profile, "key": fingerprint(info.spki), "token_serial": info.token_serial}
+    await record.journal.record(Event(record.clock.now(), Kind.KEY_CREATED, detail=detail))
+
+
+def as_recorded(profile: str, entry: KeyEntry, info: KeyInfo, state: KeyState, clock: Clock) -> BookKey:
+    """Return this key as the key book has it."""
+    return BookKey(
+        profile=profile,
+        token=entry.tokens[0],
+        token_serial=info.token_serial,
+        key_id=info.id,
+        label=info.label,
+        algorithm=info.algorithm,
+        spki=info.spki,
+        state=state,
+        since=clock.now(),
+    )

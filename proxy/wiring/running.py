@@ -32,10 +32,13 @@ from proxy.web.local import local_app
 from proxy.web.logs import AccessLog
 from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
+from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
+from proxy.wiring.admin_desk import admin_api
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.keydesk import KeyDesk
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.signer import TokenSigner
 
@@ -73,6 +76,8 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
+        self.api = admin_api(self.desk, lambda: self.house, store, self.reload)
+        self.keydesk = KeyDesk(lambda: self.house, signer.unrecorded)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -80,10 +85,10 @@ class Running:
         networks = [ip_network(text) for text in settings.server.trusted_proxies]
         log = self._log
         public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
-        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set)
+        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
         public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
-        admin = outermost(admin_app(self.metrics.text, self._obstacle), inward)
-        local = outermost(local_app(commands(self.desk, self.reload)), inward)
+        admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
+        local = outermost(self.api.over_socket(local_app(commands(self.desk, self.keydesk, self.reload))), inward)
         try:
             at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:

@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.web.logs import Bridge, open_log
+from proxy.wiring.first_token import take_over
 from proxy.wiring.opening import PinRefusedAtStart
 from proxy.wiring.running import Running, open_running
 
@@ -110,6 +111,9 @@ async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterato
     """Run everything the settings describe for as long as the context lasts; drains on the way out."""
     async with AsyncExitStack() as stack:
         running = await open_running(settings, log, stack)
+        store, clock = running.store, running.house.clock
+        if (odd := await take_over(settings.directory, store.admin_tokens, store.journal, clock)) is not None:
+            log.warning("the bootstrap token was not taken over", why=odd)
         await running.listen()
         log.info("serving", public=running.public, admin=running.admin, url=settings.server.url)
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
@@ -12,12 +14,22 @@ from hsm import QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.setup_token import token_settings
-from proxy.trust.keys import BookKey, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, open_token
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
 LOOK_S = 1.0
+_SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
+
+    token: str
+    label: str
+    fingerprint: str
 
 
 class TokenSigner:
@@ -128,12 +140,30 @@ class TokenSigner:
         task.add_done_callback(self._beside.discard)
 
     async def sign(self, key: BookKey, message: bytes) -> bytes:
-        """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS."""
-        opened = self._open.get(key.token)
-        info = opened.keys.get(fingerprint(key.spki)) if opened else None
-        if opened is None or info is None:
-            raise Unavailable(self._wrong.get(key.token, f"token {key.token} does not hold key {key.profile}"))
+        """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS.
+
+        A trusted key signs too: what a push began while it was active is finished with it.
+        """
+        known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
+        if known is None or known.state not in _SIGNING:
+            state = "not in the key book" if known is None else known.state.value
+            raise Unavailable(
+                f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
+            )
+        return await self._signed(key, message)
+
+    async def prove(self, key: BookKey) -> None:
+        """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
+        await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
+
+    async def _signed(self, key: BookKey, message: bytes) -> bytes:
+        name, opened = fingerprint(key.spki), self._opened(key.token)
         try:
+            if name not in opened.keys:  # made through a session that has gone since
+                opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+            info = opened.keys.get(name)
+            if info is None:
+                raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
             return await opened.token.sign(info, message, deadline=self._settings.limits.sign_deadline_s)
         except QueueFull as full:
             raise Fault(
@@ -141,6 +171,50 @@ class TokenSigner:
             ) from None
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
+
+    async def create_key(self, profile: str, label: str) -> BookKey:
+        """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.
+
+        Raises Unavailable, Fault NAME_UNKNOWN.
+        """
+        entry = self._settings.keys.get(profile)
+        if entry is None:
+            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self._settings.keys)}")
+        opened = self._opened(entry.tokens[0])
+        try:
+            info = await opened.token.create(label, entry.algorithm)
+        except TokenError as wrong:
+            raise Unavailable(str(wrong)) from None
+        opened.keys[fingerprint(info.spki)] = info
+        return as_recorded(profile, entry, info, KeyState.PREPARED, self._record.clock)
+
+    async def unrecorded(self) -> list[Stray]:
+        """Return the keys on our tokens that look like ours and are not in the key book. They never sign.
+
+        A token that is away has nothing to say. Raises Unavailable.
+        """
+        known = {fingerprint(key.spki) for key in self._record.keybook.ring().ours}
+        found = []
+        for name, opened in self._open.items():
+            mine = [p for p, e in self._settings.keys.items() if name in e.tokens]
+            labels = {*mine, *(self._settings.label(profile) for profile in mine)}
+            try:
+                there = await opened.token.keys()
+            except TokenError as wrong:
+                raise Unavailable(str(wrong)) from None
+            found += [
+                Stray(name, info.label, fingerprint(info.spki))
+                for info in there
+                if fingerprint(info.spki) not in known
+                and any(info.label == label or info.label.startswith(f"{label}-") for label in labels)
+            ]
+        return found
+
+    def _opened(self, token: str) -> Opened:
+        opened = self._open.get(token)
+        if opened is None:
+            raise Unavailable(self._wrong.get(token, f"token {token} is not open"))
+        return opened
 
     def health(self) -> str | None:
         """Return None when every token is open and well, else what is wrong with the first that is not."""

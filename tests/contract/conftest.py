@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import Facts, Journal, KeyBook, Ledger
+from proxy.ports import AdminTokens, Facts, Journal, KeyBook, Ledger
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.keys import TrustedKey
@@ -62,6 +62,9 @@ class AnyStore(Protocol):
 
     @property
     def leases(self) -> Leases: ...
+
+    @property
+    def admin_tokens(self) -> AdminTokens: ...
 
     async def close(self) -> None: ...
 
@@ -133,3 +136,8 @@ def keybook(store: AnyStore) -> Book:
 @pytest.fixture
 def leases(store: AnyStore) -> Leases:
     return store.leases
+
+
+@pytest.fixture
+def admin_tokens(store: AnyStore) -> AdminTokens:
+    return store.admin_tokens

@@ -1,5 +1,6 @@
 """KeyBook: keys told apart by their SPKI, a revision for every state of the book, the text of each kept."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tests.worlds.memory import NOON, SoftSigner
 LATER = NOON + timedelta(days=1)
 RELEASE = SoftSigner().create("release")
 ATTESTATION = SoftSigner().create("attestation", state=KeyState.PREPARED)
+NEXT = SoftSigner().create("release", state=KeyState.PREPARED)
 PARTNER = TrustedKey("partner", SoftSigner().create().spki, "exact")
 
 
@@ -89,3 +91,50 @@ async def test_the_text_of_every_revision_is_kept_under_its_hash(store: AnyStore
         assert text is not None
         assert hashlib.sha256(text.encode()).hexdigest() == revision
         assert len(json.loads(text)["ours"]) == min(number, 1)
+
+
+async def test_activation_hands_over_in_one_step(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    await keybook.add(NEXT)
+    await keybook.activate(fingerprint(NEXT.spki), LATER)
+    old = replace(RELEASE, state=KeyState.TRUSTED, since=LATER)
+    new = replace(NEXT, state=KeyState.ACTIVE, since=LATER)
+    assert keybook.ring().ours == (old, new)
+    assert keybook.ring().active("release") == new
+
+
+async def test_the_first_key_of_a_profile_takes_over_from_nobody(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    await keybook.add(ATTESTATION)
+    await keybook.activate(fingerprint(ATTESTATION.spki), LATER)
+    assert [key.state for key in keybook.ring().ours] == [KeyState.ACTIVE, KeyState.ACTIVE]
+
+
+@pytest.mark.parametrize("state", [s for s in KeyState if s is not KeyState.PREPARED])
+async def test_only_a_prepared_key_is_activated(keybook: Book, state: KeyState) -> None:
+    await keybook.add(replace(NEXT, state=state))
+    before = keybook.ring()
+    with pytest.raises(ValueError, match=f"of release is {state}"):
+        await keybook.activate(fingerprint(NEXT.spki), LATER)
+    with pytest.raises(ValueError, match="no key has the fingerprint"):
+        await keybook.activate("0" * 64, LATER)
+    assert keybook.ring() == before
+
+
+async def test_never_are_two_active(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    with pytest.raises(ValueError, match="two active keys"):
+        await keybook.add(replace(NEXT, state=KeyState.ACTIVE))
+    await keybook.add(NEXT)
+    with pytest.raises(ValueError, match="two active keys"):
+        await keybook.set_state(fingerprint(NEXT.spki), KeyState.ACTIVE, LATER)
+    assert keybook.ring().ours == (RELEASE, NEXT)
+
+
+async def test_of_two_activations_at_once_the_last_stands_alone(keybook: Book) -> None:
+    third = SoftSigner().create("release", state=KeyState.PREPARED)
+    for key in (RELEASE, NEXT, third):
+        await keybook.add(key)
+    await asyncio.gather(*(keybook.activate(fingerprint(key.spki), LATER) for key in (NEXT, third)))
+    states = sorted(key.state for key in keybook.ring().ours)
+    assert states == [KeyState.ACTIVE, KeyState.TRUSTED, KeyState.TRUSTED]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.flows.memory import Memory
-from proxy.ports import Facts, Journal, Ledger, Registry, Signer
+from proxy.ports import Facts, Journal, KeyBook, Ledger, Registry, Signer
 from tests.worlds.conversation import World
 
 
@@ -41,7 +41,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name == "health" or not callable(found):
+        if name in {"health", "ring"} or not callable(found):
             return found
         return self._step(found)
 
@@ -69,6 +69,7 @@ def mortal(w: World, hours: Hours) -> World:
     ledger: Ledger = wrapped(w.house.ledger)
     facts: Facts = wrapped(w.house.facts)
     journal: Journal = wrapped(w.house.journal)
+    keybook: KeyBook = wrapped(w.house.keybook)
     house = replace(
         w.house,
         registry=registry,
@@ -76,6 +77,7 @@ def mortal(w: World, hours: Hours) -> World:
         ledger=ledger,
         facts=facts,
         journal=journal,
+        keybook=keybook,
         memory=Memory(w.house.limits, w.store.clock.monotonic),
     )
     return replace(w, house=house)
@@ -91,6 +93,7 @@ def restarted(w: World) -> World:
         ledger=w.store.ledger,
         facts=w.store.facts,
         journal=w.store.journal,
+        keybook=w.store.keybook,
         memory=memory,
     )
     return replace(w, house=house)

@@ -20,10 +20,11 @@ from proxy.oci.reference import Digest, Repository
 from proxy.ports import Search
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
-from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
+from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -159,7 +160,7 @@ class MemoryJournal:
 
     async def search(self, search: Search) -> tuple[Event, ...]:
         found = (with_count(row.event, row.count) for row in reversed(self._rows) if _matches(row, search))
-        return tuple(itertools.islice(found, search.limit))
+        return tuple(itertools.islice(found, search.skip, search.skip + search.limit))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         self.revisions.setdefault((kind, revision), text)
@@ -202,6 +203,9 @@ class MemoryKeyBook:
     async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
         self._set(with_state(self._ring.ours, fingerprint, state, at))
 
+    async def activate(self, fingerprint: str, at: datetime) -> None:
+        self._set(with_active(self._ring.ours, fingerprint, at))
+
     async def trust(self, trusted: tuple[TrustedKey, ...]) -> None:
         self._trusted = trusted
         self._set(self._ring.ours)
@@ -241,6 +245,35 @@ class MemoryLeases:
         return there is not None and there.fence == lease.fence and there.until > self._clock.now()
 
 
+class MemoryAdminTokens:
+    """AdminTokens in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, AdminToken] = {}
+
+    async def add(self, token: AdminToken) -> None:
+        self.rows[token.id] = token
+
+    async def add_first(self, token: AdminToken) -> bool:
+        if self.rows:
+            return False
+        await self.add(token)
+        return True
+
+    async def find(self, token_id: str) -> AdminToken | None:
+        return self.rows.get(token_id)
+
+    async def all(self) -> tuple[AdminToken, ...]:
+        return tuple(sorted(self.rows.values(), key=lambda token: (token.created, token.id)))
+
+    async def revoke(self, token_id: str, at: datetime) -> bool:
+        token = self.rows.get(token_id)
+        if token is None or token.revoked is not None:
+            return False
+        self.rows[token_id] = replace(token, revoked=at)
+        return True
+
+
 @dataclass
 class MemoryStore:
     """The same rooms as proxy.store.Store."""
@@ -254,6 +287,7 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
+        self.admin_tokens = MemoryAdminTokens()
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -285,6 +319,15 @@ class SoftSigner:
         spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
+
+    async def create_key(self, profile: str, label: str) -> BookKey:
+        if self.down is not None:
+            raise Unavailable(self.down)
+        return replace(self.create(profile, state=KeyState.PREPARED), label=label)
+
+    async def prove(self, key: BookKey) -> None:
+        if self.down is not None or fingerprint(key.spki) not in self._keys:
+            raise Unavailable(self.down or f"token soft: no key {key.label!r}")
 
     async def sign(self, key: BookKey, message: bytes) -> bytes:
         if self.down is not None:

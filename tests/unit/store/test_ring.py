@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.store.ring import ring_of, text_of, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
 from proxy.trust.keys import KeyState, TrustedKey, fingerprint
 from tests.worlds.memory import NOON, SoftSigner
 
@@ -64,3 +64,10 @@ def test_a_state_set_again_keeps_its_moment() -> None:
 
 def test_a_key_added_again_changes_nothing() -> None:
     assert with_added((RELEASE, OTHER), RELEASE) == (RELEASE, OTHER)
+
+
+def test_of_two_keys_the_prepared_one_takes_over_and_other_profiles_keep_theirs() -> None:
+    new = SoftSigner().create("release", state=KeyState.PREPARED)
+    moved = with_active((RELEASE, OTHER, new), fingerprint(new.spki), LATER)
+    assert [key.state for key in moved] == [KeyState.TRUSTED, KeyState.ACTIVE, KeyState.ACTIVE]
+    assert [key.since for key in moved] == [LATER, NOON, LATER]

@@ -12,7 +12,7 @@ from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.opening import Record, _adopt, _key
+from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile
 from tests.worlds.memory import MemoryStore, SoftSigner
 
 ENTRY = KeyEntry(tokens=("hsm", "spare"))
@@ -28,8 +28,9 @@ def record(store: MemoryStore) -> Record:
 
 async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_once() -> None:
     store, found = MemoryStore(), info()
+    there = {fingerprint(found.spki): found}
     for _ in range(2):
-        await _adopt("release", ENTRY, found, record(store))
+        await _profile("release", ENTRY, "release", there, cast("Token", Shelf(found)), record(store))
     (key,) = store.keybook.ring().ours
     assert (key.profile, key.token, key.token_serial, key.key_id) == ("release", "hsm", "s1", "01")
     assert (key.label, key.spki, key.state) == ("prod-release", found.spki, KeyState.ACTIVE)
@@ -40,8 +41,9 @@ async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_onc
 async def test_another_key_under_the_same_label_is_never_taken() -> None:
     store, first, other = MemoryStore(), info(), info()
     await _adopt("release", ENTRY, first, record(store))
+    there = {fingerprint(other.spki): other}
     with pytest.raises(ConfigError) as refused:
-        await _adopt("release", ENTRY, other, record(store))
+        await _profile("release", ENTRY, "release", there, cast("Token", Shelf(other)), record(store))
     for told in (fingerprint(first.spki)[:12], fingerprint(other.spki)[:12], "'prod-release'", "token hsm"):
         assert told in str(refused.value)
     assert [key.spki for key in store.keybook.ring().ours] == [first.spki]
@@ -49,7 +51,7 @@ async def test_another_key_under_the_same_label_is_never_taken() -> None:
 
 
 class Shelf:
-    """What `_key` asks of a token."""
+    """What is asked of a token here."""
 
     def __init__(self, holds: KeyInfo | Exception) -> None:
         self.holds = holds
@@ -72,4 +74,4 @@ async def test_a_token_that_is_away_is_waited_for_and_a_key_that_is_wrong_is_not
     holds: KeyInfo | Exception, raised: type[Exception], said: str
 ) -> None:
     with pytest.raises(raised, match=said):
-        await _key("release", "release", ENTRY, cast("Token", Shelf(holds)))
+        _fitting("release", ENTRY, await _labelled("release", "release", cast("Token", Shelf(holds))))

@@ -17,18 +17,22 @@ from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
 from tests.worlds.memory import NOON, FrozenClock, MemoryStore, SoftSigner
 
 
-def signer(text: str, folder: Path, clock: FrozenClock | None = None) -> TokenSigner:
-    store = MemoryStore(clock or FrozenClock())
+def signer(text: str, folder: Path, clock: FrozenClock | None = None, store: MemoryStore | None = None) -> TokenSigner:
+    store = store or MemoryStore(clock or FrozenClock())
     record = Record(store.keybook, store.journal, store.clock)
     return TokenSigner(parse(text, str(folder)), record, open_log(io.StringIO(), as_json=True))
 
 
 async def test_without_tokens_nothing_is_wrong_and_nothing_is_signed(tmp_path: Path) -> None:
-    none = signer(MINIMAL, tmp_path)
+    store = MemoryStore()
+    none = signer(MINIMAL, tmp_path, store=store)
     await none.start()
     assert none.health() is None
-    with pytest.raises(Unavailable, match="token soft does not hold key release"):
+    with pytest.raises(Unavailable, match="is not in the key book and does not sign"):
         await none.sign(SoftSigner().create("release"), b"message")
+    await store.keybook.add(key := SoftSigner().create("release"))
+    with pytest.raises(Unavailable, match="token soft"):
+        await none.sign(key, b"message")
     await none.close()
 
 
@@ -45,10 +49,12 @@ async def test_since_when_it_is_ill_is_remembered_until_it_is_well(tmp_path: Pat
 
 
 async def test_why_a_token_is_away_is_what_a_push_is_told(tmp_path: Path) -> None:
-    away = signer(MINIMAL, tmp_path)
+    store = MemoryStore()
+    await store.keybook.add(key := SoftSigner().create("release"))
+    away = signer(MINIMAL, tmp_path, store=store)
     away._wrong["soft"] = "the module shows no token"
     with pytest.raises(Unavailable, match="the module shows no token"):
-        await away.sign(SoftSigner().create("release"), b"message")
+        await away.sign(key, b"message")
 
 
 async def test_a_start_without_its_pin_ends_and_leaves_nothing_running(tmp_path: Path) -> None:

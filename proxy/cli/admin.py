@@ -1,0 +1,87 @@
+"""The admin API, called with a token over the network, or without one over the Unix socket of this host."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from proxy.cli.local import ANSWER_BYTES, TIMEOUT_S, UnixConnection
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+
+ROOT = "/admin/v1"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the server is: its Unix socket, or the URL of its admin listener and a token for it."""
+
+    socket: Path | None = None
+    server: str = ""
+    token: str = field(default="", repr=False)
+
+    @property
+    def described(self) -> str:
+        """The place as messages name it."""
+        return self.server or str(self.socket)
+
+
+def call(place: Place, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """Return what the server answers. Raises Fault with its own words, Unavailable when it does not, ConfigError."""
+    connection = _connection(place)
+    headers = {"Authorization": f"Bearer {place.token}"} if place.server else {}
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        connection.request(method, f"{ROOT}/{path}", data, headers)
+        reply = connection.getresponse()
+        status, got = reply.status, reply.read(ANSWER_BYTES)
+    except PermissionError:
+        who = "may only be used by who runs the server; run this as that user, or use --server with a token"
+        raise Unavailable(f"{place.described} {who}") from None
+    except (OSError, http.client.HTTPException) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise Unavailable(f"no server answers at {place.described} ({said}); is countersign serve running?") from None
+    finally:
+        connection.close()
+    return _understood(place, status, got)
+
+
+def _connection(place: Place) -> http.client.HTTPConnection:
+    if not place.server:
+        return UnixConnection(place.socket or Path())
+    parts = urlsplit(place.server)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.username is not None:
+        raise ConfigError(f"--server: found {place.server!a}; allowed: http://HOST:PORT or https://HOST:PORT")
+    if not place.token.isascii() or not place.token.isprintable() or not place.token or " " in place.token:
+        raise ConfigError("--server needs an admin token: set COUNTERSIGN_TOKEN to it, or give --token")
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S)
+    if host not in _LOOPBACK:
+        sys.stderr.write(f"warning: the token goes to {host} unencrypted; use https:// or an SSH tunnel\n")
+    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+
+
+def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(got)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise Unavailable(f"what answered {status} at {place.described} is no admin API; is it the admin listener?")
+    if status in (200, 201):
+        return answer
+    detail = answer.get("detail")
+    if not isinstance(detail, str):
+        raise Unavailable(f"{place.described} answered {status} without a problem+json; is it the admin listener?")
+    if status == 503:
+        raise Unavailable(detail)
+    raise Fault("UNKNOWN", detail, status=status)

@@ -1,0 +1,189 @@
+"""The life of our keys: each change is in the journal before it takes effect, and takes effect in one transaction.
+
+Stopped at any step, the profile has exactly one active key: the old one until the last step, the new one after it. A
+key that was created and not recorded stays on the token and signs nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from proxy.flows.house import House
+from proxy.oci.faults import Fault, Unavailable
+from proxy.trust.event import Event, Kind
+from proxy.trust.keylife import refusal
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+_ALONE = ("keys",)
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """The key that signed until now (trusted from now on), and the one that signs now."""
+
+    old: BookKey | None
+    new: BookKey
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Who wants it, how we know, why, and in which request."""
+
+    who: str
+    how: str
+    reason: str
+    request_id: str
+
+
+async def rotate(profile: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
+    """After this a key made and proved just now signs for the profile; the one before verifies only.
+
+    Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
+    """
+    asker = _Asker(who, how, reason, request_id)
+    async with house.memory.alone(_ALONE):
+        may_rotate(profile, house)
+        new = await _prepared(profile, asker, house)
+        return await _activated(new, asker, house)
+
+
+async def prepare(profile: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
+    """Return a key made and proved just now: it verifies from now on, and signs once it is activated.
+
+    Raises Fault (no such profile, or a key is prepared already), Unavailable.
+    """
+    async with house.memory.alone(_ALONE):
+        may_rotate(profile, house)
+        return await _prepared(profile, _Asker(who, how, reason, request_id), house)
+
+
+async def activate(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
+    """After this the prepared key of this fingerprint signs; the one before verifies only.
+
+    It proves itself again first: it may have waited for weeks. Raises Fault, Unavailable.
+    """
+    async with house.memory.alone(_ALONE):
+        new = may_become(key, KeyState.ACTIVE, house)
+        await house.signer.prove(new)
+        return await _activated(new, _Asker(who, how, reason, request_id), house)
+
+
+async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
+    """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
+    async with house.memory.alone(_ALONE):
+        old = may_become(key, KeyState.RETIRED, house)
+        return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
+
+
+async def compromise(
+    key: str, who: str, how: str, reason: str, house: House, *, rotate: bool = False, request_id: str = ""
+) -> BookKey:
+    """After this, images signed by this key only are blocked with key_compromised.
+
+    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one.
+    Raises Fault (the key is active, and not to be rotated), Unavailable.
+    """
+    asker = _Asker(who, how, reason, request_id)
+    async with house.memory.alone(_ALONE):
+        bad = find(key, house)
+        if rotate and bad.state is KeyState.ACTIVE:
+            new = _waiting(bad.profile, house) or await _prepared(bad.profile, asker, house)
+            await house.signer.prove(new)
+            await _activated(new, asker, house)
+        return await _moved(may_become(key, KeyState.COMPROMISED, house), KeyState.COMPROMISED, asker, house)
+
+
+def find(key: str, house: House) -> BookKey:
+    """Return the key of this fingerprint, or of the only one that begins so. Raises Fault."""
+    found = [k for k in house.keybook.ring().ours if len(key) >= 8 and fingerprint(k.spki).startswith(key.lower())]
+    if len(found) == 1:
+        return found[0]
+    why = "is the beginning of several" if found else "is none of ours (at least 8 digits of it are needed)"
+    raise Fault("NAME_UNKNOWN", f"key {key[:80]!a} {why}; `countersign keys list` shows the keys there are")
+
+
+def may_become(key: str, to: KeyState, house: House) -> BookKey:
+    """Return the key, where it may go to that state. Raises Fault that says why not."""
+    found = find(key, house)
+    if (why := refusal(found, to)) is not None:
+        raise Fault("DENIED", why, status=409)
+    return found
+
+
+def may_rotate(profile: str, house: House) -> BookKey | None:
+    """Return the key that signs for the profile now. Raises Fault when there is no such profile, or one is prepared."""
+    ring = house.keybook.ring()
+    profiles = dict.fromkeys(key.profile for key in ring.ours)
+    if profile not in profiles:
+        there = ", ".join(profiles) or "none"
+        raise Fault("NAME_UNKNOWN", f"no key profile {profile[:80]!a}; there are: {there}")
+    if (waiting := _waiting(profile, house)) is not None:
+        name = fingerprint(waiting.spki)[:12]
+        raise Fault(
+            "DENIED",
+            f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name}) "
+            f"or give it up (countersign keys retire {name})",
+            status=409,
+        )
+    return ring.active(profile)
+
+
+def _waiting(profile: str, house: House) -> BookKey | None:
+    ring = house.keybook.ring()
+    return next((k for k in ring.ours if k.profile == profile and k.state is KeyState.PREPARED), None)
+
+
+async def _prepared(profile: str, asker: _Asker, house: House) -> BookKey:
+    label = f"{profile}-{house.clock.now():%Y%m%d}-{secrets.token_hex(3)}"
+    new = await house.signer.create_key(profile, label)
+    detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
+    created = _event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
+    await _done([created], partial(house.keybook.add, new), house)
+    return find(fingerprint(new.spki), house)
+
+
+async def _activated(new: BookKey, asker: _Asker, house: House) -> Rotated:
+    old = house.keybook.ring().active(new.profile)
+    events = [_change(new, KeyState.ACTIVE, asker, house)]
+    if old is not None:
+        events.append(_change(old, KeyState.TRUSTED, asker, house))
+    name = fingerprint(new.spki)
+    await _done(events, partial(house.keybook.activate, name, house.clock.now()), house)
+    return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
+
+
+async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House) -> BookKey:
+    name = fingerprint(key.spki)
+    change = partial(house.keybook.set_state, name, to, house.clock.now())
+    await _done([_change(key, to, asker, house)], change, house)
+    return find(name, house)
+
+
+async def _done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
+    """First the record, then the change. Raises Unavailable, Fault."""
+    await house.journal.record(*events)
+    try:
+        await change()
+    except ValueError as wrong:
+        raise Fault("DENIED", str(wrong), status=409) from None
+    except Unavailable as away:
+        raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
+
+
+def _change(key: BookKey, to: KeyState, asker: _Asker, house: House) -> Event:
+    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value}, house)
+
+
+def _event(kind: Kind, key: BookKey, asker: _Asker, detail: dict[str, str], house: House) -> Event:
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        request_id=asker.request_id,
+        key_revision=house.keybook.ring().revision,
+        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
+    )

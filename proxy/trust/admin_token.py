@@ -1,0 +1,86 @@
+"""Tokens of the admin API as values. Only the SHA-256 of a secret is ever kept; 256 random bits need no slow hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from proxy.trust.roles import Role
+
+PREFIX = "csadm"  # so that scanners for leaked secrets can know one
+SECRET_BYTES = 32
+FIRST_FOR = timedelta(hours=24)
+_TEXT = re.compile(PREFIX + r"_([a-z0-9]{8,20})_([A-Za-z0-9_-]{43})")
+_FIRST = re.compile(r"first([0-9]{10})")
+
+
+@dataclass(frozen=True)
+class AdminToken:
+    """A token as the store has it. `id` is public; `hashed` is the hex SHA-256 of the whole text of the token."""
+
+    id: str
+    name: str
+    roles: tuple[Role, ...]
+    hashed: str = field(repr=False)
+    created: datetime
+    expires: datetime
+    by: str
+    revoked: datetime | None = None
+
+
+def written(token_id: str, secret: bytes) -> str:
+    """Return the text a person gets to see once. Raises ValueError unless `secret` is 32 bytes."""
+    if len(secret) != SECRET_BYTES:
+        raise ValueError(f"a token's secret has {SECRET_BYTES} bytes, not {len(secret)}")
+    return f"{PREFIX}_{token_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
+
+
+def id_of(text: str) -> str | None:
+    """Return the public id within a token's text, or None when it is no such text."""
+    match = _TEXT.fullmatch(text)
+    return None if match is None else match.group(1)
+
+
+def hashed(text: str) -> str:
+    """Return what the store keeps of a token's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def matches(token: AdminToken | None, text: str) -> bool:
+    """True when this is the token's text; compared in constant time, also when there is no such token."""
+    kept = "0" * 64 if token is None else token.hashed
+    return hmac.compare_digest(kept, hashed(text)) and token is not None
+
+
+def over(token: AdminToken, now: datetime) -> str | None:
+    """Return why the token is not valid any more, or None."""
+    if token.revoked is not None:
+        return f"was revoked at {_minute(token.revoked)}"
+    if now >= token.expires:
+        return f"expired at {_minute(token.expires)}"
+    return None
+
+
+def first_id(now: datetime) -> str:
+    """Return the id of a bootstrap token made now: its end is part of it, so that a copied file lives no longer."""
+    return f"first{int((now + FIRST_FOR).timestamp())}"
+
+
+def first_token(text: str) -> AdminToken | None:
+    """Return the bootstrap token whose text this is, or None when it is none."""
+    match = _FIRST.fullmatch(id_of(text) or "")
+    if match is None:
+        return None
+    expires = datetime.fromtimestamp(int(match.group(1)), UTC)
+    roles = (Role.POLICY_ADMIN, Role.KEY_ADMIN)
+    return AdminToken(
+        match.group(0), "bootstrap", roles, hashed(text), expires - FIRST_FOR, expires, "countersign init"
+    )
+
+
+def _minute(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,68 @@
+"""Who may do what over the admin API: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """What an admin token is for. A token may have several."""
+
+    VIEWER = "viewer"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    POLICY_ADMIN = "policy-admin"
+    KEY_ADMIN = "key-admin"
+
+
+class Permission(StrEnum):
+    """What one route of the admin API demands."""
+
+    STATUS = "status"
+    KEYS = "keys"
+    JOURNAL = "journal"
+    RELOAD = "reload"
+    SIGN = "sign"
+    TOKENS = "tokens"
+    CHANGE_TOKENS = "change tokens"
+    CHANGE_KEYS = "change keys"
+
+
+_SEE = frozenset({Permission.STATUS, Permission.KEYS})
+_TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
+
+GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.VIEWER: _SEE,
+        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS},
+        Role.OPERATOR: _SEE | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.POLICY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.KEY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
+    }
+)
+
+
+# Which roles a holder may hand out or take away: the plain ones and its own, never those of the other admin.
+_PLAIN = frozenset({Role.VIEWER, Role.AUDITOR, Role.OPERATOR})
+
+
+def permitted(roles: Collection[Role], permission: Permission) -> bool:
+    """True when one of these roles grants the permission; no role grants nothing."""
+    return any(permission in GRANTS[role] for role in roles)
+
+
+def holders(permission: Permission) -> tuple[Role, ...]:
+    """Return the roles that grant the permission, the least first."""
+    return tuple(role for role in Role if permission in GRANTS[role])
+
+
+def beyond(roles: Collection[Role], wanted: Collection[Role]) -> tuple[Role, ...]:
+    """Return those of the wanted roles that a holder of `roles` may neither hand out nor take away.
+
+    Nobody makes more of themselves, or of a friend, than they are: a policy-admin makes no key-admin.
+    """
+    if not permitted(roles, Permission.CHANGE_TOKENS):
+        return tuple(wanted)
+    return tuple(role for role in wanted if role not in roles and role not in _PLAIN)

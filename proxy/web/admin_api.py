@@ -1,0 +1,219 @@
+"""The admin API: whoever calls is known, may do it, and stands in the journal before it takes effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.strict_json import loads
+from proxy.ports import AdminTokens, Clock, Journal
+from proxy.trust.admin_token import id_of, matches, over
+from proxy.trust.event import Event, Kind
+from proxy.trust.roles import Role, holders, permitted
+from proxy.web.admin_openapi import document
+from proxy.web.admin_rate import ADDRESS, FAILED, TOKEN, Allowance
+from proxy.web.admin_routes import ROUTES, Route
+from proxy.web.call import Call, small_body
+from proxy.web.outermost import Inner
+from proxy.web.problems import ROOT
+
+BODY_BYTES = 64 * 1024
+JSON_DEPTH = 4
+_SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
+_HOW_TO_GET_ONE = (
+    "the first one is in secrets/admin-token beside the configuration after `countersign init`; "
+    "a policy-admin or key-admin makes others: countersign tokens create"
+)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who calls: the name for the journal, how we know it, and the roles."""
+
+    who: str
+    how: str
+    roles: tuple[Role, ...]
+
+
+ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
+
+
+@dataclass(frozen=True)
+class Acting:
+    """One permitted call, read and checked: `query` and `body` are of the types its route names."""
+
+    holder: Holder
+    request_id: str
+    places: Mapping[str, str]
+    query: BaseModel | None = None
+    body: BaseModel | None = None
+
+
+Action = Callable[[Acting], Awaitable[BaseModel]]
+
+
+class AdminApi:
+    """Answers calls under /admin/v1: over the network with a token, over the Unix socket without one."""
+
+    def __init__(self, actions: Mapping[str, Action], tokens: AdminTokens, journal: Journal, clock: Clock) -> None:
+        """`actions` do what the routes of the same name say. Raises ValueError when one is missing or has no route."""
+        if set(actions) != {route.name for route in ROUTES}:
+            raise ValueError(f"routes without an action or the reverse: {set(actions) ^ {r.name for r in ROUTES}}")
+        self._actions = actions
+        self._tokens = tokens
+        self._journal = journal
+        self._clock = clock
+        self._by_address = Allowance(ADDRESS, clock.monotonic)
+        self._by_token = Allowance(TOKEN, clock.monotonic)
+        self._failed = Allowance(FAILED, clock.monotonic)
+        self._openapi = json.dumps(document()).encode()
+
+    def over_network(self, other: Inner) -> Inner:
+        """Return the handler of the admin listener; what is not under /admin/v1 is for `other`."""
+
+        async def answer(call: Call) -> Answer:
+            if not call.path.startswith(f"{ROOT}/"):
+                return await other(call)
+            self._by_address.take(call.address)
+            if call.path == f"{ROOT}/openapi.json":
+                return self._describe(call)
+            return await self._act(call, await self._holder(call))
+
+        return answer
+
+    def over_socket(self, other: Inner) -> Inner:
+        """Return the handler of the Unix socket: who can open it runs this host and has every role."""
+
+        async def answer(call: Call) -> Answer:
+            if not call.path.startswith(f"{ROOT}/"):
+                return await other(call)
+            return await self._act(call, ON_THE_HOST)
+
+        return answer
+
+    def _describe(self, call: Call) -> Answer:
+        if call.method != "GET":
+            raise Fault("UNSUPPORTED", f"{call.path} takes GET", headers={"Allow": "GET"})
+        return Answer(200, (("content-type", "application/json"),), self._openapi)
+
+    async def _holder(self, call: Call) -> Holder:
+        """Return whose token came with the call. Raises Fault 401 for none that is valid."""
+        self._failed.check(call.address)
+        scheme, _, text = (call.credential.authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            say = f"this needs an admin token: send `Authorization: Bearer TOKEN`; {_HOW_TO_GET_ONE}"
+            raise await self._unknown(call, "no token", say)
+        text = text.strip()
+        found = await self._tokens.find(id_of(text) or "")
+        if not matches(found, text) or found is None:
+            say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
+            raise await self._unknown(call, "unknown token", say)
+        holder = Holder(found.name, f"admin-token:{found.id}", found.roles)
+        if (ended := over(found, self._clock.now())) is not None:
+            say = f"token {found.name!a} {ended}; a policy-admin or key-admin makes another: countersign tokens create"
+            raise await self._unknown(call, "token is over", say, holder)
+        self._by_token.take(found.id)
+        return holder
+
+    async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
+        self._failed.take(call.address)
+        await self._refused(call, reason, holder)
+        return Fault("UNAUTHORIZED", text, headers=_SCHEME)
+
+    async def _refused(self, call: Call, reason: str, holder: Holder | None) -> None:
+        who, how = ("", "") if holder is None else (holder.who, holder.how)
+        detail = {"call": _called(call), "from": call.address}
+        await self._journal.record(
+            Event(
+                self._clock.now(),
+                Kind.ADMIN_REFUSED,
+                who,
+                how,
+                reason=reason,
+                request_id=call.request_id,
+                detail=detail,
+            )
+        )
+
+    async def _act(self, call: Call, holder: Holder) -> Answer:
+        route, places = _route(call)
+        call.kind = route.path
+        if not permitted(holder.roles, route.permission):
+            await self._refused(call, f"needs {route.permission}", holder)
+            has, needs = ", ".join(holder.roles), ", ".join(holders(route.permission))
+            raise Fault(
+                "DENIED",
+                f"token {holder.who!a} has only the role {has}; this needs one of: {needs}; "
+                "whoever has an admin role makes such a token: countersign tokens create",
+            )
+        query = None if route.query is None else _query(route.query, call)
+        body = await _body(route.body, call)
+        given = {} if body is None else {"given": body.model_dump(mode="json")}
+        detail = {"call": _called(call), "from": call.address, **given}
+        now, asked = self._clock.now(), call.request_id
+        event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
+        await self._journal.record(event)
+        result = await self._actions[route.name](Acting(holder, call.request_id, places, query, body))
+        headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+        return Answer(route.status, headers, result.model_dump_json().encode())
+
+
+def _called(call: Call) -> str:
+    return f"{call.method[:20]} {call.path[:300]}"
+
+
+def _route(call: Call) -> tuple[Route, Mapping[str, str]]:
+    there = [(route, places) for route in ROUTES if (places := route.match(call.path)) is not None]
+    if not there:
+        text = f"nothing is at {call.path!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
+        raise Fault("NAME_UNKNOWN", text)
+    for route, places in there:
+        if route.method == call.method:
+            return route, places
+    allowed = ", ".join(route.method for route, _ in there)
+    raise Fault("UNSUPPORTED", f"{call.path} takes {allowed}", headers={"Allow": allowed})
+
+
+def _query(shape: type[BaseModel], call: Call) -> BaseModel:
+    try:
+        pairs = parse_qsl(call.query, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise Fault("UNSUPPORTED", "more than 20 query parameters", status=400) from None
+    if len(dict(pairs)) != len(pairs):
+        raise Fault("UNSUPPORTED", "a query parameter is there twice: which one is meant cannot be known", status=400)
+    try:
+        return shape.model_validate_strings(dict(pairs))
+    except ValidationError as wrong:
+        raise _misunderstood("query", wrong) from None
+
+
+async def _body(shape: type[BaseModel] | None, call: Call) -> BaseModel | None:
+    sent = await small_body(call, BODY_BYTES)
+    if shape is None:
+        if sent:
+            raise Fault("UNSUPPORTED", f"{call.method} {call.path} takes no body: leave it out", status=400)
+        return None
+    try:
+        loads(sent, JSON_DEPTH)
+    except Corrupt as error:
+        raise Fault(
+            "UNSUPPORTED", f"the body is not understood: {error.what}; send one JSON object", status=400
+        ) from None
+    try:
+        return shape.model_validate_json(sent)
+    except ValidationError as wrong:
+        raise _misunderstood("body", wrong) from None
+
+
+def _misunderstood(part: str, wrong: ValidationError) -> Fault:
+    """Name every place and what is wrong there, without what was sent: that may be a secret in the wrong place."""
+    errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
+    told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
+    return Fault("UNSUPPORTED", f"{part} not understood: {told}", status=400)

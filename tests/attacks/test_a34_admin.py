@@ -1,0 +1,224 @@
+"""Attack 34: the admin API. Guessed, over-used, escalated and leaked tokens."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy.trust import admin_token
+from proxy.trust.event import Kind
+from proxy.trust.roles import Permission, Role
+from proxy.web.admin_rate import ADDRESS, FAILED
+from proxy.web.admin_routes import ROUTES, Route
+from proxy.web.logs import AccessLog, open_log
+from proxy.web.metrics import Metrics
+from tests.worlds.admin import admin
+
+EVERYBODY = {Role.VIEWER, Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}
+ADMINS = {Role.POLICY_ADMIN, Role.KEY_ADMIN}
+# Written out once more, by hand: a route that is not here has roles nobody thought about.
+ALLOWED = {
+    "GET /admin/v1/status": EVERYBODY,
+    "GET /admin/v1/keys": EVERYBODY,
+    "POST /admin/v1/keys/{profile}/rotate": {Role.KEY_ADMIN},
+    "POST /admin/v1/keys/{profile}/prepare": {Role.KEY_ADMIN},
+    "POST /admin/v1/keys/{fingerprint}/activate": {Role.KEY_ADMIN},
+    "POST /admin/v1/keys/{fingerprint}/retire": {Role.KEY_ADMIN},
+    "POST /admin/v1/keys/{fingerprint}/compromise": {Role.KEY_ADMIN},
+    "GET /admin/v1/tokens": {Role.AUDITOR, *ADMINS},
+    "POST /admin/v1/tokens": ADMINS,
+    "DELETE /admin/v1/tokens/{id}": ADMINS,
+    "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/sign": {Role.OPERATOR, Role.POLICY_ADMIN},
+}
+CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcanary0"
+
+
+def filled(route: Route) -> str:
+    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12}
+    return route.path.format(**places)
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def test_every_route_has_roles_that_somebody_thought_about() -> None:
+    assert [named(route) for route in ROUTES] == list(ALLOWED)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+async def test_roles_open_their_routes_and_no_others(route: Route) -> None:
+    async with admin() as a:
+        without = await a.call(route.method, filled(route), {} if route.body else None)
+        assert without.status == 401
+        for role in Role:
+            token = await a.token(role, name=role)
+            reply = await a.call(route.method, filled(route), {} if route.body else None, token=token)
+            if role in ALLOWED[named(route)]:
+                assert reply.status not in {401, 403}, role
+            else:
+                assert reply.status == 403, role
+                assert "countersign tokens create" in reply.value["detail"]
+                assert all(holder in reply.value["detail"] for holder in ALLOWED[named(route)])
+
+
+async def test_a_token_without_roles_opens_nothing() -> None:
+    async with admin() as a:
+        assert (await a.call("GET", "/admin/v1/status", token=await a.token())).status == 403
+
+
+async def test_there_is_no_token_until_somebody_makes_one() -> None:
+    async with admin() as a:
+        guesses = ["", "admin", "countersign", "changeme", f"csadm_admin000_{'A' * 43}", f"csadm_{'0' * 12}_{'A' * 43}"]
+        for guess in guesses:
+            reply = await a.call("GET", "/admin/v1/status", token=guess)
+            assert reply.status == 401
+            assert reply.headers["www-authenticate"] == 'Bearer realm="countersign admin"'
+            assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[object, object]] = []
+    real = hmac.compare_digest
+
+    def watched(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    text = admin_token.written("0" * 12, bytes(32))
+    assert not admin_token.matches(None, text), "also where there is no such token"
+    assert compared == [("0" * 64, admin_token.hashed(text))]
+    source = Path(admin_token.__file__).read_text()
+    assert "hashed ==" not in source
+
+
+async def test_guessing_ends_after_a_few_and_only_for_who_guesses() -> None:
+    async with admin() as a:
+        good = await a.token(Role.VIEWER)
+        for _ in range(int(FAILED.burst)):
+            assert (await a.call("GET", "/admin/v1/status", token="x")).status == 401
+        reply = await a.call("GET", "/admin/v1/status", token=good)
+        assert reply.status == 429, "or the answer would say which guess was right"
+        assert 0 < int(reply.headers["retry-after"]) <= 10
+        assert (await a.call("GET", "/admin/v1/status", socket=True)).status == 200
+        a.world.store.clock.advance(11)
+        assert (await a.call("GET", "/admin/v1/status", token=good)).status == 200
+        refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        assert len(refused) == FAILED.burst, "what was limited is not written: the journal is no target either"
+
+
+async def test_calls_are_limited_for_each_address_and_each_token() -> None:
+    async with admin() as a:
+        token = await a.token(Role.VIEWER)
+        got = [(await a.call("GET", "/admin/v1/status", token=token)).status for _ in range(int(ADDRESS.burst) + 1)]
+        assert got == [200] * int(ADDRESS.burst) + [429]
+        assert (await a.call("GET", "/admin/v1/openapi.json")).status == 429
+        assert (await a.call("GET", "/livez")).status == 200, "probes go on"
+
+
+@pytest.mark.parametrize("mine", [Role.POLICY_ADMIN, Role.KEY_ADMIN])
+async def test_nobody_makes_more_of_themselves(mine: Role) -> None:
+    other = (ADMINS - {mine}).pop()
+    async with admin() as a:
+        token = await a.token(mine)
+        theirs = await a.token(other, token_id="f" * 12)
+        for roles in ([other], [mine, other], ["viewer", other]):
+            reply = await a.call("POST", "/admin/v1/tokens", {"name": "more", "roles": roles}, token=token)
+            assert reply.status == 403
+        assert (await a.call("DELETE", f"/admin/v1/tokens/{'f' * 12}", token=token)).status == 403
+        assert (await a.call("GET", "/admin/v1/status", token=theirs)).status == 200
+        assert len(a.world.store.admin_tokens.rows) == 2
+
+
+async def test_a_token_that_is_over_says_so_and_opens_nothing() -> None:
+    async with admin() as a:
+        old = await a.token(Role.KEY_ADMIN, name="old", days=0)
+        gone = await a.token(Role.KEY_ADMIN, name="gone", token_id="f" * 12)
+        assert (await a.call("DELETE", f"/admin/v1/tokens/{'f' * 12}", token=gone)).status == 200
+        for token, said in ((old, "token 'old' expired at"), (gone, "token 'gone' was revoked at")):
+            reply = await a.call("GET", "/admin/v1/status", token=token)
+            assert reply.status == 401
+            assert said in reply.value["detail"]
+
+
+async def test_a_call_that_cannot_be_recorded_does_nothing() -> None:
+    async with admin() as a:
+        token, before = await a.token(Role.KEY_ADMIN), a.active()
+
+        async def full(*_events: object) -> None:
+            from proxy.oci.faults import Unavailable
+
+            raise Unavailable("store: disk full")
+
+        a.world.store.journal.record = full  # type: ignore[method-assign]
+        for method, path, body in (
+            ("POST", "/admin/v1/keys/release/rotate", {"reason": "x"}),
+            ("POST", "/admin/v1/tokens", {"name": "x", "roles": ["viewer"]}),
+        ):
+            assert (await a.call(method, path, body, token=token)).status == 503
+        assert a.active() == before
+        assert len(a.world.store.admin_tokens.rows) == 1
+
+
+async def test_every_call_is_recorded_with_who_and_from_where() -> None:
+    async with admin() as a:
+        token = await a.token(Role.KEY_ADMIN, name="erika")
+        reply = await a.call("POST", "/admin/v1/keys/release/rotate", {"reason": "tuesday"}, token=token)
+        assert reply.status == 200
+        events = a.world.store.journal.events
+        called = next(e for e in events if e.kind is Kind.ADMIN_CALLED)
+        assert (called.who, called.how) == ("erika", "admin-token:000000000000")
+        assert called.detail["from"] == "192.0.2.7"
+        assert called.detail["call"] == "POST /admin/v1/keys/release/rotate"
+        assert called.detail["given"] == {"reason": "tuesday"}
+        assert events.index(called) < min(at for at, e in enumerate(events) if e.kind is Kind.KEY_CREATED)
+        await a.call("GET", "/admin/v1/keys", socket=True)
+        last = a.world.store.journal.events[-1]
+        assert (last.who, last.how) == ("operator on the host", "socket")
+
+
+async def test_a_token_is_nowhere_but_in_the_one_answer() -> None:
+    log, metrics = io.StringIO(), Metrics()
+    async with admin((AccessLog(open_log(log, as_json=True)), metrics)) as a:
+        good = await a.token(Role.KEY_ADMIN)
+        made = await a.call("POST", "/admin/v1/tokens", {"name": "new", "roles": ["viewer"]}, token=good)
+        fresh = made.value["token"]
+        assert (await a.call("GET", "/admin/v1/status", token=fresh)).status == 200
+        told = [
+            json.dumps((await a.call("GET", path, token=good)).value)
+            for path in ("/admin/v1/tokens", "/admin/v1/journal")
+        ]
+        guess = f"csadm_{'0' * 12}_{CANARY}"
+        wrong = [
+            await a.call("GET", "/admin/v1/status", token=guess),
+            await a.call("GET", f"/admin/v1/keys?token={guess}", token=good),
+            await a.call("POST", "/admin/v1/tokens", {"name": "x", "roles": [guess]}, token=good),
+            await a.call(
+                "POST", "/admin/v1/tokens", {"name": "x", "roles": ["viewer"], "valid_days": guess}, token=good
+            ),
+            await a.call("POST", "/admin/v1/tokens", f'{{"name": "{guess}"'.encode(), token=good),
+        ]
+        assert [reply.status for reply in wrong] == [401, 400, 400, 400, 400]
+        everything = [
+            *told,
+            *(reply.body.decode() + str(reply.headers) for reply in wrong),
+            log.getvalue(),
+            metrics.text().decode(),
+            repr(a.world.store.journal.events),
+            repr(a.world.store.admin_tokens.rows),
+        ]
+    for text in everything:
+        for secret in (good, fresh, CANARY):
+            assert secret not in text
+            assert secret[-43:] not in text
+
+
+def test_every_permission_is_used_by_a_route() -> None:
+    assert {route.permission for route in ROUTES} == set(Permission)

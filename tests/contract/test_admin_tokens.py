@@ -1,0 +1,55 @@
+"""AdminTokens: hashes by id, the first one only once, revoked for good."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from proxy.ports import AdminTokens, Search
+from proxy.trust.admin_token import AdminToken, hashed
+from proxy.trust.event import Event, Kind
+from proxy.trust.roles import Role
+from tests.contract.conftest import Record
+from tests.worlds.memory import NOON
+
+TOKEN = AdminToken(
+    "a1b2c3d4e5f6",
+    "ci \N{SNOWMAN}",
+    (Role.VIEWER, Role.KEY_ADMIN),
+    hashed("x"),
+    NOON,
+    NOON + timedelta(days=1),
+    "bootstrap",
+)
+OTHER = replace(TOKEN, id="ffffffffffff", created=NOON + timedelta(seconds=1))
+
+
+async def test_tokens_come_back_whole_oldest_first(admin_tokens: AdminTokens) -> None:
+    assert await admin_tokens.find(TOKEN.id) is None
+    await admin_tokens.add(OTHER)
+    await admin_tokens.add(TOKEN)
+    assert await admin_tokens.find(TOKEN.id) == TOKEN
+    assert await admin_tokens.all() == (TOKEN, OTHER)
+
+
+async def test_a_token_is_revoked_once_and_stays_so(admin_tokens: AdminTokens) -> None:
+    await admin_tokens.add(TOKEN)
+    await admin_tokens.add(OTHER)
+    at = NOON + timedelta(hours=1)
+    assert await admin_tokens.revoke(TOKEN.id, at)
+    assert not await admin_tokens.revoke(TOKEN.id, at + timedelta(hours=1))
+    assert not await admin_tokens.revoke("0" * 12, at)
+    assert await admin_tokens.all() == (replace(TOKEN, revoked=at), OTHER)
+
+
+async def test_there_is_one_first_token_even_after_it_was_revoked(admin_tokens: AdminTokens) -> None:
+    assert sorted(await asyncio.gather(admin_tokens.add_first(TOKEN), admin_tokens.add_first(TOKEN))) == [False, True]
+    await admin_tokens.revoke(TOKEN.id, NOON)
+    assert not await admin_tokens.add_first(OTHER)
+    assert [token.id for token in await admin_tokens.all()] == [TOKEN.id]
+
+
+async def test_the_journal_is_read_page_by_page(journal: Record) -> None:
+    for number in range(5):
+        await journal.record(Event(NOON, Kind.ADMIN_CALLED, request_id=str(number)))
+    pages = [await journal.search(Search(limit=2, skip=skip)) for skip in (0, 2, 4, 6)]
+    assert [[event.request_id for event in page] for page in pages] == [["4", "3"], ["2", "1"], ["0"], []]

@@ -1,0 +1,112 @@
+"""`countersign tokens` and its client against the real API, over both ways in."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from proxy.cli import tokens
+from proxy.cli.admin import Place, call
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.trust.roles import Role
+from proxy.web.outermost import Edge, outermost
+from proxy.web.problems import problem
+from proxy.web.server import Address, Listener
+from tests.worlds.admin import Admin, admin, nothing_else
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def served(directory: Path) -> AsyncIterator[tuple[Admin, str, Path]]:
+    async with admin() as a:
+        edge = Edge(Limits(), refuse=problem)
+        network = Listener(outermost(a.api.over_network(nothing_else), edge), Limits())
+        socket = Listener(outermost(a.api.over_socket(nothing_else), edge), Limits())
+        at = await network.listen(Address("127.0.0.1", 0))
+        await socket.listen_unix(directory / "c.sock")
+        try:
+            yield a, f"http://127.0.0.1:{at.port}", directory / "c.sock"
+        finally:
+            await network.leave(0.0, 1.0)
+            await socket.leave(0.0, 1.0)
+
+
+async def away(work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work)
+
+
+async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with served(tmp_path) as (a, url, socket):
+        local = Place(socket=socket)
+        assert await away(lambda: tokens.show(local, Form.TEXT)) is Exit.FINE
+        assert "there is no admin token" in capsys.readouterr().out
+        await away(lambda: tokens.create(local, "erika", ["key-admin", "viewer"], 7, Form.TEXT))
+        printed = capsys.readouterr()
+        text = printed.out.strip()
+        assert text not in printed.err
+        far = Place(server=url, token=text)
+        await away(lambda: tokens.show(far, Form.TEXT))
+        listed = capsys.readouterr().out
+        assert "erika" in listed
+        assert "key-admin,viewer" in listed
+        assert text not in listed
+        before = a.active()
+        turned = await away(lambda: call(far, "POST", "keys/release/rotate", {"reason": "tuesday"}))
+        assert turned["old"]["fingerprint"] == before
+        assert turned["new"]["fingerprint"] == a.active() != before
+        (token_id,) = a.world.store.admin_tokens.rows
+        await away(lambda: tokens.revoke(far, token_id, Form.JSON))
+        assert json.loads(capsys.readouterr().out)["valid"] is False
+        with pytest.raises(Fault, match="was revoked at"):
+            await away(lambda: tokens.show(far, Form.TEXT))
+
+
+async def test_every_page_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_PAGE", 2)
+    async with served(tmp_path) as (a, _, socket):
+        for number in range(5):
+            await a.token(Role.VIEWER, name=f"number {number}")
+        await away(lambda: tokens.show(Place(socket=socket), Form.JSON))
+        names = [token["name"] for token in json.loads(capsys.readouterr().out)["items"]]
+        assert names == [f"number {number}" for number in range(5)]
+
+
+async def test_refusals_keep_their_words(tmp_path: Path) -> None:
+    async with served(tmp_path) as (a, url, _):
+        viewer = await a.token(Role.VIEWER)
+        with pytest.raises(Fault, match="needs one of: policy-admin, key-admin"):
+            await away(lambda: tokens.create(Place(server=url, token=viewer), "x", ["viewer"], 1, Form.TEXT))
+        with pytest.raises(Fault, match="no admin token of this proxy"):
+            await away(lambda: tokens.show(Place(server=url, token="guess"), Form.TEXT))
+
+
+@pytest.mark.parametrize(
+    "server", ["127.0.0.1:5001", "ftp://h:1", "http://", "http://h:x", "http://h/path", "http://u@h"]
+)
+def test_what_is_no_server(server: str) -> None:
+    with pytest.raises(ConfigError, match="--server: found"):
+        call(Place(server=server, token="x"), "GET", "status")
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\nb", "ä"])
+def test_what_cannot_be_a_token_is_never_sent(token: str) -> None:
+    with pytest.raises(ConfigError, match="COUNTERSIGN_TOKEN") as refused:
+        call(Place(server="http://127.0.0.1:9", token=token), "GET", "status")
+    assert not token or token not in str(refused.value)
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"no server answers at http://127\.0\.0\.1:9"):
+        call(Place(server="http://127.0.0.1:9", token="x"), "GET", "status")
+    with pytest.raises(Unavailable, match="is countersign serve running"):
+        call(Place(socket=tmp_path / "none"), "GET", "status")

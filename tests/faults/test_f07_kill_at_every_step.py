@@ -1,0 +1,65 @@
+"""Fault 7: the process dies at every single step of a change to a key, before the step or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from proxy.flows import keylife
+from proxy.oci.faults import Fault
+from proxy.trust.event import Kind
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+from tests.worlds.conversation import World, world
+from tests.worlds.crash import Hours, Killed, mortal, restarted
+from tests.worlds.images import image
+
+BY = ("alice", "socket", "because")
+Change = Callable[[World, BookKey], Awaitable[object]]
+CHANGES: dict[str, Change] = {
+    "rotate": lambda w, _: keylife.rotate("release", *BY, w.house),
+    "prepare": lambda w, _: keylife.prepare("release", *BY, w.house),
+    "compromise": lambda w, old: keylife.compromise(fingerprint(old.spki), *BY, w.house, rotate=True),
+}
+
+
+async def scene() -> tuple[World, BookKey]:
+    w = await world()
+    await w.push(image("app"), "team/app", "before")
+    (old,) = w.store.keybook.ring().ours
+    return w, old
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("change", CHANGES)
+async def test_one_key_is_active_whatever_the_moment(change: str, after: bool) -> None:
+    hours = Hours()
+    w, old = await scene()
+    await CHANGES[change](mortal(w, hours), old)
+    assert hours.steps >= 3
+    for left in range(hours.steps):
+        w, old = await scene()
+        with suppress(Killed):
+            await CHANGES[change](mortal(w, Hours(left, after)), old)
+        await check(restarted(w), change, old)
+
+
+async def check(w: World, change: str, old: BookKey) -> None:
+    keys = w.store.keybook.ring().ours
+    (active,) = [key for key in keys if key.state is KeyState.ACTIVE]
+    told = {e.detail["key"] for e in w.store.journal.events if e.kind in {Kind.KEY_CREATED, Kind.KEY_STATE}}
+    assert {fingerprint(key.spki) for key in keys if key != old} <= told, "a change is told before it takes effect"
+    await w.push(image("new"), "team/app", "v1")
+    assert w.signer.made[-1][0] == fingerprint(active.spki)
+    assert (await w.pull("team/app", "v1")).status == 200
+    if change != "compromise":
+        assert (await w.pull("team/app", "before")).status == 200
+    for key in keys:  # the operator goes on with what is there, or begins again
+        if key.state is KeyState.PREPARED:
+            await keylife.activate(fingerprint(key.spki), *BY, w.house)
+    with suppress(Fault):  # done already
+        await keylife.compromise(fingerprint(old.spki), *BY, w.house, rotate=True)
+    states = [key.state for key in w.store.keybook.ring().ours]
+    assert states.count(KeyState.ACTIVE) == 1
+    assert states[0] is KeyState.COMPROMISED

@@ -1,0 +1,122 @@
+"""Keys on the command line: shown as a table, changed once the plan was shown and agreed to."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli import keys
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+
+SOCKET = Path("/nowhere/countersign.sock")
+KEY = {
+    "profile": "release",
+    "fingerprint": "ab" * 32,
+    "state": "active",
+    "since": "2026-01-02T12:00:00+00:00",
+    "algorithm": "ecdsa-p256",
+    "token": "hsm",
+    "token_serial": "1",
+    "label": "release",
+    "public_key": "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n",
+}
+WANTED = {"action": "rotate", "profile": "release", "reason": "Tuesday"}
+PLANNED = (SOCKET, "keys/change", {**WANTED, "dry_run": "yes"})
+DONE = (SOCKET, "keys/change", WANTED)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    asked: list[tuple[Any, ...]] = []
+
+    def reply(*what: Any, post: bool = False) -> dict[str, Any]:
+        asked.append(what)
+        done = "dry_run" not in what[2]
+        return {"plan": ["make a key", "sign with it\x1b[2J"], "done": done, **({"keys": [KEY]} if done else {})}
+
+    monkeypatch.setattr(keys, "ask", reply)
+    return asked
+
+
+@pytest.mark.parametrize(("said", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False)])
+def test_the_plan_is_shown_before_anything_is_done(
+    said: str,
+    agreed: bool,
+    asked: list[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(said))
+    code = keys.change(SOCKET, WANTED, Form.TEXT, dry_run=False, yes=False)
+    printed = capsys.readouterr()
+    assert asked == ([PLANNED, DONE] if agreed else [PLANNED])
+    assert code == (Exit.FINE if agreed else Exit.NO)
+    assert printed.err.startswith("  - make a key\n  - sign with it?[2J\nDo this? [y/N] ")
+    assert ("nothing was done" in printed.err) is not agreed
+    assert printed.out.startswith(f"key {'ab' * 32} of release is active\n-----BEGIN") is agreed
+
+
+def test_without_a_terminal_nobody_can_agree(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert keys.change(SOCKET, WANTED, Form.TEXT, dry_run=False, yes=False) == Exit.NO
+    assert asked == [PLANNED]
+    assert "say --yes" in capsys.readouterr().err
+
+
+def test_scripts_say_yes_and_read_json(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert keys.change(SOCKET, WANTED, Form.JSON, dry_run=False, yes=True) == Exit.FINE
+    assert asked == [DONE]
+    assert json.loads(capsys.readouterr().out)["keys"] == [KEY]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_dry_run_changes_nothing(
+    form: Form, asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keys.change(SOCKET, WANTED, form, dry_run=True, yes=True) == Exit.FINE
+    assert asked == [PLANNED]
+    assert "make a key" in capsys.readouterr().out
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    monkeypatch.setattr(keys, "ask", lambda *_: {"keys": [KEY], "unrecorded": [], **more})
+
+
+def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    listed(monkeypatch)
+    assert keys.show(SOCKET, Form.TEXT) == Exit.FINE
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"]
+    assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_key_in_no_record_is_shown_and_is_code_1(
+    form: Form, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(monkeypatch, unrecorded=[{"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}])
+    assert keys.show(SOCKET, form) == Exit.NO
+    printed = capsys.readouterr().out
+    assert "release-x" in printed
+    assert form is Form.JSON or "NOT RECORDED: key cdcdcdcdcdcd, 'release-x' on token hsm; it signs nothing" in printed
+
+
+def test_tokens_that_were_not_looked_at_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(monkeypatch, not_looked="token 'hsm' is away")
+    assert keys.show(SOCKET, Form.TEXT) == Exit.FINE
+    assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out

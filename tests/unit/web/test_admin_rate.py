@@ -1,0 +1,40 @@
+"""Allowances: a burst, then a steady rate, each caller for itself."""
+
+import pytest
+
+from proxy.oci.faults import Fault
+from proxy.web.admin_rate import Allowance, Rate
+from tests.worlds.memory import FrozenClock
+
+
+def test_a_burst_then_a_steady_rate() -> None:
+    clock = FrozenClock()
+    allowance = Allowance(Rate(2, 0.5), clock.monotonic)
+    allowance.take("a")
+    allowance.take("a")
+    with pytest.raises(Fault, match="try again in 2 s") as refused:
+        allowance.take("a")
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "2"})
+    allowance.take("b")
+    clock.advance(2)
+    allowance.take("a")
+    with pytest.raises(Fault):
+        allowance.check("a")
+
+
+def test_nobody_saves_up_more_than_a_burst() -> None:
+    clock = FrozenClock()
+    allowance = Allowance(Rate(2, 1), clock.monotonic)
+    allowance.take("a")
+    clock.advance(3600)
+    for _ in range(2):
+        allowance.take("a")
+    with pytest.raises(Fault):
+        allowance.take("a")
+
+
+def test_checking_uses_nothing_up() -> None:
+    allowance = Allowance(Rate(1, 1), FrozenClock().monotonic)
+    for _ in range(5):
+        allowance.check("a")
+    allowance.take("a")

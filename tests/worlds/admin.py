@@ -1,0 +1,105 @@
+"""The admin API over a memory store: every action real, keys in software."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, cast
+
+from proxy.flows.asked import Answer
+from proxy.oci.faults import Fault
+from proxy.oci.limits import Limits
+from proxy.store import Store
+from proxy.trust.admin_token import AdminToken, hashed, written
+from proxy.trust.keys import fingerprint
+from proxy.trust.roles import Role
+from proxy.web.admin import admin_app
+from proxy.web.admin_api import AdminApi
+from proxy.web.call import Call
+from proxy.web.outermost import Edge, Watch
+from proxy.web.problems import problem
+from proxy.wiring.admin_desk import AdminDesk
+from proxy.wiring.desk import Desk
+from tests.worlds.conversation import World, world
+from tests.worlds.listener import Spoken, body_of, head_of, in_memory
+
+SECRET = bytes(range(32))
+
+
+@dataclass
+class Reply:
+    """What came back. `value` is the JSON of the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Admin:
+    """A proxy in memory with its admin listener and its Unix socket."""
+
+    world: World
+    api: AdminApi
+    network: Spoken
+    socket: Spoken
+    reloads: list[str | None]
+
+    async def token(self, *roles: Role, name: str = "tester", days: float = 1, token_id: str = "") -> str:
+        """Make a token known and return its text."""
+        rows = self.world.store.admin_tokens.rows
+        token_id = token_id or f"{len(rows):012x}"
+        text, now = written(token_id, SECRET), self.world.store.clock.now()
+        await self.world.store.admin_tokens.add(
+            AdminToken(token_id, name, roles, hashed(text), now, now + timedelta(days=days), "test")
+        )
+        return text
+
+    async def call(
+        self, method: str, path: str, body: object = None, *, token: str = "", socket: bool = False
+    ) -> Reply:
+        """Make one call."""
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = [f"Content-Length: {len(data)}"] if data or method == "POST" else []
+        headers += [f"Authorization: Bearer {token}"] if token else []
+        through = self.socket if socket else self.network
+        reply = await through.get(path, *headers, method=method, body=data)
+        line, told = head_of(reply)
+        return Reply(int(line.split()[1]), told, body_of(reply))
+
+    def active(self, profile: str = "release") -> str:
+        """The fingerprint of the key that signs."""
+        key = self.world.store.keybook.ring().active(profile)
+        assert key is not None
+        return fingerprint(key.spki)
+
+
+async def nothing_else(call: Call) -> Answer:
+    """A listener that has only the admin API."""
+    raise Fault("NAME_UNKNOWN", f"nothing at {call.path}")
+
+
+@asynccontextmanager
+async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
+    """Run it."""
+    w = await world()
+    reloads: list[str | None] = [None]
+
+    async def reload() -> str | None:
+        return reloads[-1]
+
+    store = cast("Store", w.store)  # only its ports are used
+    desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}])
+    does = AdminDesk(desk, lambda: w.house, w.store.admin_tokens, reload)
+    api = AdminApi(does.actions(), w.store.admin_tokens, w.store.journal, w.store.clock)
+    edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
+    probes = admin_app(lambda: b"metrics\n", lambda: None)
+    async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
+        yield Admin(w, api, network, socket, reloads)
