@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
-from hsm import KeyInfo, KeyMissing, Token, TokenUnavailable
+from hsm import KeyInfo, KeyMissing, Token, TokenInfo, TokenUnavailable
 from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile
+from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile, _served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
 ENTRY = KeyEntry(tokens=("hsm", "spare"))
@@ -75,3 +75,20 @@ async def test_a_token_that_is_away_is_waited_for_and_a_key_that_is_wrong_is_not
 ) -> None:
     with pytest.raises(raised, match=said):
         _fitting("release", ENTRY, await _labelled("release", "release", cast("Token", Shelf(holds))))
+
+
+class Poor:
+    """A token that does RSA alone."""
+
+    async def describe(self) -> TokenInfo:
+        return TokenInfo("poor", "s1", "m", "v", "1", ("RSA_PKCS", "RSA_PKCS_KEY_PAIR_GEN"), "slot")
+
+
+async def test_a_key_that_the_token_cannot_sign_with_ends_the_start() -> None:
+    await _served("release", entry_of("rsa-3072"), cast("Token", Poor()))
+    with pytest.raises(ConfigError, match=r"choose another algorithm for keys\.release"):
+        await _served("release", entry_of("ecdsa-p256"), cast("Token", Poor()))
+
+
+def entry_of(algorithm: Literal["ecdsa-p256", "rsa-3072"]) -> KeyEntry:
+    return KeyEntry(algorithm=algorithm, tokens=("hsm",))
