@@ -86,7 +86,7 @@ async def _profile(
         return
     info = there.get(fingerprint(active.spki))
     if info is None:
-        holds = ", ".join(f"{i.label!r} ({name[:12]})" for name, i in there.items()) or "no usable key"
+        holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
         raise ConfigError(
             f"key {profile}: token {entry.tokens[0]} holds {holds}, "
             f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "

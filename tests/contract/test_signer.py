@@ -106,7 +106,7 @@ async def test_an_active_key_that_is_not_on_the_token_ends_the_start(
     wish = Wish(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
     await asyncio.to_thread(initialise, wish)
     await (await started(settings, store)).close()
-    with pytest.raises(ConfigError, match=r"holds 'release' \(.*the key book says .*replaced key"):
+    with pytest.raises(ConfigError, match=r"holds 'attestation' .*'release' \(.*the key book says .*replaced key"):
         await started(config.load(other / "countersign.yaml"), store)
 
 
