@@ -69,7 +69,7 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
 class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
     """The listener for metrics, health and the admin API; keep it off the network."""
 
-    listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz and /admin/v1")
+    listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1")
 
     @property
     def address(self) -> tuple[str, int]:
