@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from proxy.config import Settings
 from proxy.config.schema import TokenEntry
 from proxy.config.secrets import read_secret
 from proxy.oci.faults import ConfigError
+from proxy.trust.keys import fingerprint
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,14 @@ def pem(spki: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found on one configured token: what it is, and each configured key or why it is not usable."""
+    """What was found on one configured token: what it is, each configured key by its label or why it is not usable.
+
+    `there` are all usable keys, ours or not.
+    """
 
     info: TokenInfo
     keys: dict[str, KeyInfo | str]
+    there: tuple[KeyInfo, ...]
 
 
 async def look(name: str, settings: Settings) -> Seen:
@@ -156,7 +161,19 @@ async def look(name: str, settings: Settings) -> Seen:
         for key, described in settings.keys.items():
             if name in described.tokens:
                 found[key] = await _look_for(token, settings.label(key))
-        return Seen(info, found)
+        return Seen(info, found, await token.keys())
+
+
+def strays(name: str, settings: Settings, there: Sequence[KeyInfo], recorded: Collection[str]) -> tuple[KeyInfo, ...]:
+    """Return the keys on a token that are named as ours are, and whose fingerprints are in no record."""
+    mine = [profile for profile, entry in settings.keys.items() if name in entry.tokens]
+    labels = {*mine, *(settings.label(profile) for profile in mine)}
+    return tuple(
+        info
+        for info in there
+        if fingerprint(info.spki) not in recorded
+        and any(info.label == label or info.label.startswith(f"{label}-") for label in labels)
+    )
 
 
 async def _look_for(token: Token, label: str) -> KeyInfo | str:

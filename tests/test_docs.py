@@ -16,7 +16,9 @@ from proxy.cli.app import app
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
+from proxy.trust.roles import GRANTS, Permission
 from proxy.web.admin_openapi import document
+from proxy.web.admin_routes import ROUTES
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -110,10 +112,31 @@ def test_every_setting_says_what_it_does() -> None:
     assert silent == [], "limits are described in proxy/config/limits.py"
 
 
+def roles_table() -> str:
+    """Who may what, for docs/reference/admin-api.md."""
+    lines = ["| role | may |", "|---|---|"]
+    allowed = {role: ", ".join(may.value for may in Permission if may in granted) for role, granted in GRANTS.items()}
+    lines += [f"| `{role}` | {may} |" for role, may in allowed.items()]
+    return "\n".join(lines) + "\n"
+
+
+def routes_table() -> str:
+    """The calls of docs/reference/admin-api.md."""
+    lines = ["| call | what it does | needs to |", "|---|---|---|"]
+    lines += [f"| `{route.method} {route.path}` | {route.says} | {route.permission.value} |" for route in ROUTES]
+    return "\n".join(lines) + "\n"
+
+
 @pytest.mark.parametrize(
     ("page", "table"),
-    [("configuration.md", settings_table), ("commands.md", exits_table), ("commands.md", commands_table)],
-    ids=["settings", "exit codes", "commands"],
+    [
+        ("configuration.md", settings_table),
+        ("commands.md", exits_table),
+        ("commands.md", commands_table),
+        ("admin-api.md", roles_table),
+        ("admin-api.md", routes_table),
+    ],
+    ids=["settings", "exit codes", "commands", "roles", "routes"],
 )
 def test_reference_pages_have_the_table_of_the_code(page: str, table: Callable[[], str]) -> None:
     assert table() in (REFERENCE / page).read_text(), f"docs/reference/{page}: run `python -m tests.test_docs`"
@@ -131,7 +154,11 @@ def test_the_committed_openapi_document_is_the_one_that_is_served() -> None:
 def renew() -> None:
     """Write the tables of the code into the pages, in place of those that stand there."""
     OPENAPI.write_text(openapi_text())
-    pages = {"configuration.md": [settings_table()], "commands.md": [commands_table(), exits_table()]}
+    pages = {
+        "configuration.md": [settings_table()],
+        "commands.md": [commands_table(), exits_table()],
+        "admin-api.md": [roles_table(), routes_table()],
+    }
     for page, tables in pages.items():
         text = (REFERENCE / page).read_text()
         for old, new in zip(re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE), tables, strict=True):

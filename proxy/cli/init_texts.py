@@ -57,7 +57,7 @@ server:
   public_urls: [{_text(wish.public_url or "")}]
 
 admin:
-  listen: {_text(wish.admin_listen)}   # /metrics /livez /readyz; keep it off the network
+  listen: {_text(wish.admin_listen)}   # /metrics /livez /readyz /admin/v1; keep it off the network
 
 upstreams:
   - name: registry

@@ -67,9 +67,9 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
-    """The listener for metrics and health; keep it off the network."""
+    """The listener for metrics, health and the admin API; keep it off the network."""
 
-    listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez and /readyz")
+    listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -16,8 +16,9 @@ from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi
 from proxy.oci.reference import Repository
 from proxy.ports import Credential, Headers
-from proxy.setup_token import Seen, look
+from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
+from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.upstream.client import Upstream
 from proxy.upstream.tokens import basic
 from proxy.wiring.clock import SystemClock
@@ -52,25 +53,60 @@ async def check_tokens(settings: Settings) -> Finding:
     """Look at every token, its mechanisms and the attributes of its keys."""
     if not settings.tokens:
         return Finding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
-    found = tuple([await _token(name, settings) for name in settings.tokens])
+    ours = await _recorded(settings)
+    found = tuple([await _token(name, settings, ours) for name in settings.tokens])
     return Finding("tokens", "ok", f"{len(found)} configured", inner=found)
 
 
-async def _token(name: str, settings: Settings) -> Finding:
+async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
+    """Return the key book; nothing where there is no store yet, or none that answers (which is said elsewhere)."""
+    try:
+        store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+    except (ConfigError, Unavailable):
+        return ()
+    try:
+        return store.keybook.ring().ours
+    finally:
+        await store.close()
+
+
+async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> Finding:
     try:
         seen = await look(name, settings)
     except ConfigError as error:
         return Finding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
     i = seen.info
     detail = f"{i.label!r}, serial {i.serial}, {i.manufacturer} {i.model} {i.firmware}"
-    keys = tuple(_key(key, info, seen, settings) for key, info in seen.keys.items())
-    return Finding(f"token {name}", "ok", detail, inner=keys)
+    return Finding(f"token {name}", "ok", detail, inner=tuple(_keys(name, seen, settings, ours)))
 
 
-def _key(name: str, found: KeyInfo | str, seen: Seen, settings: Settings) -> Finding:
+def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) -> Iterator[Finding]:
+    """Yield each profile's keys that sign or will: as the key book has them, before the first start by label."""
+    there: dict[str, KeyInfo] = {fingerprint(info.spki): info for info in seen.there}
+    for profile, labelled in seen.keys.items():
+        mine = [k for k in ours if k.profile == profile and k.token == name]
+        if not mine:
+            made = f"make it: countersign init {settings.directory} --upstream URL"
+            yield _key(profile, labelled, seen, settings, made)
+        for key in mine:
+            if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
+                own = fingerprint(key.spki)
+                missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
+                yield _key(profile, there.get(own, missing), seen, settings, "restore the token that holds it")
+    if ours:
+        for stray in strays(name, settings, seen.there, {fingerprint(key.spki) for key in ours}):
+            yield Finding(
+                f"key {stray.label}",
+                "warning",
+                f"{fingerprint(stray.spki)[:12]} is on the token and in no record: it signs nothing",
+                "if a rotation was cut short, delete it with the token's own tool",
+            )
+
+
+def _key(name: str, found: KeyInfo | str, seen: Seen, settings: Settings, where_missing: str) -> Finding:
     title = f"key {name}"
     if isinstance(found, str):
-        return Finding(title, "wrong", found, f"make it: countersign init {settings.directory} --upstream URL")
+        return Finding(title, "wrong", found, where_missing)
     wanted = settings.keys[name].algorithm
     if found.algorithm != wanted:
         return Finding(title, "wrong", f"it is {found.algorithm}, configured is {wanted}", f"correct keys.{name}")

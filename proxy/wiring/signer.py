@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from hsm import QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Fault, Unavailable
-from proxy.setup_token import token_settings
+from proxy.setup_token import strays, token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token
 
@@ -196,18 +196,12 @@ class TokenSigner:
         known = {fingerprint(key.spki) for key in self._record.keybook.ring().ours}
         found = []
         for name, opened in self._open.items():
-            mine = [p for p, e in self._settings.keys.items() if name in e.tokens]
-            labels = {*mine, *(self._settings.label(profile) for profile in mine)}
             try:
                 there = await opened.token.keys()
             except TokenError as wrong:
                 raise Unavailable(str(wrong)) from None
-            found += [
-                Stray(name, info.label, fingerprint(info.spki))
-                for info in there
-                if fingerprint(info.spki) not in known
-                and any(info.label == label or info.label.startswith(f"{label}-") for label in labels)
-            ]
+            lost = strays(name, self._settings, there, known)
+            found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
         return found
 
     def _opened(self, token: str) -> Opened:

@@ -99,6 +99,13 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     assert "hashed ==" not in source
 
 
+async def test_bytes_that_are_no_text_are_no_token() -> None:
+    async with admin() as a:
+        for sent in (b"\xff\xfe", b"csadm_\xe4", b"\xed\xa0\x80"):
+            lines = b"GET /admin/v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + sent
+            assert (await a.network.say(lines + b"\r\n\r\n")).split()[1] == b"401"
+
+
 async def test_guessing_ends_after_a_few_and_only_for_who_guesses() -> None:
     async with admin() as a:
         good = await a.token(Role.VIEWER)

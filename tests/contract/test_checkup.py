@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from proxy import config
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import Wish
 from proxy.store import open_store
+from proxy.trust.keys import KeyState, fingerprint
 from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.opening import Record
+from proxy.wiring.signer import TokenSigner
+from tests.worlds.memory import SoftSigner
 from tests.worlds.registry import MemoryRegistry
 from tests.worlds.registry_access import Access
 from tests.worlds.registry_http import serving
@@ -101,3 +107,31 @@ async def test_a_token_with_its_keys(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("release: {algorithm: ecdsa-p256", "release: {algorithm: ecdsa-p384"))
     tokens = await check_tokens(config.load(path))
     assert named(tokens.inner[0].inner, "key release").detail == "it is ecdsa-p256, configured is ecdsa-p384"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")
+async def test_keys_are_looked_for_as_they_are_recorded(tmp_path: Path) -> None:
+    await asyncio.to_thread(initialise, Wish(tmp_path, "http://127.0.0.1:9"))
+    described = config.load(tmp_path / "countersign.yaml")
+    store = await open_store(described.store.url, SystemClock())
+    signer = TokenSigner(described, Record(store.keybook, store.journal, SystemClock()), structlog.get_logger())
+    await signer.start()
+    new = await signer.create_key("release", "release-20260102-abcdef")
+    await signer.close()
+    found = (await check_tokens(described)).inner[0].inner
+    stray = named(found, f"key {new.label}")
+    assert (stray.state, "in no record" in stray.detail) == ("warning", True)
+
+    await store.keybook.add(new)
+    await store.keybook.activate(fingerprint(new.spki), SystemClock().now())
+    found = (await check_tokens(described)).inner[0].inner
+    assert [finding.name for finding in found] == ["key release", "key attestation"]
+    assert {finding.state for finding in found} == {"ok"}
+
+    gone = replace(new, spki=SoftSigner().create().spki, state=KeyState.PREPARED)
+    await store.keybook.add(gone)
+    await store.close()
+    wrong = (await check_tokens(described)).inner[0].inner[1]
+    assert (wrong.state, wrong.fix) == ("wrong", "restore the token that holds it")
+    assert wrong.detail == f"{fingerprint(gone.spki)[:12]}, prepared in the key book, is not on the token"

@@ -29,6 +29,7 @@ def test_a_text_has_its_id_and_matches_its_token_only() -> None:
     assert matches(TOKEN, TEXT)
     assert not matches(TOKEN, written(TOKEN.id, bytes(32)))
     assert not matches(None, TEXT)
+    assert not matches(TOKEN, "\udcff")
     assert not matches(replace(TOKEN, hashed="0" * 64), TEXT)
 
 

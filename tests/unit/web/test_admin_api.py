@@ -19,7 +19,8 @@ from tests.worlds.images import image
 WHY = {"reason": "because"}
 ODD_BODIES: tuple[object, ...] = (
     None, b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"reason":"a","reason":"b"}', b"[" * 5000,
-    {}, {"reason": ""}, {"reason": 1}, {"reason": "x\ny"}, {"reason": "x" * 501}, {**WHY, "more": 1}, {"reason": None},
+    {}, {"reason": ""}, {"reason": 1}, {"reason": "x\ny"}, {"reason": "x\n"}, {"reason": "\ud800"},
+    {"reason": "x" * 501}, {**WHY, "more": 1}, {"reason": None},
     {**WHY, "rotate": "yes"}, {"name": "x", "roles": []}, {"name": "x", "roles": ["root"]},
     {"name": "", "roles": ["viewer"]},
     {"name": "x", "roles": ["viewer"], "valid_days": 0}, {"name": "x", "roles": ["viewer"], "valid_days": 367},
