@@ -25,7 +25,7 @@ def looked_at(
 ) -> Finding:
     info = KeyInfo("release", "01", algorithm, b"", "s1", {**GOOD, **changes})
     token = TokenInfo("prod", "s1", "model", "maker", "1.0", mechanisms, "slot")
-    return _key("release", info, Seen(token, {}), parse(SIGNING))
+    return _key("release", info, Seen(token, {}, ()), parse(SIGNING), "make it")
 
 
 @pytest.mark.parametrize(
