@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"  # the newest migration; a test compares
+HEAD = "0003"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -64,6 +64,7 @@ ledger = Table(
     Column("artifact", Text),
     Column("at", Instant, nullable=False),
     UniqueConstraint("repository", "digest", "fingerprint", "format", "bound", name="ledger_same_signature"),
+    Index("ledger_by_bound", "repository", "bound"),
 )
 
 manifests = Table(
