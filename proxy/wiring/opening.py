@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
 from hsm.errors import ModuleMissing, TokenNotFound
+from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
@@ -58,11 +59,22 @@ async def open_token(name: str, settings: Settings, record: Record) -> Opened:
         there = await _usable(token)
         for profile, entry in settings.keys.items():
             if name == entry.tokens[0]:
+                await _served(profile, entry, token)
                 await _profile(profile, entry, settings.label(profile), there, token, record)
     except BaseException:
         await token.close()
         raise
     return Opened(token, there)
+
+
+async def _served(profile: str, entry: KeyEntry, token: Token) -> None:
+    """Refuse a key that the token lists no mechanism for, before the first push finds out."""
+    try:
+        way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
+    except TokenUnavailable as away:
+        raise Unavailable(str(away)) from None
+    except TokenError as wrong:
+        raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
 
 
 async def _usable(token: Token) -> dict[str, KeyInfo]:
