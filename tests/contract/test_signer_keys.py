@@ -1,126 +1,120 @@
-"""Signer: signatures that the key's public half verifies, by exactly the key that was asked for, or none at all."""
+"""The signer over a real token: several keys of one profile on it, of which the key book says what each may do."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-import json
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
+import structlog
 
-from hsm import Token
-from hsm.encoding import algorithm_of, verifies
-from proxy.config import Settings
-from proxy.oci.faults import Unavailable
-from proxy.ports import Signer
-from proxy.trust.keys import BookKey
-from proxy.web.logs import open_log
+from proxy import config
+from proxy.cli.init import initialise
+from proxy.cli.init_texts import Wish
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.store import Store, open_store
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.wiring.clock import SystemClock
 from proxy.wiring.opening import Record
 from proxy.wiring.signer import TokenSigner
-from tests.unit.config.test_settings import MINIMAL, parse
-from tests.worlds.memory import MemoryStore, SoftSigner
-from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing
+from tests.worlds.softhsm import softhsm_missing
 
-ALGORITHMS = {"release": "ecdsa-p256", "other": "ecdsa-p384", "third": "rsa-3072"}
-ABSENT = pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")
-
-
-@dataclass(frozen=True)
-class Signing:
-    """A signer and the keys it has, by name."""
-
-    signer: Signer
-    keys: dict[str, BookKey]
-
-
-def in_software() -> Signing:
-    signer = SoftSigner()
-    return Signing(signer, {name: signer.create(name, algorithm) for name, algorithm in ALGORITHMS.items()})
-
-
-@pytest.fixture(scope="module")
-def configured(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The configuration of a real token with these keys on it, made once: an RSA key takes seconds."""
-    folder = tmp_path_factory.mktemp("signer")
-    soft = fresh_token(folder / "token")
-
-    async def make() -> None:
-        async with await Token.open(soft.with_(sessions=1)) as token:
-            for name, algorithm in ALGORITHMS.items():
-                await token.create(name, algorithm)
-
-    asyncio.run(make())
-    (folder / "pin").write_text(PIN)
-    (folder / "pin").chmod(0o600)
-    where = json.dumps({"module": soft.settings.module, "label": "test", "environment": soft.settings.environment})
-    keys = {name: {"tokens": ["hsm"], "algorithm": algorithm} for name, algorithm in ALGORITHMS.items()}
-    token = f"{where[:-1]}, pin: {{file: pin}}}}"
-    return parse(f"{MINIMAL}tokens:\n  hsm: {token}\nkeys: {json.dumps(keys)}\n", str(folder))
-
-
-@asynccontextmanager
-async def on_a_token(settings: Settings) -> AsyncIterator[Signing]:
-    store = MemoryStore()
-    record = Record(store.keybook, store.journal, store.clock)
-    signer = TokenSigner(settings, record, open_log(io.StringIO(), as_json=True))
-    try:
-        await signer.start()
-        yield Signing(signer, {key.profile: key for key in store.keybook.ring().ours})
-    finally:
-        await signer.close()
-
-
-@pytest.fixture(params=["software", pytest.param("token", marks=[pytest.mark.real, ABSENT])])
-def where(request: pytest.FixtureRequest) -> Settings | None:
-    """The configuration of a real token, or None for keys in software."""
-    return None if request.param == "software" else request.getfixturevalue("configured")
+pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="needs SoftHSM")]
 
 
 @pytest.fixture
-async def signing(where: Settings | None) -> AsyncIterator[Signing]:
-    if where is None:
-        yield in_software()
-    else:
-        async with on_a_token(where) as opened:
-            yield opened
+def settings(tmp_path: Path) -> config.Settings:
+    initialise(Wish(tmp_path, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None))
+    return config.load(tmp_path / "countersign.yaml")
 
 
-async def test_what_it_signs_the_public_half_of_that_key_alone_verifies(signing: Signing) -> None:
-    for name, algorithm in ALGORITHMS.items():
-        key = signing.keys[name]
-        assert algorithm_of(key.spki) == key.algorithm == algorithm
-        for message in (b"", b"message", os.urandom(100_000)):
-            signature = await signing.signer.sign(key, message)
-            assert verifies(key.spki, message, signature)
-            assert not verifies(key.spki, message + b"\0", signature)
-            others = [k for k in signing.keys.values() if k is not key and k.algorithm.startswith(algorithm[:3])]
-            assert not any(verifies(other.spki, message, signature) for other in others)
+@pytest.fixture
+async def store(settings: config.Settings) -> AsyncIterator[Store]:
+    opened = await open_store(settings.store.url, SystemClock())
+    yield opened
+    await opened.close()
 
 
-async def test_many_at_once_each_get_their_own(signing: Signing) -> None:
-    asked = [(key, f"message {n}".encode()) for n in range(8) for key in signing.keys.values()]
-    made = await asyncio.gather(*(signing.signer.sign(key, message) for key, message in asked))
-    assert all(verifies(key.spki, message, one) for (key, message), one in zip(asked, made, strict=True))
+async def started(settings: config.Settings, store: Store) -> TokenSigner:
+    signer = TokenSigner(settings, Record(store.keybook, store.journal, SystemClock()), structlog.get_logger())
+    try:
+        await signer.start()
+    except BaseException:
+        await signer.close()
+        raise
+    return signer
 
 
-async def test_a_key_it_does_not_hold_is_no_other_key_of_that_name(signing: Signing) -> None:
-    release = signing.keys["release"]
-    stranger = replace(release, spki=SoftSigner().create().spki)
-    with pytest.raises(Unavailable):
-        await signing.signer.sign(stranger, b"message")
-    assert verifies(release.spki, b"message", await signing.signer.sign(release, b"message"))
+@pytest.fixture
+async def signer(settings: config.Settings, store: Store) -> AsyncIterator[TokenSigner]:
+    opened = await started(settings, store)
+    yield opened
+    await opened.close()
 
 
-async def test_a_key_is_its_public_half_whatever_the_book_calls_it(signing: Signing) -> None:
-    renamed = replace(signing.keys["release"], profile="renamed", label="renamed")
-    assert verifies(renamed.spki, b"message", await signing.signer.sign(renamed, b"message"))
+def active(store: Store) -> BookKey:
+    found = store.keybook.ring().active("release")
+    assert found is not None
+    return found
 
 
-async def test_it_is_well_as_long_as_it_signs(signing: Signing) -> None:
-    assert signing.signer.health() is None
-    await signing.signer.sign(signing.keys["release"], b"message")
-    assert signing.signer.health() is None
+async def test_a_created_key_is_reported_until_it_is_recorded_and_signs_nothing(
+    signer: TokenSigner, store: Store
+) -> None:
+    new = await signer.create_key("release", "release-20260102-abcdef")
+    assert (new.profile, new.state, new.algorithm) == ("release", KeyState.PREPARED, "ecdsa-p256")
+    assert [(s.label, s.fingerprint) for s in await signer.unrecorded()] == [(new.label, fingerprint(new.spki))]
+    with pytest.raises(Unavailable, match="not in the key book and does not sign"):
+        await signer.sign(new, b"m")
+    await store.keybook.add(new)
+    assert await signer.unrecorded() == []
+    with pytest.raises(Unavailable, match="is prepared and does not sign"):
+        await signer.sign(new, b"m")
+    await signer.prove(new)
+
+
+async def test_the_state_in_the_book_decides_what_signs(signer: TokenSigner, store: Store) -> None:
+    old, new = active(store), await signer.create_key("release", "release-2")
+    await store.keybook.add(new)
+    await store.keybook.activate(fingerprint(new.spki), SystemClock().now())
+    assert await signer.sign(new, b"m")
+    assert await signer.sign(old, b"m"), "what a push began with it is finished with it"
+    for state in (KeyState.RETIRED, KeyState.COMPROMISED):
+        await store.keybook.set_state(fingerprint(old.spki), state, SystemClock().now())
+        with pytest.raises(Unavailable, match=f"is {state} and does not sign; push again"):
+            await signer.sign(old, b"m")
+
+
+async def test_a_restart_finds_the_active_key_whatever_its_label(settings: config.Settings, store: Store) -> None:
+    first = await started(settings, store)
+    new = await first.create_key("release", "of another name")
+    await store.keybook.add(new)
+    await store.keybook.activate(fingerprint(new.spki), SystemClock().now())
+    await first.close()
+    again = await started(settings, store)
+    assert await again.sign(active(store), b"m")
+    assert fingerprint(active(store).spki) == fingerprint(new.spki)
+    assert len(store.keybook.ring().ours) == 3
+    await again.close()
+
+
+async def test_an_active_key_that_is_not_on_the_token_ends_the_start(
+    settings: config.Settings, store: Store, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    wish = Wish(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
+    await asyncio.to_thread(initialise, wish)
+    await (await started(settings, store)).close()
+    with pytest.raises(ConfigError, match=r"holds 'attestation' .*'release' \(.*the key book says .*replaced key"):
+        await started(config.load(other / "countersign.yaml"), store)
+
+
+async def test_a_profile_that_is_not_configured_gets_no_key(signer: TokenSigner) -> None:
+    with pytest.raises(Fault, match="no key profile 'nope'; there are release, attestation"):
+        await signer.create_key("nope", "nope")
+
+
+async def test_a_label_is_used_once(signer: TokenSigner) -> None:
+    with pytest.raises(Unavailable, match="'release' already"):
+        await signer.create_key("release", "release")
