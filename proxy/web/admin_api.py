@@ -18,7 +18,7 @@ from proxy.trust.admin_token import id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_openapi import document
-from proxy.web.admin_rate import ADDRESS, FAILED, TOKEN, Allowance
+from proxy.web.admin_rate import ADDRESS, FAILED, TOKEN, Allowance, place
 from proxy.web.admin_routes import ROUTES, Route
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
@@ -81,7 +81,7 @@ class AdminApi:
         async def answer(call: Call) -> Answer:
             if not call.path.startswith(f"{ROOT}/"):
                 return await other(call)
-            self._by_address.take(call.address)
+            self._by_address.take(place(call.address))
             if call.path == f"{ROOT}/openapi.json":
                 return self._describe(call)
             return await self._act(call, await self._holder(call))
@@ -105,7 +105,7 @@ class AdminApi:
 
     async def _holder(self, call: Call) -> Holder:
         """Return whose token came with the call. Raises Fault 401 for none that is valid."""
-        self._failed.check(call.address)
+        self._failed.check(place(call.address))
         scheme, _, text = (call.credential.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             say = f"this needs an admin token: send `Authorization: Bearer TOKEN`; {_HOW_TO_GET_ONE}"
@@ -123,7 +123,7 @@ class AdminApi:
         return holder
 
     async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
-        self._failed.take(call.address)
+        self._failed.take(place(call.address))
         await self._refused(call, reason, holder)
         return Fault("UNAUTHORIZED", text, headers=_SCHEME)
 

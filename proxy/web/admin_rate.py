@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from cachetools import LRUCache
 
@@ -51,3 +52,14 @@ class Allowance:
     def _left(self, key: str) -> float:
         left, then = self._buckets.get(key, (self._rate.burst, self._monotonic()))
         return min(self._rate.burst, left + (self._monotonic() - then) * self._rate.per_second)
+
+
+def place(address: str) -> str:
+    """Return what calls from this address are counted under: of IPv6 the /64, all of which one caller has at hand."""
+    try:
+        at = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(at, IPv6Address):
+        return address
+    return str(at.ipv4_mapped or IPv6Address(int(at) >> 64 << 64))

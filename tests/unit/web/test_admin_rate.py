@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.oci.faults import Fault
-from proxy.web.admin_rate import Allowance, Rate
+from proxy.web.admin_rate import Allowance, Rate, place
 from tests.worlds.memory import FrozenClock
 
 
@@ -38,3 +38,18 @@ def test_checking_uses_nothing_up() -> None:
     for _ in range(5):
         allowance.check("a")
     allowance.take("a")
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+    ],
+)
+def test_whoever_has_a_whole_network_of_addresses_counts_once(address: str, counted: str) -> None:
+    assert place(address) == counted
