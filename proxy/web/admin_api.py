@@ -14,7 +14,7 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust.admin_token import id_of, matches, over
+from proxy.trust.admin_token import AdminToken, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_openapi import document
@@ -40,6 +40,7 @@ class Holder:
     who: str
     how: str
     roles: tuple[Role, ...]
+    token_id: str = ""  # empty where there is no token
 
 
 ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
@@ -115,12 +116,25 @@ class AdminApi:
         if not matches(found, text) or found is None:
             say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "unknown token", say)
-        holder = Holder(found.name, f"admin-token:{found.id}", found.roles)
-        if (ended := over(found, self._clock.now())) is not None:
-            say = f"token {found.name!a} {ended}; a policy-admin or key-admin makes another: countersign tokens create"
-            raise await self._unknown(call, "token is over", say, holder)
+        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id)
+        await self._not_over(call, found, holder)
         self._by_token.take(found.id)
         return holder
+
+    async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
+        """Raise Fault 401 where the token is not valid any more."""
+        if (ended := over(token, self._clock.now())) is not None:
+            say = f"token {token.name!a} {ended}; a policy-admin or key-admin makes another: countersign tokens create"
+            raise await self._unknown(call, "token is over", say, holder)
+
+    async def _still(self, call: Call, holder: Holder) -> None:
+        """Look again after the body: it may take hours to come, and who revokes a token means at once."""
+        if not (holder.token_id and call.body.present):
+            return
+        found = await self._tokens.find(holder.token_id)
+        if found is None:
+            raise await self._unknown(call, "unknown token", "this token is gone", holder)
+        await self._not_over(call, found, holder)
 
     async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
         self._failed.take(place(call.address))
@@ -155,6 +169,7 @@ class AdminApi:
             )
         query = None if route.query is None else _query(route.query, call)
         body = await _body(route.body, call)
+        await self._still(call, holder)
         given = {} if body is None else {"given": body.model_dump(mode="json")}
         detail = {"call": _called(call), "from": call.address, **given}
         now, asked = self._clock.now(), call.request_id

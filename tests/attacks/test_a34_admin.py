@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
@@ -17,6 +18,7 @@ from proxy.web.admin_routes import ROUTES, Route
 from proxy.web.logs import AccessLog, open_log
 from proxy.web.metrics import Metrics
 from tests.worlds.admin import admin
+from tests.worlds.listener import Wire
 
 EVERYBODY = {Role.VIEWER, Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}
 ADMINS = {Role.POLICY_ADMIN, Role.KEY_ADMIN}
@@ -153,6 +155,32 @@ async def test_a_token_that_is_over_says_so_and_opens_nothing() -> None:
             reply = await a.call("GET", "/admin/v1/status", token=token)
             assert reply.status == 401
             assert said in reply.value["detail"]
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_token_that_ends_while_the_body_comes_slowly_does_nothing(how: str) -> None:
+    async with admin() as a:
+        token, before, body = await a.token(Role.KEY_ADMIN, days=1), a.active(), b'{"reason":"x"}'
+        head = (
+            "POST /admin/v1/keys/release/rotate HTTP/1.1\r\nHost: p\r\nConnection: close\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        protocol = a.network.connections()
+        wire = Wire(protocol)
+        protocol.connection_made(wire)
+        protocol.data_received(head.encode() + body[:1])
+        for _ in range(20):
+            await asyncio.sleep(0)
+        now = a.world.store.clock.now()
+        if how == "revoked":
+            await a.world.store.admin_tokens.revoke("0" * 12, now)
+        else:
+            a.world.store.clock.advance(86400)
+        protocol.data_received(body[1:])
+        await asyncio.wait_for(wire.lost.wait(), 5)
+        assert wire.received.startswith(b"HTTP/1.1 401 ")
+        assert a.active() == before
+        assert Kind.ADMIN_CALLED not in {e.kind for e in a.world.store.journal.events}
 
 
 async def test_a_call_that_cannot_be_recorded_does_nothing() -> None:
