@@ -75,11 +75,14 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
 def with_state(ours: Sequence[BookKey], which: str, state: KeyState, at: datetime) -> tuple[BookKey, ...]:
     """Return the keys with the one of this fingerprint in another state.
 
-    Raises ValueError when there is none, and when it would be active beside an active one.
+    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised:
+    whoever asks may have read the book before somebody else wrote that into it.
     """
     key = _known(ours, which)
     if key.state is state:
         return tuple(ours)
+    if key.state is KeyState.COMPROMISED:
+        raise ValueError(refusal(key, state))
     compromised = at if state is KeyState.COMPROMISED else None
     moved = tuple(
         replace(k, state=state, since=at, compromised_since=compromised) if k.spki == key.spki else k for k in ours

@@ -62,6 +62,14 @@ def test_a_state_set_again_keeps_its_moment() -> None:
     assert once[0].compromised_since == NOON
 
 
+@pytest.mark.parametrize("state", [s for s in KeyState if s is not KeyState.COMPROMISED])
+def test_what_is_compromised_stays_so_whatever_somebody_with_an_older_book_wants(state: KeyState) -> None:
+    name = fingerprint(RELEASE.spki)
+    there = with_state((RELEASE,), name, KeyState.COMPROMISED, NOON)
+    with pytest.raises(ValueError, match="is compromised"):
+        with_state(there, name, state, LATER)
+
+
 def test_a_key_added_again_changes_nothing() -> None:
     assert with_added((RELEASE, OTHER), RELEASE) == (RELEASE, OTHER)
 
