@@ -45,6 +45,16 @@ def id_of(text: str) -> str | None:
     return None if match is None else match.group(1)
 
 
+def holds_token(text: str) -> bool:
+    """True where a whole token stands anywhere in the text."""
+    return _TEXT.search(text) is not None
+
+
+def blotted(text: str) -> str:
+    """Return the text with the secret of every token in it left out; the public id stays."""
+    return _TEXT.sub(rf"{PREFIX}_\1_...", text)
+
+
 def hashed(text: str) -> str:
     """Return what the store keeps of a token's text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # headers may hold any bytes

@@ -14,7 +14,7 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust.admin_token import AdminToken, id_of, matches, over
+from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_openapi import document
@@ -181,13 +181,13 @@ class AdminApi:
 
 
 def _called(call: Call) -> str:
-    return f"{call.method[:20]} {call.path[:300]}"
+    return f"{call.method[:20]} {blotted(call.path)[:300]}"  # more people read the journal than may do what a token may
 
 
 def _route(call: Call) -> tuple[Route, Mapping[str, str]]:
     there = [(route, places) for route in ROUTES if (places := route.match(call.path)) is not None]
     if not there:
-        text = f"nothing is at {call.path!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
+        text = f"nothing is at {blotted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
         raise Fault("NAME_UNKNOWN", text)
     for route, places in there:
         if route.method == call.method:

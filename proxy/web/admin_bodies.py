@@ -5,14 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
 
+from proxy.trust.admin_token import holds_token
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Role
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+def _no_token(text: str) -> str:
+    """Return the text: it is kept and shown, and a token pasted into the wrong place would be too."""
+    if holds_token(text):
+        raise ValueError("there is an admin token in it, and this is written down for others to read")
+    return text
+
+
+_KEPT = AfterValidator(_no_token)
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

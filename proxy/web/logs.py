@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from proxy.trust.admin_token import blotted
 from proxy.web.outermost import Done
 
 Fields = MutableMapping[str, Any]
@@ -111,7 +112,7 @@ class AccessLog:
             "request_id": call.request_id,
             "address": call.address,
             "method": call.method,
-            "path": call.path,
+            "path": blotted(call.path),
             "kind": call.kind,
             "status": done.status,
             "received": call.body.received,

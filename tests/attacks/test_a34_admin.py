@@ -239,8 +239,14 @@ async def test_a_token_is_nowhere_but_in_the_one_answer() -> None:
                 "POST", "/admin/v1/tokens", {"name": "x", "roles": ["viewer"], "valid_days": guess}, token=good
             ),
             await a.call("POST", "/admin/v1/tokens", f'{{"name": "{guess}"'.encode(), token=good),
+            await a.call("POST", "/admin/v1/tokens", {"name": f"x {guess}", "roles": ["viewer"]}, token=good),
+            await a.call("POST", "/admin/v1/keys/release/rotate", {"reason": guess}, token=good),
         ]
-        assert [reply.status for reply in wrong] == [401, 400, 400, 400, 400]
+        assert [reply.status for reply in wrong] == [401, *[400] * 6]
+        in_path = f"/admin/v1/tokens/{guess}"  # where none belongs
+        assert (await a.call("DELETE", in_path)).status == 401
+        wrong.append(await a.call("DELETE", in_path, token=good))
+        assert wrong[-1].status == 404
         everything = [
             *told,
             *(reply.body.decode() + str(reply.headers) for reply in wrong),
