@@ -45,7 +45,6 @@ class Holder:
     key: PrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     first: datetime = BEGIN
     last: datetime = END
-    digest: hashes.SHA256 | hashes.SHA1 = field(default_factory=hashes.SHA256)
 
     @property
     def subject(self) -> x509.Name:
@@ -74,7 +73,7 @@ def issued(holder: Holder, issuer: Holder) -> bytes:
     )
     for extension, critical in holder.extensions:
         builder = builder.add_extension(extension, critical)
-    return builder.sign(issuer.key, holder.digest).public_bytes(Encoding.DER)
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def chain_of(*holders: Holder) -> tuple[bytes, ...]:
