@@ -19,6 +19,21 @@ from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
 
 Headers = tuple[tuple[str, str], ...]
+# RFC 9110 7.6.1, with older names still sent: these speak about one connection and are never passed on.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -206,7 +221,7 @@ class AdminTokens(Protocol):
     """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
 
     async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return."""
+        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
 
     async def add_first(self, token: AdminToken) -> bool:
         """Keep the token where there never was one, else change nothing and return False."""
