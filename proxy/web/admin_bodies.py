@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
 
-from proxy.trust.admin_token import holds_token
+from proxy.trust.admin_token import NAME, holds_token, name_refusal
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Role
@@ -20,9 +20,16 @@ def _no_token(text: str) -> str:
     return text
 
 
+def _own(name: str) -> str:
+    """Return the name, unless it is one that the journal uses for somebody else."""
+    if (why := name_refusal(name)) is not None:
+        raise ValueError(why)
+    return name
+
+
 _KEPT = AfterValidator(_no_token)
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT]
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

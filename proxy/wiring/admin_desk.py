@@ -104,7 +104,10 @@ class AdminDesk:
         text = written(token_id, secrets.token_bytes(SECRET_BYTES))
         ends = now + timedelta(days=wish.valid_days)
         token = AdminToken(token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who)
-        await self._tokens.add(token)
+        try:
+            await self._tokens.add(token)
+        except ValueError as taken:
+            raise Fault("DENIED", str(taken), status=409) from None
         return bodies.TokenMade(token=text, **dict(_token(token, now)))
 
     async def _revoke_token(self, acting: Acting) -> bodies.TokenShown:
@@ -138,7 +141,7 @@ class AdminDesk:
 
     async def _sign(self, acting: Acting) -> bodies.SignedShown:
         wish = cast("bodies.SignWish", acting.body)
-        done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who)
+        done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who, acting.holder.how)
         return bodies.SignedShown.model_validate(done, strict=False)
 
 

@@ -24,7 +24,7 @@ from proxy.store.ring import ring_of, text_of, with_active, with_added, with_sta
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken
+from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -252,6 +252,8 @@ class MemoryAdminTokens:
         self.rows: dict[str, AdminToken] = {}
 
     async def add(self, token: AdminToken) -> None:
+        if (why := name_taken(token, self.rows.values())) is not None:
+            raise ValueError(why)
         self.rows[token.id] = token
 
     async def add_first(self, token: AdminToken) -> bool:
