@@ -11,7 +11,7 @@ from typing import Self
 from hsm import encoding, wire
 from hsm.certificates import check_csr, check_self_signed, name_of
 from hsm.errors import KeyAmbiguous, KeyMissing, SignatureInvalid, TokenError
-from hsm.mechanisms import Algorithm, algorithm_named
+from hsm.mechanisms import Algorithm, Scheme, algorithm_named
 from hsm.pool import Pool, Stats, expect
 from hsm.settings import TokenSettings
 
@@ -195,25 +195,29 @@ class Token:
             ) from None
         return der
 
-    async def sign(self, key: KeyInfo, message: bytes, *, deadline: float) -> bytes:
-        """The signature over SHA-256 of the message, verified against `key.spki` before it is returned.
+    async def sign(self, key: KeyInfo, message: bytes, *, deadline: float, scheme: Scheme = "pkix") -> bytes:
+        """The signature over the message, verified against `key.spki` before it is returned.
 
-        ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA. `deadline` is in seconds and includes the time in the queue.
+        `pkix`: over SHA-256, ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA. `jose`: ES256, ES384, PS384 or PS512, as the
+        key has it. `MechanismMissing` when the token cannot do that. `deadline` is in seconds and includes the time in
+        the queue.
         `SignatureInvalid`: the token signed with another key or wrongly; the result has been thrown away.
         """
         row = algorithm_named(key.algorithm)
         if len(message) > wire.MESSAGE_LIMIT:
             raise TokenError(f"{self.settings.name} signs at most {wire.MESSAGE_LIMIT} bytes, these are {len(message)}")
-        request = wire.Sign(key.id, key.label, row.name, message, 0)
-        return await self._pool.ask(request, lambda reply: self._checked(row, key, message, reply), seconds=deadline)
+        request = wire.Sign(key.id, key.label, row.name, scheme, message, 0)
+        return await self._pool.ask(
+            request, lambda reply: self._checked(row, key, message, scheme, reply), seconds=deadline
+        )
 
-    def _checked(self, row: Algorithm, key: KeyInfo, message: bytes, reply: wire.Reply) -> bytes:
+    def _checked(self, row: Algorithm, key: KeyInfo, message: bytes, scheme: Scheme, reply: wire.Reply) -> bytes:
         raw = expect(reply, wire.Signed).raw
         try:
-            signature = encoding.finished(row, raw)
+            signature = encoding.finished(row, raw, scheme)
         except ValueError as error:
             raise SignatureInvalid(f"{self.settings.name}, key {key.label!r}: {error}") from None
-        if not encoding.verifies(key.spki, message, signature):
+        if not encoding.verifies(key.spki, message, signature, scheme):
             raise SignatureInvalid(
                 f"{self.settings.name}: a signature by key {key.label!r} (id {key.id}) does not verify with its "
                 "registered public key. It was thrown away and the session ended; if this repeats, the token holds "

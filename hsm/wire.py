@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
+from hsm.mechanisms import Scheme
+
 FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
 MESSAGE_LIMIT = 8 * 1024 * 1024  # bytes of a message to sign, so that its frame fits
 
@@ -47,6 +49,7 @@ class Sign:
     id: str
     label: str
     algorithm: str
+    scheme: Scheme
     message: bytes
     seconds: float
 
@@ -125,7 +128,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Signed:
-    """The signature as the token made it: r||s or PKCS#1 v1.5."""
+    """The signature as the token made it: r||s, PKCS#1 v1.5 or PSS."""
 
     raw: bytes
 

@@ -1,7 +1,7 @@
 """The child process: one module, one token, one session, one thread. `python -m hsm.worker`.
 
-With `hsm.objects` it is the only importer of `pkcs11`. It reads requests from stdin, answers on what was stdout, and
-ends at EOF. The PIN arrives in the first request; it is in no argument, no environment and no log.
+With what it is split into it is the only importer of `pkcs11`. It reads requests from stdin, answers on what was
+stdout, and ends at EOF. The PIN arrives in the first request; it is in no argument, no environment and no log.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import pkcs11
-from pkcs11 import Mechanism
 from pkcs11 import exceptions as ck
 
 from hsm import wire
 from hsm.certificates import make_csr, make_self_signed
 from hsm.encoding import finished
 from hsm.errors import MechanismMissing
-from hsm.mechanisms import Way, algorithm_named, way_to_sign
+from hsm.mechanisms import Scheme, Way, algorithm_named, way_to_sign
 from hsm.objects import Objects, Refusal
+from hsm.signing import raw_signature
 
 _PIN = (ck.PinIncorrect, ck.PinLocked, ck.PinInvalid, ck.PinLenRange, ck.PinExpired, ck.UserPinNotInitialized)
 # A new process is the cure for all of these; after the last row some modules want to be initialized again.
@@ -46,7 +46,7 @@ class Session:
         self._session = _login(self._token, order.pin)
         self._objects = Objects(self._session, self._mechanisms, self._wanted)
         self._handles: dict[tuple[str, str], Any] = {}
-        self._ways: dict[str, Way] = {}
+        self._ways: dict[tuple[str, Scheme], Way] = {}
 
     def answer(self, request: wire.Request) -> wire.Reply:
         """The reply to one request; `Refusal` or a PKCS#11 error when there is none."""
@@ -78,22 +78,22 @@ class Session:
             self._library.finalize()
 
     def _sign(self, request: wire.Sign) -> bytes:
-        algorithm = algorithm_named(request.algorithm)
-        way = self._ways.get(request.algorithm)
+        wanted = (request.algorithm, request.scheme)
+        way = self._ways.get(wanted)
         if way is None:
-            way = self._ways[request.algorithm] = way_to_sign(algorithm, self._mechanisms)
+            way = way_to_sign(algorithm_named(request.algorithm), self._mechanisms, request.scheme)
+            self._ways[wanted] = way
         key = self._handles.get((request.id, request.label))
         if key is None:
             key = self._handles[request.id, request.label] = self._objects.private(request.id, request.label)
-        raw: bytes = key.sign(way.prepare(request.message), mechanism=Mechanism[way.mechanism])
-        return raw
+        return raw_signature(key, request.message, way)
 
     def _signs(self, about: wire.Destroy | wire.Csr | wire.SelfSigned, label: str) -> Callable[[bytes], bytes]:
         """What makes finished signatures with that key."""
         algorithm = algorithm_named(about.algorithm)
 
         def sign(message: bytes) -> bytes:
-            return finished(algorithm, self._sign(wire.Sign(about.id, label, about.algorithm, message, 0)))
+            return finished(algorithm, self._sign(wire.Sign(about.id, label, about.algorithm, "pkix", message, 0)))
 
         return sign
 

@@ -60,6 +60,9 @@ async def test_a_key_signs_what_its_public_half_verifies(token: Token, algorithm
     assert algorithm_of(key.spki) == algorithm
     for message in (b"", b"message", os.urandom(100_000)):
         assert verifies(key.spki, message, await token.sign(key, message, deadline=10))
+        as_jose = await token.sign(key, message, deadline=10, scheme="jose")
+        assert verifies(key.spki, message, as_jose, "jose")
+        assert not verifies(key.spki, message, as_jose)
 
 
 async def test_a_key_can_only_sign_and_never_leave(key: KeyInfo) -> None:

@@ -36,6 +36,7 @@ BUILDS = {
     "referrers": Build("referrers", "."),
     "regctl": Build("regctl", "github.com/regclient/regclient/cmd/regctl"),
     "oras": Build("oras", "oras.land/oras/cmd/oras"),
+    "notation": Build("notation", "github.com/notaryproject/notation/cmd/notation"),
     "toxiproxy": Build("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     "containersimage": Build(
         "containersimage",

@@ -1,0 +1,66 @@
+"""X.509 certificates as this project reads them: whole, strictly, and nothing about whom to trust."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+CERTIFICATE_BYTES = 64 * 1024
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", re.ASCII)
+
+
+@lru_cache(maxsize=512)  # a pure function of the bytes
+def parse_certificate(der: bytes) -> x509.Certificate:
+    """Return the certificate. Raises ValueError unless the bytes are wholly one X.509 v3 certificate with a key."""
+    if len(der) > CERTIFICATE_BYTES:
+        raise ValueError(f"a certificate of {len(der)} bytes; at most {CERTIFICATE_BYTES} are read")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.public_key()
+        _ = certificate.extensions  # parsed only now; one that stands twice is refused
+        _ = (certificate.subject, certificate.issuer, certificate.not_valid_after_utc)
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(f"not a certificate that can be used: {error}") from error
+    if certificate.version is not x509.Version.v3 or certificate.public_bytes(Encoding.DER) != der:
+        raise ValueError("not an X.509 v3 certificate in DER")
+    return certificate
+
+
+def from_pem(text: bytes) -> tuple[bytes, ...]:
+    """Return every certificate of a PEM text as DER, in its order. Raises ValueError when there is none."""
+    found = _PEM.findall(text)
+    if not found or text.count(b"-----BEGIN ") != len(found):
+        raise ValueError("not PEM of certificates alone: -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----")
+    ders = []
+    for block in found:
+        try:
+            ders.append(x509.load_pem_x509_certificate(block).public_bytes(Encoding.DER))
+        except ValueError as error:
+            raise ValueError(f"not a certificate: {error}") from error
+    return tuple(ders)
+
+
+def spki_of(der: bytes) -> bytes:
+    """Return the DER SubjectPublicKeyInfo of a certificate's key. Raises ValueError."""
+    return parse_certificate(der).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def window(chain: Sequence[bytes]) -> tuple[datetime, datetime]:
+    """Return from when until when every certificate of a chain is valid, both inclusive. Raises ValueError."""
+    certificates = [parse_certificate(der) for der in chain]
+    return max(c.not_valid_before_utc for c in certificates), min(c.not_valid_after_utc for c in certificates)
+
+
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """True when the issuer's key signed it and the names say so."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
