@@ -10,8 +10,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from hsm.mechanisms import ALGORITHMS, Algorithm
+from hsm.mechanisms import ALGORITHMS, Algorithm, Scheme
 
+# The hash that JOSE pairs with a key, by its bits (RFC 7518, sections 3.4 and 3.5; Notary Project for RSA).
+_JOSE: dict[int, hashes.HashAlgorithm] = {
+    256: hashes.SHA256(),
+    384: hashes.SHA384(),
+    3072: hashes.SHA384(),
+    4096: hashes.SHA512(),
+}
 _CURVES: dict[str, ec.EllipticCurve] = {"ecdsa-p256": ec.SECP256R1(), "ecdsa-p384": ec.SECP384R1()}
 
 
@@ -53,6 +60,11 @@ def rsa_spki(modulus: bytes, exponent: bytes) -> bytes:
     return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def spki_of(algorithm: Algorithm, point: bytes, modulus: bytes, exponent: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a public key of this algorithm as a token shows it. `ValueError` when it is none."""
+    return ec_spki(algorithm, point) if algorithm.family == "ec" else rsa_spki(modulus, exponent)
+
+
 def algorithm_of(spki: bytes) -> str | None:
     """The name of the algorithm this public key belongs to, or None when it is none of ours.
 
@@ -66,26 +78,36 @@ def algorithm_of(spki: bytes) -> str | None:
     return None
 
 
-def finished(algorithm: Algorithm, raw: bytes) -> bytes:
-    """The signature as verifiers want it: DER for ECDSA, unchanged for RSA. `ValueError` on a wrong length."""
+def finished(algorithm: Algorithm, raw: bytes, scheme: Scheme = "pkix") -> bytes:
+    """The signature as verifiers of this scheme want it. `ValueError` on a wrong length, or r or s zero."""
     if len(raw) != algorithm.signature_length:
         raise ValueError(f"{algorithm.name} signatures are {algorithm.signature_length} bytes, this one is {len(raw)}")
-    return signature_to_der(raw) if algorithm.family == "ec" else raw
+    if algorithm.family == "rsa":
+        return raw
+    der = signature_to_der(raw)
+    return der if scheme == "pkix" else raw
 
 
-def verifies(spki: bytes, message: bytes, signature: bytes) -> bool:
-    """True when this public key verifies the finished signature over the message with SHA-256.
+def verifies(spki: bytes, message: bytes, signature: bytes, scheme: Scheme = "pkix") -> bool:
+    """True when this public key verifies the finished signature over the message, in this scheme and no other.
 
     What is not a public key verifies nothing.
     """
     try:
         key = load_der_public_key(spki)
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-        else:
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
             return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        digest = hashes.SHA256() if scheme == "pkix" else _JOSE[key.key_size]
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            if scheme == "jose":
+                if len(signature) != key.key_size // 4:
+                    return False
+                signature = signature_to_der(signature)
+            key.verify(signature, message, ec.ECDSA(digest))
+        elif scheme == "pkix":
+            key.verify(signature, message, padding.PKCS1v15(), digest)
+        else:
+            key.verify(signature, message, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, KeyError):
         return False
     return True

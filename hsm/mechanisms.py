@@ -2,6 +2,10 @@
 
 Tokens differ in what they list: many have only raw ECDSA, or RSA_PKCS without the hash-combined form. The first way
 in a row that the slot lists is used. Pure tables; mechanism names are those of the PKCS#11 specification without CKM_.
+
+The same key signs in two schemes, which verifiers out there insist on:
+- `pkix`: always over SHA-256; ECDSA as DER (RFC 3279), RSA as PKCS#1 v1.5.
+- `jose`: the hash follows the key (RFC 7518, RFC 9053); ECDSA as r||s, RSA as PSS with a salt as long as the hash.
 """
 
 import hashlib
@@ -11,6 +15,7 @@ from typing import Literal
 
 from hsm.errors import MechanismMissing
 
+Scheme = Literal["pkix", "jose"]
 # DER of the DigestInfo up to the digest itself, for SHA-256 (RFC 8017, section 9.2, note 1).
 _SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 
@@ -21,25 +26,37 @@ class Way:
 
     mechanism: str
     takes: Literal["digest", "digest-info", "message"]
+    digest: Literal["SHA256", "SHA384", "SHA512"] = "SHA256"
+    pss: bool = False
+
+    @property
+    def salt(self) -> int:
+        """Bytes of a PSS salt: as long as the hash."""
+        return hashlib.new(self.digest).digest_size
 
     def prepare(self, message: bytes) -> bytes:
         """The bytes that go into C_Sign. Raw mechanisms sign anything, so the hash is always made here."""
         if self.takes == "message":
             return message
-        digest = hashlib.sha256(message).digest()
+        digest = hashlib.new(self.digest, message).digest()
         return digest if self.takes == "digest" else _SHA256_DIGEST_INFO + digest
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One row of the table: a kind of key, always with SHA-256."""
+    """One row of the table: a kind of key, and how it signs in each scheme."""
 
     name: str
     family: Literal["ec", "rsa"]
     bits: int
     curve: bytes  # DER of the curve's object identifier (CKA_EC_PARAMS); empty for RSA
     generation: str
-    ways: tuple[Way, ...]
+    pkix: tuple[Way, ...]
+    jose: tuple[Way, ...]
+
+    def ways(self, scheme: Scheme) -> tuple[Way, ...]:
+        """Every way to sign in this scheme, the preferred one first."""
+        return self.pkix if scheme == "pkix" else self.jose
 
     @property
     def signature_length(self) -> int:
@@ -48,17 +65,26 @@ class Algorithm:
 
 
 _EC_WAYS = (Way("ECDSA", "digest"), Way("ECDSA_SHA256", "message"))
+_EC384_WAYS = (Way("ECDSA", "digest", "SHA384"), Way("ECDSA_SHA384", "message", "SHA384"))
 _RSA_WAYS = (Way("SHA256_RSA_PKCS", "message"), Way("RSA_PKCS", "digest-info"))
+_PSS384_WAYS = (
+    Way("SHA384_RSA_PKCS_PSS", "message", "SHA384", pss=True),
+    Way("RSA_PKCS_PSS", "digest", "SHA384", pss=True),
+)
+_PSS512_WAYS = (
+    Way("SHA512_RSA_PKCS_PSS", "message", "SHA512", pss=True),
+    Way("RSA_PKCS_PSS", "digest", "SHA512", pss=True),
+)
 _P256 = bytes.fromhex("06082a8648ce3d030107")
 _P384 = bytes.fromhex("06052b81040022")
 
 ALGORITHMS: dict[str, Algorithm] = {
     row.name: row
     for row in (
-        Algorithm("ecdsa-p256", "ec", 256, _P256, "EC_KEY_PAIR_GEN", _EC_WAYS),
-        Algorithm("ecdsa-p384", "ec", 384, _P384, "EC_KEY_PAIR_GEN", _EC_WAYS),
-        Algorithm("rsa-3072", "rsa", 3072, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS),
-        Algorithm("rsa-4096", "rsa", 4096, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS),
+        Algorithm("ecdsa-p256", "ec", 256, _P256, "EC_KEY_PAIR_GEN", _EC_WAYS, _EC_WAYS),
+        Algorithm("ecdsa-p384", "ec", 384, _P384, "EC_KEY_PAIR_GEN", _EC_WAYS, _EC384_WAYS),
+        Algorithm("rsa-3072", "rsa", 3072, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS, _PSS384_WAYS),
+        Algorithm("rsa-4096", "rsa", 4096, b"", "RSA_PKCS_KEY_PAIR_GEN", _RSA_WAYS, _PSS512_WAYS),
     )
 }
 
@@ -79,13 +105,14 @@ def algorithm_named(name: str) -> Algorithm:
         raise MechanismMissing(f"algorithm {name!r} is not known; choose one of {', '.join(ALGORITHMS)}") from None
 
 
-def way_to_sign(algorithm: Algorithm, listed: Collection[str]) -> Way:
+def way_to_sign(algorithm: Algorithm, listed: Collection[str], scheme: Scheme = "pkix") -> Way:
     """The way this token signs with that algorithm, or `MechanismMissing` saying what it would have needed."""
-    for way in algorithm.ways:
+    for way in algorithm.ways(scheme):
         if way.mechanism in listed:
             return way
-    wanted = " or ".join(way.mechanism for way in algorithm.ways)
-    raise MechanismMissing(f"the token cannot sign with {algorithm.name}: it lists neither of {wanted}")
+    wanted = " or ".join(way.mechanism for way in algorithm.ways(scheme))
+    form = "" if scheme == "pkix" else f" as {scheme.upper()} wants it"
+    raise MechanismMissing(f"the token cannot sign with {algorithm.name}{form}: it lists neither of {wanted}")
 
 
 def servable(listed: Collection[str]) -> tuple[str, ...]:
@@ -93,5 +120,5 @@ def servable(listed: Collection[str]) -> tuple[str, ...]:
     return tuple(
         row.name
         for row in ALGORITHMS.values()
-        if row.generation in listed and any(way.mechanism in listed for way in row.ways)
+        if row.generation in listed and any(way.mechanism in listed for way in row.pkix)
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
+from hsm.mechanisms import Scheme
+
 FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
 MESSAGE_LIMIT = 8 * 1024 * 1024  # bytes of a message to sign, so that its frame fits
 
@@ -47,6 +49,7 @@ class Sign:
     id: str
     label: str
     algorithm: str
+    scheme: Scheme
     message: bytes
     seconds: float
 
@@ -75,7 +78,45 @@ class Describe:
     seconds: float
 
 
-Request = Open | Sign | Create | ListKeys | Describe
+@dataclass(frozen=True)
+class Destroy:
+    """Destroy both halves of the key of that id, once it has proved to be the one of this public key."""
+
+    serial: str
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Csr:
+    """Make a certificate request for the key of that id and label; `subject` as RFC 4514 writes it."""
+
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    subject: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SelfSigned:
+    """Make a certificate of that key by itself, valid between two moments (seconds since 1970)."""
+
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    subject: str
+    not_before: float
+    not_after: float
+    seconds: float
+
+
+Request = Open | Sign | Create | ListKeys | Describe | Destroy | Csr | SelfSigned
 
 
 @dataclass(frozen=True)
@@ -87,7 +128,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Signed:
-    """The signature as the token made it: r||s or PKCS#1 v1.5."""
+    """The signature as the token made it: r||s, PKCS#1 v1.5 or PSS."""
 
     raw: bytes
 
@@ -127,6 +168,21 @@ class Described:
 
 
 @dataclass(frozen=True)
+class Destroyed:
+    """Neither half is on the token any more; true for each half that was there until now."""
+
+    private: bool
+    public: bool
+
+
+@dataclass(frozen=True)
+class Built:
+    """A certificate request or a certificate, DER."""
+
+    der: bytes
+
+
+@dataclass(frozen=True)
 class Failed:
     """It did not work; `reason` is for code, `text` for people."""
 
@@ -134,7 +190,7 @@ class Failed:
     text: str
 
 
-Reply = Opened | Signed | Keys | Described | Failed
+Reply = Opened | Signed | Keys | Described | Destroyed | Built | Failed
 _MESSAGES: dict[str, type[Any]] = {m.__name__: m for m in get_args(Request) + get_args(Reply)}
 
 

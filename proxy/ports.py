@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from proxy.formats.format import Scheme
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.admin_token import AdminToken
@@ -106,8 +107,11 @@ class Rights(Protocol):
 class Signer(Protocol):
     """Keys that never leave their tokens."""
 
-    async def sign(self, key: BookKey, message: bytes) -> bytes:
-        """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS."""
+    async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+        """Return a signature in this scheme, verified in software against `key.spki`.
+
+        Raises Unavailable, Fault TOOMANYREQUESTS.
+        """
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         """Return a new key on the profile's token, proved by a signature: prepared, and not recorded yet.

@@ -75,7 +75,7 @@ async def _signed(
     entries = {entry.key: entry for entry in await _intended(list(keys), claims, house)}
     todo = [entry for entry in entries.values() if entry.signature is None]
     made = await asyncio.gather(
-        *(house.signer.sign(keys[e.key], e.message) for e in todo),
+        *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
         return_exceptions=True,  # what the token did sign is kept, whatever became of the rest
     )
     fresh = [

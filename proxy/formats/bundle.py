@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proxy.formats import dsse, statement
 from proxy.formats.algorithms import to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer
+from proxy.formats.format import Blob, Draft, Layer, Scheme
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest
@@ -85,6 +85,7 @@ class SigstoreBundle:
     """The format `sigstore-bundle`; see `proxy.formats.format.Format`."""
 
     name = "sigstore-bundle"
+    scheme: Scheme = "pkix"
     media_types = MEDIA_TYPES
 
     def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:

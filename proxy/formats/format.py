@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.evidence import Finding
 from proxy.trust.keys import Verifier
+
+# How a key's signature is written: `pkix` is SHA-256 with DER or PKCS#1 v1.5, `jose` is r||s or PSS with the hash that
+# goes with the key.
+Scheme = Literal["pkix", "jose"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Format(Protocol):
     @property
     def name(self) -> str:
         """The name policies use, such as `cosign-simple`."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """How its signatures are written."""
 
     @property
     def media_types(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.formats.algorithms import from_base64, is_plausible, to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer
+from proxy.formats.format import Blob, Draft, Layer, Scheme
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, parse_digest
@@ -68,6 +68,7 @@ class SimpleSigning:
     """The format `cosign-simple`; see `proxy.formats.format.Format`."""
 
     name = "cosign-simple"
+    scheme: Scheme = "pkix"
     media_types = frozenset({MEDIA_TYPE})
 
     def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:

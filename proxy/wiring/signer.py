@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from hsm import QueueFull, Token, TokenError
 from proxy.config import Settings
+from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.setup_token import strays, token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
@@ -139,9 +140,10 @@ class TokenSigner:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    async def sign(self, key: BookKey, message: bytes) -> bytes:
-        """Return a signature, verified in software against `key.spki`. Raises Unavailable, Fault TOOMANYREQUESTS.
+    async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+        """Return a signature in this scheme, verified in software against `key.spki`.
 
+        Raises Unavailable, Fault TOOMANYREQUESTS.
         A trusted key signs too: what a push began while it was active is finished with it.
         """
         known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
@@ -150,13 +152,13 @@ class TokenSigner:
             raise Unavailable(
                 f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
             )
-        return await self._signed(key, message)
+        return await self._signed(key, message, scheme)
 
     async def prove(self, key: BookKey) -> None:
         """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
         await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
-    async def _signed(self, key: BookKey, message: bytes) -> bytes:
+    async def _signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         name, opened = fingerprint(key.spki), self._opened(key.token)
         try:
             if name not in opened.keys:  # made through a session that has gone since
@@ -164,7 +166,8 @@ class TokenSigner:
             info = opened.keys.get(name)
             if info is None:
                 raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
-            return await opened.token.sign(info, message, deadline=self._settings.limits.sign_deadline_s)
+            seconds = self._settings.limits.sign_deadline_s
+            return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}

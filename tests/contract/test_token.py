@@ -60,13 +60,16 @@ async def test_a_key_signs_what_its_public_half_verifies(token: Token, algorithm
     assert algorithm_of(key.spki) == algorithm
     for message in (b"", b"message", os.urandom(100_000)):
         assert verifies(key.spki, message, await token.sign(key, message, deadline=10))
+        as_jose = await token.sign(key, message, deadline=10, scheme="jose")
+        assert verifies(key.spki, message, as_jose, "jose")
+        assert not verifies(key.spki, message, as_jose)
 
 
 async def test_a_key_can_only_sign_and_never_leave(key: KeyInfo) -> None:
     assert key.attributes == {
         "SENSITIVE": True, "EXTRACTABLE": False, "ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True,
         "PRIVATE": True, "SIGN": True, "DECRYPT": False, "UNWRAP": False, "DERIVE": False, "MODIFIABLE": False,
-        "COPYABLE": False,
+        "COPYABLE": False, "DESTROYABLE": True,
     }  # fmt: skip
 
 

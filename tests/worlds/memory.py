@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.ports import Search
@@ -30,6 +31,7 @@ from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 MemoryRules = RulesInForce  # the real one is already in memory
@@ -295,11 +297,8 @@ class MemoryStore:
         """Nothing to give back."""
 
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
 class SoftSigner:
-    """A Signer whose keys live in this process. ECDSA as DER, RSA as PKCS#1 v1.5, always SHA-256 (as cosign has it).
+    """A Signer whose keys live in this process. It knows both schemes.
 
     `made` lists every signature made, as (fingerprint, message). `down` says what is wrong, when something is.
     """
@@ -331,28 +330,26 @@ class SoftSigner:
         if self.down is not None or fingerprint(key.spki) not in self._keys:
             raise Unavailable(self.down or f"token soft: no key {key.label!r}")
 
-    async def sign(self, key: BookKey, message: bytes) -> bytes:
+    async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         if self.down is not None:
             raise Unavailable(self.down)
         private = self._keys.get(fingerprint(key.spki))
         if private is None:
             raise Unavailable(f"token soft: no key {key.label!r}")
         self.made.append((fingerprint(key.spki), message))
-        if isinstance(private, rsa.RSAPrivateKey):
-            return private.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        return private.sign(message, ec.ECDSA(hashes.SHA256()))
+        return signature(private, message, scheme)
 
     def health(self) -> str | None:
         return self.down
 
-    def verifies(self, key: BookKey, message: bytes, signature: bytes) -> bool:
+    def verifies(self, key: BookKey, message: bytes, made: bytes) -> bool:
         """True when this signature over this message is by this key."""
         public = self._keys[fingerprint(key.spki)].public_key()
         try:
             if isinstance(public, rsa.RSAPublicKey):
-                public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+                public.verify(made, message, padding.PKCS1v15(), hashes.SHA256())
             else:
-                public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+                public.verify(made, message, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             return False
         return True

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from proxy.formats.format import Blob, Layer
+from proxy.formats.format import Blob, Layer, Scheme
 from proxy.formats.table import FORMATS
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest, digest_of
 from proxy.trust.keys import Verifier, fingerprint
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_JOSE: Mapping[int, HashAlgorithm] = {
+    256: SHA256(), 384: SHA384(), 521: SHA512(), 2048: SHA256(), 3072: SHA384(), 4096: SHA512(),
+}  # fmt: skip
 MAKERS: Mapping[str, Callable[[], PrivateKey]] = {
     "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -38,16 +42,25 @@ class SoftKey:
     def verifier(self) -> Verifier:
         return Verifier(fingerprint(self.spki), self.spki, self.name, "repository", True)
 
-    def sign(self, message: bytes) -> bytes:
-        """ECDSA as DER, RSA as PKCS#1 v1.5, both over SHA-256."""
-        if isinstance(self.private, rsa.RSAPrivateKey):
-            return self.private.sign(message, padding.PKCS1v15(), SHA256())
-        return self.private.sign(message, ec.ECDSA(SHA256()))
+    def sign(self, message: bytes, scheme: Scheme = "pkix") -> bytes:
+        """A signature as `signature` makes it."""
+        return signature(self.private, message, scheme)
 
     def layer(self, form: str, subject: Digest, bound: str = "r.example/app", **claims: str) -> Layer:
         """A layer of that format, drafted, signed and packed."""
         draft = FORMATS[form].draft(subject, bound, claims)
         return layer_of(FORMATS[form].blob(draft.message, self.sign(draft.message), self.spki))
+
+
+def signature(private: PrivateKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+    """`pkix`: DER or PKCS#1 v1.5 over SHA-256. `jose`: r||s or PSS over the hash that goes with the key."""
+    digest = SHA256() if scheme == "pkix" else _JOSE[private.key_size]
+    if isinstance(private, rsa.RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
+        return private.sign(message, padding.PKCS1v15() if scheme == "pkix" else pss, digest)
+    der = private.sign(message, ec.ECDSA(digest))
+    size = (private.key_size + 7) // 8
+    return der if scheme == "pkix" else b"".join(half.to_bytes(size, "big") for half in decode_dss_signature(der))
 
 
 def soft_key(kind: str = "p256", name: str = "release") -> SoftKey:

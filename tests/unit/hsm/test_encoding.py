@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.encoding import algorithm_of, ec_spki, finished, rsa_spki, signature_from_der, signature_to_der, verifies
-from hsm.mechanisms import ALGORITHMS
+from hsm.mechanisms import ALGORITHMS, Scheme
+from tests.worlds.softkey import PrivateKey, signature
 
 P256, P384 = ALGORITHMS["ecdsa-p256"], ALGORITHMS["ecdsa-p384"]
 EC_KEYS = {"ecdsa-p256": ec.generate_private_key(ec.SECP256R1()), "ecdsa-p384": ec.generate_private_key(ec.SECP384R1())}
@@ -97,3 +98,22 @@ def test_a_signature_of_another_length_is_not_finished() -> None:
     for row, length in ((P256, 96), (P384, 64), (ALGORITHMS["rsa-4096"], 384)):
         with pytest.raises(ValueError, match=f"this one is {length}"):
             finished(row, b"\1" * length)
+
+
+def test_each_scheme_verifies_its_own_signatures_only() -> None:
+    keys: list[PrivateKey] = [*EC_KEYS.values(), RSA_KEY]
+    pairs: list[tuple[Scheme, Scheme]] = [("pkix", "jose"), ("jose", "pkix")]
+    for key in keys:
+        for scheme, other in pairs:
+            made = signature(key, b"message", scheme)
+            assert verifies(spki(key.public_key()), b"message", made, scheme)
+            assert not verifies(spki(key.public_key()), b"message", made, other)
+            assert not verifies(spki(key.public_key()), b"massage", made, scheme)
+
+
+def test_in_the_scheme_of_jose_r_and_s_stay_as_they_are_and_are_not_zero() -> None:
+    assert finished(P256, b"\1" * 64, "jose") == b"\1" * 64
+    for zero in (bytes(32) + b"\1" * 32, b"\1" * 32 + bytes(32)):
+        with pytest.raises(ValueError, match="zero signs nothing"):
+            finished(P256, zero, "jose")
+        assert not verifies(spki(EC_KEYS["ecdsa-p256"].public_key()), b"m", zero, "jose")

@@ -9,15 +9,15 @@ from hsm.mechanisms import ALGORITHMS, algorithm_named, algorithm_with, servable
 def test_raw_mechanisms_get_a_hash_and_never_the_message() -> None:
     # Raw ECDSA cuts what is too long, so that two messages with the same first 32 bytes would share a signature.
     for row in ALGORITHMS.values():
-        for way in row.ways:
+        for way in (*row.ways("pkix"), *row.ways("jose")):
             prepared = way.prepare(b"x" * 32 + b"benign")
             assert (b"benign" in prepared) == (way.takes == "message")
             if way.takes != "message":
-                assert prepared.endswith(hashlib.sha256(b"x" * 32 + b"benign").digest())
+                assert prepared.endswith(hashlib.new(way.digest, b"x" * 32 + b"benign").digest())
 
 
 def test_digest_info_is_the_one_of_rfc_8017() -> None:
-    (way,) = (way for way in ALGORITHMS["rsa-3072"].ways if way.takes == "digest-info")
+    (way,) = (way for way in ALGORITHMS["rsa-3072"].pkix if way.takes == "digest-info")
     prepared = way.prepare(b"")
     assert len(prepared) == 51
     assert prepared[:2] == b"\x30\x31"
@@ -34,6 +34,29 @@ def test_digest_info_is_the_one_of_rfc_8017() -> None:
 )
 def test_the_first_way_that_is_listed_is_taken(algorithm: str, listed: set[str], chosen: str) -> None:
     assert way_to_sign(ALGORITHMS[algorithm], listed).mechanism == chosen
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "listed", "chosen"),
+    [
+        ("ecdsa-p256", {"ECDSA"}, ("ECDSA", "SHA256", False)),
+        ("ecdsa-p384", {"ECDSA"}, ("ECDSA", "SHA384", False)),
+        ("ecdsa-p384", {"ECDSA_SHA384", "ECDSA_SHA256"}, ("ECDSA_SHA384", "SHA384", False)),
+        ("rsa-3072", {"RSA_PKCS_PSS", "RSA_PKCS"}, ("RSA_PKCS_PSS", "SHA384", True)),
+        ("rsa-4096", {"RSA_PKCS_PSS", "SHA512_RSA_PKCS_PSS"}, ("SHA512_RSA_PKCS_PSS", "SHA512", True)),
+    ],
+)
+def test_in_the_scheme_of_jose_the_hash_follows_the_key(
+    algorithm: str, listed: set[str], chosen: tuple[str, str, bool]
+) -> None:
+    way = way_to_sign(ALGORITHMS[algorithm], listed, "jose")
+    assert (way.mechanism, way.digest, way.pss) == chosen
+    assert way.salt == int(way.digest[3:]) // 8
+
+
+def test_a_token_without_pss_cannot_sign_as_jose() -> None:
+    with pytest.raises(MechanismMissing, match="rsa-3072 as JOSE wants it: it lists neither of SHA384_RSA_PKCS_PSS or"):
+        way_to_sign(ALGORITHMS["rsa-3072"], {"RSA_PKCS", "SHA256_RSA_PKCS"}, "jose")
 
 
 def test_a_token_that_cannot_says_what_it_would_need() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -10,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hsm import KeyInfo, SignatureInvalid, Token, TokenError, TokenSettings, wire
 from hsm.encoding import verifies
 from hsm.errors import MechanismMissing
-from hsm.mechanisms import algorithm_named
+from hsm.mechanisms import Scheme, algorithm_named
 from hsm.pool import Pool
 from tests.worlds.softkey import soft_key
 
@@ -32,15 +34,21 @@ def raw(key: object, message: bytes) -> bytes:
 
 
 async def test_a_raw_signature_leaves_as_der_that_verifies(token: Token) -> None:
-    made = token._checked(P256, KEY, b"message", wire.Signed(raw(SOFT.private, b"message")))
+    made = token._checked(P256, KEY, b"message", "pkix", wire.Signed(raw(SOFT.private, b"message")))
     assert verifies(SOFT.spki, b"message", made)
+
+
+async def test_in_the_scheme_of_jose_it_leaves_as_it_came(token: Token) -> None:
+    made = raw(SOFT.private, b"message")
+    assert token._checked(P256, KEY, b"message", "jose", wire.Signed(made)) == made
 
 
 async def test_a_signature_that_does_not_verify_is_never_handed_out(token: Token) -> None:
     wrong = (raw(OTHER.private, b"message"), raw(SOFT.private, b"another"), bytes(64), b"", b"short")
     for signature in wrong:
-        with pytest.raises(SignatureInvalid, match=r"token 'test'.*'release'"):
-            token._checked(P256, KEY, b"message", wire.Signed(signature))
+        for scheme in get_args(Scheme):
+            with pytest.raises(SignatureInvalid, match=r"token 'test'.*'release'"):
+                token._checked(P256, KEY, b"message", scheme, wire.Signed(signature))
 
 
 async def test_a_public_half_that_is_no_key_is_named(token: Token) -> None:

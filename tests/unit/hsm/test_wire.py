@@ -15,11 +15,16 @@ found = st.builds(
 )  # fmt: skip
 messages: st.SearchStrategy[Any] = st.one_of(
     st.builds(wire.Open, text, st.none() | text, st.none() | text, text, st.floats(0, 100)),
-    st.builds(wire.Sign, text, text, text, st.binary(), st.floats(0, 100)),
+    st.builds(wire.Sign, text, text, text, st.sampled_from(["pkix", "jose"]), st.binary(), st.floats(0, 100)),
     st.builds(wire.Create, text, text, text, st.floats(0, 100)),
     st.builds(wire.ListKeys, st.floats(0, 100)),
     st.builds(wire.Describe, st.floats(0, 100)),
+    st.builds(wire.Destroy, text, text, text, text, st.binary(), st.floats(0, 100)),
+    st.builds(wire.Csr, text, text, text, st.binary(), text, st.floats(0, 100)),
+    st.builds(wire.SelfSigned, text, text, text, st.binary(), text, *[st.floats(0, 4e9)] * 2, st.floats(0, 100)),
     st.builds(wire.Opened, text),
+    st.builds(wire.Destroyed, st.booleans(), st.booleans()),
+    st.builds(wire.Built, st.binary()),
     st.builds(wire.Signed, st.binary()),
     st.builds(wire.Keys, st.lists(found, max_size=3).map(tuple), st.lists(text, max_size=3).map(tuple)),
     st.builds(wire.Described, text, text, text, text, text, text, st.lists(text, max_size=3).map(tuple)),
@@ -35,7 +40,7 @@ def test_what_is_sent_arrives(message: wire.Request | wire.Reply) -> None:
 
 
 def test_requests_are_read_until_the_pipe_ends() -> None:
-    sent: list[wire.Request] = [wire.Describe(1.0), wire.Sign("00", "k", "ecdsa-p256", b"m", 2.0)]
+    sent: list[wire.Request] = [wire.Describe(1.0), wire.Sign("00", "k", "ecdsa-p256", "jose", b"m", 2.0)]
     pipe = b"".join(wire.encode(request) for request in sent)
     assert list(wire.requests(io.BytesIO(pipe))) == sent
     assert list(wire.requests(io.BytesIO(pipe[:-1]))) == sent[:1]

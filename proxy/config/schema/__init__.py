@@ -1,0 +1,60 @@
+"""What may be written in the configuration file, setting by setting. The descriptions are the documentation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from proxy.config.limits import LimitsEntry
+from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
+from proxy.config.schema.listeners import Admin, Server, Tls
+from proxy.config.schema.policies import ClauseEntry, PolicyEntry, PullEntry, PushEntry
+from proxy.config.schema.trust import TrustEntry
+from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
+from proxy.config.values import Name
+
+__all__ = [
+    "Admin",
+    "Algorithm",
+    "ClauseEntry",
+    "ConfigFile",
+    "Credentials",
+    "KeyEntry",
+    "Password",
+    "Pin",
+    "PolicyEntry",
+    "PullEntry",
+    "Purpose",
+    "PushEntry",
+    "Server",
+    "Store",
+    "Tls",
+    "TokenEntry",
+    "TrustEntry",
+    "Upstream",
+]
+
+
+class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Countersign configuration"):
+    """The whole file."""
+
+    version: Literal[1] = Field(description="the version of this format")
+    server: Server = Field(description="the listener that clients talk to")
+    admin: Admin = Field(default_factory=Admin, description="the listener for metrics and health")
+    upstreams: tuple[Upstream, ...] = Field(description="the registry behind the proxy; for now exactly one")
+    store: Store = Field(default_factory=dict, validate_default=True, description="where the record is kept")
+    tokens: dict[Name, TokenEntry] = Field(default={}, description="PKCS#11 tokens by name")
+    keys: dict[Name, KeyEntry] = Field(default={}, description="our keys by name")
+    trust: dict[Name, TrustEntry] = Field(default={}, description="other people's keys by name")
+    policies: tuple[PolicyEntry, ...] = Field(
+        default=(), description="what repositories demand; a repository without a policy is closed"
+    )
+    limits: LimitsEntry = Field(default_factory=LimitsEntry, description="bounds")  # type: ignore[valid-type]
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        if type(value) is not int:  # to Python, true and 1.0 are 1
+            raise ValueError("allowed: 1")
+        return value

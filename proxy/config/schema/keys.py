@@ -1,0 +1,45 @@
+"""Settings of tokens and of our keys on them."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from proxy.config.schema.world import Pin
+from proxy.config.values import FilePath, Line, Name, Variable
+
+Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096"]
+Purpose = Literal["image", "attestation"]
+
+
+class TokenEntry(BaseModel, strict=True, extra="forbid", frozen=True):
+    """One PKCS#11 token."""
+
+    module: FilePath = Field(description="the PKCS#11 module (.so) of its vendor")
+    label: Line | None = Field(default=None, description="the token's label")
+    serial: Line | None = Field(
+        default=None, description="the token's serial number, instead of its label or beside it"
+    )
+    pin: Pin = Field(description="where its PIN is: {file: PATH}, {env: NAME} or {credential: NAME}")
+    sessions: int = Field(default=2, ge=1, le=256, description="child processes, each with one session")
+    environment: dict[Variable, Line] = Field(default={}, description="environment variables the module needs")
+
+    @model_validator(mode="after")
+    def _selected(self) -> Self:
+        if self.label is None and self.serial is None:
+            raise ValueError("label or serial (slot numbers change, so they cannot be used)")
+        return self
+
+
+class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
+    """One of our keys, under the name that policies use."""
+
+    algorithm: Algorithm = Field(
+        default="ecdsa-p256", description="kind of key; what the token cannot do is refused at start"
+    )
+    tokens: tuple[Name, ...] = Field(min_length=1, description="tokens that hold it, by name; the first one signs")
+    label: Line | None = Field(default=None, description="its label on the token, when that is not its name here")
+    purpose: Purpose | None = Field(
+        default=None, description="image or attestation; a key named `attestation` is one, every other is for images"
+    )

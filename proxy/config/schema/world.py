@@ -1,0 +1,105 @@
+"""Settings of what is around the proxy: secrets, the registry behind it, the store."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from proxy.config.values import (
+    ExistingFile,
+    FilePath,
+    Line,
+    Name,
+    Origin,
+    StoreUrl,
+    Variable,
+)
+
+
+class Password(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Where a password is; exactly one of the settings."""
+
+    file: FilePath | None = Field(default=None, description="a file that holds it, one line")
+    env: Variable | None = Field(default=None, description="the environment variable that holds it")
+
+    @property
+    def credential(self) -> str | None:
+        """Passwords are not taken from systemd credentials by name; LoadCredential makes them a file."""
+        return None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("exactly one of: file, env")
+        return self
+
+
+class Pin(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Where a PIN is; exactly one of the settings."""
+
+    file: FilePath | None = Field(default=None, description="a file that holds it, one line")
+    env: Variable | None = Field(default=None, description="the environment variable that holds it")
+    credential: Name | None = Field(default=None, description="the systemd credential (LoadCredential=) that holds it")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if [self.file, self.env, self.credential].count(None) != 2:
+            raise ValueError("exactly one of: file, env, credential")
+        return self
+
+
+class Credentials(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Our own account upstream, for work that no caller asked for."""
+
+    username: Line = Field(description="the account's name")
+    password: Password = Field(description="where its password is: {file: PATH} or {env: NAME}")
+
+
+class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The registry behind the proxy."""
+
+    name: Name = Field(description="what messages and metrics call it")
+    prefix: str = Field(default="", description='repositories it serves; for now only "", which is all of them')
+    url: Origin = Field(description="scheme, host and port of the registry")
+    callers: str = Field(
+        default="passthrough", description="whose credentials reach it; for now only `passthrough`, the caller's own"
+    )
+    realms: tuple[Origin, ...] = Field(
+        default=(), description="further origins that may issue its tokens, such as https://auth.example.com"
+    )
+    blob_origins: tuple[Origin, ...] = Field(
+        default=(), description="object storage that it redirects to, from where signatures may be read"
+    )
+    credentials: Credentials | None = Field(
+        default=None, description="our own account, for work that no caller asked for"
+    )
+    ca_file: ExistingFile | None = Field(
+        default=None, description="PEM file with the CAs that its certificate may come from"
+    )
+    client_cert: ExistingFile | None = Field(
+        default=None, description="PEM file with our client certificate and its key"
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _all_repositories(cls, value: str) -> str:
+        if value:
+            raise ValueError('allowed: "" only; for now one upstream serves all repositories')
+        return value
+
+    @field_validator("callers")
+    @classmethod
+    def _their_own(cls, value: str) -> str:
+        if value != "passthrough":
+            raise ValueError("allowed: passthrough only; for now callers bring credentials of their own")
+        return value
+
+
+class Store(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Where ledger, facts, key book and journal are kept."""
+
+    url: StoreUrl = Field(
+        default="sqlite:///countersign.db", repr=False, description="sqlite:///FILE or postgresql://HOST/DATABASE",
+        validate_default=True,
+    )  # fmt: skip
