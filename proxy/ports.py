@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.job import Job, JobState
 from proxy.trust.keys import BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
@@ -171,6 +172,18 @@ class Ledger(Protocol):
         """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
 
 
+class Signed(Protocol):
+    """The whole of what we signed, walked through in parts. All calls raise Unavailable."""
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        """Return how many images `images` would list."""
+
+
 class Facts(Protocol):
     """Content we hashed ourselves."""
 
@@ -238,6 +251,28 @@ class AdminTokens(Protocol):
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
         """End a token for good; return False when there is none of this id or it was revoked before."""
+
+
+class Jobs(Protocol):
+    """Long work. All calls raise Unavailable."""
+
+    async def add(self, job: Job) -> None:
+        """Keep a new job; durable on return."""
+
+    async def find(self, job_id: str) -> Job | None:
+        """Return the job of this id, or None."""
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Put what `change` makes of the job in its place, in one transaction, and return it.
+
+        None where there is no such job, or `change` returned None: then it is as it was.
+        """
+
+    async def next(self, now: datetime) -> Job | None:
+        """Return the job that is to go on first: not over, not put off, the oldest."""
+
+    async def page(self, states: Collection[JobState], kind: str, limit: int, skip: int) -> tuple[Job, ...]:
+        """Return jobs in these states (none: in any) of this kind (empty: of any), newest first."""
 
 
 class Clock(Protocol):

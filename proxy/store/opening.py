@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import StoredKeyBook
 from proxy.store.lease import StoredLeases
@@ -32,6 +33,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    jobs: StoredJobs
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -63,8 +65,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[TrustedKey, ...] 
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens = StoredAdminTokens(database)
-        return Store(ledger, facts, journal, keybook, leases, tokens, database, stack.pop_all())
+        tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
+        return Store(ledger, facts, journal, keybook, leases, tokens, jobs, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:
