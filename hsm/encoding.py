@@ -60,6 +60,11 @@ def rsa_spki(modulus: bytes, exponent: bytes) -> bytes:
     return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def spki_of(algorithm: Algorithm, point: bytes, modulus: bytes, exponent: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a public key of this algorithm as a token shows it. `ValueError` when it is none."""
+    return ec_spki(algorithm, point) if algorithm.family == "ec" else rsa_spki(modulus, exponent)
+
+
 def algorithm_of(spki: bytes) -> str | None:
     """The name of the algorithm this public key belongs to, or None when it is none of ours.
 

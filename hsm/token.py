@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from hsm import encoding, wire
+from hsm.certificates import check_csr, check_self_signed, name_of
 from hsm.errors import KeyAmbiguous, KeyMissing, SignatureInvalid, TokenError
 from hsm.mechanisms import Algorithm, Scheme, algorithm_named
 from hsm.pool import Pool, Stats, expect
@@ -138,6 +140,61 @@ class Token:
         await self.sign(key, b"proof of possession " + secrets.token_bytes(16), deadline=_LOOKING)
         return key
 
+    async def destroy(self, key: KeyInfo) -> bool:
+        """Neither half of the key is on the token any more; False when neither was there before.
+
+        The private half proves first that it belongs to `key.spki`. `KeyMissing` where this is another token than
+        `key.token_serial`, `KeyAmbiguous`, `TokenError` where it is another key or the token keeps it. Asked again
+        after an interruption, it finishes.
+        """
+        row = algorithm_named(key.algorithm)
+        request = wire.Destroy(key.token_serial, key.id, key.label, row.name, key.spki, 0)
+        async with self._making:
+            done = await self._pool.ask(request, lambda reply: expect(reply, wire.Destroyed), seconds=_LOOKING)
+        return done.private or done.public
+
+    async def csr(self, key: KeyInfo, subject: str) -> bytes:
+        """A certificate request for the key (PKCS#10, DER), signed by it and checked; `subject` as RFC 4514 writes it.
+
+        It asks for a key that makes digital signatures for code. `TokenError` for a subject that is none.
+        """
+        self._nameable(subject)
+        request = wire.Csr(key.id, key.label, algorithm_named(key.algorithm).name, key.spki, subject, 0)
+        return await self._pool.ask(
+            request, lambda reply: self._built(reply, key, lambda der: check_csr(der, key.spki, subject)),
+            seconds=_LOOKING,
+        )  # fmt: skip
+
+    async def self_signed(self, key: KeyInfo, subject: str, not_before: datetime, not_after: datetime) -> bytes:
+        """A certificate of the key by itself (DER), checked: a leaf for digital signatures, no CA. Whole seconds."""
+        self._nameable(subject)
+        start, end = not_before.timestamp(), not_after.timestamp()
+        if start >= end:
+            raise TokenError(f"{self.settings.name}: a certificate cannot end ({not_after}) before it is valid")
+        name = algorithm_named(key.algorithm).name
+        request = wire.SelfSigned(key.id, key.label, name, key.spki, subject, start, end, 0)
+        return await self._pool.ask(
+            request, lambda reply: self._built(reply, key, lambda der: check_self_signed(der, key.spki, subject)),
+            seconds=_LOOKING,
+        )  # fmt: skip
+
+    def _nameable(self, subject: str) -> None:
+        try:
+            name_of(subject)
+        except ValueError as error:
+            why = str(error) or "write one as CN=release,O=Example,C=DE"
+            raise TokenError(f"{self.settings.name}: {subject[:200]!r} is no subject: {why}") from None
+
+    def _built(self, reply: wire.Reply, key: KeyInfo, check: Callable[[bytes], None]) -> bytes:
+        der = expect(reply, wire.Built).der
+        try:
+            check(der)
+        except ValueError as error:
+            raise SignatureInvalid(
+                f"{self.settings.name}, key {key.label!r}: {error}; it was thrown away and the session ended"
+            ) from None
+        return der
+
     async def sign(self, key: KeyInfo, message: bytes, *, deadline: float, scheme: Scheme = "pkix") -> bytes:
         """The signature over the message, verified against `key.spki` before it is returned.
 
@@ -176,10 +233,7 @@ class Token:
     def _key_info(self, found: wire.FoundKey, serial: str) -> KeyInfo:
         row = algorithm_named(found.algorithm)
         try:
-            if row.family == "ec":
-                spki = encoding.ec_spki(row, found.point)
-            else:
-                spki = encoding.rsa_spki(found.modulus, found.exponent)
+            spki = encoding.spki_of(row, found.point, found.modulus, found.exponent)
         except ValueError as error:
             raise TokenError(f"{self.settings.name}: the public half of {found.label!r} is no key: {error}") from None
         return KeyInfo(found.label, found.id, row.name, spki, serial, dict(found.attributes))

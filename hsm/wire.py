@@ -78,7 +78,45 @@ class Describe:
     seconds: float
 
 
-Request = Open | Sign | Create | ListKeys | Describe
+@dataclass(frozen=True)
+class Destroy:
+    """Destroy both halves of the key of that id, once it has proved to be the one of this public key."""
+
+    serial: str
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Csr:
+    """Make a certificate request for the key of that id and label; `subject` as RFC 4514 writes it."""
+
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    subject: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SelfSigned:
+    """Make a certificate of that key by itself, valid between two moments (seconds since 1970)."""
+
+    id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    subject: str
+    not_before: float
+    not_after: float
+    seconds: float
+
+
+Request = Open | Sign | Create | ListKeys | Describe | Destroy | Csr | SelfSigned
 
 
 @dataclass(frozen=True)
@@ -130,6 +168,21 @@ class Described:
 
 
 @dataclass(frozen=True)
+class Destroyed:
+    """Neither half is on the token any more; true for each half that was there until now."""
+
+    private: bool
+    public: bool
+
+
+@dataclass(frozen=True)
+class Built:
+    """A certificate request or a certificate, DER."""
+
+    der: bytes
+
+
+@dataclass(frozen=True)
 class Failed:
     """It did not work; `reason` is for code, `text` for people."""
 
@@ -137,7 +190,7 @@ class Failed:
     text: str
 
 
-Reply = Opened | Signed | Keys | Described | Failed
+Reply = Opened | Signed | Keys | Described | Destroyed | Built | Failed
 _MESSAGES: dict[str, type[Any]] = {m.__name__: m for m in get_args(Request) + get_args(Reply)}
 
 

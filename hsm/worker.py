@@ -9,15 +9,19 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import pkcs11
-from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as ck
 
 from hsm import wire
+from hsm.certificates import make_csr, make_self_signed
+from hsm.encoding import finished
 from hsm.errors import MechanismMissing
-from hsm.mechanisms import Algorithm, Scheme, Way, algorithm_named, algorithm_with, way_to_sign
+from hsm.mechanisms import Scheme, Way, algorithm_named, way_to_sign
+from hsm.objects import Objects, Refusal
 from hsm.signing import raw_signature
 
 _PIN = (ck.PinIncorrect, ck.PinLocked, ck.PinInvalid, ck.PinLenRange, ck.PinExpired, ck.UserPinNotInitialized)
@@ -27,18 +31,7 @@ _LOST = (
     ck.DeviceRemoved, ck.DeviceError, ck.TokenNotPresent, ck.TokenNotRecognised,
     ck.GeneralError, ck.FunctionFailed, ck.OperationActive,
 )  # fmt: skip
-_TEMPLATE_REFUSED = (ck.AttributeTypeInvalid, ck.AttributeValueInvalid, ck.AttributeReadOnly, ck.TemplateInconsistent)
-_SHOWN = ("SENSITIVE", "EXTRACTABLE", "ALWAYS_SENSITIVE", "NEVER_EXTRACTABLE", "LOCAL", "PRIVATE", "SIGN", "DECRYPT",
-          "UNWRAP", "DERIVE", "MODIFIABLE", "COPYABLE")  # fmt: skip
 _GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, should the parent be gone
-
-
-class Refusal(Exception):
-    """A request that cannot be served, in the terms of the wire."""
-
-    def __init__(self, reason: wire.Reason, text: str) -> None:
-        super().__init__(text)
-        self.failed = wire.Failed(reason, text)
 
 
 class Session:
@@ -51,6 +44,7 @@ class Session:
         self.serial = _text(self._token.serial)
         self._mechanisms = {_name(m) for m in self._token.slot.get_mechanisms()}
         self._session = _login(self._token, order.pin)
+        self._objects = Objects(self._session, self._mechanisms, self._wanted)
         self._handles: dict[tuple[str, str], Any] = {}
         self._ways: dict[tuple[str, Scheme], Way] = {}
 
@@ -60,11 +54,19 @@ class Session:
             case wire.Sign():
                 return wire.Signed(self._sign(request))
             case wire.Create():
-                return wire.Keys((self._create(request),), ())
+                return wire.Keys((self._objects.create(request),), ())
             case wire.ListKeys():
-                return self._list()
+                return self._objects.listed()
             case wire.Describe():
                 return self._describe()
+            case wire.Destroy():
+                return self._destroy(request)
+            case wire.Csr():
+                return wire.Built(make_csr(request.spki, self._signs(request, request.label), request.subject))
+            case wire.SelfSigned():
+                start, end = (datetime.fromtimestamp(int(t), UTC) for t in (request.not_before, request.not_after))
+                sign = self._signs(request, request.label)
+                return wire.Built(make_self_signed(request.spki, sign, request.subject, start, end))
             case wire.Open():
                 raise Refusal("failed", "the token is open already")
 
@@ -83,40 +85,26 @@ class Session:
             self._ways[wanted] = way
         key = self._handles.get((request.id, request.label))
         if key is None:
-            key = self._handles[request.id, request.label] = self._private(request.id, request.label)
+            key = self._handles[request.id, request.label] = self._objects.private(request.id, request.label)
         return raw_signature(key, request.message, way)
 
-    def _private(self, key_id: str, label: str) -> Any:
-        asked = {Attribute.ID: bytes.fromhex(key_id), Attribute.LABEL: label}
-        private = self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, **asked})
-        if len(private) == 1:
-            return private[0]
-        there = ", ".join(repr(k.label) for k in self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})) or "none"
-        text = f"{self._wanted}: {len(private)} private keys have label {label!r} and id {key_id}; it holds {there}"
-        raise Refusal("key-ambiguous" if private else "key-missing", text)
+    def _signs(self, about: wire.Destroy | wire.Csr | wire.SelfSigned, label: str) -> Callable[[bytes], bytes]:
+        """What makes finished signatures with that key."""
+        algorithm = algorithm_named(about.algorithm)
 
-    def _objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
-        # Consumed whole: an open search makes the next C_SignInit fail with OPERATION_ACTIVE.
-        return list(self._session.get_objects(attributes))
+        def sign(message: bytes) -> bytes:
+            return finished(algorithm, self._sign(wire.Sign(about.id, label, about.algorithm, "pkix", message, 0)))
 
-    def _list(self) -> wire.Keys:
-        public: dict[bytes, list[Any]] = {}
-        private: dict[tuple[bytes, str], list[Any]] = {}
-        for key in self._objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY}):
-            public.setdefault(_attribute(key, Attribute.ID) or b"", []).append(key)
-        for key in self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}):
-            private.setdefault((_attribute(key, Attribute.ID) or b"", key.label or ""), []).append(key)
-        keys, strange = [], []
-        for (key_id, label), own in private.items():
-            halves = public.get(key_id, [])
-            name = f"{label!r} (id {key_id.hex()})"
-            if not len(own) == len(halves) == 1:
-                strange.append(f"{name} is {len(own)} private and {len(halves)} public keys, where one of each is due")
-            elif found := _describe_pair(key_id, label, own[0], halves[0]):
-                keys.append(found)
-            else:
-                strange.append(f"{name} is a key of an algorithm that is not used here")
-        return wire.Keys(tuple(keys), tuple(strange))
+        return sign
+
+    def _destroy(self, request: wire.Destroy) -> wire.Destroyed:
+        if request.serial != self.serial:
+            text = f"{self._wanted} has serial {self.serial}; the key is on {request.serial}; nothing was destroyed"
+            raise Refusal("key-missing", text)
+        try:
+            return self._objects.destroy(request, lambda label, message: self._signs(request, label)(message))
+        finally:
+            self._handles.clear()
 
     def _describe(self) -> wire.Described:
         token = self._token
@@ -125,51 +113,6 @@ class Session:
             token.label, self.serial, token.model.strip(), token.manufacturer_id.strip(), firmware,
             token.slot.slot_description.strip(), tuple(sorted(self._mechanisms)),
         )  # fmt: skip
-
-    def _create(self, request: wire.Create) -> wire.FoundKey:
-        algorithm = algorithm_named(request.algorithm)
-        way_to_sign(algorithm, self._mechanisms)
-        if algorithm.generation not in self._mechanisms:
-            raise MechanismMissing(f"{self._wanted} cannot generate {algorithm.name}: no {algorithm.generation}")
-        key_id = bytes.fromhex(request.id)
-        if self._objects({Attribute.LABEL: request.label}) or self._objects({Attribute.ID: key_id}):
-            raise Refusal("key-exists", f"{self._wanted} holds an object of label {request.label!r} already")
-        public, private = self._generate(algorithm, key_id, request.label)
-        if len(self._objects({Attribute.LABEL: request.label})) != 2:  # somebody else made one at the same moment
-            private.destroy()
-            public.destroy()
-            raise Refusal("key-exists", f"{self._wanted}: label {request.label!r} was taken while the key was made")
-        found = _describe_pair(key_id, request.label, private, public)
-        if found is None:
-            raise Refusal("failed", f"{self._wanted} made something else than {algorithm.name}")
-        return found
-
-    def _generate(self, algorithm: Algorithm, key_id: bytes, label: str) -> tuple[Any, Any]:
-        private = {
-            Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True,
-            Attribute.DERIVE: False, Attribute.DECRYPT: False, Attribute.UNWRAP: False, Attribute.MODIFIABLE: False,
-        }  # fmt: skip
-        public = {Attribute.VERIFY: True, Attribute.MODIFIABLE: False}
-        # Not every module knows these two; a key without them is still one that cannot leave.
-        strict = {**private, Attribute.COPYABLE: False, Attribute.SIGN_RECOVER: False}
-        try:
-            return self._generate_with(algorithm, key_id, label, public, strict)
-        except _TEMPLATE_REFUSED:
-            return self._generate_with(algorithm, key_id, label, public, private)
-
-    def _generate_with(
-        self, algorithm: Algorithm, key_id: bytes, label: str, public: dict[Attribute, Any], own: dict[Attribute, Any]
-    ) -> tuple[Any, Any]:
-        common: dict[str, Any] = {
-            "id": key_id, "label": label, "store": True, "capabilities": MechanismFlag.SIGN | MechanismFlag.VERIFY,
-            "mechanism": Mechanism[algorithm.generation], "public_template": public, "private_template": own,
-        }  # fmt: skip
-        if algorithm.family == "rsa":
-            halves = self._session.generate_keypair(KeyType.RSA, algorithm.bits, **common)
-            return halves[0], halves[1]
-        curve = self._session.create_domain_parameters(KeyType.EC, {Attribute.EC_PARAMS: algorithm.curve}, local=True)
-        halves = curve.generate_keypair(**common)
-        return halves[0], halves[1]
 
 
 def _load(module: str) -> Any:
@@ -205,29 +148,6 @@ def _login(token: Any, pin: str) -> Any:
         return token.open(rw=True, user_pin=pin)
     except (ck.TokenWriteProtected, ck.SessionReadOnly):
         return token.open(rw=False, user_pin=pin)  # refused before the PIN was looked at
-
-
-def _describe_pair(key_id: bytes, label: str, private: Any, public: Any) -> wire.FoundKey | None:
-    point, modulus, exponent, name = b"", b"", b"", None
-    kind = _attribute(private, Attribute.KEY_TYPE)
-    if kind is KeyType.RSA:
-        modulus = _attribute(public, Attribute.MODULUS) or b""
-        exponent = _attribute(public, Attribute.PUBLIC_EXPONENT) or b""
-        name = algorithm_with(modulus=modulus)
-    elif kind is KeyType.EC:
-        point = _attribute(public, Attribute.EC_POINT) or b""
-        name = algorithm_with(curve=_attribute(public, Attribute.EC_PARAMS) or b"")
-    if name is None:
-        return None
-    attributes = {shown: _attribute(private, Attribute[shown]) for shown in _SHOWN}
-    return wire.FoundKey(key_id.hex(), label, name, point, modulus, exponent, attributes)
-
-
-def _attribute(key: Any, attribute: Attribute) -> Any:
-    try:
-        return key[attribute]
-    except (ck.PKCS11Error, IndexError, ValueError):  # not known to the module, not given, or not known to us
-        return None
 
 
 def _text(serial: bytes) -> str:

@@ -58,8 +58,8 @@ def main(purpose: str) -> int:
             print(f"setup: making .venv with Python {sys.version.split()[0]}", flush=True)
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
         print(f"setup: installing what {purpose} needs, pinned by hash", flush=True)
-        for name in FILES[purpose]:
-            pip("install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements" / name))
+        for name in FILES[purpose]:  # whole lists: what pip would look up again it could only get wrong
+            pip("install", "--quiet", "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements" / name))
         # The project itself, in place: no network, no dependencies but those just checked by hash.
         pip("install", "-qq", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     except subprocess.CalledProcessError as error:

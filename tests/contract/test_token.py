@@ -69,7 +69,7 @@ async def test_a_key_can_only_sign_and_never_leave(key: KeyInfo) -> None:
     assert key.attributes == {
         "SENSITIVE": True, "EXTRACTABLE": False, "ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True,
         "PRIVATE": True, "SIGN": True, "DECRYPT": False, "UNWRAP": False, "DERIVE": False, "MODIFIABLE": False,
-        "COPYABLE": False,
+        "COPYABLE": False, "DESTROYABLE": True,
     }  # fmt: skip
 
 

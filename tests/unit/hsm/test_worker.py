@@ -12,7 +12,8 @@ from pkcs11 import exceptions as ck
 
 from hsm import wire
 from hsm.errors import MechanismMissing
-from hsm.worker import Refusal, Session, _reply, _text, serve
+from hsm.objects import Refusal
+from hsm.worker import Session, _reply, _text, serve
 
 
 @pytest.fixture(autouse=True)
