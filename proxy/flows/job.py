@@ -23,7 +23,7 @@ from proxy.trust.job import Job, JobState
 class Step(Protocol):
     """How work says how far it is."""
 
-    async def __call__(self, done: int, total: int | None, cursor: str, result: Mapping[str, Any]) -> None:
+    async def __call__(self, done: int, total: int | None, cursor: str, so_far: Mapping[str, Any]) -> None:
         """Keep this; from here a later run goes on. Raises Stop when the job is to end now, Unavailable."""
 
 

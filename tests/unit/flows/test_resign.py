@@ -90,10 +90,10 @@ async def test_one_that_upstream_cannot_give_does_not_stop_the_others() -> None:
 async def test_while_the_token_is_away_the_job_waits() -> None:
     w = await world()
     await rotated(w, "a/b")
-    w.signer.broken = "the token is away"
+    w.signer.down = "the token is away"
     job = await run(w)
     assert (job.state, job.note) == (JobState.QUEUED, "the token is away")
-    w.signer.broken = None
+    w.signer.down = None
     w.store.clock.advance(LATER.total_seconds())
     assert (await on(w, job)).result["signed"] == 1
 
