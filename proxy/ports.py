@@ -15,7 +15,7 @@ from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.job import Job, JobState
-from proxy.trust.keys import BookKey, KeyRing, KeyState
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
@@ -152,6 +152,12 @@ class KeyBook(Protocol):
         Raises ValueError when there is no such key, or it is not prepared.
         """
 
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        """Change what is known of a key in whatever state; the revision changes with it.
+
+        Raises ValueError when there is no such key.
+        """
+
 
 class Ledger(Protocol):
     """What we signed. Every call is durable before it returns."""
@@ -271,8 +277,10 @@ class Jobs(Protocol):
     async def next(self, now: datetime) -> Job | None:
         """Return the job that is to go on first: not over, not put off, the oldest."""
 
-    async def page(self, states: Collection[JobState], kind: str, limit: int, skip: int) -> tuple[Job, ...]:
-        """Return jobs in these states (none: in any) of this kind (empty: of any), newest first."""
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
 
 
 class Clock(Protocol):

@@ -59,7 +59,9 @@ def unknown(job_id: str) -> Fault:
 
 
 async def run_next(works: Mapping[str, Work], jobs: Jobs, journal: Journal, clock: Clock) -> bool:
-    """Take the job that is to go on first as far as it goes; return False where none waits. Raises Unavailable.
+    """Take the job that is to go on first as far as it goes; return False where none waits.
+
+    Raises Unavailable, and Fault where a job failed of a mistake of ours.
 
     Only whoever holds the lease of jobs may call this: what is marked as running was then left behind by another.
     """
@@ -106,7 +108,7 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
         why = failure.message if isinstance(failure, Fault) else str(failure) or type(failure).__name__
         await _end(job, JobState.FAILED, why[:500], result, jobs, journal, clock)
         if not isinstance(failure, Fault | Corrupt):
-            raise failure
+            raise Fault("UNKNOWN", f"job {job.id} ({job.kind}) met a mistake of this program: {failure!r}") from failure
 
 
 async def _end(

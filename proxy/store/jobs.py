@@ -44,9 +44,13 @@ class StoredJobs:
         """Return the job that is to go on first: not over, not put off, the oldest."""
         return await self._database.read(partial(_next, now=now))
 
-    async def page(self, states: Collection[JobState], kind: str, limit: int, skip: int) -> tuple[Job, ...]:
-        """Return jobs in these states (none: in any) of this kind (empty: of any), newest first."""
-        return await self._database.read(partial(_page, states=tuple(states), kind=kind, limit=limit, skip=skip))
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
+        return await self._database.read(
+            partial(_page, states=tuple(states), kind=kind, repository=repository, limit=limit, skip=skip)
+        )
 
 
 def _add(connection: Connection, job: Job) -> None:
@@ -74,12 +78,16 @@ def _next(connection: Connection, now: datetime) -> Job | None:
     return None if row is None else _job(row)
 
 
-def _page(connection: Connection, states: tuple[JobState, ...], kind: str, limit: int, skip: int) -> tuple[Job, ...]:
+def _page(
+    connection: Connection, states: tuple[JobState, ...], kind: str, repository: str, limit: int, skip: int
+) -> tuple[Job, ...]:
     query = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit).offset(skip)
     if states:
         query = query.where(jobs.c.state.in_([state.value for state in states]))
     if kind:
         query = query.where(jobs.c.kind == kind)
+    if repository:
+        query = query.where(jobs.c.repository == repository)
     return tuple(_job(row) for row in connection.execute(query))
 
 

@@ -8,8 +8,6 @@ import secrets
 import socket
 from collections.abc import Mapping
 
-from structlog.typing import FilteringBoundLogger
-
 from proxy.flows.job import Work, run_next
 from proxy.oci.faults import Unavailable
 from proxy.ports import Clock, Jobs, Journal
@@ -18,65 +16,31 @@ from proxy.store import Lease, StoredLeases
 LEASE = "jobs"
 HELD_S = 15.0  # how long nobody takes over after the holder was killed
 RENEW_S = 4.0
-LOOK_S = 1.0  # how soon a job is taken up that another process was asked for
+LOOK_S = 1.0  # how soon a job is taken up
 
 
 class JobRunner:
-    """The background work of one process. `start` once; `stop` lets the next process go on where this one was."""
+    """What one process does for jobs. Cancelled between two steps, whoever comes next goes on from the last one."""
 
     def __init__(
-        self,
-        works: Mapping[str, Work],
-        jobs: Jobs,
-        leases: StoredLeases,
-        journal: Journal,
-        clock: Clock,
-        log: FilteringBoundLogger,
+        self, works: Mapping[str, Work], jobs: Jobs, leases: StoredLeases, journal: Journal, clock: Clock
     ) -> None:
-        """Nothing runs yet. `works` has a function for every kind of job there is."""
+        """`works` has a function for every kind of job there is."""
         self._works = works
         self._jobs = jobs
         self._leases = leases
         self._journal = journal
         self._clock = clock
-        self._log = log
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Look for jobs from now on."""
-        self._task = asyncio.create_task(self._always())
-
-    async def stop(self) -> None:
-        """Stop between two moments of a job: what it did is done, and whoever comes next goes on from its last step."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def _always(self) -> None:
-        while True:
-            working = asyncio.create_task(self._while_held())
-            try:
-                await asyncio.wait([working])
-            except asyncio.CancelledError:
-                working.cancel()
-                await asyncio.wait([working])
-                raise
-            failed = None if working.cancelled() else working.exception()
-            if failed is not None:
-                why = failed.what if isinstance(failed, Unavailable) else repr(failed)
-                self._log.error("a job could not go on", why=why)
-            await asyncio.sleep(LOOK_S)
-
-    async def _while_held(self) -> None:
-        """Run jobs for as long as there are any and the lease holds. Raises Unavailable."""
+    async def run(self) -> None:
+        """Run the jobs there are, unless another process does. Raises Unavailable, Fault of a job that we got wrong."""
         if await self._jobs.next(self._clock.now()) is None:  # looking costs no commit
             return
         lease = await self._leases.acquire(LEASE, self._holder, HELD_S)
         if lease is None:
             return
-        running = asyncio.create_task(self._all())
-        keeping = asyncio.create_task(self._keep(lease))
+        running, keeping = asyncio.create_task(self._all()), asyncio.create_task(self._keep(lease))
         try:
             await asyncio.wait([running, keeping], return_when=asyncio.FIRST_COMPLETED)
         finally:

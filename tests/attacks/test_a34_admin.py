@@ -41,6 +41,10 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
+    "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/sign": {Role.OPERATOR, Role.POLICY_ADMIN},
 }

@@ -65,10 +65,11 @@ async def test_pages_are_newest_first_and_filtered(jobs: Jobs) -> None:
     await jobs.add(JOB)
     await jobs.add(LATER)
     await jobs.change(JOB.id, lambda job: called_off(job, NOON))
-    assert [j.id for j in await jobs.page((), "", 10, 0)] == [LATER.id, JOB.id]
-    assert [j.id for j in await jobs.page((), "", 1, 1)] == [JOB.id]
-    assert [j.id for j in await jobs.page((JobState.CANCELLED,), "", 10, 0)] == [JOB.id]
-    assert [j.id for j in await jobs.page((), "other", 10, 0)] == [LATER.id]
+    assert [j.id for j in await jobs.page((), "", "", 10, 0)] == [LATER.id, JOB.id]
+    assert [j.id for j in await jobs.page((), "", "", 1, 1)] == [JOB.id]
+    assert [j.id for j in await jobs.page((JobState.CANCELLED,), "", "", 10, 0)] == [JOB.id]
+    assert [j.id for j in await jobs.page((), "other", "", 10, 0)] == [LATER.id]
+    assert [j.id for j in await jobs.page((), "", "team/app", 10, 0)] == [JOB.id]
 
 
 async def test_the_ledger_is_walked_through_in_parts(store: AnyStore) -> None:

@@ -109,7 +109,7 @@ async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, w.store.admin_tokens, reload, strays)
+    does = topics(desk, lambda: w.house, store, reload, strays)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

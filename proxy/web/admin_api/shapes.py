@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
+from proxy.oci.faults import Fault
+from proxy.oci.reference import parse_repository
 from proxy.trust.admin_token import NAME, holds_token, name_refusal
 
 
@@ -26,6 +28,17 @@ def _own(name: str) -> str:
 _KEPT = AfterValidator(_no_token)
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT]
+
+
+def _repository(text: str) -> str:
+    """Return the text: a repository's name, or empty for none in particular."""
+    try:
+        return parse_repository(text) if text else text
+    except Fault as wrong:
+        raise ValueError(wrong.message) from None
+
+
+OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

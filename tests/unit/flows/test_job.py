@@ -88,7 +88,7 @@ async def test_what_cannot_be_done_has_failed_and_says_why(wrong: Exception) -> 
 async def test_a_mistake_of_ours_fails_the_job_and_is_heard_of() -> None:
     h = House()
     job = await h.start()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Fault, match="mistake of this program: ZeroDivisionError"):
         await h.run(Counting({1: ZeroDivisionError("oh")}))
     assert h.job(job.id).state is JobState.FAILED
     assert not await h.run(Counting())

@@ -49,7 +49,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_i
     first = await open_store(url, FrozenClock())
     await first.ledger.put(signed())
     await first.close()
-    await asyncio.to_thread(_downgrade, tmp_path / "store.db", "0001")
+    await asyncio.to_thread(_back_to_the_first, tmp_path / "store.db")
     store = await open_store(url, FrozenClock())
     assert await store._database.read(difference) == []
     assert await store.ledger.bound(APP, signed().key.bound) == (signed(),)
@@ -62,14 +62,15 @@ async def test_opened_to_read_nothing_is_migrated(url: str, tmp_path: Path) -> N
         await open_store(url, FrozenClock(), read_only=True)
 
 
-def _downgrade(path: Path, to: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
+def _back_to_the_first(path: Path) -> None:
+    """Undo every migration but the first."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        command.downgrade(config, to)
+        command.downgrade(config, "0001")
     engine.dispose()
 
 
