@@ -44,7 +44,7 @@ class Handover:
 
 
 def parse_overlap(text: str) -> Handover:
-    """Return the overlap in `publish-first:14d`, `dual-sign:14d` or both. Raises ValueError that says what is allowed."""
+    """Return the overlap in `publish-first:14d`, `dual-sign:14d` or both. Raises ValueError: what is allowed."""
     found: dict[str, timedelta] = {}
     for part in text.split(","):
         kind, colon, span = part.strip().partition(":")
