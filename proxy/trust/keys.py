@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -28,7 +28,10 @@ VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
 
 @dataclass(frozen=True)
 class BookKey:
-    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token."""
+    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token.
+
+    `chain` are its certificates (DER, leaf to root), none before a CA issued them.
+    """
 
     profile: str
     token: str
@@ -40,6 +43,7 @@ class BookKey:
     state: KeyState
     since: datetime
     compromised_since: datetime | None = None
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
+from tests.worlds.softkey import about
 
 APP = image("app")
 DENIED = {KeyState.RETIRED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
@@ -67,7 +68,7 @@ async def test_no_time_from_the_signature_is_believed() -> None:
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
     w.plant(APP, "team/app")
-    await sign(REPO, APP.digest, pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
     await move(w, KeyState.COMPROMISED)

@@ -319,6 +319,10 @@ class SoftSigner:
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
 
+    def private(self, key: BookKey) -> PrivateKey:
+        """What no token would ever give away."""
+        return self._keys[fingerprint(key.spki)]
+
     async def create_key(self, profile: str, label: str) -> BookKey:
         if self.down is not None:
             raise Unavailable(self.down)
