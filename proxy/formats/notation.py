@@ -123,7 +123,7 @@ class Notation:
             envelope.timestamp,
             envelope.signature,
         )
-        return Verified(fingerprint(spki), self.name, payload.reference, payload.claims, certified)
+        return Verified(fingerprint(spki), self.name, payload.reference, payload.claims, certified=certified)
 
     def _no(self, reason: Reason, detail: str) -> Rejected:
         return Rejected(reason, self.name, detail)

@@ -46,13 +46,15 @@ class Verified:
     `fingerprint` is that of the key, also of one that only an authority vouches for.
 
     `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
-    `claims` are signed with it (pusher, time).
+    `claims` are signed with it (pusher, time). `recorded` is when our own ledger says that we made it: None for what
+    was found anywhere else, whatever it says of itself.
     """
 
     fingerprint: str
     format: str
     bound: str | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
+    recorded: datetime | None = None
     certified: Certified | None = None
 
 

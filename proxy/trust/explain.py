@@ -105,8 +105,14 @@ def text(decision: Decision, name: str, url: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _said(signature: Verified) -> str:
     parts = [f"for {signature.bound}" if signature.bound else "", *(f"{k}={v}" for k, v in signature.claims.items())]
+    if signature.recorded:
+        parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
     said = ", ".join(plain(p, 200) for p in parts if p)
     return f" ({said})" if said else ""
 
@@ -148,6 +154,7 @@ def as_json(decision: Decision) -> dict[str, Any]:
                 "format": s.format,
                 "bound": s.bound,
                 "claims": dict(s.claims),
+                "recorded": s.recorded.isoformat() if s.recorded else None,
                 **({"certified": certified_as_json(s.certified)} if s.certified else {}),
             }
             for s in decision.signatures
@@ -177,7 +184,12 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         ),
         signatures=tuple(
             Verified(
-                s["fingerprint"], s["format"], s["bound"], dict(s["claims"]), certified_from_json(s.get("certified"))
+                s["fingerprint"],
+                s["format"],
+                s["bound"],
+                dict(s["claims"]),
+                _moment(s.get("recorded")),
+                certified_from_json(s.get("certified")),
             )
             for s in data["signatures"]
         ),

@@ -9,13 +9,13 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows.gather import Place
 from proxy.formats.identity import parse_subject
 from proxy.formats.notary import ARTIFACT_TYPE
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of, fallback_tag
 from proxy.trust.authority import Authority
+from proxy.trust.evidence import Place
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.certificates import authority, certified, certify, chain_of, trio, usage

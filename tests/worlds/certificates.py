@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from proxy.trust.keys import fingerprint
 from tests.worlds.conversation import World
 from tests.worlds.softkey import PrivateKey, SoftKey, soft_key
 
@@ -103,7 +104,7 @@ async def certify(w: World, profile: str = "release", chain: Sequence[bytes] | N
     key = w.store.keybook.ring().active(profile)
     assert key is not None
     made = tuple(chain) if chain else chain_of(*trio(w.signer.private(key)))
-    await w.store.keybook.add(replace(key, chain=made))
+    await w.store.keybook.amend(fingerprint(key.spki), {"chain": made})
     return made
 
 

@@ -18,11 +18,9 @@ def by(key: str, certified: Certified | None = WORDS) -> Verified:
 
 
 def counted(
-    *signatures: Verified, authorities: tuple[Authority, ...] = (CA,), known: set[str] | None = None
+    *signatures: Verified, authorities: tuple[Authority, ...] = (CA,), known: tuple[str, ...] = ()
 ) -> list[str]:
-    return [
-        who for who, found in vouched_for(signatures, authorities, known or set(), NOON) if isinstance(found, Verified)
-    ]
+    return [who for who, found in vouched_for(signatures, authorities, known, NOON) if isinstance(found, Verified)]
 
 
 def test_an_authority_counts_once_however_many_it_certifies() -> None:

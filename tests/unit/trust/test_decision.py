@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +38,10 @@ def ring(state: KeyState = KeyState.ACTIVE, identity: Identity = "any") -> KeyRi
     mine = BookKey("release", "t", "1", "01", "release", "ecdsa-p256", OURS, state, NOON)
     others = (TrustedKey("partner", THEIRS, identity), TrustedKey("auditor", OTHER, "any"))
     return KeyRing("keys-1", (mine,), others)
+
+
+def ledgered(at: datetime, spki: bytes = OURS) -> Evidence:
+    return Evidence(SUBJECT, (Found(Place.LEDGER, (replace(by(spki), recorded=at),)),))
 
 
 def by(spki: bytes, bound: str | None = BOUND) -> Verified:
@@ -212,7 +216,7 @@ HOUR = timedelta(hours=1)
 
 def certified(spki: bytes, bound: str | None = None, **changes: Any) -> Verified:
     words = Certified(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON, None, b"token", b"signature")
-    return Verified(fingerprint(spki), "notation-jws", bound, {}, replace(words, **changes))
+    return Verified(fingerprint(spki), "notation-jws", bound, certified=replace(words, **changes))
 
 
 def with_ca(state: KeyState = KeyState.ACTIVE) -> KeyRing:
@@ -255,3 +259,40 @@ def test_no_authority_brings_a_key_of_ours_back(state: KeyState, reason: Reason)
 def test_certificates_are_not_kept_with_a_decision() -> None:
     [kept] = decided(found(certified(b"a stranger")), Clause(("ca",)), keys=with_ca()).signatures
     assert kept.certified == Certified(("ca",), (), (NOON - HOUR, NOON + HOUR), NOON)
+
+
+@pytest.mark.parametrize(
+    ("trust", "since", "made", "passes"),
+    [
+        (True, NOON, NOON - timedelta(seconds=1), True),
+        (True, NOON, NOON - timedelta(microseconds=1), True),
+        (True, NOON, NOON, False),
+        (True, NOON, NOON + timedelta(seconds=1), False),
+        (True, NOON, None, False),
+        (True, None, NOON - timedelta(days=9), False),
+        (False, NOON, NOON - timedelta(days=9), False),
+    ],
+)
+def test_what_a_compromised_key_made_before_counts_where_policy_and_our_ledger_say_so(
+    trust: bool, since: datetime | None, made: datetime | None, passes: bool
+) -> None:
+    (mine,) = ring().ours
+    bad = KeyRing("keys-2", (replace(mine, state=KeyState.COMPROMISED, compromised_since=since),))
+    policy = Policy(("**",), pull=PullRules(require=(RELEASE,), trust_ledger=trust))
+    evidence = found(by(OURS)) if made is None else ledgered(made)
+    decision = decided(evidence, keys=bad, policy=policy)
+    assert (decision.outcome is Outcome.PASSED) is passes
+    assert decision.reason is (None if passes else Reason.KEY_COMPROMISED)
+    assert ("from before the key was compromised" in decision.checks[0].detail) is passes
+
+
+def test_the_ledger_excuses_neither_a_retired_key_nor_another_repository() -> None:
+    policy = Policy(("**",), pull=PullRules(require=(RELEASE,), trust_ledger=True))
+    assert decided(ledgered(NOON), keys=ring(KeyState.RETIRED), policy=policy).reason is Reason.KEY_RETIRED
+    (mine,) = ring().ours
+    bad = KeyRing("keys-2", (replace(mine, state=KeyState.COMPROMISED, compromised_since=NOON),))
+    elsewhere = Evidence(
+        SUBJECT,
+        (Found(Place.LEDGER, (replace(by(OURS, f"{HOST}/team/other"), recorded=NOON - timedelta(days=1)),)),),
+    )
+    assert decided(elsewhere, keys=bad, policy=policy).reason is Reason.WRONG_IDENTITY
