@@ -32,6 +32,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    sole: bool  # no other process can write it
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -64,7 +65,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[TrustedKey, ...] 
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens = StoredAdminTokens(database)
-        return Store(ledger, facts, journal, keybook, leases, tokens, database, stack.pop_all())
+        return Store(ledger, facts, journal, keybook, leases, tokens, sole, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:
