@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ async def test_all_servers_together_respect_the_number_of_sessions(two: tuple[Se
     most, until = 0, time.monotonic() + 40
     while not (counted(other) and counted(one, other) == SESSIONS) and time.monotonic() < until:
         most = max(most, counted(one, other))
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
     assert most <= SESSIONS
     assert sorted((counted(one), counted(other))) == [1, 2]
     other.until(other.ready, "it serves")
