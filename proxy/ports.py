@@ -14,7 +14,7 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import BookKey, KeyRing, KeyState
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
@@ -127,13 +127,24 @@ class KeyBook(Protocol):
     async def add(self, key: BookKey) -> None:
         """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
 
-    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active."""
+    async def set_state(
+        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+    ) -> None:
+        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active.
+
+        `since` is for a compromised one: since when others may have had it, None where nobody knows.
+        """
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         """Make a prepared key the active one; the one before becomes trusted in the same transaction.
 
         Raises ValueError when there is no such key, or it is not prepared.
+        """
+
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        """Change what is known of a key in whatever state; the revision changes with it.
+
+        Raises ValueError when there is no such key.
         """
 
 

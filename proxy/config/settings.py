@@ -172,6 +172,7 @@ def _policy(entry: PolicyEntry) -> Policy:
         blobs=entry.pull.blobs,
         reviewers=entry.pull.reviewers,
         head_on_denied=entry.pull.head_on_denied == "allow",
+        trust_ledger=entry.pull.trust_ledger,
     )
     return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
 
