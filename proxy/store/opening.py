@@ -33,6 +33,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
@@ -67,7 +68,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens = StoredAdminTokens(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, watch, database, stack.pop_all())
+        return Store(ledger, facts, journal, keybook, leases, tokens, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

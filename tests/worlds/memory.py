@@ -247,6 +247,10 @@ class MemoryLeases:
         if self._holds(lease):
             self._rows[lease.name] = replace(lease, until=self._clock.now())
 
+    async def held(self, prefix: str) -> dict[str, str]:
+        now = self._clock.now()
+        return {n: lease.holder for n, lease in self._rows.items() if n.startswith(prefix) and lease.until > now}
+
     def _holds(self, lease: Lease) -> bool:
         there = self._rows.get(lease.name)
         return there is not None and there.fence == lease.fence and there.until > self._clock.now()
