@@ -96,13 +96,14 @@ async def _again(repository: Repository, digest: Digest, profile: str, job_id: s
         return "failed", str(wrong)
     if isinstance(subject, Answer):
         return ("gone", "") if subject.status == 404 else ("failed", f"upstream answered {subject.status}")
+    about = Descriptor(subject.media_type, digest, len(subject.body))
     try:
         for claims, pairs in missing:
-            await sign(repository, digest, pairs, (profile,), claims, asked.request_id, house)
+            await sign(repository, about, pairs, (profile,), claims, asked.request_id, house)
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:
-        await attach(repository, Descriptor(subject.media_type, digest, len(subject.body)), asked, house)
+        await attach(repository, about, asked, house)
     except Unavailable as away:  # signed; put upstream when this is tried again, or by the next who asks for it
         return "away", away.what
     except (Corrupt, Fault) as wrong:

@@ -203,7 +203,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.push_async_callback(store.close)
     upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
-    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log)
+    shared = None if store.sole else store.leases
+    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     await signer.start()
     rules = RulesInForce(settings.policies)

@@ -84,8 +84,8 @@ async def test_profiles_and_repositories_that_are_none(tmp_path: Path) -> None:
         local = Place(socket=socket)
         with pytest.raises(Fault, match="no key signs for profile"):
             await away(lambda: jobs.start(local, "keys/other/resign", BODY, Manner(yes=True), wait=False))
+        body = {**BODY, "repository": "../etc"}
         with pytest.raises(Fault, match="repository"):
-            body = {**BODY, "repository": "../etc"}
             await away(lambda: jobs.start(local, RESIGN_PATH, body, Manner(yes=True), wait=False))
 
 

@@ -266,6 +266,10 @@ class MemoryLeases:
         if self._holds(lease):
             self._rows[lease.name] = replace(lease, until=self._clock.now())
 
+    async def held(self, prefix: str) -> dict[str, str]:
+        now = self._clock.now()
+        return {n: lease.holder for n, lease in self._rows.items() if n.startswith(prefix) and lease.until > now}
+
     def _holds(self, lease: Lease) -> bool:
         there = self._rows.get(lease.name)
         return there is not None and there.fence == lease.fence and there.until > self._clock.now()
@@ -382,6 +386,10 @@ class SoftSigner:
         spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
+
+    def private(self, key: BookKey) -> PrivateKey:
+        """What no token would ever give away."""
+        return self._keys[fingerprint(key.spki)]
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         if self.down is not None:
