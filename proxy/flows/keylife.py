@@ -29,7 +29,7 @@ class Rotated:
 
 
 @dataclass(frozen=True)
-class _Asker:
+class Asker:
     """Who wants it, how we know, why, and in which request."""
 
     who: str
@@ -43,7 +43,7 @@ async def rotate(profile: str, who: str, how: str, reason: str, house: House, *,
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
-    asker = _Asker(who, how, reason, request_id)
+    asker = Asker(who, how, reason, request_id)
     async with house.memory.alone(_ALONE):
         may_rotate(profile, house)
         new = await _prepared(profile, asker, house)
@@ -57,7 +57,7 @@ async def prepare(profile: str, who: str, how: str, reason: str, house: House, *
     """
     async with house.memory.alone(_ALONE):
         may_rotate(profile, house)
-        return await _prepared(profile, _Asker(who, how, reason, request_id), house)
+        return await _prepared(profile, Asker(who, how, reason, request_id), house)
 
 
 async def activate(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
@@ -68,14 +68,14 @@ async def activate(key: str, who: str, how: str, reason: str, house: House, *, r
     async with house.memory.alone(_ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
-        return await _activated(new, _Asker(who, how, reason, request_id), house)
+        return await _activated(new, Asker(who, how, reason, request_id), house)
 
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
     async with house.memory.alone(_ALONE):
         old = may_become(key, KeyState.RETIRED, house)
-        return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
+        return await _moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), house)
 
 
 async def compromise(
@@ -86,7 +86,7 @@ async def compromise(
     With `rotate` an active key is first replaced: by the key that is prepared, else by a new one.
     Raises Fault (the key is active, and not to be rotated), Unavailable.
     """
-    asker = _Asker(who, how, reason, request_id)
+    asker = Asker(who, how, reason, request_id)
     async with house.memory.alone(_ALONE):
         bad = find(key, house)
         if rotate and bad.state is KeyState.ACTIVE:
@@ -136,33 +136,33 @@ def _waiting(profile: str, house: House) -> BookKey | None:
     return next((k for k in ring.ours if k.profile == profile and k.state is KeyState.PREPARED), None)
 
 
-async def _prepared(profile: str, asker: _Asker, house: House) -> BookKey:
+async def _prepared(profile: str, asker: Asker, house: House) -> BookKey:
     label = f"{profile}-{house.clock.now():%Y%m%d}-{secrets.token_hex(3)}"
     new = await house.signer.create_key(profile, label)
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
-    created = _event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
-    await _done([created], partial(house.keybook.add, new), house)
+    created = event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
+    await done([created], partial(house.keybook.add, new), house)
     return find(fingerprint(new.spki), house)
 
 
-async def _activated(new: BookKey, asker: _Asker, house: House) -> Rotated:
+async def _activated(new: BookKey, asker: Asker, house: House) -> Rotated:
     old = house.keybook.ring().active(new.profile)
     events = [_change(new, KeyState.ACTIVE, asker, house)]
     if old is not None:
         events.append(_change(old, KeyState.TRUSTED, asker, house))
     name = fingerprint(new.spki)
-    await _done(events, partial(house.keybook.activate, name, house.clock.now()), house)
+    await done(events, partial(house.keybook.activate, name, house.clock.now()), house)
     return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
 
 
-async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House) -> BookKey:
+async def _moved(key: BookKey, to: KeyState, asker: Asker, house: House) -> BookKey:
     name = fingerprint(key.spki)
     change = partial(house.keybook.set_state, name, to, house.clock.now())
-    await _done([_change(key, to, asker, house)], change, house)
+    await done([_change(key, to, asker, house)], change, house)
     return find(name, house)
 
 
-async def _done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
+async def done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
     """First the record, then the change. Raises Unavailable, Fault."""
     await house.journal.record(*events)
     try:
@@ -173,11 +173,12 @@ async def _done(events: list[Event], change: Callable[[], Awaitable[None]], hous
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 
 
-def _change(key: BookKey, to: KeyState, asker: _Asker, house: House) -> Event:
-    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value}, house)
+def _change(key: BookKey, to: KeyState, asker: Asker, house: House) -> Event:
+    return event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value}, house)
 
 
-def _event(kind: Kind, key: BookKey, asker: _Asker, detail: dict[str, str], house: House) -> Event:
+def event(kind: Kind, key: BookKey, asker: Asker, detail: dict[str, str], house: House) -> Event:
+    """Return the row of the journal about something done to a key."""
     return Event(
         at=house.clock.now(),
         kind=kind,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from proxy.flows.house import House
 from proxy.ports import AdminTokens
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
@@ -25,5 +26,6 @@ def topics(
     return (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
+        ChainDesk(house).topic(),
         TokenDesk(house, tokens).topic(),
     )
