@@ -13,6 +13,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
 from proxy.cli.keys_app import keys_app
 from proxy.cli.tokens_app import tokens_app
+from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
 
@@ -33,6 +34,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(report_app, name="report")
+app.add_typer(trust_app, name="trust")
 
 ConfigOption = Annotated[
     Path | None,

@@ -16,9 +16,9 @@ from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
 from proxy.oci.reference import Digest, Repository, signature_tag
-from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected
+from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected, Verified
 from proxy.trust.keys import KeyRing, Verifier
-from proxy.trust.ledger import Stage
+from proxy.trust.ledger import Entry, Stage
 from proxy.trust.reason import Reason
 
 Enough = Callable[[Evidence], bool]
@@ -83,8 +83,15 @@ async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifi
                 findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
                 continue
             layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
-            findings += form.examine(layer, subject, keys)
+            findings += [_recorded(f, entry) for f in form.examine(layer, subject, keys)]
     return [Found(Place.LEDGER, tuple(findings))]
+
+
+def _recorded(finding: Finding, entry: Entry) -> Finding:
+    """Return the finding with the time our ledger has for exactly this signature."""
+    if isinstance(finding, Verified) and finding.fingerprint == entry.key.fingerprint:
+        return replace(finding, recorded=entry.at)
+    return finding
 
 
 async def _referrers(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from proxy.flows.house import House
@@ -29,7 +30,7 @@ class Rotated:
 
 
 @dataclass(frozen=True)
-class Asker:
+class _Asker:
     """Who wants it, how we know, why, and in which request."""
 
     who: str
@@ -43,7 +44,7 @@ async def rotate(profile: str, who: str, how: str, reason: str, house: House, *,
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
-    asker = Asker(who, how, reason, request_id)
+    asker = _Asker(who, how, reason, request_id)
     async with house.memory.alone(_ALONE):
         may_rotate(profile, house)
         new = await _prepared(profile, asker, house)
@@ -57,7 +58,7 @@ async def prepare(profile: str, who: str, how: str, reason: str, house: House, *
     """
     async with house.memory.alone(_ALONE):
         may_rotate(profile, house)
-        return await _prepared(profile, Asker(who, how, reason, request_id), house)
+        return await _prepared(profile, _Asker(who, how, reason, request_id), house)
 
 
 async def activate(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
@@ -68,32 +69,41 @@ async def activate(key: str, who: str, how: str, reason: str, house: House, *, r
     async with house.memory.alone(_ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
-        return await _activated(new, Asker(who, how, reason, request_id), house)
+        return await _activated(new, _Asker(who, how, reason, request_id), house)
 
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
     async with house.memory.alone(_ALONE):
         old = may_become(key, KeyState.RETIRED, house)
-        return await _moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), house)
+        return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
 
 
 async def compromise(
-    key: str, who: str, how: str, reason: str, house: House, *, rotate: bool = False, request_id: str = ""
+    key: str,
+    who: str,
+    how: str,
+    reason: str,
+    house: House,
+    *,
+    rotate: bool = False,
+    since: datetime | None = None,
+    request_id: str = "",
 ) -> BookKey:
     """After this, images signed by this key only are blocked with key_compromised.
 
-    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one.
-    Raises Fault (the key is active, and not to be rotated), Unavailable.
+    Where the policy trusts our ledger, what it shows as signed before `since` still counts; a later call may tell it.
+    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
+    signed for its profile until another is active. Raises Fault, Unavailable.
     """
-    asker = Asker(who, how, reason, request_id)
+    asker = _Asker(who, how, reason, request_id)
     async with house.memory.alone(_ALONE):
-        bad = find(key, house)
+        bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
             new = _waiting(bad.profile, house) or await _prepared(bad.profile, asker, house)
             await house.signer.prove(new)
             await _activated(new, asker, house)
-        return await _moved(may_become(key, KeyState.COMPROMISED, house), KeyState.COMPROMISED, asker, house)
+        return await _moved(find(key, house), KeyState.COMPROMISED, asker, house, since)
 
 
 def find(key: str, house: House) -> BookKey:
@@ -111,6 +121,16 @@ def may_become(key: str, to: KeyState, house: House) -> BookKey:
     if (why := refusal(found, to)) is not None:
         raise Fault("DENIED", why, status=409)
     return found
+
+
+def may_be_compromised(key: str, since: datetime | None, house: House) -> BookKey:
+    """Return the key, where it may be declared so, or where it is and only `since` is told now. Raises Fault."""
+    if since is not None and since > house.clock.now():
+        raise Fault("UNSUPPORTED", f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future", status=400)
+    bad = find(key, house)
+    if bad.state is KeyState.COMPROMISED and since is not None:
+        return bad
+    return may_become(key, KeyState.COMPROMISED, house)
 
 
 def may_rotate(profile: str, house: House) -> BookKey | None:
@@ -136,33 +156,34 @@ def _waiting(profile: str, house: House) -> BookKey | None:
     return next((k for k in ring.ours if k.profile == profile and k.state is KeyState.PREPARED), None)
 
 
-async def _prepared(profile: str, asker: Asker, house: House) -> BookKey:
+async def _prepared(profile: str, asker: _Asker, house: House) -> BookKey:
     label = f"{profile}-{house.clock.now():%Y%m%d}-{secrets.token_hex(3)}"
     new = await house.signer.create_key(profile, label)
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
-    created = event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
-    await done([created], partial(house.keybook.add, new), house)
+    created = _event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
+    await _done([created], partial(house.keybook.add, new), house)
     return find(fingerprint(new.spki), house)
 
 
-async def _activated(new: BookKey, asker: Asker, house: House) -> Rotated:
+async def _activated(new: BookKey, asker: _Asker, house: House) -> Rotated:
     old = house.keybook.ring().active(new.profile)
     events = [_change(new, KeyState.ACTIVE, asker, house)]
     if old is not None:
         events.append(_change(old, KeyState.TRUSTED, asker, house))
     name = fingerprint(new.spki)
-    await done(events, partial(house.keybook.activate, name, house.clock.now()), house)
+    await _done(events, partial(house.keybook.activate, name, house.clock.now()), house)
     return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
 
 
-async def _moved(key: BookKey, to: KeyState, asker: Asker, house: House) -> BookKey:
+async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House, since: datetime | None = None) -> BookKey:
     name = fingerprint(key.spki)
-    change = partial(house.keybook.set_state, name, to, house.clock.now())
-    await done([_change(key, to, asker, house)], change, house)
+    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since)
+    told = {"since": since.isoformat()} if since else {}
+    await _done([_change(key, to, asker, house, **told)], change, house)
     return find(name, house)
 
 
-async def done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
+async def _done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
     """First the record, then the change. Raises Unavailable, Fault."""
     await house.journal.record(*events)
     try:
@@ -173,12 +194,11 @@ async def done(events: list[Event], change: Callable[[], Awaitable[None]], house
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 
 
-def _change(key: BookKey, to: KeyState, asker: Asker, house: House) -> Event:
-    return event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value}, house)
+def _change(key: BookKey, to: KeyState, asker: _Asker, house: House, **more: str) -> Event:
+    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, house)
 
 
-def event(kind: Kind, key: BookKey, asker: Asker, detail: dict[str, str], house: House) -> Event:
-    """Return the row of the journal about something done to a key."""
+def _event(kind: Kind, key: BookKey, asker: _Asker, detail: dict[str, str], house: House) -> Event:
     return Event(
         at=house.clock.now(),
         kind=kind,

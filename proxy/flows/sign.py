@@ -78,8 +78,9 @@ async def _signed(
         *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
         return_exceptions=True,  # what the token did sign is kept, whatever became of the rest
     )
+    now = house.clock.now()  # when it was signed, not when that was intended: a key's end is measured by it
     fresh = [
-        replace(entry, stage=Stage.SIGNED, signature=signature)
+        replace(entry, stage=Stage.SIGNED, signature=signature, at=now)
         for entry, signature in zip(todo, made, strict=True)
         if not isinstance(signature, BaseException)
     ]

@@ -114,16 +114,18 @@ def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting)
         return (
             Check("require", Outcome.FAILED, "the policy lists no clause, which allows nobody", Reason.UNTRUSTED_KEY),
         )
-    return tuple(_clause(clause, question, evidence, at) for clause in policy.pull.require)
+    ledger = policy.pull.trust_ledger
+    return tuple(_clause(clause, question, evidence, at, trust_ledger=ledger) for clause in policy.pull.require)
 
 
-def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting) -> Check:
+def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting, *, trust_ledger: bool) -> Check:
     """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
     verifiers = [v for name in clause.signed_by for v in at.ring.verifiers(name)]
     good: dict[str, Verified] = {}
     problems: list[Reason] = []
     for signature in evidence.verified:
-        said = [_problem(signature, v, question, at.hosts) for v in verifiers if v.fingerprint == signature.fingerprint]
+        mine = [v for v in verifiers if v.fingerprint == signature.fingerprint]
+        said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in mine]
         if None in said:  # one of the names it has here is enough
             good.setdefault(signature.fingerprint, signature)
         else:
@@ -131,7 +133,11 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting)
     names = " or ".join(clause.signed_by)
     title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
     if len(good) >= max(clause.at_least, 1):
-        return Check(title, Outcome.PASSED, f"{len(good)} key{'s'[: len(good) != 1]} signed this digest")
+        count = f"{len(good)} key{'s'[: len(good) != 1]} signed this digest"
+        bad = {v.fingerprint for v in verifiers if v.state is KeyState.COMPROMISED}
+        if bad & set(good):
+            count += "; our ledger has it from before the key was compromised"
+        return Check(title, Outcome.PASSED, count)
     if evidence.silence:
         what = "; ".join(
             f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
@@ -189,12 +195,21 @@ def _detail(reason: Reason, names: str, evidence: Evidence) -> str:
     return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
 
 
-def _problem(signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str]) -> Reason | None:
+def _problem(
+    signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str], *, trust_ledger: bool
+) -> Reason | None:
     if verifier.state is KeyState.COMPROMISED:
-        return Reason.KEY_COMPROMISED
-    if verifier.state not in VERIFYING:
+        if not (trust_ledger and _made_before(signature, verifier)):
+            return Reason.KEY_COMPROMISED
+    elif verifier.state not in VERIFYING:
         return Reason.KEY_RETIRED
     return None if _bound(signature.bound, verifier, question, hosts) else Reason.WRONG_IDENTITY
+
+
+def _made_before(signature: Verified, verifier: Verifier) -> bool:
+    """True when our own ledger says it was made before the key was in other hands: nobody else writes there."""
+    since, made = verifier.compromised_since, signature.recorded
+    return since is not None and made is not None and made < since
 
 
 def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Sequence[str]) -> bool:

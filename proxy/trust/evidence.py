@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest
@@ -24,13 +25,15 @@ class Verified:
     """One signature that verifies over this subject with a key we were configured to try.
 
     `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
-    `claims` are signed with it (pusher, time).
+    `claims` are signed with it (pusher, time). `recorded` is when our own ledger says that we made it: None for what
+    was found anywhere else, whatever it says of itself.
     """
 
     fingerprint: str
     format: str
     bound: str | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
+    recorded: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,14 @@ def text(decision: Decision, name: str, url: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _said(signature: Verified) -> str:
     parts = [f"for {signature.bound}" if signature.bound else "", *(f"{k}={v}" for k, v in signature.claims.items())]
+    if signature.recorded:
+        parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
     said = ", ".join(plain(p, 200) for p in parts if p)
     return f" ({said})" if said else ""
 
@@ -142,7 +148,13 @@ def as_json(decision: Decision) -> dict[str, Any]:
             for c in decision.checks
         ],
         "signatures": [
-            {"fingerprint": s.fingerprint, "format": s.format, "bound": s.bound, "claims": dict(s.claims)}
+            {
+                "fingerprint": s.fingerprint,
+                "format": s.format,
+                "bound": s.bound,
+                "claims": dict(s.claims),
+                "recorded": s.recorded.isoformat() if s.recorded else None,
+            }
             for s in decision.signatures
         ],
         "policy_revision": decision.policy_revision,
@@ -169,7 +181,8 @@ def from_json(data: Mapping[str, Any]) -> Decision:
             for c in data["checks"]
         ),
         signatures=tuple(
-            Verified(s["fingerprint"], s["format"], s["bound"], dict(s["claims"])) for s in data["signatures"]
+            Verified(s["fingerprint"], s["format"], s["bound"], dict(s["claims"]), _moment(s.get("recorded")))
+            for s in data["signatures"]
         ),
         policy_revision=data["policy_revision"],
         key_revision=data["key_revision"],

@@ -45,6 +45,7 @@ class PullRules:
     blobs: Blobs = "strict"
     reviewers: tuple[str, ...] = ()
     head_on_denied: bool = False
+    trust_ledger: bool = False
 
     def mode_at(self, now: datetime) -> Mode:
         """Return the mode in force at this moment: `enforce_after` turns warn into enforce."""

@@ -91,7 +91,8 @@ class Running:
         log = self._log
         public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
-        public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
+        shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
+        public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
         local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
         try:

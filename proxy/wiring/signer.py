@@ -16,7 +16,7 @@ from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.setup_token import strays, token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token, served
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
@@ -84,7 +84,8 @@ class TokenSigner:
             now = token_settings(name, entry, settings.directory)
             opened = self._open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
-            if same and self._settings.tokens.get(name) == entry:
+            if opened is not None and same and self._settings.tokens.get(name) == entry:
+                await self._may_serve(name, settings, opened)
                 continue
             waiting = self._opening.pop(name, None)
             if waiting is not None:  # two must not log in at once
@@ -101,6 +102,16 @@ class TokenSigner:
                     self._later(name, self._wrong[name])
                 raise
         self._settings = settings
+
+    async def _may_serve(self, name: str, settings: Settings, opened: Opened) -> None:
+        """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
+        for profile, entry in settings.keys.items():
+            before = self._settings.keys.get(profile)
+            if name == entry.tokens[0] and before is not None and before.algorithm != entry.algorithm:
+                try:
+                    await served(profile, entry, opened.token)
+                except Unavailable as away:
+                    raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 
     def _later(
         self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None

@@ -203,8 +203,10 @@ class MemoryKeyBook:
     async def add(self, key: BookKey) -> None:
         self._set(with_added(self._ring.ours, key))
 
-    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at))
+    async def set_state(
+        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+    ) -> None:
+        self._set(with_state(self._ring.ours, fingerprint, state, at, since))
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         self._set(with_active(self._ring.ours, fingerprint, at))

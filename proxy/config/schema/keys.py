@@ -36,7 +36,7 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """One of our keys, under the name that policies use."""
 
     algorithm: Algorithm = Field(
-        default="ecdsa-p256", description="kind of key; what the token cannot do is refused at start"
+        default="ecdsa-p256", description="kind of the next key that is made; what the token cannot do is refused"
     )
     tokens: tuple[Name, ...] = Field(min_length=1, description="tokens that hold it, by name; the first one signs")
     label: Line | None = Field(default=None, description="its label on the token, when that is not its name here")

@@ -61,6 +61,10 @@ class PullEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     head_on_denied: Literal["deny", "allow"] = Field(
         default="deny", description="answer HEAD of a blocked image; with `allow`, cached images start unchecked"
     )
+    trust_ledger: bool = Field(
+        default=False,
+        description="let count what our ledger says we signed before the moment a key is compromised since",
+    )
 
 
 class PolicyEntry(BaseModel, strict=True, extra="forbid", frozen=True):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxy.flows import certify
 from proxy.flows.house import House
-from proxy.flows.keylife import Asker, find
+from proxy.flows.keylife import find
 from proxy.formats.certificate import from_pem, parse_certificate
 from proxy.oci.faults import Fault
 from proxy.trust.keys import BookKey, fingerprint
@@ -76,8 +76,8 @@ def _key(acting: Acting) -> str:
     return acting.places["fingerprint"]
 
 
-def _asker(acting: Acting) -> Asker:
-    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+def _asker(acting: Acting) -> certify.Asker:
+    return certify.Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
 
 
 def _chain(acting: Acting) -> tuple[bytes, ...]:

@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from proxy.flows import certify, keylife
-from proxy.flows.keylife import Asker
+from proxy.flows.certify import Asker
 from proxy.formats.certificate import spki_of, window
 from proxy.formats.chain import problems
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.event import Kind
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.certificates import Holder, chain_of, issued, trio
 from tests.worlds.conversation import World, world
 
@@ -149,4 +149,4 @@ def test_names_from_certificates_are_shown_safely() -> None:
     assert "\x1b" not in "".join(certify.notes(key, chain))
 
 
-_STATE = (keylife.KeyState.ACTIVE, datetime.fromisoformat("2026-01-01T00:00:00Z"))
+_STATE = (KeyState.ACTIVE, datetime.fromisoformat("2026-01-01T00:00:00Z"))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +26,10 @@ def ring(state: KeyState = KeyState.ACTIVE, identity: Identity = "any") -> KeyRi
     mine = BookKey("release", "t", "1", "01", "release", "ecdsa-p256", OURS, state, NOON)
     others = (TrustedKey("partner", THEIRS, identity), TrustedKey("auditor", OTHER, "any"))
     return KeyRing("keys-1", (mine,), others)
+
+
+def ledgered(at: datetime, spki: bytes = OURS) -> Evidence:
+    return Evidence(SUBJECT, (Found(Place.LEDGER, (replace(by(spki), recorded=at),)),))
 
 
 def by(spki: bytes, bound: str | None = BOUND) -> Verified:
@@ -189,3 +196,40 @@ def test_nothing_passes_without_a_verified_signature(some: list[Verified]) -> No
     for reference in ("v1", SUBJECT):
         if decided(found(*some), RELEASE, reference=reference).allowed:
             assert by(OURS).fingerprint in {s.fingerprint for s in some}
+
+
+@pytest.mark.parametrize(
+    ("trust", "since", "made", "passes"),
+    [
+        (True, NOON, NOON - timedelta(seconds=1), True),
+        (True, NOON, NOON - timedelta(microseconds=1), True),
+        (True, NOON, NOON, False),
+        (True, NOON, NOON + timedelta(seconds=1), False),
+        (True, NOON, None, False),
+        (True, None, NOON - timedelta(days=9), False),
+        (False, NOON, NOON - timedelta(days=9), False),
+    ],
+)
+def test_what_a_compromised_key_made_before_counts_where_policy_and_our_ledger_say_so(
+    trust: bool, since: datetime | None, made: datetime | None, passes: bool
+) -> None:
+    (mine,) = ring().ours
+    bad = KeyRing("keys-2", (replace(mine, state=KeyState.COMPROMISED, compromised_since=since),))
+    policy = Policy(("**",), pull=PullRules(require=(RELEASE,), trust_ledger=trust))
+    evidence = found(by(OURS)) if made is None else ledgered(made)
+    decision = decided(evidence, keys=bad, policy=policy)
+    assert (decision.outcome is Outcome.PASSED) is passes
+    assert decision.reason is (None if passes else Reason.KEY_COMPROMISED)
+    assert ("from before the key was compromised" in decision.checks[0].detail) is passes
+
+
+def test_the_ledger_excuses_neither_a_retired_key_nor_another_repository() -> None:
+    policy = Policy(("**",), pull=PullRules(require=(RELEASE,), trust_ledger=True))
+    assert decided(ledgered(NOON), keys=ring(KeyState.RETIRED), policy=policy).reason is Reason.KEY_RETIRED
+    (mine,) = ring().ours
+    bad = KeyRing("keys-2", (replace(mine, state=KeyState.COMPROMISED, compromised_since=NOON),))
+    elsewhere = Evidence(
+        SUBJECT,
+        (Found(Place.LEDGER, (replace(by(OURS, f"{HOST}/team/other"), recorded=NOON - timedelta(days=1)),)),),
+    )
+    assert decided(elsewhere, keys=bad, policy=policy).reason is Reason.WRONG_IDENTITY
