@@ -38,15 +38,15 @@ class Record:
     clock: Clock
 
 
-async def open_token(name: str, settings: Settings, record: Record) -> Opened:
-    """Return the token, open, with its keys.
+async def open_token(name: str, settings: Settings, record: Record, allowed: int | None = None) -> Opened:
+    """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
     Raises Unavailable when it may be there later: an HSM that is switched off shows no token at all. Raises
     PinRefusedAtStart, and ConfigError for what no waiting mends.
     """
     wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
     try:
-        token = await Token.open(wanted)
+        token = await Token.open(wanted, allowed=allowed)
     except PinRefused as refused:
         raise PinRefusedAtStart(str(refused)) from None
     except ModuleMissing as wrong:
