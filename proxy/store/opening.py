@@ -19,6 +19,7 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.policy_book import StoredPolicyBook
 from proxy.trust.keys import Trusted
 
 
@@ -32,6 +33,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    policy_book: StoredPolicyBook
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -63,8 +65,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens = StoredAdminTokens(database)
-        return Store(ledger, facts, journal, keybook, leases, tokens, database, stack.pop_all())
+        tokens, policies = StoredAdminTokens(database), StoredPolicyBook(database)
+        return Store(ledger, facts, journal, keybook, leases, tokens, policies, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

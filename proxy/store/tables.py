@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0003"  # the newest migration; a test compares
+HEAD = "0006"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -174,4 +174,18 @@ admin_tokens = Table(
     Column("expires", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
+)
+
+policy_revisions = Table(
+    "policy_revisions",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("parent", Text, nullable=False),  # the hash of the one before
+    Column("body", Text, nullable=False),
+    Column("policies", Text, nullable=False),  # the revision that decisions name
+    Column("at", Instant, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )

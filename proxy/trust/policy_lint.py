@@ -69,7 +69,10 @@ def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
             yield Finding("warning", "pattern-never-wins", where, text)
             continue
         for wide in (p for p, a in others if a == at and covers(p, pattern)):
-            between = [p for p, a in others if a != at and overlap(p, pattern) and specificity(p) >= specificity(wide)]
+            range_ = (specificity(wide), specificity(pattern))
+            between = [
+                p for p, a in others if a != at and overlap(p, pattern) and range_[0] <= specificity(p) < range_[1]
+            ]
             twin = wide == pattern and pattern in policies[at].repositories[:position]
             if not between and (twin or wide != pattern):
                 text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"

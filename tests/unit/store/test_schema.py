@@ -52,6 +52,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_i
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         connection.execute("DROP INDEX ledger_by_bound")
         connection.execute("DROP TABLE admin_tokens")
+        connection.execute("DROP TABLE policy_revisions")
     await asyncio.to_thread(_set_version, tmp_path / "store.db", "0001")
     store = await open_store(url, FrozenClock())
     assert await store._database.read(difference) == []
