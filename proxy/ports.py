@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -225,10 +225,12 @@ class PolicyBook(Protocol):
     async def tip(self) -> tuple[int, str]:
         """Return number and hash of the newest revision, also where it was altered; 0 and "" without one."""
 
-    async def append(self, revision: PolicyRevision, canonical: str, event: Event) -> bool:
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+    ) -> bool:
         """Add this revision, its policies under their hash and its row in the journal; all of it or nothing.
 
-        Return False, having changed nothing, when it does not follow the newest: somebody was first.
+        `also` is done in the moment it is durable, even where the caller has gone. Return False, having changed nothing, when it does not follow the newest: somebody was first.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,13 @@ def _besides(document: Document, settings: Settings) -> list[Problem]:
         return [Problem(document.mark(()), (), f"found {describe(document.data)}; allowed: a mapping with `{NAME}`")]
     text = f"found a setting besides `{NAME}`; it has its place in {settings.path}"
     return [Problem(document.mark((key,), key=True), (key,), text) for key in document.data if key != NAME]
+
+
+def in_the_file(settings: Settings) -> PolicyFile:
+    """Return the policies of the configuration file; their places are those in that file, where they can be told."""
+    text, line = settings.section
+    found = parse_policies("\n" * max(line - 1, 0) + text, str(settings.path), settings)
+    return replace(found, text=text)
 
 
 def written(entries: tuple[PolicyEntry, ...]) -> tuple[Mapping[str, Any], ...]:

@@ -12,16 +12,19 @@ from proxy.oci.faults import ConfigError
 NAME = "policies"
 
 
-def section(text: str, document: Document) -> str:
-    """Return a text with the one setting `policies`, which says what this file says of it."""
+def section(text: str, document: Document) -> tuple[str, int]:
+    """Return a text with the one setting `policies`, which says what this file says of it, and the line it is from.
+
+    The line is 0 where the text had to be written anew.
+    """
     data = document.data.get(NAME, ())
     cut = _cut(text, document)
     try:
         if cut is not None and read(cut.encode(), Path(NAME)).data == {NAME: data}:
-            return cut
+            return cut, document.keys[(NAME,)].line
     except ConfigError:
-        pass  # it hangs together with what stands around it, so it is written anew
-    return json.dumps({NAME: data}, indent=2, ensure_ascii=False, default=_moment) + "\n"
+        pass  # it hangs together with what stands around it
+    return json.dumps({NAME: data}, indent=2, ensure_ascii=False, default=_moment) + "\n", 0
 
 
 def _cut(text: str, document: Document) -> str | None:

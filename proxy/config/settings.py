@@ -58,7 +58,9 @@ class Settings:
     warnings: tuple[str, ...]
     policies_from: PoliciesFrom
     file: ConfigFile = field(repr=False)  # all of it as it was read: what policies that come later are checked with
-    section: str = field(repr=False)  # the policies as they stand in the file, by themselves
+    section: tuple[str, int] = field(
+        repr=False
+    )  # the policies as they stand in the file, and from which line (0: none)
     _text: str = field(repr=False)
 
     @property

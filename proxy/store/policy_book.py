@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -40,12 +41,21 @@ class StoredPolicyBook:
         """Return number and stored hash of the newest revision, whether or not it is what it was; 0 and "" without."""
         return await self._database.read(_tip)
 
-    async def append(self, revision: PolicyRevision, canonical: str, event: Event) -> bool:
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+    ) -> bool:
         """Add this revision, its policies under their hash and its row in the journal, in one transaction.
 
-        Return False, having changed nothing, when it does not follow the newest: somebody was first.
+        `also` is done in the moment it is durable, even where the caller has gone. Return False, having changed
+        nothing, when it does not follow the newest: somebody was first.
         """
-        return await self._database.write(partial(_append, revision=revision, canonical=canonical, event=event))
+
+        def then(added: bool | None) -> None:
+            if added:
+                also()
+
+        work = partial(_append, revision=revision, canonical=canonical, event=event)
+        return await self._database.write(work, then)
 
 
 def _newest(connection: Connection) -> PolicyRevision | None:

@@ -28,17 +28,21 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     CHANGE_TOKENS = "change tokens"
     CHANGE_KEYS = "change keys"
+    POLICIES = "policies"
+    TRY_POLICIES = "try policies"
+    CHANGE_POLICIES = "change policies"
 
 
-_SEE = frozenset({Permission.STATUS, Permission.KEYS})
+_SEE = frozenset({Permission.STATUS, Permission.KEYS, Permission.POLICIES})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
+_POLICIES = frozenset({Permission.TRY_POLICIES, Permission.CHANGE_POLICIES})
 
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
-        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS},
-        Role.OPERATOR: _SEE | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
-        Role.POLICY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.TRY_POLICIES},
+        Role.OPERATOR: _SEE | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.TRY_POLICIES},
+        Role.POLICY_ADMIN: _SEE | _TOKENS | _POLICIES | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
         Role.KEY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
     }
 )

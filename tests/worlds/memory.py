@@ -6,7 +6,7 @@ The same contract suites hold for these as for the real store (tests/contract).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -312,12 +312,15 @@ class MemoryPolicyBook:
     async def tip(self) -> tuple[int, str]:
         return (len(self.rows), self.rows[-1].hash) if self.rows else (0, "")
 
-    async def append(self, revision: PolicyRevision, canonical: str, event: Event) -> bool:
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+    ) -> bool:
         if await self.tip() != (revision.number - 1, revision.parent):
             return False
         self.rows.append(revision)
         await self._journal.keep_revision("policy", revision.policies, canonical)
         await self._journal.record(event)
+        also()
         return True
 
 

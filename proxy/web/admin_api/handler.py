@@ -26,7 +26,6 @@ from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
 
-BODY_BYTES = 64 * 1024
 JSON_DEPTH = 4
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
 _HOW_TO_GET_ONE = (
@@ -184,7 +183,7 @@ class AdminApi:
                 "whoever has an admin role makes such a token: countersign tokens create",
             )
         query = None if route.asks is None else _query(route.asks, call)
-        body = await _body(route.body, call)
+        body = await _body(route, call)
         await self._still(call, holder)
         given = {} if body is None else {"given": body.model_dump(mode="json")}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
@@ -232,8 +231,8 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
         raise _misunderstood("query", wrong) from None
 
 
-async def _body(shape: type[BaseModel] | None, call: Call) -> BaseModel | None:
-    sent = await small_body(call, BODY_BYTES)
+async def _body(route: Route, call: Call) -> BaseModel | None:
+    sent, shape = await small_body(call, route.body_bytes), route.body
     if shape is None:
         if sent:
             raise Fault("UNSUPPORTED", f"{call.method} {call.path} takes no body: leave it out", status=400)

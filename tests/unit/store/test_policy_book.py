@@ -19,7 +19,7 @@ async def test_an_altered_row_is_corrupt_and_can_be_followed(store: Store, tmp_p
     with sqlite3.connect(tmp_path / "store.db") as by_hand:
         by_hand.execute(f"UPDATE policy_revisions SET {column} = 'policies: [x]' WHERE number = 2")  # noqa: S608
     by_hand.close()
-    with pytest.raises(Corrupt, match="revision 2 of the policies .* was altered in the store"):
+    with pytest.raises(Corrupt, match=r"revision 2 of the policies .* was altered in the store"):
         await store.policy_book.newest()
     with pytest.raises(Corrupt):
         await store.policy_book.find(2)
