@@ -14,7 +14,7 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import BookKey, KeyRing, KeyState
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
@@ -137,6 +137,12 @@ class KeyBook(Protocol):
         Raises ValueError when there is no such key, or it is not prepared.
         """
 
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        """Change what is known of a key in whatever state; the revision changes with it.
+
+        Raises ValueError when there is no such key.
+        """
+
 
 class Ledger(Protocol):
     """What we signed. Every call is durable before it returns."""
@@ -226,11 +232,12 @@ class PolicyBook(Protocol):
         """Return number and hash of the newest revision, also where it was altered; 0 and "" without one."""
 
     async def append(
-        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
     ) -> bool:
         """Add this revision, its policies under their hash and its row in the journal; all of it or nothing.
 
-        `also` is done in the moment it is durable, even where the caller has gone. Return False, having changed nothing, when it does not follow the newest: somebody was first.
+        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
+        same in that moment, even where the caller has gone; None where the outcome is not known.
         """
 
 

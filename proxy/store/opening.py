@@ -16,10 +16,11 @@ from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.journal import StoredJournal
-from proxy.store.keybook import StoredKeyBook
+from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
 from proxy.store.policy_book import StoredPolicyBook
+from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
 
@@ -34,6 +35,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     policy_book: StoredPolicyBook
+    watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -66,7 +68,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies = StoredAdminTokens(database), StoredPolicyBook(database)
-        return Store(ledger, facts, journal, keybook, leases, tokens, policies, database, stack.pop_all())
+        watch = Watch(database, {KEYBOOK: keybook})
+        return Store(ledger, facts, journal, keybook, leases, tokens, policies, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

@@ -12,6 +12,7 @@ from proxy.oci.faults import Corrupt
 from proxy.store.database import Database, insert_once
 from proxy.store.journal import append_rows
 from proxy.store.tables import policy_revisions, revisions
+from proxy.store.versions import bump
 from proxy.trust.event import Event
 from proxy.trust.policy_revision import PolicyRevision
 
@@ -42,18 +43,13 @@ class StoredPolicyBook:
         return await self._database.read(_tip)
 
     async def append(
-        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
     ) -> bool:
         """Add this revision, its policies under their hash and its row in the journal, in one transaction.
 
-        `also` is done in the moment it is durable, even where the caller has gone. Return False, having changed
-        nothing, when it does not follow the newest: somebody was first.
+        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
+        same in that moment, even where the caller has gone; None where the outcome is not known.
         """
-
-        def then(added: bool | None) -> None:
-            if added:
-                also()
-
         work = partial(_append, revision=revision, canonical=canonical, event=event)
         return await self._database.write(work, then)
 
@@ -88,6 +84,7 @@ def _append(connection: Connection, revision: PolicyRevision, canonical: str, ev
     text = {"kind": POLICY, "revision": revision.policies, "body": canonical}
     connection.execute(insert_once(connection.dialect.name, revisions), text)
     append_rows(connection, (event,))
+    bump(connection, POLICY)
     return True
 
 

@@ -40,7 +40,7 @@ class Desk:
         house = self._house()
         judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
         if isinstance(judged, Answer):
-            raise _refused(ref, judged)
+            raise refused(ref, judged)
         return _shown(judged.decision, house)
 
     async def why(self, question: str) -> dict[str, Any]:
@@ -112,7 +112,8 @@ def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
     }
 
 
-def _refused(ref: str, answer: Answer) -> Exception:
+def refused(ref: str, answer: Answer) -> Exception:
+    """Return what to say where upstream did not give us the image."""
     if answer.status == 404:
         return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
     if answer.status in (401, 403):

@@ -46,6 +46,7 @@ class Policies:
         self.revision: PolicyRevision | None = None
         self.lock = asyncio.Lock()
         self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
+        self.unsure = False  # whether a revision of ours may or may not be in the store
         self._book = book
         self._rules = rules
         self._journal = journal
@@ -90,14 +91,36 @@ class Policies:
             try:
                 found = await self.taken(self.settings)
             except ConfigError as wrong:
-                self.trouble = self.trouble or (self._clock.now(), str(wrong))
+                self.trouble, self.unsure = self.trouble or (self._clock.now(), str(wrong)), False
                 return
             before, now = self.revision, found[1]
-            self.trouble = None
+            self.trouble, self.unsure = None, False
             if now is not None and (before is None or before.hash != now.hash):
                 self.put(self.settings, found)
                 loaded = self.file.policies.revision
                 await self._journal.record(Event(self._clock.now(), Kind.POLICY_LOADED, policy_revision=loaded))
+
+    @property
+    def source(self) -> dict[str, str | int]:
+        """Where the policies in force come from, for logs and status."""
+        if self.revision is None:
+            return {"policies_from": "file"}
+        return {"policies_from": "api", "policies_number": self.revision.number}
+
+    def problems(self) -> list[dict[str, str]]:
+        """Return what is wrong with them now, what it stops and the next command."""
+        if self.trouble is None:
+            return []
+        since, why = self.trouble
+        there = "none" if self.revision is None else f"revision {self.revision.number}"
+        return [
+            {
+                "what": f"a newer revision of the policies is not in force here: {why}",
+                "since": since.isoformat(timespec="seconds"),
+                "stops": f"nothing; {there} stays in force here",
+                "next": "countersign policy history",
+            }
+        ]
 
     def checked(self, text: str, name: str) -> PolicyFile:
         """Return the policies in this text. Raises Fault with what a configuration file would be refused with."""
@@ -140,10 +163,13 @@ class Policies:
                 number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
             )
             event = _event(new, lines, change)
-            settings = self.settings
-            if number != change.base or not await self._book.append(
-                new, file.canonical, event, lambda: self.put(settings, (file, new))
-            ):
+
+            def then(added: bool | None) -> None:
+                if added:
+                    self.put(self.settings, (file, new))
+                self.unsure = added is None
+
+            if number != change.base or not await self._book.append(new, file.canonical, event, then):
                 raise await self._overtaken(change.base)
             return True
 

@@ -7,13 +7,11 @@ import contextlib
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime
 from ipaddress import ip_network
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
-from proxy.config.secrets import read_secret
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
@@ -22,8 +20,10 @@ from proxy.flows.rights import UpstreamRights
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
+from proxy.store.policy_book import POLICY
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
+from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
 from proxy.web.admin_api.handler import AdminApi
@@ -36,12 +36,18 @@ from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.policies import Policies, Taken
+from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.ticking import Ticking
+from proxy.wiring.upstream import upstream_of
 
+LOOK_S = 0.3  # how old our books may be where another process changes them
 LATER_S = 5.0  # for work beside requests, after the last connection has gone
 
 
@@ -53,7 +59,7 @@ class Running:
         settings: Settings,
         house: House,
         store: Store,
-        rules: RulesInForce,
+        policies: Policies,
         signer: TokenSigner,
         upstream: Upstream,
         metrics: Metrics,
@@ -66,17 +72,18 @@ class Running:
         self.store = store
         self.leaving = asyncio.Event()
         self.public = self.admin = ""
-        self._rules = rules
+        self.policies = policies
         self._signer = signer
         self.upstream = upstream
         self.metrics = metrics
         self._tls = tls
         self._log = log
         self._server = Server(self.leaving, settings.limits)
+        self._ticking = Ticking(log)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
-        does = topics(self.desk, lambda: self.house, store.admin_tokens, self.reload, signer.unrecorded)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -104,6 +111,7 @@ class Running:
         except OSError as taken:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
+        self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -132,34 +140,8 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = []
-        if (why := self._signer.health()) is not None:
-            found.append(
-                {
-                    "what": why,
-                    "since": _moment(self._signer.ill_since),
-                    "stops": "pushes that must be signed; pulls go on",
-                    "next": f"countersign doctor --config {self.settings.path}",
-                }
-            )
-        if (trouble := self.store.journal.trouble) is not None:
-            found.append(
-                {
-                    "what": f"the journal cannot be written: {trouble}",
-                    "stops": "denials and pushes, which are recorded first; allowed pulls wait in memory",
-                    "next": f"countersign doctor --config {self.settings.path}",
-                }
-            )
-        if self._refused is not None:
-            found.append(
-                {
-                    "what": f"the configuration was not reloaded: {self._refused[1]}",
-                    "since": self._refused[0],
-                    "stops": "nothing; the one from before is in force",
-                    "next": f"countersign config validate --config {self.settings.path}",
-                }
-            )
-        return found
+        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
+        return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -178,19 +160,21 @@ class Running:
 
     async def _reload(self) -> None:
         settings = load(self.settings.path)
-        _unchangeable(self.settings, settings)
+        only_changeable(self.settings, settings)
         if self._tls is not None:
             self._tls.check()
         await self._signer.reopen(settings)
-        await keep_revisions(settings, self.store, self.house)
-        if self._tls is not None:
-            self._tls.reload()
-        await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings))
-        self._log.info("configuration reloaded", policy_revision=settings.policies.revision)
+        async with self.policies.lock:
+            taken = await self.policies.taken(settings)
+            await keep_revisions(settings, taken, self.store, self.house)
+            if self._tls is not None:
+                self._tls.reload()
+            await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
+        self._log.info("configuration reloaded", policy_revision=taken[0].policies.revision, **self.policies.source)
 
-    def _put_in_force(self, settings: Settings) -> None:
+    def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
-        self._rules.replace(settings.policies)
+        self.policies.put(settings, taken)
         server = settings.server
         self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
         self.settings, self._refused = settings, None
@@ -198,33 +182,12 @@ class Running:
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
         cut = await self._server.leave()
+        await self._ticking.stop()
         with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
             async with asyncio.timeout(LATER_S):
                 await self.house.memory.settle()
         await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
         return cut
-
-
-def _moment(at: datetime | None) -> str:
-    return "" if at is None else at.isoformat(timespec="seconds")
-
-
-def _unchangeable(before: Settings, after: Settings) -> None:
-    """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
-    pairs = {
-        "server.listen": (before.server.listen, after.server.listen),
-        "server.tls": (before.server.tls, after.server.tls),
-        "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
-        "admin.listen": (before.admin.listen, after.admin.listen),
-        "upstreams": (before.upstream, after.upstream),
-        "store.url": (before.store.url, after.store.url),
-        "tokens": (set(before.tokens), set(after.tokens)),
-        "keys": (dict(before.keys), dict(after.keys)),
-        "limits": (before.limits, after.limits),
-    }
-    changed = [name for name, (old, new) in pairs.items() if old != new]
-    if changed:
-        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
 
 
 async def open_running(settings: Settings, log: FilteringBoundLogger, stack: AsyncExitStack) -> Running:
@@ -237,7 +200,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log)
     stack.push_async_callback(signer.close)
     await signer.start()
-    rules = RulesInForce(settings.policies)
+    rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     house = House(
@@ -256,44 +219,27 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         url=settings.server.url,
         name=settings.server.name,
     )
-    await keep_revisions(settings, store, house)
+    policies = Policies(settings, store.policy_book, rules, store.journal, clock)
+    taken = await policies.taken(settings)
+    policies.put(settings, taken)
+    store.watch.also(POLICY, policies)
+    await keep_revisions(settings, taken, store, house)
     tls = None
     if settings.server.tls is not None:
         try:
             tls = Tls(settings.server.tls.cert, settings.server.tls.key)
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, rules, signer, upstream, metrics, tls, log)
+    return Running(settings, house, store, policies, signer, upstream, metrics, tls, log)
 
 
-def upstream_of(settings: Settings) -> Upstream:
-    entry = settings.upstream
-    credentials = None
-    if entry.credentials is not None:
-        password = read_secret(entry.credentials.password, f"password of {entry.credentials.username} upstream")
-        credentials = (entry.credentials.username, password.value)
-    certificate = None if entry.client_cert is None else (str(entry.client_cert), str(entry.client_cert))
-    try:
-        return Upstream(
-            entry.url,
-            credentials=credentials,
-            ca_file=None if entry.ca_file is None else str(entry.ca_file),
-            client_cert=certificate,
-            limits=settings.limits,
-            realms=entry.realms,
-            blob_origins=entry.blob_origins,
-            name=settings.server.name,
-        )
-    except (OSError, ValueError) as wrong:
-        raise ConfigError(f"upstreams[0]: {wrong}") from None
-
-
-async def keep_revisions(settings: Settings, store: Store, house: House) -> None:
+async def keep_revisions(settings: Settings, taken: Taken, store: Store, house: House) -> None:
     """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
+    file, _ = taken
     await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
-    await store.journal.keep_revision("policy", settings.policies.revision, settings.policy_text())
+    await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)
     now = house.clock.now()
     await store.journal.record(
         Event(now, Kind.CONFIG_LOADED, detail={"revision": settings.revision}),
-        Event(now, Kind.POLICY_LOADED, policy_revision=settings.policies.revision),
+        Event(now, Kind.POLICY_LOADED, policy_revision=file.policies.revision),
     )

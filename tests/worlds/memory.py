@@ -22,7 +22,7 @@ from proxy.ports import Search
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
 from proxy.store.pulled import JUDGED, SERVED
-from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
@@ -31,7 +31,7 @@ from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.impact import Pulled
-from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, fingerprint
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
@@ -225,6 +225,9 @@ class MemoryKeyBook:
     async def activate(self, fingerprint: str, at: datetime) -> None:
         self._set(with_active(self._ring.ours, fingerprint, at))
 
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        self._set(with_amended(self._ring.ours, fingerprint, changes))
+
     async def trust(self, trusted: tuple[Trusted, ...]) -> None:
         self._trusted = trusted
         self._set(self._ring.ours)
@@ -313,15 +316,16 @@ class MemoryPolicyBook:
         return (len(self.rows), self.rows[-1].hash) if self.rows else (0, "")
 
     async def append(
-        self, revision: PolicyRevision, canonical: str, event: Event, also: Callable[[], None] = lambda: None
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
     ) -> bool:
-        if await self.tip() != (revision.number - 1, revision.parent):
-            return False
-        self.rows.append(revision)
-        await self._journal.keep_revision("policy", revision.policies, canonical)
-        await self._journal.record(event)
-        also()
-        return True
+        added = await self.tip() == (revision.number - 1, revision.parent)
+        if added:
+            self.rows.append(revision)
+            await self._journal.keep_revision("policy", revision.policies, canonical)
+            await self._journal.record(event)
+        if then is not None:
+            then(added)
+        return added
 
 
 @dataclass

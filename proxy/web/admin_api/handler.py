@@ -20,7 +20,7 @@ from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
 from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.shapes import DryRun, Plan
+from proxy.web.admin_api.shapes import DryRun, Plan, kept
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
@@ -185,7 +185,7 @@ class AdminApi:
         query = None if route.asks is None else _query(route.asks, call)
         body = await _body(route, call)
         await self._still(call, holder)
-        given = {} if body is None else {"given": body.model_dump(mode="json")}
+        given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -19,6 +20,19 @@ def _no_token(text: str) -> str:
 _KEPT = AfterValidator(_no_token)
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
+
+
+NOT_KEPT = object()  # marks what is too long for the journal: its hash stands there instead
+
+
+def kept(body: BaseModel) -> dict[str, object]:
+    """Return what the journal keeps of a body."""
+    long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
+    told: dict[str, object] = body.model_dump(mode="json")
+    for name in long:
+        if isinstance(text := told[name], str):
+            told[name] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return told
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):
