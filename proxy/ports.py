@@ -128,8 +128,13 @@ class KeyBook(Protocol):
     async def add(self, key: BookKey) -> None:
         """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
 
-    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active."""
+    async def set_state(
+        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+    ) -> None:
+        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active.
+
+        `since` is for a compromised one: since when others may have had it, None where nobody knows.
+        """
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         """Make a prepared key the active one; the one before becomes trusted in the same transaction.

@@ -89,6 +89,9 @@ def compromise(
     key: _Key,
     reason: Reason,
     rotate: Annotated[bool, typer.Option("--rotate", help="where it is active, let another key sign first")] = False,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="since when others may have it; 2027-01-31T08:00:00Z")
+    ] = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     server: Server = "",
@@ -97,7 +100,8 @@ def compromise(
     output: Output = Form.TEXT,
 ) -> None:
     """Distrust a key that others may have: images that only it has signed are blocked at once."""
-    _change("compromise", key, {"reason": reason, "rotate": rotate}, (server, token, config), (dry_run, yes, output))
+    body: dict[str, object] = {"reason": reason, "rotate": rotate, **({"since": since} if since else {})}
+    _change("compromise", key, body, (server, token, config), (dry_run, yes, output))
 
 
 def _change(

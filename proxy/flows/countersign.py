@@ -53,11 +53,11 @@ async def countersign(op: PullManifest, reason: str, who: str, asked: Asked, hou
         if isinstance(subject, Answer):
             raise Unavailable(f"upstream answered {subject.status} for {this.repository} {this.reference}")
         pairs = wanted(rules.formats, op.repository, tags, house)
-        if top is not None:  # children carry the simple signature only, as after a push
+        if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]
         top = top or subject.digest
-        made += await sign(op.repository, subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
+        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, asked.request_id, house)
         await attach(op.repository, descriptor, asked, house)
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     event = Event(

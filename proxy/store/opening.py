@@ -35,6 +35,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     policy_book: StoredPolicyBook
+    sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
@@ -69,7 +70,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies = StoredAdminTokens(database), StoredPolicyBook(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, policies, watch, database, stack.pop_all())
+        return Store(ledger, facts, journal, keybook, leases, tokens, policies, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

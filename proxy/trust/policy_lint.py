@@ -68,13 +68,11 @@ def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
             text = f"{pattern} never wins: {better[0]} matches all its names and is more specific"
             yield Finding("warning", "pattern-never-wins", where, text)
             continue
-        for wide in (p for p, a in others if a == at and covers(p, pattern)):
-            range_ = (specificity(wide), specificity(pattern))
-            between = [
-                p for p, a in others if a != at and overlap(p, pattern) and range_[0] <= specificity(p) < range_[1]
-            ]
-            twin = wide == pattern and pattern in policies[at].repositories[:position]
-            if not between and (twin or wide != pattern):
+        twin = pattern in policies[at].repositories[:position]
+        wider = [p for p, a in others if a == at and covers(p, pattern) and (twin or not covers(pattern, p))]
+        for wide in wider:
+            floor, own = specificity(wide), specificity(pattern)
+            if not any(floor <= specificity(p) < own and overlap(p, pattern) for p, a in others if a != at):
                 text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
                 yield Finding("note", "pattern-adds-nothing", where, text)
                 break

@@ -25,8 +25,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 class Desk:
     """The answers to local commands. `house` returns the one in force, which a reload exchanges."""
 
-    def __init__(self, house: Callable[[], House], store: Store, problems: Callable[[], list[dict[str, str]]]) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do."""
+    def __init__(
+        self,
+        house: Callable[[], House],
+        store: Store,
+        problems: Callable[[], list[dict[str, str]]],
+        source: Callable[[], dict[str, str | int]],
+    ) -> None:
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies."""
+        self._source = source
         self._house = house
         self._store = store
         self._problems = problems
@@ -80,6 +87,7 @@ class Desk:
             "started": self._started.isoformat(),
             "pid": os.getpid(),
             "policy_revision": house.rules.current().revision,
+            **self._source(),
             "key_revision": ring.revision,
             "keys": [
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}

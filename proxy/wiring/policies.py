@@ -64,7 +64,7 @@ class Policies:
             file = in_the_file(settings)
             why = f"as {settings.path} has them"
             first = PolicyRevision(1, "", file.text, file.policies.revision, self._clock.now(), OURS, "file", why)
-            if await self._book.append(first, file.canonical, _event(first, [f"first: {why}"])):
+            if await self._book.append(first, file.canonical, event_of(first, [f"first: {why}"])):
                 return file, first
             newest = await self._newest(settings)
         if newest is None:
@@ -162,7 +162,7 @@ class Policies:
             new = PolicyRevision(
                 number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
             )
-            event = _event(new, lines, change)
+            event = event_of(new, lines, change)
 
             def then(added: bool | None) -> None:
                 if added:
@@ -227,7 +227,8 @@ def mend(settings: Settings) -> str:
     )
 
 
-def _event(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
+def event_of(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
+    """Return the row of the journal for this revision; `lines` say what is different."""
     cut = [*lines[:LINES_KEPT], f"and {len(lines) - LINES_KEPT} lines more"] if len(lines) > LINES_KEPT else lines
     detail = {"revision": revision.number, "hash": revision.hash, "reason": revision.reason, "changes": cut}
     if change is not None and change.reverts is not None:

@@ -82,7 +82,7 @@ class Running:
         self._ticking = Ticking(log)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.desk = Desk(lambda: self.house, store, self.problems)
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
@@ -93,7 +93,8 @@ class Running:
         log = self._log
         public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
-        public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
+        shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
+        public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
         local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
         try:
@@ -197,7 +198,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.push_async_callback(store.close)
     upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
-    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log)
+    shared = None if store.sole else store.leases
+    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     await signer.start()
     rules = RulesInForce(PolicySet("", ()))

@@ -47,6 +47,8 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease) -> None: ...
 
+    async def held(self, prefix: str) -> dict[str, str]: ...
+
 
 class AnyStore(Protocol):
     """What every store has."""

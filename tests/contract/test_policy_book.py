@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -58,5 +59,5 @@ async def test_the_policies_and_a_row_of_the_journal_come_with_it(policy_book: P
 
 @pytest.mark.parametrize("part", ["text", "policies", "who", "how", "reason", "at", "parent", "number"])
 def test_all_of_a_revision_is_in_its_hash(part: str) -> None:
-    other = {"at": NOON.replace(microsecond=1), "number": 7}.get(part, "other")
-    assert replace(FIRST, **{part: other}).hash != FIRST.hash
+    others: dict[str, Any] = {"at": NOON.replace(microsecond=1), "number": 7}
+    assert replace(FIRST, **{part: others.get(part, "other")}).hash != FIRST.hash

@@ -219,8 +219,10 @@ class MemoryKeyBook:
     async def add(self, key: BookKey) -> None:
         self._set(with_added(self._ring.ours, key))
 
-    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at))
+    async def set_state(
+        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+    ) -> None:
+        self._set(with_state(self._ring.ours, fingerprint, state, at, since))
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         self._set(with_active(self._ring.ours, fingerprint, at))
@@ -261,6 +263,10 @@ class MemoryLeases:
     async def release(self, lease: Lease) -> None:
         if self._holds(lease):
             self._rows[lease.name] = replace(lease, until=self._clock.now())
+
+    async def held(self, prefix: str) -> dict[str, str]:
+        now = self._clock.now()
+        return {n: lease.holder for n, lease in self._rows.items() if n.startswith(prefix) and lease.until > now}
 
     def _holds(self, lease: Lease) -> bool:
         there = self._rows.get(lease.name)
@@ -371,6 +377,10 @@ class SoftSigner:
         spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
+
+    def private(self, key: BookKey) -> PrivateKey:
+        """What no token would ever give away."""
+        return self._keys[fingerprint(key.spki)]
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         if self.down is not None:

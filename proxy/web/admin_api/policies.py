@@ -56,7 +56,7 @@ class Candidate(BaseModel, strict=True, extra="forbid", frozen=True):
     name: Name = _NAME
 
 
-class TestWish(Candidate, strict=True, extra="forbid", frozen=True):
+class ImageWish(Candidate, strict=True, extra="forbid", frozen=True):
     """An image to judge."""
 
     ref: Line = Field(description="repo[:tag|@digest]")
@@ -225,6 +225,6 @@ ROUTES: tuple[Route, ...] = (
         "What is different between two revisions.", Difference, Between,
     ),
     _try("lint", "What policies say and cannot mean.", Linted, Candidate, Permission.POLICIES),
-    _try("test", "What a pull of an image would get.", Tested, TestWish, Permission.TRY_POLICIES),
+    _try("test", "What a pull of an image would get.", Tested, ImageWish, Permission.TRY_POLICIES),
     _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish, Permission.TRY_POLICIES),
 )  # fmt: skip

@@ -125,7 +125,7 @@ class PolicyDesk:
         return await linted(wish.text, wish.name, self._policies, self._house())
 
     async def _test(self, acting: Acting) -> shapes.Tested:
-        wish, house = cast("shapes.TestWish", acting.body), self._house()
+        wish, house = cast("shapes.ImageWish", acting.body), self._house()
         policies = self._policies.file if wish.text is None else self._policies.checked(wish.text, wish.name)
         supposed = supposing(policies.policies, house)
         judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
