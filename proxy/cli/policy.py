@@ -40,7 +40,7 @@ def _described(found: Mapping[str, Any]) -> str:
 
 def history(place: Place, form: Form) -> Exit:
     """Print every revision, newest first."""
-    rows = pages(place, "policies/revisions", limit=_PAGE)
+    rows = pages(place, "policies/revisions", _PAGE)
     if form is Form.JSON:
         return json_out({"items": rows})
     if not rows:

@@ -12,7 +12,7 @@ from proxy.flows.sign import SIMPLE, signing_by
 from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
-from proxy.formats.table import FORMATS
+from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
@@ -115,11 +115,7 @@ def _holds_signatures(body: bytes, house: House) -> bool:
         manifest = parse(body, OCI_MANIFEST, house.limits)
     except (Fault, Corrupt):
         return False
-    return bool(manifest.layers) and all(_claimed(d) for d in manifest.layers)
-
-
-def _claimed(d: Descriptor) -> bool:
-    return any(d.media_type in form.media_types for form in FORMATS.values())
+    return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
 def _marks(body: bytes, house: House) -> set[carrier.Mark]:

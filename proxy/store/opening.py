@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
@@ -35,6 +36,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     policy_book: StoredPolicyBook
+    jobs: StoredJobs
     sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
@@ -68,9 +70,10 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens, policies = StoredAdminTokens(database), StoredPolicyBook(database)
+        tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, policies, sole, watch, database, stack.pop_all())
+        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs)
+        return Store(*rooms, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

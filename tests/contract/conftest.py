@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Journal, KeyBook, Ledger, PolicyBook
+from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.impact import Pulled
@@ -38,6 +38,10 @@ class Book(KeyBook, Protocol):
     async def trust(self, trusted: tuple[Trusted, ...]) -> None: ...
 
 
+class WholeLedger(Ledger, Signed, Protocol):
+    """The Ledger port, and what jobs walk through."""
+
+
 class Leases(Protocol):
     """Locks that hold across processes."""
 
@@ -54,7 +58,7 @@ class AnyStore(Protocol):
     """What every store has."""
 
     @property
-    def ledger(self) -> Ledger: ...
+    def ledger(self) -> WholeLedger: ...
 
     @property
     def facts(self) -> Facts: ...
@@ -73,6 +77,9 @@ class AnyStore(Protocol):
 
     @property
     def policy_book(self) -> PolicyBook: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
 
     async def close(self) -> None: ...
 
@@ -154,3 +161,8 @@ def admin_tokens(store: AnyStore) -> AdminTokens:
 @pytest.fixture
 def policy_book(store: AnyStore) -> PolicyBook:
     return store.policy_book
+
+
+@pytest.fixture
+def jobs(store: AnyStore) -> Jobs:
+    return store.jobs

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from proxy.flows.house import House
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.chains import ChainDesk
+from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
@@ -29,5 +31,7 @@ def topics(
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
+        ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
+        JobDesk(house, store.jobs, store.ledger).topic(),
     )
