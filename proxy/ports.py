@@ -12,12 +12,15 @@ from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
+from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
+from proxy.trust.standing import Orders, Standing
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -135,6 +138,25 @@ class KeyBook(Protocol):
 
         Raises ValueError when there is no such key, or it is not prepared.
         """
+
+
+class Interventions(Protocol):
+    """What operators ordered beside the policies. `standing` answers from memory; changes raise Unavailable."""
+
+    def standing(self) -> Standing:
+        """Return the denials and exceptions in force now."""
+
+    def orders(self) -> Orders:
+        """Return all that is on record, oldest first, what is over too."""
+
+    async def deny(self, denial: Denial) -> None:
+        """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        """Remove a denial and return it, or None when there is none of this id."""
+
+    async def keep(self, exception: PolicyException) -> None:
+        """Keep an exception, new or changed; in force on return. Raises ValueError when too many wait for review."""
 
 
 class Ledger(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import Clock, Facts, Interventions, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class House:
     ledger: Ledger
     facts: Facts
     journal: Journal
+    interventions: Interventions
     clock: Clock
     limits: Limits
     memory: Memory

@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.interventions import StoredInterventions
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import StoredKeyBook
 from proxy.store.lease import StoredLeases
@@ -32,6 +33,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    interventions: StoredInterventions
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -63,8 +65,9 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[TrustedKey, ...] 
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens = StoredAdminTokens(database)
-        return Store(ledger, facts, journal, keybook, leases, tokens, database, stack.pop_all())
+        tokens, interventions = StoredAdminTokens(database), StoredInterventions(database, clock)
+        await interventions.refresh()
+        return Store(ledger, facts, journal, keybook, leases, tokens, interventions, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

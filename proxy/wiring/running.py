@@ -249,6 +249,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Journal, KeyBook, Ledger
+from proxy.ports import AdminTokens, Facts, Interventions, Journal, KeyBook, Ledger
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.keys import TrustedKey
@@ -65,6 +65,9 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def interventions(self) -> Interventions: ...
 
     async def close(self) -> None: ...
 
@@ -141,3 +144,8 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def interventions(store: AnyStore) -> Interventions:
+    return store.interventions

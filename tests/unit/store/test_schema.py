@@ -51,7 +51,8 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_i
     await first.close()
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         connection.execute("DROP INDEX ledger_by_bound")
-        connection.execute("DROP TABLE admin_tokens")
+        for table in ("admin_tokens", "denials", "exceptions"):
+            connection.execute(f"DROP TABLE {table}")
     await asyncio.to_thread(_set_version, tmp_path / "store.db", "0001")
     store = await open_store(url, FrozenClock())
     assert await store._database.read(difference) == []
