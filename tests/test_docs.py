@@ -17,8 +17,8 @@ from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
 from proxy.trust.roles import GRANTS, Permission
-from proxy.web.admin_openapi import document
-from proxy.web.admin_routes import ROUTES
+from proxy.web.admin_api.openapi import document
+from proxy.web.admin_api.table import ROUTES
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"

@@ -8,12 +8,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from proxy.cli.local import ANSWER_BYTES, TIMEOUT_S, UnixConnection
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 
 ROOT = "/admin/v1"
+PAGE = 1000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -49,6 +50,17 @@ def call(place: Place, method: str, path: str, body: object = None) -> dict[str,
     finally:
         connection.close()
     return _understood(place, status, got)
+
+
+def pages(place: Place, path: str, **filters: str) -> list[dict[str, Any]]:
+    """Return all rows of a list, page by page. Raises what `call` raises."""
+    rows: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': PAGE, 'skip': after})}")
+        rows += page["items"]
+        after = page["next"]
+    return rows
 
 
 def _connection(place: Place) -> http.client.HTTPConnection:

@@ -1,69 +1,51 @@
-"""Keys over the local socket: shown as a table; changed after the plan was shown and agreed to."""
+"""Keys on the command line: shown as a table; changed after the plan was shown and agreed to."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from proxy.cli.admin import Place, call, pages
+from proxy.cli.agreed import Manner, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
-from proxy.cli.local import ask
-from proxy.trust.explain import plain
 
 
-def show(socket: Path, form: Form) -> Exit:
+def show(place: Place, form: Form) -> Exit:
     """Print the keys; the code says whether the tokens hold one that is in no record."""
-    answer = ask(socket, "keys", {})
-    strays = answer.get("unrecorded", [])
+    keys = pages(place, "keys")
+    beside = call(place, "GET", "keys/unrecorded")
+    strays = beside["items"]
     if form is Form.JSON:
-        json_out(answer)
+        json_out({"keys": keys, "unrecorded": strays, "not_looked": beside["not_looked"]})
     else:
-        rows = [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"), *map(_row, answer.get("keys", []))]
+        rows = [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"), *map(_row, keys)]
         lines = table(rows)
         for stray in strays:
             lines.append(
                 f"NOT RECORDED: key {stray['fingerprint'][:12]}, {stray['label']!r} on token {stray['token']}; it "
                 "signs nothing. If no rotation is under way, one was cut short: delete it with the token's own tool"
             )
-        if answer.get("not_looked"):
-            lines.append(f"the tokens were not looked at: {answer['not_looked']}")
+        if beside["not_looked"]:
+            lines.append(f"the tokens were not looked at: {beside['not_looked']}")
         lines_out(lines)
     return Exit.NO if strays else Exit.FINE
 
 
-def change(socket: Path, wanted: Mapping[str, str], form: Form, *, dry_run: bool, yes: bool) -> Exit:
-    """Show the plan, ask, do it and print what there is now. The code is 1 where nobody agreed."""
-    if dry_run or not yes:
-        planned = ask(socket, "keys/change", {**wanted, "dry_run": "yes"}, post=True)
-        if dry_run and form is Form.JSON:
-            return json_out(planned)
-        out = sys.stdout if dry_run else sys.stderr
-        out.write("".join(f"  - {plain(str(step), 500)}\n" for step in planned.get("plan", [])))
-        if dry_run:
-            return Exit.FINE
-        if not _agreed():
-            sys.stderr.write("nothing was done\n")
-            return Exit.NO
-    answer = ask(socket, "keys/change", wanted, post=True)
-    if form is Form.JSON:
+def change(place: Place, verb: str, of: str, body: Mapping[str, object], manner: Manner) -> Exit:
+    """Rotate, prepare, ... the key or the profile `of`, and print what there is now."""
+    answer = agreed(place, f"keys/{quote(of, safe='')}/{verb}", body, manner)
+    if isinstance(answer, Exit):
+        return answer
+    if manner.form is Form.JSON:
         return json_out(answer)
-    changed = answer.get("keys", [])
-    lines = [f"key {k['fingerprint']} of {k['profile']} is {k['state']}" for k in changed]
-    if wanted["action"] in ("rotate", "prepare", "activate"):
-        lines += str(changed[0]["public_key"]).splitlines() if changed else []
+    changed = [answer["new"], answer["old"]] if "new" in answer else [answer]
+    lines = [f"key {k['fingerprint']} of {k['profile']} is {k['state']}" for k in changed if k is not None]
+    if verb in ("rotate", "prepare", "activate"):
+        lines += str(changed[0]["public_key"]).splitlines()
     return lines_out(lines)
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        sys.stderr.write("no terminal to ask on; say --yes\n")
-        return False
-    sys.stderr.write("Do this? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _row(key: Mapping[str, Any]) -> tuple[str, ...]:

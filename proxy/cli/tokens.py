@@ -6,22 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Place, call, pages
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 
-_PAGE = 1000
-
 
 def show(place: Place, form: Form) -> Exit:
     """Print every token there was, oldest first."""
-    tokens: list[dict[str, Any]] = []
-    after: int | None = 0
-    while after is not None:
-        page = call(place, "GET", f"tokens?limit={_PAGE}&skip={after}")
-        tokens += page["items"]
-        after = page["next"]
+    tokens = pages(place, "tokens")
     if form is Form.JSON:
         return json_out({"items": tokens})
     if not tokens:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from proxy.config.schema import ConfigFile, PolicyEntry
+from proxy.config.schema import ConfigFile, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
 from proxy.trust.pattern import overlap, specificity
@@ -97,12 +97,24 @@ def _pull(at: int, policy: PolicyEntry, file: ConfigFile) -> Iterator[Complaint]
                 yield where, f"found {name}, which is in neither `keys` nor `trust`; {_one_of(file.keys, file.trust)}"
             elif name in file.keys and is_attestation(name, file):
                 yield where, _ATTESTATION.format(name)
-        different = {file.trust[n].public_key if n in file.trust else n for n in clause.signed_by}
+        different = {_judge(n, file) for n in clause.signed_by}
         if len(set(clause.signed_by)) != len(clause.signed_by):
             yield (*here, "signed_by"), "found the same name twice; each stands once"
         elif clause.at_least > len(different):
             most = f"allowed: 1 to {len(different)}, the number of different keys in signed_by"
             yield (*here, "at_least"), f"found {clause.at_least}; {most}"
+
+
+def _judge(name: str, file: ConfigFile) -> object:
+    """Return what tells one signer from another: an authority is one, however many it certifies."""
+    entry = file.trust.get(name)
+    match entry:
+        case None:
+            return name
+        case KeyTrust():
+            return entry.public_key
+        case X509Trust():
+            return frozenset(entry.ca_file)
 
 
 def _overlaps(file: ConfigFile, document: Document) -> Iterator[Complaint]:

@@ -17,17 +17,22 @@ from proxy.config.schema import (
     Admin,
     ConfigFile,
     KeyEntry,
+    KeyTrust,
     PolicyEntry,
     Purpose,
     Server,
     Store,
     TokenEntry,
+    TrustEntry,
     Upstream,
+    X509Trust,
 )
 from proxy.config.yaml import Document, read, refuse
+from proxy.formats.identity import parse_subject
 from proxy.oci.faults import ConfigError
 from proxy.oci.limits import Limits
-from proxy.trust.keys import TrustedKey
+from proxy.trust.authority import Authority
+from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 
 _PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
@@ -45,7 +50,7 @@ class Settings:
     store: Store
     tokens: Mapping[str, TokenEntry]
     keys: Mapping[str, KeyEntry]
-    trust: tuple[TrustedKey, ...]
+    trust: tuple[Trusted, ...]
     policies: PolicySet
     limits: Limits
     warnings: tuple[str, ...]
@@ -120,7 +125,7 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         store=file.store,
         tokens=MappingProxyType(file.tokens),
         keys=MappingProxyType(file.keys),
-        trust=tuple(TrustedKey(name, entry.public_key, entry.identity) for name, entry in file.trust.items()),
+        trust=tuple(_trusted(name, entry) for name, entry in file.trust.items()),
         policies=PolicySet(_hash(_policy_text(policies)), policies),
         limits=Limits(**file.limits.model_dump()),  # type: ignore[attr-defined]
         warnings=tuple(problem.render(path) for problem in warned),
@@ -148,6 +153,14 @@ def find(given: Path | None, environment: Mapping[str, str]) -> Path:
             return place
     looked = ", ".join(str(place) for place in PLACES)
     raise ConfigError(f"no configuration found ({looked}); give --config FILE, or make one: countersign init")
+
+
+def _trusted(name: str, entry: TrustEntry) -> Trusted:
+    match entry:
+        case KeyTrust():
+            return TrustedKey(name, entry.public_key, entry.identity)
+        case X509Trust():
+            return Authority(name, frozenset(entry.ca_file), tuple(map(parse_subject, entry.identities)))
 
 
 def _policy(entry: PolicyEntry) -> Policy:

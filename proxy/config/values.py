@@ -207,8 +207,9 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string"})]
 
 
-def _base64(value: Any) -> str:
+def in_base64(value: Any) -> str:
+    """Return bytes as they stand in the text of a configuration."""
     return base64.b64encode(value).decode()
 
 
-PublicKey = Annotated[bytes, BeforeValidator(_spki), PlainSerializer(_base64), _Text]
+PublicKey = Annotated[bytes, BeforeValidator(_spki), PlainSerializer(in_base64), _Text]

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from proxy.config.schema import ConfigFile
+from proxy.config.schema.trust import TAG
 from proxy.config.yaml import Document, Problem, Where, describe
 
 _SECRET = frozenset({"pin", "password", "environment"})
@@ -38,13 +39,18 @@ def problems(error: ValidationError, document: Document) -> list[Problem]:
 
 
 def _problem(error: ErrorDetails, document: Document) -> Problem:
-    where: Where = tuple(step for step in error["loc"] if step != "[key]")
+    typed: Where = tuple(step for step in error["loc"] if step != "[key]")
+    where: Where = tuple(step for step in typed if not str(step).startswith(TAG))
     kind = error["type"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(where, document)
+        return _unknown(typed, where, document)
     if kind == "missing":
-        return Problem(document.mark(where), where, f"is missing; it must be set{_hint(where)}")
+        return Problem(document.mark(where), where, f"is missing; it must be set{_hint(typed)}")
+    if kind == "union_tag_invalid":
+        where = (*where, "kind")
+        allowed = str(context["expected_tags"]).replace(TAG, "").replace("'", "")
+        return Problem(document.mark(where), where, f"found {error['input']['kind']!a}; allowed: {allowed}")
     found = _found(where, error["input"])
     at = document.mark(where, key=error["loc"][-1:] == ("[key]",))
     if kind in _KINDS:
@@ -85,8 +91,8 @@ def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unknown(where: Where, document: Document) -> Problem:
-    allowed = _allowed(where[:-1])
+def _unknown(typed: Where, where: Where, document: Document) -> Problem:
+    allowed = _allowed(typed[:-1])
     name = str(where[-1])
     near = get_close_matches(name, allowed, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
@@ -107,10 +113,12 @@ def _allowed(where: Where) -> list[str]:
 
 
 def _model(where: Where) -> type[BaseModel] | None:
-    """Return the model that describes this place, following the types of the schema."""
+    """Return the model that describes this place, following the types of the schema; a kind's tag picks its model."""
     kind: Any = ConfigFile
     for step in where:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if str(step).startswith(TAG):
+            kind = _of_kind(kind, str(step))
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
             known = kind.model_fields.get(str(step))
             kind = known.annotation if known else None
         else:
@@ -120,6 +128,12 @@ def _model(where: Where) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
+def _of_kind(union: Any, tag: str) -> type[BaseModel] | None:
+    """Return the model of a union whose settings include `kind` with this tag."""
+    models = [model for model, _ in _inside(union)]
+    return next((m for m in models if tag.removeprefix(TAG) in get_args(m.model_fields["kind"].annotation)), None)
+
+
 def described(
     model: type[BaseModel] = ConfigFile, at: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
@@ -127,18 +141,17 @@ def described(
     for name, info in model.model_fields.items():
         place = (*at, name)
         yield place, info
-        inner, steps = _inside(info.annotation)
-        if inner is not None:
-            yield from described(inner, (*place, *steps))
+        seen: set[tuple[str, ...]] = set()
+        for inner, steps in _inside(info.annotation):
+            for found in described(inner, (*place, *steps)):
+                if found[0] not in seen:  # `kind` stands in every kind
+                    seen.add(found[0])
+                    yield found
 
 
-def _inside(kind: Any) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
-    """The model within a type, and the steps to it."""
+def _inside(kind: Any) -> list[tuple[type[BaseModel], tuple[str, ...]]]:
+    """Each model within a type, and the steps to it."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind, ()
+        return [(kind, ())]
     step = {dict: ("<name>",), tuple: ("<n>",)}.get(get_origin(kind), ())
-    for part in get_args(kind):
-        found, steps = _inside(part)
-        if found is not None:
-            return found, (*step, *steps)
-    return None, ()
+    return [(model, (*step, *steps)) for part in get_args(kind) for model, steps in _inside(part)]

@@ -23,7 +23,7 @@ _GAP = re.compile(r"(?<!\\),\s+")
 def parse_subject(text: str) -> Subject:
     """Return the identity written like this, `*` for anybody. Raises ValueError saying what is allowed."""
     if text.strip() == ANYBODY:
-        return Subject(ANYBODY, {})
+        return Subject(ANYBODY, frozenset())
     written = text.strip().removeprefix(PREFIX).strip()
     if "=#" in written:
         raise ValueError(_ALLOWED)
@@ -34,7 +34,7 @@ def parse_subject(text: str) -> Subject:
     attributes = _attributes(name)
     if not attributes or not all(attributes.values()):
         raise ValueError(_ALLOWED)
-    return Subject(written, attributes)
+    return Subject(written, frozenset(attributes.items()))
 
 
 _ALLOWED = (
@@ -55,7 +55,7 @@ def vouching(chain: Sequence[bytes], authorities: Iterable[Authority]) -> tuple[
 def _is(subject: dict[str, str] | None, wanted: Subject) -> bool:
     if wanted.text == ANYBODY:
         return True
-    return subject is not None and all(subject.get(oid) == value for oid, value in wanted.attributes.items())
+    return subject is not None and bool(wanted.attributes) and wanted.attributes <= subject.items()
 
 
 def _attributes(name: x509.Name) -> dict[str, str] | None:

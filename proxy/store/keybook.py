@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from proxy.store.database import Database, insert_once
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
 from proxy.store.tables import keys, revisions
-from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, fingerprint
 
 KEYBOOK = "keybook"  # the kind of its revisions
 _Keys = tuple[BookKey, ...]
@@ -21,7 +21,7 @@ _Keys = tuple[BookKey, ...]
 class StoredKeyBook:
     """The KeyBook port on a database; `ring` answers from memory. Changes raise Unavailable."""
 
-    def __init__(self, database: Database, trusted: tuple[TrustedKey, ...]) -> None:
+    def __init__(self, database: Database, trusted: tuple[Trusted, ...]) -> None:
         """Use this database and these keys of other people; `refresh` or `trust` before the first `ring`."""
         self._database = database
         self._trusted = trusted
@@ -35,7 +35,7 @@ class StoredKeyBook:
         """Read the book again: another process may have changed it."""
         self._ring = ring_of(await self._database.read(_all), self._trusted)
 
-    async def trust(self, trusted: tuple[TrustedKey, ...], also: Callable[[], None] | None = None) -> None:
+    async def trust(self, trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None) -> None:
         """Put other people's keys in force as configuration now has them; the revision changes with them.
 
         `also` is done in the same moment: names mean other keys from then on, so the policies that use them change too.
@@ -58,7 +58,7 @@ class StoredKeyBook:
         await self._change(partial(with_active, which=fingerprint, at=at), self._trusted)
 
     async def _change(
-        self, change: Callable[[_Keys], _Keys], trusted: tuple[TrustedKey, ...], also: Callable[[], None] | None = None
+        self, change: Callable[[_Keys], _Keys], trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None
     ) -> None:
         def then(ours: _Keys | None) -> None:
             if ours is not None:
@@ -70,7 +70,7 @@ class StoredKeyBook:
         await self._database.write(partial(_change, trusted=trusted, change=change), then)
 
 
-def _change(connection: Connection, trusted: tuple[TrustedKey, ...], change: Callable[[_Keys], _Keys]) -> _Keys:
+def _change(connection: Connection, trusted: tuple[Trusted, ...], change: Callable[[_Keys], _Keys]) -> _Keys:
     """Change the book and keep its new text, in one transaction."""
     there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
     ours = change(tuple(there.values()))

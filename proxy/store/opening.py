@@ -20,7 +20,7 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
-from proxy.trust.keys import TrustedKey
+from proxy.trust.keys import Trusted
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Store:
         await self._closing.aclose()
 
 
-async def open_store(url: str, clock: Clock, *, trusted: tuple[TrustedKey, ...] = (), read_only: bool = False) -> Store:
+async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (), read_only: bool = False) -> Store:
     """Return the store behind `sqlite:///PATH` or `postgresql://...`, its tables up to date and its key book loaded.
 
     `trusted` are other people's keys from configuration. With `read_only`, nothing is written and nothing locked, so

@@ -8,28 +8,42 @@ from dataclasses import replace
 from datetime import datetime
 
 from proxy.store.canonical import canonical
+from proxy.trust.authority import Authority
 from proxy.trust.keylife import refusal
-from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint
 
 
-def ring_of(ours: Sequence[BookKey], others: Iterable[TrustedKey]) -> KeyRing:
+def ring_of(ours: Sequence[BookKey], trusted: Iterable[Trusted]) -> KeyRing:
     """Return all keys under their revision: ours in the order given, other people's after them."""
-    theirs = tuple(others)
+    theirs = tuple(trusted)
     revision = hashlib.sha256(text_of(ours, theirs).encode()).hexdigest()
-    return KeyRing(revision, tuple(ours), theirs)
+    keys = tuple(each for each in theirs if isinstance(each, TrustedKey))
+    authorities = tuple(each for each in theirs if isinstance(each, Authority))
+    return KeyRing(revision, tuple(ours), keys, authorities)
 
 
-def text_of(ours: Iterable[BookKey], others: Iterable[TrustedKey]) -> str:
+def text_of(ours: Iterable[BookKey], trusted: Iterable[Trusted]) -> str:
     """Return the whole key book as canonical JSON; two books that say the same have the same text."""
     mine = sorted((_ours(key) for key in ours), key=lambda row: str(row["fingerprint"]))
-    theirs = sorted(
+    theirs = tuple(trusted)
+    keys = sorted(
         (
             {"name": key.name, "fingerprint": fingerprint(key.spki), "spki": key.spki.hex(), "identity": key.identity}
-            for key in others
+            for key in theirs
+            if isinstance(key, TrustedKey)
         ),
         key=lambda row: (row["name"], row["fingerprint"], row["identity"]),
     )
-    return canonical({"ours": mine, "trusted": theirs})
+    authorities = sorted((_authority(each) for each in theirs if isinstance(each, Authority)), key=canonical)
+    return canonical({"ours": mine, "trusted": keys, **({"authorities": authorities} if authorities else {})})
+
+
+def _authority(authority: Authority) -> dict[str, object]:
+    return {
+        "name": authority.name,
+        "certificates": sorted(root.hex() for root in authority.roots),
+        "identities": sorted(identity.text for identity in authority.identities),
+    }
 
 
 def _ours(key: BookKey) -> dict[str, str | None]:

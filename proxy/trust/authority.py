@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 ANYBODY = "*"
@@ -11,10 +10,10 @@ ANYBODY = "*"
 
 @dataclass(frozen=True)
 class Subject:
-    """Attributes a leaf's subject must have, each exactly, by dotted object identifier; none at all means anybody."""
+    """Attributes (dotted object identifier, value) that a leaf's subject must have; `*` asks for none."""
 
     text: str
-    attributes: Mapping[str, str]
+    attributes: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from proxy.trust.authority import Authority
+
 Identity = Literal["any", "repository", "exact"]
 
 
@@ -49,6 +51,9 @@ class TrustedKey:
     identity: Identity = "any"
 
 
+Trusted = TrustedKey | Authority
+
+
 @dataclass(frozen=True)
 class Verifier:
     """A key a signature is tried against: under which names policy knows it, and what it may vouch for."""
@@ -73,6 +78,7 @@ class KeyRing:
     revision: str
     ours: tuple[BookKey, ...] = ()
     others: tuple[TrustedKey, ...] = ()
+    authorities: tuple[Authority, ...] = ()
 
     def verifiers(self, name: str) -> tuple[Verifier, ...]:
         """Return every key known under this name, retired and compromised ones too (so that a denial can say so).

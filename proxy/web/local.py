@@ -44,8 +44,6 @@ class Commands:
     status: Command
     would_block: Command
     reload: Command
-    keys: Command
-    change_key: Command
 
 
 def routes(commands: Commands) -> tuple[Route, ...]:
@@ -57,14 +55,6 @@ def routes(commands: Commands) -> tuple[Route, ...]:
         Route("GET", "/v1/status", commands.status),
         Route("GET", "/v1/report/would-block", commands.would_block, takes=("since",)),
         Route("POST", "/v1/reload", commands.reload),
-        Route("GET", "/v1/keys", commands.keys),
-        Route(
-            "POST",
-            "/v1/keys/change",
-            commands.change_key,
-            needs=("action", "reason"),
-            takes=("profile", "key", "rotate", "dry_run"),
-        ),
     )
 
 

@@ -19,7 +19,6 @@ from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
 from proxy.web.token import token_page
 from proxy.wiring.desk import Desk
-from proxy.wiring.keydesk import KeyDesk
 
 
 def public_pages(in_force: Callable[[], House], realm: Realm) -> Mapping[str, Inner]:
@@ -73,7 +72,7 @@ async def _inspection(
     )
 
 
-def commands(desk: Desk, keys: KeyDesk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
+def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
     """Return what the Unix socket offers."""
 
     async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
@@ -95,7 +94,4 @@ def commands(desk: Desk, keys: KeyDesk, reload_now: Callable[[], Awaitable[str |
         refused = await reload_now()
         return {"reloaded": refused is None, "why": refused}
 
-    async def list_keys(_given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await keys.keys()
-
-    return Commands(verify, why, sign, status, would_block, reload, list_keys, keys.change)
+    return Commands(verify, why, sign, status, would_block, reload)

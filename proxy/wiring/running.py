@@ -26,6 +26,7 @@ from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
+from proxy.web.admin_api.handler import AdminApi
 from proxy.web.app import public_app
 from proxy.web.counted import CountedJournal
 from proxy.web.local import local_app
@@ -34,11 +35,10 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring.admin_desk import admin_api
+from proxy.wiring.admin_desk import topics
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.keydesk import KeyDesk
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.signer import TokenSigner
 
@@ -76,8 +76,8 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
-        self.api = admin_api(self.desk, lambda: self.house, store, self.reload)
-        self.keydesk = KeyDesk(lambda: self.house, signer.unrecorded)
+        does = topics(self.desk, lambda: self.house, store.admin_tokens, self.reload, signer.unrecorded)
+        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -88,7 +88,7 @@ class Running:
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
         public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
-        local = outermost(self.api.over_socket(local_app(commands(self.desk, self.keydesk, self.reload))), inward)
+        local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
         try:
             at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:

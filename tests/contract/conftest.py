@@ -15,7 +15,7 @@ from sqlalchemy import delete
 from proxy.ports import AdminTokens, Facts, Interventions, Journal, KeyBook, Ledger
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
-from proxy.trust.keys import TrustedKey
+from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
 from tests.worlds.place import quick_directory
 from tests.worlds.postgres import MISSING, Cluster, postgres_cluster, postgres_programs
@@ -32,7 +32,7 @@ class Record(Journal, Protocol):
 class Book(KeyBook, Protocol):
     """The KeyBook port, and what a reload of configuration asks of it besides."""
 
-    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None: ...
+    async def trust(self, trusted: tuple[Trusted, ...]) -> None: ...
 
 
 class Leases(Protocol):

@@ -1,90 +1,83 @@
-"""What `countersign keys` is answered: plans that change nothing, changes, and refusals before either."""
+"""What the routes about keys answer: plans that change nothing, changes, and refusals before either."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.keydesk import KeyDesk
+from proxy.oci.faults import Unavailable
+from proxy.trust.event import Kind
+from proxy.trust.keys import KeyState
 from proxy.wiring.signer import Stray
-from tests.worlds.conversation import World, world
+from tests.worlds.admin import Admin, admin
 
-R = {"reason": "Tuesday"}
-
-
-async def no_strays() -> Sequence[Stray]:
-    return []
+WHY = {"reason": "Tuesday"}
 
 
-def desk(w: World) -> KeyDesk:
-    return KeyDesk(lambda: w.house, no_strays)
+async def said(a: Admin, path: str, body: object = WHY, status: int = 200) -> Any:
+    reply = await a.call("POST", f"/admin/v1/keys/{path}", body, socket=True)
+    assert reply.status == status, reply.value
+    return reply.value
 
 
-def states(w: World) -> list[KeyState]:
-    return [key.state for key in w.store.keybook.ring().ours]
+def states(a: Admin) -> list[KeyState]:
+    return [key.state for key in a.world.store.keybook.ring().ours]
 
 
 async def test_a_whole_life() -> None:
-    w = await world()
-    d = desk(w)
-    done = await d.change({"action": "rotate", "profile": "release", **R})
-    assert [k["state"] for k in done["keys"]] == ["active", "trusted"]
-    assert done["keys"][0]["public_key"].startswith("-----BEGIN PUBLIC KEY-----")
-    new, old = (k["fingerprint"] for k in done["keys"])
-    assert [k["state"] for k in (await d.change({"action": "retire", "key": old, **R}))["keys"]] == ["retired"]
-    (ready,) = (await d.change({"action": "prepare", "profile": "release", **R}))["keys"]
-    done = await d.change({"action": "activate", "key": ready["fingerprint"], **R})
-    assert [k["state"] for k in done["keys"]] == ["active", "trusted"]
-    done = await d.change({"action": "compromise", "key": ready["fingerprint"], "rotate": "yes", **R})
-    assert [k["state"] for k in done["keys"]] == ["compromised", "active"]
-    assert states(w) == [KeyState.RETIRED, KeyState.TRUSTED, KeyState.COMPROMISED, KeyState.ACTIVE]
-    shown = await d.keys()
-    assert [k["state"] for k in shown["keys"]] == states(w)
-    assert new in {k["fingerprint"] for k in shown["keys"]}
+    async with admin() as a:
+        turned = await said(a, "release/rotate")
+        assert turned["new"]["public_key"].startswith("-----BEGIN PUBLIC KEY-----")
+        old = turned["old"]["fingerprint"]
+        assert (await said(a, f"{old[:12]}/retire"))["state"] == "retired"
+        ready = await said(a, "release/prepare")
+        turned = await said(a, f"{ready['fingerprint']}/activate")
+        assert [turned[which]["state"] for which in ("new", "old")] == ["active", "trusted"]
+        bad = await said(a, f"{ready['fingerprint']}/compromise", {**WHY, "rotate": True})
+        assert bad["state"] == "compromised"
+        assert states(a) == [KeyState.RETIRED, KeyState.TRUSTED, KeyState.COMPROMISED, KeyState.ACTIVE]
 
 
 @pytest.mark.parametrize(
-    ("action", "lines", "said"),
+    ("verb", "lines", "words"),
     [
         ("rotate", 3, "still verifies"),
         ("prepare", 2, "signs nothing before it is activated"),
         ("compromise", 2, "no way back"),
     ],
 )
-async def test_a_plan_changes_nothing(action: str, lines: int, said: str) -> None:
-    w = await world()
-    before, events = w.store.keybook.ring(), len(w.store.journal.events)
-    key = fingerprint(before.ours[0].spki)
-    given = {"action": action, "profile": "release", "key": key, "rotate": "yes", "dry_run": "yes", **R}
-    answer = await desk(w).change(given)
-    assert answer["done"] is False
-    assert len(answer["plan"]) == lines
-    assert said in answer["plan"][-1]
-    assert (w.store.keybook.ring(), len(w.store.journal.events)) == (before, events)
+async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, lines: int, words: str) -> None:
+    async with admin() as a:
+        before = a.world.store.keybook.ring()
+        of, more = ("release", {}) if verb != "compromise" else (a.active(), {"rotate": True})
+        planned = await said(a, f"{of}/{verb}?dry_run=true", {**WHY, **more})
+        assert planned["done"] is False
+        assert len(planned["plan"]) == lines
+        assert words in planned["plan"][-1]
+        assert a.world.store.keybook.ring() == before
+        assert [e.kind for e in a.world.store.journal.events if e.kind is not Kind.KEY_CREATED] == [Kind.ADMIN_CALLED]
+        assert a.world.store.journal.events[-1].detail["dry_run"] is True
 
 
-@pytest.mark.parametrize("dry", [{}, {"dry_run": "yes"}])
-@pytest.mark.parametrize("action", ["retire", "compromise", "activate", "rotate", "prepare", "destroy"])
-async def test_what_would_be_refused_is_refused_in_the_plan_too(action: str, dry: dict[str, str]) -> None:
-    w = await world()
-    key = fingerprint(w.store.keybook.ring().ours[0].spki)
-    with pytest.raises(Fault, match=r"countersign keys|--rotate|already|there are: release|they can: rotate"):
-        await desk(w).change({"action": action, "key": key, "profile": "nobody", **R, **dry})
-    assert states(w) == [KeyState.ACTIVE]
+@pytest.mark.parametrize("dry", ["", "?dry_run=true"])
+@pytest.mark.parametrize("verb", ["retire", "compromise", "activate", "rotate", "prepare"])
+async def test_what_would_be_refused_is_refused_in_the_plan_too(verb: str, dry: str) -> None:
+    async with admin() as a:
+        of, status = ("nobody", 404) if verb in ("rotate", "prepare") else (a.active(), 409)
+        refused = await said(a, f"{of}/{verb}{dry}", status=status)
+        assert any(
+            words in refused["detail"]
+            for words in ("countersign keys", "--rotate", "there are: release", "is active already")
+        )
+        assert states(a) == [KeyState.ACTIVE]
 
 
 async def test_keys_in_no_record_are_listed_and_a_token_that_is_away_is_said() -> None:
-    w = await world()
-
-    async def strays() -> Sequence[Stray]:
-        return [Stray("hsm", "release-x", "cd" * 32)]
-
-    async def away() -> Sequence[Stray]:
-        raise Unavailable("token hsm is away")
-
-    listed = await KeyDesk(lambda: w.house, strays).keys()
-    assert listed["unrecorded"] == [{"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}]
-    assert (await KeyDesk(lambda: w.house, away).keys())["not_looked"] == "token hsm is away"
+    async with admin() as a:
+        a.strays.append(Stray("hsm", "release-x", "cd" * 32))
+        listed = (await a.call("GET", "/admin/v1/keys/unrecorded", socket=True)).value
+        assert listed["items"] == [{"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}]
+        a.strays.append(Unavailable("token hsm is away"))
+        listed = (await a.call("GET", "/admin/v1/keys/unrecorded", socket=True)).value
+        assert listed == {"items": [], "not_looked": "token hsm is away"}

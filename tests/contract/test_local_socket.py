@@ -27,7 +27,7 @@ async def answer(arguments: Arguments) -> Mapping[str, Any]:
 
 async def over(path: Path, command: str, arguments: dict[str, str], *, post: bool = False) -> dict[str, Any]:
     """Ask as a command does, from outside the server's loop."""
-    listener = Listener(outermost(local_app(Commands(*[answer] * 8)), Edge(Limits())), Limits())
+    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits())), Limits())
     await listener.listen_unix(path)
     try:
         return await asyncio.to_thread(ask, path, command, arguments, post=post)
@@ -57,7 +57,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 async def test_only_who_runs_the_server_may_ask(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
-    listener = Listener(outermost(local_app(Commands(*[answer] * 8)), Edge(Limits())), Limits())
+    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits())), Limits())
     await listener.listen_unix(path)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
     await listener.leave(0.0, 1.0)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from proxy.cli import admin as cli_admin
 from proxy.cli import tokens
 from proxy.cli.admin import Place, call
 from proxy.cli.exits import Exit
@@ -72,7 +73,7 @@ async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: 
 async def test_every_page_is_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "_PAGE", 2)
+    monkeypatch.setattr(cli_admin, "PAGE", 2)
     async with served(tmp_path) as (a, _, socket):
         for number in range(5):
             await a.token(Role.VIEWER, name=f"number {number}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.local import ask
+from proxy.cli.admin import Place, call
 from proxy.config import load
 from proxy.oci.faults import Unavailable
 from proxy.setup_token import WantedKey, make_keys, token_settings
@@ -135,7 +135,7 @@ async def _signers(behind: Caller, proxy: Served, pushed: dict[str, str]) -> dic
 
 async def test_killed_at_any_moment_of_a_rotation_one_key_is_active(proxy: Served) -> None:
     proxy.start()
-    wanted = {"action": "rotate", "profile": "release", "reason": "killed at it"}
+    wanted = {"reason": "killed at it"}
     async with caller(proxy.host) as client:
         await client.at(proxy.upstream.host).furnish(REPOSITORY)
         for number in range(KILLS):
@@ -169,7 +169,7 @@ def _gone(pids: list[int]) -> bool:
 def _ask_and_shrug(proxy: Served, wanted: dict[str, str]) -> bool:
     """Whether the server lived to answer."""
     try:
-        return bool(ask(proxy.folder / "countersign.sock", "keys/change", wanted, post=True)["done"])
+        return "new" in call(Place(socket=proxy.folder / "countersign.sock"), "POST", "keys/release/rotate", wanted)
     except Unavailable:
         return False
 

@@ -10,19 +10,20 @@ from datetime import timedelta
 from typing import Any, cast
 
 from proxy.flows.asked import Answer
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.store import Store
 from proxy.trust.admin_token import AdminToken, hashed, written
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
-from proxy.web.admin_api import AdminApi
+from proxy.web.admin_api.handler import AdminApi
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
-from proxy.wiring.admin_desk import AdminDesk
+from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
+from proxy.wiring.signer import Stray
 from tests.worlds.conversation import World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 
@@ -51,6 +52,7 @@ class Admin:
     network: Spoken
     socket: Spoken
     reloads: list[str | None]
+    strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
 
     async def token(self, *roles: Role, name: str = "tester", days: float = 1, token_id: str = "") -> str:
         """Make a token known and return its text."""
@@ -97,9 +99,17 @@ async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
 
     store = cast("Store", w.store)  # only its ports are used
     desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}])
-    does = AdminDesk(desk, lambda: w.house, w.store.admin_tokens, reload)
-    api = AdminApi(does.actions(), w.store.admin_tokens, w.store.journal, w.store.clock)
+    astray: list[Stray | Unavailable] = []
+
+    async def strays() -> Sequence[Stray]:
+        for each in astray:
+            if isinstance(each, Unavailable):
+                raise each
+        return [each for each in astray if isinstance(each, Stray)]
+
+    does = topics(desk, lambda: w.house, w.store.admin_tokens, reload, strays)
+    api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads)
+        yield Admin(w, api, network, socket, reloads, astray)

@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
 from proxy.ports import Credential, Rights
-from proxy.trust.keys import TrustedKey
+from proxy.trust.keys import Trusted
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from tests.worlds.images import Image
 from tests.worlds.memory import MemoryStore, SoftSigner
@@ -120,7 +120,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 async def world(
     *policies: Policy,
     registry: MemoryRegistry | None = None,
-    trusted: tuple[TrustedKey, ...] = (),
+    trusted: tuple[Trusted, ...] = (),
     rights: Rights | None = None,
     limits: Limits | None = None,
 ) -> World:

@@ -32,7 +32,7 @@ from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.standing import Orders, Standing
 from tests.worlds.softkey import PrivateKey, signature
@@ -195,7 +195,7 @@ def _matches(row: _Row, search: Search) -> bool:
 class MemoryKeyBook:
     """A KeyBook in a tuple; `revisions` keeps the text of every revision there was."""
 
-    def __init__(self, trusted: tuple[TrustedKey, ...] = (), journal: MemoryJournal | None = None) -> None:
+    def __init__(self, trusted: tuple[Trusted, ...] = (), journal: MemoryJournal | None = None) -> None:
         self._trusted = trusted
         self._journal = journal or MemoryJournal()
         self._set(())
@@ -212,7 +212,7 @@ class MemoryKeyBook:
     async def activate(self, fingerprint: str, at: datetime) -> None:
         self._set(with_active(self._ring.ours, fingerprint, at))
 
-    async def trust(self, trusted: tuple[TrustedKey, ...]) -> None:
+    async def trust(self, trusted: tuple[Trusted, ...]) -> None:
         self._trusted = trusted
         self._set(self._ring.ours)
 
@@ -311,7 +311,7 @@ class MemoryStore:
     """The same rooms as proxy.store.Store."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
-    trusted: tuple[TrustedKey, ...] = ()
+    trusted: tuple[Trusted, ...] = ()
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger()

@@ -10,7 +10,7 @@ from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
 from proxy.config.schema.listeners import Admin, Server, Tls
 from proxy.config.schema.policies import ClauseEntry, PolicyEntry, PullEntry, PushEntry
-from proxy.config.schema.trust import TrustEntry
+from proxy.config.schema.trust import KeyTrust, TrustEntry, X509Trust
 from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
 from proxy.config.values import Name
 
@@ -21,6 +21,7 @@ __all__ = [
     "ConfigFile",
     "Credentials",
     "KeyEntry",
+    "KeyTrust",
     "Password",
     "Pin",
     "PolicyEntry",
@@ -33,6 +34,7 @@ __all__ = [
     "TokenEntry",
     "TrustEntry",
     "Upstream",
+    "X509Trust",
 ]
 
 
@@ -46,7 +48,9 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     store: Store = Field(default_factory=dict, validate_default=True, description="where the record is kept")
     tokens: dict[Name, TokenEntry] = Field(default={}, description="PKCS#11 tokens by name")
     keys: dict[Name, KeyEntry] = Field(default={}, description="our keys by name")
-    trust: dict[Name, TrustEntry] = Field(default={}, description="other people's keys by name")
+    trust: dict[Name, TrustEntry] = Field(
+        default={}, description="other people's keys, and CAs that certify others, by name"
+    )
     policies: tuple[PolicyEntry, ...] = Field(
         default=(), description="what repositories demand; a repository without a policy is closed"
     )

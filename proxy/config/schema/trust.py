@@ -1,18 +1,44 @@
-"""Settings of other people's keys whose signatures count."""
+"""Settings of other people whose signatures count: a key, or whoever an authority certifies."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
+from proxy.config.certificates import Certificates, SubjectName
 from proxy.config.values import PublicKey
 
+TAG = "kind:"  # how a kind stands in the places pydantic names
 
-class TrustEntry(BaseModel, strict=True, extra="forbid", frozen=True):
+
+class KeyTrust(BaseModel, strict=True, extra="forbid", frozen=True):
     """Somebody else's key whose signatures count."""
 
+    kind: Literal["key"] = Field(default="key", description="what is trusted: `key`, a public key; `x509`, a CA")
     public_key: PublicKey = Field(description="PEM file, or the PEM text itself")
     identity: Literal["any", "repository", "exact"] = Field(
         default="any", description="what the signed identity must be: any, this repository, or exactly this reference"
     )
+
+
+class X509Trust(BaseModel, strict=True, extra="forbid", frozen=True):
+    """An authority: signatures of Notary formats count when it certifies whoever made them."""
+
+    kind: Literal["x509"] = Field(description="what is trusted: `x509`, certificates that a CA issued")
+    ca_file: Certificates = Field(description="with `kind: x509`: PEM file with the CA's certificates, or the PEM text")
+    identities: tuple[SubjectName, ...] = Field(
+        min_length=1,
+        description="with `kind: x509`: subjects it may certify, `C=.., ST=.., O=..` each exactly, or `*` for all",
+    )
+
+
+def _kind(value: Any) -> str:
+    """Return the tag of an entry; the oldest form has no kind and is a key."""
+    kind = value.get("kind", "key") if isinstance(value, dict) else getattr(value, "kind", "key")
+    return f"{TAG}{kind}"
+
+
+TrustEntry = Annotated[
+    Annotated[KeyTrust, Tag(f"{TAG}key")] | Annotated[X509Trust, Tag(f"{TAG}x509")], Discriminator(_kind)
+]

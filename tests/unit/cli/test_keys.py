@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import keys
+from proxy.cli import agreed, keys
+from proxy.cli.admin import Place
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 
-SOCKET = Path("/nowhere/countersign.sock")
+PLACE = Place(socket=Path("/nowhere/countersign.sock"))
 KEY = {
     "profile": "release",
     "fingerprint": "ab" * 32,
@@ -26,9 +27,9 @@ KEY = {
     "label": "release",
     "public_key": "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n",
 }
-WANTED = {"action": "rotate", "profile": "release", "reason": "Tuesday"}
-PLANNED = (SOCKET, "keys/change", {**WANTED, "dry_run": "yes"})
-DONE = (SOCKET, "keys/change", WANTED)
+WANTED = {"reason": "Tuesday"}
+PLANNED = ("POST", "keys/release/rotate?dry_run=true", WANTED)
+DONE = ("POST", "keys/release/rotate", WANTED)
 
 
 class Terminal(io.StringIO):
@@ -40,64 +41,76 @@ class Terminal(io.StringIO):
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     asked: list[tuple[Any, ...]] = []
 
-    def reply(*what: Any, post: bool = False) -> dict[str, Any]:
+    def reply(place: Place, *what: Any) -> dict[str, Any]:
+        assert place is PLACE
         asked.append(what)
-        done = "dry_run" not in what[2]
-        return {"plan": ["make a key", "sign with it\x1b[2J"], "done": done, **({"keys": [KEY]} if done else {})}
+        if "dry_run" in what[1]:
+            return {"plan": ["make a key", "sign with it\x1b[2J"], "done": False}
+        return {"new": KEY, "old": None}
 
-    monkeypatch.setattr(keys, "ask", reply)
+    monkeypatch.setattr(agreed, "call", reply)
     return asked
 
 
-@pytest.mark.parametrize(("said", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False)])
+def rotate(**how: Any) -> Exit:
+    return keys.change(PLACE, "rotate", "release", WANTED, agreed.Manner(**how))
+
+
+@pytest.mark.parametrize(("said", "yes"), [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False)])
 def test_the_plan_is_shown_before_anything_is_done(
     said: str,
-    agreed: bool,
+    yes: bool,
     asked: list[tuple[Any, ...]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(said))
-    code = keys.change(SOCKET, WANTED, Form.TEXT, dry_run=False, yes=False)
+    code = rotate()
     printed = capsys.readouterr()
-    assert asked == ([PLANNED, DONE] if agreed else [PLANNED])
-    assert code == (Exit.FINE if agreed else Exit.NO)
+    assert asked == ([PLANNED, DONE] if yes else [PLANNED])
+    assert code == (Exit.FINE if yes else Exit.NO)
     assert printed.err.startswith("  - make a key\n  - sign with it?[2J\nDo this? [y/N] ")
-    assert ("nothing was done" in printed.err) is not agreed
-    assert printed.out.startswith(f"key {'ab' * 32} of release is active\n-----BEGIN") is agreed
+    assert ("nothing was done" in printed.err) is not yes
+    assert printed.out.startswith(f"key {'ab' * 32} of release is active\n-----BEGIN") is yes
 
 
 def test_without_a_terminal_nobody_can_agree(
     asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert keys.change(SOCKET, WANTED, Form.TEXT, dry_run=False, yes=False) == Exit.NO
+    assert rotate() == Exit.NO
     assert asked == [PLANNED]
     assert "say --yes" in capsys.readouterr().err
 
 
 def test_scripts_say_yes_and_read_json(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert keys.change(SOCKET, WANTED, Form.JSON, dry_run=False, yes=True) == Exit.FINE
+    assert rotate(form=Form.JSON, yes=True) == Exit.FINE
     assert asked == [DONE]
-    assert json.loads(capsys.readouterr().out)["keys"] == [KEY]
+    assert json.loads(capsys.readouterr().out)["new"] == KEY
 
 
 @pytest.mark.parametrize("form", Form)
 def test_a_dry_run_changes_nothing(
     form: Form, asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert keys.change(SOCKET, WANTED, form, dry_run=True, yes=True) == Exit.FINE
+    assert rotate(form=form, dry_run=True, yes=True) == Exit.FINE
     assert asked == [PLANNED]
     assert "make a key" in capsys.readouterr().out
 
 
-def listed(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
-    monkeypatch.setattr(keys, "ask", lambda *_: {"keys": [KEY], "unrecorded": [], **more})
+def test_what_a_person_types_stays_within_its_place(asked: list[tuple[Any, ...]]) -> None:
+    keys.change(PLACE, "rotate", "../tokens x", WANTED, agreed.Manner(yes=True))
+    assert asked == [("POST", "keys/..%2Ftokens%20x/rotate", WANTED)]
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, *strays: dict[str, str], not_looked: str = "") -> None:
+    monkeypatch.setattr(keys, "pages", lambda *_: [KEY])
+    monkeypatch.setattr(keys, "call", lambda *_: {"items": list(strays), "not_looked": not_looked})
 
 
 def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     listed(monkeypatch)
-    assert keys.show(SOCKET, Form.TEXT) == Exit.FINE
+    assert keys.show(PLACE, Form.TEXT) == Exit.FINE
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"]
     assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
@@ -107,8 +120,8 @@ def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 def test_a_key_in_no_record_is_shown_and_is_code_1(
     form: Form, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listed(monkeypatch, unrecorded=[{"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}])
-    assert keys.show(SOCKET, form) == Exit.NO
+    listed(monkeypatch, {"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32})
+    assert keys.show(PLACE, form) == Exit.NO
     printed = capsys.readouterr().out
     assert "release-x" in printed
     assert form is Form.JSON or "NOT RECORDED: key cdcdcdcdcdcd, 'release-x' on token hsm; it signs nothing" in printed
@@ -118,5 +131,5 @@ def test_tokens_that_were_not_looked_at_are_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed(monkeypatch, not_looked="token 'hsm' is away")
-    assert keys.show(SOCKET, Form.TEXT) == Exit.FINE
+    assert keys.show(PLACE, Form.TEXT) == Exit.FINE
     assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out

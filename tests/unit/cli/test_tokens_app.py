@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from proxy.cli import admin, tokens
 from proxy.cli import app as module
-from proxy.cli import tokens
 from proxy.cli.admin import Place
 from proxy.cli.exits import Exit
 from tests.unit.config.test_settings import SIGNING
@@ -30,6 +30,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return {"items": [], "next": None}
 
     monkeypatch.setattr(tokens, "call", call)
+    monkeypatch.setattr(admin, "call", call)
     return asked
 
 

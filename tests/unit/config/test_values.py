@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from proxy.config import values
+from proxy.trust.keys import TrustedKey
 from tests.unit.config.test_settings import MINIMAL, parse, problems
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -73,7 +74,7 @@ def test_trusted_keys_come_inline_or_from_a_file_beside_the_configuration(tmp_pa
     (tmp_path / "partner.pub").write_text(pem(key))
     for text in (trust("partner.pub"), trust(inline(pem(key)))):
         [trusted] = parse(text, str(tmp_path)).trust
-        assert (trusted.name, trusted.spki, trusted.identity) == ("partner", der(key), "any")
+        assert trusted == TrustedKey("partner", der(key), "any")
 
 
 def test_keys_we_cannot_judge_are_refused() -> None:

@@ -15,6 +15,7 @@ def test_the_walk_visits_every_setting_once_and_names_what_the_file_chooses() ->
     assert ("policies", "<n>", "pull", "require", "<n>", "signed_by") in places
     assert ("tokens", "<name>", "pin", "file") in places
     assert ("server", "tls", "cert") in places
+    assert {("trust", "<name>", step) for step in ("kind", "public_key", "ca_file")} <= {*places}
     assert ("upstreams", "<n>", "credentials", "password", "env") in places
 
 
@@ -25,6 +26,7 @@ def test_the_walk_visits_every_setting_once_and_names_what_the_file_chooses() ->
         ("trust: {a: {public_keys: x, public_key: y}}", "did you mean public_key?"),
         ("policies: [{repositories: ['**'], pull: {moed: warn}}]", "did you mean mode?"),
         ("limits: {conections: 5}", "did you mean connections?"),
+        ("trust: {a: {kind: x509, ca_files: x, identities: ['*']}}", "did you mean ca_file?"),
     ],
 )
 def test_a_slip_of_the_pen_is_answered_with_the_setting_that_was_meant(line: str, meant: str) -> None:
@@ -59,3 +61,18 @@ def test_the_wrong_kind_is_said_in_words_of_the_file(line: str, said: str) -> No
 def test_a_list_whose_entries_were_refused_is_not_called_too_short() -> None:
     (said,) = problems(MINIMAL + "policies: [{repositories: [Prod]}]")
     assert "entries" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("trust: {a: {kind: x510}}", "6:19: trust.a.kind: found 'x510'; allowed: key, x509"),
+        ("trust: {a: {kind: x509, ca_file: no.pem}}", "trust.a.identities: is missing; it must be set: with `kind"),
+        ("trust: {a: {}}", "trust.a.public_key: is missing; it must be set: PEM file"),
+        ("trust: {a: {kind: key, ca_file: x, public_key: x}}", "trust.a.ca_file: found an unknown setting"),
+    ],
+)
+def test_each_kind_of_trust_has_its_own_settings_and_its_tag_is_nowhere(line: str, said: str) -> None:
+    found = problems(MINIMAL + line)
+    assert any(said in text for text in found)
+    assert not any("kind:key" in text or "kind:x509" in text for text in found)

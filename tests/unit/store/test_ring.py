@@ -1,10 +1,12 @@
 import hashlib
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
+from proxy.trust.authority import Authority, Subject
 from proxy.trust.keys import KeyState, TrustedKey, fingerprint
 from tests.worlds.memory import NOON, SoftSigner
 
@@ -79,3 +81,14 @@ def test_of_two_keys_the_prepared_one_takes_over_and_other_profiles_keep_theirs(
     moved = with_active((RELEASE, OTHER, new), fingerprint(new.spki), LATER)
     assert [key.state for key in moved] == [KeyState.TRUSTED, KeyState.ACTIVE, KeyState.ACTIVE]
     assert [key.since for key in moved] == [LATER, NOON, LATER]
+
+
+def test_authorities_are_part_of_the_text_and_stand_apart_from_keys() -> None:
+    authority = Authority("ca", frozenset({b"2", b"1"}), (Subject("O=Example", frozenset({("2.5.4.10", "Example")})),))
+    ring = ring_of([RELEASE], [PARTNER, authority])
+    assert (ring.others, ring.authorities) == ((PARTNER,), (authority,))
+    assert json.loads(text_of([], [authority]))["authorities"] == [
+        {"name": "ca", "certificates": ["31", "32"], "identities": ["O=Example"]}
+    ]
+    others = (replace(authority, name="x"), replace(authority, roots=frozenset()), replace(authority, identities=()))
+    assert len({ring.revision, *(ring_of([RELEASE], [PARTNER, other]).revision for other in others)}) == 4

@@ -16,7 +16,7 @@ class Desk:
         self.ran: list[tuple[str, dict[str, str]]] = []
 
     def commands(self) -> Commands:
-        names = ("verify", "why", "sign", "status", "would_block", "reload", "keys", "change_key")
+        names = ("verify", "why", "sign", "status", "would_block", "reload")
         return Commands(**{name: self._command(name) for name in names})
 
     def _command(self, name: str) -> Any:
@@ -43,13 +43,6 @@ def sent(body: object) -> tuple[str, bytes]:
         ("GET", "/v1/status", None, ("status", {})),
         ("GET", "/v1/report/would-block?since=7d", None, ("would_block", {"since": "7d"})),
         ("GET", "/v1/report/would-block", None, ("would_block", {})),
-        ("GET", "/v1/keys", None, ("keys", {})),
-        (
-            "POST",
-            "/v1/keys/change",
-            {"action": "rotate", "profile": "release", "reason": "r", "other": "x"},
-            ("change_key", {"action": "rotate", "reason": "r", "profile": "release"}),
-        ),
     ],
 )
 async def test_a_command_runs_with_its_arguments(
@@ -71,8 +64,6 @@ async def test_a_command_runs_with_its_arguments(
         ("POST", "/v1/verify", ["ref"], 400),
         ("POST", "/v1/sign", {"ref": "a"}, 400),
         ("POST", "/v1/why", {"q": "a"}, 405),
-        ("POST", "/v1/keys", {}, 405),
-        ("POST", "/v1/keys/change", {"action": "rotate"}, 400),
         ("POST", "/v1/other", {}, 404),
         ("POST", "/v1/verify", {"ref": {"a": {"b": {"c": {"d": 1}}}}}, 400),
         ("POST", "/v1/verify", {"ref": "x" * 70_000}, 413),
@@ -96,4 +87,4 @@ async def test_what_went_wrong_is_said() -> None:
 
 def test_every_command_has_one_route() -> None:
     table = routes(Desk().commands())
-    assert len({(route.method, route.path) for route in table}) == len(table) == 8
+    assert len({(route.method, route.path) for route in table}) == len(table) == 6

@@ -17,9 +17,7 @@ from proxy.web.app import public_app
 from proxy.web.local import local_app
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.keydesk import KeyDesk
 from proxy.wiring.running import upstream_of
-from proxy.wiring.signer import Stray
 from tests.unit.config.test_settings import MINIMAL, parse
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
@@ -37,13 +35,6 @@ async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
 
 def desk(w: World) -> Desk:
     return Desk(lambda: w.house, cast("Store", w.store), list)
-
-
-def keydesk(w: World) -> KeyDesk:
-    async def none_astray() -> tuple[Stray, ...]:
-        return ()
-
-    return KeyDesk(lambda: w.house, none_astray)
 
 
 async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
@@ -86,7 +77,7 @@ async def test_a_reload_says_whether_and_why_not(why: str | None) -> None:
     async def reload() -> str | None:
         return why
 
-    run = commands(desk(w), keydesk(w), reload)
+    run = commands(desk(w), reload)
     assert await run.reload({}) == {"reloaded": why is None, "why": why}
 
 
@@ -97,7 +88,7 @@ async def test_commands_reach_the_desk_with_what_they_were_given() -> None:
     async def reload() -> str | None:
         return None
 
-    run = commands(desk(w), keydesk(w), reload)
+    run = commands(desk(w), reload)
     assert (await run.why({"q": "team/app:v1"}))["outcome"] == "failed"
     assert (await run.sign({"ref": "team/app:v1", "reason": "reviewed"}))["digest"] == image().digest
     assert (await run.verify({"ref": "team/app:v1"}))["outcome"] == "passed"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,9 +17,11 @@ from proxy.ports import AdminTokens, Clock, Journal
 from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
-from proxy.web.admin_openapi import document
-from proxy.web.admin_rate import ADDRESS, FAILED, TOKEN, Allowance, place
-from proxy.web.admin_routes import ROUTES, Route
+from proxy.web.admin_api.openapi import document
+from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
+from proxy.web.admin_api.route import Route
+from proxy.web.admin_api.shapes import DryRun, Plan
+from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
@@ -58,16 +60,30 @@ class Acting:
 
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
+Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What the routes of one topic do, by their names, and what they would do."""
+
+    actions: Mapping[str, Action]
+    plans: Mapping[str, Planned] = field(default_factory=dict)
 
 
 class AdminApi:
     """Answers calls under /admin/v1: over the network with a token, over the Unix socket without one."""
 
-    def __init__(self, actions: Mapping[str, Action], tokens: AdminTokens, journal: Journal, clock: Clock) -> None:
-        """`actions` do what the routes of the same name say. Raises ValueError when one is missing or has no route."""
-        if set(actions) != {route.name for route in ROUTES}:
-            raise ValueError(f"routes without an action or the reverse: {set(actions) ^ {r.name for r in ROUTES}}")
-        self._actions = actions
+    def __init__(self, topics: Sequence[Topic], tokens: AdminTokens, journal: Journal, clock: Clock) -> None:
+        """`topics` do what the routes of the same name say. Raises ValueError when one is missing or has no route."""
+        self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
+        self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
+        if set(self._actions) != {route.name for route in ROUTES}:
+            raise ValueError(
+                f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in ROUTES}}"
+            )
+        if set(self._plans) != {route.name for route in ROUTES if route.plans}:
+            raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
         self._tokens = tokens
         self._journal = journal
         self._clock = clock
@@ -167,17 +183,24 @@ class AdminApi:
                 f"token {holder.who!a} has only the role {has}; this needs one of: {needs}; "
                 "whoever has an admin role makes such a token: countersign tokens create",
             )
-        query = None if route.query is None else _query(route.query, call)
+        query = None if route.asks is None else _query(route.asks, call)
         body = await _body(route.body, call)
         await self._still(call, holder)
         given = {} if body is None else {"given": body.model_dump(mode="json")}
-        detail = {"call": _called(call), "from": call.address, **given}
+        dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
+        detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
         event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
         await self._journal.record(event)
-        result = await self._actions[route.name](Acting(holder, call.request_id, places, query, body))
-        headers = (("content-type", "application/json"), ("cache-control", "no-store"))
-        return Answer(route.status, headers, result.model_dump_json().encode())
+        acting = Acting(holder, call.request_id, places, query, body)
+        if isinstance(query, DryRun) and query.dry_run:
+            return _answer(200, Plan(plan=await self._plans[route.name](acting)))
+        return _answer(route.status, await self._actions[route.name](acting))
+
+
+def _answer(status: int, result: BaseModel) -> Answer:
+    headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+    return Answer(status, headers, result.model_dump_json().encode())
 
 
 def _called(call: Call) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.oci.faults import Fault
-from proxy.web.admin_rate import Allowance, Rate, place
+from proxy.web.admin_api.rate import Allowance, Rate, place
 from tests.worlds.memory import FrozenClock
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.web.admin_routes import PLACES, ROUTES
+from proxy.web.admin_api.route import PLACES
+from proxy.web.admin_api.table import ROUTES
 
 
 def test_names_and_calls_are_there_once() -> None:
@@ -21,7 +22,9 @@ def test_whatever_changes_something_needs_more_than_get() -> None:
     [
         ("/admin/v1/keys/release/rotate", "rotate_key"),
         (f"/admin/v1/keys/{'a' * 64}/retire", "retire_key"),
-        (f"/admin/v1/keys/{'a' * 63}/retire", None),
+        (f"/admin/v1/keys/{'a' * 8}/retire", "retire_key"),
+        (f"/admin/v1/keys/{'a' * 7}/retire", None),
+        (f"/admin/v1/keys/{'a' * 65}/retire", None),
         (f"/admin/v1/keys/{'A' * 64}/retire", None),
         ("/admin/v1/keys//rotate", None),
         ("/admin/v1/keys/a/b/rotate", None),

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from proxy.trust.roles import holders
-from proxy.web.admin_bodies import Problem
-from proxy.web.admin_routes import PLACES, ROUTES, Route
+from proxy.web.admin_api.route import PLACES, Route
+from proxy.web.admin_api.shapes import Plan, Problem
+from proxy.web.admin_api.table import ROUTES
 from proxy.web.problems import PROBLEM
 
 VERSION = "1"
@@ -24,6 +25,7 @@ def document() -> dict[str, Any]:
         [
             *((shape, "serialization" if _given(shape) else "validation") for shape in shapes),
             (Problem, "serialization"),
+            (Plan, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
     )
@@ -58,7 +60,10 @@ def _ref(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    good = {"description": HTTPStatus(route.status).phrase, "content": {"application/json": _ref(route.gives)}}
+    given = _ref(route.gives)
+    if route.plans:
+        given = {"schema": {"anyOf": [given["schema"], _ref(Plan)["schema"]]}}
+    good = {"description": HTTPStatus(route.status).phrase, "content": {"application/json": given}}
     told: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.says,
@@ -69,7 +74,7 @@ def _operation(route: Route) -> dict[str, Any]:
             **{str(status): {"$ref": "#/components/responses/Problem"} for status in _REFUSALS},
         },
     }
-    parameters = [_place(name) for name in route.places] + _fields(route.query)
+    parameters = [_place(name) for name in route.places] + _fields(route.asks)
     if parameters:
         told["parameters"] = parameters
     if route.body is not None:

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from proxy.trust.roles import holders
-from proxy.web.admin_openapi import document
-from proxy.web.admin_routes import ROUTES
+from proxy.web.admin_api.openapi import document
+from proxy.web.admin_api.table import ROUTES
 
 DOCUMENT = document()
 

@@ -1,0 +1,50 @@
+"""Changes over the admin API that are done once their plan was shown and agreed to."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.cli.admin import Place, call
+from proxy.cli.ask import json_out
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.trust.explain import plain
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a change is gone about: `dry_run` only shows the plan, `yes` asks nobody."""
+
+    dry_run: bool = False
+    yes: bool = False
+    form: Form = Form.TEXT
+
+
+def agreed(place: Place, path: str, body: object, manner: Manner, method: str = "POST") -> dict[str, Any] | Exit:
+    """Return the answer of a change that was made, or the exit code where none was: 1 where nobody agreed.
+
+    Raises what `call` raises; what would be refused is refused before anybody is asked.
+    """
+    if manner.dry_run or not manner.yes:
+        planned = call(place, method, f"{path}?dry_run=true", body)
+        if manner.dry_run and manner.form is Form.JSON:
+            return json_out(planned)
+        out = sys.stdout if manner.dry_run else sys.stderr
+        out.write("".join(f"  - {plain(str(step), 500)}\n" for step in planned.get("plan", [])))
+        if manner.dry_run:
+            return Exit.FINE
+        if not _asked():
+            sys.stderr.write("nothing was done\n")
+            return Exit.NO
+    return call(place, method, path, body)
+
+
+def _asked() -> bool:
+    if not sys.stdin.isatty():
+        sys.stderr.write("no terminal to ask on; say --yes\n")
+        return False
+    sys.stderr.write("Do this? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

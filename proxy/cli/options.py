@@ -1,0 +1,42 @@
+"""Options that several commands take, and the place they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.cli.form import Form
+
+if TYPE_CHECKING:
+    from proxy.cli.admin import Place
+
+Server = Annotated[
+    str, typer.Option("--server", metavar="URL", help="the admin listener; without it, the server of this host")
+]
+Token = Annotated[
+    str,
+    typer.Option(
+        "--token", metavar="TOKEN", envvar="COUNTERSIGN_TOKEN", show_envvar=False,
+        help="admin token for --server; better as $COUNTERSIGN_TOKEN, other users see arguments",
+    ),
+]  # fmt: skip
+Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="how to print")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the record")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+
+def place_of(server: str, token: str, config: Path | None) -> Place:
+    """Return the server that is meant: that of the URL, else the one of this host. Raises ConfigError."""
+    import os
+
+    from proxy.cli.admin import Place
+    from proxy.cli.form import socket_beside
+    from proxy.config import find
+
+    if server:
+        return Place(server=server, token=token.strip())
+    return Place(socket=socket_beside(find(config, os.environ)))

@@ -1,0 +1,45 @@
+"""Certificates and subjects as settings: PEM read to DER, names checked when the file is read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+
+from proxy.config.values import base_of, in_base64
+
+
+def _certificates(value: object, info: ValidationInfo) -> object:
+    """Read PEM, inline or from a file, to the DER of each certificate in it."""
+    from proxy.formats.certificate import from_pem, parse_certificate
+
+    if not isinstance(value, str):
+        return value
+    where = "the text" if "-----BEGIN" in value else str(base_of(info) / value)
+    try:
+        pem = value.encode() if "-----BEGIN" in value else (base_of(info) / value).read_bytes()
+    except (OSError, ValueError):
+        raise ValueError(f"allowed: PEM text, or a PEM file that can be read ({where} cannot)") from None
+    try:
+        found = from_pem(pem)
+        for der in found:
+            parse_certificate(der)
+    except ValueError as error:
+        raise ValueError(f"allowed: certificates of a CA in PEM ({where}: {error})") from None
+    return found
+
+
+def _subject(value: str) -> str:
+    from proxy.formats.identity import parse_subject
+
+    return parse_subject(value).text
+
+
+def _listed(value: tuple[bytes, ...]) -> list[str]:
+    return [in_base64(der) for der in value]
+
+
+Certificates = Annotated[
+    tuple[bytes, ...], BeforeValidator(_certificates), PlainSerializer(_listed), WithJsonSchema({"type": "string"})
+]
+SubjectName = Annotated[str, AfterValidator(_subject)]

@@ -1,0 +1,54 @@
+"""One route of the admin API, as a row of its table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import BaseModel
+
+from proxy.trust.roles import Permission
+from proxy.web.admin_api.shapes import DryRun
+from proxy.web.problems import ROOT as ROOT
+
+# What may stand in a path, by the name of its place.
+PLACES: Mapping[str, str] = MappingProxyType(
+    {"profile": r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "fingerprint": r"[0-9a-f]{8,64}", "id": r"[a-z0-9]{8,20}"}
+)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call: who may make it, what it takes in query and body, what it gives. `name` is that of its action.
+
+    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`.
+    """
+
+    name: str
+    method: str
+    path: str
+    permission: Permission
+    says: str
+    gives: type[BaseModel]
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    status: int = 200
+    plans: bool = False
+
+    @property
+    def asks(self) -> type[BaseModel] | None:
+        """The type of the query."""
+        return DryRun if self.plans else self.query
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the parts of the path that are filled in."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        """Return what is filled in, or None when the path is another one."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda place: f"(?P<{place[1]}>{PLACES[place[1]]})", re.escape(self.path))
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()

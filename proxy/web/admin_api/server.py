@@ -1,0 +1,85 @@
+"""The routes about the running server as a whole, and signing what is upstream already."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from proxy.trust.keys import KeyState
+from proxy.trust.roles import Permission
+from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.shapes import Line, Why
+
+
+class KeyStatus(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A key, in short."""
+
+    profile: str
+    state: KeyState
+    algorithm: str
+    since: datetime
+
+
+class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Something that does not work."""
+
+    what: str
+    since: str = Field(default="", description="since when; empty where that is not known")
+    stops: str = Field(description="what does not work for as long")
+    next: str = Field(description="the next command")
+
+
+class Status(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Whether everything works."""
+
+    name: str
+    url: str
+    started: datetime
+    pid: int
+    policy_revision: str
+    key_revision: str
+    keys: tuple[KeyStatus, ...]
+    problems: tuple[Trouble, ...]
+
+
+class Reloaded(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What reading the configuration again came to."""
+
+    reloaded: bool
+    why: str | None = Field(description="why it was refused; what was in force before still is")
+
+
+class SignWish(Why, strict=True, extra="forbid", frozen=True):
+    """An image to sign that is upstream already."""
+
+    ref: Line = Field(description="repo[:tag|@digest]")
+
+
+class SignatureShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """One signature that was made."""
+
+    digest: str
+    format: str
+    bound: str
+    key: str
+
+
+class SignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What was signed."""
+
+    digest: str
+    signatures: tuple[SignatureShown, ...]
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status),
+    Route(
+        "reload", "POST", f"{ROOT}/reload", Permission.RELOAD,
+        "Read the configuration again; a broken one changes nothing.", Reloaded,
+    ),
+    Route(
+        "sign", "POST", f"{ROOT}/sign", Permission.SIGN,
+        "Sign an image that is upstream already.", SignedShown, body=SignWish,
+    ),
+)  # fmt: skip

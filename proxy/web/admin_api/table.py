@@ -1,0 +1,8 @@
+"""Every route of the admin API: one table, which requests, documentation and tests are all held against."""
+
+from __future__ import annotations
+
+from proxy.web.admin_api import journal, keys, server, tokens
+from proxy.web.admin_api.route import Route
+
+ROUTES: tuple[Route, ...] = (*server.ROUTES, *keys.ROUTES, *tokens.ROUTES, *journal.ROUTES)

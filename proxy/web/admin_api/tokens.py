@@ -1,0 +1,61 @@
+"""The routes about admin tokens, and what they take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from proxy.trust.roles import Permission, Role
+from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.shapes import Name, Page
+
+
+class TokenWish(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A token to make."""
+
+    name: Name = Field(description="whom or what it is for, as the journal will show it")
+    roles: tuple[Role, ...] = Field(min_length=1, max_length=len(Role), description="what it may do")
+    valid_days: int = Field(default=90, ge=1, le=366, description="days until it expires")
+
+
+class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A token, without its secret: that is kept nowhere."""
+
+    id: str
+    name: str
+    roles: tuple[Role, ...]
+    valid: bool
+    created: datetime
+    expires: datetime
+    revoked: datetime | None
+    by: str
+
+
+class TokenMade(TokenShown, strict=True, extra="forbid", frozen=True):
+    """A new token."""
+
+    token: str = Field(repr=False, description="the token itself; shown this once")
+
+
+class Tokens(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of tokens, oldest first."""
+
+    items: tuple[TokenShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "list_tokens", "GET", f"{ROOT}/tokens", Permission.TOKENS,
+        "Every admin token there was, oldest first.", Tokens, Page,
+    ),
+    Route(
+        "create_token", "POST", f"{ROOT}/tokens", Permission.CHANGE_TOKENS,
+        "Make an admin token; the answer is the only place it is ever shown.", TokenMade, body=TokenWish, status=201,
+    ),
+    Route(
+        "revoke_token", "DELETE", f"{ROOT}/tokens/{{id}}", Permission.CHANGE_TOKENS,
+        "End an admin token for good.", TokenShown,
+    ),
+)  # fmt: skip

@@ -1,0 +1,29 @@
+"""What the routes of the admin API do, one file a topic: the same flows as every other way in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from proxy.flows.house import House
+from proxy.ports import AdminTokens
+from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.keys import KeyDesk
+from proxy.wiring.admin_desk.server import ServerDesk
+from proxy.wiring.admin_desk.tokens import TokenDesk
+from proxy.wiring.desk import Desk
+from proxy.wiring.signer import Stray
+
+
+def topics(
+    desk: Desk,
+    house: Callable[[], House],
+    tokens: AdminTokens,
+    reload: Callable[[], Awaitable[str | None]],
+    strays: Callable[[], Awaitable[Sequence[Stray]]],
+) -> tuple[Topic, ...]:
+    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
+    return (
+        ServerDesk(desk, house, reload).topic(),
+        KeyDesk(house, strays).topic(),
+        TokenDesk(house, tokens).topic(),
+    )

@@ -1,0 +1,58 @@
+"""What the routes about the server as a whole and its journal do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from proxy.flows.house import House
+from proxy.ports import Search
+from proxy.trust.event import Event
+from proxy.web.admin_api import journal, server
+from proxy.web.admin_api.handler import Acting, Topic
+from proxy.wiring.desk import Desk
+
+
+class ServerDesk:
+    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+
+    def __init__(self, desk: Desk, house: Callable[[], House], reload: Callable[[], Awaitable[str | None]]) -> None:
+        """`reload` reads the configuration again and returns why it was refused, or None."""
+        self._desk = desk
+        self._house = house
+        self._reload_now = reload
+
+    def topic(self) -> Topic:
+        """Return what every route does, by its name."""
+        return Topic({"status": self._status, "journal": self._journal, "reload": self._reload, "sign": self._sign})
+
+    async def _status(self, _acting: Acting) -> server.Status:
+        return server.Status.model_validate(await self._desk.status(), strict=False)
+
+    async def _journal(self, acting: Acting) -> journal.Rows:
+        page = cast("journal.JournalPage", acting.query)
+        search = Search(
+            kinds=() if page.kind is None else (page.kind,),
+            repository=page.repository,
+            digest=page.digest,
+            since=page.since,
+            limit=page.limit + 1,
+            skip=page.skip,
+        )
+        rows = await self._house().journal.search(search)
+        after = page.skip + page.limit if len(rows) > page.limit else None
+        return journal.Rows(items=tuple(_row(event) for event in rows[: page.limit]), next=after)
+
+    async def _reload(self, _acting: Acting) -> server.Reloaded:
+        refused = await self._reload_now()
+        return server.Reloaded(reloaded=refused is None, why=refused)
+
+    async def _sign(self, acting: Acting) -> server.SignedShown:
+        wish = cast("server.SignWish", acting.body)
+        done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who)
+        return server.SignedShown.model_validate(done, strict=False)
+
+
+def _row(event: Event) -> journal.JournalRow:
+    told = {name: getattr(event, name) for name in journal.JournalRow.model_fields}
+    return journal.JournalRow(**{**told, "detail": dict(event.detail)})
