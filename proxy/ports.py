@@ -16,7 +16,7 @@ from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import BookKey, KeyRing, KeyState
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
@@ -137,6 +137,12 @@ class KeyBook(Protocol):
         """Make a prepared key the active one; the one before becomes trusted in the same transaction.
 
         Raises ValueError when there is no such key, or it is not prepared.
+        """
+
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        """Change what is known of a key in whatever state; the revision changes with it.
+
+        Raises ValueError when there is no such key.
         """
 
 

@@ -14,10 +14,12 @@ from proxy.ports import Clock
 from proxy.store.database import Database
 from proxy.store.ordered import Ordered, with_denial, with_exception
 from proxy.store.tables import denials, exceptions
+from proxy.store.versions import bump
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.standing import Orders, Standing
 
+INTERVENTIONS = "interventions"  # the name of their version
 _REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still shown
 
 
@@ -29,6 +31,8 @@ class StoredInterventions:
         self._database = database
         self._clock = clock
         self._ordered = Ordered(clock.now)
+        self._changed = 0  # how often we changed it ourselves
+        self.unsure = False
 
     def standing(self) -> Standing:
         """Return the denials and exceptions in force now."""
@@ -40,7 +44,11 @@ class StoredInterventions:
 
     async def refresh(self) -> None:
         """Read all of it again: another process may have changed it."""
-        self._ordered.put(await self._database.read(_all))
+        before = self._changed
+        there = await self._database.read(_all)
+        if self._changed == before:  # else what was read may be older than what we have
+            self._ordered.put(there)
+            self.unsure = False
 
     async def deny(self, denial: Denial) -> None:
         """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
@@ -62,7 +70,10 @@ class StoredInterventions:
 
     async def _change(self, change: Callable[[Orders], Orders]) -> None:
         def then(orders: Orders | None) -> None:
-            if orders is not None:
+            self._changed += 1
+            if orders is None:
+                self.unsure = True
+            else:
                 self._ordered.put(orders)
 
         await self._database.write(partial(_change, change=change), then)
@@ -78,6 +89,8 @@ def _change(connection: Connection, change: Callable[[Orders], Orders]) -> Order
     _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
     old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
     _write(connection, exceptions, old, new)
+    if after != before:
+        bump(connection, INTERVENTIONS)
     return after
 
 

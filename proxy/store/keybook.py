@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -10,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from proxy.store.database import Database, insert_once
-from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.tables import keys, revisions
-from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, fingerprint
+from proxy.store.versions import bump
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 
 KEYBOOK = "keybook"  # the kind of its revisions
 _Keys = tuple[BookKey, ...]
@@ -26,6 +28,8 @@ class StoredKeyBook:
         self._database = database
         self._trusted = trusted
         self._ring = ring_of((), trusted)
+        self._changed = 0  # how often we changed it ourselves
+        self.unsure = False
 
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
@@ -33,7 +37,10 @@ class StoredKeyBook:
 
     async def refresh(self) -> None:
         """Read the book again: another process may have changed it."""
-        self._ring = ring_of(await self._database.read(_all), self._trusted)
+        before = self._changed
+        ours = await self._database.read(_all)
+        if self._changed == before:  # else what was read may be older than what we have
+            self._ring, self.unsure = ring_of(ours, self._trusted), False
 
     async def trust(self, trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None) -> None:
         """Put other people's keys in force as configuration now has them; the revision changes with them.
@@ -57,11 +64,18 @@ class StoredKeyBook:
         """
         await self._change(partial(with_active, which=fingerprint, at=at), self._trusted)
 
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        """Change what is known of a key in whatever state. Raises ValueError when there is no such key."""
+        await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted)
+
     async def _change(
         self, change: Callable[[_Keys], _Keys], trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None
     ) -> None:
         def then(ours: _Keys | None) -> None:
-            if ours is not None:
+            self._changed += 1
+            if ours is None:
+                self.unsure = True
+            else:
                 self._trusted = trusted
                 self._ring = ring_of(ours, trusted)
                 if also is not None:
@@ -74,6 +88,8 @@ def _change(connection: Connection, trusted: tuple[Trusted, ...], change: Callab
     """Change the book and keep its new text, in one transaction."""
     there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
     ours = change(tuple(there.values()))
+    if ours != tuple(there.values()):
+        bump(connection, KEYBOOK)
     for key in ours:
         name = fingerprint(key.spki)
         if name not in there:
@@ -104,6 +120,11 @@ def _values(key: BookKey) -> dict[str, Any]:
         "state": key.state.value,
         "since": key.since,
         "compromised_since": key.compromised_since,
+        "chain": json.dumps([each.hex() for each in key.chain]),
+        "activate_at": key.activate_at,
+        "signs_until": key.signs_until,
+        "retire_after": key.retire_after,
+        "backup_at": key.backup_at,
     }
 
 
@@ -119,4 +140,9 @@ def _key(row: Row[Any]) -> BookKey:
         state=KeyState(row.state),
         since=row.since,
         compromised_since=row.compromised_since,
+        chain=tuple(bytes.fromhex(each) for each in json.loads(row.chain)),
+        activate_at=row.activate_at,
+        signs_until=row.signs_until,
+        retire_after=row.retire_after,
+        backup_at=row.backup_at,
     )

@@ -15,11 +15,12 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
-from proxy.store.interventions import StoredInterventions
+from proxy.store.interventions import INTERVENTIONS, StoredInterventions
 from proxy.store.journal import StoredJournal
-from proxy.store.keybook import StoredKeyBook
+from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
 
@@ -34,6 +35,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     interventions: StoredInterventions
+    watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
 
@@ -67,7 +69,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, interventions = StoredAdminTokens(database), StoredInterventions(database, clock)
         await interventions.refresh()
-        return Store(ledger, facts, journal, keybook, leases, tokens, interventions, database, stack.pop_all())
+        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
+        return Store(ledger, facts, journal, keybook, leases, tokens, interventions, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from proxy.store.canonical import canonical
 from proxy.trust.authority import Authority
 from proxy.trust.keylife import refusal
-from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint
 
 
 def ring_of(ours: Sequence[BookKey], trusted: Iterable[Trusted]) -> KeyRing:
@@ -46,7 +46,7 @@ def _authority(authority: Authority) -> dict[str, object]:
     }
 
 
-def _ours(key: BookKey) -> dict[str, str | None]:
+def _ours(key: BookKey) -> dict[str, str | list[str] | None]:
     return {
         "profile": key.profile,
         "fingerprint": fingerprint(key.spki),
@@ -58,12 +58,17 @@ def _ours(key: BookKey) -> dict[str, str | None]:
         "label": key.label,
         "state": key.state.value,
         "since": _instant(key.since),
-        "compromised_since": _instant(key.compromised_since) if key.compromised_since else None,
+        "compromised_since": _instant(key.compromised_since),
+        "chain": [each.hex() for each in key.chain],
+        "activate_at": _instant(key.activate_at),
+        "signs_until": _instant(key.signs_until),
+        "retire_after": _instant(key.retire_after),
+        "backup_at": _instant(key.backup_at),
     }
 
 
-def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="microseconds")
 
 
 def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
@@ -82,7 +87,7 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
             f"key book: the key {fingerprint(key.spki)} is there already under profile {found.profile!r}, "
             f"so it cannot also be {key.profile!r}; make another key for {key.profile!r}"
         )
-    placed = replace(key, state=found.state, since=found.since, compromised_since=found.compromised_since)
+    placed = replace(found, token=key.token, token_serial=key.token_serial, key_id=key.key_id, label=key.label)
     return tuple(placed if k is found else k for k in ours)
 
 
@@ -117,6 +122,12 @@ def with_active(ours: Sequence[BookKey], which: str, at: datetime) -> tuple[Book
     for old in before:
         ours = with_state(ours, fingerprint(old.spki), KeyState.TRUSTED, at)
     return with_state(ours, which, KeyState.ACTIVE, at)
+
+
+def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tuple[BookKey, ...]:
+    """Return the keys with the one of this fingerprint changed. Raises ValueError when there is none."""
+    key = _known(ours, which)
+    return tuple(replace(k, **changes) if k.spki == key.spki else k for k in ours)
 
 
 def _known(ours: Sequence[BookKey], which: str) -> BookKey:

@@ -152,6 +152,19 @@ keys = Table(
     Column("state", Text, nullable=False),
     Column("since", Instant, nullable=False),
     Column("compromised_since", Instant),
+    Column("chain", Text, nullable=False, server_default="[]"),  # JSON: hex DER, leaf to root
+    Column("activate_at", Instant),
+    Column("signs_until", Instant),
+    Column("retire_after", Instant),
+    Column("backup_at", Instant),
+)
+
+# How often each book was changed: what other processes look at to know that theirs is old.
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BIG, nullable=False),
 )
 
 leases = Table(

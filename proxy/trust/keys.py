@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypedDict
 
 from proxy.trust.authority import Authority
 
@@ -28,7 +28,12 @@ VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
 
 @dataclass(frozen=True)
 class BookKey:
-    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token."""
+    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token.
+
+    `chain` is the certificate chain issued for it, DER, leaf to root. At `activate_at` a prepared key becomes active;
+    until `signs_until` a trusted one still signs beside the active one, and after `retire_after` it is retired.
+    `backup_at` is when somebody last said that the token was backed up with this key on it.
+    """
 
     profile: str
     token: str
@@ -40,6 +45,25 @@ class BookKey:
     state: KeyState
     since: datetime
     compromised_since: datetime | None = None
+    chain: tuple[bytes, ...] = ()
+    activate_at: datetime | None = None
+    signs_until: datetime | None = None
+    retire_after: datetime | None = None
+    backup_at: datetime | None = None
+
+
+class Amendment(TypedDict, total=False):
+    """What may change of a key without moving it to another state."""
+
+    token: str
+    token_serial: str
+    key_id: str
+    label: str
+    chain: tuple[bytes, ...]
+    activate_at: datetime | None
+    signs_until: datetime | None
+    retire_after: datetime | None
+    backup_at: datetime | None
 
 
 @dataclass(frozen=True)

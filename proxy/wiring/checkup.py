@@ -22,7 +22,7 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.upstream.client import Upstream
 from proxy.upstream.tokens import basic
 from proxy.wiring.clock import SystemClock
-from proxy.wiring.running import upstream_of
+from proxy.wiring.upstream import upstream_of
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 CLOCK_S = 60.0

@@ -7,13 +7,11 @@ import contextlib
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime
 from ipaddress import ip_network
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
-from proxy.config.secrets import read_secret
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
@@ -36,12 +34,17 @@ from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.ticking import Ticking
+from proxy.wiring.upstream import upstream_of
 
+LOOK_S = 0.3  # how old our books may be where another process changes them
 LATER_S = 5.0  # for work beside requests, after the last connection has gone
 
 
@@ -73,6 +76,7 @@ class Running:
         self._tls = tls
         self._log = log
         self._server = Server(self.leaving, settings.limits)
+        self._ticking = Ticking(log)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
@@ -104,6 +108,7 @@ class Running:
         except OSError as taken:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
+        self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -132,34 +137,7 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = []
-        if (why := self._signer.health()) is not None:
-            found.append(
-                {
-                    "what": why,
-                    "since": _moment(self._signer.ill_since),
-                    "stops": "pushes that must be signed; pulls go on",
-                    "next": f"countersign doctor --config {self.settings.path}",
-                }
-            )
-        if (trouble := self.store.journal.trouble) is not None:
-            found.append(
-                {
-                    "what": f"the journal cannot be written: {trouble}",
-                    "stops": "denials and pushes, which are recorded first; allowed pulls wait in memory",
-                    "next": f"countersign doctor --config {self.settings.path}",
-                }
-            )
-        if self._refused is not None:
-            found.append(
-                {
-                    "what": f"the configuration was not reloaded: {self._refused[1]}",
-                    "since": self._refused[0],
-                    "stops": "nothing; the one from before is in force",
-                    "next": f"countersign config validate --config {self.settings.path}",
-                }
-            )
-        return found
+        return problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -178,7 +156,7 @@ class Running:
 
     async def _reload(self) -> None:
         settings = load(self.settings.path)
-        _unchangeable(self.settings, settings)
+        only_changeable(self.settings, settings)
         if self._tls is not None:
             self._tls.check()
         await self._signer.reopen(settings)
@@ -198,33 +176,12 @@ class Running:
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
         cut = await self._server.leave()
+        await self._ticking.stop()
         with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
             async with asyncio.timeout(LATER_S):
                 await self.house.memory.settle()
         await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
         return cut
-
-
-def _moment(at: datetime | None) -> str:
-    return "" if at is None else at.isoformat(timespec="seconds")
-
-
-def _unchangeable(before: Settings, after: Settings) -> None:
-    """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
-    pairs = {
-        "server.listen": (before.server.listen, after.server.listen),
-        "server.tls": (before.server.tls, after.server.tls),
-        "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
-        "admin.listen": (before.admin.listen, after.admin.listen),
-        "upstreams": (before.upstream, after.upstream),
-        "store.url": (before.store.url, after.store.url),
-        "tokens": (set(before.tokens), set(after.tokens)),
-        "keys": (dict(before.keys), dict(after.keys)),
-        "limits": (before.limits, after.limits),
-    }
-    changed = [name for name, (old, new) in pairs.items() if old != new]
-    if changed:
-        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
 
 
 async def open_running(settings: Settings, log: FilteringBoundLogger, stack: AsyncExitStack) -> Running:
@@ -265,28 +222,6 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
     return Running(settings, house, store, rules, signer, upstream, metrics, tls, log)
-
-
-def upstream_of(settings: Settings) -> Upstream:
-    entry = settings.upstream
-    credentials = None
-    if entry.credentials is not None:
-        password = read_secret(entry.credentials.password, f"password of {entry.credentials.username} upstream")
-        credentials = (entry.credentials.username, password.value)
-    certificate = None if entry.client_cert is None else (str(entry.client_cert), str(entry.client_cert))
-    try:
-        return Upstream(
-            entry.url,
-            credentials=credentials,
-            ca_file=None if entry.ca_file is None else str(entry.ca_file),
-            client_cert=certificate,
-            limits=settings.limits,
-            realms=entry.realms,
-            blob_origins=entry.blob_origins,
-            name=settings.server.name,
-        )
-    except (OSError, ValueError) as wrong:
-        raise ConfigError(f"upstreams[0]: {wrong}") from None
 
 
 async def keep_revisions(settings: Settings, store: Store, house: House) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.trust.keys import KeyState, TrustedKey, fingerprint
+from proxy.trust.keys import Amendment, KeyState, TrustedKey, fingerprint
 from tests.contract.conftest import AnyStore, Book
 from tests.worlds.memory import NOON, SoftSigner
 
@@ -50,6 +50,28 @@ async def test_a_state_has_its_moment(keybook: Book) -> None:
     bad = replace(RELEASE, state=KeyState.COMPROMISED, since=LATER, compromised_since=LATER)
     assert keybook.ring().ours == (bad, ATTESTATION)
     assert keybook.ring().active("release") is None
+
+
+async def test_what_else_is_known_of_a_key_comes_back_whole_and_changes_the_revision(keybook: Book) -> None:
+    await keybook.add(RELEASE)
+    name, before = fingerprint(RELEASE.spki), keybook.ring().revision
+    changes: Amendment = {
+        "token_serial": "other",
+        "chain": (b"leaf", b"root"),
+        "activate_at": LATER,
+        "signs_until": LATER,
+        "retire_after": LATER,
+        "backup_at": NOON,
+    }
+    await keybook.amend(name, changes)
+    assert keybook.ring().ours == (replace(RELEASE, **changes),)
+    assert keybook.ring().revision != before
+    await keybook.set_state(name, KeyState.TRUSTED, LATER)
+    assert keybook.ring().ours == (replace(RELEASE, **changes, state=KeyState.TRUSTED, since=LATER),)
+    await keybook.amend(name, {"retire_after": None})
+    assert keybook.ring().ours[0].retire_after is None
+    with pytest.raises(ValueError, match="no key has the fingerprint"):
+        await keybook.amend("0" * 64, {"retire_after": None})
 
 
 async def test_a_key_that_is_not_there_has_no_state(keybook: Book) -> None:

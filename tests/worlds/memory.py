@@ -22,7 +22,7 @@ from proxy.ports import Search
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
 from proxy.store.ordered import Ordered, with_denial, with_exception
-from proxy.store.ring import ring_of, text_of, with_active, with_added, with_state
+from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
@@ -32,7 +32,7 @@ from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import BookKey, KeyRing, KeyState, Trusted, fingerprint
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.standing import Orders, Standing
 from tests.worlds.softkey import PrivateKey, signature
@@ -211,6 +211,9 @@ class MemoryKeyBook:
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         self._set(with_active(self._ring.ours, fingerprint, at))
+
+    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+        self._set(with_amended(self._ring.ours, fingerprint, changes))
 
     async def trust(self, trusted: tuple[Trusted, ...]) -> None:
         self._trusted = trusted

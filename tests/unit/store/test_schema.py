@@ -2,15 +2,15 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from proxy.oci.faults import ConfigError
 from proxy.store import Store, open_store
@@ -49,11 +49,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_i
     first = await open_store(url, FrozenClock())
     await first.ledger.put(signed())
     await first.close()
-    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        connection.execute("DROP INDEX ledger_by_bound")
-        for table in ("admin_tokens", "denials", "exceptions"):
-            connection.execute(f"DROP TABLE {table}")
-    await asyncio.to_thread(_set_version, tmp_path / "store.db", "0001")
+    await asyncio.to_thread(_back_to_the_first, tmp_path / "store.db")
     store = await open_store(url, FrozenClock())
     assert await store._database.read(difference) == []
     assert await store.ledger.bound(APP, signed().key.bound) == (signed(),)
@@ -64,6 +60,18 @@ async def test_opened_to_read_nothing_is_migrated(url: str, tmp_path: Path) -> N
     sqlite3.connect(tmp_path / "store.db").close()
     with pytest.raises(ConfigError, match="at version none"):
         await open_store(url, FrozenClock(), read_only=True)
+
+
+def _back_to_the_first(path: Path) -> None:
+    """Undo every migration but the first."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    engine.dispose()
 
 
 def _set_version(path: Path, number: str) -> None:

@@ -17,7 +17,7 @@ from proxy.web.app import public_app
 from proxy.web.local import local_app
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.running import upstream_of
+from proxy.wiring.upstream import upstream_of
 from tests.unit.config.test_settings import MINIMAL, parse
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image

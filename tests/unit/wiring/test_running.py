@@ -12,13 +12,13 @@ import pytest
 
 from proxy import config
 from proxy.flows.asked import Asked
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import Fault
 from proxy.oci.operation import CheckApi
 from proxy.ports import Credential, Search
 from proxy.trust.event import Kind
 from proxy.web.logs import open_log
-from proxy.wiring.running import Running, _unchangeable, open_running, upstream_of
-from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
+from proxy.wiring.running import Running, open_running
+from tests.unit.config.test_settings import MINIMAL
 from tests.worlds.registry import MemoryRegistry, Said, Seen
 
 TWO_NAMES = MINIMAL.replace("[https://registry.example.com/]", "[https://registry.example.com, http://10.0.0.7:5000]")
@@ -33,38 +33,6 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         made = await open_running(config.load(tmp_path / "countersign.yaml"), log, stack)
         made.house = replace(made.house, registry=MemoryRegistry())
         yield made
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "named"),
-    [
-        ("name: registry", "name: other", "upstreams"),
-        ("keys:\n", "admin: {listen: '127.0.0.1:9'}\nlimits: {drain_s: 1}\nkeys:\n", "admin.listen, limits"),
-        ("  hsm: {", "  spare: {module: /m.so, label: x, pin: {file: pin}}\n  hsm: {", "tokens"),
-        ("release: {tokens: [hsm]}", "release: {tokens: [hsm], algorithm: rsa-3072}", "keys"),
-        ("tokens:\n", "store: {url: 'sqlite:///other.db'}\ntokens:\n", "store.url"),
-    ],
-)
-def test_what_only_a_restart_can_change_is_refused_by_name(old: str, new: str, named: str) -> None:
-    assert old in SIGNING
-    with pytest.raises(ConfigError, match=f"countersign.yaml: {named} changed; that needs a restart"):
-        _unchangeable(parse(SIGNING), parse(SIGNING.replace(old, new, 1)))
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("prod/**", "live/**"), ("label: prod", "label: prod, sessions: 7"), ("registry.example", "r.example")],
-)
-def test_policies_names_and_how_a_token_is_reached_may_change(old: str, new: str) -> None:
-    assert old in SIGNING
-    _unchangeable(parse(SIGNING), parse(SIGNING.replace(old, new, 1)))
-
-
-async def test_an_account_without_its_password_ends_the_start_in_words(tmp_path: Path) -> None:
-    account = "{name: registry, credentials: {username: us, password: {file: gone}}, "
-    settings = parse(MINIMAL.replace("{name: registry, ", account), str(tmp_path))
-    with pytest.raises(ConfigError, match="password of us upstream"):
-        upstream_of(settings)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""What a reload can change, and what only a restart can."""
+
+from __future__ import annotations
+
+from proxy.config import Settings
+from proxy.oci.faults import ConfigError
+
+
+def only_changeable(before: Settings, after: Settings) -> None:
+    """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
+    pairs = {
+        "server.listen": (before.server.listen, after.server.listen),
+        "server.tls": (before.server.tls, after.server.tls),
+        "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
+        "admin.listen": (before.admin.listen, after.admin.listen),
+        "upstreams": (before.upstream, after.upstream),
+        "store.url": (before.store.url, after.store.url),
+        "tokens": (set(before.tokens), set(after.tokens)),
+        "keys": (dict(before.keys), dict(after.keys)),
+        "limits": (before.limits, after.limits),
+    }
+    changed = [name for name, (old, new) in pairs.items() if old != new]
+    if changed:
+        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")

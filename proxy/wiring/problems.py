@@ -1,0 +1,53 @@
+"""What does not work now: since when, what it stops, and the next command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from proxy.wiring.signer import TokenSigner
+
+
+class Written(Protocol):
+    """A journal that says why it cannot be written."""
+
+    trouble: str | None
+
+
+def problems_of(
+    signer: TokenSigner, journal: Written, refused: tuple[str, str] | None, path: Path
+) -> list[dict[str, str]]:
+    """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration."""
+    found = []
+    if (why := signer.health()) is not None:
+        found.append(
+            {
+                "what": why,
+                "since": _moment(signer.ill_since),
+                "stops": "pushes that must be signed; pulls go on",
+                "next": f"countersign doctor --config {path}",
+            }
+        )
+    if (trouble := journal.trouble) is not None:
+        found.append(
+            {
+                "what": f"the journal cannot be written: {trouble}",
+                "stops": "denials and pushes, which are recorded first; allowed pulls wait in memory",
+                "next": f"countersign doctor --config {path}",
+            }
+        )
+    if refused is not None:
+        found.append(
+            {
+                "what": f"the configuration was not reloaded: {refused[1]}",
+                "since": refused[0],
+                "stops": "nothing; the one from before is in force",
+                "next": f"countersign config validate --config {path}",
+            }
+        )
+    return found
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else at.isoformat(timespec="seconds")
