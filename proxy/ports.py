@@ -161,8 +161,11 @@ class Interventions(Protocol):
     async def lift(self, denial_id: str) -> Denial | None:
         """Remove a denial and return it, or None when there is none of this id."""
 
-    async def keep(self, exception: PolicyException) -> None:
-        """Keep an exception, new or changed; in force on return. Raises ValueError when too many wait for review."""
+    async def keep(self, exception: PolicyException) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so.
+
+        Raises ValueError when too many wait for their review.
+        """
 
 
 class Ledger(Protocol):

@@ -60,30 +60,34 @@ class StoredInterventions:
         await self._change(lambda there: replace(there, denials=_without(there.denials, denial_id)))
         return found
 
-    async def keep(self, exception: PolicyException) -> None:
-        """Keep an exception, new or changed; in force on return. Raises ValueError when too many wait for review."""
-        await self._change(partial(with_exception, exception=exception))
+    async def keep(self, exception: PolicyException) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so.
+
+        Raises ValueError when too many wait for their review.
+        """
+        return await self._change(partial(with_exception, exception=exception))
 
     def put_offline(self, exception: PolicyException | None) -> None:
         """Have an exception stand that was made on this host, whether or not it is on record yet."""
         self._ordered.put_offline(exception)
 
-    async def _change(self, change: Callable[[Orders], Orders]) -> None:
-        def then(orders: Orders | None) -> None:
+    async def _change(self, change: Callable[[Orders], Orders]) -> bool:
+        def then(done: tuple[Orders, bool] | None) -> None:
             self._changed += 1
-            if orders is None:
+            if done is None:
                 self.unsure = True
             else:
-                self._ordered.put(orders)
+                self._ordered.put(done[0])
 
-        await self._database.write(partial(_change, change=change), then)
+        return (await self._database.write(partial(_change, change=change), then))[1]
 
 
 def _without(there: tuple[Denial, ...], denial_id: str) -> tuple[Denial, ...]:
     return tuple(d for d in there if d.id != denial_id)
 
 
-def _change(connection: Connection, change: Callable[[Orders], Orders]) -> Orders:
+def _change(connection: Connection, change: Callable[[Orders], Orders]) -> tuple[Orders, bool]:
+    """Return what there is now, and whether that is anything else than before."""
     before = _all(connection, lock=True)
     after = change(before)
     _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
@@ -91,7 +95,7 @@ def _change(connection: Connection, change: Callable[[Orders], Orders]) -> Order
     _write(connection, exceptions, old, new)
     if after != before:
         bump(connection, INTERVENTIONS)
-    return after
+    return after, after != before
 
 
 def _write(connection: Connection, table: Table, before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -28,17 +28,22 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     CHANGE_TOKENS = "change tokens"
     CHANGE_KEYS = "change keys"
+    DENY = "deny"
+    EXCEPT = "open exceptions"
+    EXCEPT_LONG = "open long exceptions"
+    REVIEW = "review exceptions"
 
 
 _SEE = frozenset({Permission.STATUS, Permission.KEYS})
+_OPERATE = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.DENY, Permission.EXCEPT})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
 
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
-        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS},
-        Role.OPERATOR: _SEE | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
-        Role.POLICY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.REVIEW},
+        Role.OPERATOR: _SEE | _OPERATE,
+        Role.POLICY_ADMIN: _SEE | _OPERATE | _TOKENS | {Permission.EXCEPT_LONG, Permission.REVIEW},
         Role.KEY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
     }
 )

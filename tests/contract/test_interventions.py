@@ -33,7 +33,8 @@ async def test_a_denial_ends_by_itself(interventions: Interventions, clock: Froz
 
 async def test_an_exception_is_kept_through_its_life(interventions: Interventions, clock: FrozenClock) -> None:
     opened = replace(exception("team/app", BAD, unsigned_push=True), reason="caf\N{LATIN SMALL LETTER E WITH ACUTE}")
-    await interventions.keep(opened)
+    assert await interventions.keep(opened)
+    assert not await interventions.keep(opened)
     assert interventions.standing().exceptions == (opened,)
     closed = replace(opened, closed=NOON + timedelta(minutes=1), closed_by="bob")
     await interventions.keep(closed)

@@ -305,8 +305,10 @@ class MemoryInterventions:
         self.ordered.put(replace(there, denials=tuple(d for d in there.denials if d.id != denial_id)))
         return found
 
-    async def keep(self, exception: PolicyException) -> None:
-        self.ordered.put(with_exception(self.orders(), exception))
+    async def keep(self, exception: PolicyException) -> bool:
+        before = self.orders()
+        self.ordered.put(with_exception(before, exception))
+        return self.orders() != before
 
 
 @dataclass

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from proxy.flows.house import House
 from proxy.ports import AdminTokens
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.denials import DenialDesk
+from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
@@ -26,4 +28,6 @@ def topics(
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
         TokenDesk(house, tokens).topic(),
+        DenialDesk(house).topic(),
+        ExceptionDesk(house).topic(),
     )
