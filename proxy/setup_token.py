@@ -124,7 +124,7 @@ async def _make_key(token: Token, wanted: WantedKey) -> Key:
             raise
         made = await token.create(wanted.label, wanted.algorithm)
         return Key(wanted.label, made.algorithm, pem(made.spki), True)
-    if found.algorithm != wanted.algorithm:
+    if wanted.may_make and found.algorithm != wanted.algorithm:  # one known before may be older than the setting
         raise ConfigError(
             f"{token.settings.name}: key {wanted.label!r} is {found.algorithm}, the configuration says "
             f"{wanted.algorithm}; correct the configuration, or give the key another label"

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Clock, Facts, Interventions, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import (
+    Certifier,
+    Clock,
+    Facts,
+    Interventions,
+    Journal,
+    KeyBook,
+    Ledger,
+    Registry,
+    Rights,
+    Rules,
+    Signer,
+)
 
 
 @dataclass(frozen=True)
@@ -16,6 +28,7 @@ class House:
     registry: Registry
     rights: Rights
     signer: Signer
+    certifier: Certifier
     rules: Rules
     keybook: KeyBook
     ledger: Ledger

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from proxy.flows.house import House
@@ -79,21 +80,30 @@ async def retire(key: str, who: str, how: str, reason: str, house: House, *, req
 
 
 async def compromise(
-    key: str, who: str, how: str, reason: str, house: House, *, rotate: bool = False, request_id: str = ""
+    key: str,
+    who: str,
+    how: str,
+    reason: str,
+    house: House,
+    *,
+    rotate: bool = False,
+    since: datetime | None = None,
+    request_id: str = "",
 ) -> BookKey:
     """After this, images signed by this key only are blocked with key_compromised.
 
-    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one.
-    Raises Fault (the key is active, and not to be rotated), Unavailable.
+    Where the policy trusts our ledger, what it shows as signed before `since` still counts; a later call may tell it.
+    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
+    signed for its profile until another is active. Raises Fault, Unavailable.
     """
     asker = _Asker(who, how, reason, request_id)
     async with house.memory.alone(_ALONE):
-        bad = find(key, house)
+        bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
             new = _waiting(bad.profile, house) or await _prepared(bad.profile, asker, house)
             await house.signer.prove(new)
             await _activated(new, asker, house)
-        return await _moved(may_become(key, KeyState.COMPROMISED, house), KeyState.COMPROMISED, asker, house)
+        return await _moved(find(key, house), KeyState.COMPROMISED, asker, house, since)
 
 
 def find(key: str, house: House) -> BookKey:
@@ -111,6 +121,16 @@ def may_become(key: str, to: KeyState, house: House) -> BookKey:
     if (why := refusal(found, to)) is not None:
         raise Fault("DENIED", why, status=409)
     return found
+
+
+def may_be_compromised(key: str, since: datetime | None, house: House) -> BookKey:
+    """Return the key, where it may be declared so, or where it is and only `since` is told now. Raises Fault."""
+    if since is not None and since > house.clock.now():
+        raise Fault("UNSUPPORTED", f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future", status=400)
+    bad = find(key, house)
+    if bad.state is KeyState.COMPROMISED and since is not None:
+        return bad
+    return may_become(key, KeyState.COMPROMISED, house)
 
 
 def may_rotate(profile: str, house: House) -> BookKey | None:
@@ -155,10 +175,11 @@ async def _activated(new: BookKey, asker: _Asker, house: House) -> Rotated:
     return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
 
 
-async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House) -> BookKey:
+async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House, since: datetime | None = None) -> BookKey:
     name = fingerprint(key.spki)
-    change = partial(house.keybook.set_state, name, to, house.clock.now())
-    await _done([_change(key, to, asker, house)], change, house)
+    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since)
+    told = {"since": since.isoformat()} if since else {}
+    await _done([_change(key, to, asker, house, **told)], change, house)
     return find(name, house)
 
 
@@ -173,8 +194,8 @@ async def _done(events: list[Event], change: Callable[[], Awaitable[None]], hous
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 
 
-def _change(key: BookKey, to: KeyState, asker: _Asker, house: House) -> Event:
-    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value}, house)
+def _change(key: BookKey, to: KeyState, asker: _Asker, house: House, **more: str) -> Event:
+    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, house)
 
 
 def _event(kind: Kind, key: BookKey, asker: _Asker, detail: dict[str, str], house: House) -> Event:

@@ -53,9 +53,14 @@ class StoredKeyBook:
         """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
         await self._change(partial(with_added, key=key), self._trusted)
 
-    async def set_state(self, fingerprint: str, state: KeyState, at: datetime) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there."""
-        await self._change(partial(with_state, which=fingerprint, state=state, at=at), self._trusted)
+    async def set_state(
+        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+    ) -> None:
+        """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there.
+
+        `since` is for a compromised one: since when others may have had it.
+        """
+        await self._change(partial(with_state, which=fingerprint, state=state, at=at, since=since), self._trusted)
 
     async def activate(self, fingerprint: str, at: datetime) -> None:
         """Make a prepared key the active one; the one before becomes trusted in the same transaction.

@@ -16,6 +16,7 @@ from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.interventions import INTERVENTIONS, StoredInterventions
+from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
@@ -35,6 +36,8 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     interventions: StoredInterventions
+    jobs: StoredJobs
+    sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
@@ -67,10 +70,12 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens, interventions = StoredAdminTokens(database), StoredInterventions(database, clock)
+        tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
+        interventions = StoredInterventions(database, clock)
         await interventions.refresh()
         watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
-        return Store(ledger, facts, journal, keybook, leases, tokens, interventions, watch, database, stack.pop_all())
+        kept = (ledger, facts, journal, keybook, leases, tokens, interventions, jobs)
+        return Store(*kept, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

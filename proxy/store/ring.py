@@ -91,18 +91,22 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
     return tuple(placed if k is found else k for k in ours)
 
 
-def with_state(ours: Sequence[BookKey], which: str, state: KeyState, at: datetime) -> tuple[BookKey, ...]:
+def with_state(
+    ours: Sequence[BookKey], which: str, state: KeyState, at: datetime, since: datetime | None = None
+) -> tuple[BookKey, ...]:
     """Return the keys with the one of this fingerprint in another state.
 
+    `since` is for a compromised key: since when others may have had it; None where nobody knows. It may be told later.
     Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised:
     whoever asks may have read the book before somebody else wrote that into it.
     """
     key = _known(ours, which)
-    if key.state is state:
+    if key.state is state and since in {None, key.compromised_since}:
         return tuple(ours)
-    if key.state is KeyState.COMPROMISED:
+    if key.state is KeyState.COMPROMISED and state is not KeyState.COMPROMISED:
         raise ValueError(refusal(key, state))
-    compromised = at if state is KeyState.COMPROMISED else None
+    compromised = since if state is KeyState.COMPROMISED else None
+    at = key.since if key.state is state else at
     moved = tuple(
         replace(k, state=state, since=at, compromised_since=compromised) if k.spki == key.spki else k for k in ours
     )

@@ -220,3 +220,25 @@ exceptions = Table(
     Column("review", Text, nullable=False),
     Column("offline", Boolean, nullable=False),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("kind", "who", "how", "reason")),
+    Column("created", Instant, nullable=False),
+    Column("asked", Text, nullable=False),  # JSON
+    Column("repository", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("not_before", Instant),
+    Column("ended", Instant),
+    Column("run", BIG, nullable=False),
+    Column("tries", BIG, nullable=False),
+    Column("done", BIG, nullable=False),
+    Column("total", BIG),
+    Column("cursor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("result", Text, nullable=False),  # JSON
+    Column("cancel", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "created"),
+)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
-from proxy.trust.denial import EVERYWHERE, Denial
+from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import CouldNotLook, Evidence, Verified
-from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
+from proxy.trust.exception import Granted
+from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
@@ -33,16 +34,6 @@ class Check:
     outcome: Outcome
     detail: str
     reason: Reason | None = None
-
-
-@dataclass(frozen=True)
-class Granted:
-    """The exception that lets it through although it did not pass: which, until when, why it was opened."""
-
-    id: str
-    until: datetime
-    reason: str
-    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ def decide(
     denial = at.standing.denial(question.repository, meant)
     checks: tuple[Check, ...]
     if denial is not None:
-        checks = (Check("not denied", Outcome.FAILED, _denied(denial, subject[0]), Reason.DENIED_DIGEST),)
+        checks = (Check("not denied", Outcome.FAILED, denial.says(subject[0]), Reason.DENIED_DIGEST),)
     elif policy is None:
         none = f"no policy matches repository {question.repository}"
         checks = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
@@ -118,23 +109,22 @@ def decide(
         mode=mode,
         reason=None if outcome is Outcome.PASSED else _first_reason(checks),
         checks=checks,
-        signatures=evidence.verified,
+        signatures=tuple(_without_bytes(s) for s in evidence.verified),
         policy_revision=at.policy_revision,
         key_revision=at.ring.revision,
         at=at.now,
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
         binds_reference=binds,
-        granted=None if opened is None else Granted(opened.id, opened.until, opened.reason, opened.offline),
+        granted=None if opened is None else opened.grants(),
     )
 
 
-def _denied(denial: Denial, digest: Digest) -> str:
-    what = "it" if denial.digest == digest else f"{denial.digest}, which lists it,"
-    if denial.digest is None:
-        what = "everything" if denial.repositories == EVERYWHERE else f"repository {denial.repositories}"
-    until = "" if denial.until is None else f" until {denial.until:%Y-%m-%dT%H:%M:%SZ}"
-    return f"an operator denied {what}{until}: {denial.reason}"
+def _without_bytes(signature: Verified) -> Verified:
+    """Return the signature as it is kept with a decision: what was said, not the certificates that said it."""
+    if signature.certified is None:
+        return signature
+    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b""))
 
 
 def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
@@ -148,24 +138,46 @@ def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting)
         return (
             Check("require", Outcome.FAILED, "the policy lists no clause, which allows nobody", Reason.UNTRUSTED_KEY),
         )
-    return tuple(_clause(clause, question, evidence, at) for clause in policy.pull.require)
+    ledger = policy.pull.trust_ledger
+    return tuple(_clause(clause, question, evidence, at, trust_ledger=ledger) for clause in policy.pull.require)
 
 
-def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting) -> Check:
+def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting, *, trust_ledger: bool) -> Check:
     """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
     verifiers = [v for name in clause.signed_by for v in at.ring.verifiers(name)]
     good: dict[str, Verified] = {}
     problems: list[Reason] = []
     for signature in evidence.verified:
-        said = [_problem(signature, v, question, at.hosts) for v in verifiers if v.fingerprint == signature.fingerprint]
+        if has_expired(signature, at.now):
+            problems.append(Reason.CERTIFICATE_EXPIRED)
+            continue
+        mine = [v for v in verifiers if v.fingerprint == signature.fingerprint]
+        said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in mine]
         if None in said:  # one of the names it has here is enough
             good.setdefault(signature.fingerprint, signature)
         else:
             problems += [p for p in said if p is not None] or [Reason.UNTRUSTED_KEY]
+    authorities = [a for a in at.ring.authorities if a.name in clause.signed_by]
+    theirs = []
+    for signature in evidence.verified if authorities else ():
+        own = _of_ours(signature, question, at, trust_ledger=trust_ledger)
+        if own is None:
+            theirs.append(signature)
+        else:
+            problems.append(own)
+    for signer, found in vouched_for(theirs, authorities, good, at.now):
+        if isinstance(found, Verified):
+            good[signer] = found
+        else:
+            problems.append(found)
     names = " or ".join(clause.signed_by)
     title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
     if len(good) >= max(clause.at_least, 1):
-        return Check(title, Outcome.PASSED, f"{len(good)} key{'s'[: len(good) != 1]} signed this digest")
+        count = f"{len(good)} key{'s'[: len(good) != 1]} signed this digest"
+        bad = {v.fingerprint for v in verifiers if v.state is KeyState.COMPROMISED}
+        if bad & set(good):
+            count += "; our ledger has it from before the key was compromised"
+        return Check(title, Outcome.PASSED, count)
     if evidence.silence:
         what = "; ".join(
             f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
@@ -180,6 +192,14 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting)
         return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
     worst = min(reasons, key=_SEVERITY.index)
     return Check(title, Outcome.FAILED, _detail(worst, names, evidence), worst)
+
+
+def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledger: bool) -> Reason | None:
+    """Return why a key of ours may not vouch here, None for other people's: no authority outweighs the key book."""
+    profiles = dict.fromkeys(k.profile for k in at.ring.ours if fingerprint(k.spki) == signature.fingerprint)
+    own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]
+    said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in own]
+    return next((problem for problem in said if problem is not None), None)
 
 
 # The most telling reason first: what a tired person should hear about when several signatures fail differently.
@@ -212,6 +232,7 @@ _SAYS = {
     Reason.KEY_RETIRED: "signed with a key that is retired",
     Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
     Reason.WRONG_SUBJECT: "the signature here is about another image",
+    Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
     Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
     Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
 }
@@ -223,12 +244,21 @@ def _detail(reason: Reason, names: str, evidence: Evidence) -> str:
     return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
 
 
-def _problem(signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str]) -> Reason | None:
+def _problem(
+    signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str], *, trust_ledger: bool
+) -> Reason | None:
     if verifier.state is KeyState.COMPROMISED:
-        return Reason.KEY_COMPROMISED
-    if verifier.state not in VERIFYING:
+        if not (trust_ledger and _made_before(signature, verifier)):
+            return Reason.KEY_COMPROMISED
+    elif verifier.state not in VERIFYING:
         return Reason.KEY_RETIRED
     return None if _bound(signature.bound, verifier, question, hosts) else Reason.WRONG_IDENTITY
+
+
+def _made_before(signature: Verified, verifier: Verifier) -> bool:
+    """True when our own ledger says it was made before the key was in other hands: nobody else writes there."""
+    since, made = verifier.compromised_since, signature.recorded
+    return since is not None and made is not None and made < since
 
 
 def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Sequence[str]) -> bool:

@@ -36,3 +36,11 @@ class Denial:
     def is_about(self, repository: Repository, digests: Collection[Digest]) -> bool:
         """True where one of these digests, in this repository, is denied."""
         return (self.digest is None or self.digest in digests) and matches(self.repositories, repository)
+
+    def says(self, digest: Digest) -> str:
+        """Return why this manifest falls under it, for people."""
+        what = "it" if self.digest == digest else f"{self.digest}, which lists it,"
+        if self.digest is None:
+            what = "everything" if self.repositories == EVERYWHERE else f"repository {self.repositories}"
+        until = "" if self.until is None else f" until {self.until:%Y-%m-%dT%H:%M:%SZ}"
+        return f"an operator denied {what}{until}: {self.reason}"

@@ -11,6 +11,16 @@ from proxy.trust.pattern import matches
 
 
 @dataclass(frozen=True)
+class Granted:
+    """What a decision says of the exception that lets something through: which, until when, why it was opened."""
+
+    id: str
+    until: datetime
+    reason: str
+    offline: bool = False
+
+
+@dataclass(frozen=True)
 class PolicyException:
     """One exception, open from `opened` to `until` unless it was closed before.
 
@@ -46,3 +56,7 @@ class PolicyException:
     def is_about(self, repository: Repository, digests: Collection[Digest]) -> bool:
         """True where it covers one of these digests in this repository."""
         return (self.digest is None or self.digest in digests) and matches(self.repositories, repository)
+
+    def grants(self) -> Granted:
+        """Return what a decision keeps of it."""
+        return Granted(self.id, self.until, self.reason, self.offline)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
-from proxy.trust.decision import Check, Decision, Granted, Outcome
+from proxy.trust.certified import certified_as_json, certified_from_json
+from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
+from proxy.trust.exception import Granted
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
@@ -113,8 +115,14 @@ def text(decision: Decision, name: str, url: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _said(signature: Verified) -> str:
     parts = [f"for {signature.bound}" if signature.bound else "", *(f"{k}={v}" for k, v in signature.claims.items())]
+    if signature.recorded:
+        parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
     said = ", ".join(plain(p, 200) for p in parts if p)
     return f" ({said})" if said else ""
 
@@ -153,7 +161,14 @@ def as_json(decision: Decision) -> dict[str, Any]:
             for c in decision.checks
         ],
         "signatures": [
-            {"fingerprint": s.fingerprint, "format": s.format, "bound": s.bound, "claims": dict(s.claims)}
+            {
+                "fingerprint": s.fingerprint,
+                "format": s.format,
+                "bound": s.bound,
+                "claims": dict(s.claims),
+                "recorded": s.recorded.isoformat() if s.recorded else None,
+                **({"certified": certified_as_json(s.certified)} if s.certified else {}),
+            }
             for s in decision.signatures
         ],
         "policy_revision": decision.policy_revision,
@@ -189,7 +204,15 @@ def from_json(data: Mapping[str, Any]) -> Decision:
             for c in data["checks"]
         ),
         signatures=tuple(
-            Verified(s["fingerprint"], s["format"], s["bound"], dict(s["claims"])) for s in data["signatures"]
+            Verified(
+                s["fingerprint"],
+                s["format"],
+                s["bound"],
+                dict(s["claims"]),
+                _moment(s.get("recorded")),
+                certified_from_json(s.get("certified")),
+            )
+            for s in data["signatures"]
         ),
         policy_revision=data["policy_revision"],
         key_revision=data["key_revision"],

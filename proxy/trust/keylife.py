@@ -9,7 +9,7 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 # A key that nobody needs after all goes from prepared straight to retired. No key comes back.
 NEXT: Mapping[KeyState, frozenset[KeyState]] = {
     KeyState.PREPARED: frozenset({KeyState.ACTIVE, KeyState.RETIRED, KeyState.COMPROMISED}),
-    KeyState.ACTIVE: frozenset({KeyState.TRUSTED}),
+    KeyState.ACTIVE: frozenset({KeyState.TRUSTED, KeyState.COMPROMISED}),
     KeyState.TRUSTED: frozenset({KeyState.RETIRED, KeyState.COMPROMISED}),
     KeyState.RETIRED: frozenset({KeyState.COMPROMISED}),
     KeyState.COMPROMISED: frozenset(),
@@ -23,11 +23,6 @@ def refusal(key: BookKey, to: KeyState) -> str | None:
     name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
     if key.state is to:
         return f"{name} is {to} already; nothing was changed"
-    if key.state is KeyState.ACTIVE and to is KeyState.COMPROMISED:
-        return (
-            f"{name} is active: without it nothing would be signed; "
-            "let a new key take its place in the same step: add --rotate"
-        )
     if key.state is KeyState.ACTIVE:
         return f"{name} is active: let another take its place first: countersign keys rotate {key.profile}"
     if to is KeyState.ACTIVE:

@@ -88,6 +88,7 @@ class Verifier:
     identity: Identity
     ours: bool
     state: KeyState = KeyState.ACTIVE
+    compromised_since: datetime | None = None  # None also where nobody knows since when
 
 
 def fingerprint(spki: bytes) -> str:
@@ -118,7 +119,8 @@ class KeyRing:
         for spki in named:
             own = mine.get(fingerprint(spki))
             if own is not None:
-                found.append(Verifier(fingerprint(spki), spki, name, "repository", True, own.state))
+                since = own.compromised_since
+                found.append(Verifier(fingerprint(spki), spki, name, "repository", True, own.state, since))
                 continue
             identities = [k.identity for k in self.others if k.name == name and k.spki == spki]
             found += [Verifier(fingerprint(spki), spki, name, identity, False) for identity in identities]

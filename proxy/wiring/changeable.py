@@ -16,9 +16,14 @@ def only_changeable(before: Settings, after: Settings) -> None:
         "upstreams": (before.upstream, after.upstream),
         "store.url": (before.store.url, after.store.url),
         "tokens": (set(before.tokens), set(after.tokens)),
-        "keys": (dict(before.keys), dict(after.keys)),
+        "keys": (_lasting(before), _lasting(after)),
         "limits": (before.limits, after.limits),
     }
     changed = [name for name, (old, new) in pairs.items() if old != new]
     if changed:
         raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
+
+
+def _lasting(settings: Settings) -> dict[str, tuple[object, ...]]:
+    """Which keys there are and where. What the next key will be, and when, is another matter."""
+    return {name: (entry.tokens, entry.label, entry.purpose) for name, entry in settings.keys.items()}

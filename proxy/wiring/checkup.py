@@ -87,12 +87,13 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
         mine = [k for k in ours if k.profile == profile and k.token == name]
         if not mine:
             made = f"make it: countersign init {settings.directory} --upstream URL"
-            yield _key(profile, labelled, seen, settings, made)
+            yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made)
         for key in mine:
             if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
                 own = fingerprint(key.spki)
                 missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
-                yield _key(profile, there.get(own, missing), seen, settings, "restore the token that holds it")
+                found = there.get(own, missing)
+                yield _key(profile, found, seen, key.algorithm, "restore the token that holds it")
     if ours:
         for stray in strays(name, settings, seen.there, {fingerprint(key.spki) for key in ours}):
             yield Finding(
@@ -103,13 +104,12 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
             )
 
 
-def _key(name: str, found: KeyInfo | str, seen: Seen, settings: Settings, where_missing: str) -> Finding:
+def _key(name: str, found: KeyInfo | str, seen: Seen, wanted: str, where_missing: str) -> Finding:
     title = f"key {name}"
     if isinstance(found, str):
         return Finding(title, "wrong", found, where_missing)
-    wanted = settings.keys[name].algorithm
     if found.algorithm != wanted:
-        return Finding(title, "wrong", f"it is {found.algorithm}, configured is {wanted}", f"correct keys.{name}")
+        return Finding(title, "wrong", f"it is {found.algorithm}, not {wanted}", f"correct keys.{name}")
     try:
         mechanism = way_to_sign(algorithm_named(wanted), seen.info.mechanisms).mechanism
     except TokenError as error:

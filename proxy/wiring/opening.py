@@ -38,15 +38,15 @@ class Record:
     clock: Clock
 
 
-async def open_token(name: str, settings: Settings, record: Record) -> Opened:
-    """Return the token, open, with its keys.
+async def open_token(name: str, settings: Settings, record: Record, allowed: int | None = None) -> Opened:
+    """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
     Raises Unavailable when it may be there later: an HSM that is switched off shows no token at all. Raises
     PinRefusedAtStart, and ConfigError for what no waiting mends.
     """
     wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
     try:
-        token = await Token.open(wanted)
+        token = await Token.open(wanted, allowed=allowed)
     except PinRefused as refused:
         raise PinRefusedAtStart(str(refused)) from None
     except ModuleMissing as wrong:
@@ -59,7 +59,7 @@ async def open_token(name: str, settings: Settings, record: Record) -> Opened:
         there = await _usable(token)
         for profile, entry in settings.keys.items():
             if name == entry.tokens[0]:
-                await _served(profile, entry, token)
+                await served(profile, entry, token)
                 await _profile(profile, entry, settings.label(profile), there, token, record)
     except BaseException:
         await token.close()
@@ -67,8 +67,8 @@ async def open_token(name: str, settings: Settings, record: Record) -> Opened:
     return Opened(token, there)
 
 
-async def _served(profile: str, entry: KeyEntry, token: Token) -> None:
-    """Refuse a key that the token lists no mechanism for, before the first push finds out."""
+async def served(profile: str, entry: KeyEntry, token: Token) -> None:
+    """Refuse a next key that the token lists no mechanism for. Raises ConfigError, Unavailable."""
     try:
         way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
     except TokenUnavailable as away:
@@ -104,7 +104,6 @@ async def _profile(
             f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
             "restore the right one, or start with a new store"
         )
-    _fitting(profile, entry, info)
 
 
 async def _labelled(label: str, profile: str, token: Token) -> KeyInfo:

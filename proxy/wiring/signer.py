@@ -10,13 +10,14 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from hsm import QueueFull, Token, TokenError
+from hsm import KeyInfo, QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.setup_token import strays, token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token, served
+from proxy.wiring.sessions import STEP_S, InUse, Leases, Sessions
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
@@ -36,8 +37,10 @@ class Stray:
 class TokenSigner:
     """A Signer over every configured token. A token that is away is tried again; pulls never notice."""
 
-    def __init__(self, settings: Settings, record: Record, log: FilteringBoundLogger) -> None:
-        """Nothing is open yet."""
+    def __init__(
+        self, settings: Settings, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
+    ) -> None:
+        """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
         self._settings = settings
         self._record = record
         self._log = log
@@ -46,6 +49,12 @@ class TokenSigner:
         self._wrong: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
+        self._uses = {name: InUse() for name in settings.tokens}
+        self._shares = {
+            name: Sessions(leases, name, entry.sessions, record.clock.monotonic)
+            for name, entry in settings.tokens.items()
+            if leases is not None
+        }
 
     async def start(self) -> None:
         """Open every token. One that is away is opened later; a refused PIN or a wrong key ends the start.
@@ -65,6 +74,8 @@ class TokenSigner:
             except Unavailable as away:
                 self._later(name, away.what)
         self._do(self._watch())
+        for name in self._shares:
+            self._do(self._keep_share(name))
 
     async def close(self) -> None:
         """Log out everywhere."""
@@ -74,6 +85,8 @@ class TokenSigner:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(opened.token.close() for opened in self._open.values()))
         self._open.clear()
+        for share in self._shares.values():
+            await share.leave()
 
     async def reopen(self, settings: Settings) -> None:
         """Use what the settings say now: a token whose PIN or place changed is opened anew, once.
@@ -84,7 +97,8 @@ class TokenSigner:
             now = token_settings(name, entry, settings.directory)
             opened = self._open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
-            if same and self._settings.tokens.get(name) == entry:
+            if opened is not None and same and self._settings.tokens.get(name) == entry:
+                await self._may_serve(name, settings, opened)
                 continue
             waiting = self._opening.pop(name, None)
             if waiting is not None:  # two must not log in at once
@@ -101,6 +115,16 @@ class TokenSigner:
                     self._later(name, self._wrong[name])
                 raise
         self._settings = settings
+
+    async def _may_serve(self, name: str, settings: Settings, opened: Opened) -> None:
+        """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
+        for profile, entry in settings.keys.items():
+            before = self._settings.keys.get(profile)
+            if name == entry.tokens[0] and before is not None and before.algorithm != entry.algorithm:
+                try:
+                    await served(profile, entry, opened.token)
+                except Unavailable as away:
+                    raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 
     def _later(
         self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None
@@ -129,11 +153,40 @@ class TokenSigner:
                 return
 
     async def _open_token(self, name: str, settings: Settings) -> None:
-        fresh = await open_token(name, settings, self._record)
-        before, self._open[name] = self._open.get(name), fresh
+        use, share, total = self._uses[name], self._shares.get(name), settings.tokens[name].sessions
+        if share is not None:
+            share.total = total
+            await share.first(use, START_S)
+        mine = total if share is None else len(share)
+        await use.make_room(mine)
+        fresh = await open_token(name, settings, self._record, allowed=max(1, mine - use.used))
+        before, self._open[name] = use.replaced(fresh.token), fresh
         self._wrong.pop(name, None)
         if before is not None:
-            self._do(_retire(before.token, settings.limits.sign_deadline_s))
+            self._do(self._retire(name, before, settings.limits.sign_deadline_s))
+
+    async def _retire(self, name: str, token: Token, seconds: float) -> None:
+        """Close a token that another has taken the place of, once it has answered what it was asked before."""
+        try:
+            async with asyncio.timeout(seconds):
+                while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass
+        finally:
+            await token.close()
+            self._uses[name].closed(token)
+            if name not in self._shares:
+                self._uses[name].allow(self._settings.tokens[name].sessions)
+
+    async def _keep_share(self, name: str) -> None:
+        """Hold no more sessions than are ours, for as long as this runs."""
+        while True:
+            try:
+                await self._shares[name].step(self._uses[name])
+            except Unavailable as away:
+                self._log.warning("sessions cannot be confirmed", token=name, why=away.what)
+            await asyncio.sleep(STEP_S)
 
     def _do(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -159,21 +212,26 @@ class TokenSigner:
         await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
     async def _signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        name, opened = fingerprint(key.spki), self._opened(key.token)
         try:
-            if name not in opened.keys:  # made through a session that has gone since
-                opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
-            info = opened.keys.get(name)
-            if info is None:
-                raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+            token, info = await self.held(key)
             seconds = self._settings.limits.sign_deadline_s
-            return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
+            return await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
+
+    async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
+        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        name, opened = fingerprint(key.spki), self._opened(key.token)
+        if name not in opened.keys:  # made through a session that has gone since
+            opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+        info = opened.keys.get(name)
+        if info is None:
+            raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+        return opened.token, info
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.
@@ -236,15 +294,3 @@ class TokenSigner:
                     self._log.error("signing does not work", why=now)
             ill = now
             await asyncio.sleep(LOOK_S)
-
-
-async def _retire(token: Token, seconds: float) -> None:
-    """Close a token that another has taken the place of, once it has answered what it was asked before."""
-    try:
-        async with asyncio.timeout(seconds):
-            while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pass
-    finally:
-        await token.close()

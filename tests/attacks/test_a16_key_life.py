@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from proxy.flows import keylife
 from proxy.flows.sign import sign, wanted
+from proxy.oci.reference import signature_tag
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.trust.policy import Policy, PushRules
+from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
+from tests.worlds.softkey import about
 
 APP = image("app")
 DENIED = {KeyState.RETIRED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
@@ -67,7 +72,7 @@ async def test_no_time_from_the_signature_is_believed() -> None:
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
     w.plant(APP, "team/app")
-    await sign(REPO, APP.digest, pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
     await move(w, KeyState.COMPROMISED)
@@ -82,3 +87,65 @@ async def test_a_state_counts_from_the_very_moment_it_is_set() -> None:
         await denied(w, lambda: w.pull("team/app", "v1"), "key_retired", times=1)
         await move(w, KeyState.ACTIVE)
         assert (await w.pull("team/app", "v1")).status == 200
+
+
+LEDGER = Policy(
+    ("**",),
+    PushRules(sign_with=("release",), claims=("time",)),
+    PullRules(require=(Clause(("release",)),), trust_ledger=True),
+)
+
+
+async def stolen(w: World, *, seconds: float | None) -> None:
+    """The key is in other hands since that many seconds after what is signed now; None: nobody knows."""
+    (key,) = w.store.keybook.ring().ours
+    made = w.store.clock.now()
+    w.store.clock.advance(3600)
+    since = None if seconds is None else made + timedelta(seconds=seconds)
+    await keylife.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.house, since=since)
+
+
+@pytest.mark.parametrize("seconds", [1, 0, -1, None])
+async def test_compromised_since_counts_to_the_second(seconds: float | None) -> None:
+    w = await world(LEDGER)
+    await w.push(APP, "team/app", "v1")
+    await stolen(w, seconds=seconds)
+    if seconds == 1:
+        assert (await w.pull("team/app", "v1")).body == APP.body
+        return
+    await denied(w, lambda: w.pull("team/app", "v1"), "key_compromised")
+
+
+async def test_without_the_policys_word_the_ledger_excuses_nothing() -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    await stolen(w, seconds=1)
+    await denied(w, lambda: w.pull("team/app", "v1"), "key_compromised")
+
+
+async def test_what_the_thief_dates_back_and_hangs_up_is_not_in_our_ledger() -> None:
+    """The stolen key signs anything, with any time in it, and puts it where signatures are: it counts nowhere."""
+    w = await world(LEDGER)
+    forged = image("forged")
+    w.plant(forged, "team/app", "v9")
+    pairs = wanted(SIGN.push.formats, REPO, (), w.house)
+    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    assert (await w.push(forged, "team/app", "v9")).status == 201
+    w.store.ledger.rows.clear()  # so that what is left is what the thief could have written: upstream, not here
+    assert w.tag("team/app", signature_tag(forged.digest)) is not None
+    assert (await w.pull("team/app", "v9")).status == 200
+    await stolen(w, seconds=1)
+    await denied(w, lambda: w.pull("team/app", "v9"), "key_compromised")
+
+
+async def test_an_intent_from_before_is_no_signature_from_before() -> None:
+    """What was only meant to be signed when the key was still good, and was signed later, has the later time."""
+    w = await world(LEDGER)
+    w.signer.down = "token soft is away"
+    with pytest.raises(Exception, match="was not signed"):
+        await w.push(APP, "team/app", "v1")
+    w.store.clock.advance(60)
+    w.signer.down = None
+    await w.push(APP, "team/app", "v1")
+    await stolen(w, seconds=0)
+    await denied(w, lambda: w.pull("team/app", "v1"), "key_compromised")

@@ -231,7 +231,7 @@ async def test_signing_it_by_hand() -> None:
     w.plant(APP, "team/app", "1")
     await deny(w, APP.digest)
     with pytest.raises(Fault, match="an operator denied"):
-        await countersign(PullManifest(REPO, parse_reference("1")), "r", "ann", Asked(ANYBODY, "r"), w.house)
+        await countersign(PullManifest(REPO, parse_reference("1")), "r", "ann", "socket", Asked(ANYBODY, "r"), w.house)
     assert Kind.SIGNED not in w.store.journal.kinds()
 
 

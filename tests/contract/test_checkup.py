@@ -106,7 +106,7 @@ async def test_a_token_with_its_keys(tmp_path: Path) -> None:
     path = tmp_path / "countersign.yaml"
     path.write_text(path.read_text().replace("release: {algorithm: ecdsa-p256", "release: {algorithm: ecdsa-p384"))
     tokens = await check_tokens(config.load(path))
-    assert named(tokens.inner[0].inner, "key release").detail == "it is ecdsa-p256, configured is ecdsa-p384"
+    assert named(tokens.inner[0].inner, "key release").detail == "it is ecdsa-p256, not ecdsa-p384"
 
 
 @pytest.mark.real

@@ -46,8 +46,8 @@ async def test_the_same_key_again_moves_but_keeps_its_state(keybook: Book) -> No
 async def test_a_state_has_its_moment(keybook: Book) -> None:
     await keybook.add(RELEASE)
     await keybook.add(ATTESTATION)
-    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.COMPROMISED, LATER)
-    bad = replace(RELEASE, state=KeyState.COMPROMISED, since=LATER, compromised_since=LATER)
+    await keybook.set_state(fingerprint(RELEASE.spki), KeyState.COMPROMISED, LATER, since=NOON)
+    bad = replace(RELEASE, state=KeyState.COMPROMISED, since=LATER, compromised_since=NOON)
     assert keybook.ring().ours == (bad, ATTESTATION)
     assert keybook.ring().active("release") is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from proxy.oci.faults import Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState
+from proxy.trust.policy import PullRules
 from proxy.wiring.signer import Stray
 from tests.worlds.admin import Admin, admin
+from tests.worlds.conversation import SIGN
 
 WHY = {"reason": "Tuesday"}
 
@@ -44,7 +47,7 @@ async def test_a_whole_life() -> None:
     [
         ("rotate", 3, "still verifies"),
         ("prepare", 2, "signs nothing before it is activated"),
-        ("compromise", 2, "no way back"),
+        ("compromise", 3, "nothing that it signed count"),
     ],
 )
 async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, lines: int, words: str) -> None:
@@ -61,15 +64,38 @@ async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, li
 
 
 @pytest.mark.parametrize("dry", ["", "?dry_run=true"])
-@pytest.mark.parametrize("verb", ["retire", "compromise", "activate", "rotate", "prepare"])
+@pytest.mark.parametrize("verb", ["retire", "activate", "rotate", "prepare"])
 async def test_what_would_be_refused_is_refused_in_the_plan_too(verb: str, dry: str) -> None:
     async with admin() as a:
         of, status = ("nobody", 404) if verb in ("rotate", "prepare") else (a.active(), 409)
         refused = await said(a, f"{of}/{verb}{dry}", status=status)
         assert any(
-            words in refused["detail"]
-            for words in ("countersign keys", "--rotate", "there are: release", "is active already")
+            words in refused["detail"] for words in ("countersign keys", "there are: release", "is active already")
         )
+        assert states(a) == [KeyState.ACTIVE]
+
+
+async def test_the_plan_says_what_distrusting_the_active_key_stops_and_what_the_ledger_saves() -> None:
+    async with admin() as a:
+        (plan,) = [(await said(a, f"{a.active()}/compromise?dry_run=true"))["plan"]]
+        assert "refuse the pushes that it signs, until another key is active: countersign keys rotate" in plan[0]
+        told = {**WHY, "since": "2026-01-01T00:00:00Z"}
+        plan = (await said(a, f"{a.active()}/compromise?dry_run=true", told))["plan"]
+        assert "no policy says trust_ledger, so all is blocked" in plan[-1]
+        pull = PullRules(require=SIGN.pull.require, trust_ledger=True)
+        a.world.rules.set(replace(SIGN, pull=pull))
+        plan = (await said(a, f"{a.active()}/compromise?dry_run=true", told))["plan"]
+        assert "signed before 2026-01-01T00:00:00+00:00" in plan[-1]
+        bad = await said(a, f"{a.active()}/compromise", told)
+        assert bad["compromised_since"] == "2026-01-01T00:00:00Z"
+        events = a.world.store.journal.events
+        assert any(e.detail.get("given", {}).get("since") == "2026-01-01T00:00:00Z" for e in events)
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-01-01T00:00:00", 17, "2999-01-01T00:00:00Z"])
+async def test_since_is_a_moment_with_a_zone_in_the_past(since: object) -> None:
+    async with admin() as a:
+        await said(a, f"{a.active()}/compromise", {**WHY, "since": since}, status=400)
         assert states(a) == [KeyState.ACTIVE]
 
 

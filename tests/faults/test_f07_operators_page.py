@@ -6,14 +6,18 @@ import asyncio
 import json
 import re
 import shlex
+import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.config import load
 from proxy.setup_token import WantedKey, make_keys, token_settings
 from tests.faults.caller import caller, image
+from tests.faults.pkcs11_fault.faulty import until
 from tests.faults.served import Served, served
 from tests.interop.peers import Ran, must, need
 from tests.interop.registries import docker_registry
@@ -49,6 +53,10 @@ def typed(proxy: Served, heading: str, **filled: str) -> list[Ran]:
         assert ran.status == 0, f"{shlex.join(said)}: {ran.output}"
         done.append(ran)
     return done
+
+
+def trusting_the_ledger(settings: dict[str, Any], *, trust: bool = True) -> None:
+    settings["policies"][0]["pull"]["trust_ledger"] = trust
 
 
 def in_state(proxy: Served, state: str) -> list[str]:
@@ -90,8 +98,18 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
 
         body = image()
         assert (await client.push(REPOSITORY, "third", body)).status == 201
-        typed(proxy, "A key is in other hands", KEY=third)
+        await asyncio.sleep(1)  # TIME is in whole seconds
+        moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        typed(proxy, "A key is in other hands", KEY=third, TIME=moment)
         assert (await pulled("third"), await pulled("second")) == (403, 200)
+        proxy.edit(trusting_the_ledger)
+        proxy.signal(signal.SIGHUP)
+        await until(lambda: proxy("verify", f"{REPOSITORY}:third").status == 0)
+        assert await pulled("third") == 200
+        assert "our ledger has it from before the key was compromised" in proxy("why", f"{REPOSITORY}:third").stdout
+        proxy.edit(lambda settings: trusting_the_ledger(settings, trust=False))
+        proxy.signal(signal.SIGHUP)
+        await until(lambda: proxy("verify", f"{REPOSITORY}:third").status == 1)
         why = proxy("why", f"{REPOSITORY}:third").stdout
         assert "key_compromised" in why
         assert third[:12] in why

@@ -37,12 +37,14 @@ BUILDS = {
     "regctl": Build("regctl", "github.com/regclient/regclient/cmd/regctl"),
     "oras": Build("oras", "oras.land/oras/cmd/oras"),
     "notation": Build("notation", "github.com/notaryproject/notation/cmd/notation"),
+    "tsa": Build("tsa", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server"),
     "toxiproxy": Build("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     "containersimage": Build(
         "containersimage",
         ".",
         "containers_image_openpgp,containers_image_storage_stub,containers_image_docker_daemon_stub",
     ),
+    "policytester": Build("policytester", "github.com/sigstore/policy-controller/cmd/tester"),
     "cosign": Build("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "cosign2": Build("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign"),
 }

@@ -22,7 +22,9 @@ class TokenEntry(BaseModel, strict=True, extra="forbid", frozen=True):
         default=None, description="the token's serial number, instead of its label or beside it"
     )
     pin: Pin = Field(description="where its PIN is: {file: PATH}, {env: NAME} or {credential: NAME}")
-    sessions: int = Field(default=2, ge=1, le=256, description="child processes, each with one session")
+    sessions: int = Field(
+        default=2, ge=1, le=256, description="sessions of all servers on one store together, each in a child process"
+    )
     environment: dict[Variable, Line] = Field(default={}, description="environment variables the module needs")
 
     @model_validator(mode="after")
@@ -36,7 +38,7 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """One of our keys, under the name that policies use."""
 
     algorithm: Algorithm = Field(
-        default="ecdsa-p256", description="kind of key; what the token cannot do is refused at start"
+        default="ecdsa-p256", description="kind of the next key that is made; what the token cannot do is refused"
     )
     tokens: tuple[Name, ...] = Field(min_length=1, description="tokens that hold it, by name; the first one signs")
     label: Line | None = Field(default=None, description="its label on the token, when that is not its name here")

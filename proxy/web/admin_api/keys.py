@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
@@ -16,6 +16,11 @@ class Compromise(Why, strict=True, extra="forbid", frozen=True):
     """A key is in other hands, or may be."""
 
     rotate: bool = Field(default=False, description="where it is active: first let another key sign")
+    since: AwareDatetime | None = Field(
+        default=None,
+        description="since when others may have had it, with a zone; what our ledger has from before counts where the "
+        "policy says trust_ledger. Without it nothing of this key counts. It may be told later, in a second call",
+    )
 
 
 class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -25,7 +30,7 @@ class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
     profile: str
     state: KeyState
     since: datetime = Field(description="when it came into this state")
-    compromised_since: datetime | None
+    compromised_since: datetime | None = Field(description="since when others may have had it; null: nobody knows")
     algorithm: str
     token: str
     token_serial: str

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import denials, exceptions, journal, keys, server, tokens
+from proxy.web.admin_api import chains, denials, exceptions, jobs, journal, keys, server, tokens
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
     *keys.ROUTES,
+    *chains.ROUTES,
     *tokens.ROUTES,
     *denials.ROUTES,
     *exceptions.ROUTES,
     *journal.ROUTES,
+    *jobs.ROUTES,
 )

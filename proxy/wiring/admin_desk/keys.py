@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import cast
 
 from proxy.flows import keylife
@@ -75,8 +76,8 @@ class KeyDesk:
 
     async def _compromise(self, acting: Acting) -> shapes.KeyShown:
         which, wish = acting.places["fingerprint"], cast("shapes.Compromise", acting.body)
-        bad = await keylife.compromise(which, *self._why(acting), rotate=wish.rotate, request_id=acting.request_id)
-        return shown(bad)
+        why, asked = self._why(acting), acting.request_id
+        return shown(await keylife.compromise(which, *why, rotate=wish.rotate, since=wish.since, request_id=asked))
 
     def _why(self, acting: Acting) -> tuple[str, str, str, House]:
         return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._house()
@@ -99,12 +100,26 @@ class KeyDesk:
 
     async def _plan_compromise(self, acting: Acting) -> tuple[str, ...]:
         house, wish = self._house(), cast("shapes.Compromise", acting.body)
-        key, steps = keylife.find(acting.places["fingerprint"], house), []
-        if wish.rotate and key.state is KeyState.ACTIVE:
+        key, steps = keylife.may_be_compromised(acting.places["fingerprint"], wish.since, house), []
+        if key.state is KeyState.ACTIVE and wish.rotate:
             steps = [f"let another key sign for {key.profile}: the prepared one, else one made now"]
-        else:
-            keylife.may_become(acting.places["fingerprint"], KeyState.COMPROMISED, house)
-        return (*steps, f"block every image that only {_named(key)} has signed (key_compromised); there is no way back")
+        elif key.state is KeyState.ACTIVE:
+            until = f"until another key is active: countersign keys rotate {key.profile}"
+            steps = [f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"]
+        block = f"block every image that only {_named(key)} has signed (key_compromised); there is no way back"
+        return (*steps, block, _excused(wish.since, house))
+
+
+def _excused(since: datetime | None, house: House) -> str:
+    """Say what becomes of images that our ledger has from before."""
+    trusting = any(policy.pull.trust_ledger for policy in house.rules.current().policies)
+    if since is None:
+        return "let nothing that it signed count, whatever policies say: since when it is known to others was not said"
+    if not trusting:
+        return (
+            f"note that it is known to others since {since.isoformat()}; no policy says trust_ledger, so all is blocked"
+        )
+    return f"where the policy says trust_ledger: let count what our ledger shows as signed before {since.isoformat()}"
 
 
 def _made(acting: Acting) -> str:

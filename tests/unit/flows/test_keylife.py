@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -99,14 +100,42 @@ async def test_what_only_an_ended_key_signed_is_blocked_at_once(end: str) -> Non
     assert (await w.pull("team/app", "new")).status == 200
 
 
-async def test_an_active_key_is_distrusted_only_together_with_a_rotation() -> None:
+async def test_an_active_key_is_distrusted_together_with_a_rotation() -> None:
     w = await world()
-    bad = name(active(w))
-    with pytest.raises(Fault, match="--rotate") as caught:
-        await keylife.compromise(bad, *BY, w.house)
-    assert caught.value.status == 409
-    await keylife.compromise(bad, *BY, w.house, rotate=True)
+    await keylife.compromise(name(active(w)), *BY, w.house, rotate=True)
     assert states(w) == [KeyState.COMPROMISED, KeyState.ACTIVE]
+
+
+async def test_an_active_key_whose_token_is_away_is_distrusted_all_the_same() -> None:
+    """Pushes are refused then, until another key is there."""
+    w = await world()
+    await w.push(OLD, "team/app", "old")
+    bad, w.signer.down = name(active(w)), "token soft is away"
+    with pytest.raises(Unavailable, match="is away"):
+        await keylife.compromise(bad, *BY, w.house, rotate=True)
+    assert states(w) == [KeyState.ACTIVE], "with --rotate it is both or nothing"
+    await keylife.compromise(bad, *BY, w.house)
+    assert states(w) == [KeyState.COMPROMISED]
+    await denied(w, lambda: w.pull("team/app", "old"), "key_compromised")
+    with pytest.raises(Fault, match="no active key for profile release"):
+        await w.push(NEW, "team/app", "new")
+    w.signer.down = None
+    await keylife.rotate("release", *BY, w.house)
+    await w.push(NEW, "team/app", "new")
+    assert (await w.pull("team/app", "new")).status == 200
+
+
+async def test_since_when_is_in_the_book_and_the_journal_and_may_be_told_later() -> None:
+    w = await world()
+    bad, now = name(active(w)), w.store.clock.now()
+    with pytest.raises(Fault, match="is in the future"):
+        await keylife.compromise(bad, *BY, w.house, since=now + timedelta(seconds=1))
+    assert (await keylife.compromise(bad, *BY, w.house)).compromised_since is None
+    with pytest.raises(Fault, match="is compromised already"):
+        await keylife.compromise(bad, *BY, w.house)
+    since = now - timedelta(hours=1)
+    assert (await keylife.compromise(bad, *BY, w.house, since=since)).compromised_since == since
+    assert [e.detail.get("since") for e in rows(w)] == [None, since.isoformat()]
 
 
 async def test_a_prepared_key_takes_the_place_of_a_compromised_one() -> None:

@@ -61,7 +61,20 @@ def test_a_state_set_again_keeps_its_moment() -> None:
     name = fingerprint(RELEASE.spki)
     once = with_state((RELEASE,), name, KeyState.COMPROMISED, NOON)
     assert with_state(once, name, KeyState.COMPROMISED, LATER) == once
-    assert once[0].compromised_since == NOON
+    assert once[0].compromised_since is None
+
+
+def test_since_when_a_key_is_compromised_may_be_told_later_and_corrected() -> None:
+    name, before = fingerprint(RELEASE.spki), NOON - timedelta(days=1)
+    once = with_state((RELEASE,), name, KeyState.COMPROMISED, NOON)
+    for since in (before, LATER, before):
+        once = with_state(once, name, KeyState.COMPROMISED, LATER, since)
+        assert once == (replace(RELEASE, state=KeyState.COMPROMISED, since=NOON, compromised_since=since),)
+
+
+def test_only_a_compromised_key_has_a_moment_since_which_it_is() -> None:
+    (retired,) = with_state((RELEASE,), fingerprint(RELEASE.spki), KeyState.RETIRED, NOON, LATER)
+    assert retired.compromised_since is None
 
 
 @pytest.mark.parametrize("state", [s for s in KeyState if s is not KeyState.COMPROMISED])

@@ -15,7 +15,7 @@ from tests.unit.config.test_settings import SIGNING, parse
         ("name: registry", "name: other", "upstreams"),
         ("keys:\n", "admin: {listen: '127.0.0.1:9'}\nlimits: {drain_s: 1}\nkeys:\n", "admin.listen, limits"),
         ("  hsm: {", "  spare: {module: /m.so, label: x, pin: {file: pin}}\n  hsm: {", "tokens"),
-        ("release: {tokens: [hsm]}", "release: {tokens: [hsm], algorithm: rsa-3072}", "keys"),
+        ("release: {tokens: [hsm]}", "release: {tokens: [hsm], label: other}", "keys"),
         ("tokens:\n", "store: {url: 'sqlite:///other.db'}\ntokens:\n", "store.url"),
     ],
 )
@@ -27,7 +27,12 @@ def test_what_only_a_restart_can_change_is_refused_by_name(old: str, new: str, n
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("prod/**", "live/**"), ("label: prod", "label: prod, sessions: 7"), ("registry.example", "r.example")],
+    [
+        ("prod/**", "live/**"),
+        ("label: prod", "label: prod, sessions: 7"),
+        ("release: {tokens: [hsm]}", "release: {tokens: [hsm], algorithm: rsa-3072}"),
+        ("registry.example", "r.example"),
+    ],
 )
 def test_policies_names_and_how_a_token_is_reached_may_change(old: str, new: str) -> None:
     assert old in SIGNING

@@ -25,7 +25,7 @@ def looked_at(
 ) -> Finding:
     info = KeyInfo("release", "01", algorithm, b"", "s1", {**GOOD, **changes})
     token = TokenInfo("prod", "s1", "model", "maker", "1.0", mechanisms, "slot")
-    return _key("release", info, Seen(token, {}, ()), parse(SIGNING), "make it")
+    return _key("release", info, Seen(token, {}, ()), "ecdsa-p256", "make it")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_key_that_could_leave_is_wrong_and_what_is_not_told_is_no_proof(
 
 
 def test_a_key_of_another_kind_or_of_one_the_token_cannot_use_is_wrong() -> None:
-    assert looked_at({}, algorithm="rsa-3072").detail == "it is rsa-3072, configured is ecdsa-p256"
+    assert looked_at({}, algorithm="rsa-3072").detail == "it is rsa-3072, not ecdsa-p256"
     cannot = looked_at({}, mechanisms=("SHA256_RSA_PKCS",))
     assert cannot.state == "wrong"
     assert "choose another algorithm for keys.release" in cannot.fix

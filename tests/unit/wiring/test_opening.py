@@ -12,7 +12,7 @@ from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile, _served
+from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile, served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
 ENTRY = KeyEntry(tokens=("hsm", "spare"))
@@ -85,9 +85,9 @@ class Poor:
 
 
 async def test_a_key_that_the_token_cannot_sign_with_ends_the_start() -> None:
-    await _served("release", entry_of("rsa-3072"), cast("Token", Poor()))
+    await served("release", entry_of("rsa-3072"), cast("Token", Poor()))
     with pytest.raises(ConfigError, match=r"choose another algorithm for keys\.release"):
-        await _served("release", entry_of("ecdsa-p256"), cast("Token", Poor()))
+        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()))
 
 
 def entry_of(algorithm: Literal["ecdsa-p256", "rsa-3072"]) -> KeyEntry:

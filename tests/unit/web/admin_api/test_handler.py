@@ -139,7 +139,7 @@ async def test_odd_queries_are_explained(query: str) -> None:
 
 async def test_what_cannot_be_done_is_explained() -> None:
     async with admin() as a:
-        for name, status in (("retire_key", 409), ("compromise_key", 409), ("activate_key", 409)):
+        for name, status in (("retire_key", 409), ("activate_key", 409)):
             route = route_of(name)
             reply = await a.call("POST", route.path.format(fingerprint=a.active()), WHY, socket=True)
             conforms(route, reply)

@@ -1,0 +1,60 @@
+"""How one key takes over from another: what others learn first, how long both sign, when the old one ends. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from proxy.trust.span import parse_span, span_text
+
+PUBLISH_FIRST, DUAL_SIGN = "publish-first", "dual-sign"
+ALLOWED = "publish-first:14d, dual-sign:14d, or both with a comma between them"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """`publish_first`: the new key is shown and verifies that long before it signs. `dual_sign`: after that both sign
+    that long. `retire_after`: the old key is retired that long after the new one began; None: not by itself.
+    """
+
+    publish_first: timedelta | None = None
+    dual_sign: timedelta | None = None
+    retire_after: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would retire a key that still signs. Raises ValueError."""
+        if self.dual_sign is not None and self.retire_after is not None and self.retire_after < self.dual_sign:
+            raise ValueError(
+                f"the old key signs for {span_text(self.dual_sign)} more, so it cannot be retired after "
+                f"{span_text(self.retire_after)} already"
+            )
+
+    def but(self, overlap: str | None, retire_after: str | None) -> Handover:
+        """Return it with what is given taken from there. Raises ValueError."""
+        chosen = self if overlap is None else replace(parse_overlap(overlap), retire_after=self.retire_after)
+        return chosen if retire_after is None else replace(chosen, retire_after=parse_span(retire_after))
+
+    def signs_until(self, begins: datetime) -> datetime | None:
+        """Return until when the old key signs beside the new one, which begins at that moment."""
+        return None if self.dual_sign is None else begins + self.dual_sign
+
+    def retires(self, begins: datetime) -> datetime | None:
+        """Return when the old key is retired where the new one begins at that moment."""
+        return None if self.retire_after is None else begins + self.retire_after
+
+
+def parse_overlap(text: str) -> Handover:
+    """Return the overlap in `publish-first:14d`, `dual-sign:14d` or both. Raises ValueError: what is allowed."""
+    found: dict[str, timedelta] = {}
+    for part in text.split(","):
+        kind, colon, span = part.strip().partition(":")
+        if not colon or kind not in (PUBLISH_FIRST, DUAL_SIGN) or kind in found:
+            raise ValueError(f"allowed: {ALLOWED}")
+        found[kind] = parse_span(span)
+    return Handover(found.get(PUBLISH_FIRST), found.get(DUAL_SIGN))
+
+
+def overlap_text(handover: Handover) -> str:
+    """Return the overlap as `parse_overlap` reads it; empty where there is none."""
+    spans = ((PUBLISH_FIRST, handover.publish_first), (DUAL_SIGN, handover.dual_sign))
+    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None)

@@ -1,0 +1,27 @@
+"""Spans of time as people write them: `14d`, `12h`. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST = timedelta(days=3653)
+ALLOWED = "a number of s, m, h, d or w, such as 12h or 14d, at most ten years"
+
+
+def parse_span(text: str) -> timedelta:
+    """Return the span. Raises ValueError that says what is allowed."""
+    digits, unit = text[:-1], text[-1:]
+    if not (digits.isascii() and digits.isdigit() and unit in _UNITS and len(digits) < 10):
+        raise ValueError(f"allowed: {ALLOWED}")
+    span = timedelta(seconds=int(digits) * _UNITS[unit])
+    if not timedelta() < span <= LONGEST:
+        raise ValueError(f"allowed: {ALLOWED}")
+    return span
+
+
+def span_text(span: timedelta) -> str:
+    """Return it as `parse_span` reads it, in the largest unit that says it exactly; what is below a second is cut."""
+    seconds = int(span.total_seconds())
+    unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0 and u != "w")
+    return f"{seconds // size}{unit}"
