@@ -187,6 +187,7 @@ admin_tokens = Table(
     Column("expires", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
+    Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
 )
 
 denials = Table(
