@@ -20,6 +20,7 @@ from proxy.flows.job import Work
 from proxy.flows.memory import Memory
 from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
+from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
@@ -214,6 +215,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     await signer.start()
+    keyless = SigstoreExaminer()
+    stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
@@ -221,6 +224,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
         signer=signer,
+        keyless=keyless,
         certifier=TokenCertifier(signer.held),
         rules=rules,
         keybook=store.keybook,
