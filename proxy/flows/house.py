@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
 from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
@@ -16,6 +17,7 @@ class House:
     registry: Registry
     rights: Rights
     signer: Signer
+    keyless: Keyless
     certifier: Certifier
     rules: Rules
     keybook: KeyBook
@@ -28,3 +30,4 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

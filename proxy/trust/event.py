@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    POLICY_CHANGED = "policy.changed"
     KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"

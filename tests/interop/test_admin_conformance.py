@@ -1,4 +1,4 @@
-"""schemathesis calls every route of a real server, with a token of each role: nothing that is not in the description."""
+"""schemathesis calls every route of a real server with a token of each role: every answer is as described."""
 
 from __future__ import annotations
 
