@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.approvals_app import approvals_app
 from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
@@ -37,6 +38,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
@@ -62,6 +64,8 @@ def run() -> None:
         sys.exit(Exit.NO_SERVER)
     except Fault as error:
         sys.stderr.write(f"{plain(error.message, 2000)}\n")
+        if error.status == 202:
+            sys.exit(Exit.WAITING)
         sys.exit(Exit.INCONCLUSIVE if error.status >= 500 else Exit.NO)
 
 

@@ -13,6 +13,7 @@ from proxy.oci.faults import ConfigError
 from proxy.ports import Clock
 from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
+from proxy.store.approvals import StoredApprovals
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.jobs import StoredJobs
@@ -37,6 +38,7 @@ class Store:
     admin_tokens: StoredAdminTokens
     policy_book: StoredPolicyBook
     jobs: StoredJobs
+    approvals: StoredApprovals
     sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
@@ -72,7 +74,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs)
+        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs, StoredApprovals(database))
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
+from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
@@ -91,7 +92,8 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies)
+        dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies, dual)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -121,6 +123,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:

@@ -41,6 +41,19 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/policies": EVERYBODY,
+    "POST /admin/v1/policies": {Role.POLICY_ADMIN},
+    "GET /admin/v1/policies/revisions": EVERYBODY,
+    "GET /admin/v1/policies/revisions/{number}": EVERYBODY,
+    "POST /admin/v1/policies/revisions/{number}/revert": {Role.POLICY_ADMIN},
+    "GET /admin/v1/policies/diff": EVERYBODY,
+    "POST /admin/v1/policies/lint": EVERYBODY,
+    "POST /admin/v1/policies/test": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "GET /admin/v1/approvals": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/approvals/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/approvals/{id}/approve": ADMINS,
+    "POST /admin/v1/approvals/{id}/reject": ADMINS,
     "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
     "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
     "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
@@ -52,7 +65,7 @@ CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcanary0"
 
 
 def filled(route: Route) -> str:
-    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12}
+    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12, "number": "1"}
     return route.path.format(**places)
 
 

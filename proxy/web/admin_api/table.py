@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, jobs, journal, keys, policies, server, tokens
+from proxy.web.admin_api import approvals, chains, jobs, journal, keys, policies, server, tokens
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,4 +13,5 @@ ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
+    *approvals.ROUTES,
 )

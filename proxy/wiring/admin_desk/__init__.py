@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from proxy.flows.house import House
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.approvals import ApprovalDesk
 from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
@@ -25,9 +26,13 @@ def topics(
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
     policies: Policies,
+    dual: Callable[[], bool] = lambda: False,
 ) -> tuple[Topic, ...]:
-    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
-    return (
+    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None.
+
+    `dual` says whether a second person has to agree before keys and policies change.
+    """
+    doing = (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
@@ -35,3 +40,4 @@ def topics(
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
     )
+    return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual).topic())
