@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -62,13 +63,13 @@ class Holder:
         return replace(self, extensions=extensions)
 
 
-def issued(holder: Holder, issuer: Holder) -> bytes:
-    """The certificate (DER) the issuer gives the holder, whether it should or not."""
+def issued(holder: Holder, issuer: Holder, public: CertificatePublicKeyTypes | None = None) -> bytes:
+    """The certificate (DER) the issuer gives the holder, whether it should or not; for that key where one is given."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(holder.subject)
         .issuer_name(issuer.subject)
-        .public_key(holder.key.public_key())
+        .public_key(public or holder.key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(holder.first)
         .not_valid_after(holder.last)
