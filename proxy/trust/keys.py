@@ -21,6 +21,7 @@ class KeyState(StrEnum):
     TRUSTED = "trusted"
     RETIRED = "retired"
     COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
 
 
 VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})

@@ -36,6 +36,7 @@ from proxy.web.server import Address, Server, Tls
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.opening import PinRefusedAtStart, Record
@@ -80,7 +81,8 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
-        does = topics(self.desk, lambda: self.house, store.admin_tokens, self.reload, signer.unrecorded)
+        held = OpenTokens(signer, lambda: self.settings)
+        does = topics(self.desk, lambda: self.house, store.admin_tokens, self.reload, signer.unrecorded, held)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:

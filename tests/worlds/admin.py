@@ -26,6 +26,7 @@ from proxy.wiring.desk import Desk
 from proxy.wiring.signer import Stray
 from tests.worlds.conversation import World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
+from tests.worlds.softtokens import SoftTokens
 
 SECRET = bytes(range(32))
 
@@ -107,7 +108,7 @@ async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, w.store.admin_tokens, reload, strays)
+    does = topics(desk, lambda: w.house, w.store.admin_tokens, reload, strays, SoftTokens(w.signer))
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

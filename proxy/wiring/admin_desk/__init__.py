@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.flows.house import House
-from proxy.ports import AdminTokens
+from proxy.ports import AdminTokens, Tokens
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.custody import CustodyDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
@@ -20,10 +21,12 @@ def topics(
     tokens: AdminTokens,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
+    held: Tokens,
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
     return (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
+        CustodyDesk(house, held).topic(),
         TokenDesk(house, tokens).topic(),
     )
