@@ -17,6 +17,7 @@ from proxy.config.schema import (
     Admin,
     ConfigFile,
     KeyEntry,
+    KeylessTrust,
     KeyTrust,
     PolicyEntry,
     Purpose,
@@ -32,6 +33,7 @@ from proxy.formats.identity import parse_subject
 from proxy.oci.faults import ConfigError
 from proxy.oci.limits import Limits
 from proxy.trust.authority import Authority
+from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 
@@ -166,6 +168,8 @@ def _trusted(name: str, entry: TrustEntry) -> Trusted:
             return TrustedKey(name, entry.public_key, entry.identity)
         case X509Trust():
             return Authority(name, frozenset(entry.ca_file), tuple(map(parse_subject, entry.identities)))
+        case KeylessTrust():
+            return KeylessSigner(name, entry.issuer, entry.identities, entry.trusted_root)
 
 
 def _policy(entry: PolicyEntry) -> Policy:

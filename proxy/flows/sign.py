@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from proxy.flows.house import House
+from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository, Tag
+from proxy.oci.manifest import Descriptor
+from proxy.oci.reference import Repository, Tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -28,12 +30,13 @@ def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
 
 
 def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], house: House) -> list[tuple[str, str]]:
-    """Return the (format, bound) pairs of one push: the bundle once per repository, and only where a tag points.
+    """Return the (format, bound) pairs of one push: referrers once per repository, and only where a tag points.
 
-    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index.
+    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index. Where no
+    simple signatures are made, it gets the others all the same: nothing is acknowledged unsigned.
     """
     own = bound_to(repository, None, house)
-    pairs = [(name, own) for name in formats if name == SIMPLE or tags]
+    pairs = [(name, own) for name in formats if name == SIMPLE or tags or SIMPLE not in formats]
     if SIMPLE in formats:
         pairs += [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
     return pairs
@@ -41,7 +44,7 @@ def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], 
 
 async def sign(
     repository: Repository,
-    subject: Digest,
+    subject: Descriptor,
     pairs: Sequence[tuple[str, str]],
     profiles: Sequence[str],
     claims: Mapping[str, str],
@@ -50,7 +53,9 @@ async def sign(
 ) -> tuple[Entry, ...]:
     """Return a ledger entry with signature bytes for each profile and pair; signs only what is not signed yet.
 
-    Raises Unavailable when the token or the key is not there, Fault TOOMANYREQUESTS when its queue is full.
+    A format that needs certificates is left out for a key that has none, as long as another format is left.
+    Raises Unavailable when the token or the key is not there or no format is left, Fault TOOMANYREQUESTS when its
+    queue is full.
     """
     ring = house.keybook.ring()
     keys: dict[SignatureKey, BookKey] = {}
@@ -58,21 +63,34 @@ async def sign(
         key = ring.active(profile)
         if key is None:
             raise Unavailable(f"no active key for profile {profile}")
+        possible = [(name, bound) for name, bound in pairs if key.chain or not FORMATS[name].certified]
+        if pairs and not possible:
+            names = " and ".join(dict.fromkeys(name for name, _ in pairs))
+            raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
         own = fingerprint(key.spki)
-        keys |= {SignatureKey(repository, subject, own, name, bound): key for name, bound in pairs}
+        keys |= {SignatureKey(repository, subject.digest, own, name, bound): key for name, bound in possible}
 
     async def work() -> tuple[Entry, ...]:
-        async with house.memory.alone(("sign", repository, subject)):
-            return await _signed(keys, claims, request_id, house)
+        async with house.memory.alone(("sign", repository, subject.digest)):
+            return await _signed(subject, keys, claims, request_id, house)
 
-    return await house.memory.once(("sign", repository, subject, *keys), work)
+    return await house.memory.once(("sign", repository, subject.digest, *keys), work)
+
+
+def signing_by(key: BookKey) -> Signing:
+    """Return what formats need to know of a key of ours."""
+    return Signing(key.spki, key.chain)
 
 
 async def _signed(
-    keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], request_id: str, house: House
+    subject: Descriptor,
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    request_id: str,
+    house: House,
 ) -> tuple[Entry, ...]:
     """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
-    entries = {entry.key: entry for entry in await _intended(list(keys), claims, house)}
+    entries = {entry.key: entry for entry in await _intended(subject, keys, claims, house)}
     todo = [entry for entry in entries.values() if entry.signature is None]
     made = await asyncio.gather(
         *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
@@ -94,17 +112,22 @@ async def _signed(
     return tuple(entries[key] for key in keys)
 
 
-async def _intended(wanted_keys: Sequence[SignatureKey], claims: Mapping[str, str], house: House) -> Sequence[Entry]:
+async def _intended(
+    subject: Descriptor, keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], house: House
+) -> Sequence[Entry]:
     """Return the ledger's entry for each key. What is there keeps its message: a crash never changes what is signed."""
-    first = wanted_keys[0]
+    if not keys:
+        return ()
+    first = next(iter(keys))
     there = {entry.key: entry for entry in await house.ledger.entries(first.repository, first.digest)}
+    now = house.clock.now()
     intents = []
-    for key in wanted_keys:
+    for key, own in keys.items():
         if key not in there:  # or it was removed: then putting it brings its signature back
-            draft = FORMATS[key.format].draft(key.digest, key.bound, claims)
-            intents.append(Entry(key, Stage.INTENDED, draft.message, house.clock.now(), claims=dict(claims)))
+            draft = FORMATS[key.format].draft(subject, key.bound, claims, signing_by(own), now)
+            intents.append(Entry(key, Stage.INTENDED, draft.message, now, claims=dict(claims)))
     there |= {entry.key: entry for entry in await _put(intents, house)}
-    return [there[key] for key in wanted_keys]
+    return [there[key] for key in keys]
 
 
 async def _put(entries: Sequence[Entry], house: House) -> Sequence[Entry]:

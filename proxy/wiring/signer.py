@@ -10,7 +10,7 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from hsm import QueueFull, Token, TokenError
+from hsm import KeyInfo, QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
@@ -212,21 +212,26 @@ class TokenSigner:
         await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
     async def signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        name, opened = fingerprint(key.spki), self.opened(key.token)
         try:
-            if name not in opened.keys:  # made through a session that has gone since
-                opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
-            info = opened.keys.get(name)
-            if info is None:
-                raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+            token, info = await self.held(key)
             seconds = self._settings.limits.sign_deadline_s
-            return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
+            return await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
+
+    async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
+        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        name, opened = fingerprint(key.spki), self.opened(key.token)
+        if name not in opened.keys:  # made through a session that has gone since
+            opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+        info = opened.keys.get(name)
+        if info is None:
+            raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+        return opened.token, info
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.

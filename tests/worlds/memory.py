@@ -6,7 +6,7 @@ The same contract suites hold for these as for the real store (tests/contract).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository
@@ -25,10 +26,11 @@ from proxy.store.ring import ring_of, text_of, with_active, with_added, with_ame
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken
+from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.job import WAITING, Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.worlds.softkey import PrivateKey, signature
@@ -88,6 +90,24 @@ class MemoryLedger:
             if entry.key.repository == repository and entry.stage is not Stage.REMOVED
         ]
         return [entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True)]
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        return tuple(each for each in self._images(fingerprints, repository) if each > after)[:limit]
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        return len(self._images(fingerprints, repository))
+
+    def _images(self, fingerprints: Collection[str], repository: str) -> list[tuple[Repository, Digest]]:
+        signed = {Stage.SIGNED, Stage.ATTACHED}
+        return sorted(
+            {
+                (key.repository, key.digest)
+                for key, entry in self.rows.items()
+                if key.fingerprint in fingerprints and entry.stage in signed and repository in ("", key.repository)
+            }
+        )
 
 
 class MemoryFacts:
@@ -263,6 +283,8 @@ class MemoryAdminTokens:
         self.rows: dict[str, AdminToken] = {}
 
     async def add(self, token: AdminToken) -> None:
+        if (why := name_taken(token, self.rows.values())) is not None:
+            raise ValueError(why)
         self.rows[token.id] = token
 
     async def add_first(self, token: AdminToken) -> bool:
@@ -285,6 +307,43 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryJobs:
+    """Jobs in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Job] = {}
+
+    async def add(self, job: Job) -> None:
+        self.rows[job.id] = job
+
+    async def find(self, job_id: str) -> Job | None:
+        return self.rows.get(job_id)
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        there = self.rows.get(job_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[job_id] = wanted
+        return wanted
+
+    async def next(self, now: datetime) -> Job | None:
+        due = [j for j in self._sorted() if j.state in WAITING and (j.not_before is None or j.not_before <= now)]
+        return due[0] if due else None
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        found = [
+            j
+            for j in reversed(self._sorted())
+            if (not states or j.state in states) and kind in ("", j.kind) and repository in ("", j.repository)
+        ]
+        return tuple(found[skip : skip + limit])
+
+    def _sorted(self) -> list[Job]:
+        return sorted(self.rows.values(), key=lambda job: (job.created, job.id))
+
+
 @dataclass
 class MemoryStore:
     """The same rooms as proxy.store.Store."""
@@ -298,6 +357,7 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
+        self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
 
     async def close(self) -> None:
@@ -328,6 +388,10 @@ class SoftSigner:
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
 
+    def private(self, key: BookKey) -> PrivateKey:
+        """What no token would ever give away."""
+        return self._keys[fingerprint(key.spki)]
+
     async def create_key(self, profile: str, label: str) -> BookKey:
         if self.down is not None:
             raise Unavailable(self.down)
@@ -345,6 +409,16 @@ class SoftSigner:
             raise Unavailable(f"token soft: no key {key.label!r}")
         self.made.append((fingerprint(key.spki), message))
         return signature(private, message, scheme)
+
+    async def csr(self, key: BookKey, subject: str) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_csr(key.spki, lambda message: signature(private, message), subject)
+
+    async def self_signed(self, key: BookKey, subject: str, first: datetime, last: datetime) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_self_signed(key.spki, lambda message: signature(private, message), subject, first, last)
 
     def health(self) -> str | None:
         return self.down

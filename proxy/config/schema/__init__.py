@@ -10,7 +10,7 @@ from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
 from proxy.config.schema.listeners import Admin, Server, Tls
 from proxy.config.schema.policies import ClauseEntry, PolicyEntry, PullEntry, PushEntry
-from proxy.config.schema.trust import KeyTrust, TrustEntry, X509Trust
+from proxy.config.schema.trust import KeylessTrust, KeyTrust, TrustEntry, X509Trust
 from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
 from proxy.config.values import Name
 
@@ -22,6 +22,7 @@ __all__ = [
     "Credentials",
     "KeyEntry",
     "KeyTrust",
+    "KeylessTrust",
     "Password",
     "Pin",
     "PolicyEntry",

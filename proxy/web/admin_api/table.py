@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import custody, journal, keys, server, tokens
+from proxy.web.admin_api import chains, custody, jobs, journal, keys, server, tokens
 from proxy.web.admin_api.route import Route
 
-ROUTES: tuple[Route, ...] = (*server.ROUTES, *keys.ROUTES, *custody.ROUTES, *tokens.ROUTES, *journal.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *server.ROUTES,
+    *keys.ROUTES,
+    *custody.ROUTES,
+    *chains.ROUTES,
+    *tokens.ROUTES,
+    *journal.ROUTES,
+    *jobs.ROUTES,
+)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.flows.house import House
-from proxy.ports import AdminTokens, Tokens
+from proxy.ports import Tokens
+from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.custody import CustodyDesk
+from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
@@ -18,7 +21,7 @@ from proxy.wiring.signer import Stray
 def topics(
     desk: Desk,
     house: Callable[[], House],
-    tokens: AdminTokens,
+    store: Store,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
     held: Tokens,
@@ -28,5 +31,7 @@ def topics(
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
-        TokenDesk(house, tokens).topic(),
+        ChainDesk(house).topic(),
+        TokenDesk(house, store.admin_tokens).topic(),
+        JobDesk(house, store.jobs, store.ledger).topic(),
     )
