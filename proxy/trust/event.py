@@ -32,6 +32,7 @@ class Kind(StrEnum):
     KEY_STATE = "key.state"
     KEY_REBOUND = "key.rebound"
     KEY_BACKED_UP = "key.backed_up"
+    POLICY_CHANGED = "policy.changed"
     KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"

@@ -128,7 +128,7 @@ async def test_a_pin_is_changed_and_a_wrong_one_is_offered_once(tmp_path: Path, 
     page = "operations-pin.md"
     with served(tmp_path / "proxy", upstream, faulty=True) as proxy:
         proxy.start()
-        proxy.until(lambda: len(proxy.children()) == 2, "all sessions")
+        proxy.until(lambda: proxy.token.seen("login-done") == 2, "all sessions are logged in")
         assert await pushed(proxy, "before") == 201
         places, environment = words(proxy)
         environment.pop("PKCS11_FAULT_CONTROL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, custody, jobs, journal, keys, server, tokens
+from proxy.web.admin_api import chains, custody, jobs, journal, keys, policies, server, tokens
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,6 +10,7 @@ ROUTES: tuple[Route, ...] = (
     *keys.ROUTES,
     *custody.ROUTES,
     *chains.ROUTES,
+    *policies.ROUTES,
     *tokens.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
