@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.chains_app import chain_app, csr, self_signed
 from proxy.cli.form import Form
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 keys_app = typer.Typer(help="See the keys that sign, and move them through their lives.", no_args_is_help=True)
+keys_app.command("csr")(csr)
+keys_app.command("self-signed")(self_signed)
+keys_app.add_typer(chain_app, name="chain")
 
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="the name under `keys` in the configuration")]
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="its fingerprint, or the first 8 digits of it or more")]
@@ -102,6 +106,29 @@ def compromise(
     """Distrust a key that others may have: images that only it has signed are blocked at once."""
     body: dict[str, object] = {"reason": reason, "rotate": rotate, **({"since": since} if since else {})}
     _change("compromise", key, body, (server, token, config), (dry_run, yes, output))
+
+
+@keys_app.command()
+def resign(
+    profile: _Profile,
+    reason: Reason,
+    repository: Annotated[str, typer.Option("--repository", metavar="NAME", help="in this one alone")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="stay until it is done, with a bar")] = True,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """Sign again, with the key that signs now, every image that another key of the profile has signed."""
+    from urllib.parse import quote
+
+    from proxy.cli import jobs
+    from proxy.cli.agreed import Manner
+
+    body, path = {"reason": reason, "repository": repository}, f"keys/{quote(profile, safe='')}/resign"
+    raise typer.Exit(jobs.start(place_of(server, token, config), path, body, Manner(dry_run, yes, output), wait=wait))
 
 
 def _change(

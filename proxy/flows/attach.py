@@ -12,7 +12,7 @@ from proxy.flows.sign import SIMPLE, signing_by
 from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
-from proxy.formats.table import FORMATS
+from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
@@ -20,6 +20,8 @@ from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
 from proxy.trust.ledger import Entry, Stage
+
+_LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they signed stays where it is
 
 
 async def attach(
@@ -57,7 +59,7 @@ async def _attach_simple(
     blobs = {e.key: _blob(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
     states = _states(house)
-    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) is not KeyState.RETIRED]
+    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
     drop = {carrier.mark(_layer(blobs[e.key])) for e in gone}
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
@@ -115,11 +117,7 @@ def _holds_signatures(body: bytes, house: House) -> bool:
         manifest = parse(body, OCI_MANIFEST, house.limits)
     except (Fault, Corrupt):
         return False
-    return bool(manifest.layers) and all(_claimed(d) for d in manifest.layers)
-
-
-def _claimed(d: Descriptor) -> bool:
-    return any(d.media_type in form.media_types for form in FORMATS.values())
+    return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
 def _marks(body: bytes, house: House) -> set[carrier.Mark]:
@@ -148,7 +146,9 @@ async def _attach_referrers(
     """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
         blob = _blob(entry, house)
-        body = carrier.referrer_manifest(subject, _layer(blob), blob.artifact_type, blob.about, entry.at)
+        body = carrier.referrer_manifest(
+            subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
+        )
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class House:
     registry: Registry
     rights: Rights
     signer: Signer
+    keyless: Keyless
+    certifier: Certifier
     rules: Rules
     keybook: KeyBook
     ledger: Ledger
@@ -27,3 +30,4 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"  # the newest migration; a test compares
+HEAD = "0006"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -187,4 +187,41 @@ admin_tokens = Table(
     Column("expires", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
+    Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("kind", "who", "how", "reason")),
+    Column("created", Instant, nullable=False),
+    Column("asked", Text, nullable=False),  # JSON
+    Column("repository", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("not_before", Instant),
+    Column("ended", Instant),
+    Column("run", BIG, nullable=False),
+    Column("tries", BIG, nullable=False),
+    Column("done", BIG, nullable=False),
+    Column("total", BIG),
+    Column("cursor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("result", Text, nullable=False),  # JSON
+    Column("cancel", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "created"),
+)
+
+policy_revisions = Table(
+    "policy_revisions",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("parent", Text, nullable=False),  # the hash of the one before
+    Column("body", Text, nullable=False),
+    Column("policies", Text, nullable=False),  # the revision that decisions name
+    Column("at", Instant, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )

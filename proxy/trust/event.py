@@ -30,12 +30,18 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    KEY_REBOUND = "key.rebound"
+    KEY_BACKED_UP = "key.backed_up"
+    POLICY_CHANGED = "policy.changed"
+    KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
     ADMIN_CALLED = "admin.called"
     ADMIN_REFUSED = "admin.refused"
     ADMIN_TOKEN = "admin.token"  # noqa: S105  a kind of event
+    JOB_QUEUED = "job.queued"
+    JOB_ENDED = "job.ended"
     STARTED = "server.started"
     STOPPED = "server.stopped"
 

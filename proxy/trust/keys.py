@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, TypedDict
 
 from proxy.trust.authority import Authority
+from proxy.trust.keyless import KeylessSigner
 
 Identity = Literal["any", "repository", "exact"]
 
@@ -21,6 +22,7 @@ class KeyState(StrEnum):
     TRUSTED = "trusted"
     RETIRED = "retired"
     COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
 
 
 VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
@@ -75,7 +77,7 @@ class TrustedKey:
     identity: Identity = "any"
 
 
-Trusted = TrustedKey | Authority
+Trusted = TrustedKey | Authority | KeylessSigner
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class KeyRing:
     ours: tuple[BookKey, ...] = ()
     others: tuple[TrustedKey, ...] = ()
     authorities: tuple[Authority, ...] = ()
+    keyless: tuple[KeylessSigner, ...] = ()
 
     def verifiers(self, name: str) -> tuple[Verifier, ...]:
         """Return every key known under this name, retired and compromised ones too (so that a denial can say so).
@@ -124,7 +127,8 @@ class KeyRing:
                 continue
             identities = [k.identity for k in self.others if k.name == name and k.spki == spki]
             found += [Verifier(fingerprint(spki), spki, name, identity, False) for identity in identities]
-        return tuple(found)
+        certified = [each for signer in self.keyless if signer.name == name for each in signer.fingerprints]
+        return (*found, *(Verifier(each, b"", name, "any", False) for each in certified))
 
     def all_verifiers(self) -> tuple[Verifier, ...]:
         """Return every key under every name, ours first."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_SEGMENT = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 Specificity = tuple[int, int, int, int, int]
 
 
@@ -37,6 +40,13 @@ def glob(pattern: str, text: str) -> bool:
     return True
 
 
+def is_pattern(text: str) -> bool:
+    """True for a pattern of repository names: lower-case segments with `*` in them, and at most four `**`."""
+    segments = text.split("/")
+    good = all(s == "**" or (_SEGMENT.fullmatch(s) and "**" not in s) for s in segments)
+    return good and len(text) <= 255 and segments.count("**") <= 4
+
+
 def specificity(pattern: str) -> Specificity:
     """Return what is larger for the more specific pattern: literal segments, characters, segments, fewer wildcards.
 
@@ -47,6 +57,21 @@ def specificity(pattern: str) -> Specificity:
     many = parts.count("**")
     literal = sum("*" not in part for part in parts)
     return literal, sum(len(part.replace("*", "")) for part in parts), len(parts) - many, -many, -pattern.count("*")
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """True when it is plain that every name `narrow` matches, `wide` matches too; False also where it is not plain.
+
+    Wildcards of `narrow` are taken for themselves: only a wildcard that is at least as wide stands for them.
+    """
+    parts = tuple(narrow.split("/"))
+    reached = {0}
+    for part in wide.split("/"):
+        if part == "**":
+            reached = set(range(min(reached), len(parts) + 1)) if reached else reached
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and parts[at] != "**" and glob(part, parts[at])}
+    return len(parts) in reached
 
 
 def overlap(one: str, other: str) -> bool:

@@ -88,7 +88,7 @@ def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Com
         return await desk.why(given["q"])
 
     async def sign(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.sign(given["ref"], given["reason"], "operator on the host")
+        return await desk.sign(given["ref"], given["reason"], "operator on the host", "socket")
 
     async def status(_given: Mapping[str, str]) -> Mapping[str, Any]:
         return await desk.status()

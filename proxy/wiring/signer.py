@@ -10,7 +10,7 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from hsm import QueueFull, Token, TokenError
+from hsm import KeyInfo, QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
@@ -205,28 +205,33 @@ class TokenSigner:
             raise Unavailable(
                 f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
             )
-        return await self._signed(key, message, scheme)
+        return await self.signed(key, message, scheme)
 
     async def prove(self, key: BookKey) -> None:
         """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
-        await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
+        await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
-    async def _signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        name, opened = fingerprint(key.spki), self._opened(key.token)
+    async def signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         try:
-            if name not in opened.keys:  # made through a session that has gone since
-                opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
-            info = opened.keys.get(name)
-            if info is None:
-                raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+            token, info = await self.held(key)
             seconds = self._settings.limits.sign_deadline_s
-            return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
+            return await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
+
+    async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
+        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        name, opened = fingerprint(key.spki), self.opened(key.token)
+        if name not in opened.keys:  # made through a session that has gone since
+            opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+        info = opened.keys.get(name)
+        if info is None:
+            raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+        return opened.token, info
 
     async def create_key(self, profile: str, label: str) -> BookKey:
         """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.
@@ -236,7 +241,7 @@ class TokenSigner:
         entry = self._settings.keys.get(profile)
         if entry is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self._settings.keys)}")
-        opened = self._opened(entry.tokens[0])
+        opened = self.opened(entry.tokens[0])
         try:
             info = await opened.token.create(label, entry.algorithm)
         except TokenError as wrong:
@@ -260,7 +265,7 @@ class TokenSigner:
             found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
         return found
 
-    def _opened(self, token: str) -> Opened:
+    def opened(self, token: str) -> Opened:
         opened = self._open.get(token)
         if opened is None:
             raise Unavailable(self._wrong.get(token, f"token {token} is not open"))

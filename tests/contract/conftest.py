@@ -12,9 +12,10 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Journal, KeyBook, Ledger
+from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
+from proxy.trust.impact import Pulled
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
 from tests.worlds.place import quick_directory
@@ -28,11 +29,17 @@ class Record(Journal, Protocol):
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]: ...
 
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]: ...
+
 
 class Book(KeyBook, Protocol):
     """The KeyBook port, and what a reload of configuration asks of it besides."""
 
     async def trust(self, trusted: tuple[Trusted, ...]) -> None: ...
+
+
+class WholeLedger(Ledger, Signed, Protocol):
+    """The Ledger port, and what jobs walk through."""
 
 
 class Leases(Protocol):
@@ -51,7 +58,7 @@ class AnyStore(Protocol):
     """What every store has."""
 
     @property
-    def ledger(self) -> Ledger: ...
+    def ledger(self) -> WholeLedger: ...
 
     @property
     def facts(self) -> Facts: ...
@@ -67,6 +74,12 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def policy_book(self) -> PolicyBook: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
 
     async def close(self) -> None: ...
 
@@ -143,3 +156,13 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def policy_book(store: AnyStore) -> PolicyBook:
+    return store.policy_book
+
+
+@pytest.fixture
+def jobs(store: AnyStore) -> Jobs:
+    return store.jobs

@@ -6,7 +6,7 @@ The same contract suites hold for these as for the real store (tests/contract).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,22 +15,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository
+from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
 from proxy.ports import Search
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
+from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken
+from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.impact import Pulled
+from proxy.trust.job import WAITING, Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.question import NOTHING
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -88,6 +94,24 @@ class MemoryLedger:
             if entry.key.repository == repository and entry.stage is not Stage.REMOVED
         ]
         return [entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True)]
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        return tuple(each for each in self._images(fingerprints, repository) if each > after)[:limit]
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        return len(self._images(fingerprints, repository))
+
+    def _images(self, fingerprints: Collection[str], repository: str) -> list[tuple[Repository, Digest]]:
+        signed = {Stage.SIGNED, Stage.ATTACHED}
+        return sorted(
+            {
+                (key.repository, key.digest)
+                for key, entry in self.rows.items()
+                if key.fingerprint in fingerprints and entry.stage in signed and repository in ("", key.repository)
+            }
+        )
 
 
 class MemoryFacts:
@@ -177,6 +201,19 @@ class MemoryJournal:
             if (e := row.event).kind is Kind.PULL_WARNED and row.last >= since
         )
 
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+        groups: dict[tuple[str, str, str], list[_Row]] = {}
+        for row in self._rows:
+            if row.event.kind in JUDGED and row.last >= since and row.event.digest not in ("", NOTHING):
+                groups.setdefault((row.event.repository, row.event.reference, row.event.digest), []).append(row)
+        return tuple(sorted(map(_pulled, groups.values()), key=lambda p: p.last, reverse=True)[:limit])
+
+
+def _pulled(rows: list[_Row]) -> Pulled:
+    event, last = rows[-1].event, max(row.last for row in rows)
+    names = parse_repository(event.repository), parse_reference(event.reference), parse_digest(event.digest)
+    return Pulled(*names, event.kind in SERVED, sum(row.count for row in rows), last, event.decision_id)
+
 
 def _matches(row: _Row, search: Search) -> bool:
     event = row.event
@@ -263,6 +300,8 @@ class MemoryAdminTokens:
         self.rows: dict[str, AdminToken] = {}
 
     async def add(self, token: AdminToken) -> None:
+        if (why := name_taken(token, self.rows.values())) is not None:
+            raise ValueError(why)
         self.rows[token.id] = token
 
     async def add_first(self, token: AdminToken) -> bool:
@@ -285,6 +324,75 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryPolicyBook:
+    """A PolicyBook in a list, oldest first."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self.rows: list[PolicyRevision] = []
+
+    async def newest(self) -> PolicyRevision | None:
+        return self.rows[-1] if self.rows else None
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        return self.rows[number - 1] if 0 < number <= len(self.rows) else None
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        return tuple(reversed(self.rows))[skip : skip + limit]
+
+    async def tip(self) -> tuple[int, str]:
+        return (len(self.rows), self.rows[-1].hash) if self.rows else (0, "")
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        added = await self.tip() == (revision.number - 1, revision.parent)
+        if added:
+            self.rows.append(revision)
+            await self._journal.keep_revision("policy", revision.policies, canonical)
+            await self._journal.record(event)
+        if then is not None:
+            then(added)
+        return added
+
+
+class MemoryJobs:
+    """Jobs in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Job] = {}
+
+    async def add(self, job: Job) -> None:
+        self.rows[job.id] = job
+
+    async def find(self, job_id: str) -> Job | None:
+        return self.rows.get(job_id)
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        there = self.rows.get(job_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[job_id] = wanted
+        return wanted
+
+    async def next(self, now: datetime) -> Job | None:
+        due = [j for j in self._sorted() if j.state in WAITING and (j.not_before is None or j.not_before <= now)]
+        return due[0] if due else None
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        found = [
+            j
+            for j in reversed(self._sorted())
+            if (not states or j.state in states) and kind in ("", j.kind) and repository in ("", j.repository)
+        ]
+        return tuple(found[skip : skip + limit])
+
+    def _sorted(self) -> list[Job]:
+        return sorted(self.rows.values(), key=lambda job: (job.created, job.id))
+
+
 @dataclass
 class MemoryStore:
     """The same rooms as proxy.store.Store."""
@@ -298,7 +406,9 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
+        self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
+        self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -349,6 +459,16 @@ class SoftSigner:
             raise Unavailable(f"token soft: no key {key.label!r}")
         self.made.append((fingerprint(key.spki), message))
         return signature(private, message, scheme)
+
+    async def csr(self, key: BookKey, subject: str) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_csr(key.spki, lambda message: signature(private, message), subject)
+
+    async def self_signed(self, key: BookKey, subject: str, first: datetime, last: datetime) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_self_signed(key.spki, lambda message: signature(private, message), subject, first, last)
 
     def health(self) -> str | None:
         return self.down

@@ -14,19 +14,19 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
+from proxy.trust import pattern
 from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
-from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.shapes import DryRun, Plan
+from proxy.web.admin_api.route import Reach, Route
+from proxy.web.admin_api.shapes import DryRun, Plan, kept
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
 
-BODY_BYTES = 64 * 1024
 JSON_DEPTH = 4
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
 _HOW_TO_GET_ONE = (
@@ -43,6 +43,13 @@ class Holder:
     how: str
     roles: tuple[Role, ...]
     token_id: str = ""  # empty where there is no token
+    repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
+
+    def may_see(self, repository: str) -> bool:
+        """True where this is for them; what is about no repository in particular is for who may see all."""
+        if not self.repositories:
+            return True
+        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
 
 
 ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
@@ -61,14 +68,16 @@ class Acting:
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
 Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
+About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty where it names none
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What the routes of one topic do, by their names, and what they would do."""
+    """What the routes of one topic do, by their names, what they would do, and what repository they are about."""
 
     actions: Mapping[str, Action]
     plans: Mapping[str, Planned] = field(default_factory=dict)
+    about: Mapping[str, About] = field(default_factory=dict)
 
 
 class AdminApi:
@@ -82,6 +91,9 @@ class AdminApi:
             raise ValueError(
                 f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in ROUTES}}"
             )
+        self._about = {name: about for topic in topics for name, about in topic.about.items()}
+        if set(self._about) != {route.name for route in ROUTES if route.reach is Reach.ONE}:
+            raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
         if set(self._plans) != {route.name for route in ROUTES if route.plans}:
             raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
         self._tokens = tokens
@@ -98,8 +110,8 @@ class AdminApi:
         async def answer(call: Call) -> Answer:
             if not call.path.startswith(f"{ROOT}/"):
                 return await other(call)
-            self._by_address.take(place(call.address))
             if call.path == f"{ROOT}/openapi.json":
+                self._by_address.take(place(call.address))
                 return self._describe(call)
             return await self._act(call, await self._holder(call))
 
@@ -121,18 +133,22 @@ class AdminApi:
         return Answer(200, (("content-type", "application/json"),), self._openapi)
 
     async def _holder(self, call: Call) -> Holder:
-        """Return whose token came with the call. Raises Fault 401 for none that is valid."""
-        self._failed.check(place(call.address))
+        """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
+
+        Whoever has a valid one is never held up by others who guess from the same address: 256 bits are not guessed,
+        so nothing is learned from a right one being let in between wrong ones.
+        """
         scheme, _, text = (call.credential.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             say = f"this needs an admin token: send `Authorization: Bearer TOKEN`; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "no token", say)
         text = text.strip()
-        found = await self._tokens.find(id_of(text) or "")
+        token_id = id_of(text)
+        found = None if token_id is None else await self._tokens.find(token_id)
         if not matches(found, text) or found is None:
             say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "unknown token", say)
-        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id)
+        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id, found.repositories)
         await self._not_over(call, found, holder)
         self._by_token.take(found.id)
         return holder
@@ -184,18 +200,33 @@ class AdminApi:
                 "whoever has an admin role makes such a token: countersign tokens create",
             )
         query = None if route.asks is None else _query(route.asks, call)
-        body = await _body(route.body, call)
+        body = await _body(route, call)
         await self._still(call, holder)
-        given = {} if body is None else {"given": body.model_dump(mode="json")}
+        acting = Acting(holder, call.request_id, places, query, body)
+        await self._within(call, route, acting)
+        given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
         event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
         await self._journal.record(event)
-        acting = Acting(holder, call.request_id, places, query, body)
         if isinstance(query, DryRun) and query.dry_run:
             return _answer(200, Plan(plan=await self._plans[route.name](acting)))
         return _answer(route.status, await self._actions[route.name](acting))
+
+    async def _within(self, call: Call, route: Route, acting: Acting) -> None:
+        """Raise Fault 403 where the call is about something that this token is not for."""
+        holder = acting.holder
+        if not holder.repositories or route.reach in (Reach.NEUTRAL, Reach.LIST):
+            return
+        named = await self._about[route.name](acting) if route.reach is Reach.ONE else ""
+        if named and holder.may_see(named):
+            return
+        await self._refused(call, "outside its repositories", holder)
+        own = ", ".join(holder.repositories)
+        asks = f"not for {named}" if named else "and this call names none of them"
+        hint = "name one of them" if route.reach is Reach.ONE else "it needs a token for all repositories"
+        raise Fault("DENIED", f"token {holder.who!a} is for {own}, {asks}; {hint}")
 
 
 def _answer(status: int, result: BaseModel) -> Answer:
@@ -232,8 +263,8 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
         raise _misunderstood("query", wrong) from None
 
 
-async def _body(shape: type[BaseModel] | None, call: Call) -> BaseModel | None:
-    sent = await small_body(call, BODY_BYTES)
+async def _body(route: Route, call: Call) -> BaseModel | None:
+    sent, shape = await small_body(call, route.body_bytes), route.body
     if shape is None:
         if sent:
             raise Fault("UNSUPPORTED", f"{call.method} {call.path} takes no body: leave it out", status=400)

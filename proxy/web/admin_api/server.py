@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Line, Why
 
 
@@ -38,6 +39,8 @@ class Status(BaseModel, strict=True, extra="forbid", frozen=True):
     started: datetime
     pid: int
     policy_revision: str
+    policies_from: Literal["file", "api"] = Field(description="where the policies in force come from")
+    policies_number: int | None = Field(default=None, description="their revision there; null for the file's")
     key_revision: str
     keys: tuple[KeyStatus, ...]
     problems: tuple[Trouble, ...]
@@ -73,7 +76,10 @@ class SignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status),
+    Route(
+        "status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status,
+        reach=Reach.NEUTRAL,
+    ),
     Route(
         "reload", "POST", f"{ROOT}/reload", Permission.RELOAD,
         "Read the configuration again; a broken one changes nothing.", Reloaded,
@@ -81,5 +87,6 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "sign", "POST", f"{ROOT}/sign", Permission.SIGN,
         "Sign an image that is upstream already.", SignedShown, body=SignWish,
+        reach=Reach.ONE,
     ),
 )  # fmt: skip

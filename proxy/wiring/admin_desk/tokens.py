@@ -48,8 +48,13 @@ class TokenDesk:
         token_id = secrets.token_hex(6)
         text = written(token_id, secrets.token_bytes(SECRET_BYTES))
         ends = now + timedelta(days=wish.valid_days)
-        token = AdminToken(token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who)
-        await self._tokens.add(token)
+        token = AdminToken(
+            token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who, repositories=wish.repositories
+        )
+        try:
+            await self._tokens.add(token)
+        except ValueError as taken:
+            raise Fault("DENIED", str(taken), status=409) from None
         return shapes.TokenMade(token=text, **dict(_token(token, now)))
 
     async def _revoke(self, acting: Acting) -> shapes.TokenShown:
@@ -69,6 +74,7 @@ def _token(token: AdminToken, now: datetime) -> shapes.TokenShown:
         id=token.id,
         name=token.name,
         roles=token.roles,
+        repositories=token.repositories,
         valid=over(token, now) is None,
         created=token.created,
         expires=token.expires,

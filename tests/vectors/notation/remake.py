@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.layouts import image
@@ -19,10 +20,14 @@ from tests.interop.notary import Notation, leaf, new_ca
 from tests.interop.registries import Registry, docker_registry
 from tests.vectors.remake import get
 from tests.worlds.certificates import rsa_key
-from tests.worlds.softkey import MAKERS
+from tests.worlds.softkey import MAKERS, PrivateKey
 
 HERE = Path(__file__).parent
-KEYS = {"p256": MAKERS["p256"], "p384": MAKERS["p384"], "rsa": lambda: rsa_key(2048)}
+KEYS: dict[str, Callable[[], PrivateKey]] = {
+    "p256": MAKERS["p256"],
+    "p384": MAKERS["p384"],
+    "rsa": lambda: rsa_key(2048),
+}
 
 
 def make(envelope: str, kind: str, registry: Registry, folder: Path) -> dict[str, object]:
@@ -31,7 +36,8 @@ def make(envelope: str, kind: str, registry: Registry, folder: Path) -> dict[str
     subject = push(image(folder / name, name), f"{registry.host}/{name}:1")
     ca, key, client = new_ca(), KEYS[kind](), Notation(folder / f"{name}-home")
     client.has("vendor", key, ca.chain(leaf(key)))
-    signed = client.sign(f"{registry.host}/{name}@{subject}", envelope, "--user-metadata", "build=7", "--expiry", "87600h")
+    flags = ("--user-metadata", "build=7", "--expiry", "87600h")
+    signed = client.sign(f"{registry.host}/{name}@{subject}", envelope, *flags)
     assert signed.status == 0, signed.output
     base = f"{registry.url}/v2/{name}"
     index = get(f"{base}/manifests/{subject.replace(':', '-')}").decode()

@@ -2,91 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from proxy.formats.format import Scheme
-from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
+from proxy.ports.certifier import Certifier as Certifier
+from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
+from proxy.ports.upstream import Credential as Credential
+from proxy.ports.upstream import Headers as Headers
+from proxy.ports.upstream import Registry as Registry
+from proxy.ports.upstream import Reply as Reply
+from proxy.ports.upstream import Rights as Rights
 from proxy.trust.admin_token import AdminToken
+from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
-from proxy.trust.question import Caller
-
-Headers = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Credential:
-    """What the caller sent as Authorization (None: nothing), or `ours` for the credentials in our configuration."""
-
-    authorization: str | None = field(default=None, repr=False)
-    ours: bool = False
-
-
-class Reply(Protocol):
-    """What upstream answered. Read it or close it; both are idempotent after the first."""
-
-    status: int
-    headers: Headers  # names in lower case; repeated headers repeated; hop-by-hop ones stripped
-
-    async def read(self, limit: int) -> bytes:
-        """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable when cut short."""
-
-    def stream(self) -> AsyncIterable[bytes]:
-        """Iterate over the body as it arrives, without copies. Raises Unavailable when cut short."""
-
-    async def close(self) -> None:
-        """Give the connection back."""
-
-
-class Registry(Protocol):
-    """The registry behind us."""
-
-    async def perform(
-        self,
-        operation: Operation,
-        credential: Credential,
-        *,
-        headers: Headers = (),
-        body: bytes | AsyncIterable[bytes] | None = None,
-        length: int | None = None,
-    ) -> Reply:
-        """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none."""
-
-    async def follow(self, reply: Reply) -> Reply:
-        """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
-
-        Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.
-        """
-
-    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
-        """True when the referrers API itself answered as the specification says; cached. Raises Unavailable."""
-
-
-class Rights(Protocol):
-    """Who is calling and what upstream lets them do; every answer is upstream's own, at most a configured time old."""
-
-    async def caller(self, repository: Repository, credential: Credential) -> Caller:
-        """Return `Named` only where the name is proven, else `Anonymous`."""
-
-    async def may_push(self, repository: Repository, credential: Credential) -> bool:
-        """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
-
-    def may_read(self, repository: Repository, credential: Credential) -> bool:
-        """True when upstream let this credential read here within the configured time."""
-
-    def confirm_read(self, repository: Repository, credential: Credential) -> None:
-        """Remember that upstream just let this credential read here."""
-
-    def refused(self, credential: Credential) -> None:
-        """Forget everything remembered for this credential: upstream just said 401 or 403."""
+from proxy.trust.policy_revision import PolicyRevision
 
 
 class Signer(Protocol):
@@ -109,6 +48,25 @@ class Signer(Protocol):
 
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
+
+
+class Tokens(Protocol):
+    """What is on the tokens. All calls raise Unavailable."""
+
+    def of(self, profile: str) -> tuple[str, ...]:
+        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+
+    async def held(self, token: str) -> tuple[Held, ...]:
+        """Return every usable key pair on the token."""
+
+    async def facts(self, token: str) -> TokenFacts:
+        """Return what the token says of itself."""
+
+    async def attest(self, key: BookKey, text: bytes) -> bytes:
+        """Return the key's signature over a key evidence, whatever its state. Raises ValueError for another text."""
+
+    async def destroy(self, key: BookKey) -> None:
+        """Leave neither half of the key on the token of the recorded serial; it proves itself first. Raises Fault."""
 
 
 class Rules(Protocol):
@@ -167,6 +125,18 @@ class Ledger(Protocol):
         """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
 
 
+class Signed(Protocol):
+    """The whole of what we signed, walked through in parts. All calls raise Unavailable."""
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        """Return how many images `images` would list."""
+
+
 class Facts(Protocol):
     """Content we hashed ourselves."""
 
@@ -217,11 +187,39 @@ class Journal(Protocol):
         """Keep the whole text of a policy, configuration or key-book revision under its hash."""
 
 
+class PolicyBook(Protocol):
+    """Revisions of the policies, for where they are changed by the API. All calls raise Unavailable.
+
+    `newest` and `find` raise Corrupt for a revision that is not what it was when it was written.
+    """
+
+    async def newest(self) -> PolicyRevision | None:
+        """Return the newest revision, or None where there never was one."""
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        """Return the revision of this number, or None."""
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        """Return revisions, newest first, altered ones as they are."""
+
+    async def tip(self) -> tuple[int, str]:
+        """Return number and hash of the newest revision, also where it was altered; 0 and "" without one."""
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        """Add this revision, its policies under their hash and its row in the journal; all of it or nothing.
+
+        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
+        same in that moment, even where the caller has gone; None where the outcome is not known.
+        """
+
+
 class AdminTokens(Protocol):
     """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
 
     async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return."""
+        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
 
     async def add_first(self, token: AdminToken) -> bool:
         """Keep the token where there never was one, else change nothing and return False."""
@@ -234,6 +232,30 @@ class AdminTokens(Protocol):
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
         """End a token for good; return False when there is none of this id or it was revoked before."""
+
+
+class Jobs(Protocol):
+    """Long work. All calls raise Unavailable."""
+
+    async def add(self, job: Job) -> None:
+        """Keep a new job; durable on return."""
+
+    async def find(self, job_id: str) -> Job | None:
+        """Return the job of this id, or None."""
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Put what `change` makes of the job in its place, in one transaction, and return it.
+
+        None where there is no such job, or `change` returned None: then it is as it was.
+        """
+
+    async def next(self, now: datetime) -> Job | None:
+        """Return the job that is to go on first: not over, not put off, the oldest."""
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
 
 
 class Clock(Protocol):
