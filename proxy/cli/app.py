@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.clients import Client
+from proxy.cli.deny_app import deny_app
+from proxy.cli.exceptions_app import exceptions_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
 from proxy.cli.jobs_app import jobs_app
@@ -34,6 +36,8 @@ report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(deny_app, name="deny")
+app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")

@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.interventions import INTERVENTIONS, StoredInterventions
 from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
@@ -34,6 +35,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    interventions: StoredInterventions
     jobs: StoredJobs
     sole: bool  # no other process can write it
     watch: Watch
@@ -69,8 +71,11 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
-        watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, jobs, sole, watch, database, stack.pop_all())
+        interventions = StoredInterventions(database, clock)
+        await interventions.refresh()
+        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
+        kept = (ledger, facts, journal, keybook, leases, tokens, interventions, jobs)
+        return Store(*kept, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

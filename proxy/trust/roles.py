@@ -28,20 +28,25 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     CHANGE_TOKENS = "change tokens"
     CHANGE_KEYS = "change keys"
+    DENY = "deny"
+    EXCEPT = "open exceptions"
+    EXCEPT_LONG = "open long exceptions"
+    REVIEW = "review exceptions"
     JOBS = "jobs"
     CHANGE_JOBS = "change jobs"
 
 
 _SEE = frozenset({Permission.STATUS, Permission.KEYS})
+_OPERATE = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.DENY, Permission.EXCEPT})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
 _JOBS = frozenset({Permission.JOBS, Permission.CHANGE_JOBS})
 
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
-        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS},
-        Role.OPERATOR: _SEE | _JOBS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
-        Role.POLICY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS, Permission.REVIEW},
+        Role.OPERATOR: _SEE | _OPERATE | _JOBS,
+        Role.POLICY_ADMIN: _SEE | _OPERATE | _JOBS | _TOKENS | {Permission.EXCEPT_LONG, Permission.REVIEW},
         Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
     }
 )

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, Signed
+from proxy.ports import AdminTokens, Facts, Interventions, Jobs, Journal, KeyBook, Ledger, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.keys import Trusted
@@ -71,6 +71,9 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def interventions(self) -> Interventions: ...
 
     @property
     def jobs(self) -> Jobs: ...
@@ -150,6 +153,11 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def interventions(store: AnyStore) -> Interventions:
+    return store.interventions
 
 
 @pytest.fixture

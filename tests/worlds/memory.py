@@ -22,17 +22,21 @@ from proxy.oci.reference import Digest, Repository
 from proxy.ports import Search
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
+from proxy.store.ordered import Ordered, with_denial, with_exception
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
+from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
 from proxy.trust.job import WAITING, Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.standing import Orders, Standing
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -307,6 +311,34 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryInterventions:
+    """Interventions in two tuples."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self._clock = clock
+        self.ordered = Ordered(clock.now)
+
+    def standing(self) -> Standing:
+        return self.ordered.standing()
+
+    def orders(self) -> Orders:
+        return self.ordered.orders()
+
+    async def deny(self, denial: Denial) -> None:
+        self.ordered.put(with_denial(self.orders(), denial, self._clock.now()))
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        there = self.orders()
+        found = next((d for d in there.denials if d.id == denial_id), None)
+        self.ordered.put(replace(there, denials=tuple(d for d in there.denials if d.id != denial_id)))
+        return found
+
+    async def keep(self, exception: PolicyException) -> bool:
+        before = self.orders()
+        self.ordered.put(with_exception(before, exception))
+        return self.orders() != before
+
+
 class MemoryJobs:
     """Jobs in a dict."""
 
@@ -359,6 +391,7 @@ class MemoryStore:
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
+        self.interventions = MemoryInterventions(self.clock)
 
     async def close(self) -> None:
         """Nothing to give back."""

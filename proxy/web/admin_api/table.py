@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, jobs, journal, keys, server, tokens
+from proxy.web.admin_api import chains, denials, exceptions, jobs, journal, keys, server, tokens
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,6 +10,8 @@ ROUTES: tuple[Route, ...] = (
     *keys.ROUTES,
     *chains.ROUTES,
     *tokens.ROUTES,
+    *denials.ROUTES,
+    *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
 )

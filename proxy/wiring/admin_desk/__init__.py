@@ -8,6 +8,8 @@ from proxy.flows.house import House
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
 from proxy.wiring.admin_desk.chains import ChainDesk
+from proxy.wiring.admin_desk.denials import DenialDesk
+from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
@@ -30,4 +32,6 @@ def topics(
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
+        DenialDesk(house).topic(),
+        ExceptionDesk(house).topic(),
     )
