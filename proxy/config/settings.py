@@ -19,6 +19,7 @@ from proxy.config.schema import (
     KeyEntry,
     KeylessTrust,
     KeyTrust,
+    PoliciesFrom,
     PolicyEntry,
     Purpose,
     Server,
@@ -28,6 +29,7 @@ from proxy.config.schema import (
     Upstream,
     X509Trust,
 )
+from proxy.config.section import section
 from proxy.config.yaml import Document, read, refuse
 from proxy.formats.identity import parse_subject
 from proxy.oci.faults import ConfigError
@@ -56,6 +58,11 @@ class Settings:
     policies: PolicySet
     limits: Limits
     warnings: tuple[str, ...]
+    policies_from: PoliciesFrom
+    file: ConfigFile = field(repr=False)  # all of it as it was read: what policies that come later are checked with
+    section: tuple[str, int] = field(
+        repr=False
+    )  # the policies as they stand in the file, and from which line (0: none)
     _text: str = field(repr=False)
 
     @property
@@ -79,7 +86,7 @@ class Settings:
 
     def policy_text(self) -> str:
         """Return the policies alone as canonical JSON: the text behind `policies.revision`."""
-        return _policy_text(self.policies.policies)
+        return policy_text(self.policies)
 
     @property
     def attesting(self) -> Mapping[str, bool]:
@@ -123,7 +130,6 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         raise
     refuse(checks.problems(file, document), path)
     warned = sorted(checks.warnings(file, document), key=lambda p: (p.mark.line, p.mark.column))
-    policies = tuple(_policy(entry) for entry in file.policies)
     settings = Settings(
         path=path,
         server=file.server,
@@ -133,9 +139,12 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         tokens=MappingProxyType(file.tokens),
         keys=MappingProxyType(file.keys),
         trust=tuple(_trusted(name, entry) for name, entry in file.trust.items()),
-        policies=PolicySet(_hash(_policy_text(policies)), policies),
+        policies=policy_set(file.policies),
         limits=Limits(**file.limits.model_dump()),  # type: ignore[attr-defined]
         warnings=tuple(problem.render(path) for problem in warned),
+        policies_from=file.policies_from,
+        file=file,
+        section=section(raw.decode(), document),
         _text=_redacted(file),
     )
     return settings, document
@@ -186,8 +195,16 @@ def _policy(entry: PolicyEntry) -> Policy:
     return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
 
 
-def _policy_text(policies: tuple[Policy, ...]) -> str:
-    return _canonical([_plain(policy) for policy in policies])
+def policy_set(entries: tuple[PolicyEntry, ...]) -> PolicySet:
+    """Return these policies at the revision they are by their content."""
+    policies = tuple(_policy(entry) for entry in entries)
+    unnamed = PolicySet("", policies)
+    return PolicySet(hashlib.sha256(policy_text(unnamed).encode()).hexdigest(), policies)
+
+
+def policy_text(policies: PolicySet) -> str:
+    """Return policies as canonical JSON: the text behind their revision."""
+    return _canonical([_plain(policy) for policy in policies.policies])
 
 
 def _plain(value: Any) -> Any:
@@ -201,10 +218,6 @@ def _plain(value: Any) -> Any:
 def _canonical(value: Any) -> str:
     text: bytes = rfc8785.dumps(value)
     return text.decode()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _redacted(file: ConfigFile) -> str:

@@ -43,3 +43,4 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

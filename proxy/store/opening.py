@@ -21,6 +21,7 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
@@ -36,6 +37,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     interventions: StoredInterventions
+    policy_book: StoredPolicyBook
     jobs: StoredJobs
     sole: bool  # no other process can write it
     watch: Watch
@@ -70,12 +72,12 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
+        tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         interventions = StoredInterventions(database, clock)
         await interventions.refresh()
         watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
-        kept = (ledger, facts, journal, keybook, leases, tokens, interventions, jobs)
-        return Store(*kept, sole, watch, database, stack.pop_all())
+        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, policies, jobs)
+        return Store(*rooms, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

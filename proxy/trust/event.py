@@ -36,6 +36,7 @@ class Kind(StrEnum):
     EXCEPTION_OPENED = "exception.opened"
     EXCEPTION_CLOSED = "exception.closed"
     EXCEPTION_REVIEWED = "exception.reviewed"
+    POLICY_CHANGED = "policy.changed"
     KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"

@@ -25,8 +25,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 class Desk:
     """The answers to local commands. `house` returns the one in force, which a reload exchanges."""
 
-    def __init__(self, house: Callable[[], House], store: Store, problems: Callable[[], list[dict[str, str]]]) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do."""
+    def __init__(
+        self,
+        house: Callable[[], House],
+        store: Store,
+        problems: Callable[[], list[dict[str, str]]],
+        source: Callable[[], dict[str, str | int]],
+    ) -> None:
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies."""
+        self._source = source
         self._house = house
         self._store = store
         self._problems = problems
@@ -40,7 +47,7 @@ class Desk:
         house = self._house()
         judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
         if isinstance(judged, Answer):
-            raise _refused(ref, judged)
+            raise refused(ref, judged)
         return _shown(judged.decision, house)
 
     async def why(self, question: str) -> dict[str, Any]:
@@ -80,6 +87,7 @@ class Desk:
             "started": self._started.isoformat(),
             "pid": os.getpid(),
             "policy_revision": house.rules.current().revision,
+            **self._source(),
             "key_revision": ring.revision,
             "keys": [
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
@@ -112,7 +120,8 @@ def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
     }
 
 
-def _refused(ref: str, answer: Answer) -> Exception:
+def refused(ref: str, answer: Answer) -> Exception:
+    """Return what to say where upstream did not give us the image."""
     if answer.status == 404:
         return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
     if answer.status in (401, 403):

@@ -12,9 +12,10 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Interventions, Jobs, Journal, KeyBook, Ledger, Signed
+from proxy.ports import AdminTokens, Facts, Interventions, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
+from proxy.trust.impact import Pulled
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
 from tests.worlds.place import quick_directory
@@ -27,6 +28,8 @@ class Record(Journal, Protocol):
     async def revision(self, kind: str, revision: str) -> str | None: ...
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]: ...
+
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]: ...
 
 
 class Book(KeyBook, Protocol):
@@ -74,6 +77,9 @@ class AnyStore(Protocol):
 
     @property
     def interventions(self) -> Interventions: ...
+
+    @property
+    def policy_book(self) -> PolicyBook: ...
 
     @property
     def jobs(self) -> Jobs: ...
@@ -158,6 +164,11 @@ def admin_tokens(store: AnyStore) -> AdminTokens:
 @pytest.fixture
 def interventions(store: AnyStore) -> Interventions:
     return store.interventions
+
+
+@pytest.fixture
+def policy_book(store: AnyStore) -> PolicyBook:
+    return store.policy_book
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ from proxy.wiring.admin_desk.denials import DenialDesk
 from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
+from proxy.wiring.admin_desk.policies import PolicyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
+from proxy.wiring.policies import Policies
 from proxy.wiring.signer import Stray
 
 
@@ -24,11 +26,13 @@ def topics(
     store: Store,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
+    policies: Policies,
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
     return (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
+        PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
