@@ -36,6 +36,8 @@ class Kind(StrEnum):
     EXCEPTION_OPENED = "exception.opened"
     EXCEPTION_CLOSED = "exception.closed"
     EXCEPTION_REVIEWED = "exception.reviewed"
+    KEY_REBOUND = "key.rebound"
+    KEY_BACKED_UP = "key.backed_up"
     POLICY_CHANGED = "policy.changed"
     KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"

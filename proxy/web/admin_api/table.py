@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, denials, exceptions, jobs, journal, keys, policies, server, tokens
+from proxy.web.admin_api import (
+    chains,
+    custody,
+    denials,
+    exceptions,
+    jobs,
+    journal,
+    keys,
+    policies,
+    server,
+    tokens,
+)
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
     *keys.ROUTES,
+    *custody.ROUTES,
     *chains.ROUTES,
     *policies.ROUTES,
     *tokens.ROUTES,
