@@ -8,6 +8,7 @@ from contextlib import suppress
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import carried, layer_of, live
 from proxy.flows.house import House
+from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
 from proxy.flows.sign import SIMPLE
@@ -44,7 +45,9 @@ async def admit(
     caller = await house.rights.caller(op.repository, asked.credential)
     policy = house.rules.current().for_(op.repository)
     reason, what = _not_allowed(op.repository, policy)
-    if policy is not None and may_push_by_policy(caller, policy):
+    if (denial := await denied(op.repository, subject.digest, house)) is not None:
+        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
+    elif policy is not None and may_push_by_policy(caller, policy):
         moved = await _moved(op.repository, policy, tags, subject, asked, house)
         if moved is None:
             return policy, caller
@@ -106,14 +109,17 @@ async def admit_upload(repository: Repository, about: Digest | None, asked: Aske
     nothing of the refusal of a HEAD, which would come next.
     """
     policy = house.rules.current().for_(repository)
-    if policy is not None and "*" in policy.push.allow:
+    denial = house.interventions.standing().denial(repository, ())
+    if denial is None and policy is not None and "*" in policy.push.allow:
         return
     caller = await house.rights.caller(repository, asked.credential)
-    if policy is not None and may_push_by_policy(caller, policy):
+    if denial is None and policy is not None and may_push_by_policy(caller, policy):
         return
     if isinstance(caller, Anonymous) and not await _upstream_takes(repository, asked, house):
         return  # most of them have not logged in yet, and upstream's answer asks them to
     reason, what = _not_allowed(repository, policy)
+    if denial is not None:
+        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
     raise await refuse(Kind.PUSH_DENIED, repository, about or NOTHING, reason, what, caller, asked, house, pushing=True)
 
 
