@@ -190,6 +190,38 @@ admin_tokens = Table(
     Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
 )
 
+denials = Table(
+    "denials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text),  # NULL: everything in those repositories
+    Column("repositories", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+)
+
+exceptions = Table(
+    "exceptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repositories", Text, nullable=False),
+    Column("digest", Text),
+    Column("unsigned_push", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("closed", Instant),
+    Column("closed_by", Text, nullable=False),
+    Column("reviewed", Instant),
+    Column("reviewed_by", Text, nullable=False),
+    Column("review", Text, nullable=False),
+    Column("offline", Boolean, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.config import Settings, load
 from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.job import Work
@@ -45,8 +46,10 @@ from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.gauges import watch_interventions
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
@@ -92,8 +95,9 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
+        held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies, dual)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -124,6 +128,7 @@ class Running:
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -157,7 +162,8 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
+        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
+        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, exceptions, now)
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -222,6 +228,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
+    watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     house = House(
         registry=upstream,
@@ -234,6 +241,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.flows.house import House
+from proxy.ports import Tokens
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
 from proxy.wiring.admin_desk.approvals import ApprovalDesk
 from proxy.wiring.admin_desk.chains import ChainDesk
+from proxy.wiring.admin_desk.custody import CustodyDesk
+from proxy.wiring.admin_desk.denials import DenialDesk
+from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
@@ -25,6 +29,7 @@ def topics(
     store: Store,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
+    held: Tokens,
     policies: Policies,
     dual: Callable[[], bool] = lambda: False,
 ) -> tuple[Topic, ...]:
@@ -35,9 +40,12 @@ def topics(
     doing = (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
+        CustodyDesk(house, held).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
+        DenialDesk(house).topic(),
+        ExceptionDesk(house).topic(),
     )
     return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual).topic())
