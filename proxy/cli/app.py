@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.clients import Client
+from proxy.cli.custody_app import keys_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
 from proxy.cli.jobs_app import jobs_app
-from proxy.cli.keys_app import keys_app
 from proxy.cli.policy_app import policy_app
 from proxy.cli.tokens_app import tokens_app
 from proxy.cli.trust_app import trust_app

@@ -18,7 +18,7 @@ from proxy.trust.event import Event, Kind
 from proxy.trust.keylife import refusal
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
-_ALONE = ("keys",)
+ALONE = ("keys",)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ async def rotate(profile: str, who: str, how: str, reason: str, house: House, *,
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
     asker = _Asker(who, how, reason, request_id)
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         may_rotate(profile, house)
         new = await _prepared(profile, asker, house)
         return await _activated(new, asker, house)
@@ -56,7 +56,7 @@ async def prepare(profile: str, who: str, how: str, reason: str, house: House, *
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable.
     """
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         may_rotate(profile, house)
         return await _prepared(profile, _Asker(who, how, reason, request_id), house)
 
@@ -66,7 +66,7 @@ async def activate(key: str, who: str, how: str, reason: str, house: House, *, r
 
     It proves itself again first: it may have waited for weeks. Raises Fault, Unavailable.
     """
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
         return await _activated(new, _Asker(who, how, reason, request_id), house)
@@ -74,7 +74,7 @@ async def activate(key: str, who: str, how: str, reason: str, house: House, *, r
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         old = may_become(key, KeyState.RETIRED, house)
         return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
 
@@ -97,7 +97,7 @@ async def compromise(
     signed for its profile until another is active. Raises Fault, Unavailable.
     """
     asker = _Asker(who, how, reason, request_id)
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
             new = _waiting(bad.profile, house) or await _prepared(bad.profile, asker, house)

@@ -17,6 +17,7 @@ from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights
 from proxy.trust.admin_token import AdminToken
+from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -47,6 +48,25 @@ class Signer(Protocol):
 
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
+
+
+class Tokens(Protocol):
+    """What is on the tokens. All calls raise Unavailable."""
+
+    def of(self, profile: str) -> tuple[str, ...]:
+        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+
+    async def held(self, token: str) -> tuple[Held, ...]:
+        """Return every usable key pair on the token."""
+
+    async def facts(self, token: str) -> TokenFacts:
+        """Return what the token says of itself."""
+
+    async def attest(self, key: BookKey, text: bytes) -> bytes:
+        """Return the key's signature over a key evidence, whatever its state. Raises ValueError for another text."""
+
+    async def destroy(self, key: BookKey) -> None:
+        """Leave neither half of the key on the token of the recorded serial; it proves itself first. Raises Fault."""
 
 
 class Rules(Protocol):

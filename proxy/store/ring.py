@@ -118,6 +118,8 @@ def with_state(
         return tuple(ours)
     if key.state is KeyState.COMPROMISED and state is not KeyState.COMPROMISED:
         raise ValueError(refusal(key, state))
+    if state is KeyState.DESTROYED and (why := refusal(key, state)) is not None:
+        raise ValueError(why)
     compromised = since if state is KeyState.COMPROMISED else None
     at = key.since if key.state is state else at
     moved = tuple(

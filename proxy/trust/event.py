@@ -30,6 +30,8 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    KEY_REBOUND = "key.rebound"
+    KEY_BACKED_UP = "key.backed_up"
     POLICY_CHANGED = "policy.changed"
     KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"

@@ -22,6 +22,7 @@ class KeyState(StrEnum):
     TRUSTED = "trusted"
     RETIRED = "retired"
     COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
 
 
 VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})

@@ -44,6 +44,7 @@ from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.job_runner import JobRunner
@@ -91,7 +92,8 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies)
+        held = OpenTokens(signer, lambda: self.settings)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:

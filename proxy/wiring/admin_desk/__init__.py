@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.flows.house import House
+from proxy.ports import Tokens
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
 from proxy.wiring.admin_desk.chains import ChainDesk
+from proxy.wiring.admin_desk.custody import CustodyDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
@@ -24,12 +26,14 @@ def topics(
     store: Store,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
+    held: Tokens,
     policies: Policies,
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
     return (
         ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
+        CustodyDesk(house, held).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
