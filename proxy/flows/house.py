@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import (
+    Certifier,
+    Clock,
+    Facts,
+    Interventions,
+    Journal,
+    KeyBook,
+    Ledger,
+    Registry,
+    Rights,
+    Rules,
+    Signer,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class House:
     ledger: Ledger
     facts: Facts
     journal: Journal
+    interventions: Interventions
     clock: Clock
     limits: Limits
     memory: Memory

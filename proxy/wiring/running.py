@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.job import Work
@@ -47,6 +48,7 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.gauges import watch_interventions
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
@@ -123,6 +125,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -156,7 +159,8 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
+        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
+        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, exceptions, now)
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -221,6 +225,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
+    watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     house = House(
         registry=upstream,
@@ -233,6 +238,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
