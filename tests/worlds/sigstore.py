@@ -215,7 +215,7 @@ class Sigstore:
         }
         digest = hashlib.sha256(dsse.pae(dsse.IN_TOTO, said)).digest()
         signed = {"content": _b64(signature), "verifier": verifier}
-        spec = {"data": {"algorithm": "SHA2_256", "digest": _b64(digest)}, "signature": signed}
+        spec: dict[str, Any] = {"data": {"algorithm": "SHA2_256", "digest": _b64(digest)}, "signature": signed}
         body = rfc8785.dumps({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": spec}})
         kind = {"kind": "hashedrekord", "version": "0.0.2"}
         return {**self._included(body, ORIGIN.partition(" ")[0]), "kindVersion": kind}
