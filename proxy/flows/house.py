@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
@@ -11,7 +12,10 @@ from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights
 
 @dataclass(frozen=True)
 class House:
-    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL."""
+    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
+
+    `plans` is how the keys of each profile are to live.
+    """
 
     registry: Registry
     rights: Rights
@@ -27,3 +31,4 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    plans: Mapping[str, KeyPlan] = field(default_factory=dict)

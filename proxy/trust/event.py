@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    KEY_STANDBY = "key.standby"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"

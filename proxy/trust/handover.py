@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from proxy.trust.span import parse_span, span_text
 
 PUBLISH_FIRST, DUAL_SIGN = "publish-first", "dual-sign"
-ALLOWED = "publish-first:14d, dual-sign:14d, or both with a comma between them"
+NONE = "none"
+ALLOWED = "publish-first:14d, dual-sign:14d, both with a comma between them, or none"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Handover:
 def parse_overlap(text: str) -> Handover:
     """Return the overlap in `publish-first:14d`, `dual-sign:14d` or both. Raises ValueError: what is allowed."""
     found: dict[str, timedelta] = {}
+    if text == NONE:
+        return Handover()
     for part in text.split(","):
         kind, colon, span = part.strip().partition(":")
         if not colon or kind not in (PUBLISH_FIRST, DUAL_SIGN) or kind in found:
@@ -55,6 +58,6 @@ def parse_overlap(text: str) -> Handover:
 
 
 def overlap_text(handover: Handover) -> str:
-    """Return the overlap as `parse_overlap` reads it; empty where there is none."""
+    """Return the overlap as `parse_overlap` reads it."""
     spans = ((PUBLISH_FIRST, handover.publish_first), (DUAL_SIGN, handover.dual_sign))
-    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None)
+    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None) or NONE

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.standby import StandIn
+
+_PUSHES = "pushes that must be signed; pulls go on"
 
 
 class Written(Protocol):
@@ -25,10 +28,11 @@ def problems_of(
             {
                 "what": why,
                 "since": _moment(signer.ill_since),
-                "stops": "pushes that must be signed; pulls go on",
+                "stops": "nothing, as others stand by" if signer.standby.all_sign() else _PUSHES,
                 "next": f"countersign doctor --config {path}",
             }
         )
+    found += [_stood_in(each, path) for each in signer.standby.now()]
     if (trouble := journal.trouble) is not None:
         found.append(
             {
@@ -47,6 +51,16 @@ def problems_of(
             }
         )
     return found
+
+
+def _stood_in(each: StandIn, path: Path) -> dict[str, str]:
+    instead = f"{each.token}, which stands by, signs with a key of its own" if each.token else "no other does either"
+    return {
+        "what": f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
+        "since": _moment(each.since),
+        "stops": "nothing, where verifiers have that key too" if each.token else _PUSHES,
+        "next": f"countersign doctor --config {path}",
+    }
 
 
 def _moment(at: datetime | None) -> str:

@@ -197,6 +197,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     rules = RulesInForce(settings.policies)
     metrics = Metrics()
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
+    standing = "Key profiles whose first token does not sign"
+    metrics.watch("standby_profiles", standing, lambda: float(len(signer.standby.now())))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),

@@ -14,9 +14,11 @@ from hsm import QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.ports import Turn
 from proxy.setup_token import strays, token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token, served
+from proxy.wiring.standby import Standby
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
@@ -46,6 +48,7 @@ class TokenSigner:
         self._wrong: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
+        self.standby = Standby(lambda: self._settings, self._why_away, self._proven, record, log)
 
     async def start(self) -> None:
         """Open every token. One that is away is opened later; a refused PIN or a wrong key ends the start.
@@ -65,6 +68,7 @@ class TokenSigner:
             except Unavailable as away:
                 self._later(name, away.what)
         self._do(self._watch())
+        self._do(self.standby.watch())
 
     async def close(self) -> None:
         """Log out everywhere."""
@@ -107,7 +111,7 @@ class TokenSigner:
         """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
         for profile, entry in settings.keys.items():
             before = self._settings.keys.get(profile)
-            if name == entry.tokens[0] and before is not None and before.algorithm != entry.algorithm:
+            if name in entry.tokens and before is not None and before.algorithm != entry.algorithm:
                 try:
                     await served(profile, entry, opened.token)
                 except Unavailable as away:
@@ -165,6 +169,24 @@ class TokenSigner:
             )
         return await self._signed(key, message, scheme)
 
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        return self.standby.turns(profile)
+
+    def _why_away(self, token: str) -> str | None:
+        opened = self._open.get(token)
+        if opened is None:
+            return self._wrong.get(token, f"token {token} is not open")
+        return opened.token.health
+
+    async def _proven(self, token: str) -> None:
+        """Do nothing where an active key on this token signs. Raises Unavailable, Fault."""
+        keys = self._record.keybook.ring().ours
+        key = next((k for k in keys if k.token == token and k.state is KeyState.ACTIVE), None)
+        if key is None:
+            raise Unavailable(f"no active key is on token {token}")
+        await self.prove(key)
+
     async def prove(self, key: BookKey) -> None:
         """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
         await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
@@ -176,7 +198,9 @@ class TokenSigner:
                 opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
             info = opened.keys.get(name)
             if info is None:
-                raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+                lost = f"token {key.token} does not hold key {name[:12]} of {key.profile}"
+                self.standby.failed(key.token, lost)
+                raise Unavailable(lost)
             seconds = self._settings.limits.sign_deadline_s
             return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
@@ -184,23 +208,27 @@ class TokenSigner:
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
         except TokenError as wrong:
+            self.standby.failed(key.token, str(wrong))
             raise Unavailable(str(wrong)) from None
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token of the profile, else its first: proved, prepared, not recorded yet.
 
         Raises Unavailable, Fault NAME_UNKNOWN.
         """
         entry = self._settings.keys.get(profile)
         if entry is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self._settings.keys)}")
-        opened = self._opened(entry.tokens[0])
+        token = token or entry.tokens[0]
+        if token not in entry.tokens:
+            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(entry.tokens)}, not {token!a}")
+        opened = self._opened(token)
         try:
             info = await opened.token.create(label, entry.algorithm)
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
         opened.keys[fingerprint(info.spki)] = info
-        return as_recorded(profile, entry, info, KeyState.PREPARED, self._record.clock)
+        return as_recorded(profile, token, info, KeyState.PREPARED, self._record.clock)
 
     async def unrecorded(self) -> list[Stray]:
         """Return the keys on our tokens that look like ours and are not in the key book. They never sign.

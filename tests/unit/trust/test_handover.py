@@ -15,6 +15,7 @@ WEEK, MONTH = timedelta(days=7), timedelta(days=30)
     [
         ("publish-first:7d", Handover(publish_first=WEEK)),
         ("dual-sign:7d", Handover(dual_sign=WEEK)),
+        ("none", Handover()),
         ("publish-first:7d,dual-sign:30d", Handover(WEEK, MONTH)),
     ],
 )
