@@ -13,21 +13,12 @@ from secrets import SystemRandom
 from typing import Any, TypeVar
 
 from hsm import wire
+from hsm.allowance import Allowance
 from hsm.child import LOGGING_IN, Child, ChildGone
-from hsm.errors import (
-    KeyAmbiguous,
-    KeyExists,
-    KeyMissing,
-    MechanismMissing,
-    ModuleMissing,
-    PinRefused,
-    SignatureInvalid,
-    TokenError,
-    TokenNotFound,
-    TokenUnavailable,
-)
+from hsm.errors import ModuleMissing, PinRefused, SignatureInvalid, TokenError, TokenNotFound, TokenUnavailable
 from hsm.line import Job, Line
 from hsm.pin import PinMemory
+from hsm.replies import expect
 from hsm.settings import TokenSettings
 
 _T = TypeVar("_T")
@@ -35,18 +26,6 @@ _OPENING = 30.0  # seconds for a child to load its module and log in
 _FIRST_TRIES = 6  # several processes starting at once on one SoftHSM token fail about one time in eight
 _LONGEST_PAUSE = 5.0  # seconds between attempts to replace a child
 _DOWN_AFTER = 2.0  # seconds without any child after which requests are refused instead of queued
-_ERRORS: dict[wire.Reason, type[TokenError]] = {
-    "pin-refused": PinRefused,
-    "module-missing": ModuleMissing,
-    "token-not-found": TokenNotFound,
-    "token-busy": TokenUnavailable,
-    "session-lost": TokenUnavailable,
-    "mechanism-missing": MechanismMissing,
-    "key-missing": KeyMissing,
-    "key-ambiguous": KeyAmbiguous,
-    "key-exists": KeyExists,
-    "failed": TokenError,
-}
 
 
 @dataclass(frozen=True)
@@ -74,10 +53,12 @@ class Pool:
         self._down_since: float | None = None
         self._busy = self._restarts = 0
         self._closed = False
+        self.allowance = Allowance(settings.sessions)
 
     async def open(self) -> None:
         """One child is logged in and the others follow. Raises what the token said when it could not."""
         self._memory.check(self._settings.name)
+        self.allowance.seat(0)
         first = await self._first()
         self._arrived(0, first)
         with contextlib.suppress(OSError):  # what is left there is another PIN's refusal, which stops nobody
@@ -104,6 +85,8 @@ class Pool:
             return self._refused
         if self._closed:
             return f"{self._settings.name} is closed"
+        if not self.allowance.sessions:
+            return self._no_session()
         if any(child.alive for child in self._children.values()):
             return None
         return self._trouble or f"{self._settings.name}: its process is being replaced"
@@ -144,19 +127,44 @@ class Pool:
             raise PinRefused(self._refused)
         if self._closed:
             raise self._unavailable("it is closed")
+        if not self.allowance.sessions:
+            raise self._unavailable(self._no_session())
         if self._down_since is not None and now - self._down_since > _DOWN_AFTER:
             raise self._unavailable(self._trouble or "none of its processes is logged in")
 
     async def _slot(self, number: int, child: Child | None) -> None:
         try:
             while True:
+                if not self.allowance.permits(number):
+                    child = await self._dismissed(number, child)
                 if child is None or not child.alive:
                     child = await self._replaced(number, child)
-                job = await self._line.next(unless=child.exited)
-                if job is not None:
+                if child is not None and (job := await self._next(number, child)) is not None:
                     child = await self._busy_with(number, child, job)
         except PinRefused as refused:
             self._line.clear(refused)
+
+    async def _next(self, number: int, child: Child) -> Job[Any] | None:
+        """The next job for this child; None once it has died, or its slot is to give it up."""
+        over = self.allowance.until_over(number)
+
+        def ended(_: object) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        child.exited.add_done_callback(ended)
+        try:
+            return await self._line.next(unless=over)
+        finally:
+            child.exited.remove_done_callback(ended)
+
+    async def _dismissed(self, number: int, child: Child | None) -> Child | None:
+        """None: the child has logged out, and the slot may have one again."""
+        self._children.pop(number, None)
+        if child is not None:
+            await child.end(LOGGING_IN)
+        await self.allowance.left(number)
+        return None
 
     async def _busy_with(self, number: int, child: Child, job: Job[Any]) -> Child | None:
         self._busy += 1
@@ -187,7 +195,10 @@ class Pool:
                 await self._lost(number, child)
                 if last or job.abandoned:
                     return job.fail(self._unavailable(str(gone)))
-                child = await self._replaced(number, None)
+                fresh = await self._replaced(number, None)
+                if fresh is None:
+                    return job.fail(self._unavailable(str(gone)))
+                child = fresh
             except SignatureInvalid as error:  # an old handle may point at another key: a new session finds it again
                 await self._lost(number, child)
                 return job.fail(error)
@@ -206,12 +217,16 @@ class Pool:
                     raise
             await _pause(attempt)
 
-    async def _replaced(self, number: int, dead: Child | None) -> Child:
-        """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in."""
+    async def _replaced(self, number: int, dead: Child | None) -> Child | None:
+        """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in.
+
+        None when the slot is to have none any more.
+        """
         if dead is not None:
             await self._lost(number, dead)
         attempt = 0
-        while True:
+        self.allowance.seat(number)
+        while self.allowance.permits(number):
             try:
                 child = await self._started()
             except PinRefused:
@@ -223,6 +238,7 @@ class Pool:
                 return child
             attempt += 1
             await _pause(attempt)
+        return None
 
     async def _started(self) -> Child:
         """A child that is logged in. `PinRefused` is remembered, here and on disk, before it is raised."""
@@ -261,17 +277,11 @@ class Pool:
             self._down_since = asyncio.get_running_loop().time()
         await child.kill()
 
+    def _no_session(self) -> str:
+        return f"{self._settings.name}: other processes hold all its sessions; raise its sessions, or run fewer of them"
+
     def _unavailable(self, why: str) -> TokenUnavailable:
         return TokenUnavailable(why if self._settings.name in why else f"{self._settings.name}: {why}")
-
-
-def expect(reply: wire.Reply, kind: type[_T]) -> _T:
-    """The reply as the kind that was asked for, or the error it stands for."""
-    if isinstance(reply, wire.Failed):
-        raise _ERRORS[reply.reason](reply.text)
-    if not isinstance(reply, kind):
-        raise TokenError(f"the token's process answered with {type(reply).__name__} where {kind.__name__} was due")
-    return reply
 
 
 async def _pause(attempt: int) -> None:

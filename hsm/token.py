@@ -12,7 +12,8 @@ from hsm import encoding, wire
 from hsm.certificates import check_csr, check_self_signed, name_of
 from hsm.errors import KeyAmbiguous, KeyMissing, SignatureInvalid, TokenError
 from hsm.mechanisms import Algorithm, Scheme, algorithm_named
-from hsm.pool import Pool, Stats, expect
+from hsm.pool import Pool, Stats
+from hsm.replies import expect
 from hsm.settings import TokenSettings
 
 _LOOKING = 30.0  # seconds to list keys or describe the token
@@ -56,15 +57,29 @@ class Token:
         self._making = asyncio.Lock()
 
     @classmethod
-    async def open(cls, settings: TokenSettings) -> Self:
-        """The token, logged in by one child process at least.
+    async def open(cls, settings: TokenSettings, *, allowed: int | None = None) -> Self:
+        """The token, logged in by one child process at least; `allowed` is what `allow` says first.
 
         `PinRefused`: wrong PIN, or one that is remembered as wrong (`settings.pin_memory`); nothing was retried.
         `TokenNotFound`: no such module or token. `TokenUnavailable`: it is there and does not work now.
         """
         pool = Pool(settings)
+        if allowed is not None:
+            pool.allowance.change(allowed)
         await pool.open()
         return cls(settings, pool)
+
+    def allow(self, sessions: int) -> None:
+        """At most so many sessions from now on, and never more than the settings say; `used` says how many still are.
+
+        Those beyond finish what they do and log out.
+        """
+        self._pool.allowance.change(min(sessions, self.settings.sessions))
+
+    @property
+    def used(self) -> int:
+        """How many sessions are open, being opened or being closed."""
+        return self._pool.allowance.used
 
     async def close(self) -> None:
         """Logged out; all child processes have ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -14,12 +14,28 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.question import Caller
 
 Headers = tuple[tuple[str, str], ...]
+# RFC 9110 7.6.1, with older names still sent: these speak about one connection and are never passed on.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -190,6 +206,18 @@ class Ledger(Protocol):
         """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
 
 
+class Signed(Protocol):
+    """The whole of what we signed, walked through in parts. All calls raise Unavailable."""
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        """Return how many images `images` would list."""
+
+
 class Facts(Protocol):
     """Content we hashed ourselves."""
 
@@ -244,7 +272,7 @@ class AdminTokens(Protocol):
     """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
 
     async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return."""
+        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
 
     async def add_first(self, token: AdminToken) -> bool:
         """Keep the token where there never was one, else change nothing and return False."""
@@ -257,6 +285,30 @@ class AdminTokens(Protocol):
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
         """End a token for good; return False when there is none of this id or it was revoked before."""
+
+
+class Jobs(Protocol):
+    """Long work. All calls raise Unavailable."""
+
+    async def add(self, job: Job) -> None:
+        """Keep a new job; durable on return."""
+
+    async def find(self, job_id: str) -> Job | None:
+        """Return the job of this id, or None."""
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Put what `change` makes of the job in its place, in one transaction, and return it.
+
+        None where there is no such job, or `change` returned None: then it is as it was.
+        """
+
+    async def next(self, now: datetime) -> Job | None:
+        """Return the job that is to go on first: not over, not put off, the oldest."""
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
 
 
 class Clock(Protocol):

@@ -14,7 +14,7 @@ LONGEST = 300
 # Names that say nothing, and so collect everything.
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "models", "manager", "service", "base", "core", "misc"}
 # Rooms that only compute: the same input gives the same output, on any day, on any machine.
-PURE_ROOMS = ("proxy/oci", "proxy/trust", "proxy/formats")
+PURE_ROOMS = ("proxy/oci", "proxy/trust", "proxy/formats", "proxy/exports")
 PURE_FILES = ("hsm/uri.py", "hsm/encoding.py")
 IMPURE = {"aiohttp", "asyncio", "logging", "structlog", "time", "os", "socket", "subprocess", "sqlalchemy", "random"}
 IMPURE |= {"secrets", "threading", "pathlib", "shutil", "requests", "urllib.request", "http.client", "yaml"}

@@ -17,6 +17,7 @@ from proxy import config
 from proxy.cli.app import app
 from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
+from proxy.exports.table import EXPORTS
 from proxy.trust.event import Kind
 from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
@@ -152,6 +153,12 @@ def test_every_metric_is_documented_and_no_other() -> None:
     }
     written = {name for name in first_column(ROOT / "docs" / "operations.md") if name.startswith("countersign_")}
     assert written == shown
+
+
+def test_every_export_is_documented_and_no_other() -> None:
+    page = (ROOT / "docs" / "verify-elsewhere.md").read_text()
+    rows = "".join(f"| `{export.name}` | {export.what} |\n" for export in EXPORTS)
+    assert f"|---|---|\n{rows}\n" in page
 
 
 def test_every_decision_record_is_listed() -> None:

@@ -89,7 +89,7 @@ def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise Unavailable(f"what answered {status} at {place.described} is no admin API; is it the admin listener?")
-    if status in (200, 201):
+    if status in (200, 201, 202):
         return answer
     detail = answer.get("detail")
     if not isinstance(detail, str):

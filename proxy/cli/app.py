@@ -11,8 +11,10 @@ import typer
 from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
+from proxy.cli.jobs_app import jobs_app
 from proxy.cli.keys_app import keys_app
 from proxy.cli.tokens_app import tokens_app
+from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
 
@@ -32,7 +34,9 @@ report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(report_app, name="report")
+app.add_typer(trust_app, name="trust")
 
 ConfigOption = Annotated[
     Path | None,

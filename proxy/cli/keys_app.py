@@ -104,6 +104,29 @@ def compromise(
     _change("compromise", key, body, (server, token, config), (dry_run, yes, output))
 
 
+@keys_app.command()
+def resign(
+    profile: _Profile,
+    reason: Reason,
+    repository: Annotated[str, typer.Option("--repository", metavar="NAME", help="in this one alone")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="stay until it is done, with a bar")] = True,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """Sign again, with the key that signs now, every image that another key of the profile has signed."""
+    from urllib.parse import quote
+
+    from proxy.cli import jobs
+    from proxy.cli.agreed import Manner
+
+    body, path = {"reason": reason, "repository": repository}, f"keys/{quote(profile, safe='')}/resign"
+    raise typer.Exit(jobs.start(place_of(server, token, config), path, body, Manner(dry_run, yes, output), wait=wait))
+
+
 def _change(
     verb: str, of: str, body: dict[str, object], where: tuple[str, str, Path | None], how: tuple[bool, bool, Form]
 ) -> None:

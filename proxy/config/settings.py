@@ -79,6 +79,11 @@ class Settings:
         """Return the policies alone as canonical JSON: the text behind `policies.revision`."""
         return _policy_text(self.policies.policies)
 
+    @property
+    def attesting(self) -> Mapping[str, bool]:
+        """Every key of ours by name, and whether it is for attestations."""
+        return {name: self.purpose(name) == "attestation" for name in self.keys}
+
     def purpose(self, name: str) -> Purpose:
         """Return what the key of that name signs."""
         return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")

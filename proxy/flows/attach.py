@@ -8,11 +8,11 @@ from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.sign import SIMPLE
+from proxy.flows.sign import SIMPLE, signing_by
 from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
-from proxy.formats.format import Blob
-from proxy.formats.table import FORMATS
+from proxy.formats.format import Blob, Signing
+from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
@@ -35,7 +35,7 @@ async def attach(
     async with house.memory.alone(("attach", repository, subject.digest)):
         entries = [e for e in await house.ledger.entries(repository, subject.digest) if e.signature is not None]
         simple = [e for e in entries if e.key.format == SIMPLE]
-        others = [e for e in live(entries, house) if e.key.format != SIMPLE]
+        others = [e for e in live(entries, house) if e.key.format != SIMPLE and _writable(e, house)]
         both = await asyncio.gather(
             _attach_simple(repository, subject.digest, simple, asked, house),
             _attach_referrers(repository, subject, others, asked, house, relist=relist),
@@ -108,6 +108,12 @@ def live(entries: Sequence[Entry], house: House) -> list[Entry]:
     return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
 
 
+def _writable(entry: Entry, house: House) -> bool:
+    """False where the format needs certificates and the key has none any more."""
+    certified = {fingerprint(key.spki) for key in house.keybook.ring().ours if key.chain}
+    return entry.key.fingerprint in certified or not FORMATS[entry.key.format].certified
+
+
 def _states(house: House) -> dict[str, KeyState]:
     return {fingerprint(key.spki): key.state for key in house.keybook.ring().ours}
 
@@ -118,11 +124,7 @@ def _holds_signatures(body: bytes, house: House) -> bool:
         manifest = parse(body, OCI_MANIFEST, house.limits)
     except (Fault, Corrupt):
         return False
-    return bool(manifest.layers) and all(_claimed(d) for d in manifest.layers)
-
-
-def _claimed(d: Descriptor) -> bool:
-    return any(d.media_type in form.media_types for form in FORMATS.values())
+    return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
 def _marks(body: bytes, house: House) -> set[carrier.Mark]:
@@ -131,8 +133,9 @@ def _marks(body: bytes, house: House) -> set[carrier.Mark]:
 
 def _blob(entry: Entry, house: House) -> Blob:
     """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
-    spki = next((k.spki for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), b"")
-    return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", spki)
+    key = next((k for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+    by = signing_by(key) if key else Signing(b"")
+    return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 
 
 def layer_of(entry: Entry, house: House) -> Descriptor:
@@ -147,16 +150,18 @@ def _layer(blob: Blob) -> Descriptor:
 async def _attach_referrers(
     repository: Repository, subject: Descriptor, entries: Sequence[Entry], asked: Asked, house: House, *, relist: bool
 ) -> None:
-    """Push each bundle as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
+    """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
         blob = _blob(entry, house)
-        body = carrier.bundle_manifest(subject, _layer(blob), entry.at)
+        body = carrier.referrer_manifest(subject, _layer(blob), blob.artifact_type, blob.about, entry.at)
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:
             await write_manifest(
                 repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
             )
+        if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
+            await house.ledger.advance([entry.key], Stage.ATTACHED, digest)
         if relist or not there or entry.stage is not Stage.ATTACHED:
             learning = asyncio.create_task(_learn(repository, subject.digest, None if there else body, house))
             try:

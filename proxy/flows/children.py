@@ -41,8 +41,9 @@ async def sign_children(
         if fact is None:
             continue
         if await house.ledger.entries(repository, digest):
-            made += await sign(repository, digest, pairs, rules.sign_with, claims, asked.request_id, house)
-            await attach(repository, Descriptor(fact.media_type, digest, fact.size), asked, house)
+            child = Descriptor(fact.media_type, digest, fact.size)
+            made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
+            await attach(repository, child, asked, house)
         if depth < house.limits.index_depth:
             todo += [(child, depth + 1) for child in fact.children]
     return made

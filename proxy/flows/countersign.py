@@ -26,16 +26,18 @@ class Countersigned:
     entries: tuple[Entry, ...]
 
 
-async def countersign(op: PullManifest, reason: str, who: str, asked: Asked, house: House) -> Countersigned:
+async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: Asked, house: House) -> Countersigned:
     """After this the image and all its children are signed and attached; the journal says who wanted it and why.
 
+    The claim about who pushed has `how` we know the name in it (`admin-token:ID`): tokens are named by whoever makes
+    them, and a registry's user of the same name never asked for this.
     Raises Fault (no policy, nothing to sign with, not there), Unavailable.
     """
     policy = house.rules.current().for_(op.repository)
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     rules = policy.push
-    claims = claims_at(rules.claims, who, house.clock.now())
+    claims = claims_at(rules.claims, f"{who} ({how})", house.clock.now())
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
     made: tuple[Entry, ...] = ()
     top: Digest | None = None
@@ -53,18 +55,18 @@ async def countersign(op: PullManifest, reason: str, who: str, asked: Asked, hou
         if isinstance(subject, Answer):
             raise Unavailable(f"upstream answered {subject.status} for {this.repository} {this.reference}")
         pairs = wanted(rules.formats, op.repository, tags, house)
-        if top is not None:  # children carry the simple signature only, as after a push
+        if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]
         top = top or subject.digest
-        made += await sign(op.repository, subject.digest, pairs, rules.sign_with, claims, asked.request_id, house)
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
+        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, asked.request_id, house)
         await attach(op.repository, descriptor, asked, house)
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     event = Event(
         at=house.clock.now(),
         kind=Kind.COUNTERSIGNED,
         who=who,
-        how="socket",
+        how=how,
         repository=op.repository,
         reference=op.reference,
         digest=top or "",

@@ -11,13 +11,14 @@ from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.read import read_blob, read_manifest
 from proxy.flows.referrers import referrers_of
+from proxy.flows.sign import signing_by
 from proxy.formats.format import Layer
-from proxy.formats.table import FORMATS, claimed_by
+from proxy.formats.table import FORMATS, announces_signatures, claimed_by
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
 from proxy.oci.reference import Digest, Repository, signature_tag
 from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected, Verified
-from proxy.trust.keys import KeyRing, Verifier
+from proxy.trust.keys import KeyRing, fingerprint
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.reason import Reason
 
@@ -31,12 +32,11 @@ async def gather(
     repository: Repository, subject: Digest, ring: KeyRing, enough: Enough, asked: Asked, house: House
 ) -> Evidence:
     """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough."""
-    keys = ring.all_verifiers()
     evidence = Evidence(subject)
     for place in (Place.LEDGER, Place.SIG_TAG, Place.REFERRERS):
         try:
             async with asyncio.timeout(house.limits.gather_deadline_s):
-                looked = await _look(place, repository, subject, keys, asked, house)
+                looked = await _look(place, repository, subject, ring, asked, house)
         except TimeoutError:
             looked = [CouldNotLook(place, f"no answer within {house.limits.gather_deadline_s:g} s")]
         except Unavailable as silent:
@@ -54,36 +54,36 @@ async def gather(
 
 
 async def _look(
-    place: Place, repository: Repository, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
+    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
 ) -> Looked:
     match place:
         case Place.LEDGER:
-            return await _ledger(repository, subject, keys, house)
+            return await _ledger(repository, subject, ring, house)
         case Place.SIG_TAG:
             manifest = await read_manifest(repository, signature_tag(subject), asked, house)
-            return await _layers(place, repository, [manifest] if manifest else [], subject, keys, asked, house)
+            return await _layers(place, repository, [manifest] if manifest else [], subject, ring, asked, house)
         case Place.REFERRERS:
-            return await _referrers(repository, subject, keys, asked, house)
+            return await _referrers(repository, subject, ring, asked, house)
         case Place.PARENTS:
             return []  # judged, not read: `judge` goes up to them
 
 
-async def _ledger(repository: Repository, subject: Digest, keys: Sequence[Verifier], house: House) -> Looked:
+async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house: House) -> Looked:
     """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
     findings: list[Finding] = []
     for entry in await house.ledger.entries(repository, subject):
         form = FORMATS.get(entry.key.format)
         if entry.stage is not Stage.ATTACHED or entry.signature is None or form is None:
             continue
-        spki = next((k.spki for k in keys if k.fingerprint == entry.key.fingerprint), None)
-        if spki is not None:
+        key = next((k for k in ring.ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+        if key is not None and (key.chain or not form.certified):
             try:
-                blob = form.blob(entry.message, entry.signature, spki)
+                blob = form.blob(entry.message, entry.signature, signing_by(key))
             except ValueError as altered:
                 findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
                 continue
             layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
-            findings += [_recorded(f, entry) for f in form.examine(layer, subject, keys)]
+            findings += [_recorded(f, entry) for f in form.examine(layer, subject, ring.all_verifiers())]
     return [Found(Place.LEDGER, tuple(findings))]
 
 
@@ -94,16 +94,14 @@ def _recorded(finding: Finding, entry: Entry) -> Finding:
     return finding
 
 
-async def _referrers(
-    repository: Repository, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
-) -> Looked:
+async def _referrers(repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House) -> Looked:
     listed = await referrers_of(repository, subject, asked.credential, house)
     signing = (d for d in listed.descriptors if _may_sign(d))
-    ordered = sorted(signing, key=lambda d: claimed_by(d.artifact_type or "") is None)
+    ordered = sorted(signing, key=lambda d: not announces_signatures(d.artifact_type or ""))
     bound = house.limits.signatures_per_digest
     opened = await _together([_open(repository, d, asked, house) for d in ordered[:bound]])
     manifests = [m for m in opened if isinstance(m, Manifest)]
-    looked = await _layers(Place.REFERRERS, repository, manifests, subject, keys, asked, house)
+    looked = await _layers(Place.REFERRERS, repository, manifests, subject, ring, asked, house)
     silent = listed.silent or next((m.what for m in opened if isinstance(m, Unavailable)), None)
     if silent is not None:  # beside what was found, which may be enough
         looked.append(CouldNotLook(Place.REFERRERS, silent))
@@ -115,7 +113,7 @@ def _may_sign(descriptor: Descriptor) -> bool:
     """False only for referrers that say they are something else; fallback entries often say nothing useful (WIRE 3)."""
     silent = {None, "", OCI_EMPTY, OCI_CONFIG, *MANIFESTS, *INDEXES}
     kind = descriptor.artifact_type
-    return kind in silent or claimed_by(kind or "") is not None or "cosign" in (kind or "")
+    return kind in silent or announces_signatures(kind or "") or "cosign" in (kind or "")
 
 
 async def _open(
@@ -136,14 +134,14 @@ async def _layers(
     repository: Repository,
     manifests: Sequence[Manifest],
     subject: Digest,
-    keys: Sequence[Verifier],
+    ring: KeyRing,
     asked: Asked,
     house: House,
 ) -> Looked:
     """Examine every layer that claims a format, whichever place it was found in."""
     layers = [layer for m in manifests for layer in m.layers if claimed_by(layer.media_type)]
     bound = house.limits.signatures_per_digest
-    answers = await _together([_examine(repository, d, subject, keys, asked, house) for d in layers[:bound]])
+    answers = await _together([_examine(repository, d, subject, ring, asked, house) for d in layers[:bound]])
     findings = tuple(f for a in answers if not isinstance(a, Unavailable) for f in a)
     looked: Looked = [Found(place, findings)]
     if silent := [a for a in answers if isinstance(a, Unavailable)]:
@@ -154,7 +152,7 @@ async def _layers(
 
 
 async def _examine(
-    repository: Repository, d: Descriptor, subject: Digest, keys: Sequence[Verifier], asked: Asked, house: House
+    repository: Repository, d: Descriptor, subject: Digest, ring: KeyRing, asked: Asked, house: House
 ) -> tuple[Finding, ...] | Unavailable:
     form = claimed_by(d.media_type)
     if form is None:
@@ -165,7 +163,7 @@ async def _examine(
         return silent
     except (Corrupt, Fault) as bad:
         return (Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)),)
-    return form.examine(Layer(d, data), subject, keys)
+    return form.examine(Layer(d, data), subject, ring.all_verifiers(), ring.authorities)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
 from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.trust.schedule import KeyPlan
 
 
 @dataclass(frozen=True)

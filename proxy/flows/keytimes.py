@@ -1,4 +1,4 @@
-"""What a schedule does to keys: made, activated and retired when it is time, by one server alone, and told like the rest.
+"""What a schedule does to keys: they are made, activated and retired when it is time, by one server alone.
 
 A scheduled rotation makes a key that is to begin at a moment, and a later look activates it: killed anywhere between,
 the next look goes on from what the key book says. A key made twice is recorded once, because the second one comes after
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from proxy.flows import keylife
 from proxy.flows.house import House
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import Coming, KeyPlan, What, begins, due
 from proxy.trust.span import span_text
@@ -18,18 +18,24 @@ STEPS = 16  # changes made at one look; the rest waits for the next
 
 
 async def keep_times(house: House) -> int:
-    """After this nothing is due any more. Return how many changes that took. Raises Fault, Unavailable.
+    """After this nothing is due any more. Return how many changes that took. Raises Unavailable for what failed.
 
     The caller has read the key book just now, and is the only one who does this.
     """
-    done = 0
+    done, failed = 0, dict[tuple[What, str], str]()
     while done < STEPS:
-        now = house.clock.now()
-        todo = due(house.keybook.ring(), house.plans, now)
-        if not todo:
-            return done
-        await _do(todo[0], house)
-        done += 1
+        todo = due(house.keybook.ring(), house.plans, house.clock.now())
+        this = next((each for each in todo if (each.what, each.key) not in failed), None)
+        if this is None:
+            break
+        try:
+            await _do(this, house)
+        except (Fault, Unavailable) as why:  # what is due for other keys is done all the same
+            failed[this.what, this.key] = f"{this.profile}: {this.what} of key {this.key[:12]}: {why}"
+        else:
+            done += 1
+    if failed:
+        raise Unavailable("; ".join(failed.values()))
     return done
 
 

@@ -150,7 +150,7 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
     claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, house)
     made, _ = await asyncio.gather(
-        sign(repository, this.subject.digest, pairs, rules.sign_with, claims, asked.request_id, house),
+        sign(repository, this.descriptor, pairs, rules.sign_with, claims, asked.request_id, house),
         learn(repository, this.subject, house),
     )
     await attach(repository, this.descriptor, asked, house)

@@ -12,9 +12,11 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.flows.house import House
+from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository, Tag
+from proxy.oci.manifest import Descriptor
+from proxy.oci.reference import Repository, Tag
 from proxy.ports import Turn
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, fingerprint
@@ -30,12 +32,13 @@ def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
 
 
 def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], house: House) -> list[tuple[str, str]]:
-    """Return the (format, bound) pairs of one push: the bundle once per repository, and only where a tag points.
+    """Return the (format, bound) pairs of one push: referrers once per repository, and only where a tag points.
 
-    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index.
+    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index. Where no
+    simple signatures are made, it gets the others all the same: nothing is acknowledged unsigned.
     """
     own = bound_to(repository, None, house)
-    pairs = [(name, own) for name in formats if name == SIMPLE or tags]
+    pairs = [(name, own) for name in formats if name == SIMPLE or tags or SIMPLE not in formats]
     if SIMPLE in formats:
         pairs += [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
     return pairs
@@ -43,7 +46,7 @@ def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], 
 
 async def sign(
     repository: Repository,
-    subject: Digest,
+    subject: Descriptor,
     pairs: Sequence[tuple[str, str]],
     profiles: Sequence[str],
     claims: Mapping[str, str],
@@ -52,26 +55,37 @@ async def sign(
 ) -> tuple[Entry, ...]:
     """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
 
-    All keys of a profile that sign on one token do: of its first token, else of the next one that stands by.
-    Raises Unavailable when no token or no key is there, Fault TOOMANYREQUESTS when its queue is full.
+    All keys of a profile that sign on one token do: of its first token, else of the next one that stands by. A format
+    that needs certificates is left out for a key that has none, as long as another key or format is left.
+    Raises Unavailable when no token or no key is there or no format is left, Fault TOOMANYREQUESTS when its queue is
+    full.
     """
     tried = set[tuple[BookKey, ...]]()
     while True:
-        chosen = tuple(key for profile in profiles for key in _signers(profile, house))
-        tried.add(chosen)
-        keys = {
-            SignatureKey(repository, subject, fingerprint(key.spki), name, bound): key
-            for key in chosen
-            for name, bound in pairs
-        }
+        chosen = {profile: _signers(profile, house) for profile in profiles}
+        keys: dict[SignatureKey, BookKey] = {}
+        for profile, signers in chosen.items():
+            possible = [
+                (key, *pair) for key in signers for pair in pairs if key.chain or not FORMATS[pair[0]].certified
+            ]
+            if pairs and not possible:
+                names = " and ".join(dict.fromkeys(name for name, _ in pairs))
+                raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
+            for key, name, bound in possible:
+                keys[SignatureKey(repository, subject.digest, fingerprint(key.spki), name, bound)] = key
+        tried.add(_flat(chosen))
         try:
             return await house.memory.once(
-                ("sign", repository, subject, *keys),
+                ("sign", repository, subject.digest, *keys),
                 partial(_alone, repository, subject, keys, claims, request_id, house),
             )
         except Unavailable:
-            if tuple(key for profile in profiles for key in _signers(profile, house)) in tried:
+            if _flat({profile: _signers(profile, house) for profile in profiles}) in tried:
                 raise
+
+
+def _flat(chosen: Mapping[str, tuple[BookKey, ...]]) -> tuple[BookKey, ...]:
+    return tuple(key for keys in chosen.values() for key in keys)
 
 
 def _signers(profile: str, house: House) -> tuple[BookKey, ...]:
@@ -101,21 +115,30 @@ def stood_in(entries: Sequence[Entry], house: House) -> str | None:
 
 async def _alone(
     repository: Repository,
-    subject: Digest,
+    subject: Descriptor,
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
     request_id: str,
     house: House,
 ) -> tuple[Entry, ...]:
-    async with house.memory.alone(("sign", repository, subject)):
-        return await _signed(keys, claims, request_id, house)
+    async with house.memory.alone(("sign", repository, subject.digest)):
+        return await _signed(subject, keys, claims, request_id, house)
+
+
+def signing_by(key: BookKey) -> Signing:
+    """Return what formats need to know of a key of ours."""
+    return Signing(key.spki, key.chain)
 
 
 async def _signed(
-    keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], request_id: str, house: House
+    subject: Descriptor,
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    request_id: str,
+    house: House,
 ) -> tuple[Entry, ...]:
     """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
-    entries = {entry.key: entry for entry in await _intended(list(keys), claims, house)}
+    entries = {entry.key: entry for entry in await _intended(subject, keys, claims, house)}
     todo = [entry for entry in entries.values() if entry.signature is None]
     made = await asyncio.gather(
         *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
@@ -137,17 +160,22 @@ async def _signed(
     return tuple(entries[key] for key in keys)
 
 
-async def _intended(wanted_keys: Sequence[SignatureKey], claims: Mapping[str, str], house: House) -> Sequence[Entry]:
+async def _intended(
+    subject: Descriptor, keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], house: House
+) -> Sequence[Entry]:
     """Return the ledger's entry for each key. What is there keeps its message: a crash never changes what is signed."""
-    first = wanted_keys[0]
+    if not keys:
+        return ()
+    first = next(iter(keys))
     there = {entry.key: entry for entry in await house.ledger.entries(first.repository, first.digest)}
+    now = house.clock.now()
     intents = []
-    for key in wanted_keys:
+    for key, own in keys.items():
         if key not in there:  # or it was removed: then putting it brings its signature back
-            draft = FORMATS[key.format].draft(key.digest, key.bound, claims)
-            intents.append(Entry(key, Stage.INTENDED, draft.message, house.clock.now(), claims=dict(claims)))
+            draft = FORMATS[key.format].draft(subject, key.bound, claims, signing_by(own), now)
+            intents.append(Entry(key, Stage.INTENDED, draft.message, now, claims=dict(claims)))
     there |= {entry.key: entry for entry in await _put(intents, house)}
-    return [there[key] for key in wanted_keys]
+    return [there[key] for key in keys]
 
 
 async def _put(entries: Sequence[Entry], house: House) -> Sequence[Entry]:

@@ -14,7 +14,7 @@ _DIGITS = frozenset(b"01234567")
 def is_tar(data: bytes) -> bool:
     """True when any 512-byte block is a tar header: unpackers look for a right checksum, and some skip what has none.
 
-    Compressed archives need no look: none of them begins as JSON does.
+    Compressed archives need no look: none of them begins as JSON or a tagged COSE_Sign1 does.
     """
     return any(_is_header(data[at : at + BLOCK]) for at in range(0, len(data) - BLOCK + 1, BLOCK))
 

@@ -6,14 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from proxy.formats import dsse, statement
 from proxy.formats.algorithms import to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer, Scheme
+from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
+from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
 from proxy.oci.strict_json import loads
+from proxy.trust.authority import Authority
 from proxy.trust.evidence import Finding, Rejected, Verified
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
@@ -25,6 +28,11 @@ MEDIA_TYPES = frozenset({MEDIA_TYPE}) | OLDER
 TOP = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
 KEY, CERTIFICATES = "publicKey", frozenset({"certificate", "x509CertificateChain"})
 MATERIAL = frozenset({KEY, "tlogEntries", "timestampVerificationData"}) | CERTIFICATES
+# What cosign writes on the manifest around it.
+ABOUT = {
+    "dev.sigstore.bundle.content": "dsse-envelope",
+    "dev.sigstore.bundle.predicateType": statement.IMAGE_SIGNATURE,
+}
 KEYLESS = "keyless signature (a certificate), which is not configured"
 
 
@@ -87,22 +95,31 @@ class SigstoreBundle:
     name = "sigstore-bundle"
     scheme: Scheme = "pkix"
     media_types = MEDIA_TYPES
+    artifact_types = MEDIA_TYPES
+    certified = False
 
-    def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:
+    def draft(
+        self,
+        subject: Descriptor,
+        bound: str,
+        claims: Mapping[str, str],
+        by: Signing,  # noqa: ARG002  # the message names no key
+        at: datetime,  # noqa: ARG002  # and no time but a claim
+    ) -> Draft:
         """Return the pre-authentication encoding of the statement about this subject."""
         if statement.REFERENCE in claims:
             raise ValueError(f"a claim cannot be called {statement.REFERENCE}")
-        payload = statement.render(subject, bound, claims)
+        payload = statement.render(subject.digest, bound, claims)
         return Draft(self.name, bound, dsse.pae(dsse.IN_TOTO, payload), dict(claims))
 
-    def blob(self, message: bytes, signature: bytes, spki: bytes) -> Blob:
+    def blob(self, message: bytes, signature: bytes, by: Signing) -> Blob:
         """Return the bundle around the message of a draft. Raises ValueError for any other message."""
         bundle = {
             "mediaType": MEDIA_TYPE,
-            "verificationMaterial": {"publicKey": {"hint": hint_of(spki)}},
+            "verificationMaterial": {"publicKey": {"hint": hint_of(by.spki)}},
             "dsseEnvelope": dsse.render(dsse.Envelope(dsse.IN_TOTO, dsse.payload_of(message), signature)),
         }
-        return Blob(MEDIA_TYPE, json.dumps(bundle, separators=(",", ":")).encode(), {})
+        return Blob(MEDIA_TYPE, json.dumps(bundle, separators=(",", ":")).encode(), {}, MEDIA_TYPE, ABOUT)
 
     def parses(self, layer: Layer) -> bool:
         """True for any bundle around one in-toto statement: attestations are carried just like signatures."""
@@ -119,7 +136,13 @@ class SigstoreBundle:
         except ValueError:
             return None
 
-    def examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> tuple[Finding, ...]:
+    def examine(
+        self,
+        layer: Layer,
+        subject: Digest,
+        keys: Sequence[Verifier],
+        authorities: Sequence[Authority] = (),  # noqa: ARG002  # a certificate here is keyless, not Notary
+    ) -> tuple[Finding, ...]:
         """Return the one finding; the statement is believed only after a key of ours has vouched for its bytes."""
         try:
             bundle = parse(layer.data)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from proxy.formats import bundle, simple_signing, statement
+from proxy.formats import notary, simple_signing
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
@@ -31,7 +31,8 @@ Mark = tuple[str, str]  # layer digest and signature: two keys that sign one pay
 LAYERS = 100
 # What cosign calls the config of a `.sig` pushed as a referrer (`--registry-referrers-mode=oci-1-1`).
 COSIGN_CONFIG = "application/vnd.dev.cosign.artifact.sig.v1+json"
-CONFIGS = frozenset({OCI_CONFIG, OCI_EMPTY, COSIGN_CONFIG})
+# notation 1.3 names its manifests by their config, which is the empty one.
+CONFIGS = frozenset({OCI_CONFIG, OCI_EMPTY, COSIGN_CONFIG, notary.ARTIFACT_TYPE})
 _EMPTY_CONFIG = {"mediaType": OCI_CONFIG, "size": len(EMPTY_JSON), "digest": EMPTY_DIGEST}
 
 
@@ -59,21 +60,19 @@ def sig_manifest(old: bytes | None, add: Sequence[Descriptor], drop: Collection[
     return _render({**head, **{k: v for k, v in value.items() if k not in head}})
 
 
-def bundle_manifest(subject: Descriptor, layer: Descriptor, created: datetime) -> bytes:
-    """Return the manifest that makes this bundle a referrer of the subject; the same bytes for the same `created`."""
+def referrer_manifest(
+    subject: Descriptor, layer: Descriptor, artifact_type: str, about: Mapping[str, str], created: datetime
+) -> bytes:
+    """Return the manifest that makes this layer a referrer of the subject; the same bytes for the same `created`."""
     return _render(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": bundle.MEDIA_TYPE,
+            "artifactType": artifact_type,
             "config": {**_EMPTY_CONFIG, "mediaType": OCI_EMPTY},
             "layers": [describe(layer)],
             "subject": {"mediaType": subject.media_type, "size": subject.size, "digest": subject.digest},
-            "annotations": {
-                "dev.sigstore.bundle.content": "dsse-envelope",
-                "dev.sigstore.bundle.predicateType": statement.IMAGE_SIGNATURE,
-                "org.opencontainers.image.created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            },
+            "annotations": {**about, "org.opencontainers.image.created": created.strftime("%Y-%m-%dT%H:%M:%SZ")},
         }
     )
 

@@ -22,11 +22,14 @@ def parse_certificate(der: bytes) -> x509.Certificate:
         raise ValueError(f"a certificate of {len(der)} bytes; at most {CERTIFICATE_BYTES} are read")
     try:
         certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
+        key = certificate.public_key()
         _ = certificate.extensions  # parsed only now; one that stands twice is refused
         _ = (certificate.subject, certificate.issuer, certificate.not_valid_after_utc)
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(f"not a certificate that can be used: {error}") from error
+    # Explicit curve parameters and compressed points are read like the usual form, and are another string of bytes.
+    if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) not in certificate.tbs_certificate_bytes:
+        raise ValueError("its key is not in the usual form (named curve, uncompressed point)")
     if certificate.version is not x509.Version.v3 or certificate.public_bytes(Encoding.DER) != der:
         raise ValueError("not an X.509 v3 certificate in DER")
     return certificate

@@ -15,7 +15,6 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
 from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
@@ -147,13 +146,6 @@ def _is_weak(place: Place) -> bool:
     return not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES
 
 
-def _is_odd_key(place: Place) -> bool:
-    """True unless the key stands in the certificate in the one form its fingerprint is made of."""
-    key = place.certificate.public_key()
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return spki not in place.certificate.tbs_certificate_bytes
-
-
 def _is_weakly_hashed(place: Place) -> bool:
     """True for SHA-1 and MD5, and for algorithms that no verifier of image signatures has."""
     if place.certificate.signature_algorithm_oid in (SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448):
@@ -224,7 +216,6 @@ def _is_not_understood(place: Place) -> bool:
 RULES: tuple[Rule, ...] = (
     Rule("weak-key", "has a key that may not sign here",
          "use P-256, P-384, P-521 or RSA of 2048, 3072 or 4096 bits (2048 to 8192 for a CA)", _is_weak),
-    Rule("key-form", "writes its key in an unusual form", "use a named curve and an uncompressed point", _is_odd_key),
     Rule("weak-hash", "is signed with a weak or unusual algorithm",
          "have it issued with ECDSA or RSA over SHA-256, SHA-384 or SHA-512", _is_weakly_hashed),
     Rule("early-root", "is self-signed and others follow it",

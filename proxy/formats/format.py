@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
+from proxy.trust.authority import Authority
 from proxy.trust.evidence import Finding
 from proxy.trust.keys import Verifier
 
@@ -26,6 +27,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Signing:
+    """What a signature is made with: a key (DER SubjectPublicKeyInfo), its certificates, leaf to root, if it has any.
+
+    `timestamp` is an RFC 3161 token over the signature, where one was obtained.
+    """
+
+    spki: bytes
+    chain: tuple[bytes, ...] = ()
+    timestamp: bytes = b""
+
+
+@dataclass(frozen=True)
 class Draft:
     """A message ready to be signed: the exact bytes the key signs, and what they bind."""
 
@@ -37,11 +50,16 @@ class Draft:
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes to be uploaded, with the media type they get in the manifest and their annotations there."""
+    """Bytes to be uploaded, with the media type they get in the manifest and their annotations there.
+
+    `artifact_type` and `about` are the type and annotations of the manifest, where it is a referrer of the image.
+    """
 
     media_type: str
     data: bytes
     annotations: Mapping[str, str]
+    artifact_type: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 class Format(Protocol):
@@ -59,11 +77,19 @@ class Format(Protocol):
     def media_types(self) -> frozenset[str]:
         """Layer media types this format claims."""
 
-    def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:
-        """Return the message to sign for this subject, bound to HOST/REPO or HOST/REPO:TAG."""
+    @property
+    def artifact_types(self) -> frozenset[str]:
+        """Artifact types of manifests that may carry it as a referrer."""
 
-    def blob(self, message: bytes, signature: bytes, spki: bytes) -> Blob:
-        """Return the layer that carries this signature over this message."""
+    @property
+    def certified(self) -> bool:
+        """True when only a key with certificates can be used."""
+
+    def draft(self, subject: Descriptor, bound: str, claims: Mapping[str, str], by: Signing, at: datetime) -> Draft:
+        """Return the message to sign for this subject, bound to HOST/REPO or HOST/REPO:TAG. Raises ValueError."""
+
+    def blob(self, message: bytes, signature: bytes, by: Signing) -> Blob:
+        """Return the layer that carries this signature over this message. Raises ValueError for other messages."""
 
     def parses(self, layer: Layer) -> bool:
         """True when the layer is, strictly and wholly, what its media type claims."""
@@ -71,8 +97,10 @@ class Format(Protocol):
     def subject_of(self, layer: Layer) -> Digest | None:
         """Return the digest the layer says it is about, or None."""
 
-    def examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> tuple[Finding, ...]:
-        """Return one finding per signature in the layer, having tried the given keys and no other."""
+    def examine(
+        self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
+    ) -> tuple[Finding, ...]:
+        """Return one finding per signature in the layer, having tried the given keys and authorities and no other."""
 
 
 def claims_at(claims: Sequence[str], pusher: str, now: datetime) -> dict[str, str]:

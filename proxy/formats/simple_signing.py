@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from proxy.formats.algorithms import from_base64, is_plausible, to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer, Scheme
+from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.limits import Limits
+from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest, parse_digest
 from proxy.oci.strict_json import loads
+from proxy.trust.authority import Authority
 from proxy.trust.evidence import Finding, Rejected, Verified
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
@@ -70,15 +73,24 @@ class SimpleSigning:
     name = "cosign-simple"
     scheme: Scheme = "pkix"
     media_types = frozenset({MEDIA_TYPE})
+    artifact_types = media_types
+    certified = False
 
-    def draft(self, subject: Digest, bound: str, claims: Mapping[str, str]) -> Draft:
+    def draft(
+        self,
+        subject: Descriptor,
+        bound: str,
+        claims: Mapping[str, str],
+        by: Signing,  # noqa: ARG002  # the message names no key
+        at: datetime,  # noqa: ARG002  # and no time but a claim
+    ) -> Draft:
         """Return the payload to sign, with the keys in the order cosign writes them."""
         if clash := TAKEN & claims.keys():
             raise ValueError(f"claims called {', '.join(sorted(clash))} would be refused by containers/image")
         payload = {
             "critical": {
                 "identity": {"docker-reference": bound},
-                "image": {"docker-manifest-digest": subject},
+                "image": {"docker-manifest-digest": subject.digest},
                 "type": TYPE,
             },
             "optional": dict(claims) or None,
@@ -86,7 +98,7 @@ class SimpleSigning:
         text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
         return Draft(self.name, bound, text.encode("utf-8", "replace"), dict(claims))
 
-    def blob(self, message: bytes, signature: bytes, spki: bytes) -> Blob:  # noqa: ARG002  # names no key
+    def blob(self, message: bytes, signature: bytes, by: Signing) -> Blob:  # noqa: ARG002  # names no key
         """Return the layer: the message itself, the signature beside it."""
         return Blob(MEDIA_TYPE, message, {SIGNATURE: to_base64(signature)})
 
@@ -105,7 +117,13 @@ class SimpleSigning:
         except ValueError:
             return None
 
-    def examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> tuple[Finding, ...]:
+    def examine(
+        self,
+        layer: Layer,
+        subject: Digest,
+        keys: Sequence[Verifier],
+        authorities: Sequence[Authority] = (),  # noqa: ARG002  # carries no certificates that count
+    ) -> tuple[Finding, ...]:
         """Return the one finding; the payload is read only after a key of ours has vouched for its bytes."""
         return (self._examine(layer, subject, keys),)
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from proxy.store.database import Database
 from proxy.store.tables import admin_tokens
-from proxy.trust.admin_token import AdminToken
+from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.roles import Role
 
 
@@ -23,7 +23,7 @@ class StoredAdminTokens:
         self._database = database
 
     async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return."""
+        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
         await self._database.write(partial(_add, token=token))
 
     async def add_first(self, token: AdminToken) -> bool:
@@ -44,13 +44,21 @@ class StoredAdminTokens:
 
 
 def _add(connection: Connection, token: AdminToken) -> None:
+    if connection.dialect.name == "postgresql":  # of two replicas the second waits, and then sees the first's row
+        connection.execute(text("LOCK TABLE admin_tokens IN SHARE ROW EXCLUSIVE MODE"))
+    if (why := name_taken(token, _all(connection))) is not None:
+        raise ValueError(why)
+    _insert(connection, token)
+
+
+def _insert(connection: Connection, token: AdminToken) -> None:
     connection.execute(insert(admin_tokens).values(_values(token)))
 
 
 def _add_first(connection: Connection, token: AdminToken) -> bool:
     if connection.execute(select(func.count()).select_from(admin_tokens)).scalar_one():
         return False
-    _add(connection, token)
+    _insert(connection, token)
     return True
 
 

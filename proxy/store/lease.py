@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from proxy.ports import Clock
 from proxy.store.database import Database, upsert
@@ -50,6 +50,10 @@ class StoredLeases:
         now = self._clock.now()
         await self._database.write(partial(_end, lease=lease, now=now, until=now))
 
+    async def held(self, prefix: str) -> dict[str, str]:
+        """Return who holds what now: holders by name of every lease whose name begins so."""
+        return await self._database.read(partial(_all_held, prefix=prefix, now=self._clock.now()))
+
     def _in(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds)
 
@@ -68,6 +72,12 @@ def _acquire(connection: Connection, name: str, holder: str, now: datetime, unti
 def _end(connection: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
     result = connection.execute(update(leases).where(_held(lease, now)).values(until=until))
     return result.rowcount == 1
+
+
+def _all_held(connection: Connection, prefix: str, now: datetime) -> dict[str, str]:
+    query = select(leases.c.name, leases.c.holder)
+    rows = connection.execute(query.where(leases.c.name.startswith(prefix, autoescape=True), leases.c.until > now))
+    return {row.name: row.holder for row in rows}
 
 
 def _held(lease: Lease, now: datetime) -> ColumnElement[bool]:

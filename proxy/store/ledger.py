@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
 
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
@@ -48,6 +48,35 @@ class StoredLedger:
         """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
         about = {"same_repository": repository, "same_bound": bound}
         return await self._database.read(partial(_entries, query=_BOUND, about=about))
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+        query = _images(fingerprints, repository).order_by(ledger.c.repository, ledger.c.digest).limit(limit)
+        query = query.where(
+            or_(
+                ledger.c.repository > after[0],
+                and_(ledger.c.repository == after[0], ledger.c.digest > after[1]),
+            )
+        )
+        return await self._database.read(partial(_pairs, query=query))
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        """Return how many images `images` would list."""
+        query = select(func.count()).select_from(_images(fingerprints, repository).subquery())
+        return await self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+
+def _images(fingerprints: Collection[str], repository: str) -> Select[Any]:
+    signed = ledger.c.stage.in_([Stage.SIGNED.value, Stage.ATTACHED.value])
+    query = select(ledger.c.repository, ledger.c.digest).distinct()
+    query = query.where(signed, ledger.c.fingerprint.in_(sorted(fingerprints)))
+    return query.where(ledger.c.repository == repository) if repository else query
+
+
+def _pairs(connection: Connection, query: Select[Any]) -> tuple[tuple[Repository, Digest], ...]:
+    return tuple((Repository(row.repository), Digest(row.digest)) for row in connection.execute(query))
 
 
 _SAME = and_(*(ledger.c[name] == bindparam(f"same_{name}") for name in _KEY))

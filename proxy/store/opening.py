@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
@@ -33,6 +34,8 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    jobs: StoredJobs
+    sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
     _closing: AsyncExitStack = field(repr=False)
@@ -65,9 +68,9 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens = StoredAdminTokens(database)
+        tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, watch, database, stack.pop_all())
+        return Store(ledger, facts, journal, keybook, leases, tokens, jobs, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

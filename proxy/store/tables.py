@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"  # the newest migration; a test compares
+HEAD = "0008"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -187,4 +187,26 @@ admin_tokens = Table(
     Column("expires", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("kind", "who", "how", "reason")),
+    Column("created", Instant, nullable=False),
+    Column("asked", Text, nullable=False),  # JSON
+    Column("repository", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("not_before", Instant),
+    Column("ended", Instant),
+    Column("run", BIG, nullable=False),
+    Column("tries", BIG, nullable=False),
+    Column("done", BIG, nullable=False),
+    Column("total", BIG),
+    Column("cursor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("result", Text, nullable=False),  # JSON
+    Column("cancel", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "created"),
 )

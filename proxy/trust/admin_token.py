@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,10 @@ SECRET_BYTES = 32
 FIRST_FOR = timedelta(hours=24)
 _TEXT = re.compile(PREFIX + r"_([a-z0-9]{8,20})_([A-Za-z0-9_-]{43})")
 _FIRST = re.compile(r"first([0-9]{10})")
+# Only what looks alike to everybody: a name stands in journals and signed claims, beside those of other people.
+NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
+# Who the journal and signed claims speak of without a token. Nobody else may be called so, in whatever case.
+_RESERVED = frozenset({"countersign", "operator on the host", "bootstrap", "anonymous", "nobody", "root", "system"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,28 @@ def matches(token: AdminToken | None, text: str) -> bool:
     return hmac.compare_digest(kept, hashed(text)) and token is not None
 
 
+def name_refusal(name: str) -> str | None:
+    """Return why no token, and no certificate, may be called so, or None."""
+    if re.fullmatch(NAME, name) is None:
+        return "letters, digits, spaces and ._@+- only, and a letter or digit at both ends"
+    if same_name(name) in _RESERVED:
+        return f"{name!a} is a name that Countersign uses itself"
+    return None
+
+
+def same_name(name: str) -> str:
+    """Return what is equal for names that a reader would take for the same."""
+    return " ".join(name.casefold().split())
+
+
+def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
+    """Return why the new token cannot have its name, or None: among valid tokens a name means one."""
+    for token in tokens:
+        if over(token, new.created) is None and same_name(token.name) == same_name(new.name):
+            return f"there is a valid token {token.name!a} already, {token.id}: revoke it, or choose another name"
+    return None
+
+
 def over(token: AdminToken, now: datetime) -> str | None:
     """Return why the token is not valid any more, or None."""
     if token.revoked is not None:
@@ -81,7 +108,7 @@ def first_id(now: datetime) -> str:
 
 
 def first_token(text: str) -> AdminToken | None:
-    """Return the bootstrap token whose text this is, or None when it is none."""
+    """Return the bootstrap token whose text this is, or None when it is none. See `too_far` before it is believed."""
     match = _FIRST.fullmatch(id_of(text) or "")
     if match is None:
         return None
@@ -90,6 +117,11 @@ def first_token(text: str) -> AdminToken | None:
     return AdminToken(
         match.group(0), "bootstrap", roles, hashed(text), expires - FIRST_FOR, expires, "countersign init"
     )
+
+
+def too_far(first: AdminToken, now: datetime) -> bool:
+    """True where a bootstrap token says it ends later than one made now would: `init` never made it."""
+    return first.expires > now + FIRST_FOR
 
 
 def _minute(at: datetime) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
+from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import CouldNotLook, Evidence, Verified
-from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
+from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
@@ -93,7 +94,7 @@ def decide(
         mode=mode,
         reason=None if outcome is Outcome.PASSED else _first_reason(checks),
         checks=checks,
-        signatures=evidence.verified,
+        signatures=tuple(_without_bytes(s) for s in evidence.verified),
         policy_revision=at.policy_revision,
         key_revision=at.ring.revision,
         at=at.now,
@@ -101,6 +102,13 @@ def decide(
         help_url=policy.help_url if policy else None,
         binds_reference=binds,
     )
+
+
+def _without_bytes(signature: Verified) -> Verified:
+    """Return the signature as it is kept with a decision: what was said, not the certificates that said it."""
+    if signature.certified is None:
+        return signature
+    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b""))
 
 
 def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
@@ -124,12 +132,28 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
     good: dict[str, Verified] = {}
     problems: list[Reason] = []
     for signature in evidence.verified:
+        if has_expired(signature, at.now):
+            problems.append(Reason.CERTIFICATE_EXPIRED)
+            continue
         mine = [v for v in verifiers if v.fingerprint == signature.fingerprint]
         said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in mine]
         if None in said:  # one of the names it has here is enough
             good.setdefault(signature.fingerprint, signature)
         else:
             problems += [p for p in said if p is not None] or [Reason.UNTRUSTED_KEY]
+    authorities = [a for a in at.ring.authorities if a.name in clause.signed_by]
+    theirs = []
+    for signature in evidence.verified if authorities else ():
+        own = _of_ours(signature, question, at, trust_ledger=trust_ledger)
+        if own is None:
+            theirs.append(signature)
+        else:
+            problems.append(own)
+    for signer, found in vouched_for(theirs, authorities, good, at.now):
+        if isinstance(found, Verified):
+            good[signer] = found
+        else:
+            problems.append(found)
     names = " or ".join(clause.signed_by)
     title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
     if len(good) >= max(clause.at_least, 1):
@@ -152,6 +176,14 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
         return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
     worst = min(reasons, key=_SEVERITY.index)
     return Check(title, Outcome.FAILED, _detail(worst, names, evidence), worst)
+
+
+def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledger: bool) -> Reason | None:
+    """Return why a key of ours may not vouch here, None for other people's: no authority outweighs the key book."""
+    profiles = dict.fromkeys(k.profile for k in at.ring.ours if fingerprint(k.spki) == signature.fingerprint)
+    own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]
+    said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in own]
+    return next((problem for problem in said if problem is not None), None)
 
 
 # The most telling reason first: what a tired person should hear about when several signatures fail differently.
@@ -184,6 +216,7 @@ _SAYS = {
     Reason.KEY_RETIRED: "signed with a key that is retired",
     Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
     Reason.WRONG_SUBJECT: "the signature here is about another image",
+    Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
     Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
     Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
 }

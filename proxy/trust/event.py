@@ -37,6 +37,8 @@ class Kind(StrEnum):
     ADMIN_CALLED = "admin.called"
     ADMIN_REFUSED = "admin.refused"
     ADMIN_TOKEN = "admin.token"  # noqa: S105  a kind of event
+    JOB_QUEUED = "job.queued"
+    JOB_ENDED = "job.ended"
     STARTED = "server.started"
     STOPPED = "server.stopped"
 

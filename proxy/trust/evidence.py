@@ -21,8 +21,29 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True)
+class Certified:
+    """The certificates a signature came with (DER, leaf to root), and who vouches for them by configuration.
+
+    Times are UTC. `valid` is from when until when all of them are, both inclusive: a decision holds it against the
+    present, or against `proven_at`, when a timestamp proves that the signature was there at that moment. `signed_at` is
+    what the signer says. After `expires` the signature counts no more, whatever else holds.
+    """
+
+    authorities: tuple[str, ...]
+    chain: tuple[bytes, ...] = field(repr=False)
+    valid: tuple[datetime, datetime]
+    signed_at: datetime
+    expires: datetime | None = None
+    timestamp: bytes = field(default=b"", repr=False)  # RFC 3161, over `signature`
+    signature: bytes = field(default=b"", repr=False)
+    proven_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Verified:
-    """One signature that verifies over this subject with a key we were configured to try.
+    """One signature that verifies over this subject with a key we were configured to try, or one that is certified.
+
+    `fingerprint` is that of the key, also of one that only an authority vouches for.
 
     `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
     `claims` are signed with it (pusher, time). `recorded` is when our own ledger says that we made it: None for what
@@ -34,6 +55,7 @@ class Verified:
     bound: str | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
     recorded: datetime | None = None
+    certified: Certified | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
+from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
 from proxy.trust.fixes import FIXES, fix_for
@@ -154,6 +155,7 @@ def as_json(decision: Decision) -> dict[str, Any]:
                 "bound": s.bound,
                 "claims": dict(s.claims),
                 "recorded": s.recorded.isoformat() if s.recorded else None,
+                **({"certified": certified_as_json(s.certified)} if s.certified else {}),
             }
             for s in decision.signatures
         ],
@@ -181,7 +183,14 @@ def from_json(data: Mapping[str, Any]) -> Decision:
             for c in data["checks"]
         ),
         signatures=tuple(
-            Verified(s["fingerprint"], s["format"], s["bound"], dict(s["claims"]), _moment(s.get("recorded")))
+            Verified(
+                s["fingerprint"],
+                s["format"],
+                s["bound"],
+                dict(s["claims"]),
+                _moment(s.get("recorded")),
+                certified_from_json(s.get("certified")),
+            )
             for s in data["signatures"]
         ),
         policy_revision=data["policy_revision"],

@@ -11,7 +11,8 @@ from proxy.trust.pattern import matches, specificity
 
 Mode = Literal["enforce", "warn", "off"]
 Blobs = Literal["strict", "open"]
-FORMATS = ("cosign-simple", "sigstore-bundle")
+COSIGN = ("cosign-simple", "sigstore-bundle")  # what serves every cosign
+FORMATS = (*COSIGN, "notation-jws", "notation-cose")
 CLAIMS = ("pusher", "time")
 REMEMBERED = 10_000
 
@@ -29,7 +30,7 @@ class PushRules:
     """What happens to a push: who may, what it is signed with and how, which tags never move."""
 
     sign_with: tuple[str, ...] = ()
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = COSIGN
     claims: tuple[str, ...] = ()
     immutable_tags: tuple[str, ...] = ()
     allow: tuple[str, ...] = ("*",)

@@ -28,18 +28,21 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     CHANGE_TOKENS = "change tokens"
     CHANGE_KEYS = "change keys"
+    JOBS = "jobs"
+    CHANGE_JOBS = "change jobs"
 
 
 _SEE = frozenset({Permission.STATUS, Permission.KEYS})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
+_JOBS = frozenset({Permission.JOBS, Permission.CHANGE_JOBS})
 
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
-        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS},
-        Role.OPERATOR: _SEE | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
-        Role.POLICY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
-        Role.KEY_ADMIN: _SEE | _TOKENS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
+        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS},
+        Role.OPERATOR: _SEE | _JOBS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.POLICY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN},
+        Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
     }
 )
 

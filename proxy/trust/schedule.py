@@ -1,4 +1,4 @@
-"""What is set to happen to our keys, and what of it is due: a calculation on the key book, the plans and the time. Pure."""
+"""What is set to happen to our keys, and what of it is due, by the key book, the plans and the time. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def due(ring: KeyRing, plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Com
 def announced(all_of_it: Iterable[Coming], plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Coming, ...]:
     """Return what happens so soon that people are told, and what should have happened and did not."""
     usual = KeyPlan()
-    return tuple(c for c in all_of_it if c.at - plans.get(c.profile, usual).announce <= now)
+    soon = (c for c in all_of_it if c.at - plans.get(c.profile, usual).announce <= now)
+    return tuple(c for c in soon if c.what is not What.STOP or c.at > now)
 
 
 def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
@@ -86,7 +87,7 @@ def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[Coming]:
 
 
 def _ends(key: BookKey, own: str, ring: KeyRing) -> Iterator[Coming]:
-    """Yield when a trusted key stops signing and when it is retired: never while it signs, nor where nothing else does."""
+    """Yield when a trusted key stops signing and is retired: never while it signs, nor where nothing else does."""
     if key.signs_until is not None:
         yield Coming(What.STOP, key.signs_until, key.profile, key.token, own)
     if key.retire_after is not None:

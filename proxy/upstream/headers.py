@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.ports import Headers
+from proxy.ports import HOP_BY_HOP, Headers
 
-# RFC 9110 §7.6.1, with the older names that proxies still send.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 # What upstream says about its own host to browsers and clients; said in our name it would be about us.
 _ITS_OWN = frozenset({"alt-svc", "public-key-pins", "set-cookie", "strict-transport-security"})
 _SENT = frozenset(

@@ -11,24 +11,9 @@ from aiohttp import web
 
 from proxy.flows.asked import Asked
 from proxy.oci.faults import Fault
-from proxy.ports import Credential, Headers
+from proxy.ports import HOP_BY_HOP, Credential, Headers
 from proxy.web.body import Body
 
-# RFC 9110 7.6.1: these speak about one connection and are never passed on. Authorization travels as the credential.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "http2-settings",
-    }
-)
 _KEPT_BACK = HOP_BY_HOP | {"authorization"}
 # What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
 _TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")

@@ -59,7 +59,7 @@ def form_of(call: Call) -> Form:
     return "json" if "application/json" in accept else "text"
 
 
-def pages(rendering: Rendering, find: Find, inspect: Inspect) -> Mapping[str, Inner]:
+def pages(rendering: Rendering, find: Find, inspect: Inspect, trust: Inner | None = None) -> Mapping[str, Inner]:
     """Return the pages by the word after `/-/`; the token endpoint is added by whoever wires them."""
     shown = Pages(rendering, find, inspect)
     return {
@@ -67,6 +67,7 @@ def pages(rendering: Rendering, find: Find, inspect: Inspect) -> Mapping[str, In
         "d": shown.reading(shown.decision),
         "i": shown.reading(shown.image),
         "help": shown.reading(shown.help),
+        "trust": shown.reading(trust or shown.nothing),
         "*": shown.reading(shown.nothing),
     }
 
@@ -123,7 +124,7 @@ class Pages:
 
     async def image(self, call: Call) -> Answer:
         """Show the verdict on an image to whoever may pull it."""
-        repository, reference = _image(call.path.removeprefix("/-/i/"))
+        repository, reference = named_image(call.path.removeprefix("/-/i/"))
         seen = await self._inspect(repository, reference, call.asked())
         more: dict[str, Any] = {
             "keys": dict(seen.keys),
@@ -194,7 +195,7 @@ class Pages:
         return replace(page, headers=(*page.headers, *extra))
 
 
-def _image(text: str) -> tuple[Repository, Reference]:
+def named_image(text: str) -> tuple[Repository, Reference]:
     """Return what `repo`, `repo:tag` or `repo@digest` names; without either, the tag is `latest`."""
     name, at, digest = unquote(text).partition("@")
     if at:

@@ -12,9 +12,8 @@ from multidict import CIMultiDict
 
 from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.ports import Headers, Reply
+from proxy.ports import HOP_BY_HOP, Headers, Reply
 from proxy.trust.explain import PHRASE_LENGTH, plain
-from proxy.web.call import HOP_BY_HOP
 
 JSON = "application/json"
 WARNING_LENGTH = 4096

@@ -52,10 +52,10 @@ class Desk:
                 return _shown(known, house)
         return await self.verify(question)
 
-    async def sign(self, ref: str, reason: str, who: str) -> dict[str, Any]:
+    async def sign(self, ref: str, reason: str, who: str, how: str) -> dict[str, Any]:
         """Sign what is upstream already; return what was signed."""
         house = self._house()
-        done = await countersign(parse_name(ref, house.hosts), reason, who, self._asked(), house)
+        done = await countersign(parse_name(ref, house.hosts), reason, who, how, self._asked(), house)
         return {
             "digest": done.digest,
             "signatures": [

@@ -8,6 +8,7 @@ from typing import Any
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.inspect import inspect
+from proxy.flows.publish import Publisher
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Reference, Repository, is_digest
@@ -18,19 +19,24 @@ from proxy.web.outermost import Inner
 from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
 from proxy.web.token import token_page
+from proxy.web.trust_pages import TrustPages
 from proxy.wiring.desk import Desk
 
 
-def public_pages(in_force: Callable[[], House], realm: Realm) -> Mapping[str, Inner]:
+def public_pages(in_force: Callable[[], House], realm: Realm, attesting: Mapping[str, bool]) -> Mapping[str, Inner]:
     """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
+
+    publisher = Publisher(in_force, attesting)
 
     def current() -> Mapping[str, Inner]:
         house = in_force()
         token = token_page(realm.token)
+        rendering = Rendering(house.name, house.url)
         shown = pages(
-            Rendering(house.name, house.url),
+            rendering,
             house.journal.decision,
             lambda repository, reference, asked: _inspection(in_force(), realm, repository, reference, asked),
+            TrustPages(rendering, publisher).answer,
         )
         return {**shown, "token": token}
 
@@ -82,7 +88,7 @@ def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Com
         return await desk.why(given["q"])
 
     async def sign(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.sign(given["ref"], given["reason"], "operator on the host")
+        return await desk.sign(given["ref"], given["reason"], "operator on the host", "socket")
 
     async def status(_given: Mapping[str, str]) -> Mapping[str, Any]:
         return await desk.status()

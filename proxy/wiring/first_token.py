@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from proxy.oci.faults import ConfigError
-from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust.admin_token import SECRET_BYTES, AdminToken, first_id, first_token, over, written
+from proxy.ports import AdminTokens, Clock, Journal, Search
+from proxy.trust.admin_token import SECRET_BYTES, AdminToken, first_id, first_token, over, too_far, written
 from proxy.trust.event import Event, Kind
 
 _MOST = 4096
+_INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create"
 
 
 def first_token_file(directory: Path) -> Path:
@@ -60,7 +61,17 @@ async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, cloc
         return str(wrong)
     if token is None or over(token, clock.now()) is not None or await tokens.all():
         return None
+    where = first_token_file(directory)
+    if too_far(token, clock.now()):
+        return f"{where}: it ends at {_day(token)}, and countersign init makes none for more than 24 hours; {_INSTEAD}"
+    before = await journal.search(Search(kinds=(Kind.ADMIN_TOKEN,), limit=1))
+    if any(event.detail.get("token") != token.id for event in before):  # the same: a start that was cut short
+        return f"{where}: another bootstrap token was taken over before; {_INSTEAD}"
     detail = {"token": token.id, "roles": list(token.roles), "expires": token.expires.isoformat()}
     await journal.record(Event(clock.now(), Kind.ADMIN_TOKEN, detail=detail))
     await tokens.add_first(token)
     return None
+
+
+def _day(token: AdminToken) -> str:
+    return f"{token.expires:%Y-%m-%d %H:%M} UTC"

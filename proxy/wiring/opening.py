@@ -12,9 +12,9 @@ from proxy.config import Settings
 from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Clock, Journal, KeyBook
-from proxy.setup_token import token_settings
+from proxy.setup_token import strays, token_settings
 from proxy.trust.event import Event, Kind
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 
 
 class PinRefusedAtStart(Exception):
@@ -38,15 +38,24 @@ class Record:
     clock: Clock
 
 
-async def open_token(name: str, settings: Settings, record: Record) -> Opened:
-    """Return the token, open, with its keys.
+@dataclass(frozen=True)
+class Stray:
+    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
+
+    token: str
+    label: str
+    fingerprint: str
+
+
+async def open_token(name: str, settings: Settings, record: Record, allowed: int | None = None) -> Opened:
+    """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
     Raises Unavailable when it may be there later: an HSM that is switched off shows no token at all. Raises
     PinRefusedAtStart, and ConfigError for what no waiting mends.
     """
     wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
     try:
-        token = await Token.open(wanted)
+        token = await Token.open(wanted, allowed=allowed)
     except PinRefused as refused:
         raise PinRefusedAtStart(str(refused)) from None
     except ModuleMissing as wrong:
@@ -155,3 +164,13 @@ def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock:
         state=state,
         since=clock.now(),
     )
+
+
+async def astray(opened: Mapping[str, Opened], settings: Settings, ring: KeyRing) -> list[Stray]:
+    """Return the keys on these tokens that look like ours and are not in the key book. Raises Unavailable."""
+    known = {fingerprint(key.spki) for key in ring.ours}
+    found = []
+    for name, each in opened.items():
+        lost = strays(name, settings, list((await _usable(each.token)).values()), known)
+        found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
+    return found

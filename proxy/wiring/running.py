@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
@@ -15,7 +16,9 @@ from proxy.config import Settings, load
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
+from proxy.flows.job import Work
 from proxy.flows.memory import Memory
+from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
@@ -33,11 +36,13 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
+from proxy.wiring import job_runner
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
@@ -77,10 +82,11 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
+        self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.desk = Desk(lambda: self.house, store, self.problems)
-        does = topics(self.desk, lambda: self.house, store.admin_tokens, self.reload, signer.unrecorded)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -90,7 +96,8 @@ class Running:
         log = self._log
         public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
         inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
-        public = outermost(public_app(self._handle, public_pages(lambda: self.house, self.upstream.realm)), public_edge)
+        shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
+        public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
         local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
         try:
@@ -109,6 +116,11 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
+
+    def _works(self) -> Mapping[str, Work]:
+        """Return what does each kind of job."""
+        return {RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger)}
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -191,7 +203,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.push_async_callback(store.close)
     upstream = upstream_of(settings)
     stack.push_async_callback(upstream.close)
-    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log)
+    shared = None if store.sole else store.leases
+    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     await signer.start()
     rules = RulesInForce(settings.policies)

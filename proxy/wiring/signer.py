@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
@@ -15,9 +14,10 @@ from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.ports import Turn
-from proxy.setup_token import strays, token_settings
+from proxy.setup_token import token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token, served
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray, open_token, served
+from proxy.wiring.sessions import STEP_S, InUse, Leases, Sessions
 from proxy.wiring.standby import Standby
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
@@ -26,20 +26,13 @@ LOOK_S = 1.0
 _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 
 
-@dataclass(frozen=True)
-class Stray:
-    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
-
-    token: str
-    label: str
-    fingerprint: str
-
-
 class TokenSigner:
     """A Signer over every configured token. A token that is away is tried again; pulls never notice."""
 
-    def __init__(self, settings: Settings, record: Record, log: FilteringBoundLogger) -> None:
-        """Nothing is open yet."""
+    def __init__(
+        self, settings: Settings, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
+    ) -> None:
+        """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
         self._settings = settings
         self._record = record
         self._log = log
@@ -49,6 +42,12 @@ class TokenSigner:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self.standby = Standby(lambda: self._settings, self._why_away, self._proven, record, log)
+        self._uses = {name: InUse() for name in settings.tokens}
+        self._shares = {
+            name: Sessions(leases, name, entry.sessions, record.clock.monotonic)
+            for name, entry in settings.tokens.items()
+            if leases is not None
+        }
 
     async def start(self) -> None:
         """Open every token. One that is away is opened later; a refused PIN or a wrong key ends the start.
@@ -69,6 +68,8 @@ class TokenSigner:
                 self._later(name, away.what)
         self._do(self._watch())
         self._do(self.standby.watch())
+        for name in self._shares:
+            self._do(self._keep_share(name))
 
     async def close(self) -> None:
         """Log out everywhere."""
@@ -78,6 +79,8 @@ class TokenSigner:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(opened.token.close() for opened in self._open.values()))
         self._open.clear()
+        for share in self._shares.values():
+            await share.leave()
 
     async def reopen(self, settings: Settings) -> None:
         """Use what the settings say now: a token whose PIN or place changed is opened anew, once.
@@ -144,11 +147,40 @@ class TokenSigner:
                 return
 
     async def _open_token(self, name: str, settings: Settings) -> None:
-        fresh = await open_token(name, settings, self._record)
-        before, self._open[name] = self._open.get(name), fresh
+        use, share, total = self._uses[name], self._shares.get(name), settings.tokens[name].sessions
+        if share is not None:
+            share.total = total
+            await share.first(use, START_S)
+        mine = total if share is None else len(share)
+        await use.make_room(mine)
+        fresh = await open_token(name, settings, self._record, allowed=max(1, mine - use.used))
+        before, self._open[name] = use.replaced(fresh.token), fresh
         self._wrong.pop(name, None)
         if before is not None:
-            self._do(_retire(before.token, settings.limits.sign_deadline_s))
+            self._do(self._retire(name, before, settings.limits.sign_deadline_s))
+
+    async def _retire(self, name: str, token: Token, seconds: float) -> None:
+        """Close a token that another has taken the place of, once it has answered what it was asked before."""
+        try:
+            async with asyncio.timeout(seconds):
+                while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass
+        finally:
+            await token.close()
+            self._uses[name].closed(token)
+            if name not in self._shares:
+                self._uses[name].allow(self._settings.tokens[name].sessions)
+
+    async def _keep_share(self, name: str) -> None:
+        """Hold no more sessions than are ours, for as long as this runs."""
+        while True:
+            try:
+                await self._shares[name].step(self._uses[name])
+            except Unavailable as away:
+                self._log.warning("sessions cannot be confirmed", token=name, why=away.what)
+            await asyncio.sleep(STEP_S)
 
     def _do(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -235,16 +267,7 @@ class TokenSigner:
 
         A token that is away has nothing to say. Raises Unavailable.
         """
-        known = {fingerprint(key.spki) for key in self._record.keybook.ring().ours}
-        found = []
-        for name, opened in self._open.items():
-            try:
-                there = await opened.token.keys()
-            except TokenError as wrong:
-                raise Unavailable(str(wrong)) from None
-            lost = strays(name, self._settings, there, known)
-            found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
-        return found
+        return await astray(self._open, self._settings, self._record.keybook.ring())
 
     def _opened(self, token: str) -> Opened:
         opened = self._open.get(token)
@@ -275,15 +298,3 @@ class TokenSigner:
                     self._log.error("signing does not work", why=now)
             ill = now
             await asyncio.sleep(LOOK_S)
-
-
-async def _retire(token: Token, seconds: float) -> None:
-    """Close a token that another has taken the place of, once it has answered what it was asked before."""
-    try:
-        async with asyncio.timeout(seconds):
-            while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pass
-    finally:
-        await token.close()

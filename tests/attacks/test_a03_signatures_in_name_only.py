@@ -81,8 +81,6 @@ def test_the_payload_of_one_format_under_the_type_of_another(form: str) -> None:
 @pytest.mark.parametrize(
     "media_type",
     [
-        "application/jose+json",
-        "application/cose",
         "application/vnd.dsse.envelope.v1+json",
         "application/vnd.in-toto+json",
         "application/spdx+json",

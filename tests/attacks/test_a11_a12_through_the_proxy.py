@@ -20,8 +20,9 @@ from proxy.oci.reference import parse_reference, signature_tag
 from proxy.ports import Credential
 from proxy.trust.event import Kind
 from proxy.trust.keys import Identity
+from proxy.trust.policy import FORMATS as NAMED
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
-from tests.worlds.conversation import REPO, SIGN, World, signed_by, user, world
+from tests.worlds.conversation import REPO, World, signed_by, user, world
 from tests.worlds.denials import denied
 from tests.worlds.foreign import put_bundle, put_sig, trusted
 from tests.worlds.images import Image, image
@@ -59,7 +60,7 @@ def about(one: Image) -> Descriptor:
 def attestation(predicate_type: str, subject: Image) -> Layer:
     said = {**json.loads(statement.render(subject.digest, "r/x", {})), "predicateType": predicate_type}
     message = dsse.pae(dsse.IN_TOTO, json.dumps(said).encode())
-    return layer_of(BUNDLE.blob(message, PARTNER.sign(message), PARTNER.spki))
+    return layer_of(BUNDLE.blob(message, PARTNER.sign(message), PARTNER.by))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -169,4 +170,4 @@ async def test_a_wrong_password_where_anonymous_callers_may_read(lenient: bool) 
 
 
 async def test_the_formats_know_no_other_way_in() -> None:
-    assert {*FORMATS} == set(SIGN.push.formats)
+    assert {*FORMATS} == {*NAMED}

@@ -25,7 +25,7 @@ def signed(subject: object) -> Layer:
     """A bundle whose statement has exactly this as its subject list, signed with the right key."""
     said = {**json.loads(statement.render(A, "r.example/a", {})), "subject": subject}
     message = dsse.pae(dsse.IN_TOTO, json.dumps(said).encode())
-    return layer_of(BUNDLE.blob(message, KEY.sign(message), KEY.spki))
+    return layer_of(BUNDLE.blob(message, KEY.sign(message), KEY.by))
 
 
 def reason(form: str, layer: Layer, subject: Digest) -> Reason:
@@ -88,6 +88,6 @@ def test_the_same_subject_written_properly_is_accepted() -> None:
 
 @pytest.mark.parametrize("digest", [A.upper(), A[:-1], f"{A}0", HEX_A, f"md5:{HEX_A[:32]}", f"sha512:{HEX_A}", ""])
 def test_digests_of_another_shape_in_a_signed_payload(digest: str) -> None:
-    text = SIMPLE.draft(A, "r.example/a", {}).message.replace(A.encode(), digest.encode())
-    layer = layer_of(SIMPLE.blob(text, KEY.sign(text), KEY.spki))
+    text = KEY.draft("cosign-simple", A, "r.example/a").replace(A.encode(), digest.encode())
+    layer = layer_of(SIMPLE.blob(text, KEY.sign(text), KEY.by))
     assert reason("cosign-simple", layer, A) is Reason.BAD_SIGNATURE

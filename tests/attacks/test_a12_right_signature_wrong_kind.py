@@ -24,10 +24,10 @@ def bundle(predicate_type: object, payload_type: str = dsse.IN_TOTO) -> Layer:
     said = {**json.loads(statement.render(IMAGE, "r.example/app", {})), "predicateType": predicate_type}
     payload = json.dumps(said).encode()
     draft = dsse.pae(dsse.IN_TOTO, payload)
-    packed = json.loads(BUNDLE.blob(draft, b"placeholder", KEY.spki).data)
+    packed = json.loads(BUNDLE.blob(draft, b"placeholder", KEY.by).data)
     envelope = dsse.Envelope(payload_type, payload, KEY.sign(dsse.pae(payload_type, payload)))
     packed["dsseEnvelope"] = dsse.render(envelope)
-    blob = BUNDLE.blob(draft, b"placeholder", KEY.spki)
+    blob = BUNDLE.blob(draft, b"placeholder", KEY.by)
     return layer_of(type(blob)(blob.media_type, json.dumps(packed).encode(), {}))
 
 
@@ -80,19 +80,19 @@ def test_no_predicate_type_at_all() -> None:
 
 def test_a_signature_of_one_format_is_none_of_the_other() -> None:
     statement_bytes = statement.render(IMAGE, "r.example/app", {})
-    as_simple = layer_of(SIMPLE.blob(statement_bytes, KEY.sign(statement_bytes), KEY.spki))
+    as_simple = layer_of(SIMPLE.blob(statement_bytes, KEY.sign(statement_bytes), KEY.by))
     [found] = SIMPLE.examine(as_simple, IMAGE, [KEY.verifier])
     assert isinstance(found, Rejected)
     # The bare payload signed in place of its encoding: a signature made for something else must not be reusable.
-    packed = json.loads(BUNDLE.blob(dsse.pae(dsse.IN_TOTO, statement_bytes), KEY.sign(statement_bytes), KEY.spki).data)
-    template = BUNDLE.blob(dsse.pae(dsse.IN_TOTO, statement_bytes), b"x", KEY.spki)
+    packed = json.loads(BUNDLE.blob(dsse.pae(dsse.IN_TOTO, statement_bytes), KEY.sign(statement_bytes), KEY.by).data)
+    template = BUNDLE.blob(dsse.pae(dsse.IN_TOTO, statement_bytes), b"x", KEY.by)
     layer = layer_of(type(template)(template.media_type, json.dumps(packed).encode(), {}))
     assert isinstance(finding(layer), Rejected)
 
 
 def test_another_payload_kind_under_simple_signing() -> None:
-    text = SIMPLE.draft(IMAGE, "r.example/app", {}).message.replace(b"cosign container image", b"atomic container")
-    layer = layer_of(SIMPLE.blob(text, KEY.sign(text), KEY.spki))
+    text = KEY.draft("cosign-simple", IMAGE, "r.example/app").replace(b"cosign container image", b"atomic container")
+    layer = layer_of(SIMPLE.blob(text, KEY.sign(text), KEY.by))
     [found] = SIMPLE.examine(layer, IMAGE, [KEY.verifier])
     assert isinstance(found, Rejected)
     assert found.reason is Reason.BAD_SIGNATURE

@@ -45,12 +45,12 @@ def accepts(form: str, key: SoftKey, signature: bytes) -> bool:
     return isinstance(FORMATS[form].examine(layer, IMAGE, [key.verifier])[0], Verified)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["cosign-simple", "sigstore-bundle"])
 @pytest.mark.parametrize("kind", ["p256", "p384"])
 def test_ecdsa_signatures_of_another_spelling(form: str, kind: str) -> None:
     key = soft_key(kind)
     assert isinstance(key.private, ec.EllipticCurvePrivateKey)
-    message = FORMATS[form].draft(IMAGE, "r.example/app", {}).message
+    message = key.draft(form, IMAGE)
     good = key.sign(message)
     r, s = decode_dss_signature(good)
     size = (key.private.key_size + 7) // 8

@@ -14,6 +14,7 @@ from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
+from tests.worlds.softkey import about
 
 APP = image("app")
 DENIED = {KeyState.RETIRED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
@@ -71,7 +72,7 @@ async def test_no_time_from_the_signature_is_believed() -> None:
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
     w.plant(APP, "team/app")
-    await sign(REPO, APP.digest, pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
     await move(w, KeyState.COMPROMISED)
@@ -128,7 +129,7 @@ async def test_what_the_thief_dates_back_and_hangs_up_is_not_in_our_ledger() -> 
     forged = image("forged")
     w.plant(forged, "team/app", "v9")
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
-    await sign(REPO, forged.digest, pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
     assert (await w.push(forged, "team/app", "v9")).status == 201
     w.store.ledger.rows.clear()  # so that what is left is what the thief could have written: upstream, not here
     assert w.tag("team/app", signature_tag(forged.digest)) is not None

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from proxy.oci.reference import parse_repository
 from proxy.trust import admin_token
 from proxy.trust.event import Kind
+from proxy.trust.policy import Policy, PushRules
 from proxy.trust.roles import Permission, Role
-from proxy.web.admin_api.rate import ADDRESS, FAILED
+from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.logs import AccessLog, open_log
 from proxy.web.metrics import Metrics
 from tests.worlds.admin import admin
+from tests.worlds.conversation import signed_by
+from tests.worlds.images import image
 from tests.worlds.listener import Wire
 
 EVERYBODY = {Role.VIEWER, Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}
@@ -37,6 +41,10 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
+    "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/sign": {Role.OPERATOR, Role.POLICY_ADMIN},
 }
@@ -113,25 +121,68 @@ async def test_bytes_that_are_no_text_are_no_token() -> None:
 async def test_guessing_ends_after_a_few_and_only_for_who_guesses() -> None:
     async with admin() as a:
         good = await a.token(Role.VIEWER)
+        guess = f"csadm_{'0' * 12}_{'A' * 43}"
         for _ in range(int(FAILED.burst)):
-            assert (await a.call("GET", "/admin/v1/status", token="x")).status == 401
-        reply = await a.call("GET", "/admin/v1/status", token=good)
-        assert reply.status == 429, "or the answer would say which guess was right"
-        assert 0 < int(reply.headers["retry-after"]) <= 10
-        assert (await a.call("GET", "/admin/v1/status", socket=True)).status == 200
+            assert (await a.call("GET", "/admin/v1/status", token=guess)).status == 401
+        for wrong in (guess, "x", ""):
+            reply = await a.call("GET", "/admin/v1/status", token=wrong)
+            assert reply.status == 429
+            assert 0 < int(reply.headers["retry-after"]) <= 10
+        assert (await a.call("GET", "/admin/v1/status", token=good)).status == 200, "who guesses holds up nobody else"
         a.world.store.clock.advance(11)
-        assert (await a.call("GET", "/admin/v1/status", token=good)).status == 200
+        assert (await a.call("GET", "/admin/v1/status", token=guess)).status == 401
         refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
-        assert len(refused) == FAILED.burst, "what was limited is not written: the journal is no target either"
+        assert len(refused) == FAILED.burst + 1, "what was limited is not written: the journal is no target either"
 
 
 async def test_calls_are_limited_for_each_address_and_each_token() -> None:
     async with admin() as a:
-        token = await a.token(Role.VIEWER)
-        got = [(await a.call("GET", "/admin/v1/status", token=token)).status for _ in range(int(ADDRESS.burst) + 1)]
+        token, other = await a.token(Role.VIEWER), await a.token(Role.VIEWER)
+        got = [(await a.call("GET", "/admin/v1/status", token=token)).status for _ in range(int(TOKEN.burst) + 1)]
+        assert got == [200] * int(TOKEN.burst) + [429]
+        assert (await a.call("GET", "/admin/v1/status", token=other)).status == 200
+        got = [(await a.call("GET", "/admin/v1/openapi.json")).status for _ in range(int(ADDRESS.burst) + 1)]
         assert got == [200] * int(ADDRESS.burst) + [429]
-        assert (await a.call("GET", "/admin/v1/openapi.json")).status == 429
+        assert (await a.call("GET", "/admin/v1/status", token=other)).status == 200
         assert (await a.call("GET", "/livez")).status == 200, "probes go on"
+
+
+OTHERS = ["countersign", "Operator  On The Host", "BOOTSTRAP", "anonymous", "", " erika", "erika\u202e", "\u0435rika"]
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "erika (admin-token:000000000000)"])
+async def test_no_token_is_called_like_somebody_else(name: str) -> None:
+    async with admin() as a:
+        wish = {"name": name, "roles": ["operator"]}
+        assert (await a.call("POST", "/admin/v1/tokens", wish, socket=True)).status == 400
+        assert not a.world.store.admin_tokens.rows
+
+
+async def test_of_valid_tokens_no_two_have_one_name() -> None:
+    async with admin() as a:
+        wish = {"name": "erika", "roles": ["operator"]}
+        first = await a.call("POST", "/admin/v1/tokens", wish, socket=True)
+        for name in ("erika", "Erika"):
+            again = await a.call("POST", "/admin/v1/tokens", {**wish, "name": name}, socket=True)
+            assert again.status == 409
+            assert first.value["id"] in again.value["detail"]
+        assert (await a.call("DELETE", f"/admin/v1/tokens/{first.value['id']}", socket=True)).status == 200
+        assert (await a.call("POST", "/admin/v1/tokens", wish, socket=True)).status == 201
+
+
+async def test_what_is_signed_says_which_token_had_it_signed() -> None:
+    async with admin() as a:
+        a.world.rules.set(Policy(("**",), PushRules(sign_with=("release",), claims=("pusher",)), signed_by("release")))
+        a.world.plant(image(), "team/app", "v1")
+        token = await a.token(Role.OPERATOR, name="release-manager")
+        reply = await a.call("POST", "/admin/v1/sign", {"ref": "team/app:v1", "reason": "seen"}, token=token)
+        assert reply.status == 200
+        told = "release-manager (admin-token:000000000000)"
+        entries = await a.world.store.ledger.entries(parse_repository("team/app"), image().digest)
+        assert {entry.claims["pusher"] for entry in entries} == {told}
+        assert all(told.encode() in entry.message for entry in entries)
+        (row,) = [e for e in a.world.store.journal.events if e.kind is Kind.COUNTERSIGNED]
+        assert (row.who, row.how) == ("release-manager", "admin-token:000000000000")
 
 
 @pytest.mark.parametrize("mine", [Role.POLICY_ADMIN, Role.KEY_ADMIN])

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Journal, KeyBook, Ledger
+from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.keys import Trusted
@@ -35,6 +35,10 @@ class Book(KeyBook, Protocol):
     async def trust(self, trusted: tuple[Trusted, ...]) -> None: ...
 
 
+class WholeLedger(Ledger, Signed, Protocol):
+    """The Ledger port, and what jobs walk through."""
+
+
 class Leases(Protocol):
     """Locks that hold across processes."""
 
@@ -44,12 +48,14 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease) -> None: ...
 
+    async def held(self, prefix: str) -> dict[str, str]: ...
+
 
 class AnyStore(Protocol):
     """What every store has."""
 
     @property
-    def ledger(self) -> Ledger: ...
+    def ledger(self) -> WholeLedger: ...
 
     @property
     def facts(self) -> Facts: ...
@@ -65,6 +71,9 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
 
     async def close(self) -> None: ...
 
@@ -141,3 +150,8 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def jobs(store: AnyStore) -> Jobs:
+    return store.jobs

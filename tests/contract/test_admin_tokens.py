@@ -20,7 +20,7 @@ TOKEN = AdminToken(
     NOON + timedelta(days=1),
     "bootstrap",
 )
-OTHER = replace(TOKEN, id="ffffffffffff", created=NOON + timedelta(seconds=1))
+OTHER = replace(TOKEN, id="ffffffffffff", name="other", created=NOON + timedelta(seconds=1))
 
 
 async def test_tokens_come_back_whole_oldest_first(admin_tokens: AdminTokens) -> None:
@@ -46,6 +46,14 @@ async def test_there_is_one_first_token_even_after_it_was_revoked(admin_tokens: 
     await admin_tokens.revoke(TOKEN.id, NOON)
     assert not await admin_tokens.add_first(OTHER)
     assert [token.id for token in await admin_tokens.all()] == [TOKEN.id]
+
+
+async def test_two_who_want_one_name_at_once_are_told_apart(admin_tokens: AdminTokens) -> None:
+    same = replace(OTHER, name=TOKEN.name.upper())
+    got = await asyncio.gather(admin_tokens.add(TOKEN), admin_tokens.add(same), return_exceptions=True)
+    assert [type(each) for each in got if each is not None] == [ValueError]
+    assert len(await admin_tokens.all()) == 1
+    await admin_tokens.add(replace(same, id="0" * 12, created=TOKEN.expires))
 
 
 async def test_the_journal_is_read_page_by_page(journal: Record) -> None:

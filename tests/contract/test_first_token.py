@@ -84,6 +84,33 @@ async def test_without_a_file_there_is_no_token(tmp_path: Path) -> None:
     assert not tokens.rows
 
 
+async def test_one_that_ends_later_than_a_day_ahead_was_never_made_by_init(
+    tmp_path: Path, admin_tokens: AdminTokens, journal: Record
+) -> None:
+    make_first_token(tmp_path, NOON + timedelta(seconds=1))
+    odd = await take_over(tmp_path, admin_tokens, journal, FrozenClock())
+    assert odd is not None
+    assert "makes none for more than 24 hours" in odd
+    assert not await admin_tokens.all()
+    found = check_admin(config.parse(MINIMAL.encode(), tmp_path / "countersign.yaml"), FrozenClock())
+    assert (found.state, "did not make it" in found.detail) == ("wrong", True)
+
+
+async def test_where_one_was_used_before_no_other_is_taken(tmp_path: Path, journal: Record) -> None:
+    made(tmp_path)
+    assert await take_over(tmp_path, MemoryAdminTokens(), journal, FrozenClock()) is None
+    cut_short = MemoryAdminTokens()  # killed between the record and the token
+    assert await take_over(tmp_path, cut_short, journal, FrozenClock()) is None
+    assert len(cut_short.rows) == 1
+    first_token_file(tmp_path).unlink()
+    make_first_token(tmp_path, NOON - timedelta(hours=1))
+    emptied = MemoryAdminTokens()
+    odd = await take_over(tmp_path, emptied, journal, FrozenClock())
+    assert odd is not None
+    assert "was taken over before" in odd
+    assert not emptied.rows
+
+
 def test_doctor_says_what_lies_about(tmp_path: Path) -> None:
     settings, clock = config.parse(MINIMAL.encode(), tmp_path / "countersign.yaml"), FrozenClock()
     assert check_admin(settings, clock).state == "ok"

@@ -11,7 +11,7 @@ from proxy.oci.faults import Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules
-from proxy.wiring.signer import Stray
+from proxy.wiring.opening import Stray
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
 

@@ -62,3 +62,13 @@ async def test_released_it_is_free_at_once_and_the_fence_goes_on(leases: Leases)
 async def test_of_many_at_once_one_gets_it(leases: Leases) -> None:
     got = await asyncio.gather(*(leases.acquire("sweep", f"holder {n}", 30) for n in range(20)))
     assert len([lease for lease in got if lease is not None]) == 1
+
+
+async def test_who_holds_what_is_told_by_the_beginning_of_its_name(leases: Leases, clock: FrozenClock) -> None:
+    await leases.acquire("token_a session 0", "a", 30)
+    short = await leases.acquire("token_a session 1", "b", 10)
+    await leases.acquire("tokenXa session 0", "c", 30)
+    assert short is not None
+    assert await leases.held("token_a session ") == {"token_a session 0": "a", "token_a session 1": "b"}
+    clock.advance(11)
+    assert await leases.held("token_a session ") == {"token_a session 0": "a"}

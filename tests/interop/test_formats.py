@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from proxy.formats import carrier
-from proxy.formats.format import Layer
+from proxy.formats import bundle, carrier
+from proxy.formats.format import Layer, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
@@ -26,6 +26,7 @@ from proxy.trust.keys import Verifier, fingerprint
 from tests.interop.images import image, push
 from tests.interop.peers import Ran, must, run
 from tests.interop.registries import Registry
+from tests.worlds.softkey import about
 
 pytestmark = pytest.mark.go
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -64,8 +65,9 @@ class World:
 
     def layer(self, form: str, bound: str) -> Descriptor:
         """A signature of ours lies upstream as a blob; this is its descriptor."""
-        draft = FORMATS[form].draft(self.digest, bound, CLAIMS)
-        blob = FORMATS[form].blob(draft.message, self.sign(draft.message), self.spki)
+        by = Signing(self.spki)
+        draft = FORMATS[form].draft(about(self.digest), bound, CLAIMS, by, NOON)
+        blob = FORMATS[form].blob(draft.message, self.sign(draft.message), by)
         return Descriptor(blob.media_type, self.blob(blob.data), len(blob.data), blob.annotations)
 
     def attach_simple(self, *bound: str) -> None:
@@ -79,7 +81,8 @@ class World:
         self.blob(EMPTY_JSON)
         body = self.get(f"manifests/{self.digest}") or b""
         subject = Descriptor(OCI_MANIFEST, self.digest, len(body))
-        manifest = carrier.bundle_manifest(subject, self.layer("sigstore-bundle", self.name), NOON)
+        layer = self.layer("sigstore-bundle", self.name)
+        manifest = carrier.referrer_manifest(subject, layer, bundle.MEDIA_TYPE, bundle.ABOUT, NOON)
         self.put(f"manifests/{digest_of(manifest)}", manifest, OCI_MANIFEST)
         entry = carrier.referrer(parse(manifest, OCI_MANIFEST, Limits()), digest_of(manifest), len(manifest))
         tag = fallback_tag(self.digest)

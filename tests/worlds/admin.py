@@ -23,7 +23,7 @@ from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
-from proxy.wiring.signer import Stray
+from proxy.wiring.opening import Stray
 from tests.worlds.conversation import World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 
@@ -54,13 +54,15 @@ class Admin:
     reloads: list[str | None]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
 
-    async def token(self, *roles: Role, name: str = "tester", days: float = 1, token_id: str = "") -> str:
+    async def token(self, *roles: Role, name: str = "", days: float = 1, token_id: str = "") -> str:
         """Make a token known and return its text."""
         rows = self.world.store.admin_tokens.rows
         token_id = token_id or f"{len(rows):012x}"
         text, now = written(token_id, SECRET), self.world.store.clock.now()
         await self.world.store.admin_tokens.add(
-            AdminToken(token_id, name, roles, hashed(text), now, now + timedelta(days=days), "test")
+            AdminToken(
+                token_id, name or f"tester {token_id}", roles, hashed(text), now, now + timedelta(days=days), "test"
+            )
         )
         return text
 
@@ -107,7 +109,7 @@ async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, w.store.admin_tokens, reload, strays)
+    does = topics(desk, lambda: w.house, store, reload, strays)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tests.worlds.softkey import PrivateKey
+from proxy.trust.keys import fingerprint
+from tests.worlds.conversation import World
+from tests.worlds.softkey import PrivateKey, SoftKey, soft_key
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2027, 1, 1, tzinfo=UTC)
@@ -88,6 +90,22 @@ def trio(key: PrivateKey | None = None) -> tuple[Holder, Holder, Holder]:
     if key is not None:
         leaf = replace(leaf, key=key)
     return leaf, Holder("issuing", authority(0)), Holder("root", authority(), last=END + timedelta(days=3650))
+
+
+def certified(key: SoftKey | None = None, *, self_signed: bool = False) -> SoftKey:
+    """The key (a new one) with a proper chain, or certified by itself alone."""
+    given = key or soft_key()
+    holders = trio(given.private)
+    return replace(given, chain=chain_of(*(holders[:1] if self_signed else holders)))
+
+
+async def certify(w: World, profile: str = "release", chain: Sequence[bytes] | None = None) -> tuple[bytes, ...]:
+    """The active key of this profile has a proper chain, or the one given; that is returned."""
+    key = w.store.keybook.ring().active(profile)
+    assert key is not None
+    made = tuple(chain) if chain else chain_of(*trio(w.signer.private(key)))
+    await w.store.keybook.amend(fingerprint(key.spki), {"chain": made})
+    return made
 
 
 def pem(chain: Sequence[bytes]) -> str:

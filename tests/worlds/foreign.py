@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from proxy.formats import carrier
 from proxy.formats.format import Layer
+from proxy.formats.table import claimed_by
 from proxy.oci.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor
 from proxy.oci.reference import Digest, fallback_tag, signature_tag
 from proxy.trust.keys import Identity, TrustedKey
@@ -34,10 +35,13 @@ def put_sig(registry: MemoryRegistry, repo: str, subject: Digest, *layers: Layer
 
 
 def put_bundle(w: World, repo: str, subject: Descriptor, layer: Layer) -> Digest:
-    """Put a bundle upstream as a referrer, listed by the API or in the fallback tag."""
+    """Put a bundle, or a signature of Notary, upstream as a referrer, listed by the API or in the fallback tag."""
     w.registry.put_blob(repo, EMPTY)
     w.registry.put_blob(repo, layer.data)
-    body = carrier.bundle_manifest(subject, layer.descriptor, NOON)
+    kind = layer.descriptor.media_type
+    form = claimed_by(kind)
+    artifact_type = kind if form is None or kind in form.artifact_types else next(iter(form.artifact_types))
+    body = carrier.referrer_manifest(subject, layer.descriptor, artifact_type, {}, NOON)
     digest = w.registry.put_manifest(repo, body, OCI_MANIFEST)
     if not w.registry.referrers:
         entry = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(body), "artifactType": OCI_EMPTY}

@@ -6,7 +6,7 @@ The same contract suites hold for these as for the real store (tests/contract).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,10 +25,11 @@ from proxy.store.ring import ring_of, text_of, with_active, with_added, with_ame
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken
+from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.job import WAITING, Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.worlds.softkey import PrivateKey, signature
@@ -88,6 +89,24 @@ class MemoryLedger:
             if entry.key.repository == repository and entry.stage is not Stage.REMOVED
         ]
         return [entry for _, _, entry in sorted(here, key=lambda row: row[:2], reverse=True)]
+
+    async def images(
+        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[Repository, Digest], ...]:
+        return tuple(each for each in self._images(fingerprints, repository) if each > after)[:limit]
+
+    async def count(self, fingerprints: Collection[str], repository: str) -> int:
+        return len(self._images(fingerprints, repository))
+
+    def _images(self, fingerprints: Collection[str], repository: str) -> list[tuple[Repository, Digest]]:
+        signed = {Stage.SIGNED, Stage.ATTACHED}
+        return sorted(
+            {
+                (key.repository, key.digest)
+                for key, entry in self.rows.items()
+                if key.fingerprint in fingerprints and entry.stage in signed and repository in ("", key.repository)
+            }
+        )
 
 
 class MemoryFacts:
@@ -254,6 +273,10 @@ class MemoryLeases:
         if self._holds(lease):
             self._rows[lease.name] = replace(lease, until=self._clock.now())
 
+    async def held(self, prefix: str) -> dict[str, str]:
+        now = self._clock.now()
+        return {n: lease.holder for n, lease in self._rows.items() if n.startswith(prefix) and lease.until > now}
+
     def _holds(self, lease: Lease) -> bool:
         there = self._rows.get(lease.name)
         return there is not None and there.fence == lease.fence and there.until > self._clock.now()
@@ -266,6 +289,8 @@ class MemoryAdminTokens:
         self.rows: dict[str, AdminToken] = {}
 
     async def add(self, token: AdminToken) -> None:
+        if (why := name_taken(token, self.rows.values())) is not None:
+            raise ValueError(why)
         self.rows[token.id] = token
 
     async def add_first(self, token: AdminToken) -> bool:
@@ -288,6 +313,43 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryJobs:
+    """Jobs in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Job] = {}
+
+    async def add(self, job: Job) -> None:
+        self.rows[job.id] = job
+
+    async def find(self, job_id: str) -> Job | None:
+        return self.rows.get(job_id)
+
+    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        there = self.rows.get(job_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[job_id] = wanted
+        return wanted
+
+    async def next(self, now: datetime) -> Job | None:
+        due = [j for j in self._sorted() if j.state in WAITING and (j.not_before is None or j.not_before <= now)]
+        return due[0] if due else None
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        found = [
+            j
+            for j in reversed(self._sorted())
+            if (not states or j.state in states) and kind in ("", j.kind) and repository in ("", j.repository)
+        ]
+        return tuple(found[skip : skip + limit])
+
+    def _sorted(self) -> list[Job]:
+        return sorted(self.rows.values(), key=lambda job: (job.created, job.id))
+
+
 @dataclass
 class MemoryStore:
     """The same rooms as proxy.store.Store."""
@@ -301,6 +363,7 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
+        self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
 
     async def close(self) -> None:
@@ -345,6 +408,10 @@ class SoftSigner:
         if (why := self._away(token)) is not None:
             raise Unavailable(why)
         return replace(self.create(profile, state=KeyState.PREPARED), label=label, token=token)
+
+    def private(self, key: BookKey) -> PrivateKey:
+        """What no token would ever give away."""
+        return self._keys[fingerprint(key.spki)]
 
     async def prove(self, key: BookKey) -> None:
         why = self._away(key.token)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from proxy.formats.format import Blob, Layer, Scheme
+from proxy.formats.format import Blob, Layer, Scheme, Signing
 from proxy.formats.table import FORMATS
-from proxy.oci.manifest import Descriptor
+from proxy.oci.manifest import OCI_MANIFEST, Descriptor
 from proxy.oci.reference import Digest, digest_of
 from proxy.trust.keys import Verifier, fingerprint
 
+MADE = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _JOSE: Mapping[int, HashAlgorithm] = {
     256: SHA256(), 384: SHA384(), 521: SHA512(), 2048: SHA256(), 3072: SHA384(), 4096: SHA512(),
@@ -33,6 +35,7 @@ class SoftKey:
 
     private: PrivateKey
     name: str = "release"
+    chain: tuple[bytes, ...] = ()
 
     @property
     def spki(self) -> bytes:
@@ -46,10 +49,29 @@ class SoftKey:
         """A signature as `signature` makes it."""
         return signature(self.private, message, scheme)
 
+    @property
+    def by(self) -> Signing:
+        """The key and its certificates, as formats want them."""
+        return Signing(self.spki, self.chain)
+
+    def draft(self, form: str, subject: Digest, bound: str = "r.example/app", **claims: str) -> bytes:
+        """The message to sign in that format."""
+        return FORMATS[form].draft(about(subject), bound, claims, self._fit(form).by, MADE).message
+
+    def blob(self, form: str, message: bytes, signature: bytes | None = None) -> Blob:
+        """The blob around a message, signed by this key unless a signature is given."""
+        made = self.sign(message, FORMATS[form].scheme) if signature is None else signature
+        return FORMATS[form].blob(message, made, self._fit(form).by)
+
+    def _fit(self, form: str) -> SoftKey:
+        """The key, with certificates where the format needs some and it has none."""
+        from tests.worlds.certificates import certified
+
+        return self if self.chain or not FORMATS[form].certified else certified(self)
+
     def layer(self, form: str, subject: Digest, bound: str = "r.example/app", **claims: str) -> Layer:
         """A layer of that format, drafted, signed and packed."""
-        draft = FORMATS[form].draft(subject, bound, claims)
-        return layer_of(FORMATS[form].blob(draft.message, self.sign(draft.message), self.spki))
+        return layer_of(self.blob(form, self.draft(form, subject, bound, **claims)))
 
 
 def signature(private: PrivateKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
@@ -66,6 +88,11 @@ def signature(private: PrivateKey, message: bytes, scheme: Scheme = "pkix") -> b
 def soft_key(kind: str = "p256", name: str = "release") -> SoftKey:
     """A new key of that kind: p256, p384 or rsa."""
     return SoftKey(MAKERS[kind](), name)
+
+
+def about(subject: Digest) -> Descriptor:
+    """A descriptor of an image with this digest."""
+    return Descriptor(OCI_MANIFEST, subject, 7)
 
 
 def layer_of(blob: Blob) -> Layer:

@@ -22,7 +22,9 @@ class TokenEntry(BaseModel, strict=True, extra="forbid", frozen=True):
         default=None, description="the token's serial number, instead of its label or beside it"
     )
     pin: Pin = Field(description="where its PIN is: {file: PATH}, {env: NAME} or {credential: NAME}")
-    sessions: int = Field(default=2, ge=1, le=256, description="child processes, each with one session")
+    sessions: int = Field(
+        default=2, ge=1, le=256, description="sessions of all servers on one store together, each in a child process"
+    )
     environment: dict[Variable, Line] = Field(default={}, description="environment variables the module needs")
 
     @model_validator(mode="after")

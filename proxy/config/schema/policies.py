@@ -27,9 +27,10 @@ class PushEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """What happens to a push."""
 
     sign_with: tuple[Name, ...] = Field(default=(), description="names from `keys`; empty: pushes are not signed")
-    formats: tuple[Literal["cosign-simple", "sigstore-bundle"], ...] = Field(
+    formats: tuple[Literal["cosign-simple", "sigstore-bundle", "notation-jws", "notation-cose"], ...] = Field(
         default=("cosign-simple", "sigstore-bundle"),
-        description="how signatures are written; both serve all cosign versions",
+        description="how signatures are written; these two serve all cosign versions, `notation-jws` and "
+        "`notation-cose` notation, as soon as the key has certificates",
     )
     claims: tuple[Literal["pusher", "time"], ...] = Field(
         default=(), description="what is signed along: who pushed, and when"

@@ -22,7 +22,7 @@ class Rate:
     per_second: float
 
 
-ADDRESS = Rate(120, 4)
+ADDRESS = Rate(120, 4)  # what is told without a token
 TOKEN = Rate(120, 4)
 FAILED = Rate(10, 0.1)  # calls without a valid token
 

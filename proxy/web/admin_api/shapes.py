@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from proxy.trust.admin_token import holds_token
+from proxy.oci.faults import Fault
+from proxy.oci.reference import parse_repository
+from proxy.trust.admin_token import NAME, holds_token, name_refusal
 
 
 def _no_token(text: str) -> str:
@@ -16,9 +18,27 @@ def _no_token(text: str) -> str:
     return text
 
 
+def _own(name: str) -> str:
+    """Return the name, unless it is one that the journal uses for somebody else."""
+    if (why := name_refusal(name)) is not None:
+        raise ValueError(why)
+    return name
+
+
 _KEPT = AfterValidator(_no_token)
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT]
+
+
+def _repository(text: str) -> str:
+    """Return the text: a repository's name, or empty for none in particular."""
+    try:
+        return parse_repository(text) if text else text
+    except Fault as wrong:
+        raise ValueError(wrong.message) from None
+
+
+OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.flows.house import House
-from proxy.ports import AdminTokens
+from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
-from proxy.wiring.signer import Stray
+from proxy.wiring.opening import Stray
 
 
 def topics(
     desk: Desk,
     house: Callable[[], House],
-    tokens: AdminTokens,
+    store: Store,
     reload: Callable[[], Awaitable[str | None]],
     strays: Callable[[], Awaitable[Sequence[Stray]]],
 ) -> tuple[Topic, ...]:
@@ -25,5 +26,6 @@ def topics(
     return (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
-        TokenDesk(house, tokens).topic(),
+        TokenDesk(house, store.admin_tokens).topic(),
+        JobDesk(house, store.jobs, store.ledger).topic(),
     )

@@ -15,7 +15,7 @@ from proxy.web.admin_api import keys as shapes
 from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.shapes import Why
 from proxy.wiring.admin_desk.part import part
-from proxy.wiring.signer import Stray
+from proxy.wiring.opening import Stray
 
 
 class KeyDesk:

@@ -49,7 +49,7 @@ class ServerDesk:
 
     async def _sign(self, acting: Acting) -> server.SignedShown:
         wish = cast("server.SignWish", acting.body)
-        done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who)
+        done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who, acting.holder.how)
         return server.SignedShown.model_validate(done, strict=False)
 
 

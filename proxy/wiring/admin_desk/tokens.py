@@ -49,7 +49,10 @@ class TokenDesk:
         text = written(token_id, secrets.token_bytes(SECRET_BYTES))
         ends = now + timedelta(days=wish.valid_days)
         token = AdminToken(token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who)
-        await self._tokens.add(token)
+        try:
+            await self._tokens.add(token)
+        except ValueError as taken:
+            raise Fault("DENIED", str(taken), status=409) from None
         return shapes.TokenMade(token=text, **dict(_token(token, now)))
 
     async def _revoke(self, acting: Acting) -> shapes.TokenShown:

@@ -20,7 +20,7 @@ from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.foreign import put_sig
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
-from tests.worlds.softkey import soft_key
+from tests.worlds.softkey import about, soft_key
 
 APP = image("app")
 ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))
@@ -31,7 +31,7 @@ OWN = "proxy.example/team/app"
 async def signed(*bounds: str) -> tuple[World, tuple[Entry, ...]]:
     w = await world()
     pairs = [(SIMPLE, bound) for bound in bounds]
-    return w, await sign(REPO, APP.digest, pairs, ("release",), {}, "r", w.house)
+    return w, await sign(REPO, about(APP.digest), pairs, ("release",), {}, "r", w.house)
 
 
 def layers(w: World) -> list[dict[str, str]]:

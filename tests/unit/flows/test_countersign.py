@@ -23,7 +23,7 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
     both = index(image("a"), image("b"))
     w.plant(both, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
-    done = await countersign(OP, "reviewed", "root", OURS, w.house)
+    done = await countersign(OP, "reviewed", "root", "socket", OURS, w.house)
     assert done.digest == both.digest
     assert {e.key.digest for e in done.entries} == {both.digest, *(c.digest for c in both.children)}
     assert (await w.pull("team/app", "v1")).body == both.body
@@ -35,10 +35,10 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
 async def test_what_is_not_there_or_has_no_policy_is_not_signed() -> None:
     w = await world()
     with pytest.raises(Unavailable, match="404"):
-        await countersign(OP, "x", "root", OURS, w.house)
+        await countersign(OP, "x", "root", "socket", OURS, w.house)
     w.rules.set(Policy(("**",)))
     with pytest.raises(Fault, match="no policy signs"):
-        await countersign(OP, "x", "root", OURS, w.house)
+        await countersign(OP, "x", "root", "socket", OURS, w.house)
 
 
 async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence() -> None:
@@ -46,5 +46,5 @@ async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence()
     deep = index(index(image("1"), image("2")), index(image("3"), image("4")))
     w.plant(deep, "team/app", "v1")
     with pytest.raises(Fault, match="more than 3 manifests"):
-        await countersign(OP, "x", "root", OURS, w.house)
+        await countersign(OP, "x", "root", "socket", OURS, w.house)
     assert Kind.COUNTERSIGNED not in w.store.journal.kinds()

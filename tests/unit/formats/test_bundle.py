@@ -15,7 +15,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of
 from proxy.trust.evidence import Rejected, Verified
 from proxy.trust.reason import Reason
-from tests.worlds.softkey import MAKERS, SoftKey, layer_of, rewritten, soft_key
+from tests.worlds.softkey import MADE, MAKERS, SoftKey, about, layer_of, rewritten, soft_key
 
 IMAGE, OTHER = digest_of(b"image"), digest_of(b"other")
 KEY = soft_key()
@@ -37,7 +37,7 @@ def saying(key: SoftKey, **change: object) -> Layer:
     """A bundle signed over a changed statement."""
     said = {**json.loads(statement.render(IMAGE, "r.example/app", {})), **change}
     message = dsse.pae(dsse.IN_TOTO, json.dumps(said).encode())
-    return layer_of(BUNDLE.blob(message, key.sign(message), key.spki))
+    return layer_of(BUNDLE.blob(message, key.sign(message), key.by))
 
 
 def edited(**change: object) -> Layer:
@@ -60,17 +60,17 @@ def test_reasons() -> None:
     assert rejected(LAYER).reason is Reason.UNTRUSTED_KEY
     assert rejected(LAYER, stranger).reason is Reason.UNTRUSTED_KEY
     assert rejected(KEY.layer("sigstore-bundle", OTHER), KEY).reason is Reason.WRONG_SUBJECT
-    message = BUNDLE.draft(IMAGE, "r.example/app", {}).message
-    forged = layer_of(BUNDLE.blob(message, stranger.sign(message), KEY.spki))
+    message = KEY.draft("sigstore-bundle", IMAGE)
+    forged = layer_of(BUNDLE.blob(message, stranger.sign(message), KEY.by))
     assert rejected(forged, KEY).reason is Reason.BAD_SIGNATURE
     assert "release" in rejected(forged, KEY).detail
     assert rejected(edited(extra=1), KEY).reason is Reason.BAD_SIGNATURE
 
 
 def test_the_hint_chooses_no_key() -> None:
-    message = BUNDLE.draft(IMAGE, "r.example/app", {}).message
+    message = KEY.draft("sigstore-bundle", IMAGE)
     other = soft_key(name="other")
-    misnamed = layer_of(BUNDLE.blob(message, KEY.sign(message), other.spki))
+    misnamed = layer_of(BUNDLE.blob(message, KEY.sign(message), other.by))
     [finding] = BUNDLE.examine(misnamed, IMAGE, [other.verifier, KEY.verifier])
     assert isinstance(finding, Verified)
     assert finding.fingerprint == KEY.verifier.fingerprint
@@ -141,9 +141,9 @@ def test_another_payload_type_is_refused() -> None:
 
 def test_only_our_drafts_are_packed() -> None:
     with pytest.raises(ValueError, match="DSSE"):
-        BUNDLE.blob(b"something else", b"signature", KEY.spki)
+        BUNDLE.blob(b"something else", b"signature", KEY.by)
     with pytest.raises(ValueError, match="docker-reference"):
-        BUNDLE.draft(IMAGE, "r.example/app", {"docker-reference": "r.example/other"})
+        BUNDLE.draft(about(IMAGE), "r.example/app", {"docker-reference": "r.example/other"}, KEY.by, MADE)
 
 
 @given(st.binary(max_size=200))

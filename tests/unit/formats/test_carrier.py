@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.formats import carrier
+from proxy.formats.bundle import ABOUT
 from proxy.formats.bundle import MEDIA_TYPE as BUNDLE_TYPE
 from proxy.formats.simple_signing import MEDIA_TYPE as SIMPLE_TYPE
 from proxy.formats.simple_signing import SIGNATURE
@@ -104,7 +105,7 @@ def test_the_bundle_manifest_is_the_one_cosign_writes() -> None:
     subject = theirs.manifest.subject
     assert subject is not None
     bundle = soft_key().layer("sigstore-bundle", theirs.subject).descriptor
-    ours = read(carrier.bundle_manifest(subject, bundle, NOON))
+    ours = read(carrier.referrer_manifest(subject, bundle, BUNDLE_TYPE, ABOUT, NOON))
     assert ours.subject == subject
     assert ours.artifact_type == theirs.manifest.artifact_type == BUNDLE_TYPE
     assert ours.annotations.keys() == theirs.manifest.annotations.keys()
@@ -119,7 +120,8 @@ def test_the_bundle_manifest_is_the_one_cosign_writes() -> None:
 
 def test_the_same_bundle_is_the_same_manifest() -> None:
     bundle = soft_key().layer("sigstore-bundle", IMAGE.digest).descriptor
-    assert carrier.bundle_manifest(IMAGE, bundle, NOON) == carrier.bundle_manifest(IMAGE, bundle, NOON)
+    made = [carrier.referrer_manifest(IMAGE, bundle, BUNDLE_TYPE, ABOUT, NOON) for _ in range(2)]
+    assert made[0] == made[1]
 
 
 def test_the_descriptor_of_a_referrer() -> None:

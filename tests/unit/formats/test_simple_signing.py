@@ -15,7 +15,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of
 from proxy.trust.evidence import Rejected, Verified
 from proxy.trust.reason import Reason
-from tests.worlds.softkey import MAKERS, annotated, rewritten, soft_key
+from tests.worlds.softkey import MADE, MAKERS, about, annotated, rewritten, soft_key
 
 IMAGE, OTHER = digest_of(b"image"), digest_of(b"other")
 KEY = soft_key()
@@ -28,7 +28,7 @@ def reason(layer: Layer, *keys: object) -> Reason | None:
 
 
 def test_the_payload_is_byte_for_byte_what_cosign_writes() -> None:
-    bare = SIMPLE.draft(IMAGE, "r.example/app", {})
+    bare = SIMPLE.draft(about(IMAGE), "r.example/app", {}, KEY.by, MADE)
     assert bare.message == (
         b'{"critical":{"identity":{"docker-reference":"r.example/app"},'
         b'"image":{"docker-manifest-digest":"' + IMAGE.encode() + b'"},'
@@ -49,7 +49,7 @@ def test_round_trip(kind: str) -> None:
 
 def test_names_that_containers_image_gives_another_type_are_no_claims() -> None:
     with pytest.raises(ValueError, match="timestamp"):
-        SIMPLE.draft(IMAGE, "r.example/app", {"timestamp": "2026-01-02"})
+        SIMPLE.draft(about(IMAGE), "r.example/app", {"timestamp": "2026-01-02"}, KEY.by, MADE)
 
 
 def test_reasons() -> None:

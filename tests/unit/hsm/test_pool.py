@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
 from hsm import wire
-from hsm.errors import PinRefused, TokenError, TokenUnavailable
-from hsm.pool import _ERRORS, Pool, Stats, expect
+from hsm.errors import PinRefused, TokenUnavailable
+from hsm.pool import Pool, Stats
 from hsm.settings import TokenSettings
 
 SETTINGS = TokenSettings(module="/no/such/module.so", label="test")
-
-
-@pytest.mark.parametrize("reason", get_args(wire.Reason))
-def test_every_reason_of_a_child_is_an_error_with_its_words(reason: wire.Reason) -> None:
-    with pytest.raises(_ERRORS[reason], match="what the child said") as refused:
-        expect(wire.Failed(reason, "what the child said"), wire.Signed)
-    assert refused.value.retryable is (reason in {"token-busy", "session-lost"})
-
-
-def test_another_answer_than_was_asked_for_is_none() -> None:
-    signed = wire.Signed(b"raw")
-    assert expect(signed, wire.Signed) is signed
-    with pytest.raises(TokenError, match="answered with Opened where Signed was due"):
-        expect(wire.Opened("0001"), wire.Signed)
 
 
 async def test_a_pool_without_children_is_not_well_and_says_so() -> None:
@@ -56,3 +40,13 @@ async def test_after_a_refused_pin_nothing_is_tried() -> None:
     assert pool.health == pool._refused
     with pytest.raises(PinRefused, match="refused the PIN"):
         await pool.ask(wire.Describe(0), lambda reply: reply, seconds=60)
+
+
+async def test_a_pool_that_may_have_no_session_says_who_has_them() -> None:
+    pool = Pool(SETTINGS)
+    pool.allowance.change(0)
+    with pytest.raises(TokenUnavailable, match="other processes hold all its sessions"):
+        await pool.ask(wire.Describe(0), lambda reply: reply, seconds=60)
+    assert (
+        pool.health == "token 'test': other processes hold all its sessions; raise its sessions, or run fewer of them"
+    )

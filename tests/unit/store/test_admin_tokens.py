@@ -1,5 +1,7 @@
 """Admin tokens in the tables: no secret, and not even a hash where errors are printed."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
@@ -12,7 +14,7 @@ from tests.contract.test_admin_tokens import TOKEN
 async def test_the_same_id_twice_is_refused_without_naming_what_is_kept(store: Store) -> None:
     await store.admin_tokens.add(TOKEN)
     with pytest.raises(Unavailable) as refused:
-        await store.admin_tokens.add(TOKEN)
+        await store.admin_tokens.add(replace(TOKEN, name="other"))
     assert TOKEN.hashed not in str(refused.value)
 
 

@@ -13,7 +13,10 @@ from proxy.trust.admin_token import (
     hashed,
     id_of,
     matches,
+    name_refusal,
+    name_taken,
     over,
+    too_far,
     written,
 )
 from proxy.trust.roles import Role
@@ -62,3 +65,30 @@ def test_the_first_token_carries_its_end() -> None:
     assert matches(token, text)
     assert first_token(TEXT) is None
     assert first_token("anything") is None
+
+
+def test_the_first_token_ends_within_a_day_or_is_none() -> None:
+    token = first_token(written(first_id(NOON), SECRET))
+    assert token is not None
+    assert not too_far(token, NOON)
+    assert too_far(token, NOON - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("name", ["erika", "Erika Muster", "ci@build-7", "a", "x.y+z_1"])
+def test_names_that_may_be(name: str) -> None:
+    assert name_refusal(name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", " a", "a ", "-a", "Countersign", "operator on  the HOST", "a(b)", "a:b", "\u0430nonymous", "a\n"]
+)
+def test_names_that_may_not_be(name: str) -> None:
+    assert name_refusal(name) is not None
+
+
+def test_a_name_is_taken_only_by_a_valid_token() -> None:
+    new = replace(TOKEN, id="f" * 12, name="CI")
+    assert name_taken(new, [TOKEN]) is not None
+    assert (
+        name_taken(new, [replace(TOKEN, revoked=NOON), replace(TOKEN, expires=NOON), replace(TOKEN, name="c")]) is None
+    )

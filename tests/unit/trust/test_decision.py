@@ -2,14 +2,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oci.reference import digest_of, parse_reference, parse_repository
+from proxy.trust.authority import Authority
 from proxy.trust.decision import Decision, Outcome, Setting, decide
-from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected, Verified
+from proxy.trust.evidence import (
+    Certified,
+    CouldNotLook,
+    Evidence,
+    Finding,
+    Found,
+    NotExamined,
+    Place,
+    Rejected,
+    Verified,
+)
 from proxy.trust.keys import BookKey, Identity, KeyRing, KeyState, TrustedKey, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
@@ -196,6 +208,57 @@ def test_nothing_passes_without_a_verified_signature(some: list[Verified]) -> No
     for reference in ("v1", SUBJECT):
         if decided(found(*some), RELEASE, reference=reference).allowed:
             assert by(OURS).fingerprint in {s.fingerprint for s in some}
+
+
+CA = Authority("ca", frozenset({b"root"}), ())
+HOUR = timedelta(hours=1)
+
+
+def certified(spki: bytes, bound: str | None = None, **changes: Any) -> Verified:
+    words = Certified(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON, None, b"token", b"signature")
+    return Verified(fingerprint(spki), "notation-jws", bound, certified=replace(words, **changes))
+
+
+def with_ca(state: KeyState = KeyState.ACTIVE) -> KeyRing:
+    return replace(ring(state), authorities=(CA,))
+
+
+def test_whom_an_authority_certifies_satisfies_a_clause_that_names_it() -> None:
+    stranger = certified(b"a stranger")
+    assert decided(found(stranger), Clause(("ca",)), keys=with_ca()).allowed
+    assert decided(found(stranger), RELEASE, keys=with_ca()).reason is Reason.UNTRUSTED_KEY
+    assert decided(found(stranger), Clause(("ca",)), keys=ring()).reason is Reason.UNTRUSTED_KEY
+    two = Clause(("ca", "partner"), 2)
+    assert decided(found(stranger, by(THEIRS)), two, keys=with_ca()).allowed
+    assert decided(found(stranger, certified(b"another")), two, keys=with_ca()).reason is Reason.TOO_FEW_SIGNATURES
+    assert not decided(found(certified(THEIRS)), two, keys=with_ca()).allowed, "one key, known and certified, is one"
+
+
+def test_an_expired_certificate_or_signature_is_said_to_be_expired() -> None:
+    past = certified(b"a stranger", valid=(NOON - HOUR, NOON - timedelta(seconds=1)))
+    over = certified(b"a stranger", expires=NOON)
+    for one in (past, over):
+        decision = decided(found(one), Clause(("ca",)), keys=with_ca())
+        assert decision.reason is Reason.CERTIFICATE_EXPIRED
+        assert "no longer, or not yet, valid" in decision.checks[0].detail
+    assert decided(found(certified(THEIRS, expires=NOON)), PARTNER).reason is Reason.CERTIFICATE_EXPIRED
+    assert decided(found(certified(THEIRS, valid=(NOON, NOON - HOUR))), PARTNER).allowed, "the key itself is trusted"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [(KeyState.COMPROMISED, Reason.KEY_COMPROMISED), (KeyState.RETIRED, Reason.KEY_RETIRED)]
+)
+def test_no_authority_brings_a_key_of_ours_back(state: KeyState, reason: Reason) -> None:
+    assert decided(found(certified(OURS, BOUND)), Clause(("ca",)), keys=with_ca(state)).reason is reason
+    assert decided(found(certified(OURS, BOUND)), Clause(("ca",)), keys=with_ca()).allowed
+    elsewhere = certified(OURS, "proxy.example/team/other")
+    assert decided(found(elsewhere), Clause(("ca",)), keys=with_ca()).reason is Reason.WRONG_IDENTITY
+    assert decided(found(certified(OURS)), Clause(("ca",)), keys=with_ca()).reason is Reason.WRONG_IDENTITY
+
+
+def test_certificates_are_not_kept_with_a_decision() -> None:
+    [kept] = decided(found(certified(b"a stranger")), Clause(("ca",)), keys=with_ca()).signatures
+    assert kept.certified == Certified(("ca",), (), (NOON - HOUR, NOON + HOUR), NOON)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def test_an_upstream_in_trouble_is_no_missing_image() -> None:
 async def test_signing_says_what_was_signed_and_who_asked_is_recorded() -> None:
     w = await world()
     w.plant(image(), "team/app", "v1")
-    done = await desk(w).sign("team/app:v1", "reviewed", "operator on the host")
+    done = await desk(w).sign("team/app:v1", "reviewed", "operator on the host", "socket")
     assert done["digest"] == image().digest
     assert {s["digest"] for s in done["signatures"]} == {image().digest}
     assert {s["bound"] for s in done["signatures"]} >= {"proxy.example/team/app:v1"}

@@ -24,6 +24,8 @@ from tests.worlds.images import image
 from tests.worlds.listener import Recorder, body_of, head_of, in_memory
 from tests.worlds.registry import Said
 
+ATTESTING = {"release": False}
+
 
 @pytest.fixture
 async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
@@ -40,7 +42,7 @@ def desk(w: World) -> Desk:
 async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
     w = await world()
     await w.push(image(), "team/app", "v1")
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
         by_tag = await proxy.get("/-/i/team/app:v1")
         by_digest = await proxy.get(f"/-/i/team/app@{image().digest}")
     assert head_of(by_tag)[0].split()[1] == head_of(by_digest)[0].split()[1] == "200"
@@ -52,7 +54,7 @@ async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm:
     w = await world()
     challenge = ("www-authenticate", 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"')
     w.registry.hooks.append(lambda seen: Said(401, (challenge,)) if isinstance(seen.operation, PullManifest) else None)
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
         reply = await proxy.get("/-/i/team/app:v1")
     line, headers = head_of(reply)
     assert line.split()[1] == "401"
@@ -62,12 +64,19 @@ async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm:
 
 async def test_pages_carry_the_name_in_force_now(realm: Realm) -> None:
     w = await world()
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
         before = await proxy.get("/-/help", "Accept: text/html")
         w.house = replace(w.house, name="gatekeeper")
         after = await proxy.get("/-/help", "Accept: text/html")
     assert b"gatekeeper" not in before
     assert b"gatekeeper" in after
+
+
+async def test_what_others_verify_with_is_there_for_everybody(realm: Realm) -> None:
+    w = await world()
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
+        assert b"/-/trust/release/keys.pem" in await proxy.get("/-/trust/")
+        assert b"BEGIN PUBLIC KEY" in await proxy.get("/-/trust/release/keys.pem")
 
 
 @pytest.mark.parametrize("why", [None, "countersign.yaml:3:1: broken"])

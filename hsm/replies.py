@@ -1,0 +1,39 @@
+"""What a child answered, as the kind that was asked for or as the error it stands for."""
+
+from typing import TypeVar
+
+from hsm import wire
+from hsm.errors import (
+    KeyAmbiguous,
+    KeyExists,
+    KeyMissing,
+    MechanismMissing,
+    ModuleMissing,
+    PinRefused,
+    TokenError,
+    TokenNotFound,
+    TokenUnavailable,
+)
+
+_T = TypeVar("_T")
+_ERRORS: dict[wire.Reason, type[TokenError]] = {
+    "pin-refused": PinRefused,
+    "module-missing": ModuleMissing,
+    "token-not-found": TokenNotFound,
+    "token-busy": TokenUnavailable,
+    "session-lost": TokenUnavailable,
+    "mechanism-missing": MechanismMissing,
+    "key-missing": KeyMissing,
+    "key-ambiguous": KeyAmbiguous,
+    "key-exists": KeyExists,
+    "failed": TokenError,
+}
+
+
+def expect(reply: wire.Reply, kind: type[_T]) -> _T:
+    """The reply as the kind that was asked for, or the error it stands for."""
+    if isinstance(reply, wire.Failed):
+        raise _ERRORS[reply.reason](reply.text)
+    if not isinstance(reply, kind):
+        raise TokenError(f"the token's process answered with {type(reply).__name__} where {kind.__name__} was due")
+    return reply

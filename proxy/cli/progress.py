@@ -1,0 +1,72 @@
+"""A job that is waited for, with a bar for people and nothing for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.cli.admin import Place, call
+from proxy.cli.ask import json_out, lines_out, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.trust.explain import plain
+
+_WAITING = ("queued", "running")
+_LOOK_S = 0.5
+_WIDTH = 30
+
+
+def followed(place: Place, job: Mapping[str, Any], form: Form) -> Exit:
+    """Wait until the job is over, print what came of it; the code is 0 only where it is done.
+
+    Leaving with Ctrl-C leaves the job at its work. Raises what `call` raises.
+    """
+    shows = sys.stderr.isatty()
+    try:
+        while job["state"] in _WAITING:
+            if shows:
+                sys.stderr.write(f"\r{bar(job)}\x1b[K")
+                sys.stderr.flush()
+            time.sleep(_LOOK_S)
+            job = call(place, "GET", f"jobs/{job['id']}")
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nit goes on; look again: countersign jobs watch {job['id']}\n")
+        return Exit.INCONCLUSIVE
+    if shows:
+        sys.stderr.write(f"\r{bar(job)}\x1b[K\n")
+    if form is Form.JSON:
+        json_out(job)
+    else:
+        lines_out(described(job))
+    return Exit.FINE if job["state"] == "done" else Exit.NO
+
+
+def bar(job: Mapping[str, Any]) -> str:
+    """Return one line: how far it is, of how much, and why it waits where it does."""
+    done, total = int(job["done"]), job["total"]
+    full = _WIDTH if job["state"] == "done" else 0 if not total else min(_WIDTH, _WIDTH * done // int(total))
+    counted = f"{done}/{'?' if total is None else total}"
+    note = f" ({plain(str(job['note']), 80)})" if job["note"] else ""
+    return f"{job['kind']} [{'#' * full}{'.' * (_WIDTH - full)}] {counted} {job['state']}{note}"
+
+
+def described(job: Mapping[str, Any]) -> list[str]:
+    """Return the job in lines for people."""
+    about = {
+        "of": f"{job['who']} ({job['how']}) at {when(job['created'])}: {plain(str(job['reason']), 500)}",
+        "to do": ", ".join(f"{k} {v}" for k, v in job["asked"].items()) or "-",
+        "in": job["repository"] or "all repositories",
+        "done": f"{job['done']} of {'?' if job['total'] is None else job['total']}",
+        "ended": when(job["ended"]) if job["ended"] else "",
+        "note": plain(str(job["note"]), 500),
+    }
+    lines = [f"job {job['id']}: {job['kind']}, {job['state']}"]
+    lines += [f"  {name:<8}{value}" for name, value in about.items() if value]
+    for name, value in job["result"].items():
+        if isinstance(value, list):
+            lines += [f"  {name:<8}{plain(str(each), 500)}" for each in value]
+        else:
+            lines.append(f"  {name:<8}{plain(str(value), 500)}")
+    return lines

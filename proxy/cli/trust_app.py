@@ -1,0 +1,32 @@
+"""`countersign trust ...`: for those who verify elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+trust_app = typer.Typer(help="Keys and policies for those who verify elsewhere.", no_args_is_help=True)
+
+
+@trust_app.command("export")
+def export(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="which file to print; else all are listed")] = None,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="write every file into this folder")] = None,
+    image: Annotated[str | None, typer.Option(metavar="REPO:TAG", help="make FILE for this repository alone")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="public key that must have signed the index")] = None,
+    server: Annotated[str | None, typer.Option(metavar="URL", help="the registry; else the configuration's")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")] = None,
+) -> None:
+    """Print or keep what /-/trust/ publishes: keys, and policies for other verifiers. Needs no token."""
+    from proxy.cli.trust import Wish
+    from proxy.cli.trust import export as made
+
+    if server is None:
+        from proxy.config import find, load
+
+        server = load(find(config, os.environ)).server.url
+    sys.stdout.write(made(Wish(server, file, to, image, key)))

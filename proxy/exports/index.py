@@ -1,0 +1,47 @@
+"""The signed list of what is published: which keys there are, and the hash of every file made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import rfc8785
+
+from proxy.exports.published import Profile, Scope
+from proxy.exports.table import Rendered
+from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+
+# The first word of the signed bytes. A statement in a DSSE envelope is signed as `DSSEv1 ...`, a simple signature is
+# an object of `critical` and `optional`, a JWS is base64 and a COSE structure an array: none of them begins so.
+TYPE = "countersign/trust-index/v1"
+
+
+def index(ring: KeyRing, profiles: Sequence[Profile], files: Sequence[Rendered], scope: Scope) -> bytes:
+    """Return the index as canonical JSON (RFC 8785), without any time in it: unchanged while nothing changes."""
+    said: dict[str, Any] = {
+        "_type": TYPE,
+        "hosts": list(scope.hosts),
+        "revision": ring.revision,
+        "keys": [
+            {
+                "profile": profile.name,
+                "purpose": "attestation" if profile.attesting else "image",
+                "fingerprint": fingerprint(key.spki),
+                "state": key.state.value,
+                "since": key.since.isoformat(),
+            }
+            for profile in profiles
+            for key in profile.keys
+        ],
+        "files": [
+            {"path": file.path, "media_type": file.media_type, "sha256": hashlib.sha256(file.body).hexdigest()}
+            for file in files
+        ],
+    }
+    return rfc8785.dumps(said)
+
+
+def signing(profiles: Sequence[Profile]) -> tuple[BookKey, ...]:
+    """Return the keys that sign the index: the active ones of every profile."""
+    return tuple(key for profile in profiles for key in profile.keys if key.state is KeyState.ACTIVE)

@@ -1,0 +1,39 @@
+"""A ClusterPolicy for Kyverno (kyverno.io/v1)."""
+
+from __future__ import annotations
+
+import json
+from textwrap import indent
+
+from proxy.exports.policy_controller import object_name
+from proxy.exports.published import Profile, Scope, pem
+
+
+def cluster_policy(profile: Profile, scope: Scope) -> str:
+    """Return a policy that admits pods whose images one of the keys has signed, and pins them to their digests.
+
+    Public logs are not asked: a key in a token has no entry there.
+    """
+    within = ":*" if scope.repository else "/*"
+    images = [
+        place + end for place in scope.places for end in dict.fromkeys((within, "@*" if scope.repository else within))
+    ]
+    references = "".join(f"            - {json.dumps(image)}\n" for image in images)
+    entries = "".join(
+        "                - keys:\n"
+        "                    signatureAlgorithm: sha256\n"
+        f"                    publicKeys: |\n{indent(pem(key.spki), ' ' * 22)}"
+        '                    rekor:\n                      ignoreTlog: true\n                      url: ""\n'
+        "                    ctlog:\n                      ignoreSCT: true\n"
+        for key in profile.keys
+    )
+    return (
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\n"
+        f"metadata:\n  name: {json.dumps(object_name(profile))}\n"
+        "spec:\n  background: false\n  webhookConfiguration:\n    failurePolicy: Fail\n    timeoutSeconds: 30\n"
+        "  rules:\n    - name: signed\n      match:\n        any:\n          - resources:\n              kinds: [Pod]\n"
+        f"      verifyImages:\n        - imageReferences:\n{references}"
+        "          failureAction: Enforce\n          type: Cosign\n"
+        "          mutateDigest: true\n          verifyDigest: true\n          required: true\n"
+        f"          attestors:\n            - count: 1\n              entries:\n{entries}"
+    )

@@ -1,0 +1,68 @@
+"""Every export: what it is called, what it is for, and what renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proxy.exports import commands, containers, keys, kyverno, policy_controller
+from proxy.exports.published import Profile, Scope, pem, short
+
+PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Export:
+    """One kind of file. Those for images are made of no attestation key."""
+
+    name: str
+    media_type: str
+    what: str
+    render: Callable[[Profile, Scope], str]
+    for_images: bool = True
+
+
+EXPORTS: tuple[Export, ...] = (
+    Export("keys.pem", PEM, "every key that counts, one after the other", keys.as_pem, False),
+    Export("jwks.json", "application/jwk-set+json", "the same as a JSON Web Key set", keys.as_jwks, False),
+    Export("policy.json", JSON, "podman, skopeo, buildah, CRI-O: /etc/containers/policy.json", containers.policy),
+    Export("registries.yaml", YAML, "beside it, in /etc/containers/registries.d/", containers.registries),
+    Export(
+        "cluster-image-policy.yaml",
+        YAML,
+        "sigstore policy-controller: kubectl apply -f",
+        policy_controller.cluster_image_policy,
+    ),
+    Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", kyverno.cluster_policy),
+    Export("commands.txt", TEXT, "what to type to verify an image by hand", commands.commands),
+)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One file, at its path under `/-/trust/`."""
+
+    path: str
+    media_type: str
+    what: str
+    body: bytes
+
+
+def rendered(profiles: Sequence[Profile], scope: Scope) -> tuple[Rendered, ...]:
+    """Return every file there is for these profiles. The same keys and names give the same bytes."""
+    return tuple(file for profile in profiles for file in _of(profile, scope))
+
+
+def _of(profile: Profile, scope: Scope) -> list[Rendered]:
+    made = [
+        Rendered(
+            f"{profile.name}/{export.name}", export.media_type, export.what, export.render(profile, scope).encode()
+        )
+        for export in EXPORTS
+        if export.for_images is False or not profile.attesting
+    ]
+    single = [
+        Rendered(f"{profile.name}/key-{short(key)}.pem", PEM, f"one key ({key.state})", pem(key.spki).encode())
+        for key in profile.keys
+    ]
+    return made + single

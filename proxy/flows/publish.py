@@ -1,0 +1,109 @@
+"""What `/-/trust/` serves: files made of the key book, and their index, signed in the token once and not per reader."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.exports.index import index, signing
+from proxy.exports.published import Profile, Scope, profiles_of
+from proxy.exports.table import Rendered, rendered
+from proxy.flows.house import House
+from proxy.flows.once import Once
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Reference, Repository
+from proxy.trust.keys import BookKey, fingerprint
+
+AGAIN_S = 30.0  # after a failure: readers without a name must not keep the token busy
+
+
+@dataclass(frozen=True)
+class Published:
+    """Everything at one revision of the key book. `signers` are the keys that sign the index."""
+
+    files: Mapping[str, Rendered]
+    index: bytes
+    signers: tuple[BookKey, ...]
+
+
+class Publisher:
+    """What is published now. `attesting` has every configured profile, and whether it is for attestations."""
+
+    def __init__(self, house: Callable[[], House], attesting: Mapping[str, bool]) -> None:
+        """`house` returns the one in force."""
+        self._house = house
+        self._attesting = attesting
+        self._made: tuple[object, Published] | None = None
+        self._signed: dict[str, bytes] = {}  # of the index that hashes to `_of`, by fingerprint
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._of = ""
+        self._once: Once[bytes] = Once()
+
+    def now(self) -> Published:
+        """Return what is published, for all repositories; made again only when keys or names changed."""
+        house = self._house()
+        ring = house.keybook.ring()
+        state = (ring.revision, house.hosts, house.url)
+        if self._made is None or self._made[0] != state:
+            scope = Scope(house.hosts, house.url)
+            profiles = self._profiles()
+            files = rendered(profiles, scope)
+            by_path = {file.path: file for file in files}
+            made = Published(by_path, index(ring, profiles, files, scope), signing(profiles))
+            self._made = (state, made)
+        return self._made[1]
+
+    def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
+        """Return the file at this path made for one repository, or None. It is not in the index."""
+        house = self._house()
+        scope = Scope(house.hosts, house.url, repository, reference)
+        return next((file for file in rendered(self._profiles(), scope) if file.path == path), None)
+
+    async def signature(self, of: str) -> bytes:
+        """Return the signature of the index by the active key of this fingerprint. Raises Fault (404), Unavailable.
+
+        The token makes it once for these very bytes; a failure stands for a while before it is tried again.
+        """
+        published = self.now()
+        key = next((key for key in published.signers if fingerprint(key.spki) == of), None)
+        if key is None:
+            raise Fault(
+                "NAME_UNKNOWN", "no key of this fingerprint signs now; the index names those that do", status=404
+            )
+        digest = hashlib.sha256(published.index).hexdigest()
+        if digest != self._of:
+            self._of, self._signed, self._failed = digest, {}, {}
+        if of in self._signed:
+            return self._signed[of]
+        clock = self._house().clock
+        until, why = self._failed.get(of, (0.0, ""))
+        if clock.monotonic() < until:
+            raise Unavailable(why)
+        return await self._once.do((digest, of), lambda: self._sign(digest, of, key, published.index))
+
+    async def _sign(self, digest: str, of: str, key: BookKey, message: bytes) -> bytes:
+        house = self._house()
+        try:
+            signature = await house.signer.sign(key, message)
+        except (Unavailable, Fault) as failed:
+            why = failed.what if isinstance(failed, Unavailable) else failed.message
+            said = f"the index is not signed with this key just now: {why}"
+            if digest == self._of:
+                self._failed[of] = (house.clock.monotonic() + AGAIN_S, said)
+            raise Unavailable(said) from None
+        if digest == self._of:
+            self._signed[of] = signature
+        return signature
+
+    async def unsigned(self) -> str | None:
+        """Return None where every signature of the index is to be had, else why one is not."""
+        for key in self.now().signers:
+            try:
+                await self.signature(fingerprint(key.spki))
+            except Unavailable as failed:
+                return failed.what
+        return None
+
+    def _profiles(self) -> tuple[Profile, ...]:
+        return profiles_of(self._house().keybook.ring(), self._attesting)

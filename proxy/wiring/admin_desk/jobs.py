@@ -1,0 +1,81 @@
+"""What the routes about jobs do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from proxy.flows import job as jobs_of
+from proxy.flows.house import House
+from proxy.flows.resign import RESIGN, keys_of
+from proxy.ports import Jobs, Signed
+from proxy.trust.job import Job
+from proxy.trust.keys import fingerprint
+from proxy.web.admin_api import jobs as shapes
+from proxy.web.admin_api.handler import Acting, Topic
+
+
+class JobDesk:
+    """One method for each route; each raises Fault or Unavailable with words for whoever called."""
+
+    def __init__(self, house: Callable[[], House], jobs: Jobs, signed: Signed) -> None:
+        """`signed` is the ledger, to be walked through."""
+        self._house = house
+        self._jobs = jobs
+        self._signed = signed
+
+    def topic(self) -> Topic:
+        """Return what every route does, by its name."""
+        return Topic(
+            {"list_jobs": self._list, "show_job": self._show, "cancel_job": self._cancel, "resign": self._resign},
+            {"resign": self._plan_resign},
+        )
+
+    async def _list(self, acting: Acting) -> shapes.JobsShown:
+        page = cast("shapes.JobsPage", acting.query)
+        states = () if page.state is None else (page.state,)
+        found = await self._jobs.page(states, page.kind, page.repository, page.limit + 1, page.skip)
+        after = page.skip + page.limit if len(found) > page.limit else None
+        return shapes.JobsShown(items=tuple(shown(job) for job in found[: page.limit]), next=after)
+
+    async def _show(self, acting: Acting) -> shapes.JobShown:
+        found = await self._jobs.find(acting.places["id"])
+        if found is None:
+            raise jobs_of.unknown(acting.places["id"])
+        return shown(found)
+
+    async def _cancel(self, acting: Acting) -> shapes.JobShown:
+        return shown(await jobs_of.cancel(acting.places["id"], self._jobs, self._house().clock))
+
+    async def _resign(self, acting: Acting) -> shapes.JobShown:
+        house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
+        keys_of(profile, house)
+        job = Job(
+            id="",
+            kind=RESIGN,
+            who=acting.holder.who,
+            how=acting.holder.how,
+            reason=wish.reason,
+            created=house.clock.now(),
+            asked={"profile": profile},
+            repository=wish.repository,
+        )
+        return shown(await jobs_of.start(job, self._jobs, house.journal))
+
+    async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
+        house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
+        count = await self._signed.count(keys_of(profile, house), wish.repository)
+        active = house.keybook.ring().active(profile)
+        key = "" if active is None else fingerprint(active.spki)[:12]
+        where = f"in {wish.repository}" if wish.repository else "in all repositories"
+        return (
+            f"go through {count} images {where} that keys of {profile} have signed",
+            f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
+            "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
+        )
+
+
+def shown(job: Job) -> shapes.JobShown:
+    """Return the job as the admin API shows it."""
+    told = {name: getattr(job, name) for name in shapes.JobShown.model_fields}
+    return shapes.JobShown(**{**told, "asked": dict(job.asked), "result": dict(job.result)})

@@ -1,0 +1,98 @@
+"""Jobs: kept whole, changed in one transaction, found in the order to do them in; the ledger walked in parts."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from proxy.oci.reference import parse_digest, parse_repository
+from proxy.ports import Jobs
+from proxy.trust.job import Job, JobState, called_off, put_off, taken_up
+from proxy.trust.ledger import Entry, SignatureKey, Stage
+from tests.contract.conftest import AnyStore
+from tests.worlds.memory import NOON
+
+JOB = Job("a" * 16, "resign", "erika", "admin-token:a", "a \N{SNOWMAN}", NOON, {"profile": "release"}, "team/app")
+LATER = replace(JOB, id="b" * 16, kind="other", created=NOON + timedelta(seconds=1), repository="")
+
+
+async def test_a_job_comes_back_whole(jobs: Jobs) -> None:
+    assert await jobs.find(JOB.id) is None
+    full = replace(
+        JOB,
+        not_before=NOON,
+        ended=NOON,
+        run=2,
+        tries=1,
+        done=3,
+        total=4,
+        cursor="c",
+        note="n",
+        result={"x": [1]},
+        cancel=True,
+    )
+    await jobs.add(full)
+    assert await jobs.find(JOB.id) == full
+
+
+async def test_the_oldest_that_may_go_on_comes_first(jobs: Jobs) -> None:
+    assert await jobs.next(NOON) is None
+    await jobs.add(LATER)
+    await jobs.add(JOB)
+    assert await jobs.next(NOON) == JOB
+    running = await jobs.change(JOB.id, lambda job: taken_up(job, NOON))
+    assert running is not None
+    assert await jobs.next(NOON) == running, "what was left running is gone on with"
+    await jobs.change(JOB.id, lambda job: put_off(job, 1, NOON, "away"))
+    assert await jobs.next(NOON) == LATER
+    assert (await jobs.next(NOON + timedelta(minutes=1)) or LATER).id == JOB.id
+    for each in (JOB, LATER):
+        await jobs.change(each.id, lambda job: called_off(job, NOON))
+    assert await jobs.next(NOON + timedelta(minutes=1)) is None
+
+
+async def test_changes_are_made_one_after_the_other(jobs: Jobs) -> None:
+    await jobs.add(JOB)
+    got = await asyncio.gather(*(jobs.change(JOB.id, lambda job: replace(job, done=job.done + 1)) for _ in range(10)))
+    assert sorted(job.done for job in got if job is not None) == list(range(1, 11))
+    assert await jobs.change(JOB.id, lambda _: None) is None
+    assert await jobs.change("c" * 16, lambda job: job) is None
+    there = await jobs.find(JOB.id)
+    assert there is not None
+    assert there.done == 10
+
+
+async def test_pages_are_newest_first_and_filtered(jobs: Jobs) -> None:
+    await jobs.add(JOB)
+    await jobs.add(LATER)
+    await jobs.change(JOB.id, lambda job: called_off(job, NOON))
+    assert [j.id for j in await jobs.page((), "", "", 10, 0)] == [LATER.id, JOB.id]
+    assert [j.id for j in await jobs.page((), "", "", 1, 1)] == [JOB.id]
+    assert [j.id for j in await jobs.page((JobState.CANCELLED,), "", "", 10, 0)] == [JOB.id]
+    assert [j.id for j in await jobs.page((), "other", "", 10, 0)] == [LATER.id]
+    assert [j.id for j in await jobs.page((), "", "team/app", 10, 0)] == [JOB.id]
+
+
+async def test_the_ledger_is_walked_through_in_parts(store: AnyStore) -> None:
+    repositories = [parse_repository(name) for name in ("a/b", "a/c", "b")]
+    digests = [parse_digest(f"sha256:{n:064x}") for n in (1, 2)]
+    for repository in repositories:
+        for digest in digests:
+            for bound in ("h/x", "h/x:1"):
+                key = SignatureKey(repository, digest, "f" * 64, "cosign-simple", bound)
+                await store.ledger.put(Entry(key, Stage.SIGNED, b"m", NOON, b"s"))
+    for key, stage in (
+        (SignatureKey(repositories[0], parse_digest(f"sha256:{3:064x}"), "f" * 64, "f", "b"), Stage.INTENDED),
+        (SignatureKey(repositories[0], digests[0], "e" * 64, "f", "b"), Stage.SIGNED),
+    ):
+        await store.ledger.put(Entry(key, stage, b"m", NOON, None if stage is Stage.INTENDED else b"s"))
+    all_of_them = [(r, d) for r in repositories for d in digests]
+    found: list[tuple[str, str]] = []
+    after = ("", "")
+    while part := await store.ledger.images(["f" * 64], "", after, 4):
+        found += part
+        after = part[-1]
+    assert found == all_of_them
+    assert await store.ledger.count(["f" * 64], "") == 6
+    assert await store.ledger.images(["f" * 64], "a/c", ("", ""), 9) == tuple(all_of_them[2:4])
+    assert await store.ledger.count(["e" * 64, "f" * 64], "a/b") == 2
+    assert await store.ledger.images([], "", ("", ""), 9) == ()
