@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.chains_app import chain_app, csr, self_signed
 from proxy.cli.form import Form
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 keys_app = typer.Typer(help="See the keys that sign, and move them through their lives.", no_args_is_help=True)
+keys_app.command("csr")(csr)
+keys_app.command("self-signed")(self_signed)
+keys_app.add_typer(chain_app, name="chain")
 
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="the name under `keys` in the configuration")]
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="its fingerprint, or the first 8 digits of it or more")]

@@ -19,13 +19,16 @@ def show(place: Place, form: Form) -> Exit:
         return json_out({"items": tokens})
     if not tokens:
         return lines_out(["there is no admin token; make one: countersign tokens create NAME --role ROLE"])
-    rows = [("ID", "NAME", "ROLES", "STATE", "UNTIL", "MADE BY")]
+    rows = [("ID", "NAME", "ROLES", "FOR", "STATE", "UNTIL", "MADE BY")]
     return lines_out(table([*rows, *(_row(token) for token in tokens)]))
 
 
-def create(place: Place, name: str, roles: Sequence[str], days: int, form: Form) -> Exit:
+def create(
+    place: Place, name: str, roles: Sequence[str], days: int, form: Form, repositories: Sequence[str] = ()
+) -> Exit:
     """Print the new token on standard output, alone, and what there is to know on standard error."""
-    made = call(place, "POST", "tokens", {"name": name, "roles": list(roles), "valid_days": days})
+    wish = {"name": name, "roles": list(roles), "valid_days": days, "repositories": list(repositories)}
+    made = call(place, "POST", "tokens", wish)
     if form is Form.JSON:
         return json_out(made)
     sys.stderr.write(f"token {made['id']} until {when(made['expires'])}; this is the only time it is shown:\n")
@@ -42,5 +45,6 @@ def revoke(place: Place, token_id: str, form: Form) -> Exit:
 
 def _row(token: dict[str, Any]) -> tuple[str, ...]:
     state = "valid" if token["valid"] else "revoked" if token["revoked"] else "expired"
+    scope = ",".join(token["repositories"]) or "everything"
     ends = when(token["revoked"] or token["expires"])
-    return (token["id"], token["name"], ",".join(token["roles"]), state, ends, token["by"])
+    return (token["id"], token["name"], ",".join(token["roles"]), scope, state, ends, token["by"])

@@ -27,6 +27,12 @@ def list_tokens(server: Server = "", token: Token = "", config: Config = None, o
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="whom or what it is for, as the journal will show it")],
     role: Annotated[list[Role], typer.Option("--role", help="what it may do; may be given several times")],
+    repository: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--repository", metavar="PATTERN", help="for these only, such as team/**; may be given several times"
+        ),
+    ] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="days until it expires")] = 90,
     server: Server = "",
     token: Token = "",
@@ -36,7 +42,9 @@ def create(
     """Make an admin token and print it, this once."""
     from proxy.cli import tokens
 
-    raise typer.Exit(tokens.create(place_of(server, token, config), name, [r.value for r in role], days, output))
+    raise typer.Exit(
+        tokens.create(place_of(server, token, config), name, [r.value for r in role], days, output, repository or ())
+    )
 
 
 @tokens_app.command()

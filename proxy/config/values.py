@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from proxy.oci.faults import ConfigError
+from proxy.trust.pattern import is_pattern
 
 MINIMUM_RSA_BITS = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
-_SEGMENT = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_.*-]{1,128}", re.ASCII)
 
 
@@ -95,9 +95,7 @@ def _network(text: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    segments = text.split("/")
-    good = all(s == "**" or (_SEGMENT.fullmatch(s) and "**" not in s) for s in segments)
-    if not good or len(text) > 255 or segments.count("**") > 4:
+    if not is_pattern(text):
         raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
     return text
 

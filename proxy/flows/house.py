@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
 from proxy.trust.schedule import KeyPlan
 
 
@@ -21,6 +21,7 @@ class House:
     registry: Registry
     rights: Rights
     signer: Signer
+    certifier: Certifier
     rules: Rules
     keybook: KeyBook
     ledger: Ledger

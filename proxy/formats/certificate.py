@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CERTIFICATE_BYTES = 64 * 1024
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", re.ASCII)
+_UNUSABLE = (
+    ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType
+)  # fmt: skip
 
 
 @lru_cache(maxsize=512)  # a pure function of the bytes
@@ -25,7 +28,7 @@ def parse_certificate(der: bytes) -> x509.Certificate:
         key = certificate.public_key()
         _ = certificate.extensions  # parsed only now; one that stands twice is refused
         _ = (certificate.subject, certificate.issuer, certificate.not_valid_after_utc)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except _UNUSABLE as error:
         raise ValueError(f"not a certificate that can be used: {error}") from error
     # Explicit curve parameters and compressed points are read like the usual form, and are another string of bytes.
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) not in certificate.tbs_certificate_bytes:

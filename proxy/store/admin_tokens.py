@@ -87,9 +87,11 @@ def _values(token: AdminToken) -> dict[str, Any]:
         "expires": token.expires,
         "created_by": token.by,
         "revoked": token.revoked,
+        "repositories": json.dumps(token.repositories),
     }
 
 
 def _token(row: Row[Any]) -> AdminToken:
     roles = tuple(Role(name) for name in json.loads(row.roles))
-    return AdminToken(row.id, row.name, roles, row.hashed, row.created, row.expires, row.created_by, row.revoked)
+    scope = tuple(json.loads(row.repositories))
+    return AdminToken(row.id, row.name, roles, row.hashed, row.created, row.expires, row.created_by, row.revoked, scope)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0008"  # the newest migration; a test compares
+HEAD = "0018"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -187,6 +187,7 @@ admin_tokens = Table(
     Column("expires", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
+    Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
 )
 
 jobs = Table(

@@ -25,7 +25,10 @@ _RESERVED = frozenset({"countersign", "operator on the host", "bootstrap", "anon
 
 @dataclass(frozen=True)
 class AdminToken:
-    """A token as the store has it. `id` is public; `hashed` is the hex SHA-256 of the whole text of the token."""
+    """A token as the store has it. `id` is public; `hashed` is the hex SHA-256 of the whole text of the token.
+
+    `repositories` are patterns of those it is for; none: it is for all, and for what is about no repository.
+    """
 
     id: str
     name: str
@@ -35,6 +38,7 @@ class AdminToken:
     expires: datetime
     by: str
     revoked: datetime | None = None
+    repositories: tuple[str, ...] = ()
 
 
 def written(token_id: str, secret: bytes) -> str:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
     KEY_STANDBY = "key.standby"
+    KEY_CHAIN = "key.chain"
     POLICY_LOADED = "policy.loaded"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_SEGMENT = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 Specificity = tuple[int, int, int, int, int]
 
 
@@ -35,6 +38,13 @@ def glob(pattern: str, text: str) -> bool:
             return False
         at = found + len(piece)
     return True
+
+
+def is_pattern(text: str) -> bool:
+    """True for a pattern of repository names: lower-case segments with `*` in them, and at most four `**`."""
+    segments = text.split("/")
+    good = all(s == "**" or (_SEGMENT.fullmatch(s) and "**" not in s) for s in segments)
+    return good and len(text) <= 255 and segments.count("**") <= 4
 
 
 def specificity(pattern: str) -> Specificity:

@@ -86,6 +86,17 @@ async def served(profile: str, entry: KeyEntry, token: Token) -> None:
         raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
 
 
+async def may_serve(name: str, before: Settings, after: Settings, token: Token) -> None:
+    """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
+    for profile, entry in after.keys.items():
+        old = before.keys.get(profile)
+        if name in entry.tokens and old is not None and old.algorithm != entry.algorithm:
+            try:
+                await served(profile, entry, token)
+            except Unavailable as away:
+                raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
+
+
 async def _usable(token: Token) -> dict[str, KeyInfo]:
     try:
         return {fingerprint(info.spki): info for info in await token.keys()}

@@ -38,6 +38,7 @@ from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring import job_runner
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
@@ -216,6 +217,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
         signer=signer,
+        certifier=TokenCertifier(signer.held),
         rules=rules,
         keybook=store.keybook,
         ledger=store.ledger,

@@ -9,14 +9,14 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from hsm import QueueFull, Token, TokenError
+from hsm import KeyInfo, QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.ports import Turn
 from proxy.setup_token import token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray, open_token, served
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray, may_serve, open_token
 from proxy.wiring.sessions import STEP_S, InUse, Leases, Sessions
 from proxy.wiring.standby import Standby
 
@@ -92,7 +92,7 @@ class TokenSigner:
             opened = self._open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
             if opened is not None and same and self._settings.tokens.get(name) == entry:
-                await self._may_serve(name, settings, opened)
+                await may_serve(name, self._settings, settings, opened.token)
                 continue
             waiting = self._opening.pop(name, None)
             if waiting is not None:  # two must not log in at once
@@ -109,16 +109,6 @@ class TokenSigner:
                     self._later(name, self._wrong[name])
                 raise
         self._settings = settings
-
-    async def _may_serve(self, name: str, settings: Settings, opened: Opened) -> None:
-        """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
-        for profile, entry in settings.keys.items():
-            before = self._settings.keys.get(profile)
-            if name in entry.tokens and before is not None and before.algorithm != entry.algorithm:
-                try:
-                    await served(profile, entry, opened.token)
-                except Unavailable as away:
-                    raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 
     def _later(
         self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None
@@ -224,24 +214,27 @@ class TokenSigner:
         await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
     async def _signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        name, opened = fingerprint(key.spki), self._opened(key.token)
         try:
-            if name not in opened.keys:  # made through a session that has gone since
-                opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
-            info = opened.keys.get(name)
-            if info is None:
-                lost = f"token {key.token} does not hold key {name[:12]} of {key.profile}"
-                self.standby.failed(key.token, lost)
-                raise Unavailable(lost)
+            token, info = await self.held(key)
             seconds = self._settings.limits.sign_deadline_s
-            return await opened.token.sign(info, message, deadline=seconds, scheme=scheme)
+            return await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
-        except TokenError as wrong:
+        except (TokenError, Unavailable) as wrong:
             self.standby.failed(key.token, str(wrong))
             raise Unavailable(str(wrong)) from None
+
+    async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
+        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        name, opened = fingerprint(key.spki), self._opened(key.token)
+        if name not in opened.keys:  # made through a session that has gone since
+            opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+        info = opened.keys.get(name)
+        if info is None:
+            raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+        return opened.token, info
 
     async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
         """Return a new key on that token of the profile, else its first: proved, prepared, not recorded yet.

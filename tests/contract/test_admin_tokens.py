@@ -19,6 +19,7 @@ TOKEN = AdminToken(
     NOON,
     NOON + timedelta(days=1),
     "bootstrap",
+    repositories=("team/**",),
 )
 OTHER = replace(TOKEN, id="ffffffffffff", name="other", created=NOON + timedelta(seconds=1))
 

@@ -37,6 +37,7 @@ BUILDS = {
     "regctl": Build("regctl", "github.com/regclient/regclient/cmd/regctl"),
     "oras": Build("oras", "oras.land/oras/cmd/oras"),
     "notation": Build("notation", "github.com/notaryproject/notation/cmd/notation"),
+    "tsa": Build("tsa", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server"),
     "toxiproxy": Build("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     "containersimage": Build(
         "containersimage",

@@ -54,14 +54,23 @@ class Admin:
     reloads: list[str | None]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
 
-    async def token(self, *roles: Role, name: str = "", days: float = 1, token_id: str = "") -> str:
+    async def token(
+        self, *roles: Role, name: str = "", days: float = 1, token_id: str = "", only: Sequence[str] = ()
+    ) -> str:
         """Make a token known and return its text."""
         rows = self.world.store.admin_tokens.rows
         token_id = token_id or f"{len(rows):012x}"
         text, now = written(token_id, SECRET), self.world.store.clock.now()
         await self.world.store.admin_tokens.add(
             AdminToken(
-                token_id, name or f"tester {token_id}", roles, hashed(text), now, now + timedelta(days=days), "test"
+                token_id,
+                name or f"tester {token_id}",
+                roles,
+                hashed(text),
+                now,
+                now + timedelta(days=days),
+                "test",
+                repositories=tuple(only),
             )
         )
         return text

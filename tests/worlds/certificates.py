@@ -62,13 +62,13 @@ class Holder:
         return replace(self, extensions=extensions)
 
 
-def issued(holder: Holder, issuer: Holder) -> bytes:
-    """The certificate (DER) the issuer gives the holder, whether it should or not."""
+def issued(holder: Holder, issuer: Holder, public: ec.EllipticCurvePublicKey | None = None) -> bytes:
+    """The certificate (DER) the issuer gives the holder, whether it should or not; for that key where one is given."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(holder.subject)
         .issuer_name(issuer.subject)
-        .public_key(holder.key.public_key())
+        .public_key(public or holder.key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(holder.first)
         .not_valid_after(holder.last)

@@ -134,6 +134,7 @@ async def world(
         registry=upstream,
         rights=rights or TableRights(),
         signer=signer,
+        certifier=signer,
         rules=rules,
         keybook=store.keybook,
         ledger=store.ledger,

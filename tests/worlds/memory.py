@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository
@@ -428,6 +429,16 @@ class SoftSigner:
             raise Unavailable(f"token soft: no key {key.label!r}")
         self.made.append((fingerprint(key.spki), message))
         return signature(private, message, scheme)
+
+    async def csr(self, key: BookKey, subject: str) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_csr(key.spki, lambda message: signature(private, message), subject)
+
+    async def self_signed(self, key: BookKey, subject: str, first: datetime, last: datetime) -> bytes:
+        await self.prove(key)
+        private = self._keys[fingerprint(key.spki)]
+        return make_self_signed(key.spki, lambda message: signature(private, message), subject, first, last)
 
     def health(self) -> str | None:
         return self.down

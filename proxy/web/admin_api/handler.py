@@ -14,12 +14,13 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
+from proxy.trust import pattern
 from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
-from proxy.web.admin_api.route import Route
+from proxy.web.admin_api.route import Reach, Route
 from proxy.web.admin_api.shapes import DryRun, Plan
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
@@ -43,6 +44,13 @@ class Holder:
     how: str
     roles: tuple[Role, ...]
     token_id: str = ""  # empty where there is no token
+    repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
+
+    def may_see(self, repository: str) -> bool:
+        """True where this is for them; what is about no repository in particular is for who may see all."""
+        if not self.repositories:
+            return True
+        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
 
 
 ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
@@ -61,14 +69,16 @@ class Acting:
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
 Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
+About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty where it names none
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What the routes of one topic do, by their names, and what they would do."""
+    """What the routes of one topic do, by their names, what they would do, and what repository they are about."""
 
     actions: Mapping[str, Action]
     plans: Mapping[str, Planned] = field(default_factory=dict)
+    about: Mapping[str, About] = field(default_factory=dict)
 
 
 class AdminApi:
@@ -82,6 +92,9 @@ class AdminApi:
             raise ValueError(
                 f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in ROUTES}}"
             )
+        self._about = {name: about for topic in topics for name, about in topic.about.items()}
+        if set(self._about) != {route.name for route in ROUTES if route.reach is Reach.ONE}:
+            raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
         if set(self._plans) != {route.name for route in ROUTES if route.plans}:
             raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
         self._tokens = tokens
@@ -136,7 +149,7 @@ class AdminApi:
         if not matches(found, text) or found is None:
             say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "unknown token", say)
-        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id)
+        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id, found.repositories)
         await self._not_over(call, found, holder)
         self._by_token.take(found.id)
         return holder
@@ -190,16 +203,31 @@ class AdminApi:
         query = None if route.asks is None else _query(route.asks, call)
         body = await _body(route.body, call)
         await self._still(call, holder)
+        acting = Acting(holder, call.request_id, places, query, body)
+        await self._within(call, route, acting)
         given = {} if body is None else {"given": body.model_dump(mode="json")}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
         event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
         await self._journal.record(event)
-        acting = Acting(holder, call.request_id, places, query, body)
         if isinstance(query, DryRun) and query.dry_run:
             return _answer(200, Plan(plan=await self._plans[route.name](acting)))
         return _answer(route.status, await self._actions[route.name](acting))
+
+    async def _within(self, call: Call, route: Route, acting: Acting) -> None:
+        """Raise Fault 403 where the call is about something that this token is not for."""
+        holder = acting.holder
+        if not holder.repositories or route.reach in (Reach.NEUTRAL, Reach.LIST):
+            return
+        named = await self._about[route.name](acting) if route.reach is Reach.ONE else ""
+        if named and holder.may_see(named):
+            return
+        await self._refused(call, "outside its repositories", holder)
+        own = ", ".join(holder.repositories)
+        asks = f"not for {named}" if named else "and this call names none of them"
+        hint = "name one of them" if route.reach is Reach.ONE else "it needs a token for all repositories"
+        raise Fault("DENIED", f"token {holder.who!a} is for {own}, {asks}; {hint}")
 
 
 def _answer(status: int, result: BaseModel) -> Answer:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from proxy.trust.job import JobState
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import OneRepository, Page, Why
 
 
@@ -56,15 +56,21 @@ class Resign(Why, strict=True, extra="forbid", frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("list_jobs", "GET", f"{ROOT}/jobs", Permission.JOBS, "Long work, newest first.", JobsShown, JobsPage),
-    Route("show_job", "GET", f"{ROOT}/jobs/{{id}}", Permission.JOBS, "How far a job is, what came of it.", JobShown),
+    Route(
+        "list_jobs", "GET", f"{ROOT}/jobs", Permission.JOBS, "Long work, newest first.", JobsShown, JobsPage,
+        reach=Reach.ONE,
+    ),
+    Route(
+        "show_job", "GET", f"{ROOT}/jobs/{{id}}", Permission.JOBS, "How far a job is, what came of it.", JobShown,
+        reach=Reach.ONE,
+    ),
     Route(
         "cancel_job", "POST", f"{ROOT}/jobs/{{id}}/cancel", Permission.CHANGE_JOBS,
-        "Stop a job at its next step; what it did is done.", JobShown,
+        "Stop a job at its next step; what it did is done.", JobShown, reach=Reach.ONE,
     ),
     Route(
         "resign", "POST", f"{ROOT}/keys/{{profile}}/resign", Permission.CHANGE_JOBS,
         "Sign again, in a job, what keys of this profile signed, with the one that is active now.", JobShown,
-        body=Resign, status=202, plans=True,
+        body=Resign, status=202, plans=True, reach=Reach.ONE,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.trust.event import Kind
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Page
 
 
@@ -50,5 +50,7 @@ class Rows(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("journal", "GET", f"{ROOT}/journal", Permission.JOURNAL, "What happened.", Rows, JournalPage),
+    Route(
+        "journal", "GET", f"{ROOT}/journal", Permission.JOURNAL, "What happened.", Rows, JournalPage, reach=Reach.ONE
+    ),
 )

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Page, Why
 
 
@@ -74,10 +74,13 @@ def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, bo
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("list_keys", "GET", f"{ROOT}/keys", Permission.KEYS, "Our keys and their states.", Keys, Page),
+    Route(
+        "list_keys", "GET", f"{ROOT}/keys", Permission.KEYS, "Our keys and their states.", Keys, Page,
+        reach=Reach.NEUTRAL,
+    ),
     Route(
         "list_strays", "GET", f"{ROOT}/keys/unrecorded", Permission.KEYS,
-        "Keys on our tokens that are in no record.", Strays,
+        "Keys on our tokens that are in no record.", Strays, reach=Reach.NEUTRAL,
     ),
     _key("rotate", "profile", "Make a key that signs for this profile from now on.", Rotation),
     _key("prepare", "profile", "Make a key that verifies, and signs once it is activated."),

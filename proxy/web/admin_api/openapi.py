@@ -69,6 +69,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.says,
         "description": f"Roles: {', '.join(holders(route.permission))}.",
         "x-roles": list(holders(route.permission)),
+        "x-reach": route.reach.value,
         "responses": {
             str(route.status): good,
             **{str(status): {"$ref": "#/components/responses/Problem"} for status in _REFUSALS},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 
 from pydantic import BaseModel
@@ -19,11 +20,21 @@ PLACES: Mapping[str, str] = MappingProxyType(
 )
 
 
+class Reach(Enum):
+    """What a call is about, so that tokens for some repositories can be held to those."""
+
+    WHOLE = "the whole proxy"  # such a token may not
+    NEUTRAL = "nothing of any repository"  # it may
+    ONE = "one repository"  # it may where the call names one of its own
+    LIST = "a list"  # it may, and what is not its own is left out
+
+
 @dataclass(frozen=True)
 class Route:
     """One call: who may make it, what it takes in query and body, what it gives. `name` is that of its action.
 
-    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`.
+    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`. `reach` is what it is about; unless it
+    says otherwise, a token for some repositories only does not open it.
     """
 
     name: str
@@ -36,6 +47,7 @@ class Route:
     body: type[BaseModel] | None = None
     status: int = 200
     plans: bool = False
+    reach: Reach = Reach.WHOLE
 
     @property
     def asks(self) -> type[BaseModel] | None:

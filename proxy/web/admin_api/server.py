@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Line, Why
 
 
@@ -73,7 +73,10 @@ class SignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status),
+    Route(
+        "status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status,
+        reach=Reach.NEUTRAL,
+    ),
     Route(
         "reload", "POST", f"{ROOT}/reload", Permission.RELOAD,
         "Read the configuration again; a broken one changes nothing.", Reloaded,
@@ -81,5 +84,6 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "sign", "POST", f"{ROOT}/sign", Permission.SIGN,
         "Sign an image that is upstream already.", SignedShown, body=SignWish,
+        reach=Reach.ONE,
     ),
 )  # fmt: skip

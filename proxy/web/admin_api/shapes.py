@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.admin_token import NAME, holds_token, name_refusal
+from proxy.trust.pattern import is_pattern
 
 
 def _no_token(text: str) -> str:
@@ -39,6 +40,16 @@ def _repository(text: str) -> str:
 
 
 OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
+
+
+def _of_patterns(text: str) -> str:
+    """Return the text: a pattern of repository names."""
+    if not is_pattern(text):
+        raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
+    return text
+
+
+Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_patterns)]
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import jobs, journal, keys, server, tokens
+from proxy.web.admin_api import chains, jobs, journal, keys, server, tokens
 from proxy.web.admin_api.route import Route
 
-ROUTES: tuple[Route, ...] = (*server.ROUTES, *keys.ROUTES, *tokens.ROUTES, *journal.ROUTES, *jobs.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *server.ROUTES,
+    *keys.ROUTES,
+    *chains.ROUTES,
+    *tokens.ROUTES,
+    *journal.ROUTES,
+    *jobs.ROUTES,
+)

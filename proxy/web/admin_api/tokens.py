@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from proxy.trust.roles import Permission, Role
 from proxy.web.admin_api.route import ROOT, Route
-from proxy.web.admin_api.shapes import Name, Page
+from proxy.web.admin_api.shapes import Name, Page, Repositories
 
 
 class TokenWish(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -16,6 +16,9 @@ class TokenWish(BaseModel, strict=True, extra="forbid", frozen=True):
 
     name: Name = Field(description="whom or what it is for, as the journal will show it")
     roles: tuple[Role, ...] = Field(min_length=1, max_length=len(Role), description="what it may do")
+    repositories: tuple[Repositories, ...] = Field(
+        default=(), max_length=32, description="patterns of those it is for; none: all, and what is about none"
+    )
     valid_days: int = Field(default=90, ge=1, le=366, description="days until it expires")
 
 
@@ -25,6 +28,7 @@ class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
     id: str
     name: str
     roles: tuple[Role, ...]
+    repositories: tuple[str, ...] = Field(description="patterns of those it is for; none: all, and what is about none")
     valid: bool
     created: datetime
     expires: datetime

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from proxy.flows.house import House
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
@@ -26,6 +27,7 @@ def topics(
     return (
         ServerDesk(desk, house, reload).topic(),
         KeyDesk(house, strays).topic(),
+        ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
     )

@@ -29,7 +29,23 @@ class JobDesk:
         return Topic(
             {"list_jobs": self._list, "show_job": self._show, "cancel_job": self._cancel, "resign": self._resign},
             {"resign": self._plan_resign},
+            {
+                "list_jobs": self._asked_of,
+                "show_job": self._job_of,
+                "cancel_job": self._job_of,
+                "resign": self._meant_by,
+            },
         )
+
+    async def _asked_of(self, acting: Acting) -> str:
+        return cast("shapes.JobsPage", acting.query).repository
+
+    async def _job_of(self, acting: Acting) -> str:
+        found = await self._jobs.find(acting.places["id"])
+        return "" if found is None else found.repository
+
+    async def _meant_by(self, acting: Acting) -> str:
+        return cast("shapes.Resign", acting.body).repository
 
     async def _list(self, acting: Acting) -> shapes.JobsShown:
         page = cast("shapes.JobsPage", acting.query)

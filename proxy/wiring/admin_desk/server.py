@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from proxy.flows.house import House
+from proxy.flows.named import parse_name
 from proxy.ports import Search
 from proxy.trust.event import Event
 from proxy.web.admin_api import journal, server
@@ -24,7 +25,16 @@ class ServerDesk:
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
-        return Topic({"status": self._status, "journal": self._journal, "reload": self._reload, "sign": self._sign})
+        return Topic(
+            {"status": self._status, "journal": self._journal, "reload": self._reload, "sign": self._sign},
+            about={"journal": self._searched, "sign": self._meant},
+        )
+
+    async def _searched(self, acting: Acting) -> str:
+        return cast("journal.JournalPage", acting.query).repository
+
+    async def _meant(self, acting: Acting) -> str:
+        return parse_name(cast("server.SignWish", acting.body).ref, self._house().hosts).repository
 
     async def _status(self, _acting: Acting) -> server.Status:
         return server.Status.model_validate(await self._desk.status(), strict=False)

@@ -48,7 +48,9 @@ class TokenDesk:
         token_id = secrets.token_hex(6)
         text = written(token_id, secrets.token_bytes(SECRET_BYTES))
         ends = now + timedelta(days=wish.valid_days)
-        token = AdminToken(token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who)
+        token = AdminToken(
+            token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who, repositories=wish.repositories
+        )
         try:
             await self._tokens.add(token)
         except ValueError as taken:
@@ -72,6 +74,7 @@ def _token(token: AdminToken, now: datetime) -> shapes.TokenShown:
         id=token.id,
         name=token.name,
         roles=token.roles,
+        repositories=token.repositories,
         valid=over(token, now) is None,
         created=token.created,
         expires=token.expires,

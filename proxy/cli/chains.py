@@ -1,0 +1,77 @@
+"""Certificates around keys on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from proxy.cli.admin import Place, call
+from proxy.cli.agreed import Manner, agreed
+from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.oci.faults import ConfigError
+
+FILE_BYTES = 60_000
+
+
+def csr(place: Place, key: str, subject: str, form: Form) -> Exit:
+    """Print a certificate request for the key: PEM, and nothing else, so that it can be piped."""
+    made = call(place, "POST", f"keys/{quote(key, safe='')}/csr", {"subject": subject})
+    return json_out(made) if form is Form.JSON else lines_out(str(made["csr"]).splitlines())
+
+
+def show(place: Place, key: str, form: Form) -> Exit:
+    """Print the key's chain; exit code 1 where it has none."""
+    shown = call(place, "GET", f"keys/{quote(key, safe='')}/chain")
+    _printed(shown, form)
+    return Exit.FINE if shown["certificates"] else Exit.NO
+
+
+def put(place: Place, key: str, file: Path, reason: str, manner: Manner) -> Exit:
+    """Give the key the chain in this file, once the plan was agreed to. Raises ConfigError for the file."""
+    body = {"chain": _read(file), "reason": reason}
+    return _changed(agreed(place, f"keys/{quote(key, safe='')}/chain", body, manner), manner)
+
+
+def self_signed(place: Place, key: str, body: Mapping[str, object], manner: Manner) -> Exit:
+    """Give the key a chain of one, signed by itself, once the plan was agreed to; warn of what that is worth."""
+    done = _changed(agreed(place, f"keys/{quote(key, safe='')}/self-signed", body, manner), manner)
+    if done is Exit.FINE and not manner.dry_run:
+        sys.stderr.write("warning: nobody vouches for a self-signed certificate; use it for development alone\n")
+    return done
+
+
+def _changed(answer: dict[str, Any] | Exit, manner: Manner) -> Exit:
+    return answer if isinstance(answer, Exit) else _printed(answer, manner.form)
+
+
+def _printed(shown: Mapping[str, Any], form: Form) -> Exit:
+    if form is Form.JSON:
+        return json_out(shown)
+    name = f"key {shown['fingerprint']} of {shown['profile']}"
+    if not shown["certificates"]:
+        return lines_out([f"{name} has no chain"])
+    rows = [("SUBJECT", "ISSUER", "FROM", "UNTIL", "THUMBPRINT"), *map(_row, shown["certificates"])]
+    return lines_out([f"{name}{' (self-signed)' if shown['self_signed'] else ''}", *table(rows)])
+
+
+def _row(one: Mapping[str, str]) -> tuple[str, ...]:
+    return (one["subject"], one["issuer"], when(one["first"]), when(one["last"]), one["thumbprint"][:16])
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(FILE_BYTES + 1)
+        text = data.decode()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: allowed: PEM text, leaf to root (openssl x509 -in FILE -inform DER)") from None
+    if len(data) > FILE_BYTES:
+        raise ConfigError(f"{file}: more than {FILE_BYTES} bytes; allowed: the certificates of one chain")
+    return text

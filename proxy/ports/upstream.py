@@ -1,0 +1,95 @@
+"""The registry behind us, and what it lets a caller do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.oci.operation import Operation
+from proxy.oci.reference import Repository
+from proxy.trust.question import Caller
+
+Headers = tuple[tuple[str, str], ...]
+# RFC 9110 7.6.1, with older names still sent: these speak about one connection and are never passed on.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What the caller sent as Authorization (None: nothing), or `ours` for the credentials in our configuration."""
+
+    authorization: str | None = field(default=None, repr=False)
+    ours: bool = False
+
+
+class Reply(Protocol):
+    """What upstream answered. Read it or close it; both are idempotent after the first."""
+
+    status: int
+    headers: Headers  # names in lower case; repeated headers repeated; hop-by-hop ones stripped
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable when cut short."""
+
+    def stream(self) -> AsyncIterable[bytes]:
+        """Iterate over the body as it arrives, without copies. Raises Unavailable when cut short."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+class Registry(Protocol):
+    """The registry behind us."""
+
+    async def perform(
+        self,
+        operation: Operation,
+        credential: Credential,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterable[bytes] | None = None,
+        length: int | None = None,
+    ) -> Reply:
+        """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none."""
+
+    async def follow(self, reply: Reply) -> Reply:
+        """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
+
+        Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.
+        """
+
+    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
+        """True when the referrers API itself answered as the specification says; cached. Raises Unavailable."""
+
+
+class Rights(Protocol):
+    """Who is calling and what upstream lets them do; every answer is upstream's own, at most a configured time old."""
+
+    async def caller(self, repository: Repository, credential: Credential) -> Caller:
+        """Return `Named` only where the name is proven, else `Anonymous`."""
+
+    async def may_push(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
+
+    def may_read(self, repository: Repository, credential: Credential) -> bool:
+        """True when upstream let this credential read here within the configured time."""
+
+    def confirm_read(self, repository: Repository, credential: Credential) -> None:
+        """Remember that upstream just let this credential read here."""
+
+    def refused(self, credential: Credential) -> None:
+        """Forget everything remembered for this credential: upstream just said 401 or 403."""

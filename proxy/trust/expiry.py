@@ -1,0 +1,74 @@
+"""What ends, and when to say so: 60, 30 and 7 days ahead. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+AHEAD = (60, 30, 7)  # days
+OVER = 0
+
+
+class Ends(StrEnum):
+    """The kinds of things that end: a closed set, so that they can be labels of a metric."""
+
+    CHAIN = "key chain"
+    AUTHORITY = "trusted authority"
+    SERVER_TLS = "server certificate"
+    ADMIN_TLS = "admin certificate"
+    UPSTREAM_TLS = "upstream certificate"
+    UPSTREAM_CA = "upstream CA"
+    CLIENT_CERT = "client certificate"
+    TSA = "timestamp authority"
+    CRL = "revocation list"
+    ADMIN_TOKEN = "admin token"  # noqa: S105  a kind of thing
+
+
+@dataclass(frozen=True)
+class Ending:
+    """One thing that ends: `name` tells it from others of its kind, `next` is what to do in time."""
+
+    kind: Ends
+    name: str
+    at: datetime
+    next: str
+    begun: datetime | None = None  # since when it is valid, where that is known
+
+    def days_left(self, now: datetime) -> float:
+        """Return how many days are left, negative when it is over."""
+        return (self.at - now) / timedelta(days=1)
+
+    def threshold(self, now: datetime) -> int | None:
+        """Return the smallest number of `AHEAD` days that is not left any more, `OVER` after the end, else None.
+
+        What was made to last no longer than a threshold is no news when it begins: a token of one day is not warned of.
+        """
+        if now > self.at:
+            return OVER
+        whole = AHEAD[0] + 1.0 if self.begun is None else (self.at - self.begun) / timedelta(days=1)
+        due = [days for days in AHEAD if self.days_left(now) <= days < whole]
+        return min(due, default=None)
+
+    def says(self, now: datetime) -> str:
+        """Return the warning in words."""
+        when = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        if now > self.at:
+            return f"{self.kind} {self.name} ended at {when}"
+        days = int(self.days_left(now))
+        left = "in less than a day" if days < 1 else f"in {days} day{'s'[: days != 1]}"
+        return f"{self.kind} {self.name} ends {left}, at {when}"
+
+
+def due(endings: Iterable[Ending], now: datetime) -> tuple[Ending, ...]:
+    """Return what is to be warned of now, the most urgent first."""
+    return tuple(sorted((e for e in endings if e.threshold(now) is not None), key=lambda e: (e.at, e.kind, e.name)))
+
+
+def next_of_each(endings: Iterable[Ending]) -> dict[Ends, datetime]:
+    """Return when the first of each kind ends."""
+    first: dict[Ends, datetime] = {}
+    for each in endings:
+        first[each.kind] = min(each.at, first.get(each.kind, each.at))
+    return first

@@ -1,0 +1,104 @@
+"""Attack 34: a token for some repositories reaches for others, or for the whole proxy."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.trust.event import Event, Kind
+from proxy.trust.job import Job
+from proxy.trust.roles import Role
+from proxy.web.admin_api.route import Route
+from proxy.web.admin_api.table import ROUTES
+from tests.attacks.test_a34_admin import filled, named
+from tests.worlds.admin import admin
+from tests.worlds.images import image
+from tests.worlds.memory import NOON
+
+# Written out by hand: what a token for some repositories may call at all, without naming one of them.
+WITHOUT_A_NAME = {"GET /admin/v1/status", "GET /admin/v1/keys", "GET /admin/v1/keys/unrecorded"}
+WHY = {"reason": "why"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+async def test_whoever_names_no_repository_of_theirs_is_refused(route: Route) -> None:
+    async with admin() as a:
+        token = await a.token(*Role, only=("team/**",))
+        reply = await a.call(route.method, filled(route), WHY if route.body else None, token=token)
+        if named(route) in WITHOUT_A_NAME:
+            assert reply.status == 200
+        else:
+            assert reply.status in {400, 403}, "400: the body lacks more than a repository"
+            assert Kind.ADMIN_CALLED not in a.world.store.journal.kinds()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/admin/v1/journal?repository={}", None),
+        ("GET", "/admin/v1/jobs?repository={}", None),
+        ("POST", "/admin/v1/sign", {**WHY, "ref": "{}:v1"}),
+        ("POST", "/admin/v1/sign", {**WHY, "ref": "proxy.example/{}:v1"}),
+        ("POST", "/admin/v1/keys/release/resign", {**WHY, "repository": "{}"}),
+        ("POST", "/admin/v1/keys/release/resign?dry_run=true", {**WHY, "repository": "{}"}),
+    ],
+)
+async def test_what_names_a_repository_opens_for_its_own_only(
+    method: str, path: str, body: dict[str, str] | None
+) -> None:
+    async with admin() as a:
+        token = await a.token(*Role, only=("team/*", "other"))
+        for name, expected in (
+            ("team/app", 200),
+            ("other", 200),
+            ("team/app/deep", 403),
+            ("teams/app", 403),
+            ("other/app", 403),
+            ("secret", 403),
+        ):
+            a.world.plant(image(name), name, "v1")
+            sent = None if body is None else {key: value.format(name) for key, value in body.items()}
+            reply = await a.call(method, path.format(name), sent, token=token)
+            assert reply.status in ({200, 202} if expected == 200 else {403}), (name, reply.value)
+        refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        assert {e.reason for e in refused} == {"outside its repositories"}
+        assert len(refused) == 4
+
+
+async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
+    async with admin() as a:
+        token = await a.token(Role.AUDITOR, Role.OPERATOR, only=("team/**",))
+        await a.world.store.journal.record(*(Event(NOON, Kind.SIGNED, repository=r) for r in ("team/app", "secret")))
+        rows = (await a.call("GET", "/admin/v1/journal?repository=team/app", token=token)).value["items"]
+        assert {row["repository"] for row in rows} == {"team/app"}
+        for job_id, repository in (("a" * 16, "team/app"), ("b" * 16, "secret"), ("c" * 16, "")):
+            await a.world.store.jobs.add(Job(job_id, "resign", "x", "y", "z", NOON, repository=repository))
+        got = {
+            (method, job_id): (await a.call(method, f"/admin/v1/jobs/{job_id * 16}{end}", token=token)).status
+            for job_id in "abcd"
+            for method, end in (("GET", ""), ("POST", "/cancel"))
+        }
+        assert got == {(m, j): 200 if j == "a" else 403 for m in ("GET", "POST") for j in "abcd"}
+
+
+async def test_nobody_with_less_than_everything_makes_tokens() -> None:
+    async with admin() as a:
+        token = await a.token(Role.POLICY_ADMIN, Role.KEY_ADMIN, only=("**",))
+        wish = {"name": "more", "roles": ["viewer"]}
+        assert (await a.call("POST", "/admin/v1/tokens", wish, token=token)).status == 403
+        assert (await a.call("DELETE", f"/admin/v1/tokens/{'0' * 12}", token=token)).status == 403
+
+
+@pytest.mark.parametrize("pattern", ["", "Team/*", "a//b", "**x", "a b", "a/" * 200, "**/**/**/**/**"])
+async def test_what_is_no_pattern_makes_no_token(pattern: str) -> None:
+    async with admin() as a:
+        wish = {"name": "erika", "roles": ["viewer"], "repositories": [pattern]}
+        assert (await a.call("POST", "/admin/v1/tokens", wish, socket=True)).status == 400
+
+
+async def test_the_patterns_are_shown_and_kept() -> None:
+    async with admin() as a:
+        wish = {"name": "erika", "roles": ["viewer"], "repositories": ["team/**"]}
+        made = await a.call("POST", "/admin/v1/tokens", wish, socket=True)
+        assert made.value["repositories"] == ["team/**"]
+        (row,) = (await a.call("GET", "/admin/v1/tokens", socket=True)).value["items"]
+        assert row["repositories"] == ["team/**"]

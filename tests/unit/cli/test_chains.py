@@ -1,0 +1,88 @@
+"""Certificates on the command line: what is asked of the server, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli import agreed, chains
+from proxy.cli.admin import Place
+from proxy.cli.agreed import Manner
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.oci.faults import ConfigError
+
+PLACE = Place(socket=Path("/nowhere/countersign.sock"))
+CERTIFICATE = {
+    "subject": "CN=release\x1b[2J",
+    "issuer": "CN=root",
+    "serial": "1",
+    "thumbprint": "ab" * 32,
+    "first": "2026-01-02T12:00:00+00:00",
+    "last": "2027-01-02T12:00:00+00:00",
+}
+SHOWN = {"fingerprint": "cd" * 32, "profile": "release", "self_signed": True, "certificates": [CERTIFICATE]}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    asked: list[tuple[Any, ...]] = []
+
+    def reply(place: Place, *what: Any) -> dict[str, Any]:
+        assert place is PLACE
+        asked.append(what)
+        if what[1].endswith("/csr"):
+            return {"csr": "-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"}
+        return {"plan": ["a step"]} if "dry_run" in what[1] else SHOWN
+
+    monkeypatch.setattr(agreed, "call", reply)
+    monkeypatch.setattr(chains, "call", reply)
+    return asked
+
+
+def test_a_request_is_printed_alone(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert chains.csr(PLACE, "a/b", "CN=x", Form.TEXT) is Exit.FINE
+    assert asked == [("POST", "keys/a%2Fb/csr", {"subject": "CN=x"})]
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], len(lines)) == ("-----BEGIN CERTIFICATE REQUEST-----", 3)
+
+
+def test_a_chain_is_shown_as_a_table_and_inert(
+    asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chains.show(PLACE, "abcdef01", Form.TEXT) is Exit.FINE
+    printed = capsys.readouterr().out
+    assert "(self-signed)" in printed
+    assert "CN=release?[2J" in printed
+    assert chains.show(PLACE, "abcdef01", Form.JSON) is Exit.FINE
+    assert json.loads(capsys.readouterr().out) == SHOWN
+    monkeypatch.setattr(chains, "call", lambda *_: {**SHOWN, "certificates": []})
+    assert chains.show(PLACE, "abcdef01", Form.TEXT) is Exit.NO
+    assert "has no chain" in capsys.readouterr().out
+
+
+def test_what_a_self_signed_chain_is_worth_is_said_when_it_is_made(
+    asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"days": 3, "reason": "r"}
+    assert chains.self_signed(PLACE, "abcdef01", body, Manner(dry_run=True)) is Exit.FINE
+    assert capsys.readouterr().err == ""
+    assert chains.self_signed(PLACE, "abcdef01", body, Manner(yes=True)) is Exit.FINE
+    assert "for development alone" in capsys.readouterr().err
+    assert asked[-1] == ("POST", "keys/abcdef01/self-signed", body)
+
+
+def test_the_file_is_read_whole_and_bounded(asked: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    file = tmp_path / "chain.pem"
+    file.write_text("PEM")
+    assert chains.put(PLACE, "abcdef01", file, "r", Manner(yes=True)) is Exit.FINE
+    assert asked == [("POST", "keys/abcdef01/chain", {"chain": "PEM", "reason": "r"})]
+    for content, why in ((b"x" * 60_001, "more than 60000 bytes"), (b"\x30\x82\xff", "allowed: PEM text")):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError, match=why):
+            chains.put(PLACE, "abcdef01", file, "r", Manner(yes=True))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        chains.put(PLACE, "abcdef01", tmp_path / "none", "r", Manner(yes=True))
