@@ -30,10 +30,10 @@ class Handover:
                 f"{span_text(self.retire_after)} already"
             )
 
-    def but(self, overlap: str | None, retire_after: str | None) -> Handover:
+    def but(self, overlap: Handover | None = None, retire_after: timedelta | None = None) -> Handover:
         """Return it with what is given taken from there. Raises ValueError."""
-        chosen = self if overlap is None else replace(parse_overlap(overlap), retire_after=self.retire_after)
-        return chosen if retire_after is None else replace(chosen, retire_after=parse_span(retire_after))
+        chosen = overlap or self
+        return replace(chosen, retire_after=self.retire_after if retire_after is None else retire_after)
 
     def signs_until(self, begins: datetime) -> datetime | None:
         """Return until when the old key signs beside the new one, which begins at that moment."""

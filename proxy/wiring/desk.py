@@ -25,11 +25,18 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 class Desk:
     """The answers to local commands. `house` returns the one in force, which a reload exchanges."""
 
-    def __init__(self, house: Callable[[], House], store: Store, problems: Callable[[], list[dict[str, str]]]) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do."""
+    def __init__(
+        self,
+        house: Callable[[], House],
+        store: Store,
+        problems: Callable[[], list[dict[str, str]]],
+        soon: Callable[[], list[dict[str, Any]]] = list,
+    ) -> None:
+        """`problems` says what is wrong now, since when, what it stops and what to do; `soon` what is announced."""
         self._house = house
         self._store = store
         self._problems = problems
+        self._soon = soon
         self._started = house().clock.now()
 
     def _asked(self) -> Asked:
@@ -85,6 +92,7 @@ class Desk:
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
                 for k in ring.ours
             ],
+            "soon": self._soon(),
             "problems": self._problems(),
         }
 

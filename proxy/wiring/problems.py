@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.standby import StandIn
 
@@ -19,7 +20,7 @@ class Written(Protocol):
 
 
 def problems_of(
-    signer: TokenSigner, journal: Written, refused: tuple[str, str] | None, path: Path
+    signer: TokenSigner, journal: Written, refused: tuple[str, str] | None, path: Path, failing: Failing | None = None
 ) -> list[dict[str, str]]:
     """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration."""
     found = []
@@ -33,6 +34,15 @@ def problems_of(
             }
         )
     found += [_stood_in(each, path) for each in signer.standby.now()]
+    if failing is not None:
+        found.append(
+            {
+                "what": f"what was due for keys could not be done: {failing.why}",
+                "since": _moment(failing.since),
+                "stops": "nothing; the keys from before go on, and it is tried again",
+                "next": f"countersign keys list --config {path}",
+            }
+        )
     if (trouble := journal.trouble) is not None:
         found.append(
             {

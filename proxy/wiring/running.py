@@ -36,7 +36,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner
+from proxy.wiring import job_runner, keytimes
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
@@ -44,6 +44,7 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.job_runner import JobRunner
+from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
@@ -86,7 +87,11 @@ class Running:
         self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.desk = Desk(lambda: self.house, store, self.problems)
+        self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        metrics.watch("key_changes_announced", "Changes of keys announced", lambda: float(len(self.keytimes.soon())))
+        when = "When the next change of a key is set to happen; 0: none is"
+        metrics.watch("next_key_change_timestamp_seconds", when, self.keytimes.next_at)
+        self.desk = Desk(lambda: self.house, store, self.problems, self.keytimes.shown)
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
@@ -117,6 +122,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -150,7 +156,7 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        return problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
+        return problems_of(self._signer, self.store.journal, self._refused, self.settings.path, self.keytimes.failing)
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -183,7 +189,7 @@ class Running:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self._rules.replace(settings.policies)
         server = settings.server
-        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
+        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
         self.settings, self._refused = settings, None
 
     async def leave(self) -> int:
@@ -229,6 +235,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         hosts=settings.server.hosts,
         url=settings.server.url,
         name=settings.server.name,
+        plans=settings.plans(),
     )
     await keep_revisions(settings, store, house)
     tls = None

@@ -258,7 +258,8 @@ class MemoryLeases:
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         there = self._rows.get(name)
-        if there is not None and there.holder != holder and there.until > self._clock.now():
+        now = self._clock.now()
+        if there is not None and there.holder != holder and now < there.until <= now + timedelta(seconds=3 * seconds):
             return None
         fence = there.fence + 1 if there else 1
         self._rows[name] = Lease(name, holder, fence, self._clock.now() + timedelta(seconds=seconds))

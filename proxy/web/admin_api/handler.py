@@ -205,7 +205,7 @@ class AdminApi:
         await self._still(call, holder)
         acting = Acting(holder, call.request_id, places, query, body)
         await self._within(call, route, acting)
-        given = {} if body is None else {"given": body.model_dump(mode="json")}
+        given = {} if body is None else {"given": body.model_dump(mode="json", exclude_unset=True)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
