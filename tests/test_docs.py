@@ -19,6 +19,7 @@ from proxy.config.words import described
 from proxy.trust.roles import GRANTS, Permission
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.table import ROUTES
+from tests.worlds.sigstore import Sigstore
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -47,11 +48,16 @@ def test_what_the_example_comments_out_is_valid_too(tmp_path: Path) -> None:
     for name in ("registry.pem", "registry.key", "upstream-ca.pem", "client.pem"):
         (tmp_path / "tls").mkdir(exist_ok=True)
         (tmp_path / "tls" / name).touch()
-    full = re.sub(r"^( +)# (?=(tls|  cert|  key|ca_file|client_cert|serial):)", r"\1", text, flags=re.MULTILINE)
+    (tmp_path / "trusted_root.json").write_bytes(Sigstore().trusted_root())
+    keyless = "ci|  kind|  issuer|  identities|  trusted_root"
+    full = re.sub(
+        rf"^( +)# (?=(tls|  cert|  key|ca_file|client_cert|serial|{keyless}):)", r"\1", text, flags=re.MULTILINE
+    )
     settings = config.parse(full.encode(), tmp_path / "countersign.yaml")
     assert settings.server.tls is not None
     assert settings.tokens["hsm"].serial is not None
     assert settings.upstream.client_cert is not None
+    assert "ci" in {entry.name for entry in settings.trust}
 
 
 def shown(place: tuple[str, ...]) -> str:

@@ -52,12 +52,12 @@ def call(place: Place, method: str, path: str, body: object = None) -> dict[str,
     return _understood(place, status, got)
 
 
-def pages(place: Place, path: str, **filters: str) -> list[dict[str, Any]]:
+def pages(place: Place, path: str, size: int = PAGE, /, **filters: str) -> list[dict[str, Any]]:
     """Return all rows of a list, page by page. Raises what `call` raises."""
     rows: list[dict[str, Any]] = []
     after: int | None = 0
     while after is not None:
-        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': PAGE, 'skip': after})}")
+        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': size, 'skip': after})}")
         rows += page["items"]
         after = page["next"]
     return rows

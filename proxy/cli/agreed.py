@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +23,30 @@ class Manner:
     form: Form = Form.TEXT
 
 
-def agreed(place: Place, path: str, body: object, manner: Manner, method: str = "POST") -> dict[str, Any] | Exit:
+def _steps(plan: Sequence[str]) -> list[str]:
+    return [f"  - {plain(step, 500)}" for step in plan]
+
+
+def agreed(
+    place: Place,
+    path: str,
+    body: object,
+    manner: Manner,
+    method: str = "POST",
+    *,
+    shown: Callable[[Sequence[str]], list[str]] = _steps,
+) -> dict[str, Any] | Exit:
     """Return the answer of a change that was made, or the exit code where none was: 1 where nobody agreed.
 
-    Raises what `call` raises; what would be refused is refused before anybody is asked.
+    `shown` makes inert lines of the plan. Raises what `call` raises; what would be refused is refused before anybody is
+    asked.
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
         if manner.dry_run and manner.form is Form.JSON:
             return json_out(planned)
         out = sys.stdout if manner.dry_run else sys.stderr
-        out.write("".join(f"  - {plain(str(step), 500)}\n" for step in planned.get("plan", [])))
+        out.write("".join(f"{line}\n" for line in shown([str(step) for step in planned.get("plan", [])])))
         if manner.dry_run:
             return Exit.FINE
         if not _asked():

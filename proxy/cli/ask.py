@@ -89,7 +89,9 @@ def _running(answer: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {when(answer.get('started', ''))}"
     ]
-    lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]}"]
+    number = answer.get("policies_number")
+    where = f"revision {number}, by the API" if number else "from the configuration file"
+    lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]} ({where})"]
     for key in answer.get("keys", []):
         lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {when(key['since'])}")
     for soon in answer.get("soon", []):

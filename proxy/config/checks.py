@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from proxy.config.schema import ConfigFile, KeyTrust, PolicyEntry, X509Trust
+from proxy.config.schema import ConfigFile, KeylessTrust, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
 from proxy.trust.pattern import overlap, specificity
@@ -115,6 +115,8 @@ def _judge(name: str, file: ConfigFile) -> object:
             return entry.public_key
         case X509Trust():
             return frozenset(entry.ca_file)
+        case KeylessTrust():
+            return (entry.trusted_root, entry.issuer, frozenset(entry.identities))
 
 
 def _overlaps(file: ConfigFile, document: Document) -> Iterator[Complaint]:

@@ -17,7 +17,9 @@ from proxy.config.schema import (
     Admin,
     ConfigFile,
     KeyEntry,
+    KeylessTrust,
     KeyTrust,
+    PoliciesFrom,
     PolicyEntry,
     Purpose,
     Server,
@@ -27,11 +29,13 @@ from proxy.config.schema import (
     Upstream,
     X509Trust,
 )
+from proxy.config.section import section
 from proxy.config.yaml import Document, read, refuse
 from proxy.formats.identity import parse_subject
 from proxy.oci.faults import ConfigError
 from proxy.oci.limits import Limits
 from proxy.trust.authority import Authority
+from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from proxy.trust.schedule import KeyPlan
@@ -55,6 +59,11 @@ class Settings:
     policies: PolicySet
     limits: Limits
     warnings: tuple[str, ...]
+    policies_from: PoliciesFrom
+    file: ConfigFile = field(repr=False)  # all of it as it was read: what policies that come later are checked with
+    section: tuple[str, int] = field(
+        repr=False
+    )  # the policies as they stand in the file, and from which line (0: none)
     _text: str = field(repr=False)
 
     @property
@@ -78,7 +87,7 @@ class Settings:
 
     def policy_text(self) -> str:
         """Return the policies alone as canonical JSON: the text behind `policies.revision`."""
-        return _policy_text(self.policies.policies)
+        return policy_text(self.policies)
 
     @property
     def attesting(self) -> Mapping[str, bool]:
@@ -129,7 +138,6 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         raise
     refuse(checks.problems(file, document), path)
     warned = sorted(checks.warnings(file, document), key=lambda p: (p.mark.line, p.mark.column))
-    policies = tuple(_policy(entry) for entry in file.policies)
     settings = Settings(
         path=path,
         server=file.server,
@@ -139,9 +147,12 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         tokens=MappingProxyType(file.tokens),
         keys=MappingProxyType(file.keys),
         trust=tuple(_trusted(name, entry) for name, entry in file.trust.items()),
-        policies=PolicySet(_hash(_policy_text(policies)), policies),
+        policies=policy_set(file.policies),
         limits=Limits(**file.limits.model_dump()),  # type: ignore[attr-defined]
         warnings=tuple(problem.render(path) for problem in warned),
+        policies_from=file.policies_from,
+        file=file,
+        section=section(raw.decode(), document),
         _text=_redacted(file),
     )
     return settings, document
@@ -174,6 +185,8 @@ def _trusted(name: str, entry: TrustEntry) -> Trusted:
             return TrustedKey(name, entry.public_key, entry.identity)
         case X509Trust():
             return Authority(name, frozenset(entry.ca_file), tuple(map(parse_subject, entry.identities)))
+        case KeylessTrust():
+            return KeylessSigner(name, entry.issuer, entry.identities, entry.trusted_root)
 
 
 def _policy(entry: PolicyEntry) -> Policy:
@@ -190,8 +203,16 @@ def _policy(entry: PolicyEntry) -> Policy:
     return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
 
 
-def _policy_text(policies: tuple[Policy, ...]) -> str:
-    return _canonical([_plain(policy) for policy in policies])
+def policy_set(entries: tuple[PolicyEntry, ...]) -> PolicySet:
+    """Return these policies at the revision they are by their content."""
+    policies = tuple(_policy(entry) for entry in entries)
+    unnamed = PolicySet("", policies)
+    return PolicySet(hashlib.sha256(policy_text(unnamed).encode()).hexdigest(), policies)
+
+
+def policy_text(policies: PolicySet) -> str:
+    """Return policies as canonical JSON: the text behind their revision."""
+    return _canonical([_plain(policy) for policy in policies.policies])
 
 
 def _plain(value: Any) -> Any:
@@ -205,10 +226,6 @@ def _plain(value: Any) -> Any:
 def _canonical(value: Any) -> str:
     text: bytes = rfc8785.dumps(value)
     return text.decode()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _redacted(file: ConfigFile) -> str:

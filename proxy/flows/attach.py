@@ -21,6 +21,8 @@ from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
 from proxy.trust.ledger import Entry, Stage
 
+_LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they signed stays where it is
+
 
 async def attach(
     repository: Repository, subject: Descriptor, asked: Asked, house: House, *, relist: bool = False
@@ -57,7 +59,7 @@ async def _attach_simple(
     blobs = {e.key: _blob(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
     states = _states(house)
-    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) is not KeyState.RETIRED]
+    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
     drop = {carrier.mark(_layer(blobs[e.key])) for e in gone}
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:

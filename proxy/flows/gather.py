@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from proxy.flows.asked import Asked
+from proxy.flows.certified import by_certificate
 from proxy.flows.house import House
 from proxy.flows.read import read_blob, read_manifest
 from proxy.flows.referrers import referrers_of
@@ -163,7 +164,12 @@ async def _examine(
         return silent
     except (Corrupt, Fault) as bad:
         return (Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)),)
-    return form.examine(Layer(d, data), subject, ring.all_verifiers(), ring.authorities)
+    layer = Layer(d, data)
+    try:
+        certified = await by_certificate(layer, subject, ring.keyless, house.keyless)
+    except Unavailable as silent:
+        return silent
+    return form.examine(layer, subject, ring.all_verifiers(), ring.authorities) if certified is None else certified
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

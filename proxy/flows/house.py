@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
 from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
@@ -21,6 +22,7 @@ class House:
     registry: Registry
     rights: Rights
     signer: Signer
+    keyless: Keyless
     certifier: Certifier
     rules: Rules
     keybook: KeyBook
@@ -34,3 +36,4 @@ class House:
     url: str
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
+    mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

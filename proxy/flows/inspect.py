@@ -30,7 +30,9 @@ async def inspect(op: PullManifest, asked: Asked, house: House) -> Inspected | A
     if isinstance(judged, Answer):
         return judged
     digest = judged.decision.digest
-    names = {v.fingerprint: v.name for v in house.keybook.ring().all_verifiers()}
+    ring = house.keybook.ring()
+    names = {v.fingerprint: v.name for v in ring.all_verifiers()}
+    names |= {each: signer.name for signer in ring.keyless for each in signer.fingerprints}
     pushes = await house.journal.search(
         Search(kinds=(Kind.PUSH_ACCEPTED,), repository=op.repository, digest=digest, limit=1)
     )

@@ -98,7 +98,7 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
         if decision.outcome is Outcome.PASSED:
             house.memory.passed[place] = op.reference
             house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
-            if len(evidence.places) == 1:
+            if len(evidence.places) == 1 and house.mends:
                 house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
         return decision
 

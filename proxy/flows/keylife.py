@@ -19,7 +19,7 @@ from proxy.trust.handover import Handover
 from proxy.trust.keylife import refusal
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
-_ALONE = ("keys",)
+ALONE = ("keys",)
 AT_ONCE = Handover()
 BY_ITSELF = ("countersign", "schedule")  # who changes keys, and how we know, where nobody asked
 
@@ -59,7 +59,7 @@ async def rotate(
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
     asker = _Asker(who, how, reason, request_id)
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         old = may_rotate(profile, house, token)
         begins = None if terms.publish_first is None else house.clock.now() + terms.publish_first
         new = await _prepared(profile, asker, house, token, begins, terms)
@@ -73,14 +73,14 @@ async def prepare(
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable.
     """
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
         return await _prepared(profile, _Asker(who, how, reason, request_id), house, token)
 
 
 async def schedule(profile: str, token: str, begins: datetime, why: str, house: House, terms: Handover) -> BookKey:
     """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
         return await _prepared(profile, _Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
 
@@ -100,7 +100,7 @@ async def activate(
     What was agreed when it was prepared holds where `terms` say nothing. It proves itself again first: it may have
     waited for weeks. Raises Fault, Unavailable.
     """
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
         return await _activated(new, _Asker(who, how, reason, request_id), house, terms)
@@ -108,7 +108,7 @@ async def activate(
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         old = may_become(key, KeyState.RETIRED, house)
         return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
 
@@ -131,7 +131,7 @@ async def compromise(
     signed for its profile until another is active. Raises Fault, Unavailable.
     """
     asker = _Asker(who, how, reason, request_id)
-    async with house.memory.alone(_ALONE):
+    async with house.memory.alone(ALONE):
         bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
             waiting = house.keybook.ring().prepared(bad.profile, bad.token)

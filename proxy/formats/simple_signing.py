@@ -26,6 +26,7 @@ MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
 CERTIFICATE = "dev.sigstore.cosign/certificate"
 TYPE = "cosign container image signature"
+KEYLESS = "keyless, in cosign 2's form: it lacks the proof that the log includes it; sign with cosign 3, which adds it"
 # containers/image demands a string and an integer under these; claims of ours are strings under other names.
 TAKEN = frozenset({"creator", "timestamp"})
 
@@ -140,7 +141,7 @@ class SimpleSigning:
             if not is_plausible(signature):
                 return self._no(Reason.BAD_SIGNATURE, "the signature is neither DER of (r, s) nor of RSA length")
             if CERTIFICATE in layer.descriptor.annotations:
-                return self._no(Reason.UNTRUSTED_KEY, "keyless signature (a certificate), which is not configured")
+                return self._no(Reason.UNTRUSTED_KEY, KEYLESS)
             return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
         if payload.digest != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")

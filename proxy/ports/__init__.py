@@ -17,6 +17,7 @@ from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights
 from proxy.trust.admin_token import AdminToken
+from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -24,6 +25,7 @@ from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
+from proxy.trust.policy_revision import PolicyRevision
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,25 @@ class Signer(Protocol):
 
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
+
+
+class Tokens(Protocol):
+    """What is on the tokens. All calls raise Unavailable."""
+
+    def of(self, profile: str) -> tuple[str, ...]:
+        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+
+    async def held(self, token: str) -> tuple[Held, ...]:
+        """Return every usable key pair on the token."""
+
+    async def facts(self, token: str) -> TokenFacts:
+        """Return what the token says of itself."""
+
+    async def attest(self, key: BookKey, text: bytes) -> bytes:
+        """Return the key's signature over a key evidence, whatever its state. Raises ValueError for another text."""
+
+    async def destroy(self, key: BookKey) -> None:
+        """Leave neither half of the key on the token of the recorded serial; it proves itself first. Raises Fault."""
 
 
 class Rules(Protocol):
@@ -187,6 +208,34 @@ class Journal(Protocol):
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+
+
+class PolicyBook(Protocol):
+    """Revisions of the policies, for where they are changed by the API. All calls raise Unavailable.
+
+    `newest` and `find` raise Corrupt for a revision that is not what it was when it was written.
+    """
+
+    async def newest(self) -> PolicyRevision | None:
+        """Return the newest revision, or None where there never was one."""
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        """Return the revision of this number, or None."""
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        """Return revisions, newest first, altered ones as they are."""
+
+    async def tip(self) -> tuple[int, str]:
+        """Return number and hash of the newest revision, also where it was altered; 0 and "" without one."""
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        """Add this revision, its policies under their hash and its row in the journal; all of it or nothing.
+
+        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
+        same in that moment, even where the caller has gone; None where the outcome is not known.
+        """
 
 
 class AdminTokens(Protocol):

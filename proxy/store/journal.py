@@ -17,11 +17,13 @@ from proxy.ports import Search
 from proxy.store.adoption import WouldBlock, would_block
 from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once, upsert
+from proxy.store.pulled import pulled
 from proxy.store.tables import decisions, journal, revisions
 from proxy.store.tally import may_follow, row_key, same_row, with_count
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.explain import as_json, from_json
+from proxy.trust.impact import Pulled
 
 _FLUSH_AFTER_S = 0.5
 _FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk too
@@ -52,7 +54,7 @@ class StoredJournal:
     async def record(self, *events: Event) -> None:
         """Append rows; durable on return (group commit with whatever else is waiting)."""
         if events:
-            await self._database.write(partial(_append, events=events))
+            await self._database.write(partial(append_rows, events=events))
 
     async def decided(self, decision: Decision, event: Event) -> None:
         """Keep the decision under its id and count the event: a row per decision, caller and hour.
@@ -100,6 +102,11 @@ class StoredJournal:
         """Return what was pulled with a warning since then, by repository and reference, the most pulled first."""
         await self.flush()
         return await self._database.read(partial(would_block, since=since))
+
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+        """Return what was pulled since then by repository, reference and digest, the newest `limit` of them."""
+        await self.flush()
+        return await self._database.read(partial(pulled, since=since, limit=limit))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Keep the whole text of a policy, configuration or key-book revision under its hash."""
@@ -157,7 +164,8 @@ def _counting(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more)
 
 
-def _append(connection: Connection, events: tuple[Event, ...]) -> None:
+def append_rows(connection: Connection, events: tuple[Event, ...]) -> None:
+    """Write these rows with whatever else this transaction does."""
     connection.execute(insert(journal), [_values(event) for event in events])
 
 

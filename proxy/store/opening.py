@@ -20,6 +20,7 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
@@ -34,6 +35,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    policy_book: StoredPolicyBook
     jobs: StoredJobs
     sole: bool  # no other process can write it
     watch: Watch
@@ -68,9 +70,10 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
-        tokens, jobs = StoredAdminTokens(database), StoredJobs(database)
+        tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         watch = Watch(database, {KEYBOOK: keybook})
-        return Store(ledger, facts, journal, keybook, leases, tokens, jobs, sole, watch, database, stack.pop_all())
+        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs)
+        return Store(*rooms, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from proxy.store.canonical import canonical
 from proxy.trust.authority import Authority
+from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keylife import refusal
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint
 
@@ -19,7 +20,8 @@ def ring_of(ours: Sequence[BookKey], trusted: Iterable[Trusted]) -> KeyRing:
     revision = hashlib.sha256(text_of(ours, theirs).encode()).hexdigest()
     keys = tuple(each for each in theirs if isinstance(each, TrustedKey))
     authorities = tuple(each for each in theirs if isinstance(each, Authority))
-    return KeyRing(revision, tuple(ours), keys, authorities)
+    keyless = tuple(each for each in theirs if isinstance(each, KeylessSigner))
+    return KeyRing(revision, tuple(ours), keys, authorities, keyless)
 
 
 def text_of(ours: Iterable[BookKey], trusted: Iterable[Trusted]) -> str:
@@ -35,7 +37,18 @@ def text_of(ours: Iterable[BookKey], trusted: Iterable[Trusted]) -> str:
         key=lambda row: (row["name"], row["fingerprint"], row["identity"]),
     )
     authorities = sorted((_authority(each) for each in theirs if isinstance(each, Authority)), key=canonical)
-    return canonical({"ours": mine, "trusted": keys, **({"authorities": authorities} if authorities else {})})
+    keyless = sorted((_keyless(each) for each in theirs if isinstance(each, KeylessSigner)), key=canonical)
+    more = {"authorities": authorities, "keyless": keyless}
+    return canonical({"ours": mine, "trusted": keys, **{name: rows for name, rows in more.items() if rows}})
+
+
+def _keyless(signer: KeylessSigner) -> dict[str, object]:
+    return {
+        "name": signer.name,
+        "issuer": signer.issuer,
+        "identities": sorted(signer.identities),
+        "trusted_root": signer.trusted_root.hex(),
+    }
 
 
 def _authority(authority: Authority) -> dict[str, object]:
@@ -107,6 +120,8 @@ def with_state(
         return tuple(ours)
     if key.state is KeyState.COMPROMISED and state is not KeyState.COMPROMISED:
         raise ValueError(refusal(key, state))
+    if state is KeyState.DESTROYED and (why := refusal(key, state)) is not None:
+        raise ValueError(why)
     compromised = since if state is KeyState.COMPROMISED else None
     at = key.since if key.state is state else at
     moved = tuple(

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0018"  # the newest migration; a test compares
+HEAD = "0006"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -210,4 +210,18 @@ jobs = Table(
     Column("result", Text, nullable=False),  # JSON
     Column("cancel", Boolean, nullable=False),
     Index("jobs_by_state", "state", "created"),
+)
+
+policy_revisions = Table(
+    "policy_revisions",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("parent", Text, nullable=False),  # the hash of the one before
+    Column("body", Text, nullable=False),
+    Column("policies", Text, nullable=False),  # the revision that decisions name
+    Column("at", Instant, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -34,8 +34,13 @@ class Watch:
     def __init__(self, database: Database, books: Mapping[str, Book]) -> None:
         """Watch these, by the names they are bumped under; what was read before now is taken to be new."""
         self._database = database
-        self._books = books
+        self._books = dict(books)
         self._seen: Mapping[str, int] = {}
+
+    def also(self, name: str, book: Book) -> None:
+        """Watch this one too; it is read again at the next look."""
+        self._books[name] = book
+        self._seen = {seen: number for seen, number in self._seen.items() if seen != name}
 
     async def look(self) -> None:
         """Read again what others have changed since the last look, and what is unsure. Raises Unavailable."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal, TypedDict
 
 from proxy.trust.authority import Authority
+from proxy.trust.keyless import KeylessSigner
 
 Identity = Literal["any", "repository", "exact"]
 
@@ -22,6 +23,7 @@ class KeyState(StrEnum):
     TRUSTED = "trusted"
     RETIRED = "retired"
     COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
 
 
 VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
@@ -77,7 +79,7 @@ class TrustedKey:
     identity: Identity = "any"
 
 
-Trusted = TrustedKey | Authority
+Trusted = TrustedKey | Authority | KeylessSigner
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class KeyRing:
     ours: tuple[BookKey, ...] = ()
     others: tuple[TrustedKey, ...] = ()
     authorities: tuple[Authority, ...] = ()
+    keyless: tuple[KeylessSigner, ...] = ()
 
     def verifiers(self, name: str) -> tuple[Verifier, ...]:
         """Return every key known under this name, retired and compromised ones too (so that a denial can say so).
@@ -126,7 +129,8 @@ class KeyRing:
                 continue
             identities = [k.identity for k in self.others if k.name == name and k.spki == spki]
             found += [Verifier(fingerprint(spki), spki, name, identity, False) for identity in identities]
-        return tuple(found)
+        certified = [each for signer in self.keyless if signer.name == name for each in signer.fingerprints]
+        return (*found, *(Verifier(each, b"", name, "any", False) for each in certified))
 
     def all_verifiers(self) -> tuple[Verifier, ...]:
         """Return every key under every name, ours first."""

@@ -59,6 +59,21 @@ def specificity(pattern: str) -> Specificity:
     return literal, sum(len(part.replace("*", "")) for part in parts), len(parts) - many, -many, -pattern.count("*")
 
 
+def covers(wide: str, narrow: str) -> bool:
+    """True when it is plain that every name `narrow` matches, `wide` matches too; False also where it is not plain.
+
+    Wildcards of `narrow` are taken for themselves: only a wildcard that is at least as wide stands for them.
+    """
+    parts = tuple(narrow.split("/"))
+    reached = {0}
+    for part in wide.split("/"):
+        if part == "**":
+            reached = set(range(min(reached), len(parts) + 1)) if reached else reached
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and parts[at] != "**" and glob(part, parts[at])}
+    return len(parts) in reached
+
+
 def overlap(one: str, other: str) -> bool:
     """True when some name matches both patterns."""
     return _overlap(tuple(one.split("/")), tuple(other.split("/")))

@@ -18,7 +18,7 @@ from proxy.oci.reference import Repository
 from proxy.ports import Credential, Headers
 from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 from proxy.upstream.client import Upstream
 from proxy.upstream.tokens import basic
 from proxy.wiring.clock import SystemClock
@@ -94,6 +94,17 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
                 missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
                 found = there.get(own, missing)
                 yield _key(profile, found, seen, key.algorithm, "restore the token that holds it")
+                if isinstance(found, KeyInfo) and found.token_serial != key.token_serial:
+                    yield Finding(
+                        f"place of {profile}",
+                        "warning",
+                        f"{own[:12]} is on serial {found.token_serial}, recorded is {key.token_serial}",
+                        f"if the token was restored or replaced: countersign keys rebind {own[:12]}",
+                    )
+    if bare := [k for k in ours if k.token == name and k.state in VERIFYING and k.backup_at is None]:
+        listed = ", ".join(f"{fingerprint(k.spki)[:12]} ({k.profile})" for k in bare)
+        fix = "back the token up, then: countersign keys backup-recorded KEY"
+        yield Finding("backups", "warning", f"none is recorded of {listed}", fix)
     if ours:
         for stray in strays(name, settings, seen.there, {fingerprint(key.spki) for key in ours}):
             yield Finding(

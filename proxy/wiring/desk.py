@@ -30,9 +30,14 @@ class Desk:
         house: Callable[[], House],
         store: Store,
         problems: Callable[[], list[dict[str, str]]],
+        source: Callable[[], dict[str, str | int]],
         soon: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do; `soon` what is announced."""
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies.
+
+        `soon` is what is announced of keys.
+        """
+        self._source = source
         self._house = house
         self._store = store
         self._problems = problems
@@ -47,7 +52,7 @@ class Desk:
         house = self._house()
         judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
         if isinstance(judged, Answer):
-            raise _refused(ref, judged)
+            raise refused(ref, judged)
         return _shown(judged.decision, house)
 
     async def why(self, question: str) -> dict[str, Any]:
@@ -87,6 +92,7 @@ class Desk:
             "started": self._started.isoformat(),
             "pid": os.getpid(),
             "policy_revision": house.rules.current().revision,
+            **self._source(),
             "key_revision": ring.revision,
             "keys": [
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
@@ -120,7 +126,8 @@ def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
     }
 
 
-def _refused(ref: str, answer: Answer) -> Exception:
+def refused(ref: str, answer: Answer) -> Exception:
+    """Return what to say where upstream did not give us the image."""
     if answer.status == 404:
         return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
     if answer.status in (401, 403):

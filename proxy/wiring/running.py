@@ -20,11 +20,14 @@ from proxy.flows.job import Work
 from proxy.flows.memory import Memory
 from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
+from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
+from proxy.store.policy_book import POLICY
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
+from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
 from proxy.web.admin_api.handler import AdminApi
@@ -41,11 +44,13 @@ from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
@@ -63,7 +68,7 @@ class Running:
         settings: Settings,
         house: House,
         store: Store,
-        rules: RulesInForce,
+        policies: Policies,
         signer: TokenSigner,
         upstream: Upstream,
         metrics: Metrics,
@@ -76,7 +81,7 @@ class Running:
         self.store = store
         self.leaving = asyncio.Event()
         self.public = self.admin = ""
-        self._rules = rules
+        self.policies = policies
         self._signer = signer
         self.upstream = upstream
         self.metrics = metrics
@@ -91,8 +96,9 @@ class Running:
         metrics.watch("key_changes_announced", "Changes of keys announced", lambda: float(len(self.keytimes.soon())))
         when = "When the next change of a key is set to happen; 0: none is"
         metrics.watch("next_key_change_timestamp_seconds", when, self.keytimes.next_at)
-        self.desk = Desk(lambda: self.house, store, self.problems, self.keytimes.shown)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded)
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
+        held = OpenTokens(signer, lambda: self.settings)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -156,7 +162,8 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        return problems_of(self._signer, self.store.journal, self._refused, self.settings.path, self.keytimes.failing)
+        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, self.keytimes.failing)
+        return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -179,15 +186,17 @@ class Running:
         if self._tls is not None:
             self._tls.check()
         await self._signer.reopen(settings)
-        await keep_revisions(settings, self.store, self.house)
-        if self._tls is not None:
-            self._tls.reload()
-        await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings))
-        self._log.info("configuration reloaded", policy_revision=settings.policies.revision)
+        async with self.policies.lock:
+            taken = await self.policies.taken(settings)
+            await keep_revisions(settings, taken, self.store, self.house)
+            if self._tls is not None:
+                self._tls.reload()
+            await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
+        self._log.info("configuration reloaded", policy_revision=taken[0].policies.revision, **self.policies.source)
 
-    def _put_in_force(self, settings: Settings) -> None:
+    def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
-        self._rules.replace(settings.policies)
+        self.policies.put(settings, taken)
         server = settings.server
         self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
         self.settings, self._refused = settings, None
@@ -214,7 +223,9 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     await signer.start()
-    rules = RulesInForce(settings.policies)
+    keyless = SigstoreExaminer()
+    stack.callback(keyless.close)
+    rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     standing = "Key profiles whose first token does not sign"
@@ -223,6 +234,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
         signer=signer,
+        keyless=keyless,
         certifier=TokenCertifier(signer.held),
         rules=rules,
         keybook=store.keybook,
@@ -237,22 +249,27 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         name=settings.server.name,
         plans=settings.plans(),
     )
-    await keep_revisions(settings, store, house)
+    policies = Policies(settings, store.policy_book, rules, store.journal, clock)
+    taken = await policies.taken(settings)
+    policies.put(settings, taken)
+    store.watch.also(POLICY, policies)
+    await keep_revisions(settings, taken, store, house)
     tls = None
     if settings.server.tls is not None:
         try:
             tls = Tls(settings.server.tls.cert, settings.server.tls.key)
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, rules, signer, upstream, metrics, tls, log)
+    return Running(settings, house, store, policies, signer, upstream, metrics, tls, log)
 
 
-async def keep_revisions(settings: Settings, store: Store, house: House) -> None:
+async def keep_revisions(settings: Settings, taken: Taken, store: Store, house: House) -> None:
     """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
+    file, _ = taken
     await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
-    await store.journal.keep_revision("policy", settings.policies.revision, settings.policy_text())
+    await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)
     now = house.clock.now()
     await store.journal.record(
         Event(now, Kind.CONFIG_LOADED, detail={"revision": settings.revision}),
-        Event(now, Kind.POLICY_LOADED, policy_revision=settings.policies.revision),
+        Event(now, Kind.POLICY_LOADED, policy_revision=file.policies.revision),
     )

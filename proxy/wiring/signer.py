@@ -189,7 +189,7 @@ class TokenSigner:
             raise Unavailable(
                 f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
             )
-        return await self._signed(key, message, scheme)
+        return await self.signed(key, message, scheme)
 
     def turns(self, profile: str) -> tuple[Turn, ...]:
         """Return the profile's tokens in its order, each with why it is not expected to sign now."""
@@ -211,9 +211,9 @@ class TokenSigner:
 
     async def prove(self, key: BookKey) -> None:
         """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
-        await self._signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
+        await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
-    async def _signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+    async def signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         try:
             token, info = await self.held(key)
             seconds = self._settings.limits.sign_deadline_s
@@ -228,7 +228,7 @@ class TokenSigner:
 
     async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
         """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
-        name, opened = fingerprint(key.spki), self._opened(key.token)
+        name, opened = fingerprint(key.spki), self.opened(key.token)
         if name not in opened.keys:  # made through a session that has gone since
             opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
         info = opened.keys.get(name)
@@ -247,7 +247,7 @@ class TokenSigner:
         token = token or entry.tokens[0]
         if token not in entry.tokens:
             raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(entry.tokens)}, not {token!a}")
-        opened = self._opened(token)
+        opened = self.opened(token)
         try:
             info = await opened.token.create(label, entry.algorithm)
         except TokenError as wrong:
@@ -262,7 +262,7 @@ class TokenSigner:
         """
         return await astray(self._open, self._settings, self._record.keybook.ring())
 
-    def _opened(self, token: str) -> Opened:
+    def opened(self, token: str) -> Opened:
         opened = self._open.get(token)
         if opened is None:
             raise Unavailable(self._wrong.get(token, f"token {token} is not open"))

@@ -12,9 +12,10 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, Signed
+from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
+from proxy.trust.impact import Pulled
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
 from tests.worlds.place import quick_directory
@@ -27,6 +28,8 @@ class Record(Journal, Protocol):
     async def revision(self, kind: str, revision: str) -> str | None: ...
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]: ...
+
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]: ...
 
 
 class Book(KeyBook, Protocol):
@@ -71,6 +74,9 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def policy_book(self) -> PolicyBook: ...
 
     @property
     def jobs(self) -> Jobs: ...
@@ -150,6 +156,11 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def policy_book(store: AnyStore) -> PolicyBook:
+    return store.policy_book
 
 
 @pytest.fixture

@@ -144,3 +144,18 @@ async def test_would_block_groups_warned_pulls_by_what_was_asked_for(journal: Re
     assert (tagged.reference, tagged.count, tagged.reasons) == ("1.0", 1, (("untrusted_key", 1),))
     assert [line.count for line in await journal.would_block(NOON + 80 * MINUTE)] == [1]
     assert await journal.would_block(NOON + 91 * MINUTE) == ()
+
+
+async def test_pulled_is_a_line_for_each_name_and_digest_with_what_happened_last(journal: Record) -> None:
+    since, tagged = decision("d2", Reason.UNSIGNED), decision("a2", tag="1.0")
+    for n in range(3):
+        await journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED, NOON + n * MINUTE))
+    await journal.decided(tagged, happened(Kind.PULL_WARNED, tagged, NOON + 5 * MINUTE))
+    await journal.decided(since, happened(Kind.PULL_DENIED, since, NOON + 9 * MINUTE))
+    await journal.record(Event(NOON, Kind.PULL_DENIED, repository=APP, reference="x"), Event(NOON, Kind.STARTED))
+    latest, one = await journal.pulled(NOON, 10)
+    assert (latest.repository, latest.reference, latest.digest) == (APP, "latest", ALLOWED.digest)
+    assert (latest.served, latest.pulls, latest.last, latest.decision_id) == (False, 4, NOON + 9 * MINUTE, "d2")
+    assert (one.reference, one.served, one.pulls, one.decision_id) == ("1.0", True, 1, "a2")
+    assert await journal.pulled(NOON, 1) == (latest,)
+    assert await journal.pulled(NOON + 6 * MINUTE, 10) == (replace(latest, pulls=1),)

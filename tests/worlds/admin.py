@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
+from proxy import config
 from proxy.flows.asked import Answer
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.store import Store
+from proxy.store.rules import RulesInForce
 from proxy.trust.admin_token import AdminToken, hashed, written
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
@@ -24,8 +27,10 @@ from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
 from proxy.wiring.opening import Stray
-from tests.worlds.conversation import World, world
+from proxy.wiring.policies import Policies
+from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
+from tests.worlds.softtokens import SoftTokens
 
 SECRET = bytes(range(32))
 
@@ -53,6 +58,7 @@ class Admin:
     socket: Spoken
     reloads: list[str | None]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
+    policies: Policies
 
     async def token(
         self, *roles: Role, name: str = "", days: float = 1, token_id: str = "", only: Sequence[str] = ()
@@ -99,17 +105,46 @@ async def nothing_else(call: Call) -> Answer:
     raise Fault("NAME_UNKNOWN", f"nothing at {call.path}")
 
 
+POLICIES = """\
+policies:
+  - repositories: ["**"]
+    contact: "#platform-help"
+    push: {sign_with: [release]}
+    pull: {require: [{signed_by: [release]}]}
+"""
+SETTINGS = f"""\
+version: 1
+server: {{public_urls: [https://{HOST}]}}
+upstreams: [{{name: registry, url: http://127.0.0.1:5999}}]
+tokens: {{hsm: {{module: /m.so, label: prod, pin: {{file: pin}}}}}}
+keys: {{release: {{tokens: [hsm]}}}}
+policies_from: FROM
+{POLICIES}"""
+
+
+async def policies_of(w: World, come_from: str) -> Policies:
+    """Put the policies above in force in this world, from the file or as the first revision."""
+    settings = config.parse(SETTINGS.replace("FROM", come_from).encode(), Path("/etc/countersign/countersign.yaml"))
+    rules = RulesInForce(settings.policies)
+    if come_from == "api":  # else those of the world, which a test may exchange
+        w.house = replace(w.house, rules=rules)
+    made = Policies(settings, w.store.policy_book, rules, w.store.journal, w.store.clock)
+    made.put(settings, await made.taken(settings))
+    return made
+
+
 @asynccontextmanager
-async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
+async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> AsyncIterator[Admin]:
     """Run it."""
     w = await world()
+    policies = await policies_of(w, policies_from)
     reloads: list[str | None] = [None]
 
     async def reload() -> str | None:
         return reloads[-1]
 
     store = cast("Store", w.store)  # only its ports are used
-    desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}])
+    desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}], lambda: policies.source)
     astray: list[Stray | Unavailable] = []
 
     async def strays() -> Sequence[Stray]:
@@ -118,9 +153,9 @@ async def admin(watch: Sequence[Watch] = ()) -> AsyncIterator[Admin]:
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, store, reload, strays)
+    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, astray)
+        yield Admin(w, api, network, socket, reloads, astray, policies)

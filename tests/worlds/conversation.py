@@ -10,6 +10,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.memory import Memory
+from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
@@ -134,6 +135,7 @@ async def world(
         registry=upstream,
         rights=rights or TableRights(),
         signer=signer,
+        keyless=SigstoreExaminer(),
         certifier=signer,
         rules=rules,
         keybook=store.keybook,

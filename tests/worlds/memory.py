@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository
+from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
 from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
+from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
@@ -30,9 +31,12 @@ from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
+from proxy.trust.impact import Pulled
 from proxy.trust.job import WAITING, Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.question import NOTHING
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -197,6 +201,19 @@ class MemoryJournal:
             if (e := row.event).kind is Kind.PULL_WARNED and row.last >= since
         )
 
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+        groups: dict[tuple[str, str, str], list[_Row]] = {}
+        for row in self._rows:
+            if row.event.kind in JUDGED and row.last >= since and row.event.digest not in ("", NOTHING):
+                groups.setdefault((row.event.repository, row.event.reference, row.event.digest), []).append(row)
+        return tuple(sorted(map(_pulled, groups.values()), key=lambda p: p.last, reverse=True)[:limit])
+
+
+def _pulled(rows: list[_Row]) -> Pulled:
+    event, last = rows[-1].event, max(row.last for row in rows)
+    names = parse_repository(event.repository), parse_reference(event.reference), parse_digest(event.digest)
+    return Pulled(*names, event.kind in SERVED, sum(row.count for row in rows), last, event.decision_id)
+
 
 def _matches(row: _Row, search: Search) -> bool:
     event = row.event
@@ -315,6 +332,38 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryPolicyBook:
+    """A PolicyBook in a list, oldest first."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self.rows: list[PolicyRevision] = []
+
+    async def newest(self) -> PolicyRevision | None:
+        return self.rows[-1] if self.rows else None
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        return self.rows[number - 1] if 0 < number <= len(self.rows) else None
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        return tuple(reversed(self.rows))[skip : skip + limit]
+
+    async def tip(self) -> tuple[int, str]:
+        return (len(self.rows), self.rows[-1].hash) if self.rows else (0, "")
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        added = await self.tip() == (revision.number - 1, revision.parent)
+        if added:
+            self.rows.append(revision)
+            await self._journal.keep_revision("policy", revision.policies, canonical)
+            await self._journal.record(event)
+        if then is not None:
+            then(added)
+        return added
+
+
 class MemoryJobs:
     """Jobs in a dict."""
 
@@ -367,6 +416,7 @@ class MemoryStore:
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
+        self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field, field_validator
 from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
 from proxy.config.schema.listeners import Admin, Server, Tls
-from proxy.config.schema.policies import ClauseEntry, PolicyEntry, PullEntry, PushEntry
-from proxy.config.schema.trust import KeyTrust, TrustEntry, X509Trust
+from proxy.config.schema.policies import ClauseEntry, PoliciesFrom, PolicyEntry, PolicyPart, PullEntry, PushEntry
+from proxy.config.schema.trust import KeylessTrust, KeyTrust, TrustEntry, X509Trust
 from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
 from proxy.config.values import Name
 
@@ -22,9 +22,12 @@ __all__ = [
     "Credentials",
     "KeyEntry",
     "KeyTrust",
+    "KeylessTrust",
     "Password",
     "Pin",
+    "PoliciesFrom",
     "PolicyEntry",
+    "PolicyPart",
     "PullEntry",
     "Purpose",
     "PushEntry",
@@ -50,6 +53,10 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     keys: dict[Name, KeyEntry] = Field(default={}, description="our keys by name")
     trust: dict[Name, TrustEntry] = Field(
         default={}, description="other people's keys, and CAs that certify others, by name"
+    )
+    policies_from: PoliciesFrom = Field(
+        default="file",
+        description="where policies are changed: `file`, in here; `api`, by revisions (`policies` is then the first)",
     )
     policies: tuple[PolicyEntry, ...] = Field(
         default=(), description="what repositories demand; a repository without a policy is closed"

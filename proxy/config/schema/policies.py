@@ -15,6 +15,8 @@ from proxy.config.values import (
     TagPattern,
 )
 
+PoliciesFrom = Literal["file", "api"]
+
 
 class ClauseEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """One requirement of a pull."""
@@ -79,3 +81,9 @@ class PolicyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     help_url: Link | None = Field(default=None, description="a page of yours, shown to whoever is blocked")
     push: PushEntry = Field(default_factory=PushEntry, description="what happens to a push")
     pull: PullEntry = Field(default_factory=PullEntry, description="what a pull must satisfy")
+
+
+class PolicyPart(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The policies by themselves, as they are given to the admin API."""
+
+    policies: tuple[PolicyEntry, ...] = Field(description="what repositories demand; none of them: all is closed")

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from proxy.config.certificates import Certificates, SubjectName
-from proxy.config.values import PublicKey
+from proxy.config.keyless import ExactLine, TrustedRoot
+from proxy.config.values import Line, PublicKey
 
 TAG = "kind:"  # how a kind stands in the places pydantic names
 
@@ -15,7 +16,9 @@ TAG = "kind:"  # how a kind stands in the places pydantic names
 class KeyTrust(BaseModel, strict=True, extra="forbid", frozen=True):
     """Somebody else's key whose signatures count."""
 
-    kind: Literal["key"] = Field(default="key", description="what is trusted: `key`, a public key; `x509`, a CA")
+    kind: Literal["key"] = Field(
+        default="key", description="what is trusted: `key`, a public key; `x509`, a CA; `keyless`, an issuer"
+    )
     public_key: PublicKey = Field(description="PEM file, or the PEM text itself")
     identity: Literal["any", "repository", "exact"] = Field(
         default="any", description="what the signed identity must be: any, this repository, or exactly this reference"
@@ -29,7 +32,21 @@ class X509Trust(BaseModel, strict=True, extra="forbid", frozen=True):
     ca_file: Certificates = Field(description="with `kind: x509`: PEM file with the CA's certificates, or the PEM text")
     identities: tuple[SubjectName, ...] = Field(
         min_length=1,
-        description="with `kind: x509`: subjects it may certify, `C=.., ST=.., O=..` each exactly, or `*` for all",
+        description="with `kind: x509`: subjects it may certify, `C=.., ST=.., O=..` each exactly, or `*` for all; "
+        "with `kind: keyless`: mail addresses or URIs in the certificate, each exactly",
+    )
+
+
+class KeylessTrust(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Whoever an issuer names: bundles that cosign made without a key count when they verify, offline."""
+
+    kind: Literal["keyless"] = Field(description="what is trusted: `keyless`, certificates of sigstore's kind")
+    issuer: Line = Field(description="with `kind: keyless`: the OIDC issuer in the certificate, exactly")
+    identities: tuple[ExactLine, ...] = Field(
+        min_length=1, description="with `kind: keyless`: mail addresses or URIs in the certificate, each exactly"
+    )
+    trusted_root: TrustedRoot = Field(
+        description="with `kind: keyless`: file with the trusted root (`trusted_root.json`): CA and logs to believe"
     )
 
 
@@ -40,5 +57,8 @@ def _kind(value: Any) -> str:
 
 
 TrustEntry = Annotated[
-    Annotated[KeyTrust, Tag(f"{TAG}key")] | Annotated[X509Trust, Tag(f"{TAG}x509")], Discriminator(_kind)
+    Annotated[KeyTrust, Tag(f"{TAG}key")]
+    | Annotated[X509Trust, Tag(f"{TAG}x509")]
+    | Annotated[KeylessTrust, Tag(f"{TAG}keyless")],
+    Discriminator(_kind),
 ]

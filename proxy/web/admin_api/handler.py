@@ -21,13 +21,12 @@ from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
 from proxy.web.admin_api.route import Reach, Route
-from proxy.web.admin_api.shapes import DryRun, Plan
+from proxy.web.admin_api.shapes import DryRun, Plan, kept
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
 
-BODY_BYTES = 64 * 1024
 JSON_DEPTH = 4
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
 _HOW_TO_GET_ONE = (
@@ -201,11 +200,11 @@ class AdminApi:
                 "whoever has an admin role makes such a token: countersign tokens create",
             )
         query = None if route.asks is None else _query(route.asks, call)
-        body = await _body(route.body, call)
+        body = await _body(route, call)
         await self._still(call, holder)
         acting = Acting(holder, call.request_id, places, query, body)
         await self._within(call, route, acting)
-        given = {} if body is None else {"given": body.model_dump(mode="json", exclude_unset=True)}
+        given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": _called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
@@ -264,8 +263,8 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
         raise _misunderstood("query", wrong) from None
 
 
-async def _body(shape: type[BaseModel] | None, call: Call) -> BaseModel | None:
-    sent = await small_body(call, BODY_BYTES)
+async def _body(route: Route, call: Call) -> BaseModel | None:
+    sent, shape = await small_body(call, route.body_bytes), route.body
     if shape is None:
         if sent:
             raise Fault("UNSUPPORTED", f"{call.method} {call.path} takes no body: leave it out", status=400)

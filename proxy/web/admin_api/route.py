@@ -14,9 +14,16 @@ from proxy.trust.roles import Permission
 from proxy.web.admin_api.shapes import DryRun
 from proxy.web.problems import ROOT as ROOT
 
+BODY_BYTES = 64 * 1024  # unless a route says otherwise
+
 # What may stand in a path, by the name of its place.
 PLACES: Mapping[str, str] = MappingProxyType(
-    {"profile": r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "fingerprint": r"[0-9a-f]{8,64}", "id": r"[a-z0-9]{8,20}"}
+    {
+        "profile": r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "fingerprint": r"[0-9a-f]{8,64}",
+        "id": r"[a-z0-9]{8,20}",
+        "number": r"[0-9]{1,9}",
+    }
 )
 
 
@@ -47,6 +54,7 @@ class Route:
     body: type[BaseModel] | None = None
     status: int = 200
     plans: bool = False
+    body_bytes: int = BODY_BYTES
     reach: Reach = Reach.WHOLE
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -49,6 +50,8 @@ class Status(BaseModel, strict=True, extra="forbid", frozen=True):
     started: datetime
     pid: int
     policy_revision: str
+    policies_from: Literal["file", "api"] = Field(description="where the policies in force come from")
+    policies_number: int | None = Field(default=None, description="their revision there; null for the file's")
     key_revision: str
     keys: tuple[KeyStatus, ...]
     soon: tuple[Soon, ...] = Field(description="what is announced of keys, the soonest first")

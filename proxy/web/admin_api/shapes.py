@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -50,6 +51,19 @@ def _of_patterns(text: str) -> str:
 
 
 Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_patterns)]
+
+
+NOT_KEPT = object()  # marks what is too long for the journal: its hash stands there instead
+
+
+def kept(body: BaseModel) -> dict[str, object]:
+    """Return what the journal keeps of a body."""
+    long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
+    told: dict[str, object] = body.model_dump(mode="json", exclude_unset=True)
+    for name in long:
+        if isinstance(text := told.get(name), str):
+            told[name] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return told
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

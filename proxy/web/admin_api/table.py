@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, jobs, journal, keys, server, tokens
+from proxy.web.admin_api import chains, custody, jobs, journal, keys, policies, server, tokens
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
     *keys.ROUTES,
+    *custody.ROUTES,
     *chains.ROUTES,
+    *policies.ROUTES,
     *tokens.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,

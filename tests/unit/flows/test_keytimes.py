@@ -21,7 +21,7 @@ from tests.worlds.images import image
 
 BY = ("alice", "socket", "it is Tuesday")
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
-P, A, T, R, C = KeyState
+P, A, T, R, C, _ = KeyState
 
 
 async def scene(terms: Handover | None = None, every: timedelta | None = MONTH) -> World:

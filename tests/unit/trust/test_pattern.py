@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trust.pattern import glob, matches, overlap, specificity
+from proxy.trust.pattern import covers, glob, matches, overlap, specificity
 
 PARTS = st.sampled_from(["a", "b", "ab", "*", "a*", "*b", "a*b", "*a*", "**"])
 PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
@@ -106,3 +106,17 @@ def test_overlaps(one: str, other: str, expected: bool) -> None:
 )
 def test_the_narrower_pattern_is_the_more_specific(narrow: str, wide: str) -> None:
     assert specificity(narrow) > specificity(wide)
+
+
+@given(PATTERNS, PATTERNS, NAMES)
+def test_a_pattern_that_covers_another_matches_all_its_names(wide: str, narrow: str, name: str) -> None:
+    if covers(wide, narrow) and matches(narrow, name):
+        assert matches(wide, name)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [("a/**", "a/b", True), ("**", "**/**", True), ("*", "**", False), ("a/*", "a/*-x", True), ("a*", "*a", False)],
+)
+def test_covers(wide: str, narrow: str, expected: bool) -> None:
+    assert covers(wide, narrow) is expected

@@ -21,7 +21,9 @@ from tests.worlds.memory import NOON
 
 
 def desk(w: World) -> Desk:
-    return Desk(lambda: w.house, cast("Store", w.store), lambda: [{"what": "nothing much"}])
+    return Desk(
+        lambda: w.house, cast("Store", w.store), lambda: [{"what": "nothing much"}], lambda: {"policies_from": "file"}
+    )
 
 
 async def test_an_image_is_verified_by_any_of_our_names_and_as_nobody_in_particular() -> None:

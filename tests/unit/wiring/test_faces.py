@@ -36,7 +36,7 @@ async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
 
 
 def desk(w: World) -> Desk:
-    return Desk(lambda: w.house, cast("Store", w.store), list)
+    return Desk(lambda: w.house, cast("Store", w.store), list, lambda: {"policies_from": "file"})
 
 
 async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:

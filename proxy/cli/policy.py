@@ -1,0 +1,166 @@
+"""Policies on the command line: shown, compared, tried, and changed after what is different was agreed to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proxy.cli.admin import Place, call, pages
+from proxy.cli.agreed import Manner, agreed
+from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.cli.policy_file import sent
+from proxy.trust.explain import plain
+
+NEWLY_BLOCKED = Exit.USAGE  # 2: something that was pulled would be blocked
+_PAGE = 100
+_COLOURS = {"+": "32", "-": "31"}
+
+
+def show(place: Place, number: int | None, form: Form) -> Exit:
+    """Print the policies in force, or a revision, as a file that can be changed and applied."""
+    found = call(place, "GET", "policies" if number is None else f"policies/revisions/{number}")
+    if form is Form.JSON:
+        return json_out(found)
+    sys.stderr.write(f"{_described(found)}\n")
+    sys.stdout.write(str(found["text"]))
+    return Exit.FINE
+
+
+def _described(found: Mapping[str, Any]) -> str:
+    if found.get("source") == "file":
+        return f"# from {found['path']}, where they are changed"
+    line = found.get("revision") or found
+    return plain(f"# revision {line['number']} by {line['by']}, {when(line['at'])}: {line['reason']}", 1000)
+
+
+def history(place: Place, form: Form) -> Exit:
+    """Print every revision, newest first."""
+    rows = pages(place, "policies/revisions", _PAGE)
+    if form is Form.JSON:
+        return json_out({"items": rows})
+    if not rows:
+        return lines_out(["there is no revision: policies are those of the configuration file"])
+    told = [(str(r["number"]), when(r["at"]), r["by"], r["policies"][:12], r["reason"]) for r in rows]
+    return lines_out(table([("REVISION", "SINCE", "BY", "POLICIES", "REASON"), *told]))
+
+
+def diff(place: Place, old: int, new: int, form: Form) -> Exit:
+    """Print what is different between two revisions."""
+    found = call(place, "GET", f"policies/diff?old={old}&new={new}")
+    if form is Form.JSON:
+        return json_out(found)
+    return _out(found["lines"] or ["nothing is different but the text"])
+
+
+def apply(place: Place, path: Path, reason: str, base: int | None, manner: Manner) -> Exit:
+    """Put the policies of this file in force, once what is different was shown and agreed to."""
+    body = {**sent(path, alone=True), "reason": reason, "base": _newest(place) if base is None else base}
+    return _changed(place, "policies", body, manner)
+
+
+def revert(place: Place, number: int, reason: str, base: int | None, manner: Manner) -> Exit:
+    """Put an older revision in force again, likewise."""
+    body = {"reason": reason, "base": _newest(place) if base is None else base}
+    return _changed(place, f"policies/revisions/{number}/revert", body, manner)
+
+
+def _newest(place: Place) -> int:
+    rows = call(place, "GET", "policies/revisions?limit=1")["items"]
+    return int(rows[0]["number"]) if rows else 0
+
+
+def _changed(place: Place, path: str, body: Mapping[str, object], manner: Manner) -> Exit:
+    answer = agreed(place, path, body, manner, shown=coloured)
+    if isinstance(answer, Exit):
+        return answer
+    if manner.form is Form.JSON:
+        return json_out(answer)
+    line = answer["revision"]
+    if not answer["changed"]:
+        return lines_out([f"nothing to do: revision {line['number']} is this very text"])
+    return lines_out([f"revision {line['number']} is in force (policies {line['policies'][:12]})"])
+
+
+def lint(place: Place, path: Path | None, form: Form) -> Exit:
+    """Print what policies say and cannot mean; the code is 1 where that is more than a note."""
+    body = {} if path is None else sent(path)
+    found = call(place, "POST", "policies/lint", body)["findings"]
+    if form is Form.JSON:
+        json_out({"findings": found})
+    else:
+        lines_out([_finding(each, path) for each in found] or ["nothing found"])
+    return Exit.NO if any(each["level"] != "note" for each in found) else Exit.FINE
+
+
+def _finding(found: Mapping[str, Any], path: Path | None) -> str:
+    at = "" if found["line"] is None else f"{path or 'policies'}:{found['line']}: "
+    where = f"{found['where']}: " if found["where"] else ""
+    return plain(f"{at}{found['level']}: {where}{found['text']} [{found['code']}]", 1000)
+
+
+def try_on(place: Place, ref: str, path: Path | None, form: Form) -> Exit:
+    """Print what a pull would get; the code is 0 for allowed, 1 for blocked, 5 where that is not known."""
+    body = {"ref": ref, **({} if path is None else sent(path))}
+    found = call(place, "POST", "policies/test", body)
+    if form is Form.JSON:
+        json_out(found["decision"])
+    else:
+        sys.stdout.write(str(found["text"]))
+    if found["allowed"]:
+        return Exit.FINE
+    return Exit.INCONCLUSIVE if found["outcome"] == "inconclusive" else Exit.NO
+
+
+def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
+    """Print what these policies would change; the code is 2 where something that was pulled would be blocked.
+
+    It is 5 where nothing is known to be blocked, and not everything could be judged.
+    """
+    found = call(place, "POST", "policies/plan", {**sent(path), "days": days, "limit": limit})
+    if form is Form.JSON:
+        json_out(found)
+    else:
+        _out(found["difference"]["lines"])
+        lines_out(_impact(found, days))
+    if found["counts"]["newly blocked"]:
+        return NEWLY_BLOCKED
+    return Exit.INCONCLUSIVE if found["counts"]["could not judge"] or found["more"] else Exit.FINE
+
+
+def _impact(found: Mapping[str, Any], days: int) -> list[str]:
+    counts = found["counts"]
+    told = ", ".join(f"{counts[effect]} {effect}" for effect in counts if counts[effect]) or "nothing was pulled"
+    days_told = "day" if days == 1 else f"{days} days"
+    lines = [f"what was pulled in the last {days_told}, judged again ({found['examined']}): {told}"]
+    if found["more"]:
+        lines.append(f"MORE WAS PULLED than the {found['examined']} newest that were judged; see --limit")
+    rows = [("EFFECT", "PULLS", "LAST", "IMAGE", "WHY")]
+    rows += [_image(image) for image in found["images"]]
+    return [*lines, *(table(rows) if len(rows) > 1 else [])]
+
+
+def _image(image: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    joint = "@" if ":" in image["reference"] else ":"
+    after = image["after"] if image["effect"] != "newly allowed" else image["before"]
+    why = ": ".join(part for part in (after["reason"], after["detail"]) if part)
+    name = f"{image['repository']}{joint}{image['reference']}"
+    return (image["effect"], str(image["pulls"]), when(image["last"]), name, plain(why, 160))
+
+
+def _out(lines: Sequence[str]) -> Exit:
+    sys.stdout.write("".join(f"{line}\n" for line in coloured(lines)))
+    return Exit.FINE
+
+
+def coloured(lines: Sequence[str]) -> list[str]:
+    """Return lines of a difference, green and red where a person sees them."""
+    told = [plain(line, 1000) for line in lines]
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return told
+    marks = [_COLOURS.get(line.lstrip()[:1], "1") for line in told]
+    return [f"\x1b[{mark}m{line}\x1b[0m" for mark, line in zip(marks, told, strict=True)]

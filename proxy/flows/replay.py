@@ -1,0 +1,80 @@
+"""Judge again what was pulled, under the policies in force and under others: what would be blocked is known before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.judge import judge
+from proxy.flows.memory import Memory
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Reference
+from proxy.trust.impact import Judgement, Pulled, Standing, Verdict, verdict_of
+from proxy.trust.policy import PolicySet
+
+AT_ONCE = 8  # images under judgement; each looks at upstream as a pull would
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """The Rules port: these policies, whatever is in force."""
+
+    policies: PolicySet
+
+    def current(self) -> PolicySet:
+        """Return them."""
+        return self.policies
+
+
+def supposing(policies: PolicySet, house: House) -> House:
+    """Return a house where these policies hold: it remembers nothing of the real one and puts nothing back upstream."""
+    memory = Memory(house.limits, house.clock.monotonic)
+    return replace(house, rules=Supposed(policies), memory=memory, mends=False)
+
+
+async def replay(
+    pulled: Sequence[Pulled], policies: PolicySet, asked: Asked, house: House, done: Callable[[], None] = lambda: None
+) -> tuple[Judgement, ...]:
+    """Return each of these under the policies in force and under the given ones, from the same evidence.
+
+    What cannot be judged is a verdict of its own. `done` is called after each. Raises nothing for the world's sake.
+    """
+    then = supposing(policies, house)
+    now = replace(then, rules=Supposed(house.rules.current()))  # one memory: what was read once is not read again
+    few = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Pulled) -> Judgement:
+        async with few:
+            found = Judgement(each, await _verdict(each, asked, now), await _verdict(each, asked, then))
+        done()
+        return found
+
+    return tuple(await asyncio.gather(*(one(each) for each in pulled)))
+
+
+async def _verdict(pulled: Pulled, asked: Asked, house: House) -> Verdict:
+    """Judge the digest under the reference it was pulled by; where that means another one now, by itself."""
+    found = await _judged(pulled, pulled.reference, asked, house)
+    if found is None and pulled.reference != pulled.digest:
+        found = await _judged(pulled, pulled.digest, asked, house)
+    return found or Verdict(Standing.GONE, detail="the registry does not have it any more")
+
+
+async def _judged(pulled: Pulled, reference: Reference, asked: Asked, house: House) -> Verdict | None:
+    """Return the verdict on this digest, None where this reference does not mean it any more."""
+    try:
+        judged = await judge(PullManifest(pulled.repository, reference), asked, house)
+    except (Unavailable, Corrupt) as silent:
+        return Verdict(Standing.UNKNOWN, detail=silent.what)
+    except Fault as fault:  # unreadable for everybody, or too many questions at once
+        standing = Standing.BLOCKED if fault.reason is not None and fault.status < 429 else Standing.UNKNOWN
+        return Verdict(standing, fault.reason or "", fault.message)
+    if isinstance(judged, Answer):
+        if judged.status == 404:
+            return None
+        return Verdict(Standing.UNKNOWN, detail=f"the registry answered {judged.status} to our own account")
+    return verdict_of(judged.decision) if judged.subject.digest == pulled.digest else None

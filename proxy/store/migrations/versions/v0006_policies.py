@@ -1,0 +1,28 @@
+"""Revisions of the policies."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the table of policy revisions: texts, each with the hash of the one before."""
+    op.create_table(
+        "policy_revisions",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        *(
+            sa.Column(name, sa.Text, nullable=False)
+            for name in ("hash", "parent", "body", "policies", "at", "who", "how", "reason")
+        ),
+    )
+
+
+def downgrade() -> None:
+    """Drop it: policies are those of the configuration file again."""
+    op.drop_table("policy_revisions")

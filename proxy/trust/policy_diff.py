@@ -1,0 +1,105 @@
+"""What is different between two sets of policies, policy by policy and setting by setting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Written = Mapping[str, Any]  # a policy as the file writes it, defaults written out: JSON values
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting, such as `pull.mode`, as it was and as it is; JSON values."""
+
+    setting: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class PolicyChange:
+    """What became of one policy; `repositories` are its patterns afterwards, or before where it is gone."""
+
+    repositories: tuple[str, ...]
+    change: Literal["added", "removed", "changed"]
+    settings: tuple[Difference, ...]
+
+
+def differences(old: Sequence[Written], new: Sequence[Written], blank: Written) -> tuple[PolicyChange, ...]:
+    """Return what is different, in the order of the new ones, then what is gone; order alone is no difference.
+
+    A policy is the one before when it shares a pattern with it: no pattern stands in two policies. `blank` is a policy
+    of defaults, which added and removed ones are compared with.
+    """
+    pairs = _pairs(old, new)
+    found = []
+    for at, policy in enumerate(new):
+        before = pairs.get(at)
+        if before is None:
+            found.append(PolicyChange(_named(policy), "added", _settings(blank, policy, ("repositories",))))
+        elif changed := _settings(old[before], policy):
+            found.append(PolicyChange(_named(policy), "changed", changed))
+    kept = set(pairs.values())
+    gone = [policy for at, policy in enumerate(old) if at not in kept]
+    found += [PolicyChange(_named(policy), "removed", _settings(policy, blank, ("repositories",))) for policy in gone]
+    return tuple(found)
+
+
+def rendered(changes: Sequence[PolicyChange]) -> list[str]:
+    """Return lines for people: a policy a heading, below it what goes (-) and what comes (+)."""
+    lines = []
+    for changed in changes:
+        lines.append(f"{changed.change} {', '.join(changed.repositories)}")
+        for setting in changed.settings:
+            went, came = _moved(setting.old, setting.new)
+            lines += [f"  - {setting.setting}: {_shown(value)}" for value in went]
+            lines += [f"  + {setting.setting}: {_shown(value)}" for value in came]
+    return lines
+
+
+def _pairs(old: Sequence[Written], new: Sequence[Written]) -> dict[int, int]:
+    """Return which old policy each new one was, those that share most patterns first."""
+    shared = [
+        (-len(set(_named(policy)) & set(_named(before))), at, there)
+        for at, policy in enumerate(new)
+        for there, before in enumerate(old)
+    ]
+    pairs: dict[int, int] = {}
+    for minus, at, there in sorted(shared):
+        if minus < 0 and at not in pairs and there not in pairs.values():
+            pairs[at] = there
+    return pairs
+
+
+def _named(policy: Written) -> tuple[str, ...]:
+    return tuple(policy["repositories"])
+
+
+def _settings(old: Written, new: Written, besides: Sequence[str] = ()) -> tuple[Difference, ...]:
+    was, now = dict(_leaves(old)), dict(_leaves(new))
+    names = [name for name in dict.fromkeys([*now, *was]) if name not in besides]
+    return tuple(Difference(n, was.get(n), now.get(n)) for n in names if was.get(n) != now.get(n))
+
+
+def _leaves(policy: Written, at: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in policy.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}", list(value) if isinstance(value, tuple) else value
+
+
+def _moved(old: Any, new: Any) -> tuple[list[Any], list[Any]]:
+    """Return what goes and what comes: entries of lists one by one, unless only their order is another."""
+    if isinstance(old, list) and isinstance(new, list):
+        went, came = [v for v in old if v not in new], [v for v in new if v not in old]
+        if went or came:
+            return went, came
+    return [old] if old not in (None, []) else [], [new] if new not in (None, []) else []
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, sort_keys=True)

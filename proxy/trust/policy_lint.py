@@ -1,0 +1,183 @@
+"""What policies say and cannot mean: patterns that never win, names that never count, keys that never help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from proxy.oci.faults import Fault
+from proxy.oci.reference import parse_repository
+from proxy.trust.keys import VERIFYING, KeyRing
+from proxy.trust.pattern import covers, overlap, specificity
+from proxy.trust.policy import Policy
+
+Level = Literal["warning", "note"]
+Where = tuple[str | int, ...]
+ANYBODY = "*"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is probably not meant; `where` is the setting, as a path from the top of the file."""
+
+    level: Level
+    code: str
+    where: Where
+    text: str
+
+
+@dataclass(frozen=True)
+class Around:
+    """What policies lean on: names of our keys (for images) and of `trust`, the keys themselves, the time.
+
+    `names_proven` is whether upstream proves who calls; None where that could not be seen.
+    """
+
+    keys: tuple[str, ...]
+    trust: tuple[str, ...]
+    ring: KeyRing
+    now: datetime
+    names_proven: bool | None = None
+
+
+def lint(policies: Sequence[Policy], around: Around) -> tuple[Finding, ...]:
+    """Return everything found, policy by policy, then what no policy uses."""
+    found = list(_patterns(policies))
+    for at, policy in enumerate(policies):
+        found += [*_pull(at, policy, around), *_push(at, policy, around), *_names(at, policy, around)]
+    return (*sorted(found, key=lambda finding: _order(finding.where)), *_unused(policies, around))
+
+
+def _order(where: Where) -> tuple[int, ...]:
+    return tuple(step for step in where if isinstance(step, int))
+
+
+def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
+    """Judge each pattern against all others: those in front of it, and those of its own policy that do its work."""
+    every = [(p, at, position) for at, policy in enumerate(policies) for position, p in enumerate(policy.repositories)]
+    for pattern, at, position in every:
+        where: Where = ("policies", at, "repositories", position)
+        if (wrong := _impossible(pattern)) is not None:
+            yield Finding("warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}")
+            continue
+        others = [(p, a) for p, a, n in every if (a, n) != (at, position)]
+        better = [p for p, _ in others if covers(p, pattern) and specificity(p) > specificity(pattern)]
+        if better:
+            text = f"{pattern} never wins: {better[0]} matches all its names and is more specific"
+            yield Finding("warning", "pattern-never-wins", where, text)
+            continue
+        twin = pattern in policies[at].repositories[:position]
+        wider = [p for p, a in others if a == at and covers(p, pattern) and (twin or not covers(pattern, p))]
+        for wide in wider:
+            floor, own = specificity(wide), specificity(pattern)
+            if not any(floor <= specificity(p) < own and overlap(p, pattern) for p, a in others if a != at):
+                text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
+                yield Finding("note", "pattern-adds-nothing", where, text)
+                break
+
+
+def _impossible(pattern: str) -> str | None:
+    """Return why no repository can have such a name, or None."""
+    for segment in pattern.split("/"):
+        if "*" not in segment:
+            try:
+                parse_repository(segment)
+            except Fault:
+                return f"{segment!a} is no part of a repository's name"
+        elif not (segment[0] + segment[-1]).replace("*", "a").isalnum():
+            return f"a part of a name begins and ends with a letter or digit, not as {segment!a} does"
+    return None
+
+
+def _pull(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+    pull, where = policy.pull, ("policies", at, "pull")
+    if pull.mode == "warn" and pull.enforce_after is not None and pull.enforce_after <= around.now:
+        text = f"enforce_after was {pull.enforce_after:%Y-%m-%d %H:%M}Z: this is `mode: enforce` now; write that"
+        yield Finding("warning", "enforce-after-is-past", (*where, "enforce_after"), text)
+    if pull.mode == "off":
+        text = "nothing is looked at: whatever is in the registry is served"
+        yield Finding("note", "pulls-not-judged", (*where, "mode"), text)
+        return
+    if pull.mode_at(around.now) == "enforce":
+        if pull.blobs == "open":
+            text = "layers of blocked images are served to whoever asks by digest"
+            yield Finding("warning", "blobs-open", (*where, "blobs"), text)
+        if pull.head_on_denied:
+            text = "HEAD of a blocked image is answered: where it is cached, it starts unchecked"
+            yield Finding("warning", "head-on-denied", (*where, "head_on_denied"), text)
+    for number, clause in enumerate(pull.require):
+        dead = [n for n in clause.signed_by if n in around.keys and not _verifies(n, around)]
+        alive = len(clause.signed_by) - len(dead)
+        if dead and alive < clause.at_least:
+            text = f"no image can satisfy this: no key of {', '.join(dead)} verifies any more"
+            yield Finding("warning", "clause-cannot-hold", (*where, "require", number), text)
+
+
+def _verifies(name: str, around: Around) -> bool:
+    return any(verifier.state in VERIFYING for verifier in around.ring.verifiers(name))
+
+
+def _push(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+    push, pull, where = policy.push, policy.pull, ("policies", at, "push")
+    counted = {name for clause in pull.require for name in clause.signed_by}
+    for position, name in enumerate(push.sign_with):
+        here = (*where, "sign_with", position)
+        if around.ring.active(name) is None:
+            yield Finding("warning", "no-active-key", here, f"{name} has no active key: pushes here are refused")
+        if pull.require and pull.mode != "off" and name not in counted:
+            text = f"pushes are signed with {name}, and no clause of pull.require counts it"
+            yield Finding("warning", "signed-and-not-required", here, text)
+    if push.sign_with and pull.mode != "off":
+        for number, clause in enumerate(pull.require):
+            ours = [name for name in push.sign_with if name in clause.signed_by]
+            if len(ours) < clause.at_least and any(name in counted for name in push.sign_with):
+                need = clause.at_least - len(ours)
+                text = f"a push alone does not satisfy this: {need} more must sign ({', '.join(clause.signed_by)})"
+                yield Finding("note", "others-must-sign", ("policies", at, "pull", "require", number), text)
+    if not push.allow:
+        yield Finding("note", "nobody-may-push", (*where, "allow"), "the list is empty: nobody may push or delete here")
+    for position, name in enumerate(push.allow):
+        if name != ANYBODY and ANYBODY in push.allow:
+            text = f"{name} adds nothing: * is everybody"
+            yield Finding("note", "name-adds-nothing", (*where, "allow", position), text)
+
+
+def _names(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+    """Judge lists of people: a name counts only where upstream would refuse it with another password."""
+    lists = {("pull", "reviewers"): policy.pull.reviewers}
+    if ANYBODY not in policy.push.allow:
+        lists["push", "allow"] = policy.push.allow
+    for setting, names in lists.items():
+        if not names:
+            continue
+        where: Where = ("policies", at, *setting)
+        if around.names_proven is False:
+            text = "upstream proves no names (it lets any name in), so nobody is ever one of these"
+            yield Finding("warning", "names-not-proven", where, text)
+        elif around.names_proven is None:
+            text = "whether upstream proves names could not be seen; `countersign doctor` says more"
+            yield Finding("note", "names-not-looked-at", where, text)
+    for position, name in enumerate(policy.pull.reviewers):
+        if "*" in name:
+            text = f"{name} is taken as it stands: no wildcards here, so nobody is called that"
+            yield Finding("warning", "no-wildcard", ("policies", at, "pull", "reviewers", position), text)
+    for position, name in enumerate(policy.push.allow):
+        if "*" in name and name != ANYBODY:
+            text = f"{name} is taken as it stands: only * alone is everybody, so nobody is called that"
+            yield Finding("warning", "no-wildcard", ("policies", at, "push", "allow", position), text)
+
+
+def _unused(policies: Sequence[Policy], around: Around) -> Iterator[Finding]:
+    if not policies:
+        yield Finding("warning", "no-policy", ("policies",), "no policy: every repository is closed")
+    named = {name for p in policies for clause in p.pull.require for name in clause.signed_by}
+    named |= {name for p in policies for name in p.push.sign_with}
+    for name in around.trust:
+        if name not in named:
+            text = f"{name} is in `trust` and no policy names it: its signatures count nowhere"
+            yield Finding("note", "trust-not-used", ("trust", name), text)
+    for name in around.keys:
+        if name not in named:
+            yield Finding("note", "key-not-used", ("keys", name), f"{name} is in `keys` and no policy names it")

@@ -1,0 +1,244 @@
+"""Which policies are in force and where they come from: the configuration file, or the newest revision of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.config import Settings
+from proxy.config.policy_file import BLANK, PolicyFile, in_the_file, parse_policies
+from proxy.oci.faults import ConfigError, Corrupt, Fault
+from proxy.ports import Clock, Journal, PolicyBook
+from proxy.store.rules import RulesInForce
+from proxy.trust.event import Event, Kind
+from proxy.trust.policy_diff import differences, rendered
+from proxy.trust.policy_revision import TEXT_BYTES, PolicyRevision
+
+OURS = "countersign"
+LINES_KEPT = 60  # of a difference, in the journal and in refusals
+Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be in force instead, by whom and why; `base` is the number of the revision it was made from."""
+
+    text: str
+    name: str
+    base: int
+    reason: str
+    who: str
+    how: str
+    request_id: str = ""
+    reverts: int | None = None
+
+
+class Policies:
+    """The policies of one process. `lock` is held by whatever changes them, a reload of the configuration included."""
+
+    def __init__(
+        self, settings: Settings, book: PolicyBook, rules: RulesInForce, journal: Journal, clock: Clock
+    ) -> None:
+        """Those of the file, until `put` is told what `taken` found."""
+        self.settings = settings
+        self.file = in_the_file(settings)
+        self.revision: PolicyRevision | None = None
+        self.lock = asyncio.Lock()
+        self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
+        self.unsure = False  # whether a revision of ours may or may not be in the store
+        self._book = book
+        self._rules = rules
+        self._journal = journal
+        self._clock = clock
+
+    async def taken(self, settings: Settings) -> Taken:
+        """Return what is in force under these settings. The store's first revision is what the file says.
+
+        Raises ConfigError where the newest revision is not what it was, or means nothing here; Unavailable.
+        """
+        if settings.policies_from == "file":
+            return in_the_file(settings), None
+        newest = await self._newest(settings)
+        if newest is None:
+            file = in_the_file(settings)
+            why = f"as {settings.path} has them"
+            first = PolicyRevision(1, "", file.text, file.policies.revision, self._clock.now(), OURS, "file", why)
+            if await self._book.append(first, file.canonical, event_of(first, [f"first: {why}"])):
+                return file, first
+            newest = await self._newest(settings)
+        if newest is None:
+            raise ConfigError("the store has lost the first revision of the policies; restore it from a backup")
+        return _read(newest, settings), newest
+
+    async def _newest(self, settings: Settings) -> PolicyRevision | None:
+        try:
+            return await self._book.newest()
+        except Corrupt as altered:
+            raise ConfigError(f"{altered.what}; {mend(settings)}") from None
+
+    def put(self, settings: Settings, taken: Taken) -> None:
+        """Put this in force for every question asked from now on."""
+        self.settings, (self.file, self.revision) = settings, taken
+        self.trouble = None
+        self._rules.replace(self.file.policies)
+
+    async def refresh(self) -> None:
+        """Put the newest revision in force where another process added one; what cannot be read leaves the old one."""
+        async with self.lock:
+            if self.settings.policies_from == "file":
+                return
+            try:
+                found = await self.taken(self.settings)
+            except ConfigError as wrong:
+                self.trouble, self.unsure = self.trouble or (self._clock.now(), str(wrong)), False
+                return
+            before, now = self.revision, found[1]
+            self.trouble, self.unsure = None, False
+            if now is not None and (before is None or before.hash != now.hash):
+                self.put(self.settings, found)
+                loaded = self.file.policies.revision
+                await self._journal.record(Event(self._clock.now(), Kind.POLICY_LOADED, policy_revision=loaded))
+
+    @property
+    def source(self) -> dict[str, str | int]:
+        """Where the policies in force come from, for logs and status."""
+        if self.revision is None:
+            return {"policies_from": "file"}
+        return {"policies_from": "api", "policies_number": self.revision.number}
+
+    def problems(self) -> list[dict[str, str]]:
+        """Return what is wrong with them now, what it stops and the next command."""
+        if self.trouble is None:
+            return []
+        since, why = self.trouble
+        there = "none" if self.revision is None else f"revision {self.revision.number}"
+        return [
+            {
+                "what": f"a newer revision of the policies is not in force here: {why}",
+                "since": since.isoformat(timespec="seconds"),
+                "stops": f"nothing; {there} stays in force here",
+                "next": "countersign policy history",
+            }
+        ]
+
+    def checked(self, text: str, name: str) -> PolicyFile:
+        """Return the policies in this text. Raises Fault with what a configuration file would be refused with."""
+        if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
+            raise Fault("SIZE_INVALID", f"policies have at most {TEXT_BYTES // 1024} KiB of text", status=413)
+        try:
+            return parse_policies(text, name, self.settings)
+        except ConfigError as wrong:
+            raise Fault("UNSUPPORTED", "; ".join(str(wrong).splitlines()), status=400) from None
+
+    def may_change(self) -> None:
+        """Raise Fault where policies are pinned to the file."""
+        if self.settings.policies_from == "file":
+            raise Fault(
+                "UNSUPPORTED",
+                f"policies are pinned to {self.settings.path}: change them there and reload; "
+                "to change them by the API, set policies_from: api",
+                status=409,
+            )
+
+    async def planned(self, change: Change) -> tuple[PolicyFile, list[str]]:
+        """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
+        self.may_change()
+        file = self.checked(change.text, change.name)
+        await self._based(change)
+        return file, self.difference(file)
+
+    async def change(self, change: Change) -> bool:
+        """Put this in force as a new revision; return False, having done nothing, where the text is that already.
+
+        Raises Fault (refused, or another revision came first), Unavailable.
+        """
+        async with self.lock:
+            file, lines = await self.planned(change)
+            if self.revision is not None and self.trouble is None and self.revision.text == change.text:
+                return False
+            number, parent = await self._book.tip()
+            at = self._clock.now()
+            new = PolicyRevision(
+                number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
+            )
+            event = event_of(new, lines, change)
+
+            def then(added: bool | None) -> None:
+                if added:
+                    self.put(self.settings, (file, new))
+                self.unsure = added is None
+
+            if number != change.base or not await self._book.append(new, file.canonical, event, then):
+                raise await self._overtaken(change.base)
+            return True
+
+    def difference(self, file: PolicyFile) -> list[str]:
+        """Return how these differ from what is in force, as lines for people."""
+        return rendered(differences(self.file.written, file.written, BLANK))
+
+    async def _based(self, change: Change) -> None:
+        number, _ = await self._book.tip()
+        if number != change.base:
+            raise await self._overtaken(change.base)
+
+    async def _overtaken(self, base: int) -> Fault:
+        """Say what came in between, so that nobody undoes it unseen."""
+        newest, *_ = await self._book.history(1) or (None,)
+        if newest is None or base > newest.number:
+            there = 0 if newest is None else newest.number
+            return Fault("UNSUPPORTED", f"there is no revision {base}; the newest is {there}", status=409)
+        told = await self._since(base, newest)
+        text = f"{newest.name} is in force, and this was made from revision {base}; it changed: {told}"
+        return Fault("UNSUPPORTED", f"{text}; look at it (countersign policy show) and begin from there", status=409)
+
+    async def _since(self, base: int, newest: PolicyRevision) -> str:
+        try:
+            old = await self._book.find(base)
+            lines = [] if old is None else self.between(old, newest)
+        except (Corrupt, Fault) as unreadable:
+            return f"what cannot be shown ({unreadable})"
+        return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "nothing but the text"
+
+    def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
+        """Return how two revisions differ, as lines for people. Raises Fault where one is not understood any more."""
+        return rendered(differences(self.understood(old).written, self.understood(new).written, BLANK))
+
+    def understood(self, revision: PolicyRevision) -> PolicyFile:
+        """Return an older revision as it would be read now. Raises Fault."""
+        return self.checked(revision.text, f"revision-{revision.number}")
+
+
+def _read(revision: PolicyRevision, settings: Settings) -> PolicyFile:
+    try:
+        return parse_policies(revision.text, f"revision-{revision.number}", settings)
+    except ConfigError as wrong:
+        raise ConfigError(
+            f"{revision.name} cannot be put in force with {settings.path}:\n{wrong}\n"
+            f"put back what it names there, or {mend(settings)}"
+        ) from None
+
+
+def mend(settings: Settings) -> str:
+    """Return what to type when the newest revision cannot be used."""
+    return (
+        "with the server stopped, put another revision in force: "
+        f"countersign policy revert NUMBER --offline --reason TEXT --config {settings.path}"
+    )
+
+
+def event_of(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
+    """Return the row of the journal for this revision; `lines` say what is different."""
+    cut = [*lines[:LINES_KEPT], f"and {len(lines) - LINES_KEPT} lines more"] if len(lines) > LINES_KEPT else lines
+    detail = {"revision": revision.number, "hash": revision.hash, "reason": revision.reason, "changes": cut}
+    if change is not None and change.reverts is not None:
+        detail["reverts"] = change.reverts
+    return Event(
+        revision.at,
+        Kind.POLICY_CHANGED,
+        revision.who,
+        revision.how,
+        request_id="" if change is None else change.request_id,
+        policy_revision=revision.policies,
+        detail=detail,
+    )

@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+import pytest
+
+from proxy.oci.reference import Tag
+from proxy.trust.decision import Outcome
+from proxy.trust.impact import Effect, Judgement, Pulled, Standing, Verdict, counted, verdict_of
+from proxy.trust.reason import Reason
+from tests.worlds.memory import NOON
+from tests.worlds.stored import APP, decision, digest
+
+PULLED = Pulled(APP, Tag("1"), digest("image"), True, 3, NOON, "d1")
+ALLOWED, BLOCKED, UNKNOWN, GONE = (Verdict(standing) for standing in Standing)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "served", "effect"),
+    [
+        (ALLOWED, ALLOWED, True, Effect.UNCHANGED),
+        (BLOCKED, BLOCKED, True, Effect.UNCHANGED),
+        (ALLOWED, BLOCKED, False, Effect.NEWLY_BLOCKED),
+        (BLOCKED, ALLOWED, True, Effect.NEWLY_ALLOWED),
+        (UNKNOWN, BLOCKED, True, Effect.NEWLY_BLOCKED),
+        (UNKNOWN, BLOCKED, False, Effect.UNCHANGED),
+        (UNKNOWN, ALLOWED, False, Effect.NEWLY_ALLOWED),
+        (ALLOWED, UNKNOWN, True, Effect.UNKNOWN),
+        (UNKNOWN, UNKNOWN, True, Effect.UNKNOWN),
+        (BLOCKED, UNKNOWN, True, Effect.UNKNOWN),
+        (GONE, GONE, True, Effect.GONE),
+        (ALLOWED, GONE, True, Effect.GONE),
+    ],
+)
+def test_effects(before: Verdict, after: Verdict, served: bool, effect: Effect) -> None:
+    assert Judgement(replace(PULLED, served=served), before, after).effect is effect
+
+
+def test_what_could_not_be_seen_is_never_fine_and_a_warning_is_served() -> None:
+    assert verdict_of(decision("a")).standing is Standing.ALLOWED
+    assert verdict_of(decision("b", Reason.UNSIGNED)).standing is Standing.BLOCKED
+    blind = replace(decision("c", Reason.NOT_VERIFIABLE), outcome=Outcome.INCONCLUSIVE)
+    assert verdict_of(blind).standing is Standing.UNKNOWN
+    warned = verdict_of(decision("d", Reason.UNSIGNED, "warn"))
+    assert (warned.standing, warned.reason) == (Standing.ALLOWED, "unsigned")
+
+
+def test_every_effect_is_counted() -> None:
+    counts = counted([Judgement(PULLED, ALLOWED, BLOCKED)] * 2)
+    assert counts[Effect.NEWLY_BLOCKED] == 2
+    assert set(counts) == set(Effect)
