@@ -155,7 +155,9 @@ async def _attach_referrers(
     """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
         blob = _blob(entry, house)
-        body = carrier.referrer_manifest(subject, _layer(blob), blob.artifact_type, blob.about, entry.at)
+        body = carrier.referrer_manifest(
+            subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
+        )
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import (
+    Certifier,
+    Clock,
+    Facts,
+    Interventions,
+    Journal,
+    KeyBook,
+    Ledger,
+    Registry,
+    Rights,
+    Rules,
+    Signer,
+)
 from proxy.trust.schedule import KeyPlan
 
 
@@ -29,6 +41,7 @@ class House:
     ledger: Ledger
     facts: Facts
     journal: Journal
+    interventions: Interventions
     clock: Clock
     limits: Limits
     memory: Memory

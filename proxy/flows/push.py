@@ -66,7 +66,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             return admitted
         this = Push(op, subject, tags, *admitted)
         for tag in tags:
-            if not await keeps_ours(op.repository, tag, subject.manifest, house):
+            if not await keeps_ours(op.repository, tag, subject.manifest, asked, house):
                 raise await _stale(this, tag, asked, house)
         try:
             answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
@@ -170,7 +170,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     if about is None:
         return await _put(this, tag, asked, house)
     async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject.manifest, house):
+        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
             return await _put(this, tag, asked, house)
     raise await _stale(this, tag, asked, house)
 

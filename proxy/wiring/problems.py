@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from proxy.trust.exception import PolicyException
 from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.standby import StandIn
@@ -20,10 +22,19 @@ class Written(Protocol):
 
 
 def problems_of(
-    signer: TokenSigner, journal: Written, refused: tuple[str, str] | None, path: Path, failing: Failing | None = None
+    signer: TokenSigner,
+    journal: Written,
+    refused: tuple[str, str] | None,
+    path: Path,
+    exceptions: Sequence[PolicyException] = (),
+    now: datetime | None = None,
+    failing: Failing | None = None,
 ) -> list[dict[str, str]]:
-    """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration."""
-    found = []
+    """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration.
+
+    Of `exceptions`, those that are open and those that nobody has reviewed.
+    """
+    found = [_exception(each, now) for each in exceptions if each.reviewed is None]
     if (why := signer.health()) is not None:
         found.append(
             {
@@ -70,6 +81,23 @@ def _stood_in(each: StandIn, path: Path) -> dict[str, str]:
         "since": _moment(each.since),
         "stops": "nothing, where verifiers have that key too" if each.token else _PUSHES,
         "next": f"countersign doctor --config {path}",
+    }
+
+
+def _exception(each: PolicyException, now: datetime | None) -> dict[str, str]:
+    what = f"exception {each.id} for {each.scope} by {each.by}: {each.reason}"
+    if each.closed is None and (now is None or now < each.until):
+        return {
+            "what": f"open until {_moment(each.until)}: {what}",
+            "since": _moment(each.opened),
+            "stops": "blocking there: what policy forbids is let through",
+            "next": f"countersign exceptions close {each.id} --reason TEXT",
+        }
+    return {
+        "what": f"not reviewed: {what}",
+        "since": _moment(each.closed or each.until),
+        "stops": "nothing any more; somebody has to look at what it let through",
+        "next": f"countersign exceptions review {each.id} --note TEXT",
     }
 
 

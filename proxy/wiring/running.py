@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.job import Work
@@ -47,6 +48,7 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.gauges import watch_interventions
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
@@ -129,6 +131,7 @@ class Running:
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -162,7 +165,9 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, self.keytimes.failing)
+        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
+        path, failing = self.settings.path, self.keytimes.failing
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -227,6 +232,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
+    watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     standing = "Key profiles whose first token does not sign"
     metrics.watch("standby_profiles", standing, lambda: float(len(signer.standby.now())))
@@ -241,6 +247,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),

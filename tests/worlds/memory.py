@@ -22,6 +22,7 @@ from proxy.oci.reference import Digest, Repository, parse_digest, parse_referenc
 from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
+from proxy.store.ordered import Ordered, with_denial, with_exception
 from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
@@ -29,7 +30,9 @@ from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, name_taken
 from proxy.trust.decision import Decision
+from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
 from proxy.trust.impact import Pulled
 from proxy.trust.job import WAITING, Job, JobState
@@ -37,6 +40,7 @@ from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fin
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
+from proxy.trust.standing import Orders, Standing
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -332,6 +336,34 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryInterventions:
+    """Interventions in two tuples."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self._clock = clock
+        self.ordered = Ordered(clock.now)
+
+    def standing(self) -> Standing:
+        return self.ordered.standing()
+
+    def orders(self) -> Orders:
+        return self.ordered.orders()
+
+    async def deny(self, denial: Denial) -> None:
+        self.ordered.put(with_denial(self.orders(), denial, self._clock.now()))
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        there = self.orders()
+        found = next((d for d in there.denials if d.id == denial_id), None)
+        self.ordered.put(replace(there, denials=tuple(d for d in there.denials if d.id != denial_id)))
+        return found
+
+    async def keep(self, exception: PolicyException) -> bool:
+        before = self.orders()
+        self.ordered.put(with_exception(before, exception))
+        return self.orders() != before
+
+
 class MemoryPolicyBook:
     """A PolicyBook in a list, oldest first."""
 
@@ -416,6 +448,7 @@ class MemoryStore:
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
+        self.interventions = MemoryInterventions(self.clock)
         self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:

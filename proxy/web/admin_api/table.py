@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, custody, jobs, journal, keys, policies, server, tokens
+from proxy.web.admin_api import (
+    chains,
+    custody,
+    denials,
+    exceptions,
+    jobs,
+    journal,
+    keys,
+    policies,
+    server,
+    tokens,
+)
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -12,6 +23,8 @@ ROUTES: tuple[Route, ...] = (
     *chains.ROUTES,
     *policies.ROUTES,
     *tokens.ROUTES,
+    *denials.ROUTES,
+    *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
 )

@@ -10,6 +10,8 @@ from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
 from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.custody import CustodyDesk
+from proxy.wiring.admin_desk.denials import DenialDesk
+from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
@@ -38,4 +40,6 @@ def topics(
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
+        DenialDesk(house).topic(),
+        ExceptionDesk(house).topic(),
     )
