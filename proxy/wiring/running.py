@@ -197,7 +197,7 @@ class Running:
             if self._tls is not None:
                 self._tls.reload()
             await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
-        self._log.info("configuration reloaded", policy_revision=taken[0].policies.revision, **self.policies.source)
+        self._log.info("configuration reloaded", policies=self.policies.described)
 
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""

@@ -63,6 +63,7 @@ class Reloaded(BaseModel, strict=True, extra="forbid", frozen=True):
 
     reloaded: bool
     why: str | None = Field(description="why it was refused; what was in force before still is")
+    policies: str = Field(description="which policies are in force, and from where")
 
 
 class SignWish(Why, strict=True, extra="forbid", frozen=True):
