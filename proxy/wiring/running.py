@@ -48,7 +48,7 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import watch_interventions
+from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
@@ -95,9 +95,7 @@ class Running:
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
-        metrics.watch("key_changes_announced", "Changes of keys announced", lambda: float(len(self.keytimes.soon())))
-        when = "When the next change of a key is set to happen; 0: none is"
-        metrics.watch("next_key_change_timestamp_seconds", when, self.keytimes.next_at)
+        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
         held = OpenTokens(signer, lambda: self.settings)
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
@@ -234,8 +232,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     metrics = Metrics()
     watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
-    standing = "Key profiles whose first token does not sign"
-    metrics.watch("standby_profiles", standing, lambda: float(len(signer.standby.now())))
+    watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
