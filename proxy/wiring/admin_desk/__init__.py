@@ -19,8 +19,8 @@ from proxy.wiring.admin_desk.policies import PolicyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 
 
 def topics(
@@ -38,7 +38,7 @@ def topics(
     `dual` says whether a second person has to agree before keys and policies change.
     """
     doing = (
-        ServerDesk(desk, house, reload).topic(),
+        ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
