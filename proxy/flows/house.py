@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
 from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.trust.keys import KeyRing
+
+
+def as_it_is(ring: KeyRing) -> KeyRing:
+    """Return the keys where nobody asks for revocation lists."""
+    return ring
 
 
 @dataclass(frozen=True)
@@ -30,4 +37,5 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

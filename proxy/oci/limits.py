@@ -36,5 +36,7 @@ class Limits:
     repair_check_s: float = 600.0
     connections: int = 4096
     upstream_connections: int = 512
+    crl_bytes: int = 10 * MIB
+    outbound_deadline_s: float = 5.0
     drain_s: float = 30.0
     memory_cache_bytes: int = 64 * MIB

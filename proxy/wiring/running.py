@@ -39,8 +39,9 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner
+from proxy.wiring import job_runner, revocations
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
@@ -50,6 +51,7 @@ from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
+from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.upstream import upstream_of
@@ -71,6 +73,7 @@ class Running:
         upstream: Upstream,
         metrics: Metrics,
         tls: Tls | None,
+        lists: RevocationLists,
         log: FilteringBoundLogger,
     ) -> None:
         """Built by `open_running`."""
@@ -84,6 +87,7 @@ class Running:
         self.upstream = upstream
         self.metrics = metrics
         self._tls = tls
+        self._lists = lists
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
@@ -121,6 +125,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -155,7 +160,7 @@ class Running:
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
         found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
-        return [*found, *self.policies.problems()]
+        return [*found, *self.policies.problems(), *self._lists.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -178,6 +183,7 @@ class Running:
         if self._tls is not None:
             self._tls.check()
         await self._signer.reopen(settings)
+        await self._lists.refresh(settings.trust)
         async with self.policies.lock:
             taken = await self.policies.taken(settings)
             await keep_revisions(settings, taken, self.store, self.house)
@@ -217,6 +223,10 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await signer.start()
     keyless = SigstoreExaminer()
     stack.callback(keyless.close)
+    outbound = outbound_of(settings)
+    stack.push_async_callback(outbound.close)
+    lists = RevocationLists(lambda: store.keybook.ring().authorities, outbound, settings.limits, clock, log)
+    await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
@@ -237,6 +247,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         hosts=settings.server.hosts,
         url=settings.server.url,
         name=settings.server.name,
+        lists=lists.known,
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
     taken = await policies.taken(settings)
@@ -249,7 +260,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
             tls = Tls(settings.server.tls.cert, settings.server.tls.key)
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, policies, signer, upstream, metrics, tls, log)
+    return Running(settings, house, store, policies, signer, upstream, metrics, tls, lists, log)
 
 
 async def keep_revisions(settings: Settings, taken: Taken, store: Store, house: House) -> None:
