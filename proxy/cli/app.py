@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.clients import Client
+from proxy.cli.custody_app import keys_app
+from proxy.cli.deny_app import deny_app
+from proxy.cli.exceptions_app import exceptions_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
 from proxy.cli.jobs_app import jobs_app
-from proxy.cli.keys_app import keys_app
 from proxy.cli.policy_app import policy_app
 from proxy.cli.tokens_app import tokens_app
 from proxy.cli.trust_app import trust_app
@@ -36,6 +38,8 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(deny_app, name="deny")
+app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")

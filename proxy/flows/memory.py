@@ -95,6 +95,17 @@ class Memory:
             else:
                 self._locks[key] = (lock, users - 1)
 
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Return the indexes held here that list this manifest."""
+        return [r.digest for r in self._held(repository) if any(c.digest == digest for c in r.manifest.children)]
+
+    def listing(self, repository: Repository, blob: Digest) -> list[Digest]:
+        """Return the manifests held here that list this blob."""
+        return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
+
+    def _held(self, repository: Repository) -> list[Resolved]:
+        return [held for (where, _), held in list(self.bodies.items()) if where == repository]
+
     def mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
         """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
         told = (str(credential.ours), str(credential.authorization is None), credential.authorization or "", *accept)

@@ -10,6 +10,7 @@ from typing import Protocol
 from proxy.formats.format import Scheme
 from proxy.oci.reference import Digest, Repository
 from proxy.ports.certifier import Certifier as Certifier
+from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
 from proxy.ports.upstream import Headers as Headers
@@ -17,6 +18,7 @@ from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights
 from proxy.trust.admin_token import AdminToken
+from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -27,8 +29,19 @@ from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A token of a key profile. `away` says why it is not expected to sign now, None where it is."""
+
+    token: str
+    away: str | None = None
+
+
 class Signer(Protocol):
     """Keys that never leave their tokens."""
+
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order: the first is to sign, each later one stands by for those before."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -36,10 +49,10 @@ class Signer(Protocol):
         Raises Unavailable, Fault TOOMANYREQUESTS.
         """
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        """Return a new key on the profile's token, proved by a signature: prepared, and not recorded yet.
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token (else the profile's first), proved: prepared, and not recorded yet.
 
-        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured.
+        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured or not on that token.
         """
 
     async def prove(self, key: BookKey) -> None:
@@ -47,6 +60,25 @@ class Signer(Protocol):
 
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
+
+
+class Tokens(Protocol):
+    """What is on the tokens. All calls raise Unavailable."""
+
+    def of(self, profile: str) -> tuple[str, ...]:
+        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+
+    async def held(self, token: str) -> tuple[Held, ...]:
+        """Return every usable key pair on the token."""
+
+    async def facts(self, token: str) -> TokenFacts:
+        """Return what the token says of itself."""
+
+    async def attest(self, key: BookKey, text: bytes) -> bytes:
+        """Return the key's signature over a key evidence, whatever its state. Raises ValueError for another text."""
+
+    async def destroy(self, key: BookKey) -> None:
+        """Leave neither half of the key on the token of the recorded serial; it proves itself first. Raises Fault."""
 
 
 class Rules(Protocol):
@@ -62,8 +94,12 @@ class KeyBook(Protocol):
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
 
-    async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        """Record a key; with `after`, only while the key of that fingerprint is active.
+
+        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
+        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        """
 
     async def set_state(
         self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
@@ -73,9 +109,17 @@ class KeyBook(Protocol):
         `since` is for a compromised one: since when others may have had it, None where nobody knows.
         """
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
+        The one before signs beside it until `signs_until`, and is retired at `retire_after`.
         Raises ValueError when there is no such key, or it is not prepared.
         """
 

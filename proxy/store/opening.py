@@ -15,6 +15,7 @@ from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.interventions import INTERVENTIONS, StoredInterventions
 from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
@@ -35,6 +36,7 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    interventions: StoredInterventions
     policy_book: StoredPolicyBook
     jobs: StoredJobs
     sole: bool  # no other process can write it
@@ -71,8 +73,10 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
-        watch = Watch(database, {KEYBOOK: keybook})
-        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs)
+        interventions = StoredInterventions(database, clock)
+        await interventions.refresh()
+        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
+        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, policies, jobs)
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

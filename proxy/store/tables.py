@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0006"  # the newest migration; a test compares
+HEAD = "0007"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -188,6 +188,38 @@ admin_tokens = Table(
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
     Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
+)
+
+denials = Table(
+    "denials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text),  # NULL: everything in those repositories
+    Column("repositories", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+)
+
+exceptions = Table(
+    "exceptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repositories", Text, nullable=False),
+    Column("digest", Text),
+    Column("unsigned_push", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("closed", Instant),
+    Column("closed_by", Text, nullable=False),
+    Column("reviewed", Instant),
+    Column("reviewed_by", Text, nullable=False),
+    Column("review", Text, nullable=False),
+    Column("offline", Boolean, nullable=False),
 )
 
 jobs = Table(

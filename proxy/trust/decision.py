@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import CouldNotLook, Evidence, Verified
+from proxy.trust.exception import Granted
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import NotKnown
+from proxy.trust.standing import Standing
 
 
 class Outcome(StrEnum):
@@ -54,38 +56,51 @@ class Decision:
     contact: str | None = None
     help_url: str | None = None
     binds_reference: bool = False  # true when another reference to the same digest may be decided differently
+    granted: Granted | None = None
 
     @property
     def allowed(self) -> bool:
         """True when the bytes may be served to anybody whom upstream lets read."""
-        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"}
+        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"} or self.granted is not None
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What surrounds a decision: its id, the time, our public host names, the revisions and the keys."""
+    """What surrounds a decision: its id, the time, our public host names, the revisions, keys and operators' orders."""
 
     id: str
     now: datetime
     hosts: tuple[str, ...]
     policy_revision: str
     ring: KeyRing
+    standing: Standing = field(default_factory=Standing)
 
 
 def decide(
     question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: Setting
 ) -> Decision:
-    """Return the decision on this subject (digest, media type)."""
+    """Return the decision on this subject (digest, media type).
+
+    What is denied is blocked in every mode, whatever signed it. What did not pass stays so under an exception: it is
+    let through with all it failed on record.
+    """
     mode: Mode = "enforce"
     binds = False
-    if policy is None:
+    meant = {subject[0], *evidence.listed_by}
+    denial = at.standing.denial(question.repository, meant)
+    checks: tuple[Check, ...]
+    if denial is not None:
+        checks = (Check("not denied", Outcome.FAILED, denial.says(subject[0]), Reason.DENIED_DIGEST),)
+    elif policy is None:
         none = f"no policy matches repository {question.repository}"
-        checks: tuple[Check, ...] = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
+        checks = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
     else:
         mode = policy.pull.mode_at(at.now)
         binds = _binds_reference(policy, at.ring) or evidence.referrers_index
         checks = _checks(question, policy, evidence, at)
     outcome = _worst(checks)
+    needed = denial is None and outcome is not Outcome.PASSED and mode == "enforce"
+    opened = at.standing.exception(question.repository, meant) if needed else None
     return Decision(
         id=at.id,
         question=question,
@@ -102,6 +117,7 @@ def decide(
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
         binds_reference=binds,
+        granted=None if opened is None else opened.grants(),
     )
 
 

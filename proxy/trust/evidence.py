@@ -114,6 +114,7 @@ class Evidence:
     allowed_parent: Digest | None = None
     artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
     referrers_index: bool = False  # under a fallback tag, and everything it lists satisfies the policy by itself
+    listed_by: frozenset[Digest] = frozenset()  # indexes above it, of those that a denial or an exception names
 
     @property
     def verified(self) -> tuple[Verified, ...]:

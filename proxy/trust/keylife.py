@@ -11,7 +11,8 @@ NEXT: Mapping[KeyState, frozenset[KeyState]] = {
     KeyState.PREPARED: frozenset({KeyState.ACTIVE, KeyState.RETIRED, KeyState.COMPROMISED}),
     KeyState.ACTIVE: frozenset({KeyState.TRUSTED, KeyState.COMPROMISED}),
     KeyState.TRUSTED: frozenset({KeyState.RETIRED, KeyState.COMPROMISED}),
-    KeyState.RETIRED: frozenset({KeyState.COMPROMISED}),
+    KeyState.RETIRED: frozenset({KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.DESTROYED: frozenset({KeyState.COMPROMISED}),  # it may turn out that there was a copy
     KeyState.COMPROMISED: frozenset(),
 }
 
@@ -23,6 +24,9 @@ def refusal(key: BookKey, to: KeyState) -> str | None:
     name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
     if key.state is to:
         return f"{name} is {to} already; nothing was changed"
+    if to is KeyState.DESTROYED and key.state is not KeyState.COMPROMISED:
+        short = fingerprint(key.spki)[:12]
+        return f"{name} is {key.state}; only a retired key can be destroyed: countersign keys retire {short}"
     if key.state is KeyState.ACTIVE:
         return f"{name} is active: let another take its place first: countersign keys rotate {key.profile}"
     if to is KeyState.ACTIVE:

@@ -156,11 +156,11 @@ LESSONS: Mapping[Reason, Lesson] = {
         "The bounds are in `limits`, each with its name.",
     ),
     Reason.DENIED_DIGEST: Lesson(
-        "An operator denied exactly this content, whatever its signatures say.",
+        "An operator denied this content, or everything in this repository, whatever its signatures say.",
         "It is known to be bad: this is how a recall reaches everybody at once.",
         "Do not run it, and say so if you have been running it. Tell the contact.",
         "Build it anew without what it was recalled for.",
-        "The journal says who denied it and why.",
+        "`countersign deny list` says who denied it, why and until when; `countersign deny remove` takes it back.",
     ),
     Reason.NOT_SIGNED: Lesson(
         "The push could not be signed, so the tag was not moved and nothing unsigned was acknowledged.",

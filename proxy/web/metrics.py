@@ -38,6 +38,8 @@ class Metrics:
         self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
         says = ["outcome", "mode", "reason"]
         self._decisions = Counter("countersign_decisions", "Decisions", says, registry=at)
+        let = "Pulls that an exception let through although policy blocks them"
+        self._excepted = Counter("countersign_excepted_pulls", let, registry=at)
         silence = "Decisions that could not be made: something did not answer"
         self._inconclusive = Counter("countersign_decisions_inconclusive", silence, registry=at)
         self._signatures = Counter("countersign_signatures", "Signatures made", registry=at)
@@ -73,6 +75,8 @@ class Metrics:
         self._decision(decision.outcome, decision.mode, decision.reason).inc()
         if decision.outcome is Outcome.INCONCLUSIVE:
             self._inconclusive.inc()
+        if decision.granted is not None:
+            self._excepted.inc()
 
     def signed(self, count: int = 1) -> None:
         """Count signatures made."""

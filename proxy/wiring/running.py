@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.job import Work
@@ -39,15 +40,18 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner, revocations
+from proxy.wiring import job_runner, keytimes, revocations
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.job_runner import JobRunner
+from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
@@ -94,8 +98,11 @@ class Running:
         self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, policies)
+        self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
+        held = OpenTokens(signer, lambda: self.settings)
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -126,6 +133,8 @@ class Running:
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
+        self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -159,7 +168,9 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
+        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
+        path, failing = self.settings.path, self.keytimes.failing
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
         return [*found, *self.policies.problems(), *self._lists.problems()]
 
     async def reload(self) -> str | None:
@@ -190,13 +201,13 @@ class Running:
             if self._tls is not None:
                 self._tls.reload()
             await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
-        self._log.info("configuration reloaded", policy_revision=taken[0].policies.revision, **self.policies.source)
+        self._log.info("configuration reloaded", policies=self.policies.described)
 
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self.policies.put(settings, taken)
         server = settings.server
-        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
+        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
         self.settings, self._refused = settings, None
 
     async def leave(self) -> int:
@@ -229,7 +240,9 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
+    watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
+    watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
@@ -241,6 +254,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
@@ -248,6 +262,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         url=settings.server.url,
         name=settings.server.name,
         lists=lists.known,
+        plans=settings.plans(),
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
     taken = await policies.taken(settings)

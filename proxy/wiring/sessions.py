@@ -58,7 +58,7 @@ class InUse:
         """Have one session closed, for a token that is opened beside this one. With a single one that cannot be."""
         if self.token is None or sessions < 2:
             return
-        self._most = min(sessions, self.token.used) - 1
+        self._most = max(1, min(sessions - 1, self.token.used))  # again after a refused PIN: it is made already
         self.allow(sessions)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OPENING):

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
+from proxy.ports import AdminTokens, Facts, Interventions, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.impact import Pulled
@@ -74,6 +74,9 @@ class AnyStore(Protocol):
 
     @property
     def admin_tokens(self) -> AdminTokens: ...
+
+    @property
+    def interventions(self) -> Interventions: ...
 
     @property
     def policy_book(self) -> PolicyBook: ...
@@ -156,6 +159,11 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def interventions(store: AnyStore) -> Interventions:
+    return store.interventions
 
 
 @pytest.fixture

@@ -126,12 +126,21 @@ async def test_keys_are_looked_for_as_they_are_recorded(tmp_path: Path) -> None:
     await store.keybook.add(new)
     await store.keybook.activate(fingerprint(new.spki), SystemClock().now())
     found = (await check_tokens(described)).inner[0].inner
-    assert [finding.name for finding in found] == ["key release", "key attestation"]
-    assert {finding.state for finding in found} == {"ok"}
+    assert [finding.name for finding in found] == ["key release", "key attestation", "backups"]
+    assert [finding.state for finding in found] == ["ok", "ok", "warning"]
+    assert f"{fingerprint(new.spki)[:12]} (release)" in found[2].detail
+    for each in store.keybook.ring().ours:
+        await store.keybook.amend(fingerprint(each.spki), {"backup_at": SystemClock().now()})
+    await store.keybook.amend(fingerprint(new.spki), {"token_serial": "0815"})
+    found = (await check_tokens(described)).inner[0].inner
+    assert [finding.name for finding in found] == ["key release", "place of release", "key attestation"]
+    assert "recorded is 0815" in found[1].detail
+    assert f"countersign keys rebind {fingerprint(new.spki)[:12]}" in found[1].fix
 
     gone = replace(new, spki=SoftSigner().create().spki, state=KeyState.PREPARED)
     await store.keybook.add(gone)
     await store.close()
-    wrong = (await check_tokens(described)).inner[0].inner[1]
+    inner = (await check_tokens(described)).inner[0].inner
+    wrong = next(finding for finding in inner if finding.state == "wrong")
     assert (wrong.state, wrong.fix) == ("wrong", "restore the token that holds it")
     assert wrong.detail == f"{fingerprint(gone.spki)[:12]}, prepared in the key book, is not on the token"

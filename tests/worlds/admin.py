@@ -26,10 +26,11 @@ from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
+from tests.worlds.softtokens import SoftTokens
 
 SECRET = bytes(range(32))
 
@@ -152,7 +153,7 @@ async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> 
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, store, reload, strays, policies)
+    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

@@ -142,6 +142,7 @@ async def world(
         ledger=store.ledger,
         facts=store.facts,
         journal=store.journal,
+        interventions=store.interventions,
         clock=store.clock,
         limits=bounds,
         memory=Memory(bounds, store.clock.monotonic),

@@ -60,10 +60,6 @@ def _ref(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    given = _ref(route.gives)
-    if route.plans:
-        given = {"schema": {"anyOf": [given["schema"], _ref(Plan)["schema"]]}}
-    good = {"description": HTTPStatus(route.status).phrase, "content": {"application/json": given}}
     told: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.says,
@@ -71,7 +67,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "x-roles": list(holders(route.permission)),
         "x-reach": route.reach.value,
         "responses": {
-            str(route.status): good,
+            **_given_by(route),
             **{str(status): {"$ref": "#/components/responses/Problem"} for status in _REFUSALS},
         },
     }
@@ -81,6 +77,19 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         told["requestBody"] = {"required": True, "content": {"application/json": _ref(route.body)}}
     return told
+
+
+def _given_by(route: Route) -> dict[str, Any]:
+    """Return the answers of a call that was understood, by their status."""
+    shapes: dict[int, list[type[BaseModel]]] = {route.status: [route.gives]}
+    if route.plans:
+        shapes.setdefault(200, []).append(Plan)
+    answers: dict[str, Any] = {}
+    for status, given in sorted(shapes.items()):
+        schemas = [_ref(shape)["schema"] for shape in given]
+        content = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": {"application/json": content}}
+    return answers
 
 
 def _place(name: str) -> dict[str, Any]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, jobs, journal, keys, policies, server, tokens
+from proxy.web.admin_api import (
+    chains,
+    custody,
+    denials,
+    exceptions,
+    jobs,
+    journal,
+    keys,
+    policies,
+    server,
+    tokens,
+)
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
     *keys.ROUTES,
+    *custody.ROUTES,
     *chains.ROUTES,
     *policies.ROUTES,
     *tokens.ROUTES,
+    *denials.ROUTES,
+    *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
 )

@@ -117,7 +117,11 @@ def test_why_not(evidence: Evidence, reason: Reason) -> None:
 
 @pytest.mark.parametrize("state", list(KeyState))
 def test_states_of_a_key(state: KeyState) -> None:
-    expected = {KeyState.RETIRED: Reason.KEY_RETIRED, KeyState.COMPROMISED: Reason.KEY_COMPROMISED}.get(state)
+    expected = {
+        KeyState.RETIRED: Reason.KEY_RETIRED,
+        KeyState.DESTROYED: Reason.KEY_RETIRED,
+        KeyState.COMPROMISED: Reason.KEY_COMPROMISED,
+    }.get(state)
     assert decided(found(by(OURS)), RELEASE, keys=ring(state)).reason is expected
 
 

@@ -8,8 +8,8 @@ from proxy.trust.keylife import NEXT, refusal
 from proxy.trust.keys import BookKey, KeyState
 from tests.worlds.memory import NOON
 
-P, A, T, R, C = KeyState
-ALLOWED = {(P, A), (P, R), (P, C), (A, T), (A, C), (T, R), (T, C), (R, C)}
+P, A, T, R, C, D = KeyState
+ALLOWED = {(P, A), (P, R), (P, C), (A, T), (A, C), (T, R), (T, C), (R, C), (R, D), (D, C)}
 
 
 def key(state: KeyState) -> BookKey:
@@ -34,6 +34,7 @@ def test_every_state_is_in_the_table_and_nothing_comes_back_from_the_last() -> N
     [
         (A, R, "countersign keys rotate release"),
         (T, A, "countersign keys rotate release"),
+        (T, D, "only a retired key can be destroyed: countersign keys retire"),
         (R, R, "already; nothing was changed"),
     ],
 )

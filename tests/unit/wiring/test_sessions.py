@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -151,3 +152,19 @@ async def test_another_token_in_its_place_has_what_the_one_before_leaves(
     server.use.closed(old)
     server.use.allow(3)
     assert fresh.used == 3
+
+
+async def test_room_for_another_token_is_made_once_however_often_it_is_refused(
+    leases: MemoryLeases, clock: FrozenClock
+) -> None:
+    server = Server(leases, clock, 3)
+    await steps(clock, server, total=3)
+    for _ in range(3):
+        making = asyncio.create_task(server.use.make_room(3))
+        await asyncio.sleep(0)
+        server.token.finish()
+        await making
+        await server.step()
+        assert server.token.allowed == 2
+    server.use.replaced(cast("Token", Slow()))
+    await Server(leases, clock, 1).use.make_room(1)  # the only one there is stays

@@ -1,0 +1,81 @@
+"""`countersign exceptions`: the commands and their options. What they do is in `exceptions`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.cli.form import Form
+from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
+
+exceptions_app = typer.Typer(help="Break-glass: let blocked images through, for a while.", no_args_is_help=True)
+
+_Id = Annotated[str, typer.Argument(metavar="ID", help="as `exceptions list` shows it")]
+
+
+@exceptions_app.command("list")
+def list_exceptions(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+    """List exceptions, open and over. Exit code 1: one is open or waits for its review."""
+    from proxy.cli import exceptions
+
+    raise typer.Exit(exceptions.show(place_of(server, token, config), output))
+
+
+@exceptions_app.command("open")
+def open_one(
+    repository: Annotated[
+        str, typer.Option("--repository", metavar="REPO", help="where; a policy-admin: or a pattern")
+    ],
+    reason: Reason,
+    lasting: Annotated[str, typer.Option("--for", metavar="SPAN", help="how long: 30m, 2h")],
+    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="this image only")] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """Let be pulled what policy blocks: loudly, for a while, and to be reviewed afterwards."""
+    from proxy.cli import exceptions
+    from proxy.cli.agreed import Manner
+    from proxy.cli.spans import seconds_of
+
+    wish = {
+        "repository": repository,
+        "digest": digest or None,
+        "reason": reason,
+        "seconds": seconds_of(lasting, "--for"),
+    }
+    raise typer.Exit(exceptions.open_one(place_of(server, token, config), wish, Manner(dry_run, yes, output)))
+
+
+@exceptions_app.command()
+def close(
+    exception: _Id,
+    reason: Reason,
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """End an exception before its time."""
+    from proxy.cli import exceptions
+
+    raise typer.Exit(exceptions.change(place_of(server, token, config), "close", exception, reason, output))
+
+
+@exceptions_app.command()
+def review(
+    exception: _Id,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="what it let through, and what follows")],
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """Say what became of an exception that is over; until then `status` names it."""
+    from proxy.cli import exceptions
+
+    raise typer.Exit(exceptions.change(place_of(server, token, config), "review", exception, note, output))

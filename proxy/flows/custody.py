@@ -1,0 +1,211 @@
+"""Keys where they are: taken into the book, found again on another token, backed up, destroyed.
+
+Every change is in the journal before it takes effect, and whatever is put into the book has proved itself just before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from proxy.flows.house import House
+from proxy.flows.keylife import ALONE, find, may_become, may_rotate
+from proxy.oci.faults import Fault, Unavailable
+from proxy.ports import Tokens
+from proxy.trust.custody import CONFIRM_DIGITS, Held, confirmed, may_leave
+from proxy.trust.event import Event, Kind
+from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who wants it, how we know, why, and in which request."""
+
+    who: str
+    how: str
+    reason: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A key on a token, by what is given of its label and id; no token means the profile's first."""
+
+    label: str = ""
+    key_id: str = ""
+    token: str = ""
+    extractable: bool = False  # take it although it may have copies elsewhere
+
+
+async def take_in(profile: str, sought: Sought, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+    """Return the key that lay on the token already: proved, prepared and recorded.
+
+    Raises Fault (not exactly one such key, one that may leave the token, one that is known already), Unavailable.
+    """
+    async with house.memory.alone(ALONE):
+        held = await may_take_in(profile, sought, house, tokens)
+        key = BookKey(
+            profile=profile,
+            token=held.token,
+            token_serial=held.token_serial,
+            key_id=held.key_id,
+            label=held.label,
+            algorithm=held.algorithm,
+            spki=held.spki,
+            state=KeyState.PREPARED,
+            since=house.clock.now(),
+        )
+        await house.signer.prove(key)
+        detail = {
+            "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
+            "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
+        }  # fmt: skip
+        await house.journal.record(_event(Kind.KEY_CREATED, key, asker, detail, house))
+        try:
+            await house.keybook.add(key)
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+        return find(fingerprint(key.spki), house)
+
+
+async def may_take_in(profile: str, sought: Sought, house: House, tokens: Tokens) -> Held:
+    """Return the one key that is meant, where it may be taken in. Raises Fault, Unavailable."""
+    may_rotate(profile, house)
+    if not (sought.label or sought.key_id):
+        raise Fault("UNSUPPORTED", "say which key: give its label, its id, or both", status=400)
+    token = _token(profile, sought.token, tokens)
+    there = await tokens.held(token)
+    fitting = [
+        held
+        for held in there
+        if sought.label in ("", held.label) and sought.key_id.lower() in ("", held.key_id.lower())
+    ]
+    if len(fitting) != 1:
+        what = " and ".join(f"{n} {v!a}" for n, v in (("label", sought.label), ("id", sought.key_id)) if v)
+        raise Fault("NAME_UNKNOWN", f"token {token} has {len(fitting)} usable keys of {what}; {_listed(there)}")
+    (held,) = fitting
+    known = next((k for k in house.keybook.ring().ours if k.spki == held.spki), None)
+    if known is not None:
+        raise Fault("DENIED", f"{_named(known)} is {known.state} in the key book already", status=409)
+    if held.attributes.get("SIGN") is False:
+        raise Fault("DENIED", f"key {held.label!a} may not sign: its attribute SIGN is False", status=409)
+    if (why := may_leave(held.attributes)) is not None and not sought.extractable:
+        raise Fault(
+            "DENIED",
+            f"key {held.label!a} may have copies elsewhere ({why}): make one on the token "
+            f"(countersign keys prepare {profile}), or take this one nevertheless with --accept-extractable",
+            status=409,
+        )
+    return held
+
+
+async def rebind(key: str, token: str, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+    """Return the key as it is found on its token now, after a restore, cloning or replacement; its state stays.
+
+    It has the same public key and signed what that verifies. Raises Fault, Unavailable.
+    """
+    async with house.memory.alone(ALONE):
+        known, held = await may_rebind(key, token, house, tokens)
+        place: Amendment = {
+            "token": held.token, "token_serial": held.token_serial, "key_id": held.key_id, "label": held.label,
+        }  # fmt: skip
+        await house.signer.prove(replace(known, **place))
+        before = {name: getattr(known, name) for name in place}
+        await house.journal.record(_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house))
+        await house.keybook.amend(fingerprint(known.spki), place)
+        return find(fingerprint(known.spki), house)
+
+
+async def may_rebind(key: str, token: str, house: House, tokens: Tokens) -> tuple[BookKey, Held]:
+    """Return the key and where it is now. Raises Fault where it is not, or where the book says just that."""
+    known = find(key, house)
+    if known.state is KeyState.DESTROYED:
+        raise Fault("DENIED", f"{_named(known)} is destroyed; a key with that public key should not exist", status=409)
+    name = _token(known.profile, token or known.token, tokens)
+    there = await tokens.held(name)
+    found = [held for held in there if held.spki == known.spki]
+    if len(found) != 1:
+        raise Fault("NAME_UNKNOWN", f"token {name} holds {_named(known)} {len(found)} times; {_listed(there)}")
+    (held,) = found
+    if (held.token, held.token_serial, held.key_id, held.label) == (
+        known.token, known.token_serial, known.key_id, known.label,
+    ):  # fmt: skip
+        where = f"token {held.token}, serial {held.token_serial}"
+        raise Fault("DENIED", f"{_named(known)} is on {where}, as recorded; nothing was changed", status=409)
+    return known, held
+
+
+async def backed_up(key: str, at: datetime | None, asker: Asker, house: House) -> BookKey:
+    """Return the key with a note that its token was backed up with it: at that moment, or now. Raises Fault."""
+    async with house.memory.alone(ALONE):
+        known, now = may_be_backed_up(key, at, house), house.clock.now()
+        when = at or now
+        await house.journal.record(_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house))
+        await house.keybook.amend(fingerprint(known.spki), {"backup_at": when})
+        return find(fingerprint(known.spki), house)
+
+
+def may_be_backed_up(key: str, at: datetime | None, house: House) -> BookKey:
+    """Return the key, where that can be said of it. Raises Fault."""
+    known = find(key, house)
+    if known.state is KeyState.DESTROYED:
+        raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
+    if at is not None and at > house.clock.now():
+        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
+    return known
+
+
+async def destroy(key: str, confirm: str, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+    """Return the key, of which neither half is on its token any more. `confirm` begins its fingerprint.
+
+    Stopped in between, it is still retired, and the same call finishes. Raises Fault, Unavailable.
+    """
+    async with house.memory.alone(ALONE):
+        doomed = may_become(key, KeyState.DESTROYED, house)
+        if not confirmed(confirm, doomed):
+            raise Fault(
+                "UNSUPPORTED",
+                f"nothing was destroyed: to confirm it, type the first {CONFIRM_DIGITS} digits of the fingerprint of "
+                f"{doomed.profile}'s key, as `countersign keys list` shows them",
+                status=400,
+            )
+        detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
+        await house.journal.record(_event(Kind.KEY_STATE, doomed, asker, detail, house))
+        await tokens.destroy(doomed)
+        name = fingerprint(doomed.spki)
+        try:
+            await house.keybook.set_state(name, KeyState.DESTROYED, house.clock.now())
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+        except Unavailable as away:
+            raise Unavailable(f"{away.what}; the key is gone from its token: say it again to record that") from None
+        return find(name, house)
+
+
+def _token(profile: str, wanted: str, tokens: Tokens) -> str:
+    there = tokens.of(profile)
+    if wanted and wanted not in there:
+        raise Fault("NAME_UNKNOWN", f"{profile} has no token {wanted[:80]!a}; it has {', '.join(there)}")
+    return wanted or there[0]
+
+
+def _listed(there: tuple[Held, ...]) -> str:
+    keys = ", ".join(f"{held.label!a} (id {held.key_id}, {fingerprint(held.spki)[:12]})" for held in there[:20])
+    return f"it holds {keys or 'no usable key'}"
+
+
+def _named(key: BookKey) -> str:
+    return f"key {fingerprint(key.spki)[:12]} of {key.profile}"
+
+
+def _event(kind: Kind, key: BookKey, asker: Asker, detail: dict[str, Any], house: House) -> Event:
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        request_id=asker.request_id,
+        key_revision=house.keybook.ring().revision,
+        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
+    )

@@ -1,0 +1,54 @@
+"""What a token says of a key on it and of itself, and what follows from that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.trust.keys import BookKey, fingerprint
+
+CONFIRM_DIGITS = 12
+# What a private key that cannot leave its token is (PKCS#11 2.40, 4.9).
+_STAYS = {"SENSITIVE": True, "EXTRACTABLE": False}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A usable key pair on a token. `key_id` is hex; an attribute is None where the token does not tell it."""
+
+    token: str
+    token_serial: str
+    key_id: str
+    label: str
+    algorithm: str
+    spki: bytes
+    attributes: Mapping[str, bool | None]
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """What a token says of itself."""
+
+    label: str
+    serial: str
+    model: str
+    manufacturer: str
+    firmware: str
+    mechanisms: tuple[str, ...]
+
+
+def may_leave(attributes: Mapping[str, bool | None]) -> str | None:
+    """Return None for a private key that cannot leave its token, else what says or does not say so."""
+    doubtful = [name for name, due in _STAYS.items() if attributes.get(name) is not due]
+    if not doubtful:
+        return None
+    return ", ".join(f"{name} is {_told(attributes.get(name))}" for name in doubtful)
+
+
+def _told(value: bool | None) -> str:
+    return "not told" if value is None else str(value)
+
+
+def confirmed(typed: str, key: BookKey) -> bool:
+    """True where the first twelve digits of the key's fingerprint, or more of it, were typed."""
+    return len(typed) >= CONFIRM_DIGITS and fingerprint(key.spki).startswith(typed.lower())

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy.flows import custody, keylife
+from proxy.flows.custody import Asker
+from proxy.flows.evidence import evidence
+from proxy.formats.key_evidence import document_of
+from proxy.oci.faults import Fault
+from proxy.trust.keys import fingerprint
+from tests.worlds.conversation import world
+from tests.worlds.softtokens import SoftTokens, held
+
+
+async def test_it_says_what_token_and_journal_say_and_is_signed_by_the_key() -> None:
+    w = await world()
+    new = (await keylife.rotate("release", "alice", "socket", "Tuesday", w.house)).new
+    name, tokens = fingerprint(new.spki), SoftTokens(w.signer, held(new, LOCAL=None))
+    await custody.backed_up(name, None, Asker("bob", "socket", "safe 3"), w.house)
+    made = await evidence(name[:8], w.house, tokens)
+    assert w.signer.verifies(new, made.text, made.signature)
+    said = document_of(made.text)
+    assert said["key"]["fingerprint"] == name
+    assert said["key"]["spki"] == new.spki.hex()
+    assert said["key"]["state"] == "active"
+    assert (said["token"]["model"], said["token"]["mechanisms"]) == ("Soft", ["ECDSA"])
+    assert said["attributes"] == {"SENSITIVE": True, "EXTRACTABLE": False, "SIGN": True, "LOCAL": None}
+    assert [(row["kind"], row["who"]) for row in said["journal"]] == [
+        ("key.created", "alice"), ("key.state", "alice"), ("key.backed_up", "bob"),
+    ]  # fmt: skip
+    assert any("openssl dgst -sha256 -verify" in line for line in said["check"])
+
+
+async def test_a_key_that_is_not_on_its_token_proves_nothing() -> None:
+    w = await world()
+    with pytest.raises(Fault, match="does not hold key"):
+        await evidence(fingerprint(w.store.keybook.ring().ours[0].spki), w.house, SoftTokens(w.signer))
+
+
+async def test_nothing_but_an_evidence_is_signed_that_way() -> None:
+    w = await world()
+    with pytest.raises(ValueError, match="only a key evidence"):
+        await SoftTokens(w.signer).attest(w.store.keybook.ring().ours[0], b'{"critical": {}}')
