@@ -15,6 +15,7 @@ from proxy.ports import (
     Journal,
     KeyBook,
     Ledger,
+    Owed,
     Registry,
     Rights,
     Rules,
@@ -37,6 +38,7 @@ class House:
     facts: Facts
     journal: Journal
     interventions: Interventions
+    owed: Owed
     clock: Clock
     limits: Limits
     memory: Memory

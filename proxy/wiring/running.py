@@ -21,6 +21,7 @@ from proxy.flows.job import Work
 from proxy.flows.memory import Memory
 from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
+from proxy.flows.unsigned import SIGN_OWED, sign_owed
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
@@ -40,7 +41,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner
+from proxy.wiring import job_runner, owed
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
@@ -51,6 +52,7 @@ from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_interventions
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
@@ -126,11 +128,15 @@ class Running:
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
+        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
         """Return what does each kind of job."""
-        return {RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger)}
+        return {
+            RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger),
+            SIGN_OWED: lambda job, step: sign_owed(job, step, self.house),
+        }
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -160,7 +166,15 @@ class Running:
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, exceptions, now)
+        found = problems_of(
+            self._signer,
+            self.store.journal,
+            self._refused,
+            self.settings.path,
+            exceptions,
+            now,
+            self.store.owed.waiting(),
+        )
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -225,7 +239,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    watch_interventions(metrics, store.interventions)
+    watch_interventions(metrics, store.interventions, store.owed)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     house = House(
         registry=upstream,
@@ -239,6 +253,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
+        owed=store.owed,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
