@@ -17,6 +17,7 @@ from proxy.trust.explain import plain
 from proxy.wiring.admin_checkup import check_admin
 from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.policy_checkup import check_policies
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {
@@ -24,6 +25,7 @@ _CODES = {
     "tokens": Exit.TOKEN,
     "upstream": Exit.UPSTREAM,
     "store": Exit.STORE,
+    "policies": Exit.CONFIG,
     "clock": Exit.CLOCK,
     "admin token": Exit.CONFIG,
     "server": Exit.NO,
@@ -51,7 +53,8 @@ async def _look(path: Path) -> list[Finding]:
     upstream, clock = await check_upstream(settings)
     tokens, store = await check_tokens(settings), await check_store(settings)
     admin = check_admin(settings, SystemClock())
-    return [_configuration(settings), tokens, upstream, store, clock, admin, server]
+    policies = await check_policies(settings)
+    return [_configuration(settings), tokens, upstream, store, policies, clock, admin, server]
 
 
 def _configuration(settings: Settings) -> Finding:

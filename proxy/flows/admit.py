@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import carried, layer_of, live
@@ -167,7 +168,7 @@ async def _moved(
     return None
 
 
-async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house: House) -> bool:
+async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked: Asked, house: House) -> bool:
     """True unless this would take signatures of ours off a `.sig` or fallback tag.
 
     Never merged instead: merging would change the digest that the client just computed.
@@ -182,4 +183,9 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house
         return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
     listed = {d.digest for d in (*manifest.children, *manifest.entries)}
     others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
-    return tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others)
+    if tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others):
+        return True
+    # notation writes this tag also where upstream lists referrers by itself: ours never were in it there.
+    with suppress(Unavailable):
+        return await house.registry.has_referrers(repository, asked.credential)
+    return False

@@ -17,7 +17,7 @@ from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
-from proxy.flows.sign import bound_to, sign, wanted
+from proxy.flows.sign import bound_to, sign, stood_in, wanted
 from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
 from proxy.formats.format import claims_at
@@ -67,7 +67,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             return admitted
         this = Push(op, subject, tags, *admitted)
         for tag in tags:
-            if not await keeps_ours(op.repository, tag, subject.manifest, house):
+            if not await keeps_ours(op.repository, tag, subject.manifest, asked, house):
                 raise await _stale(this, tag, asked, house)
         try:
             answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
@@ -176,7 +176,7 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
         if answer.status >= 400:
             await _take_back(this, tag, made, answer, asked, house)
             return answer
-    return answer
+    return replace(answer, warning=stood_in(made, house))
 
 
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
@@ -185,7 +185,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     if about is None:
         return await _put(this, tag, asked, house)
     async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject.manifest, house):
+        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
             return await _put(this, tag, asked, house)
     raise await _stale(this, tag, asked, house)
 

@@ -25,6 +25,7 @@ from proxy.ports import Credential
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.job import Job
+from proxy.trust.keys import BookKey
 from proxy.trust.question import Caller, name_of
 from proxy.trust.unsigned import UnsignedPush
 
@@ -63,17 +64,22 @@ async def owe(
 
 
 async def _signs(profiles: Sequence[str], house: House) -> bool:
-    """True unless the token of one of the profiles does not answer: what a wrong setting prevents is no emergency."""
-    ring = house.keybook.ring()
+    """True unless no token of one of the profiles signs: what a wrong setting prevents is no emergency."""
     for profile in profiles:
-        key = ring.active(profile)
-        if key is not None:
-            try:
-                await house.signer.prove(key)
-            except Unavailable:
-                return False
-            except Fault:
-                return True  # its queue is full
+        by_token = house.keybook.ring().signers(profile, house.clock.now())
+        if by_token and not any([await _proved(keys, house) for keys in by_token.values()]):
+            return False
+    return True
+
+
+async def _proved(keys: Sequence[BookKey], house: House) -> bool:
+    try:
+        for key in keys:
+            await house.signer.prove(key)
+    except Unavailable:
+        return False
+    except Fault:
+        return True  # its queue is full
     return True
 
 

@@ -58,7 +58,8 @@ class Notation:
         thumbprints = [hashlib.sha256(der).hexdigest() for der in by.chain]
         about = {notary.THUMBPRINTS: json.dumps(thumbprints, separators=(",", ":"))}
         data = self._render(message, signature, by.chain, by.timestamp)
-        return Blob(self.media_type, data, {}, notary.ARTIFACT_TYPE, about)
+        # Named twice: notation names its own by the config, and some registries list by nothing else.
+        return Blob(self.media_type, data, {}, notary.ARTIFACT_TYPE, notary.ARTIFACT_TYPE, about)
 
     def parses(self, layer: Layer) -> bool:
         """True when the envelope and the payload in it are wholly of the shape, with certificates that are some."""

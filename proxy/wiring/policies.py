@@ -107,6 +107,15 @@ class Policies:
             return {"policies_from": "file"}
         return {"policies_from": "api", "policies_number": self.revision.number}
 
+    @property
+    def described(self) -> str:
+        """Which policies are in force and where they come from, for people."""
+        if self.revision is None:
+            return f"those of {self.settings.path}"
+        differ = self.settings.policies.revision != self.file.policies.revision
+        besides = f"; what {self.settings.path} says under `policies` is another matter, and not in force"
+        return f"{self.revision.name}{besides if differ else ''}"
+
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong with them now, what it stops and the next command."""
         if self.trouble is None:
@@ -145,7 +154,8 @@ class Policies:
         """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
         self.may_change()
         file = self.checked(change.text, change.name)
-        await self._based(change)
+        if not self._there(change):
+            await self._based(change)
         return file, self.difference(file)
 
     async def change(self, change: Change) -> bool:
@@ -155,7 +165,7 @@ class Policies:
         """
         async with self.lock:
             file, lines = await self.planned(change)
-            if self.revision is not None and self.trouble is None and self.revision.text == change.text:
+            if self._there(change):
                 return False
             number, parent = await self._book.tip()
             at = self._clock.now()
@@ -172,6 +182,10 @@ class Policies:
             if number != change.base or not await self._book.append(new, file.canonical, event, then):
                 raise await self._overtaken(change.base)
             return True
+
+    def _there(self, change: Change) -> bool:
+        """True where this very text is in force already, whatever it was made from."""
+        return self.revision is not None and self.trouble is None and self.revision.text == change.text
 
     def difference(self, file: PolicyFile) -> list[str]:
         """Return how these differ from what is in force, as lines for people."""

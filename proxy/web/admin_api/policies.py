@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from proxy.trust.impact import Effect, Standing
 from proxy.trust.policy_revision import TEXT_BYTES
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import NOT_KEPT, Line, Name, Page, Why
 
 _Text = Annotated[str, StringConstraints(max_length=TEXT_BYTES)]
@@ -195,9 +195,10 @@ class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
     images: tuple[ImageShown, ...] = Field(description="those for which something changes, or nobody knows")
 
 
-def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], permission: Permission) -> Route:
+def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], reach: Reach = Reach.WHOLE) -> Route:
     path = f"{ROOT}/policies/{name}"
-    return Route(f"{name}_policies", "POST", path, permission, says, gives, body=body, body_bytes=_BYTES)
+    may = Permission.POLICIES if name == "lint" else Permission.TRY_POLICIES
+    return Route(f"{name}_policies", "POST", path, may, says, gives, body=body, body_bytes=_BYTES, reach=reach)
 
 
 _BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
@@ -224,7 +225,7 @@ ROUTES: tuple[Route, ...] = (
         "policy_difference", "GET", f"{ROOT}/policies/diff", Permission.POLICIES,
         "What is different between two revisions.", Difference, Between,
     ),
-    _try("lint", "What policies say and cannot mean.", Linted, Candidate, Permission.POLICIES),
-    _try("test", "What a pull of an image would get.", Tested, ImageWish, Permission.TRY_POLICIES),
-    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish, Permission.TRY_POLICIES),
+    _try("lint", "What policies say and cannot mean.", Linted, Candidate),
+    _try("test", "What a pull of an image would get.", Tested, ImageWish, Reach.ONE),
+    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish),
 )  # fmt: skip

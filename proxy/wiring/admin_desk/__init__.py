@@ -18,8 +18,8 @@ from proxy.wiring.admin_desk.policies import PolicyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 
 
 def topics(
@@ -33,7 +33,7 @@ def topics(
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
     return (
-        ServerDesk(desk, house, reload).topic(),
+        ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
         PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),

@@ -24,6 +24,7 @@ from proxy.wiring.admin_desk.policy_lint import linted
 from proxy.wiring.desk import refused
 from proxy.wiring.policies import Change, Policies
 
+PLAN_S = 90.0  # whoever asks waits for 120
 PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
 
 
@@ -52,7 +53,11 @@ class PolicyDesk:
                 "plan_policies": self._plan,
             },
             {"apply_policies": self._plan_apply, "revert_policies": self._plan_revert},
+            {"test_policies": self._meant},
         )
+
+    async def _meant(self, acting: Acting) -> str:
+        return parse_name(cast("shapes.ImageWish", acting.body).ref, self._house().hosts).repository
 
     async def _show(self, _acting: Acting) -> shapes.PoliciesShown:
         policies = self._policies
@@ -144,7 +149,7 @@ class PolicyDesk:
         difference = _different(self._policies.file, file)
         since = house.clock.now() - timedelta(days=wish.days)
         pulled = await self._pulled(since, wish.limit + 1)
-        judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house)
+        judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, PLAN_S)
         return shapes.Impact(
             base=base,
             difference=difference,

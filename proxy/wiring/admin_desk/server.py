@@ -17,8 +17,15 @@ from proxy.wiring.desk import Desk
 class ServerDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
-    def __init__(self, desk: Desk, house: Callable[[], House], reload: Callable[[], Awaitable[str | None]]) -> None:
-        """`reload` reads the configuration again and returns why it was refused, or None."""
+    def __init__(
+        self,
+        desk: Desk,
+        house: Callable[[], House],
+        reload: Callable[[], Awaitable[str | None]],
+        policies: Callable[[], str],
+    ) -> None:
+        """`reload` reads the configuration again and returns why it was refused; `policies` names those in force."""
+        self._policies = policies
         self._desk = desk
         self._house = house
         self._reload_now = reload
@@ -55,7 +62,7 @@ class ServerDesk:
 
     async def _reload(self, _acting: Acting) -> server.Reloaded:
         refused = await self._reload_now()
-        return server.Reloaded(reloaded=refused is None, why=refused)
+        return server.Reloaded(reloaded=refused is None, why=refused, policies=self._policies())
 
     async def _sign(self, acting: Acting) -> server.SignedShown:
         wish = cast("server.SignWish", acting.body)

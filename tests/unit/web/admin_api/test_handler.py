@@ -87,7 +87,7 @@ async def test_every_route_does_what_it_says() -> None:
         assert (await done(a, "revoke_token", id=made["id"]))["valid"] is False
         again = await done(a, "revoke_token", id=made["id"])
         assert again["revoked"] is not None
-        assert (await done(a, "reload")) == {"reloaded": True, "why": None}
+        assert (await done(a, "reload")).items() >= {"reloaded": True, "why": None}.items()
         a.reloads.append("countersign.yaml:3:1: broken")
         assert (await done(a, "reload"))["why"] == "countersign.yaml:3:1: broken"
         app = image("app")
