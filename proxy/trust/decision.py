@@ -208,7 +208,7 @@ def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledg
 
 
 # The most telling reason first: what a tired person should hear about when several signatures fail differently.
-_SEVERITY = [
+_FIRST = (
     Reason.KEY_COMPROMISED,
     Reason.CERTIFICATE_REVOKED,
     Reason.KEY_RETIRED,
@@ -217,22 +217,8 @@ _SEVERITY = [
     Reason.WRONG_SUBJECT,
     Reason.BAD_SIGNATURE,
     Reason.UNTRUSTED_KEY,
-    *(
-        r
-        for r in Reason
-        if r
-        not in {
-            Reason.KEY_COMPROMISED,
-            Reason.CERTIFICATE_REVOKED,
-            Reason.KEY_RETIRED,
-            Reason.WRONG_IDENTITY,
-            Reason.CERTIFICATE_EXPIRED,
-            Reason.WRONG_SUBJECT,
-            Reason.BAD_SIGNATURE,
-            Reason.UNTRUSTED_KEY,
-        }
-    ),
-]
+)
+_SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
 
 _SAYS = {
     Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",

@@ -21,6 +21,7 @@ from proxy.flows.job import Work
 from proxy.flows.memory import Memory
 from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
+from proxy.flows.unsigned import SIGN_OWED, sign_owed
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
@@ -40,7 +41,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner, keytimes, revocations
+from proxy.wiring import job_runner, keytimes, owed, revocations
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
@@ -53,6 +54,7 @@ from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_stan
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.revocations import RevocationLists
@@ -135,11 +137,15 @@ class Running:
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
+        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
         """Return what does each kind of job."""
-        return {RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger)}
+        return {
+            RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger),
+            SIGN_OWED: lambda job, step: sign_owed(job, step, self.house),
+        }
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -169,8 +175,8 @@ class Running:
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
-        path, failing = self.settings.path, self.keytimes.failing
-        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
+        path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
         return [*found, *self.policies.problems(), *self._lists.problems()]
 
     async def reload(self) -> str | None:
@@ -240,7 +246,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    watch_interventions(metrics, store.interventions)
+    watch_interventions(metrics, store.interventions, store.owed)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
@@ -255,6 +261,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
+        owed=store.owed,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
