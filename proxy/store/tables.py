@@ -202,6 +202,22 @@ denials = Table(
     Column("until", Instant),
 )
 
+unsigned_pushes = Table(
+    "unsigned_pushes",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False),  # empty: by digest alone
+    Column("exception", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("settled", Instant),
+    Column("tried", Instant),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("repository", "digest", "tag", name="unsigned_pushes_once"),
+)
+
 exceptions = Table(
     "exceptions",
     metadata,

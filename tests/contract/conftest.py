@@ -21,6 +21,7 @@ from proxy.ports import (
     Journal,
     KeyBook,
     Ledger,
+    Owed,
     PolicyBook,
     Signed,
 )
@@ -88,6 +89,9 @@ class AnyStore(Protocol):
 
     @property
     def interventions(self) -> Interventions: ...
+
+    @property
+    def owed(self) -> Owed: ...
 
     @property
     def policy_book(self) -> PolicyBook: ...
@@ -173,6 +177,11 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def owed(store: AnyStore) -> Owed:
+    return store.owed
 
 
 @pytest.fixture
