@@ -66,6 +66,7 @@ ALLOWED = {
     "POST /admin/v1/exceptions": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/exceptions/{id}/close": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/exceptions/{id}/review": {Role.AUDITOR, Role.POLICY_ADMIN},
+    "GET /admin/v1/exceptions/unsigned": EVERYBODY,
     "GET /admin/v1/approvals": EVERYBODY - {Role.VIEWER},
     "GET /admin/v1/approvals/{id}": EVERYBODY - {Role.VIEWER},
     "POST /admin/v1/approvals/{id}/approve": ADMINS,
