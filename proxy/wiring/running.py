@@ -51,6 +51,7 @@ from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
+from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
@@ -166,7 +167,8 @@ class Running:
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
         path, failing = self.settings.path, self.keytimes.failing
         found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
-        return [*found, *self.policies.problems()]
+        ring, policies = self.house.keybook.ring(), self.house.rules.current().policies
+        return [*found, *chain_problems(policies, ring.ours), *self.policies.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
