@@ -42,6 +42,7 @@ from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring import job_runner
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
@@ -130,7 +131,11 @@ class Running:
 
     def _works(self) -> Mapping[str, Work]:
         """Return what does each kind of job."""
-        return {RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger)}
+        journal = self.store.journal
+        return {
+            RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger),
+            PLAN: lambda job, step: plan_in_job(job, step, self.house, self.policies, journal.pulled, journal.revision),
+        }
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
