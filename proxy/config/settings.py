@@ -38,6 +38,7 @@ from proxy.trust.authority import Authority
 from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
+from proxy.trust.schedule import KeyPlan
 
 _PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
@@ -96,6 +97,13 @@ class Settings:
     def purpose(self, name: str) -> Purpose:
         """Return what the key of that name signs."""
         return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")
+
+    def plans(self) -> Mapping[str, KeyPlan]:
+        """Return how the keys of each profile are to live."""
+        return {
+            name: KeyPlan(entry.tokens, entry.terms, entry.rotate_every, entry.announce)
+            for name, entry in self.keys.items()
+        }
 
     def label(self, name: str) -> str:
         """Return the label of that key on its tokens."""

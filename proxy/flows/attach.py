@@ -89,10 +89,19 @@ async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, h
 
 
 def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
-    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest."""
+    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest.
+
+    All keys that signed for a name are there or none of them: whoever knows one of two keys would miss the other's.
+    """
     signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
-    plain = [e for e in signed if ":" not in e.key.bound.rpartition("/")[2]]
-    return [*plain, *(e for e in signed if e not in plain)][: house.limits.own_layers]
+    names = dict.fromkeys(e.key.bound for e in signed)
+    kept: list[Entry] = []
+    for name in sorted(names, key=lambda bound: ":" in bound.rpartition("/")[2]):
+        together = [e for e in signed if e.key.bound == name]
+        if kept and len(kept) + len(together) > house.limits.own_layers:
+            break
+        kept += together
+    return kept[: house.limits.own_layers]
 
 
 def live(entries: Sequence[Entry], house: House) -> list[Entry]:

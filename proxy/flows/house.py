@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
@@ -20,11 +21,15 @@ from proxy.ports import (
     Rules,
     Signer,
 )
+from proxy.trust.schedule import KeyPlan
 
 
 @dataclass(frozen=True)
 class House:
-    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL."""
+    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
+
+    `plans` is how the keys of each profile are to live.
+    """
 
     registry: Registry
     rights: Rights
@@ -43,4 +48,5 @@ class House:
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    plans: Mapping[str, KeyPlan] = field(default_factory=dict)
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

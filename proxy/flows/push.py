@@ -17,7 +17,7 @@ from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
-from proxy.flows.sign import bound_to, sign, wanted
+from proxy.flows.sign import bound_to, sign, stood_in, wanted
 from proxy.flows.write import exists, put_manifest
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -161,7 +161,7 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
         if answer.status >= 400:
             await _take_back(this, tag, made, answer, asked, house)
             return answer
-    return answer
+    return replace(answer, warning=stood_in(made, house))
 
 
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:

@@ -29,8 +29,19 @@ from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A token of a key profile. `away` says why it is not expected to sign now, None where it is."""
+
+    token: str
+    away: str | None = None
+
+
 class Signer(Protocol):
     """Keys that never leave their tokens."""
+
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order: the first is to sign, each later one stands by for those before."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -38,10 +49,10 @@ class Signer(Protocol):
         Raises Unavailable, Fault TOOMANYREQUESTS.
         """
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        """Return a new key on the profile's token, proved by a signature: prepared, and not recorded yet.
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token (else the profile's first), proved: prepared, and not recorded yet.
 
-        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured.
+        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured or not on that token.
         """
 
     async def prove(self, key: BookKey) -> None:
@@ -83,8 +94,12 @@ class KeyBook(Protocol):
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
 
-    async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        """Record a key; with `after`, only while the key of that fingerprint is active.
+
+        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
+        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        """
 
     async def set_state(
         self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
@@ -94,9 +109,17 @@ class KeyBook(Protocol):
         `since` is for a compromised one: since when others may have had it, None where nobody knows.
         """
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
+        The one before signs beside it until `signs_until`, and is retired at `retire_after`.
         Raises ValueError when there is no such key, or it is not prepared.
         """
 

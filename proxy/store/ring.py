@@ -84,16 +84,18 @@ def _instant(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
-def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
-    """Return the keys with this one among them.
+def with_added(ours: Sequence[BookKey], key: BookKey, after: str | None = None) -> tuple[BookKey, ...]:
+    """Return the keys with this one among them; `after` is the fingerprint of the key that must be active there still.
 
     A key that is there already keeps its state, and moves to where it is now said to live (token, id, label).
-    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), and when it is
-    active beside an active one.
+    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), when it is
+    active or prepared beside another one on its token, and when the one before it is no longer active.
     """
+    if after is not None:
+        _still_active(ours, after)
     found = next((k for k in ours if k.spki == key.spki), None)
     if found is None:
-        _only_one_signs((*ours, key))
+        _only_one_each((*ours, key))
         return (*ours, key)
     if found.profile != key.profile:
         raise ValueError(
@@ -125,22 +127,40 @@ def with_state(
     moved = tuple(
         replace(k, state=state, since=at, compromised_since=compromised) if k.spki == key.spki else k for k in ours
     )
-    _only_one_signs(moved)
+    _only_one_each(moved)
     return moved
 
 
-def with_active(ours: Sequence[BookKey], which: str, at: datetime) -> tuple[BookKey, ...]:
-    """Return the keys with this prepared one active, and the one that was active in its profile trusted.
+def with_active(
+    ours: Sequence[BookKey],
+    which: str,
+    at: datetime,
+    signs_until: datetime | None = None,
+    retire_after: datetime | None = None,
+) -> tuple[BookKey, ...]:
+    """Return the keys with this prepared one active, and the one that was active on its token trusted.
 
-    Raises ValueError when there is no such key, or it is not prepared.
+    The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when there
+    is no such key, or it is not prepared.
     """
     key = _known(ours, which)
     if (why := refusal(key, KeyState.ACTIVE)) is not None:
         raise ValueError(why)
-    before = [k for k in ours if k.profile == key.profile and k.state is KeyState.ACTIVE]
-    for old in before:
-        ours = with_state(ours, fingerprint(old.spki), KeyState.TRUSTED, at)
-    return with_state(ours, which, KeyState.ACTIVE, at)
+    old = KeyRing("", tuple(ours)).active(key.profile, key.token)
+    if old is not None:
+        ended = replace(old, state=KeyState.TRUSTED, since=at, signs_until=signs_until, retire_after=retire_after)
+        ours = [ended if k is old else k for k in ours]
+    plain = replace(key, activate_at=None, signs_until=None, retire_after=None)
+    return with_state([plain if k is key else k for k in ours], which, KeyState.ACTIVE, at)
+
+
+def _still_active(ours: Sequence[BookKey], which: str) -> None:
+    key = _known(ours, which)
+    if key.state is not KeyState.ACTIVE:
+        raise ValueError(
+            f"key book: {which[:12]} of {key.profile} is {key.state}; somebody else changed it meanwhile, "
+            "and the key made now is not used"
+        )
 
 
 def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tuple[BookKey, ...]:
@@ -158,8 +178,13 @@ def _known(ours: Sequence[BookKey], which: str) -> BookKey:
     return found
 
 
-def _only_one_signs(ours: Sequence[BookKey]) -> None:
-    active = [k.profile for k in ours if k.state is KeyState.ACTIVE]
-    for profile in active:
-        if active.count(profile) > 1:
-            raise ValueError(f"key book: {profile!r} would have two active keys; activate the new one instead")
+def _only_one_each(ours: Sequence[BookKey]) -> None:
+    """A profile has one active key on a token, and one that is prepared to be it."""
+    for state in (KeyState.ACTIVE, KeyState.PREPARED):
+        places = [(k.profile, k.token) for k in ours if k.state is state]
+        for profile, token in places:
+            if places.count((profile, token)) > 1:
+                raise ValueError(
+                    f"key book: {profile!r} would have two {state} keys on token {token}; "
+                    "`countersign keys list` shows the one that is there"
+                )

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    KEY_STANDBY = "key.standby"
     DENIAL_ADDED = "denial.added"
     DENIAL_REMOVED = "denial.removed"
     EXCEPTION_OPENED = "exception.opened"

@@ -31,12 +31,17 @@ class Desk:
         store: Store,
         problems: Callable[[], list[dict[str, str]]],
         source: Callable[[], dict[str, str | int]],
+        soon: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies."""
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies.
+
+        `soon` is what is announced of keys.
+        """
         self._source = source
         self._house = house
         self._store = store
         self._problems = problems
+        self._soon = soon
         self._started = house().clock.now()
 
     def _asked(self) -> Asked:
@@ -93,6 +98,7 @@ class Desk:
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
                 for k in ring.ours
             ],
+            "soon": self._soon(),
             "problems": self._problems(),
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proxy.ports import Interventions
 from proxy.web.metrics import Metrics
 
@@ -15,3 +17,15 @@ def watch_interventions(metrics: Metrics, there: Interventions) -> None:
         "Exceptions, open or over, that nobody has reviewed",
         lambda: sum(each.reviewed is None for each in there.orders().exceptions),
     )
+
+
+def watch_standby(metrics: Metrics, count: Callable[[], int]) -> None:
+    """Show for how many key profiles another token than the first signs, or none."""
+    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", count)
+
+
+def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
+    """Show what is set to happen to keys."""
+    metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
+    when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
+    metrics.watch("next_key_change_timestamp_seconds", when, next_at)

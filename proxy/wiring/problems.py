@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.trust.exception import PolicyException
+from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.standby import StandIn
+
+_PUSHES = "pushes that must be signed; pulls go on"
 
 
 class Written(Protocol):
@@ -24,6 +28,7 @@ def problems_of(
     path: Path,
     exceptions: Sequence[PolicyException] = (),
     now: datetime | None = None,
+    failing: Failing | None = None,
 ) -> list[dict[str, str]]:
     """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration.
 
@@ -35,8 +40,18 @@ def problems_of(
             {
                 "what": why,
                 "since": _moment(signer.ill_since),
-                "stops": "pushes that must be signed; pulls go on",
+                "stops": "nothing, as others stand by" if signer.standby.all_sign() else _PUSHES,
                 "next": f"countersign doctor --config {path}",
+            }
+        )
+    found += [_stood_in(each, path) for each in signer.standby.now()]
+    if failing is not None:
+        found.append(
+            {
+                "what": f"what was due for keys could not be done: {failing.why}",
+                "since": _moment(failing.since),
+                "stops": "nothing; the keys from before go on, and it is tried again",
+                "next": f"countersign keys list --config {path}",
             }
         )
     if (trouble := journal.trouble) is not None:
@@ -57,6 +72,16 @@ def problems_of(
             }
         )
     return found
+
+
+def _stood_in(each: StandIn, path: Path) -> dict[str, str]:
+    instead = f"{each.token}, which stands by, signs with a key of its own" if each.token else "no other does either"
+    return {
+        "what": f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
+        "since": _moment(each.since),
+        "stops": "nothing, where verifiers have that key too" if each.token else _PUSHES,
+        "next": f"countersign doctor --config {path}",
+    }
 
 
 def _exception(each: PolicyException, now: datetime | None) -> dict[str, str]:

@@ -40,7 +40,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner
+from proxy.wiring import job_runner, keytimes
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from proxy.wiring.certifying import TokenCertifier
@@ -49,8 +49,9 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import watch_interventions
+from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.job_runner import JobRunner
+from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
@@ -94,7 +95,9 @@ class Running:
         self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
+        self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
         held = OpenTokens(signer, lambda: self.settings)
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
@@ -126,6 +129,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
@@ -165,7 +169,8 @@ class Running:
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path, exceptions, now)
+        path, failing = self.settings.path, self.keytimes.failing
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -201,7 +206,7 @@ class Running:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self.policies.put(settings, taken)
         server = settings.server
-        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
+        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
         self.settings, self._refused = settings, None
 
     async def leave(self) -> int:
@@ -232,6 +237,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     metrics = Metrics()
     watch_interventions(metrics, store.interventions)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
+    watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
@@ -250,6 +256,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         hosts=settings.server.hosts,
         url=settings.server.url,
         name=settings.server.name,
+        plans=settings.plans(),
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
     taken = await policies.taken(settings)

@@ -26,8 +26,8 @@ from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 from tests.worlds.softtokens import SoftTokens

@@ -19,7 +19,7 @@ from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
-from proxy.ports import Search
+from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
 from proxy.store.ordered import Ordered, with_denial, with_exception
@@ -240,16 +240,23 @@ class MemoryKeyBook:
     def ring(self) -> KeyRing:
         return self._ring
 
-    async def add(self, key: BookKey) -> None:
-        self._set(with_added(self._ring.ours, key))
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        self._set(with_added(self._ring.ours, key, after))
 
     async def set_state(
         self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
     ) -> None:
         self._set(with_state(self._ring.ours, fingerprint, state, at, since))
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        self._set(with_active(self._ring.ours, fingerprint, at))
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        self._set(with_active(self._ring.ours, fingerprint, at, signs_until, retire_after))
 
     async def amend(self, fingerprint: str, changes: Amendment) -> None:
         self._set(with_amended(self._ring.ours, fingerprint, changes))
@@ -272,7 +279,8 @@ class MemoryLeases:
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         there = self._rows.get(name)
-        if there is not None and there.holder != holder and there.until > self._clock.now():
+        now = self._clock.now()
+        if there is not None and there.holder != holder and now < there.until <= now + timedelta(seconds=3 * seconds):
             return None
         fence = there.fence + 1 if there else 1
         self._rows[name] = Lease(name, holder, fence, self._clock.now() + timedelta(seconds=seconds))
@@ -457,6 +465,9 @@ class SoftSigner:
         self._keys: dict[str, PrivateKey] = {}
         self.made: list[tuple[str, bytes]] = []
         self.down: str | None = None
+        self.tokens: tuple[str, ...] = ("soft",)
+        self.away: dict[str, str] = {}  # why, by token
+        self.breaks: dict[str, str] = {}  # why, by token that is only found to be away when it is asked to sign
 
     def create(
         self,
@@ -471,22 +482,32 @@ class SoftSigner:
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
 
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        return tuple(Turn(token, self._away(token)) for token in self.tokens)
+
+    def _away(self, token: str) -> str | None:
+        return self.down or self.away.get(token)
+
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        token = token or self.tokens[0]
+        if (why := self._away(token)) is not None:
+            raise Unavailable(why)
+        return replace(self.create(profile, state=KeyState.PREPARED), label=label, token=token)
+
     def private(self, key: BookKey) -> PrivateKey:
         """What no token would ever give away."""
         return self._keys[fingerprint(key.spki)]
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        if self.down is not None:
-            raise Unavailable(self.down)
-        return replace(self.create(profile, state=KeyState.PREPARED), label=label)
-
     async def prove(self, key: BookKey) -> None:
-        if self.down is not None or fingerprint(key.spki) not in self._keys:
-            raise Unavailable(self.down or f"token soft: no key {key.label!r}")
+        why = self._away(key.token)
+        if why is not None or fingerprint(key.spki) not in self._keys:
+            raise Unavailable(why or f"token soft: no key {key.label!r}")
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        if self.down is not None:
-            raise Unavailable(self.down)
+        if key.token in self.breaks:
+            self.away[key.token] = self.breaks.pop(key.token)
+        if (why := self._away(key.token)) is not None:
+            raise Unavailable(why)
         private = self._keys.get(fingerprint(key.spki))
         if private is None:
             raise Unavailable(f"token soft: no key {key.label!r}")

@@ -22,6 +22,17 @@ class KeyStatus(BaseModel, strict=True, extra="forbid", frozen=True):
     since: datetime
 
 
+class Soon(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Something that is set to happen to a key."""
+
+    what: str = Field(description="rotate, activate, retire, stops signing")
+    at: datetime
+    profile: str
+    token: str
+    key: str = Field(description="fingerprint of the key it happens to")
+    says: str = Field(description="the same for people")
+
+
 class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     """Something that does not work."""
 
@@ -43,6 +54,7 @@ class Status(BaseModel, strict=True, extra="forbid", frozen=True):
     policies_number: int | None = Field(default=None, description="their revision there; null for the file's")
     key_revision: str
     keys: tuple[KeyStatus, ...]
+    soon: tuple[Soon, ...] = Field(description="what is announced of keys, the soonest first")
     problems: tuple[Trouble, ...]
 
 

@@ -59,9 +59,9 @@ NOT_KEPT = object()  # marks what is too long for the journal: its hash stands t
 def kept(body: BaseModel) -> dict[str, object]:
     """Return what the journal keeps of a body."""
     long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
-    told: dict[str, object] = body.model_dump(mode="json")
+    told: dict[str, object] = body.model_dump(mode="json", exclude_unset=True)
     for name in long:
-        if isinstance(text := told[name], str):
+        if isinstance(text := told.get(name), str):
             told[name] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return told
 
