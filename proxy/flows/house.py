@@ -16,6 +16,7 @@ from proxy.ports import (
     Journal,
     KeyBook,
     Ledger,
+    Owed,
     Registry,
     Rights,
     Rules,
@@ -42,6 +43,7 @@ class House:
     facts: Facts
     journal: Journal
     interventions: Interventions
+    owed: Owed
     clock: Clock
     limits: Limits
     memory: Memory

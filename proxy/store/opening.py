@@ -21,6 +21,7 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.owed import OWED, StoredOwed
 from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
@@ -37,6 +38,7 @@ class Store:
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
     interventions: StoredInterventions
+    owed: StoredOwed
     policy_book: StoredPolicyBook
     jobs: StoredJobs
     sole: bool  # no other process can write it
@@ -75,8 +77,10 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         interventions = StoredInterventions(database, clock)
         await interventions.refresh()
-        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions})
-        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, policies, jobs)
+        owed = StoredOwed(database)
+        await owed.refresh()
+        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions, OWED: owed})
+        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs)
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

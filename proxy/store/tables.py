@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"  # the newest migration; a test compares
+HEAD = "0027"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -200,6 +200,22 @@ denials = Table(
     Column("by", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("until", Instant),
+)
+
+unsigned_pushes = Table(
+    "unsigned_pushes",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False),  # empty: by digest alone
+    Column("exception", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("settled", Instant),
+    Column("tried", Instant),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("repository", "digest", "tag", name="unsigned_pushes_once"),
 )
 
 exceptions = Table(

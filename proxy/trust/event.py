@@ -21,6 +21,8 @@ class Kind(StrEnum):
     PUSH_ACCEPTED = "push.accepted"
     PUSH_DENIED = "push.denied"
     PUSH_NOT_SIGNED = "push.not_signed"
+    PUSH_UNSIGNED = "push.unsigned"
+    PUSH_SETTLED = "push.settled"
     SIGNED = "signature.made"
     COUNTERSIGNED = "image.countersigned"
     SIGNATURE_ATTACHED = "signature.attached"

@@ -21,6 +21,7 @@ from proxy.flows.job import Work
 from proxy.flows.memory import Memory
 from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
+from proxy.flows.unsigned import SIGN_OWED, sign_owed
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
@@ -40,7 +41,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner, keytimes
+from proxy.wiring import job_runner, keytimes, owed
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from proxy.wiring.certifying import TokenCertifier
@@ -53,6 +54,7 @@ from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_stan
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.signer import TokenSigner
@@ -131,6 +133,7 @@ class Running:
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
+        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     def _works(self) -> Mapping[str, Work]:
@@ -138,6 +141,7 @@ class Running:
         journal = self.store.journal
         return {
             RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger),
+            SIGN_OWED: lambda job, step: sign_owed(job, step, self.house),
             PLAN: lambda job, step: plan_in_job(job, step, self.house, self.policies, journal.pulled, journal.revision),
         }
 
@@ -169,8 +173,8 @@ class Running:
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
-        path, failing = self.settings.path, self.keytimes.failing
-        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, failing)
+        path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
         return [*found, *self.policies.problems()]
 
     async def reload(self) -> str | None:
@@ -235,7 +239,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     stack.callback(keyless.close)
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    watch_interventions(metrics, store.interventions)
+    watch_interventions(metrics, store.interventions, store.owed)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
@@ -250,6 +254,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
+        owed=store.owed,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),

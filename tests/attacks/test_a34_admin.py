@@ -61,7 +61,7 @@ CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcanary0"
 
 
 def filled(route: Route) -> str:
-    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12}
+    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12, "number": "1"}
     return route.path.format(**places)
 
 

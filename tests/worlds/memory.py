@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
+from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
 from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
@@ -41,6 +41,7 @@ from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
 from proxy.trust.standing import Orders, Standing
+from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -336,6 +337,32 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryOwed:
+    """Owed in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Repository, Digest, Tag | None], UnsignedPush] = {}
+
+    def waiting(self) -> int:
+        return sum(push.settled is None for push in self.rows.values())
+
+    async def owe(self, *pushes: UnsignedPush) -> None:
+        self.rows |= {(p.repository, p.digest, p.tag): p for p in pushes}
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        waiting = (p for p in self.rows.values() if p.settled is None and (p.tried is None or p.tried < before))
+        return tuple(itertools.islice(waiting, limit))
+
+    async def note(self, push: UnsignedPush) -> None:
+        there = self.rows.get((push.repository, push.digest, push.tag))
+        if there is not None and there.at == push.at:
+            self.rows[push.repository, push.digest, push.tag] = push
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        newest = sorted(enumerate(self.rows.values()), key=lambda row: (row[1].at, row[0]), reverse=True)
+        return tuple(push for _, push in newest)[skip : skip + limit]
+
+
 class MemoryInterventions:
     """Interventions in two tuples."""
 
@@ -449,6 +476,7 @@ class MemoryStore:
         self.jobs = MemoryJobs()
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
+        self.owed = MemoryOwed()
         self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:
