@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
+from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
@@ -103,7 +104,8 @@ class Running:
         watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
         held = OpenTokens(signer, lambda: self.settings)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
+        dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -133,6 +135,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))

@@ -217,6 +217,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "apply_policies", "POST", f"{ROOT}/policies", Permission.CHANGE_POLICIES,
         "Put these policies in force, as a new revision.", Applied, body=ApplyWish, plans=True, body_bytes=_BYTES,
+        second=True,
     ),
     Route(
         "policy_history", "GET", f"{ROOT}/policies/revisions", Permission.POLICIES,
@@ -228,7 +229,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "revert_policies", "POST", f"{ROOT}/policies/revisions/{{number}}/revert", Permission.CHANGE_POLICIES,
-        "Put an older revision in force again, as a new one.", Applied, body=RevertWish, plans=True,
+        "Put an older revision in force again, as a new one.", Applied, body=RevertWish, plans=True, second=True,
     ),
     Route(
         "policy_difference", "GET", f"{ROOT}/policies/diff", Permission.POLICIES,
