@@ -30,6 +30,9 @@ def open_one(
     reason: Reason,
     lasting: Annotated[str, typer.Option("--for", metavar="SPAN", help="how long: 30m, 2h")],
     digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="this image only")] = "",
+    allow_unsigned_push: Annotated[
+        bool, typer.Option("--allow-unsigned-push", help="accept pushes too that cannot be signed now")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     server: Server = "",
@@ -46,6 +49,7 @@ def open_one(
         "repository": repository,
         "digest": digest or None,
         "reason": reason,
+        "allow_unsigned_push": allow_unsigned_push,
         "seconds": seconds_of(lasting, "--for"),
     }
     raise typer.Exit(exceptions.open_one(place_of(server, token, config), wish, Manner(dry_run, yes, output)))
@@ -79,3 +83,11 @@ def review(
     from proxy.cli import exceptions
 
     raise typer.Exit(exceptions.change(place_of(server, token, config), "review", exception, note, output))
+
+
+@exceptions_app.command()
+def unsigned(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+    """List what was pushed without a signature under an exception. Exit code 1: something is not signed yet."""
+    from proxy.cli import exceptions
+
+    raise typer.Exit(exceptions.unsigned(place_of(server, token, config), output))

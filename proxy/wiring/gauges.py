@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.ports import Interventions
+from proxy.ports import Interventions, Owed
 from proxy.web.metrics import Metrics
 
 
-def watch_interventions(metrics: Metrics, there: Interventions) -> None:
-    """Show how many denials and exceptions there are."""
+def watch_interventions(metrics: Metrics, there: Interventions, owed: Owed) -> None:
+    """Show how many denials and exceptions there are, and how many pushes that are owed a signature."""
+    metrics.watch("unsigned_pushes", "Pushed without a signature, and not signed yet", owed.waiting)
     metrics.watch("denials", "Denials in force", lambda: len(there.standing().denials))
     metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.standing().exceptions))
     metrics.watch(
