@@ -41,7 +41,7 @@ def topics(
         ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
-        PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
+        PolicyDesk(house, policies, store).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
