@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
@@ -13,15 +12,13 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
+from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
-from proxy.flows.job import Work
 from proxy.flows.memory import Memory
-from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
-from proxy.flows.unsigned import SIGN_OWED, sign_owed
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.operation import Operation
@@ -54,6 +51,7 @@ from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
+from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
@@ -63,6 +61,7 @@ from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.upstream import upstream_of
+from proxy.wiring.works import works
 
 LOOK_S = 0.3  # how old our books may be where another process changes them
 LATER_S = 5.0  # for work beside requests, after the last connection has gone
@@ -99,7 +98,9 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
-        self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
+        self._jobs = JobRunner(
+            works(lambda: self.house, store, policies), store.jobs, store.leases, house.journal, house.clock
+        )
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
@@ -112,7 +113,8 @@ class Running:
         told = self.keytimes.shown, self.endings.warnings
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
         held = OpenTokens(signer, lambda: self.settings)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
+        dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
 
     async def listen(self) -> None:
@@ -142,19 +144,13 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
-
-    def _works(self) -> Mapping[str, Work]:
-        """Return what does each kind of job."""
-        return {
-            RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger),
-            SIGN_OWED: lambda job, step: sign_owed(job, step, self.house),
-        }
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -186,6 +182,7 @@ class Running:
         exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
         path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
         found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
+        found += chain_problems(self.house.rules.current().policies, self.house.keybook.ring().ours)
         return [*found, *self.policies.problems(), *self._lists.problems(), *self.endings.problems()]
 
     async def reload(self) -> str | None:
