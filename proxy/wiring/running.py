@@ -41,7 +41,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner, keytimes, owed
+from proxy.wiring import host_exception, job_runner, keytimes, owed
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
@@ -50,6 +50,7 @@ from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.host_exception import HostException
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.opening import PinRefusedAtStart, Record
@@ -93,6 +94,7 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
+        self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
@@ -131,6 +133,7 @@ class Running:
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(host_exception.LOOK_S, "break-glass on this host", self._on_the_host.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
