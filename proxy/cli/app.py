@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.approvals_app import approvals_app
 from proxy.cli.clients import Client
 from proxy.cli.custody_app import keys_app
 from proxy.cli.deny_app import deny_app
@@ -42,6 +43,7 @@ app.add_typer(deny_app, name="deny")
 app.add_typer(exceptions_app, name="exceptions")
 app.command("breakglass")(break_glass)
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
@@ -67,6 +69,8 @@ def run() -> None:
         sys.exit(Exit.NO_SERVER)
     except Fault as error:
         sys.stderr.write(f"{plain(error.message, 2000)}\n")
+        if error.status == 202:
+            sys.exit(Exit.WAITING)
         sys.exit(Exit.INCONCLUSIVE if error.status >= 500 else Exit.NO)
 
 

@@ -63,12 +63,14 @@ class _Now:
 
 
 def _now(repository: Repository, house: House) -> _Now:
-    policies, ring, at = house.rules.current(), house.keybook.ring(), house.clock.now()
+    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
     policy = policies.for_(repository)
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
+    lists = tuple(authority.lists for authority in ring.authorities)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     standing = house.interventions.standing()
-    return _Now(policy, policies, ring, standing, at, (policies.revision, ring.revision, mode, bucket, standing.stamp))
+    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.stamp)
+    return _Now(policy, policies, ring, standing, at, stamp)
 
 
 async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:

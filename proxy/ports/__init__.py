@@ -9,6 +9,7 @@ from typing import Protocol
 
 from proxy.formats.format import Scheme
 from proxy.oci.reference import Digest, Repository
+from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
 from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed

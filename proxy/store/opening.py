@@ -13,6 +13,7 @@ from proxy.oci.faults import ConfigError
 from proxy.ports import Clock
 from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
+from proxy.store.approvals import StoredApprovals
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.interventions import INTERVENTIONS, StoredInterventions
@@ -41,6 +42,7 @@ class Store:
     owed: StoredOwed
     policy_book: StoredPolicyBook
     jobs: StoredJobs
+    approvals: StoredApprovals
     sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
@@ -80,7 +82,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         owed = StoredOwed(database)
         await owed.refresh()
         watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions, OWED: owed})
-        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs)
+        approvals = StoredApprovals(database)
+        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

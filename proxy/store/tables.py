@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0027"  # the newest migration; a test compares
+HEAD = "0028"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -272,4 +272,17 @@ policy_revisions = Table(
     Column("who", Text, nullable=False),
     Column("how", Text, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("route", "body", "request_id")),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("note", "places", "plan", "who", "how", "token_id")),
+    *(Column(name, Text, nullable=False) for name in ("roles", "state", "given")),
+    Column("decided", Instant),
+    Column("decided_by", Text),
 )

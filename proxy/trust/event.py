@@ -49,6 +49,10 @@ class Kind(StrEnum):
     ADMIN_CALLED = "admin.called"
     ADMIN_REFUSED = "admin.refused"
     ADMIN_TOKEN = "admin.token"  # noqa: S105  a kind of event
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_REJECTED = "approval.rejected"
+    APPROVAL_EXPIRED = "approval.expired"
     JOB_QUEUED = "job.queued"
     JOB_ENDED = "job.ended"
     STARTED = "server.started"

@@ -50,10 +50,6 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
-    "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
-    "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
-    "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
-    "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "GET /admin/v1/policies": EVERYBODY,
     "POST /admin/v1/policies": {Role.POLICY_ADMIN},
     "GET /admin/v1/policies/revisions": EVERYBODY,
@@ -61,8 +57,9 @@ ALLOWED = {
     "POST /admin/v1/policies/revisions/{number}/revert": {Role.POLICY_ADMIN},
     "GET /admin/v1/policies/diff": EVERYBODY,
     "POST /admin/v1/policies/lint": EVERYBODY,
-    "POST /admin/v1/policies/test": {Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN},
-    "POST /admin/v1/policies/plan": {Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/policies/test": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan/job": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
     "GET /admin/v1/denials": EVERYBODY,
     "POST /admin/v1/denials": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/denials/{id}/remove": {Role.OPERATOR, Role.POLICY_ADMIN},
@@ -71,6 +68,14 @@ ALLOWED = {
     "POST /admin/v1/exceptions": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/exceptions/{id}/close": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/exceptions/{id}/review": {Role.AUDITOR, Role.POLICY_ADMIN},
+    "GET /admin/v1/approvals": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/approvals/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/approvals/{id}/approve": ADMINS,
+    "POST /admin/v1/approvals/{id}/reject": ADMINS,
+    "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
+    "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/sign": {Role.OPERATOR, Role.POLICY_ADMIN},
 }
@@ -341,5 +346,5 @@ async def test_a_token_is_nowhere_but_in_the_one_answer() -> None:
 
 
 def test_every_permission_is_used_by_a_route() -> None:
-    within = {Permission.EXCEPT_LONG}  # asked for by what a call wants, not by its route
-    assert {route.permission for route in ROUTES} == set(Permission) - within
+    within = {Permission.EXCEPT_LONG}  # looked at within the call, by how long the exception is to be
+    assert {route.permission for route in ROUTES} | within == set(Permission)

@@ -12,7 +12,19 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Interventions, Jobs, Journal, KeyBook, Ledger, Owed, PolicyBook, Signed
+from proxy.ports import (
+    AdminTokens,
+    Approvals,
+    Facts,
+    Interventions,
+    Jobs,
+    Journal,
+    KeyBook,
+    Ledger,
+    Owed,
+    PolicyBook,
+    Signed,
+)
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.impact import Pulled
@@ -83,6 +95,9 @@ class AnyStore(Protocol):
 
     @property
     def policy_book(self) -> PolicyBook: ...
+
+    @property
+    def approvals(self) -> Approvals: ...
 
     @property
     def jobs(self) -> Jobs: ...

@@ -29,6 +29,7 @@ from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, name_taken
+from proxy.trust.approval import Approval, ApprovalState
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
@@ -423,6 +424,34 @@ class MemoryPolicyBook:
         return added
 
 
+class MemoryApprovals:
+    """Approvals in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Approval] = {}
+
+    async def add(self, approval: Approval) -> None:
+        self.rows[approval.id] = approval
+
+    async def find(self, approval_id: str) -> Approval | None:
+        return self.rows.get(approval_id)
+
+    async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
+        there = self.rows.get(approval_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[approval_id] = wanted
+        return wanted
+
+    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
+        found = sorted(self.rows.values(), key=lambda each: (each.created, each.id), reverse=True)
+        return tuple(each for each in found if state in (None, each.state))[skip : skip + limit]
+
+    async def overdue(self, now: datetime) -> tuple[Approval, ...]:
+        late = [each for each in self.rows.values() if each.state is ApprovalState.PENDING and each.expires <= now]
+        return tuple(sorted(late, key=lambda each: each.created))
+
+
 class MemoryJobs:
     """Jobs in a dict."""
 
@@ -474,6 +503,7 @@ class MemoryStore:
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
+        self.approvals = MemoryApprovals()
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
         self.owed = MemoryOwed()
