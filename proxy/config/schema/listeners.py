@@ -81,7 +81,7 @@ class ClientCertificate(BaseModel, strict=True, extra="forbid", frozen=True):
     match: Annotated[str, AfterValidator(_named_by)] = Field(
         description="what the certificate says: subject:DN, or an alternative name as dns:, email: or uri:"
     )
-    roles: tuple[Role, ...] = Field(min_length=1, description="what they may do", strict=False)
+    roles: tuple[Annotated[Role, Field(strict=False)], ...] = Field(min_length=1, description="what they may do")
     repositories: tuple[Pattern, ...] = Field(
         default=(), description="patterns of those they are for; none: all, and what is about none"
     )
