@@ -104,11 +104,18 @@ class KeyBook(Protocol):
         """
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
         """Move a key to another state; the revision changes with it. Raises ValueError; never are two active.
 
-        `since` is for a compromised one: since when others may have had it, None where nobody knows.
+        `since` is for a compromised one: since when others may have had it, None where nobody knows. With `was`, it is
+        moved only from that state.
         """
 
     async def activate(

@@ -246,9 +246,15 @@ class MemoryKeyBook:
         self._set(with_added(self._ring.ours, key, after))
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at, since))
+        self._set(with_state(self._ring.ours, fingerprint, state, at, since, was))
 
     async def activate(
         self,
