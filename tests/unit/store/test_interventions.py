@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ async def test_what_changes_nothing_takes_back_no_denial_of_another_server(
     await mine.keep(exception())
     write = database.write
 
-    async def slow(work: Callable[..., Any], then: Callable[[Any], None]) -> Awaitable[Any]:
+    async def slow(work: Callable[..., Any], then: Callable[[Any], None]) -> Any:
         """Another server's denial is committed, and seen here, before this change of nothing is answered."""
         done = await write(work)
         monkeypatch.setattr(database, "write", write)
