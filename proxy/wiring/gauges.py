@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proxy.ports import Interventions, Owed
 from proxy.web.metrics import Metrics
@@ -30,3 +30,9 @@ def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Cal
     metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
     when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
     metrics.watch("next_key_change_timestamp_seconds", when, next_at)
+
+
+def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
+    """Show how many days are left to the first of each kind of thing that ends."""
+    text = "Days to the end of the first certificate, revocation list or admin token of this kind"
+    metrics.watch_each("days_until_expiry", text, "kind", days)

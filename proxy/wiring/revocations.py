@@ -58,9 +58,10 @@ class RevocationLists:
         found = (self._sources[name].der for name in authority.crl if name in self._sources)
         return tuple(der for der in found if der is not None)
 
-    def ends(self) -> dict[str, datetime]:
-        """Return until when each list we have is in force, by its source."""
-        return {name: next_update(source.der) for name, source in self._sources.items() if source.der is not None}
+    def times(self) -> dict[str, tuple[datetime, datetime]]:
+        """Return from when until when each list we have is in force, by its source."""
+        there = {name: source.der for name, source in self._sources.items() if source.der is not None}
+        return {name: (last_update(der), next_update(der)) for name, der in there.items()}
 
     def problems(self) -> list[dict[str, str]]:
         """Return the sources that give nothing, with what that stops."""

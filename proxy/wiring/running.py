@@ -38,7 +38,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner, keytimes, owed, revocations
+from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
@@ -46,8 +46,10 @@ from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
+from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.host_exception import HostException
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.notary import chain_problems
@@ -55,6 +57,7 @@ from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
+from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
@@ -96,6 +99,7 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
+        self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = JobRunner(
             works(lambda: self.house, store, policies), store.jobs, store.leases, house.journal, house.clock
         )
@@ -103,7 +107,13 @@ class Running:
         self._reloading = asyncio.Lock()
         self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
         watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
-        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, self.keytimes.shown)
+        ends = Everything(
+            lambda: self.settings, lambda: self.house, store.admin_tokens, lists.times, upstream.certificate
+        )
+        self.endings = Endings(ends, house.clock.now, log)
+        watch_endings(metrics, self.endings.days)
+        told = self.keytimes.shown, self.endings.warnings
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
         held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
@@ -138,7 +148,9 @@ class Running:
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
         self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
+        self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(host_exception.LOOK_S, "break-glass on this host", self._on_the_host.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
@@ -174,7 +186,7 @@ class Running:
         path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
         found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
         found += chain_problems(self.house.rules.current().policies, self.house.keybook.ring().ours)
-        return [*found, *self.policies.problems(), *self._lists.problems()]
+        return [*found, *self.policies.problems(), *self._lists.problems(), *self.endings.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -280,15 +292,3 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         except (OSError, ssl.SSLError) as wrong:
             raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
     return Running(settings, house, store, policies, signer, upstream, metrics, tls, lists, log)
-
-
-async def keep_revisions(settings: Settings, taken: Taken, store: Store, house: House) -> None:
-    """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
-    file, _ = taken
-    await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
-    await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)
-    now = house.clock.now()
-    await store.journal.record(
-        Event(now, Kind.CONFIG_LOADED, detail={"revision": settings.revision}),
-        Event(now, Kind.POLICY_LOADED, policy_revision=file.policies.revision),
-    )

@@ -45,7 +45,8 @@ async def test_a_list_is_there_once_it_was_read_and_a_newer_one_takes_its_place(
     assert scene.now() == ()
     await scene.lists.refresh()
     assert scene.now() == (old,)
-    assert scene.lists.ends() == {str(scene.file): NOON - timedelta(days=2) + WEEK}
+    first = NOON - timedelta(days=2)
+    assert scene.lists.times() == {str(scene.file): (first, first + WEEK)}
     scene.file.write_bytes(new)
     assert await scene.later(AGAIN - timedelta(seconds=1)) == (old,), "not asked for again yet"
     assert await scene.later(timedelta(seconds=1)) == (new,)
@@ -84,7 +85,7 @@ async def test_sources_that_are_about_to_be_in_force_are_asked_before_and_others
     scene.trusted = coming
     assert scene.now() == (crl_of(other),)
     await scene.lists.refresh()
-    assert set(scene.lists.ends()) == {str(other)}
+    assert set(scene.lists.times()) == {str(other)}
     assert scene.lists.problems() == []
 
 
