@@ -157,8 +157,11 @@ async def _evidence(
 async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
     limits = house.limits
-    listed = await house.facts.parents(repository, evidence.subject, LISTED)
     silent: str | None = None
+    try:
+        listed = await house.facts.parents(repository, evidence.subject, LISTED)
+    except Unavailable as away:
+        listed, silent = (), f"{away.what}: what lists it is not known"
     for parent in likely_first(repository, listed, house)[: limits.parents_tried]:
         if parent in walk.tried or len(walk.tried) >= limits.parents_tried * limits.index_depth:
             continue

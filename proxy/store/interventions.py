@@ -42,6 +42,10 @@ class StoredInterventions:
         """Return all that is on record, oldest first, what is over too."""
         return self._ordered.orders()
 
+    def recorded(self) -> Orders:
+        """Return what is on record alone."""
+        return self._ordered.recorded
+
     async def refresh(self) -> None:
         """Read all of it again: another process may have changed it."""
         before = self._changed
@@ -73,10 +77,10 @@ class StoredInterventions:
 
     async def _change(self, change: Callable[[Orders], Orders]) -> bool:
         def then(done: tuple[Orders, bool] | None) -> None:
-            self._changed += 1
-            if done is None:
-                self.unsure = True
+            if done is None or not done[1]:
+                self.unsure = True  # what changed nothing tells no version: what it read may be old by now
             else:
+                self._changed += 1
                 self._ordered.put(done[0])
 
         return (await self._database.write(partial(_change, change=change), then))[1]

@@ -38,7 +38,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import endings, job_runner, keytimes, owed, revocations
+from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
@@ -49,6 +49,7 @@ from proxy.wiring.desk import Desk
 from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.host_exception import HostException
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.notary import chain_problems
@@ -60,6 +61,7 @@ from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
+from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
 from proxy.wiring.works import works
 
@@ -98,6 +100,7 @@ class Running:
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
+        self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = JobRunner(
             works(lambda: self.house, store, policies), store.jobs, store.leases, house.journal, house.clock
         )
@@ -148,6 +151,7 @@ class Running:
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(host_exception.LOOK_S, "break-glass on this host", self._on_the_host.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
@@ -275,6 +279,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         url=settings.server.url,
         name=settings.server.name,
         lists=lists.known,
+        witness=timestamper_of(settings, outbound),
         plans=settings.plans(),
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
