@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxy.setup_token import make_softhsm
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import ALWAYS, DEVICE_REMOVED
 from tests.faults.served import Served, served
+from tests.faults.typed import lines
 from tests.interop.countersign import PROGRAM
 from tests.interop.peers import must, peer
 from tests.interop.registries import docker_registry
 from tests.interop.verifiers import Verifiers
+from tests.test_docs_pages import ROOT
 
 pytestmark = pytest.mark.real
 REPOSITORY = "team/app"
+PAGE = "operations-standby.md"
 DEADLINE_S = 2.0
 
 
@@ -33,22 +39,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def stands_by(made: Served) -> None:
-    """A second token is configured as the operators' page says, and `init` has made its keys."""
+    """A second token is configured as the operators' page says, and what it says to type has made its key."""
     secrets = made.folder / "secrets"
     soft = make_softhsm(made.folder / "spare", "spare", secrets / "spare-pin", secrets / "spare-so-pin")
+    (written,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / PAGE).read_text(), re.DOTALL)
+    page = yaml.safe_load(written)
 
     def change(settings: dict[str, Any]) -> None:
-        pin = {"file": "secrets/spare-pin"}
-        settings["tokens"]["spare"] = {
-            "module": soft.module, "label": "spare", "pin": pin, "environment": soft.environment,
-        }  # fmt: skip
-        settings["keys"]["release"]["tokens"] = ["hsm", "spare"]
+        settings["tokens"]["spare"] = page["tokens"]["spare"] | {"environment": soft.environment, "module": soft.module}
+        settings["keys"]["release"] |= page["keys"]["release"]
         settings["limits"] = {"sign_deadline_s": DEADLINE_S}
 
     made.edit(change)
-    printed = must(PROGRAM, "init", made.folder, "--upstream", made.upstream.url)
-    assert "key 'release' on token 'spare'" in printed
+    make, look, _ = lines(PAGE, "Set it up")
+    filled = make.replace("DIR", str(made.folder)).replace("URL", made.upstream.url).split()[1:]
+    assert "key 'release' on token 'spare'" in must(PROGRAM, *filled)
     assert (made.folder / "keys" / "release-spare.pub").exists()
+    assert made(*look.split()[1:]).status == 0
 
 
 @pytest.fixture
@@ -104,6 +111,8 @@ async def test_the_standby_signs_loudly_and_the_first_takes_over_again_by_itself
             assert made == {"spare"}
             assert {row for row in signers(proxy, meanwhile) if signature_of(proxy, meanwhile, row)} == {keys["spare"]}
             proxy.until(lambda: proxy.metric("countersign_standby_profiles") == 1, "the metric does not say so")
+            (line,) = lines(PAGE, "When it signs")
+            assert "release: token hsm does not sign" in proxy(*line.split()[1:]).stdout
             (problem,) = [p for p in proxy.problems() if "stands by" in p["what"]]
             assert "release: token hsm does not sign" in problem["what"]
             assert problem["since"]
@@ -209,7 +218,8 @@ async def test_a_start_without_the_first_token_signs_with_the_standby(made: Serv
 
 async def test_the_standbys_key_is_rotated_by_itself(proxy: Served) -> None:
     before = by_token(proxy)
-    done = proxy("keys", "rotate", "release", "--on", "spare", "--reason", "yearly", "--yes")
+    (line,) = lines(PAGE, "Its keys")
+    done = proxy(*shlex.split(line)[1:], "--yes")
     assert done.status == 0, done.output
     after = by_token(proxy)
     assert after["hsm"] == before["hsm"]
