@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise Unavailable(f"what answered {status} at {place.described} is no admin API; is it the admin listener?")
+    if status == 202 and isinstance(held := answer.get("approval"), dict):
+        raise Fault("UNKNOWN", _held(held), status=202)
     if status in (200, 201, 202):
         return answer
     detail = answer.get("detail")
@@ -97,3 +100,11 @@ def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:
     if status == 503:
         raise Unavailable(detail)
     raise Fault("UNKNOWN", detail, status=status)
+
+
+def _held(approval: Mapping[str, Any]) -> str:
+    which = approval.get("id")
+    return (
+        f"nothing was done yet: this waits for a second person until {approval.get('expires')} (admin.dual_control); "
+        f"request {which}. Somebody else with the role: countersign approvals approve {which} --reason TEXT"
+    )

@@ -44,6 +44,26 @@ def change(place: Place, verb: str, exception_id: str, reason: str, form: Form) 
     return json_out(answer) if form is Form.JSON else lines_out([f"exception {answer['id']} is {_state(answer)}"])
 
 
+def unsigned(place: Place, form: Form) -> Exit:
+    """Print what was pushed unsigned; the code says whether something of it is not signed yet."""
+    rows = pages(place, "exceptions/unsigned")
+    waiting = any(row["settled"] is None for row in rows)
+    if form is Form.JSON:
+        json_out({"unsigned": rows})
+    elif rows:
+        lines_out(table([("IMAGE", "DIGEST", "PUSHED", "BY", "EXCEPTION", "SIGNED"), *map(_pushed, rows)]))
+    else:
+        lines_out(["nothing was pushed unsigned"])
+    return Exit.NO if waiting else Exit.FINE
+
+
+def _pushed(row: Mapping[str, Any]) -> tuple[str, ...]:
+    image = f"{row['repository']}:{row['tag']}" if row["tag"] else str(row["repository"])
+    note = f" ({row['note']})" if row["note"] else ""
+    signed = (when(row["settled"]) if row["settled"] else "NOT YET") + note
+    return (image, str(row["digest"])[:19], when(row["at"]), row["who"], row["exception"], signed)
+
+
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     times = (when(row["opened"]), when(row["closed"] or row["until"]))
     return (row["id"], _scope(row), _state(row), *times, row["by"], row["reason"])

@@ -34,6 +34,8 @@ _SAYS = {
     "repair_check_s": "how often a signature of ours is looked for upstream again",
     "connections": "connections of clients at once",
     "upstream_connections": "connections to upstream at once",
+    "crl_bytes": "a larger revocation list is not read",
+    "outbound_deadline_s": "how long a timestamp authority or the source of a revocation list may take to answer",
     "drain_s": "how long transfers may go on after SIGTERM",
     "exception_s": "how long an exception may be open that an operator opens",
     "exception_long_s": "how long an exception may be open that a policy-admin opens",

@@ -184,7 +184,10 @@ def _trusted(name: str, entry: TrustEntry) -> Trusted:
         case KeyTrust():
             return TrustedKey(name, entry.public_key, entry.identity)
         case X509Trust():
-            return Authority(name, frozenset(entry.ca_file), tuple(map(parse_subject, entry.identities)))
+            whom = tuple(map(parse_subject, entry.identities))
+            stamps = frozenset(entry.tsa_ca_file or ())
+            lenient = entry.crl_unavailable == "allow"
+            return Authority(name, frozenset(entry.ca_file), whom, stamps, entry.crl, lenient)
         case KeylessTrust():
             return KeylessSigner(name, entry.issuer, entry.identities, entry.trusted_root)
 

@@ -188,7 +188,7 @@ def command_line(checker: Callable[[str], str], text: str, option: str) -> str:
         raise ConfigError(f"{option}: found {text[:80]!a}; {error}") from None
 
 
-check_address, check_origin, check_pattern = _address, _origin, _pattern
+check_address, check_link, check_origin, check_pattern = _address, _link, _origin, _pattern
 
 _Text = WithJsonSchema({"type": "string"})
 Name = Annotated[str, AfterValidator(_name)]

@@ -86,7 +86,10 @@ async def _only_denied(repository: Repository, blob: Digest, house: House) -> Re
     """Return why not, where everything known to list this blob is denied; None where nothing is known of it."""
     if not house.interventions.standing().denials:
         return None
-    listed = await _listing(repository, blob, house)
+    try:
+        listed = await _listing(repository, blob, house)
+    except Unavailable:
+        return None  # as far as is known: a denial elsewhere must not stop every layer while the store is away
     kept = [await denied(repository, digest, house) for digest in listed]
     return Reason.DENIED_DIGEST if kept and all(kept) else None
 

@@ -103,8 +103,9 @@ async def close_ended(house: House) -> None:
 
     Whoever shares the store does the same: the first one writes it down.
     """
-    for each in house.interventions.orders().exceptions:
-        if each.closed is None and is_over(each, house):
+    orders = house.interventions.orders()
+    for each in orders.exceptions:
+        if each.closed is None and each.id != orders.unrecorded and is_over(each, house):
             ended = replace(each, closed=each.until, closed_by=ITS_END)
             if await house.interventions.keep(ended):
                 asker = Asker("countersign", "", "it came to its end")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.flows.certified import Keyless
@@ -16,12 +16,19 @@ from proxy.ports import (
     Journal,
     KeyBook,
     Ledger,
+    Owed,
     Registry,
     Rights,
     Rules,
     Signer,
 )
+from proxy.trust.keys import KeyRing
 from proxy.trust.schedule import KeyPlan
+
+
+def as_it_is(ring: KeyRing) -> KeyRing:
+    """Return the keys where nobody asks for revocation lists."""
+    return ring
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class House:
     facts: Facts
     journal: Journal
     interventions: Interventions
+    owed: Owed
     clock: Clock
     limits: Limits
     memory: Memory
@@ -49,4 +57,5 @@ class House:
     url: str
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
+    lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

@@ -63,12 +63,14 @@ class _Now:
 
 
 def _now(repository: Repository, house: House) -> _Now:
-    policies, ring, at = house.rules.current(), house.keybook.ring(), house.clock.now()
+    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
     policy = policies.for_(repository)
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
+    lists = tuple(authority.lists for authority in ring.authorities)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     standing = house.interventions.standing()
-    return _Now(policy, policies, ring, standing, at, (policies.revision, ring.revision, mode, bucket, standing.stamp))
+    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.stamp)
+    return _Now(policy, policies, ring, standing, at, stamp)
 
 
 async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
@@ -155,8 +157,11 @@ async def _evidence(
 async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
     limits = house.limits
-    listed = await house.facts.parents(repository, evidence.subject, LISTED)
     silent: str | None = None
+    try:
+        listed = await house.facts.parents(repository, evidence.subject, LISTED)
+    except Unavailable as away:
+        listed, silent = (), f"{away.what}: what lists it is not known"
     for parent in likely_first(repository, listed, house)[: limits.parents_tried]:
         if parent in walk.tried or len(walk.tried) >= limits.parents_tried * limits.index_depth:
             continue

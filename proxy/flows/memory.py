@@ -31,6 +31,7 @@ class Memory:
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
         self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, lambda r: len(r.body) + 512)
+        self.unlearned: LRUCache[Place, bool] = LRUCache(20_000)  # served without the store, which has yet to know them
         self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)

@@ -84,9 +84,9 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
     await house.journal.decided(decision, event)
 
 
-def _detail(permission: Permission, decision: Decision) -> dict[str, str]:
+def _detail(permission: Permission, decision: Decision) -> dict[str, object]:
     if decision.granted is not None:
-        return {"exception": decision.granted.id}
+        return {"exception": decision.granted.id, **({"offline": True} if decision.granted.offline else {})}
     return {"permission": permission.value} if permission is not Permission.ALLOWED else {}
 
 

@@ -18,6 +18,7 @@ from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
 from proxy.flows.sign import bound_to, sign, stood_in, wanted
+from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -25,7 +26,7 @@ from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.ports import Headers
-from proxy.trust import event
+from proxy.trust import event, explain
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Resolved, name_of
@@ -74,7 +75,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             login = await ask_to_log_in(asked, house)
             if login is not None:
                 return login
-            raise await _not_signed(this, why.what, asked, house) from why
+            answer = await _excepted(this, why, asked, house)
     if answer.status >= 400:
         return answer
     for tag in tags:
@@ -84,6 +85,20 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
     house.memory.forget_denials(op.repository)
     await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest))
     return answer
+
+
+async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house: House) -> Answer:
+    """Accept without a signature what an exception says, once it is on record that one is owed; else refuse it."""
+    repository, subject, signers = this.op.repository, this.subject, this.policy.push.sign_with
+    try:
+        opened = await owe(repository, subject.digest, this.tags, signers, why.what, this.caller, asked, house)
+        if opened is not None:
+            answer = await _pass_on(this, asked, house)
+            left = f"not signed; let through by {explain.granted(opened.grants())}; it is signed when that works again"
+            return replace(answer, warning=f"{house.name}: {repository}@{subject.digest[:19]}... was {left}")
+    except (Unavailable, Corrupt) as again:
+        why = again
+    raise await _not_signed(this, why.what, asked, house) from why
 
 
 async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:

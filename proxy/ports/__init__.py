@@ -9,8 +9,10 @@ from typing import Protocol
 
 from proxy.formats.format import Scheme
 from proxy.oci.reference import Digest, Repository
+from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
 from proxy.ports.interventions import Interventions as Interventions
+from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
 from proxy.ports.upstream import Headers as Headers

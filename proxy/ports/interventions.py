@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.standing import Orders, Standing
+from proxy.trust.unsigned import UnsignedPush
 
 
 class Interventions(Protocol):
@@ -29,3 +31,22 @@ class Interventions(Protocol):
 
         Raises ValueError when too many wait for their review.
         """
+
+
+class Owed(Protocol):
+    """What was pushed unsigned under an exception. All calls but `waiting` raise Unavailable."""
+
+    def waiting(self) -> int:
+        """Return how many are not settled, as far as this process knows."""
+
+    async def owe(self, *pushes: UnsignedPush) -> None:
+        """Keep these, open; what was pushed before likewise is open again. Durable on return."""
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        """Return open ones that were not tried since then, in the order they were pushed."""
+
+    async def note(self, push: UnsignedPush) -> None:
+        """Keep what has become of it: settled, tried, note."""
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        """Return all there were, newest first."""

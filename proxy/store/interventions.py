@@ -42,6 +42,10 @@ class StoredInterventions:
         """Return all that is on record, oldest first, what is over too."""
         return self._ordered.orders()
 
+    def recorded(self) -> Orders:
+        """Return what is on record alone."""
+        return self._ordered.recorded
+
     async def refresh(self) -> None:
         """Read all of it again: another process may have changed it."""
         before = self._changed

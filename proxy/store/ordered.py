@@ -29,7 +29,13 @@ class Ordered:
         """Return all that is on record, and the exception that was made on this host and is not on record yet."""
         if self._offline is None or any(e.id == self._offline.id for e in self._orders.exceptions):
             return self._orders
-        return replace(self._orders, exceptions=(*self._orders.exceptions, self._offline))
+        mine = self._offline
+        return replace(self._orders, exceptions=(*self._orders.exceptions, mine), unrecorded=mine.id)
+
+    @property
+    def recorded(self) -> Orders:
+        """What is on record alone."""
+        return self._orders
 
     def put(self, orders: Orders) -> None:
         """Have these stand from now on."""

@@ -56,6 +56,8 @@ def _authority(authority: Authority) -> dict[str, object]:
         "name": authority.name,
         "certificates": sorted(root.hex() for root in authority.roots),
         "identities": sorted(identity.text for identity in authority.identities),
+        **({"timestamps": sorted(root.hex() for root in authority.tsa_roots)} if authority.tsa_roots else {}),
+        **({"crl": list(authority.crl), "allow_unlisted": authority.allow_unlisted} if authority.crl else {}),
     }
 
 

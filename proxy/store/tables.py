@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"  # the newest migration; a test compares
+HEAD = "0028"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -202,6 +202,22 @@ denials = Table(
     Column("until", Instant),
 )
 
+unsigned_pushes = Table(
+    "unsigned_pushes",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False),  # empty: by digest alone
+    Column("exception", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("settled", Instant),
+    Column("tried", Instant),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("repository", "digest", "tag", name="unsigned_pushes_once"),
+)
+
 exceptions = Table(
     "exceptions",
     metadata,
@@ -256,4 +272,17 @@ policy_revisions = Table(
     Column("who", Text, nullable=False),
     Column("how", Text, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("route", "body", "request_id")),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("note", "places", "plan", "who", "how", "token_id")),
+    *(Column(name, Text, nullable=False) for name in ("roles", "state", "given")),
+    Column("decided", Instant),
+    Column("decided_by", Text),
 )

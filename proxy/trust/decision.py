@@ -15,6 +15,7 @@ from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.revocation import NotKnown
 from proxy.trust.standing import Standing
 
 
@@ -124,7 +125,7 @@ def _without_bytes(signature: Verified) -> Verified:
     """Return the signature as it is kept with a decision: what was said, not the certificates that said it."""
     if signature.certified is None:
         return signature
-    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b""))
+    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))
 
 
 def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
@@ -165,9 +166,12 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
             theirs.append(signature)
         else:
             problems.append(own)
+    unseen: list[str] = []
     for signer, found in vouched_for(theirs, authorities, good, at.now):
         if isinstance(found, Verified):
             good[signer] = found
+        elif isinstance(found, NotKnown):
+            unseen.append(found.text)
         else:
             problems.append(found)
     names = " or ".join(clause.signed_by)
@@ -178,11 +182,12 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
         if bad & set(good):
             count += "; our ledger has it from before the key was compromised"
         return Check(title, Outcome.PASSED, count)
-    if evidence.silence:
-        what = "; ".join(
+    if evidence.silence or unseen:
+        silent = (
             f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
             for p in evidence.silence
         )
+        what = "; ".join((*silent, *dict.fromkeys(unseen)))
         return Check(title, Outcome.INCONCLUSIVE, f"could not verify ({what})", Reason.NOT_VERIFIABLE)
     if good:
         need = f"{len(good)} of {clause.at_least} signatures needed from {names}"
@@ -203,35 +208,24 @@ def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledg
 
 
 # The most telling reason first: what a tired person should hear about when several signatures fail differently.
-_SEVERITY = [
+_FIRST = (
     Reason.KEY_COMPROMISED,
+    Reason.CERTIFICATE_REVOKED,
     Reason.KEY_RETIRED,
     Reason.WRONG_IDENTITY,
     Reason.CERTIFICATE_EXPIRED,
     Reason.WRONG_SUBJECT,
     Reason.BAD_SIGNATURE,
     Reason.UNTRUSTED_KEY,
-    *(
-        r
-        for r in Reason
-        if r
-        not in {
-            Reason.KEY_COMPROMISED,
-            Reason.KEY_RETIRED,
-            Reason.WRONG_IDENTITY,
-            Reason.CERTIFICATE_EXPIRED,
-            Reason.WRONG_SUBJECT,
-            Reason.BAD_SIGNATURE,
-            Reason.UNTRUSTED_KEY,
-        }
-    ),
-]
+)
+_SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
 
 _SAYS = {
     Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
     Reason.KEY_RETIRED: "signed with a key that is retired",
     Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
     Reason.WRONG_SUBJECT: "the signature here is about another image",
+    Reason.CERTIFICATE_REVOKED: "signed, but the signer's certificate was revoked",
     Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
     Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
     Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",

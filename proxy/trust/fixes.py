@@ -31,6 +31,9 @@ FIXES: Mapping[Reason, Fix] = {
         "the key that signed it is compromised", f"do not run it; {_ASK}", "rebuild, then push"
     ),
     Reason.CERTIFICATE_EXPIRED: Fix("the certificate it was signed with has expired", _ASK, _PUSH_AGAIN),
+    Reason.CERTIFICATE_REVOKED: Fix(
+        "the certificate it was signed with was revoked", f"do not run it; {_ASK}", "sign it with another certificate"
+    ),
     Reason.TOO_FEW_SIGNATURES: Fix("it has too few signatures", _ASK, "have the other signers sign it"),
     Reason.NOT_VERIFIABLE: Fix("it could not be verified just now", f"retry; if it stays, {_ASK}", "retry"),
     Reason.UNLISTED_BLOB: Fix(

@@ -35,13 +35,14 @@ class Permission(StrEnum):
     POLICIES = "policies"
     TRY_POLICIES = "try policies"
     CHANGE_POLICIES = "change policies"
+    APPROVE = "approve"
     JOBS = "jobs"
     CHANGE_JOBS = "change jobs"
 
 
 _SEE = frozenset({Permission.STATUS, Permission.KEYS, Permission.POLICIES})
 _OPERATE = frozenset({Permission.DENY, Permission.EXCEPT})
-_TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
+_TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS, Permission.APPROVE})
 _POLICIES = frozenset({Permission.TRY_POLICIES, Permission.CHANGE_POLICIES})
 _JOBS = frozenset({Permission.JOBS, Permission.CHANGE_JOBS})
 _WORK = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN})

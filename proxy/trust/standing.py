@@ -10,6 +10,7 @@ from functools import cached_property
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
+from proxy.trust.pattern import matches
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Standing:
         fitting = [e for e in self.exceptions if e.is_about(repository, digests)]
         return max(fitting, key=lambda e: (e.digest is not None, "*" not in e.repositories, e.until), default=None)
 
+    def without_record(self, repository: Repository) -> bool:
+        """True where something is let through here even though the store does not answer: root has said so."""
+        return any(e.offline and matches(e.repositories, repository) for e in self.exceptions)
+
     def unsigned_push(self, repository: Repository, digest: Digest) -> PolicyException | None:
         """Return the exception under which this may be pushed here without a signature, or None."""
         allowing = [e for e in self.exceptions if e.unsigned_push and e.is_about(repository, {digest})]
@@ -47,10 +52,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Orders:
-    """Every denial and every exception on record, in force or not."""
+    """Every denial and every exception, in force or not; `unrecorded` is the one that only this host knows yet."""
 
     denials: tuple[Denial, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
+    unrecorded: str = ""
 
 
 @dataclass(frozen=True)

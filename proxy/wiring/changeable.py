@@ -17,6 +17,8 @@ def only_changeable(before: Settings, after: Settings) -> None:
         "store.url": (before.store.url, after.store.url),
         "tokens": (set(before.tokens), set(after.tokens)),
         "keys": (_lasting(before), _lasting(after)),
+        "outbound": (before.file.outbound, after.file.outbound),
+        "timestamps": (before.file.timestamps, after.file.timestamps),
         "limits": (before.limits, after.limits),
     }
     changed = [name for name, (old, new) in pairs.items() if old != new]

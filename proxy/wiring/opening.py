@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
@@ -10,11 +10,13 @@ from hsm.errors import ModuleMissing, TokenNotFound
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.config.schema import KeyEntry
+from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Clock, Journal, KeyBook
 from proxy.setup_token import strays, token_settings
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.wiring.notary import schemes
 
 
 class PinRefusedAtStart(Exception):
@@ -68,7 +70,7 @@ async def open_token(name: str, settings: Settings, record: Record, allowed: int
         there = await _usable(token)
         for profile, entry in settings.keys.items():
             if name in entry.tokens:
-                await served(profile, entry, token)
+                await served(profile, entry, token, schemes(profile, settings.policies.policies))
                 await _profile(Place(profile, name, settings.label(profile), entry), there, token, record)
     except BaseException:
         await token.close()
@@ -76,23 +78,32 @@ async def open_token(name: str, settings: Settings, record: Record, allowed: int
     return Opened(token, there)
 
 
-async def served(profile: str, entry: KeyEntry, token: Token) -> None:
+async def served(profile: str, entry: KeyEntry, token: Token, wanted: Sequence[Scheme]) -> None:
     """Refuse a next key that the token lists no mechanism for. Raises ConfigError, Unavailable."""
     try:
-        way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
+        listed = (await token.describe()).mechanisms
+        for scheme in wanted:
+            way_to_sign(algorithm_named(entry.algorithm), listed, scheme)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
+        raise ConfigError(
+            f"key {profile}: {wrong}; choose another algorithm for keys.{profile}, or formats that it can write"
+        ) from None
 
 
 async def may_serve(name: str, before: Settings, after: Settings, token: Token) -> None:
-    """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
+    """Refuse another algorithm or format for the next keys that this token cannot do. Raises ConfigError."""
     for profile, entry in after.keys.items():
-        old = before.keys.get(profile)
-        if name in entry.tokens and old is not None and old.algorithm != entry.algorithm:
+        old, wanted = before.keys.get(profile), schemes(profile, after.policies.policies)
+        same = old is not None and old.algorithm == entry.algorithm
+        if (
+            name in entry.tokens
+            and old is not None
+            and not (same and wanted == schemes(profile, before.policies.policies))
+        ):
             try:
-                await served(profile, entry, token)
+                await served(profile, entry, token, wanted)
             except Unavailable as away:
                 raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 

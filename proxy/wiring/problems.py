@@ -28,13 +28,22 @@ def problems_of(
     path: Path,
     exceptions: Sequence[PolicyException] = (),
     now: datetime | None = None,
+    owed: int = 0,
     failing: Failing | None = None,
 ) -> list[dict[str, str]]:
     """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration.
 
-    Of `exceptions`, those that are open and those that nobody has reviewed.
+    Of `exceptions`, those that are open and those that nobody has reviewed; `owed` is how many pushes are not signed.
     """
     found = [_exception(each, now) for each in exceptions if each.reviewed is None]
+    if owed:
+        found.append(
+            {
+                "what": f"{owed} pushed without a signature, and not signed yet",
+                "stops": "pulls of them, but for open exceptions; a job signs them as soon as signing works",
+                "next": "countersign exceptions unsigned",
+            }
+        )
     if (why := signer.health()) is not None:
         found.append(
             {

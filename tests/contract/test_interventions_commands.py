@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import deny, exceptions
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Place, call, pages
 from proxy.cli.agreed import Manner
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
@@ -15,6 +15,7 @@ from proxy.trust.event import Kind
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
 from tests.worlds.images import image
+from tests.worlds.orders import denial, exception
 
 APP = image("app")
 YES = Manner(yes=True)
@@ -101,3 +102,26 @@ async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_o
             await away(lambda: deny.add(viewer, "team/app", "r", None, YES))
         shown = await away(lambda: call(viewer, "GET", "exceptions"))
         assert len(shown["items"]) == 2
+
+
+async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path) -> None:
+    async with served(tmp_path) as (a, url, _):
+        token = await a.token(Role.POLICY_ADMIN, only=("team/*",))
+        place = Place(server=url, token=token)
+        await a.world.store.interventions.keep(exception("other/app"))
+        await a.world.store.interventions.deny(denial(APP.digest))
+        await away(lambda: exceptions.open_one(place, WISH, YES))
+        await away(lambda: deny.add(place, "team/app", "r", None, YES))
+        assert [e["repository"] for e in await away(lambda: pages(place, "exceptions"))] == ["team/app"]
+        assert [d["target"] for d in await away(lambda: pages(place, "denials"))] == ["team/app"]
+        for target in (APP.digest, "other/app", "team/*", "**"):
+            with pytest.raises(Fault, match="is for team/"):
+                await away(lambda t=target: deny.add(place, t, "r", None, YES))  # type: ignore[misc]
+        for repository in ("other/app", "team/*", "**"):
+            wish = {**WISH, "repository": repository}
+            with pytest.raises(Fault, match="is for team/"):
+                await away(lambda w=wish: exceptions.open_one(place, w, YES))  # type: ignore[misc]
+        with pytest.raises(Fault, match="is for team/"):
+            await away(lambda: exceptions.change(place, "close", "e1000000", "r", Form.TEXT))
+        with pytest.raises(Fault, match="is for team/"):
+            await away(lambda: deny.remove(place, "d1000000", "r", YES))

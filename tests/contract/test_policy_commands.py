@@ -15,12 +15,14 @@ from proxy.cli.admin import Place
 from proxy.cli.agreed import Manner
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
+from proxy.flows.job import run_next
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.limits import Limits
 from proxy.trust.roles import Role
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Listener
+from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from tests.worlds.admin import POLICIES, SETTINGS, Admin, admin, nothing_else
 from tests.worlds.images import image
 
@@ -95,6 +97,37 @@ async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> N
         assert "no_policy: no policy matches repository team/app" in told
         assert await away(lambda: policy.try_on(place, "team/app:a", None, Form.TEXT)) is Exit.FINE
         assert await away(lambda: policy.try_on(place, "team/app:a", closed, Form.JSON)) is Exit.NO
+
+
+async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, capsys: Captured) -> None:
+    closed = tmp_path / "closed.yaml"
+    closed.write_text("policies: []")
+    async with served() as (a, place):
+        for name in ("a", "b", "c"):
+            await a.world.push(image(name), "team/app", name)
+            await a.world.pull("team/app", name)
+        assert await away(lambda: policy.plan(place, closed, 7, 1000, Form.JSON)) == 2
+        at_once = json.loads(capsys.readouterr().out)
+        w = a.world
+
+        async def always() -> None:
+            works = {
+                PLAN: lambda job, step: plan_in_job(
+                    job, step, w.house, a.policies, w.store.journal.pulled, w.store.journal.revision
+                )
+            }
+            while True:
+                await run_next(works, w.store.jobs, w.store.journal, w.store.clock)
+                await asyncio.sleep(0.01)
+
+        working = asyncio.create_task(always())
+        assert await away(lambda: policy.plan(place, closed, 7, 5000, Form.JSON)) == 2
+        assert json.loads(capsys.readouterr().out) == at_once
+        (job,) = w.store.jobs.rows.values()
+        assert (job.done, job.total, job.state) == (3, 3, "done")
+        assert "policies: []" not in str(w.store.journal.events)
+        working.cancel()
+        await asyncio.wait([working])
 
 
 async def test_lint_says_where_and_notes_are_no_failure(tmp_path: Path, capsys: Captured) -> None:

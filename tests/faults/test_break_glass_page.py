@@ -13,6 +13,7 @@ import pytest
 
 from deploy.layouts import digest_of
 from tests.faults.caller import Caller, Heard, caller, image
+from tests.faults.pkcs11_fault.faulty import ALWAYS
 from tests.faults.served import Served, served
 from tests.interop.peers import Ran
 from tests.interop.registries import docker_registry
@@ -52,6 +53,52 @@ async def within_a_second(client: Caller, reference: str, status: int) -> Heard:
     while (heard := await client.pull(REPOSITORY, reference)).status != status:
         assert time.monotonic() < until, heard
     return heard
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[Served]:
+    """Its token can be taken away."""
+    with (
+        docker_registry(tmp_path / "upstream") as upstream,
+        served(tmp_path / "proxy", upstream, faulty=True) as made,
+    ):
+        made.start()
+        yield made
+        assert made.leave() == 0
+
+
+async def test_pushing_while_the_hsm_is_gone_as_the_page_says(faulty: Served) -> None:
+    open_it, listed = written("Push while the HSM is gone")
+    async with caller(faulty.host) as client:
+        await client.at(faulty.upstream.host).furnish(REPOSITORY)
+        await client.at(faulty.upstream.host).furnish("other/app")
+        assert (await client.push(REPOSITORY, "before", image("before"))).status == 201
+        faulty.token.inject("gone", times=ALWAYS)
+        refused = await client.push(REPOSITORY, "1", image("hotfix"))
+        assert refused.status == 403
+        assert "was not signed" in refused.message
+        typed(faulty, open_it)
+        pushed = await client.push(REPOSITORY, "1", image("hotfix"))
+        assert pushed.status == 201
+        assert "not signed; let through by exception" in pushed.headers["warning"]
+        assert (await client.push("other/app", "1", image("elsewhere"))).status == 403
+        assert "NOT YET" in typed(faulty, listed, 1).stdout
+        assert any("1 pushed without a signature" in problem["what"] for problem in faulty.problems())
+        assert faulty.metric("countersign_unsigned_pushes") == 1
+        assert "warning" in (await client.pull(REPOSITORY, "1")).headers
+        (row,) = json.loads(faulty("exceptions", "list", "-o", "json").stdout)["exceptions"]
+        assert faulty("exceptions", "close", row["id"], "--reason", "r").status == 0
+        assert (await client.pull(REPOSITORY, "1")).status == 403
+        faulty.token.heal("gone")
+        faulty.until(lambda: faulty.metric("countersign_unsigned_pushes") == 0, "nobody signs what is owed", 60)
+        assert "NOT YET" not in typed(faulty, listed).stdout
+        heard = await client.pull(REPOSITORY, "1")
+        assert heard.status == 200
+        assert "warning" not in heard.headers
+        assert "sign-owed" in faulty("jobs", "list").stdout
+    kinds = [kind for (kind,) in faulty.rows("SELECT kind FROM journal WHERE kind LIKE 'push.%' ORDER BY position")]
+    assert kinds[-1] == "push.settled"
+    assert "push.unsigned" in kinds
 
 
 async def test_denying_as_the_page_says(proxy: Served) -> None:

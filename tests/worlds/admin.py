@@ -61,7 +61,13 @@ class Admin:
     policies: Policies
 
     async def token(
-        self, *roles: Role, name: str = "", days: float = 1, token_id: str = "", only: Sequence[str] = ()
+        self,
+        *roles: Role,
+        name: str = "",
+        days: float = 1,
+        token_id: str = "",
+        only: Sequence[str] = (),
+        by: str = "operator on the host",
     ) -> str:
         """Make a token known and return its text."""
         rows = self.world.store.admin_tokens.rows
@@ -75,7 +81,7 @@ class Admin:
                 hashed(text),
                 now,
                 now + timedelta(days=days),
-                "test",
+                by,
                 repositories=tuple(only),
             )
         )
@@ -134,7 +140,9 @@ async def policies_of(w: World, come_from: str) -> Policies:
 
 
 @asynccontextmanager
-async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> AsyncIterator[Admin]:
+async def admin(
+    watch: Sequence[Watch] = (), *, policies_from: str = "file", dual: bool = False
+) -> AsyncIterator[Admin]:
     """Run it."""
     w = await world()
     policies = await policies_of(w, policies_from)
@@ -153,7 +161,7 @@ async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> 
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies)
+    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies, lambda: dual)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

@@ -143,6 +143,7 @@ async def world(
         facts=store.facts,
         journal=store.journal,
         interventions=store.interventions,
+        owed=store.owed,
         clock=store.clock,
         limits=bounds,
         memory=Memory(bounds, store.clock.monotonic),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
+from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
 from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
@@ -29,6 +29,7 @@ from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, name_taken
+from proxy.trust.approval import Approval, ApprovalState
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
@@ -41,6 +42,7 @@ from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
 from proxy.trust.standing import Orders, Standing
+from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -336,6 +338,32 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryOwed:
+    """Owed in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Repository, Digest, Tag | None], UnsignedPush] = {}
+
+    def waiting(self) -> int:
+        return sum(push.settled is None for push in self.rows.values())
+
+    async def owe(self, *pushes: UnsignedPush) -> None:
+        self.rows |= {(p.repository, p.digest, p.tag): p for p in pushes}
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        waiting = (p for p in self.rows.values() if p.settled is None and (p.tried is None or p.tried < before))
+        return tuple(itertools.islice(waiting, limit))
+
+    async def note(self, push: UnsignedPush) -> None:
+        there = self.rows.get((push.repository, push.digest, push.tag))
+        if there is not None and there.at == push.at:
+            self.rows[push.repository, push.digest, push.tag] = push
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        newest = sorted(enumerate(self.rows.values()), key=lambda row: (row[1].at, row[0]), reverse=True)
+        return tuple(push for _, push in newest)[skip : skip + limit]
+
+
 class MemoryInterventions:
     """Interventions in two tuples."""
 
@@ -396,6 +424,34 @@ class MemoryPolicyBook:
         return added
 
 
+class MemoryApprovals:
+    """Approvals in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Approval] = {}
+
+    async def add(self, approval: Approval) -> None:
+        self.rows[approval.id] = approval
+
+    async def find(self, approval_id: str) -> Approval | None:
+        return self.rows.get(approval_id)
+
+    async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
+        there = self.rows.get(approval_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[approval_id] = wanted
+        return wanted
+
+    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
+        found = sorted(self.rows.values(), key=lambda each: (each.created, each.id), reverse=True)
+        return tuple(each for each in found if state in (None, each.state))[skip : skip + limit]
+
+    async def overdue(self, now: datetime) -> tuple[Approval, ...]:
+        late = [each for each in self.rows.values() if each.state is ApprovalState.PENDING and each.expires <= now]
+        return tuple(sorted(late, key=lambda each: each.created))
+
+
 class MemoryJobs:
     """Jobs in a dict."""
 
@@ -447,8 +503,10 @@ class MemoryStore:
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
+        self.approvals = MemoryApprovals()
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
+        self.owed = MemoryOwed()
         self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:

@@ -54,6 +54,9 @@ class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
     """The listener for metrics, health and the admin API; keep it off the network."""
 
     listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1")
+    dual_control: bool = Field(
+        default=False, description="a second person must agree before keys change hands or policies change"
+    )
 
     @property
     def address(self) -> tuple[str, int]:

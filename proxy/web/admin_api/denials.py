@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Line, Page, Why
 
 
@@ -40,15 +40,16 @@ class Denials(BaseModel, strict=True, extra="forbid", frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_denials", "GET", f"{ROOT}/denials", Permission.STATUS, "Digests and repositories that are denied.",
-        Denials, Page,
+        Denials, Page, reach=Reach.LIST,
     ),
     Route(
         "add_denial", "POST", f"{ROOT}/denials", Permission.DENY,
         "Deny a digest or repositories, whatever signed it and whatever exception is open.",
-        DenialShown, body=DenialWish, status=201, plans=True,
+        DenialShown, body=DenialWish, status=201, plans=True, reach=Reach.ONE,
     ),
     Route(
         "remove_denial", "POST", f"{ROOT}/denials/{{id}}/remove", Permission.DENY,
         "Take a denial back: policy alone decides again.", DenialShown, body=Why, plans=True,
+        reach=Reach.ONE,
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
 from proxy.web.admin_api.route import Reach, Route
-from proxy.web.admin_api.shapes import DryRun, Plan, kept
+from proxy.web.admin_api.shapes import DryRun, Held, Plan, kept
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
@@ -68,6 +68,7 @@ class Acting:
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
 Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
+Holds = Callable[[Route, Acting], Awaitable[Held | None]]  # keeps a call for a second person; None: none is needed
 About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty where it names none
 
 
@@ -78,6 +79,7 @@ class Topic:
     actions: Mapping[str, Action]
     plans: Mapping[str, Planned] = field(default_factory=dict)
     about: Mapping[str, About] = field(default_factory=dict)
+    holds: Holds | None = None
 
 
 class AdminApi:
@@ -94,6 +96,9 @@ class AdminApi:
         self._about = {name: about for topic in topics for name, about in topic.about.items()}
         if set(self._about) != {route.name for route in ROUTES if route.reach is Reach.ONE}:
             raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
+        self._holds = next((topic.holds for topic in topics if topic.holds is not None), None)
+        if self._holds is None:
+            raise ValueError("nothing keeps calls for a second person")
         if set(self._plans) != {route.name for route in ROUTES if route.plans}:
             raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
         self._tokens = tokens
@@ -212,6 +217,8 @@ class AdminApi:
         await self._journal.record(event)
         if isinstance(query, DryRun) and query.dry_run:
             return _answer(200, Plan(plan=await self._plans[route.name](acting)))
+        if route.second and self._holds is not None and (held := await self._holds(route, acting)) is not None:
+            return _answer(202, held)
         return _answer(route.status, await self._actions[route.name](acting))
 
     async def _within(self, call: Call, route: Route, acting: Acting) -> None:

@@ -114,9 +114,13 @@ class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
     new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
 
 
+_SECOND = frozenset({"rotate", "activate", "compromise", "destroy"})  # what one person alone does not do
+
+
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
-    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True)
+    two = verb in _SECOND
+    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True, second=two)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -33,6 +33,14 @@ class Soon(BaseModel, strict=True, extra="forbid", frozen=True):
     says: str = Field(description="the same for people")
 
 
+class Warned(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Something that ends before long."""
+
+    what: str
+    at: datetime = Field(description="when it ends")
+    next: str = Field(description="what to do in time")
+
+
 class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     """Something that does not work."""
 
@@ -55,6 +63,7 @@ class Status(BaseModel, strict=True, extra="forbid", frozen=True):
     key_revision: str
     keys: tuple[KeyStatus, ...]
     soon: tuple[Soon, ...] = Field(description="what is announced of keys, the soonest first")
+    warnings: tuple[Warned, ...] = Field(description="what ends within 60, 30 or 7 days, the soonest first")
     problems: tuple[Trouble, ...]
 
 

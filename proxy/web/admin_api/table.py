@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.web.admin_api import (
+    approvals,
     chains,
     custody,
     denials,
@@ -27,4 +28,5 @@ ROUTES: tuple[Route, ...] = (
     *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
+    *approvals.ROUTES,
 )

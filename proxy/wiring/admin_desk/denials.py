@@ -30,11 +30,13 @@ class DenialDesk:
         return Topic(
             {"list_denials": self._list, "add_denial": self._add, "remove_denial": self._remove},
             {"add_denial": self._plan_add, "remove_denial": self._plan_remove},
+            {"add_denial": self._meant, "remove_denial": self._found},
         )
 
     async def _list(self, acting: Acting) -> shapes.Denials:
         now = self._house().clock.now()
-        rows, after = part(self._house().interventions.orders().denials, acting)
+        mine = tuple(d for d in self._house().interventions.orders().denials if acting.holder.may_see(_of(d)))
+        rows, after = part(mine, acting)
         return shapes.Denials(items=tuple(_shown(row, now) for row in rows), next=after)
 
     async def _add(self, acting: Acting) -> shapes.DenialShown:
@@ -62,6 +64,23 @@ class DenialDesk:
     async def _plan_remove(self, acting: Acting) -> tuple[str, ...]:
         found = find(acting.places["id"], self._house())
         return (f"let policy alone decide on {found.target} again; it was denied by {found.by}: {found.reason}",)
+
+    async def _meant(self, acting: Acting) -> str:
+        target = cast("shapes.DenialWish", acting.body).target
+        return "" if ":" in target else one(target)
+
+    async def _found(self, acting: Acting) -> str:
+        orders = self._house().interventions.orders()
+        return next((_of(d) for d in orders.denials if d.id == acting.places["id"]), "")
+
+
+def _of(denial: Denial) -> str:
+    return "" if denial.digest else one(denial.repositories)
+
+
+def one(pattern: str) -> str:
+    """Return the name of the one repository that this pattern means, or nothing: several are for who may see all."""
+    return "" if "*" in pattern else pattern
 
 
 def asker_of(acting: Acting) -> Asker:

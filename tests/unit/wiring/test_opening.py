@@ -98,9 +98,15 @@ class Poor:
 
 
 async def test_a_key_that_the_token_cannot_sign_with_ends_the_start() -> None:
-    await served("release", entry_of("rsa-3072"), cast("Token", Poor()))
+    await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix",))
     with pytest.raises(ConfigError, match=r"choose another algorithm for keys\.release"):
-        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()))
+        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()), ("pkix",))
+
+
+async def test_a_token_without_pss_cannot_write_what_notary_wants() -> None:
+    said = r"as JOSE wants it: it lists neither of SHA384_RSA_PKCS_PSS or RSA_PKCS_PSS; .* or formats that it can write"
+    with pytest.raises(ConfigError, match=said):
+        await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix", "jose"))
 
 
 def entry_of(algorithm: Literal["ecdsa-p256", "rsa-3072"]) -> KeyEntry:
