@@ -9,7 +9,7 @@ from itertools import combinations
 from proxy.config.schema import ConfigFile, KeylessTrust, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
-from proxy.trust.pattern import overlap, specificity
+from proxy.trust.pattern import Specificity, overlap, specificity
 
 Complaint = tuple[Where, str]
 
@@ -121,13 +121,17 @@ def _judge(name: str, file: ConfigFile) -> object:
 
 def _overlaps(file: ConfigFile, document: Document) -> Iterator[Complaint]:
     """Two policies must never have an equal claim on one repository."""
-    patterns = [
+    patterns: list[tuple[str, int, Where]] = [
         (pattern, at, ("policies", at, "repositories", position))
         for at, policy in enumerate(file.policies)
         for position, pattern in enumerate(policy.repositories)
     ]
-    for (one, first, there), (other, second, here) in combinations(patterns, 2):
-        if first != second and specificity(one) == specificity(other) and overlap(one, other):
+    alike: dict[Specificity, list[tuple[str, int, Where]]] = {}
+    for each in patterns:
+        alike.setdefault(specificity(each[0]), []).append(each)
+    pairs = (pair for some in alike.values() for pair in combinations(some, 2))
+    for (one, first, there), (other, second, here) in pairs:
+        if first != second and overlap(one, other):
             line = document.mark(there).line
             clash = f"found {other}, as specific as {one} in line {line}, and both can match one repository"
             yield here, f"{clash}; make one of them more specific, or join the policies"

@@ -61,6 +61,7 @@ from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
+from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
 from proxy.wiring.works import works
 
@@ -278,6 +279,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         url=settings.server.url,
         name=settings.server.name,
         lists=lists.known,
+        witness=timestamper_of(settings, outbound),
         plans=settings.plans(),
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)

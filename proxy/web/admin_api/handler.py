@@ -21,7 +21,7 @@ from proxy.trust.roles import Role, holders, permitted
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
 from proxy.web.admin_api.route import Reach, Route
-from proxy.web.admin_api.shapes import DryRun, Held, Plan, kept
+from proxy.web.admin_api.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
@@ -204,7 +204,7 @@ class AdminApi:
                 f"token {holder.who!a} has only the role {has}; this needs one of: {needs}; "
                 "whoever has an admin role makes such a token: countersign tokens create",
             )
-        query = None if route.asks is None else _query(route.asks, call)
+        query = _query(route.asks or Nothing, call)
         body = await _body(route, call)
         await self._still(call, holder)
         acting = Acting(holder, call.request_id, places, query, body)
