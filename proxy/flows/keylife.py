@@ -245,7 +245,8 @@ def _moments(key: BookKey) -> dict[str, str]:
 
 async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House, since: datetime | None = None) -> BookKey:
     name = fingerprint(key.spki)
-    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since)
+    was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
+    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since, was=was)
     told = {"since": since.isoformat()} if since else {}
     await _done([_change(key, to, asker, house, **told)], change, house)
     return find(name, house)

@@ -10,7 +10,7 @@ from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.standing import Standing
 
-LOOKED_UP = 64  # indexes, on the way up from one manifest; and newest first of those that list one
+LOOKED_UP = 64  # indexes, on the way up from one manifest; and of those that list one
 
 
 async def named_above(repository: Repository, digest: Digest, standing: Standing, house: House) -> frozenset[Digest]:
@@ -25,15 +25,16 @@ async def named_above(repository: Repository, digest: Digest, standing: Standing
         found: set[Digest] = set()
         for each in level:
             if len(seen | found) <= LOOKED_UP:
-                found.update(await _parents(repository, each, house))
+                found.update(await _parents(repository, each, standing, house))
         level = found - seen
         seen |= level
     return frozenset(seen & standing.named) - {digest}
 
 
-async def _parents(repository: Repository, digest: Digest, house: House) -> Collection[Digest]:
+async def _parents(repository: Repository, digest: Digest, standing: Standing, house: House) -> Collection[Digest]:
+    """Those that are named come first: whoever pushes many that list it too does not crowd them out."""
     try:
-        return await house.facts.parents(repository, digest, LOOKED_UP)
+        return await house.facts.parents(repository, digest, LOOKED_UP, standing.named)
     except Unavailable:
         return house.memory.parents(repository, digest)
 

@@ -11,6 +11,7 @@ from proxy.formats.format import Scheme
 from proxy.oci.reference import Digest, Repository
 from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
+from proxy.ports.facts import Facts as Facts
 from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
@@ -23,7 +24,6 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
-from proxy.trust.fact import ManifestFact
 from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -104,9 +104,15 @@ class KeyBook(Protocol):
         """
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active.
+        """Move a key to another state, with `was` only from that one; the revision changes. Raises ValueError.
 
         `since` is for a compromised one: since when others may have had it, None where nobody knows.
         """
@@ -161,25 +167,6 @@ class Signed(Protocol):
 
     async def count(self, fingerprints: Collection[str], repository: str) -> int:
         """Return how many images `images` would list."""
-
-
-class Facts(Protocol):
-    """Content we hashed ourselves."""
-
-    async def learn(self, fact: ManifestFact) -> None:
-        """Record the fact; `artifact` is only ever overwritten by a value that is not None."""
-
-    async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
-        """Return what we know of this manifest here, or None."""
-
-    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
-        """Return indexes here that list this manifest, newest first."""
-
-    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
-        """Return manifests here that list this blob, newest first."""
-
-    async def forget(self, repository: Repository, digest: Digest) -> None:
-        """Drop what is known of a manifest that was deleted."""
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,10 @@ class StoredInterventions:
 
     async def _change(self, change: Callable[[Orders], Orders]) -> bool:
         def then(done: tuple[Orders, bool] | None) -> None:
-            self._changed += 1
-            if done is None:
-                self.unsure = True
+            if done is None or not done[1]:
+                self.unsure = True  # what changed nothing tells no version: what it read may be old by now
             else:
+                self._changed += 1
                 self._ordered.put(done[0])
 
         return (await self._database.write(partial(_change, change=change), then))[1]

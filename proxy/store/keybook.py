@@ -58,13 +58,21 @@ class StoredKeyBook:
         await self._change(partial(with_added, key=key, after=after), self._trusted)
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there.
+        """Move a key to another state; the revision changes with it.
 
-        `since` is for a compromised one: since when others may have had it.
+        `since` is for a compromised one: since when others may have had it. Raises ValueError for a key that is not
+        there, and for one that is no longer what it `was`: another server changed it meanwhile.
         """
-        await self._change(partial(with_state, which=fingerprint, state=state, at=at, since=since), self._trusted)
+        change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
+        await self._change(change, self._trusted)
 
     async def activate(
         self,

@@ -109,15 +109,22 @@ def with_added(ours: Sequence[BookKey], key: BookKey, after: str | None = None) 
 
 
 def with_state(
-    ours: Sequence[BookKey], which: str, state: KeyState, at: datetime, since: datetime | None = None
+    ours: Sequence[BookKey],
+    which: str,
+    state: KeyState,
+    at: datetime,
+    since: datetime | None = None,
+    was: KeyState | None = None,
 ) -> tuple[BookKey, ...]:
     """Return the keys with the one of this fingerprint in another state.
 
     `since` is for a compromised key: since when others may have had it; None where nobody knows. It may be told later.
-    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised:
-    whoever asks may have read the book before somebody else wrote that into it.
+    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised or
+    no longer what it `was`: whoever asks may have read the book before somebody else wrote that into it.
     """
     key = _known(ours, which)
+    if was is not None and key.state is not was:
+        raise ValueError(refusal(key, state) or f"key {which[:12]} of {key.profile} is {key.state} by now, not {was}")
     if key.state is state and since in {None, key.compromised_since}:
         return tuple(ours)
     if key.state is KeyState.COMPROMISED and state is not KeyState.COMPROMISED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from proxy.trust.roles import Role
 WAITS_FOR = timedelta(hours=24)
 # Who runs the host is one person to us, whatever is asked for in which of these names.
 _HOST = frozenset({"operator on the host", "bootstrap", "countersign init"})
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", re.ASCII)
 
 
 class ApprovalState(StrEnum):
@@ -67,6 +69,11 @@ def decided(approval: Approval, state: ApprovalState, by: Person | None, now: da
 def ended(approval: Approval, state: ApprovalState, note: str) -> Approval | None:
     """Return an approved request with what came of it."""
     return replace(approval, state=state, note=note) if approval.state is ApprovalState.APPROVED else None
+
+
+def same_steps(then: Iterable[str], now: Iterable[str]) -> bool:
+    """True when two plans say the same but for their moments: what is asked for in days begins when it is done."""
+    return [_MOMENT.sub("", step) for step in then] == [_MOMENT.sub("", step) for step in now]
 
 
 def one_person(one: Person, other: Person, tokens: Iterable[AdminToken]) -> str | None:

@@ -96,6 +96,25 @@ async def test_who_runs_the_host_is_one_person() -> None:
         assert (await agree(a, which, socket=True)).status == 200
 
 
+async def test_nobody_has_a_token_in_the_name_of_who_runs_the_host() -> None:
+    async with admin(dual=True) as a:
+        erika = await a.token(Role.KEY_ADMIN, name="erika")
+        for name in ("countersign init", "Countersign  Init", "bootstrap", "operator on the host"):
+            wish = {"name": name, "roles": ["key-admin"]}
+            assert (await a.call("POST", "/admin/v1/tokens", wish, token=erika)).status == 400, name
+
+
+async def test_what_is_asked_for_in_days_can_be_agreed_to_at_another_minute() -> None:
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.KEY_ADMIN, name="max")
+        wish = {**WHY, "overlap": "publish-first:7d,dual-sign:14d", "retire_after": "30d"}
+        which = (await a.call("POST", ROTATE, wish, token=erika)).value["approval"]["id"]
+        a.world.store.clock.advance(timedelta(hours=3).total_seconds())
+        done = await agree(a, which, max_)
+        assert done.status == 200, done.value
+        assert done.value["result"]["new"]["activate_at"] == "2026-01-09T15:00:00Z"
+
+
 async def test_who_agrees_has_the_role_for_it_and_all_repositories() -> None:
     async with admin(dual=True) as a:
         erika = await a.token(Role.KEY_ADMIN, name="erika")

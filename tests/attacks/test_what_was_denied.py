@@ -12,6 +12,7 @@ from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository, signature_tag
 from proxy.trust.event import Kind
+from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.denials import denied
@@ -42,6 +43,17 @@ async def test_a_signed_image_by_tag_and_by_digest_in_every_mode(mode: Mode, hea
         assert "denied by an operator" in fault.message
     decision = next(d for d in w.store.journal.decisions.values() if d.reason == "denied_digest")
     assert "CVE-2026-1" in decision.checks[0].detail
+
+
+async def test_a_child_whose_denied_index_is_hidden_behind_many_others() -> None:
+    w = await world()
+    await w.push(MANY, "team/app", "1")
+    await w.push(APP, "team/app", "mine")  # it stands by itself
+    await deny(w, MANY.digest)
+    for number in range(70):
+        junk = digest_of(str(number).encode())
+        await w.store.facts.learn(ManifestFact(REPO, junk, OCI_INDEX, 1, (APP.digest,), (), None))
+    assert await w.blocked("team/app", "mine") == "denied_digest"
 
 
 async def test_in_whatever_repository_it_is() -> None:

@@ -135,9 +135,11 @@ class MemoryFacts:
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         return self.rows.get((repository, digest))
 
-    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
+    async def parents(
+        self, repository: Repository, digest: Digest, limit: int, first: Collection[Digest] = ()
+    ) -> tuple[Digest, ...]:
         found = (f.digest for f in self._newest(repository) if digest in f.children)
-        return tuple(itertools.islice(found, limit))
+        return tuple(sorted(found, key=lambda each: each not in first)[:limit])
 
     async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
         return tuple(itertools.islice((f for f in self._newest(repository) if blob in f.blobs), limit))
@@ -246,9 +248,15 @@ class MemoryKeyBook:
         self._set(with_added(self._ring.ours, key, after))
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at, since))
+        self._set(with_state(self._ring.ours, fingerprint, state, at, since, was))
 
     async def activate(
         self,

@@ -81,6 +81,10 @@ class Why(BaseModel, strict=True, extra="forbid", frozen=True):
     reason: Line = Field(description="why, for the record")
 
 
+class Nothing(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The query of a call that has none: what it would not heed, such as `dry_run`, is refused and not overlooked."""
+
+
 class DryRun(BaseModel, strict=True, extra="forbid", frozen=True):
     """Whether to do it, or only to say what would be done."""
 

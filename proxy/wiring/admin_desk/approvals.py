@@ -9,7 +9,7 @@ from proxy.flows import approval as flow
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.ports import AdminTokens, Approvals
-from proxy.trust.approval import WAITS_FOR, Approval, ApprovalState, Person
+from proxy.trust.approval import WAITS_FOR, Approval, ApprovalState, Person, same_steps
 from proxy.trust.roles import holders, permitted
 from proxy.web.admin_api import approvals as shapes
 from proxy.web.admin_api.handler import Acting, Holder, Topic
@@ -118,7 +118,7 @@ class ApprovalDesk:
         holder = Holder(wanted.by.who, wanted.by.how, wanted.roles, wanted.by.token_id)
         again = Acting(holder, wanted.request_id, wanted.places, None, body)
         now = await self._plans[route.name](again)
-        if now != wanted.plan:
+        if not same_steps(wanted.plan, now):
             raise Fault(
                 "DENIED",
                 f"things have changed since {wanted.by.who!a} asked; now it would {'; '.join(now)}: reject it",

@@ -91,6 +91,22 @@ async def test_a_prepared_key_can_be_given_up() -> None:
     await keylife.rotate("release", *BY, w.house)
 
 
+async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = await world()
+    ready = await keylife.prepare("release", *BY, w.house)
+    record = w.store.journal.record
+
+    async def meanwhile(*events: Event) -> None:
+        """Between what this server has read and what it writes."""
+        await record(*events)
+        await w.store.keybook.activate(name(ready), w.store.clock.now())
+
+    monkeypatch.setattr(w.store.journal, "record", meanwhile)
+    with pytest.raises(Fault, match="is active"):
+        await keylife.retire(name(ready), *BY, w.house)
+    assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
+
+
 @pytest.mark.parametrize("end", ["retire", "compromise"])
 async def test_what_only_an_ended_key_signed_is_blocked_at_once(end: str) -> None:
     w = await world()

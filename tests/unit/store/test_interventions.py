@@ -1,7 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from proxy.oci.reference import digest_of
-from proxy.store import open_store
+from proxy.store import Store, open_store
+from proxy.store.interventions import StoredInterventions
 from tests.worlds.memory import FrozenClock
 from tests.worlds.orders import denial, exception
 
@@ -27,3 +32,25 @@ async def test_one_of_the_host_is_not_on_record_before_it_is_kept(tmp_path: Path
     store.interventions.put_offline(None)
     assert store.interventions.orders().exceptions == ()
     await store.close()
+
+
+async def test_what_changes_nothing_takes_back_no_denial_of_another_server(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, database = store.interventions, store._database
+    others = StoredInterventions(database, FrozenClock())
+    await mine.keep(exception())
+    write = database.write
+
+    async def slow(work: Callable[..., Any], then: Callable[[Any], None]) -> Any:
+        """Another server's denial is committed, and seen here, before this change of nothing is answered."""
+        done = await write(work)
+        monkeypatch.setattr(database, "write", write)
+        await others.deny(denial(digest_of(b"bad")))
+        await mine.refresh()
+        then(done)
+        return done
+
+    monkeypatch.setattr(database, "write", slow)
+    assert not await mine.keep(exception())
+    assert mine.standing().stamp == ("d1", "e1")
