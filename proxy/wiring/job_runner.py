@@ -23,15 +23,23 @@ class JobRunner:
     """What one process does for jobs. Cancelled between two steps, whoever comes next goes on from the last one."""
 
     def __init__(
-        self, works: Mapping[str, Work], jobs: Jobs, leases: StoredLeases, journal: Journal, clock: Clock
+        self,
+        works: Mapping[str, Work],
+        jobs: Jobs,
+        leases: StoredLeases,
+        journal: Journal,
+        clock: Clock,
+        *,
+        sole: bool = False,
     ) -> None:
-        """`works` has a function for every kind of job there is."""
+        """`works` has a function for every kind of job there is; `sole` says that no other process shares the store."""
         self._works = works
         self._jobs = jobs
         self._leases = leases
         self._journal = journal
         self._clock = clock
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        # Where there is only one, whoever was killed before was the same one, and nothing is waited for.
+        self._holder = "the only server" if sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
         """Run the jobs there are, unless another process does. Raises Unavailable, Fault of a job that we got wrong."""
