@@ -4,6 +4,7 @@ import pytest
 
 from proxy.oci.reference import Tag
 from proxy.trust.decision import Outcome
+from proxy.trust.exception import Granted
 from proxy.trust.impact import Effect, Judgement, Pulled, Standing, Verdict, counted, verdict_of
 from proxy.trust.reason import Reason
 from tests.worlds.memory import NOON
@@ -39,6 +40,9 @@ def test_what_could_not_be_seen_is_never_fine_and_a_warning_is_served() -> None:
     assert verdict_of(decision("b", Reason.UNSIGNED)).standing is Standing.BLOCKED
     blind = replace(decision("c", Reason.NOT_VERIFIABLE), outcome=Outcome.INCONCLUSIVE)
     assert verdict_of(blind).standing is Standing.UNKNOWN
+    excepted = replace(decision("b", Reason.UNSIGNED), granted=Granted("e1", NOON, "r"))
+    assert excepted.allowed
+    assert verdict_of(excepted).standing is Standing.BLOCKED, "the exception ends"
     warned = verdict_of(decision("d", Reason.UNSIGNED, "warn"))
     assert (warned.standing, warned.reason) == (Standing.ALLOWED, "unsigned")
 
