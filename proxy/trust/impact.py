@@ -82,7 +82,7 @@ def verdict_of(decision: Decision) -> Verdict:
     """
     reason = "" if decision.reason is None else decision.reason.value
     detail = next((c.detail for c in decision.checks if c.outcome is not Outcome.PASSED), "")
-    if decision.outcome is Outcome.PASSED or decision.mode in {"warn", "off"}:
+    if decision.allowed and decision.granted is None:  # an exception ends; what policy says stays
         return Verdict(Standing.ALLOWED, reason, detail)
     blind = decision.outcome is Outcome.INCONCLUSIVE
     return Verdict(Standing.UNKNOWN if blind else Standing.BLOCKED, reason, detail)
