@@ -136,7 +136,7 @@ def _marks(body: bytes, house: House) -> set[carrier.Mark]:
 def _blob(entry: Entry, house: House) -> Blob:
     """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
     key = next((k for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
-    by = signing_by(key) if key else Signing(b"")
+    by = signing_by(key, entry.timestamp) if key else Signing(b"")
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 
 

@@ -22,6 +22,7 @@ from proxy.ports import (
     Rules,
     Signer,
 )
+from proxy.ports.timestamper import Timestamper
 from proxy.trust.keys import KeyRing
 from proxy.trust.schedule import KeyPlan
 
@@ -58,4 +59,5 @@ class House:
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
     lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
+    witness: Timestamper | None = None
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.flows.house import House
+from proxy.flows.witness import witnessed
 from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.oci.faults import Unavailable
@@ -125,9 +126,9 @@ async def _alone(
         return await _signed(subject, keys, claims, request_id, house)
 
 
-def signing_by(key: BookKey) -> Signing:
-    """Return what formats need to know of a key of ours."""
-    return Signing(key.spki, key.chain)
+def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
+    """Return what formats need to know of a key of ours, and of a token over its signature."""
+    return Signing(key.spki, key.chain, timestamp)
 
 
 async def _signed(
@@ -157,7 +158,7 @@ async def _signed(
     for failure in made:
         if isinstance(failure, BaseException):
             raise failure
-    return tuple(entries[key] for key in keys)
+    return await witnessed([entries[key] for key in keys], request_id, house)
 
 
 async def _intended(

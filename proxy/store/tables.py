@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0028"  # the newest migration; a test compares
+HEAD = "0010"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -60,6 +60,7 @@ ledger = Table(
     Column("stage", Text, nullable=False),
     Column("message", LargeBinary, nullable=False),
     Column("signature", LargeBinary),
+    Column("timestamp", LargeBinary),
     Column("claims", Text, nullable=False),
     Column("artifact", Text),
     Column("at", Instant, nullable=False),

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     PUSH_SETTLED = "push.settled"
     SIGNED = "signature.made"
     COUNTERSIGNED = "image.countersigned"
+    NOT_TIMESTAMPED = "signature.not_timestamped"
     SIGNATURE_ATTACHED = "signature.attached"
     SIGNATURE_REMOVED = "signature.removed"
     SIGNATURE_LOST = "signature.lost"

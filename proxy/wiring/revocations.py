@@ -80,7 +80,7 @@ class RevocationLists:
         return found
 
     async def refresh(self, trusted: Iterable[Trusted] | None = None) -> None:
-        """Ask the sources that are due, or those of `trusted`, soon to be in force. What fails leaves what is known."""
+        """Ask the sources that are due, or all of `trusted`, soon to be in force. What fails leaves what is known."""
         entries = [each for each in (self._trusted() if trusted is None else trusted) if isinstance(each, Authority)]
         wanted: dict[str, set[bytes]] = {}
         for each in entries:
@@ -88,7 +88,8 @@ class RevocationLists:
                 wanted.setdefault(name, set()).update(each.roots)
         if trusted is None:
             self._sources = {name: source for name, source in self._sources.items() if name in wanted}
-        await asyncio.gather(*(self._ask(name, issuers) for name, issuers in wanted.items() if self._due(name)))
+        due = {name for name in wanted if trusted is not None or self._due(name)}
+        await asyncio.gather(*(self._ask(name, wanted[name]) for name in due))
 
     def _due(self, name: str) -> bool:
         source, now = self._sources.setdefault(name, _Source()), self._clock.now()
@@ -99,7 +100,7 @@ class RevocationLists:
 
     async def _ask(self, name: str, issuers: Collection[bytes]) -> None:
         """What replaces a list takes back what only that one revoked: nothing forged, old or from the future does."""
-        source = self._sources[name]
+        source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
             der = parse_crl(await self._read(name))

@@ -135,6 +135,13 @@ async def test_an_overlap_is_planned_in_days_and_done_as_planned() -> None:
         assert "which was to sign until 2026-01-23 12:00 UTC" in plan[0]
 
 
+async def test_retiring_a_key_that_signs_no_more_is_planned_in_one_line() -> None:
+    async with admin() as a:
+        old = (await said(a, "release/rotate"))["old"]["fingerprint"]
+        (line,) = (await said(a, f"{old}/retire?dry_run=true"))["plan"]
+        assert "there is no way back" in line
+
+
 async def test_what_is_configured_holds_where_nothing_is_said() -> None:
     async with admin() as a:
         plan = KeyPlan(("soft",), Handover(dual_sign=timedelta(days=7), retire_after=timedelta(days=30)))

@@ -74,9 +74,17 @@ def settings(ca: Ca, algorithm: str) -> Change:
 
 
 @contextmanager
-def certified(folder: Path, upstream: Registry, ca: Ca, algorithm: str = "ecdsa-p256") -> Iterator[Proxy]:
-    """The proxy, with a key of that algorithm that has a chain of this CA."""
-    host = initialised(folder, upstream, settings(ca, algorithm))
+def certified(
+    folder: Path, upstream: Registry, ca: Ca, algorithm: str = "ecdsa-p256", also: Change | None = None
+) -> Iterator[Proxy]:
+    """The proxy, with a key of that algorithm that has a chain of this CA; its configuration has `also` made to it."""
+
+    def change(found: dict[str, Any]) -> None:
+        settings(ca, algorithm)(found)
+        if also is not None:
+            also(found)
+
+    host = initialised(folder, upstream, change)
     (folder / "keys" / "release.pub").unlink()
     must(PROGRAM, "init", folder, "--upstream", upstream.url)  # makes the key that the configuration now speaks of
     with serving(folder, host, upstream):

@@ -144,10 +144,11 @@ class KeyDesk:
 
     async def _plan_retire(self, acting: Acting) -> tuple[str, ...]:
         key = keylife.may_become(acting.places["fingerprint"], KeyState.RETIRED, self._house())
-        beside = key.signs_until is not None and self._house().clock.now() < key.signs_until
-        ends = (f"no longer sign with {_named(key)}, which was to sign until {key.signs_until:%Y-%m-%d %H:%M} UTC",)
         block = f"block every image that only {_named(key)} has signed (key_retired); there is no way back"
-        return (*(ends if beside else ()), block)
+        if key.signs_until is None or self._house().clock.now() >= key.signs_until:
+            return (block,)
+        until = f"{key.signs_until:%Y-%m-%d %H:%M} UTC"
+        return (f"no longer sign with {_named(key)}, which was to sign until {until}", block)
 
     async def _plan_compromise(self, acting: Acting) -> tuple[str, ...]:
         house, wish = self._house(), cast("shapes.Compromise", acting.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
@@ -39,6 +40,7 @@ class PolicyDesk:
         self._policies = policies
         self._store = store
         self._book = store.policy_book
+        self._planning = asyncio.Semaphore(2)  # pulls come first
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -93,7 +95,7 @@ class PolicyDesk:
 
     async def _difference(self, acting: Acting) -> shapes.Difference:
         pair = cast("shapes.Between", acting.query)
-        old, new = [self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
+        old, new = [await self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
         return different(old, new)
 
     async def _apply(self, acting: Acting) -> shapes.Applied:
@@ -134,7 +136,7 @@ class PolicyDesk:
 
     async def _test(self, acting: Acting) -> shapes.Tested:
         wish, house = cast("shapes.ImageWish", acting.body), self._house()
-        policies = self._policies.file if wish.text is None else self._policies.checked(wish.text, wish.name)
+        policies = self._policies.file if wish.text is None else await self._policies.checked(wish.text, wish.name)
         supposed = supposing(policies.policies, house)
         judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
         if isinstance(judged, Answer):
@@ -147,15 +149,19 @@ class PolicyDesk:
 
     async def _plan(self, acting: Acting) -> shapes.Impact:
         wish, house = cast("shapes.PlanWish", acting.body), self._house()
-        file, now, base = self._policies.checked(wish.text, wish.name), self._policies.file, number_of(self._policies)
+        ends = house.clock.monotonic() + PLAN_S
+        file = await self._policies.checked(wish.text, wish.name)
+        now, base = self._policies.file, number_of(self._policies)
         since = house.clock.now() - timedelta(days=wish.days)
-        pulled = await self._store.journal.pulled(since, wish.limit + 1)
-        judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, PLAN_S)
+        async with self._planning:
+            pulled = await self._store.journal.pulled(since, wish.limit + 1)
+            left = ends - house.clock.monotonic()
+            judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, left)
         return impact(base, different(now, file), since, judged, more=len(pulled) > wish.limit)
 
     async def _plan_long(self, acting: Acting) -> JobShown:
         wish, house, by = cast("shapes.LongPlanWish", acting.body), self._house(), acting.holder
-        self._policies.checked(wish.text, wish.name)
+        await self._policies.checked(wish.text, wish.name)
         await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"

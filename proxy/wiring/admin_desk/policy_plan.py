@@ -46,7 +46,7 @@ async def plan_in_job(
     text = await text_of(CANDIDATE, str(job.asked["text"]))
     if text is None:
         raise Fault("NAME_UNKNOWN", "the text of these policies is not in the store any more")
-    file, now, base = policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
+    file, now, base = await policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
     since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
     found = await pulled(since, limit + 1)
     asked = Asked(Credential(ours=True), f"job-{job.id}", address="job")

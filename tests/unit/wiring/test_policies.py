@@ -173,4 +173,11 @@ async def test_a_commit_of_unknown_outcome_is_settled_by_looking(monkeypatch: py
 async def test_more_text_than_is_read_is_refused() -> None:
     policies, _ = await started(MemoryStore())
     with pytest.raises(Fault, match="at most 256 KiB"):
-        policies.checked("#" * 300_000, "p.yaml")
+        await policies.checked("#" * 300_000, "p.yaml")
+
+
+async def test_patterns_that_take_long_to_compare_are_refused() -> None:
+    policies, _ = await started(MemoryStore())
+    many = ",".join(f"a{n}/*/x" for n in range(1001))
+    with pytest.raises(Fault, match="patterns of 3003 parts together; allowed here: at most 3000"):
+        await policies.checked(f"policies: [{{repositories: [{many}]}}]", "p.yaml")
