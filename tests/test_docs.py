@@ -16,9 +16,11 @@ from proxy.cli.app import app
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
+from proxy.trust.authority import Authority
 from proxy.trust.roles import GRANTS, Permission
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.table import ROUTES
+from tests.worlds.certificates import chain_of, pem, trio
 from tests.worlds.sigstore import Sigstore
 
 ROOT = Path(__file__).parents[1]
@@ -45,18 +47,36 @@ def test_the_example_mentions_every_setting() -> None:
 
 def test_what_the_example_comments_out_is_valid_too(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
-    for name in ("registry.pem", "registry.key", "upstream-ca.pem", "client.pem"):
+    for name in (
+        "registry.pem",
+        "registry.key",
+        "admin.pem",
+        "admin.key",
+        "staff-ca.pem",
+        "upstream-ca.pem",
+        "client.pem",
+    ):
         (tmp_path / "tls").mkdir(exist_ok=True)
         (tmp_path / "tls" / name).touch()
     (tmp_path / "trusted_root.json").write_bytes(Sigstore().trusted_root())
-    keyless = "ci|  kind|  issuer|  identities|  trusted_root"
+    for name in ("tsa-root.pem", "outbound-ca.pem"):
+        (tmp_path / name).write_text(pem(chain_of(*trio())[2:]))
+    keyless = "ci|  kind|  issuer|  identities|  trusted_root|tsa_ca_file|crl|crl_unavailable"
+    text = re.sub(r"^# (?=(timestamps|  url|  ca_file|  required):)", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^  # (?=(client_ca|certificates|  - name|    (match|roles|repositories)):)", "  ", text, flags=re.MULTILINE
+    )
     full = re.sub(
         rf"^( +)# (?=(tls|  cert|  key|ca_file|client_cert|serial|{keyless}):)", r"\1", text, flags=re.MULTILINE
     )
     settings = config.parse(full.encode(), tmp_path / "countersign.yaml")
     assert settings.server.tls is not None
+    assert settings.admin.tls is not None
+    assert settings.admin.certificates[0].name == "erika"
     assert settings.tokens["hsm"].serial is not None
     assert settings.upstream.client_cert is not None
+    assert settings.file.timestamps is not None
+    assert any(isinstance(entry, Authority) and entry.crl and entry.tsa_roots for entry in settings.trust)
     assert "ci" in {entry.name for entry in settings.trust}
 
 

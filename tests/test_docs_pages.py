@@ -23,6 +23,8 @@ from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
 from proxy.web.help import LESSONS
 from proxy.web.metrics import Metrics
+from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from tests.worlds.memory import FrozenClock, MemoryInterventions, MemoryOwed
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -146,6 +148,10 @@ def test_every_reason_is_documented() -> None:
 def test_every_metric_is_documented_and_no_other() -> None:
     metrics = Metrics()
     metrics.watch("signing_healthy", "as the wiring does", lambda: 1.0)
+    watch_interventions(metrics, MemoryInterventions(FrozenClock()), MemoryOwed())
+    watch_standby(metrics, lambda: 0)
+    watch_endings(metrics, lambda: {"key chain": 1.0})
+    watch_key_times(metrics, lambda: 0, lambda: 0.0)
     shown = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(metrics.text().decode())

@@ -49,13 +49,14 @@ def agreed(
         out.write("".join(f"{line}\n" for line in shown([str(step) for step in planned.get("plan", [])])))
         if manner.dry_run:
             return Exit.FINE
-        if not _asked():
+        if not asked():
             sys.stderr.write("nothing was done\n")
             return Exit.NO
     return call(place, method, path, body)
 
 
-def _asked() -> bool:
+def asked() -> bool:
+    """Return whether somebody at a terminal said yes."""
     if not sys.stdin.isatty():
         sys.stderr.write("no terminal to ask on; say --yes\n")
         return False

@@ -94,6 +94,10 @@ def _running(answer: Mapping[str, Any]) -> list[str]:
     lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]} ({where})"]
     for key in answer.get("keys", []):
         lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {when(key['since'])}")
+    for soon in answer.get("soon", []):
+        lines.append(f"  soon      {when(soon['at'])} UTC: key {soon['key'][:12]} of {soon['profile']} {soon['says']}")
+    for warned in answer.get("warnings", []):
+        lines.append(f"  warning   {warned['what']}; {warned['next']}")
     return [*lines, ""] if answer.get("problems") else [*lines, "  problems  none"]
 
 

@@ -20,6 +20,8 @@ def validated(path: Path) -> str:
     count = len(settings.policies.policies)
     policies = "1 policy" if count == 1 else f"{count} policies"
     lines.append(f"{settings.path} is valid: {policies}, revision {settings.revision[:12]}")
+    if settings.policies_from == "api":
+        lines.append("policies_from: api; the newest revision is in force (countersign policy show), not these")
     return "\n".join(lines) + "\n"
 
 
@@ -62,6 +64,8 @@ def _policy(settings: config.Settings, document: Document, repository: str) -> s
         name = parse_repository(repository)
     except Fault as fault:
         raise ConfigError(fault.message) from None
+    if settings.policies_from == "api":
+        raise ConfigError(f"{settings.path}: policies_from: api; what holds for {name} is in: countersign policy show")
     chosen = settings.policies.for_(name)
     if chosen is None:
         return f"no policy matches {name}: it is closed, pulls and pushes are denied (no_policy)\n"

@@ -17,6 +17,8 @@ from proxy.trust.explain import plain
 from proxy.wiring.admin_checkup import check_admin
 from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.endings_checkup import check_endings
+from proxy.wiring.policy_checkup import check_policies
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {
@@ -24,7 +26,9 @@ _CODES = {
     "tokens": Exit.TOKEN,
     "upstream": Exit.UPSTREAM,
     "store": Exit.STORE,
+    "policies": Exit.CONFIG,
     "clock": Exit.CLOCK,
+    "certificates": Exit.CONFIG,
     "admin token": Exit.CONFIG,
     "server": Exit.NO,
 }
@@ -51,7 +55,9 @@ async def _look(path: Path) -> list[Finding]:
     upstream, clock = await check_upstream(settings)
     tokens, store = await check_tokens(settings), await check_store(settings)
     admin = check_admin(settings, SystemClock())
-    return [_configuration(settings), tokens, upstream, store, clock, admin, server]
+    policies = await check_policies(settings)
+    ends = await check_endings(settings, SystemClock())
+    return [_configuration(settings), tokens, upstream, store, policies, clock, ends, admin, server]
 
 
 def _configuration(settings: Settings) -> Finding:
@@ -74,7 +80,12 @@ def _server(path: Path) -> Finding:
         Finding("problem", "wrong", f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", "")))
         for p in status.get("problems", [])
     )
-    return Finding("server", "ok", f"serves {status.get('url', '')} since {status.get('started', '')}", inner=problems)
+    warned = tuple(
+        Finding("warning", "warning", str(w.get("what", "")), str(w.get("next", "")))
+        for w in status.get("warnings", [])
+    )
+    serves = f"serves {status.get('url', '')} since {status.get('started', '')}"
+    return Finding("server", "ok", serves, inner=(*problems, *warned))
 
 
 def _lines(finding: Finding, depth: int) -> list[str]:

@@ -17,3 +17,4 @@ class Exit(IntEnum):
     STORE = 8  # doctor: the store is not usable
     CLOCK = 9  # doctor: the clock is not to be trusted
     PIN_REFUSED = 10  # serve: the token refused the PIN; a supervisor must not restart it
+    WAITING = 11  # nothing was done yet: a second person has to agree

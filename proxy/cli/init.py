@@ -85,14 +85,17 @@ def _token(wish: Wish, directory: Path, made: list[str]) -> TokenText:
 
 
 def _keys(settings: config.Settings, made: list[str]) -> None:
-    """Leave the keys of this configuration on its tokens, and their public halves in files.
+    """Leave the keys of this configuration on its tokens, each with its own, and their public halves in files.
 
     A key whose public half is on file and that is not on the token any more is never made anew: that would be another
     key, and what the old one signed would stop to verify.
     """
     for name, entry in settings.tokens.items():
-        here = [key for key, described in settings.keys.items() if name in described.tokens[:1]]
-        known = {key: settings.directory / "keys" / f"{key}.pub" for key in here}
+        here = [key for key, described in settings.keys.items() if name in described.tokens]
+        first = {key for key in here if name == settings.keys[key].tokens[0]}
+        known = {
+            key: settings.directory / "keys" / (f"{key}.pub" if key in first else f"{key}-{name}.pub") for key in here
+        }
         wanted = [
             setup_token.WantedKey(settings.label(key), settings.keys[key].algorithm, may_make=not known[key].exists())
             for key in here

@@ -42,10 +42,22 @@ def change(place: Place, verb: str, of: str, body: Mapping[str, object], manner:
     if manner.form is Form.JSON:
         return json_out(answer)
     changed = [answer["new"], answer["old"]] if "new" in answer else [answer]
-    lines = [f"key {k['fingerprint']} of {k['profile']} is {k['state']}" for k in changed if k is not None]
+    lines = [line for k in changed if k is not None for line in _told(k)]
     if verb in ("rotate", "prepare", "activate"):
         lines += str(changed[0]["public_key"]).splitlines()
     return lines_out(lines)
+
+
+def _told(key: Mapping[str, Any]) -> list[str]:
+    """Say what a key is now, and what is set to happen to it."""
+    lines = [f"key {key['fingerprint']} of {key['profile']} is {key['state']}"]
+    if key.get("activate_at"):
+        lines.append(f"  it becomes active at {when(key['activate_at'])} UTC")
+    elif key.get("signs_until"):
+        lines.append(f"  it signs beside the active key until {when(key['signs_until'])} UTC")
+    if key.get("retire_after") and not key.get("activate_at"):
+        lines.append(f"  it is retired at {when(key['retire_after'])} UTC")
+    return lines
 
 
 def _row(key: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,11 @@ keys_app.command("self-signed")(self_signed)
 keys_app.add_typer(chain_app, name="chain")
 
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="the name under `keys` in the configuration")]
+_On = Annotated[str, typer.Option("--on", metavar="NAME", help="the token that makes it, when not the first")]
+_Overlap = Annotated[
+    str, typer.Option(metavar="HOW", help="publish-first:14d, dual-sign:14d, both with a comma, or none")
+]
+_RetireAfter = Annotated[str, typer.Option(metavar="SPAN", help="retire the old key that long after, such as 30d")]
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="its fingerprint, or the first 8 digits of it or more")]
 
 
@@ -32,6 +37,9 @@ def list_keys(server: Server = "", token: Token = "", config: Config = None, out
 def rotate(
     profile: _Profile,
     reason: Reason,
+    overlap: _Overlap = "",
+    retire_after: _RetireAfter = "",
+    on: _On = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     server: Server = "",
@@ -40,13 +48,15 @@ def rotate(
     output: Output = Form.TEXT,
 ) -> None:
     """Make a new key and sign with it from now on; what the old one signed still verifies."""
-    _change("rotate", profile, {"reason": reason}, (server, token, config), (dry_run, yes, output))
+    body = _body(reason, overlap=overlap, retire_after=retire_after, token=on)
+    _change("rotate", profile, body, (server, token, config), (dry_run, yes, output))
 
 
 @keys_app.command()
 def prepare(
     profile: _Profile,
     reason: Reason,
+    on: _On = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     server: Server = "",
@@ -55,13 +65,15 @@ def prepare(
     output: Output = Form.TEXT,
 ) -> None:
     """Make a new key that does not sign yet, so that its public half can be handed out first."""
-    _change("prepare", profile, {"reason": reason}, (server, token, config), (dry_run, yes, output))
+    _change("prepare", profile, _body(reason, token=on), (server, token, config), (dry_run, yes, output))
 
 
 @keys_app.command()
 def activate(
     key: _Key,
     reason: Reason,
+    overlap: _Overlap = "",
+    retire_after: _RetireAfter = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     server: Server = "",
@@ -70,7 +82,8 @@ def activate(
     output: Output = Form.TEXT,
 ) -> None:
     """Sign with a prepared key from now on; what the old one signed still verifies."""
-    _change("activate", key, {"reason": reason}, (server, token, config), (dry_run, yes, output))
+    body = _body(reason, overlap=overlap, retire_after=retire_after)
+    _change("activate", key, body, (server, token, config), (dry_run, yes, output))
 
 
 @keys_app.command()
@@ -104,7 +117,7 @@ def compromise(
     output: Output = Form.TEXT,
 ) -> None:
     """Distrust a key that others may have: images that only it has signed are blocked at once."""
-    body: dict[str, object] = {"reason": reason, "rotate": rotate, **({"since": since} if since else {})}
+    body = {"rotate": rotate, **_body(reason, since=since)}
     _change("compromise", key, body, (server, token, config), (dry_run, yes, output))
 
 
@@ -129,6 +142,11 @@ def resign(
 
     body, path = {"reason": reason, "repository": repository}, f"keys/{quote(profile, safe='')}/resign"
     raise typer.Exit(jobs.start(place_of(server, token, config), path, body, Manner(dry_run, yes, output), wait=wait))
+
+
+def _body(reason: str, **given: str) -> dict[str, object]:
+    """Return what the call carries: what was not given is left to the server."""
+    return {"reason": reason, **{name: value for name, value in given.items() if value}}
 
 
 def _change(

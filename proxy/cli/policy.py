@@ -14,9 +14,12 @@ from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 from proxy.cli.policy_file import sent
+from proxy.cli.progress import waited
+from proxy.oci.faults import Fault
 from proxy.trust.explain import plain
 
 NEWLY_BLOCKED = Exit.USAGE  # 2: something that was pulled would be blocked
+AT_ONCE = 1000  # images that are judged while the command waits; more is a job
 _PAGE = 100
 _COLOURS = {"+": "32", "-": "31"}
 
@@ -121,7 +124,10 @@ def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
 
     It is 5 where nothing is known to be blocked, and not everything could be judged.
     """
-    found = call(place, "POST", "policies/plan", {**sent(path), "days": days, "limit": limit})
+    body = {**sent(path), "days": days, "limit": limit}
+    found = call(place, "POST", "policies/plan", body) if limit <= AT_ONCE else _in_a_job(place, body)
+    if found is None:
+        return Exit.INCONCLUSIVE
     if form is Form.JSON:
         json_out(found)
     else:
@@ -132,6 +138,17 @@ def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
     return Exit.INCONCLUSIVE if found["counts"]["could not judge"] or found["more"] else Exit.FINE
 
 
+def _in_a_job(place: Place, body: Mapping[str, object]) -> Mapping[str, Any] | None:
+    """Return what came of a long plan, with a bar meanwhile; None where nothing did. Raises Fault where it failed."""
+    job = waited(place, call(place, "POST", "policies/plan/job", body))
+    if job is None or job["state"] == "cancelled":
+        return None
+    if job["state"] != "done":
+        raise Fault("UNKNOWN", f"job {job['id']} failed: {job['note']}", status=500)
+    result: Mapping[str, Any] = job["result"]
+    return result
+
+
 def _impact(found: Mapping[str, Any], days: int) -> list[str]:
     counts = found["counts"]
     told = ", ".join(f"{counts[effect]} {effect}" for effect in counts if counts[effect]) or "nothing was pulled"
@@ -139,8 +156,10 @@ def _impact(found: Mapping[str, Any], days: int) -> list[str]:
     lines = [f"what was pulled in the last {days_told}, judged again ({found['examined']}): {told}"]
     if found["more"]:
         lines.append(f"MORE WAS PULLED than the {found['examined']} newest that were judged; see --limit")
-    rows = [("EFFECT", "PULLS", "LAST", "IMAGE", "WHY")]
-    rows += [_image(image) for image in found["images"]]
+    rows = [("EFFECT", "PULLS", "LAST", "IMAGE", "WHY"), *map(_image, found["images"])]
+    changed = sum(counts.values()) - counts["unchanged"]
+    if changed > len(found["images"]):
+        lines.append(f"the first {len(found['images'])} of {changed} for which something changes, or nobody knows:")
     return [*lines, *(table(rows) if len(rows) > 1 else [])]
 
 

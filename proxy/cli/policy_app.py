@@ -64,7 +64,7 @@ def diff(
 def plan(
     file: _File,
     days: Annotated[int, typer.Option("--days", min=1, max=90, help="how far back to look for pulls")] = 7,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="images, at most; the newest")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="images; more than 1000: in a job")] = 1000,
     server: Server = "",
     token: Token = "",
     config: Config = None,

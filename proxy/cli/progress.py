@@ -23,6 +23,18 @@ def followed(place: Place, job: Mapping[str, Any], form: Form) -> Exit:
 
     Leaving with Ctrl-C leaves the job at its work. Raises what `call` raises.
     """
+    over = waited(place, job)
+    if over is None:
+        return Exit.INCONCLUSIVE
+    if form is Form.JSON:
+        json_out(over)
+    else:
+        lines_out(described(over))
+    return Exit.FINE if over["state"] == "done" else Exit.NO
+
+
+def waited(place: Place, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the job once it is over; None when somebody left with Ctrl-C. Raises what `call` raises."""
     shows = sys.stderr.isatty()
     try:
         while job["state"] in _WAITING:
@@ -33,14 +45,10 @@ def followed(place: Place, job: Mapping[str, Any], form: Form) -> Exit:
             job = call(place, "GET", f"jobs/{job['id']}")
     except KeyboardInterrupt:
         sys.stderr.write(f"\nit goes on; look again: countersign jobs watch {job['id']}\n")
-        return Exit.INCONCLUSIVE
+        return None
     if shows:
         sys.stderr.write(f"\r{bar(job)}\x1b[K\n")
-    if form is Form.JSON:
-        json_out(job)
-    else:
-        lines_out(described(job))
-    return Exit.FINE if job["state"] == "done" else Exit.NO
+    return job
 
 
 def bar(job: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from proxy.config.values import base_of, in_base64
+from proxy.config.values import base_of, check_link, in_base64
 
 
 def _certificates(value: object, info: ValidationInfo) -> object:
@@ -35,6 +35,19 @@ def _subject(value: str) -> str:
     return parse_subject(value).text
 
 
+def _source(value: object, info: ValidationInfo) -> object:
+    """Return the URL, or the path of a file as it is from the directory of the configuration."""
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        return value if not isinstance(value, str) else _refused(value)
+    if "://" not in value:
+        return str(base_of(info) / value)
+    return check_link(value)
+
+
+def _refused(_value: str) -> str:
+    raise ValueError("allowed: the path of a file, or an http:// or https:// URL")
+
+
 def _listed(value: tuple[bytes, ...]) -> list[str]:
     return [in_base64(der) for der in value]
 
@@ -42,4 +55,5 @@ def _listed(value: tuple[bytes, ...]) -> list[str]:
 Certificates = Annotated[
     tuple[bytes, ...], BeforeValidator(_certificates), PlainSerializer(_listed), WithJsonSchema({"type": "string"})
 ]
+ListSource = Annotated[str, BeforeValidator(_source), WithJsonSchema({"type": "string"})]
 SubjectName = Annotated[str, AfterValidator(_subject)]

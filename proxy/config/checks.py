@@ -9,14 +9,16 @@ from itertools import combinations
 from proxy.config.schema import ConfigFile, KeylessTrust, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
-from proxy.trust.pattern import overlap, specificity
+from proxy.trust.admin_token import same_name
+from proxy.trust.pattern import Specificity, overlap, specificity
 
 Complaint = tuple[Where, str]
 
 
 def problems(file: ConfigFile, document: Document) -> list[Problem]:
     """Return everything that makes these settings contradict each other."""
-    said = [*_server(file), *_upstreams(file), *_keys(file), *_policies(file), *_overlaps(file, document)]
+    said = [*_server(file), *_admin(file), *_upstreams(file), *_keys(file), *_policies(file)]
+    said += _overlaps(file, document)
     return [Problem(document.mark(where), where, text) for where, text in said]
 
 
@@ -39,6 +41,20 @@ def _server(file: ConfigFile) -> Iterator[Complaint]:
     own = [u for u in file.upstreams if u.url in file.server.public_urls or u.url.partition("://")[2] in hosts]
     if own:
         yield ("upstreams", 0, "url"), "found one of our own public_urls; allowed: the registry behind the proxy"
+
+
+def _admin(file: ConfigFile) -> Iterator[Complaint]:
+    admin = file.admin
+    if admin.client_ca is not None and admin.tls is None:
+        yield ("admin", "client_ca"), "client certificates are shown over HTTPS only; set admin.tls too"
+    if admin.certificates and admin.client_ca is None:
+        yield ("admin", "certificates"), "nobody says which CAs to take them from; set admin.client_ca"
+    for at, person in enumerate(admin.certificates):
+        before = admin.certificates[:at]
+        if any(same_name(person.name) == same_name(other.name) for other in before):
+            yield ("admin", "certificates", at, "name"), f"found {person.name} twice; each stands once"
+        if any(person.match == other.match for other in before):
+            yield ("admin", "certificates", at, "match"), f"found {person.match} twice: whose it is cannot be known"
 
 
 def _upstreams(file: ConfigFile) -> Iterator[Complaint]:
@@ -121,13 +137,17 @@ def _judge(name: str, file: ConfigFile) -> object:
 
 def _overlaps(file: ConfigFile, document: Document) -> Iterator[Complaint]:
     """Two policies must never have an equal claim on one repository."""
-    patterns = [
+    patterns: list[tuple[str, int, Where]] = [
         (pattern, at, ("policies", at, "repositories", position))
         for at, policy in enumerate(file.policies)
         for position, pattern in enumerate(policy.repositories)
     ]
-    for (one, first, there), (other, second, here) in combinations(patterns, 2):
-        if first != second and specificity(one) == specificity(other) and overlap(one, other):
+    alike: dict[Specificity, list[tuple[str, int, Where]]] = {}
+    for each in patterns:
+        alike.setdefault(specificity(each[0]), []).append(each)
+    pairs = (pair for some in alike.values() for pair in combinations(some, 2))
+    for (one, first, there), (other, second, here) in pairs:
+        if first != second and overlap(one, other):
             line = document.mark(there).line
             clash = f"found {other}, as specific as {one} in line {line}, and both can match one repository"
             yield here, f"{clash}; make one of them more specific, or join the policies"

@@ -34,11 +34,22 @@ _SAYS = {
     "repair_check_s": "how often a signature of ours is looked for upstream again",
     "connections": "connections of clients at once",
     "upstream_connections": "connections to upstream at once",
+    "crl_bytes": "a larger revocation list is not read",
+    "outbound_deadline_s": "how long a timestamp authority or the source of a revocation list may take to answer",
     "drain_s": "how long transfers may go on after SIGTERM",
+    "exception_s": "how long an exception may be open that an operator opens",
+    "exception_long_s": "how long an exception may be open that a policy-admin opens",
     "memory_cache_bytes": "manifests and decisions kept in memory",
 }
 _MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
-_HARD = {"signature_bytes": 32 * 1024 * 1024, "own_layers": 1000, "right_to_read_s": 60, "json_depth": 200}
+_HARD = {
+    "signature_bytes": 32 * 1024 * 1024,
+    "own_layers": 1000,
+    "right_to_read_s": 60,
+    "json_depth": 200,
+    "exception_s": 30 * 86400,
+    "exception_long_s": 366 * 86400,
+}
 
 
 def _limit_fields() -> dict[str, Any]:

@@ -32,10 +32,11 @@ class PolicyFile:
 BLANK: Mapping[str, Any] = PolicyEntry(repositories=("x",)).model_dump(mode="json")
 
 
-def parse_policies(text: str, name: str, settings: Settings) -> PolicyFile:
+def parse_policies(text: str, name: str, settings: Settings, segments: int | None = None) -> PolicyFile:
     """Return the policies in this text; names in it are those of the configuration. `name` is for messages.
 
-    Raises ConfigError with a `name:line:column: path: ...` line for each problem, as a configuration would.
+    `segments` bounds what all patterns have together: each is compared with every other one. Raises ConfigError with a
+    `name:line:column: path: ...` line for each problem, as a configuration would.
     """
     path = Path(name)
     document = read(text.encode("utf-8", "surrogatepass"), path)
@@ -45,6 +46,10 @@ def parse_policies(text: str, name: str, settings: Settings) -> PolicyFile:
     except ValidationError as error:
         refuse(words.problems(error, document), path)
         raise
+    parts = sum(pattern.count("/") + 1 for entry in entries for pattern in entry.repositories)
+    if segments is not None and parts > segments:
+        text = f"found patterns of {parts} parts together; allowed here: at most {segments}"
+        refuse([Problem(document.mark((NAME,)), (NAME,), text)], path)
     file = settings.file.model_copy(update={"policies": entries})
     refuse([p for p in checks.problems(file, document) if p.where[:1] == (NAME,)], path)
     doubts = [p for p in checks.warnings(file, document) if p.where[:1] == (NAME,)]

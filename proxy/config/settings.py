@@ -38,6 +38,7 @@ from proxy.trust.authority import Authority
 from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
+from proxy.trust.schedule import KeyPlan
 
 _PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
@@ -96,6 +97,13 @@ class Settings:
     def purpose(self, name: str) -> Purpose:
         """Return what the key of that name signs."""
         return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")
+
+    def plans(self) -> Mapping[str, KeyPlan]:
+        """Return how the keys of each profile are to live."""
+        return {
+            name: KeyPlan(entry.tokens, entry.terms, entry.rotate_every, entry.announce)
+            for name, entry in self.keys.items()
+        }
 
     def label(self, name: str) -> str:
         """Return the label of that key on its tokens."""
@@ -176,7 +184,10 @@ def _trusted(name: str, entry: TrustEntry) -> Trusted:
         case KeyTrust():
             return TrustedKey(name, entry.public_key, entry.identity)
         case X509Trust():
-            return Authority(name, frozenset(entry.ca_file), tuple(map(parse_subject, entry.identities)))
+            whom = tuple(map(parse_subject, entry.identities))
+            stamps = frozenset(entry.tsa_ca_file or ())
+            lenient = entry.crl_unavailable == "allow"
+            return Authority(name, frozenset(entry.ca_file), whom, stamps, entry.crl, lenient)
         case KeylessTrust():
             return KeylessSigner(name, entry.issuer, entry.identities, entry.trusted_root)
 

@@ -6,7 +6,7 @@ import base64
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from proxy.oci.faults import ConfigError
+from proxy.trust.handover import parse_overlap
 from proxy.trust.pattern import is_pattern
+from proxy.trust.span import parse_span, span_text
 
 MINIMUM_RSA_BITS = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
@@ -186,7 +188,7 @@ def command_line(checker: Callable[[str], str], text: str, option: str) -> str:
         raise ConfigError(f"{option}: found {text[:80]!a}; {error}") from None
 
 
-check_address, check_origin, check_pattern = _address, _origin, _pattern
+check_address, check_link, check_origin, check_pattern = _address, _link, _origin, _pattern
 
 _Text = WithJsonSchema({"type": "string"})
 Name = Annotated[str, AfterValidator(_name)]
@@ -202,6 +204,21 @@ Variable = Annotated[str, AfterValidator(_variable)]
 FilePath = Annotated[Path, BeforeValidator(_path), _Text]
 ExistingFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_existing), _Text]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+
+
+def _span(value: object) -> object:
+    return parse_span(value) if isinstance(value, str) else value
+
+
+def _overlap(text: str) -> str:
+    parse_overlap(text)
+    return text
+
+
+Span = Annotated[
+    timedelta, BeforeValidator(_span), PlainSerializer(span_text, return_type=str), WithJsonSchema({"type": "string"})
+]
+Overlap = Annotated[str, AfterValidator(_overlap)]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string"})]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.exports import notation
 from proxy.exports.published import Profile, Scope, short
 
 EMPTY_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
@@ -12,18 +13,33 @@ def commands(profile: Profile, scope: Scope) -> str:
     files = {short(key): f"{profile.name}-{short(key)}.pem" for key in profile.keys}
     from_ = f"{scope.url}/-/trust/{profile.name}"
     fetch = "".join(f"curl -fsS -o {file} {from_}/key-{name}.pem\n" for name, file in files.items())
-    return (
+    typed = (
         "# The public keys. Compare them with those you know, or check the signed index: whoever can give you another\n"
         f"# key can give you another image.\n{fetch}\n"
-        f"# cosign 3\n{_any([_cosign(file, scope.image) for file in files.values()])}\n"
+        f"# cosign 3\n{_any([_cosign(file, scope) for file in files.values()])}\n"
         "# cosign 2, which wants a trusted root before it reads a bundle; an empty one will do\n"
         f"echo '{EMPTY_ROOT}' > root.json\n"
-        f"{_any([_cosign(file, scope.image, ' --trusted-root root.json') for file in files.values()])}"
+        f"{_any([_cosign(file, scope, ' --trusted-root root.json') for file in files.values()])}"
+    )
+    return typed + (_notation(profile, scope, from_) if notation.certified(profile) else "")
+
+
+def _notation(profile: Profile, scope: Scope, from_: str) -> str:
+    store, image = notation.store_of(profile), scope.image
+    plain = " --insecure-registry" if scope.url.startswith("http://") else ""
+    return (
+        "\n# notation, where signatures of its formats are written\n"
+        f"curl -fsS -o notation-ca.pem {from_}/notation-ca.pem\n"
+        f"curl -fsS -o trustpolicy.json {from_}/trustpolicy.json\n"
+        f"notation cert add --type ca --store {store} notation-ca.pem\n"
+        f"notation policy import --force trustpolicy.json\n"
+        f"notation verify{plain} {image}\n"
     )
 
 
-def _cosign(file: str, image: str, more: str = "") -> str:
-    return f"cosign verify --key {file} --insecure-ignore-tlog{more} {image}"
+def _cosign(file: str, scope: Scope, more: str = "") -> str:
+    plain = " --allow-http-registry" if scope.url.startswith("http://") else ""
+    return f"cosign verify --key {file} --insecure-ignore-tlog{plain}{more} {scope.image}"
 
 
 def _any(typed: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -42,6 +43,14 @@ def index(ring: KeyRing, profiles: Sequence[Profile], files: Sequence[Rendered],
     return rfc8785.dumps(said)
 
 
-def signing(profiles: Sequence[Profile]) -> tuple[BookKey, ...]:
-    """Return the keys that sign the index: the active ones of every profile."""
-    return tuple(key for profile in profiles for key in profile.keys if key.state is KeyState.ACTIVE)
+def signing(profiles: Sequence[Profile], now: datetime) -> tuple[BookKey, ...]:
+    """Return the keys that sign the index: of every profile the active ones, and old ones that still sign beside them.
+
+    Whoever knows only the old key learns of the new one by it, for as long as the two overlap.
+    """
+    return tuple(key for profile in profiles for key in profile.keys if _signs(key, now))
+
+
+def _signs(key: BookKey, now: datetime) -> bool:
+    overlapping = key.state is KeyState.TRUSTED and key.signs_until is not None and now < key.signs_until
+    return key.state is KeyState.ACTIVE or overlapping

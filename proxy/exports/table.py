@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from proxy.exports import commands, containers, keys, kyverno, policy_controller
+from proxy.exports import commands, containers, keys, kyverno, notation, policy_controller
 from proxy.exports.published import Profile, Scope, pem, short
 
 PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
@@ -20,6 +20,7 @@ class Export:
     what: str
     render: Callable[[Profile, Scope], str]
     for_images: bool = True
+    certified: bool = False  # only where a key has certificates that its tool can be told about
 
 
 EXPORTS: tuple[Export, ...] = (
@@ -34,6 +35,8 @@ EXPORTS: tuple[Export, ...] = (
         policy_controller.cluster_image_policy,
     ),
     Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", kyverno.cluster_policy),
+    Export("notation-ca.pem", PEM, "notation: cert add --type ca", notation.trust_store, certified=True),
+    Export("trustpolicy.json", JSON, "notation: policy import", notation.trust_policy, certified=True),
     Export("commands.txt", TEXT, "what to type to verify an image by hand", commands.commands),
 )
 
@@ -59,7 +62,7 @@ def _of(profile: Profile, scope: Scope) -> list[Rendered]:
             f"{profile.name}/{export.name}", export.media_type, export.what, export.render(profile, scope).encode()
         )
         for export in EXPORTS
-        if export.for_images is False or not profile.attesting
+        if not (export.for_images and profile.attesting) and (not export.certified or notation.certified(profile))
     ]
     single = [
         Rendered(f"{profile.name}/key-{short(key)}.pem", PEM, f"one key ({key.state})", pem(key.spki).encode())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import carried, layer_of, live
 from proxy.flows.house import House
+from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
 from proxy.flows.sign import SIMPLE
@@ -43,7 +45,9 @@ async def admit(
     caller = await house.rights.caller(op.repository, asked.credential)
     policy = house.rules.current().for_(op.repository)
     reason, what = _not_allowed(op.repository, policy)
-    if policy is not None and may_push_by_policy(caller, policy):
+    if (denial := await denied(op.repository, subject.digest, house)) is not None:
+        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
+    elif policy is not None and may_push_by_policy(caller, policy):
         moved = await _moved(op.repository, policy, tags, subject, asked, house)
         if moved is None:
             return policy, caller
@@ -105,14 +109,17 @@ async def admit_upload(repository: Repository, about: Digest | None, asked: Aske
     nothing of the refusal of a HEAD, which would come next.
     """
     policy = house.rules.current().for_(repository)
-    if policy is not None and "*" in policy.push.allow:
+    denial = house.interventions.standing().denial(repository, ())
+    if denial is None and policy is not None and "*" in policy.push.allow:
         return
     caller = await house.rights.caller(repository, asked.credential)
-    if policy is not None and may_push_by_policy(caller, policy):
+    if denial is None and policy is not None and may_push_by_policy(caller, policy):
         return
     if isinstance(caller, Anonymous) and not await _upstream_takes(repository, asked, house):
         return  # most of them have not logged in yet, and upstream's answer asks them to
     reason, what = _not_allowed(repository, policy)
+    if denial is not None:
+        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
     raise await refuse(Kind.PUSH_DENIED, repository, about or NOTHING, reason, what, caller, asked, house, pushing=True)
 
 
@@ -161,7 +168,7 @@ async def _moved(
     return None
 
 
-async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house: House) -> bool:
+async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked: Asked, house: House) -> bool:
     """True unless this would take signatures of ours off a `.sig` or fallback tag.
 
     Never merged instead: merging would change the digest that the client just computed.
@@ -176,4 +183,9 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, house
         return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
     listed = {d.digest for d in (*manifest.children, *manifest.entries)}
     others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
-    return tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others)
+    if tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others):
+        return True
+    # notation writes this tag also where upstream lists referrers by itself: ours never were in it there.
+    with suppress(Unavailable):
+        return await house.registry.has_referrers(repository, asked.credential)
+    return False

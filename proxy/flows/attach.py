@@ -89,10 +89,19 @@ async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, h
 
 
 def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
-    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest."""
+    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest.
+
+    All keys that signed for a name are there or none of them: whoever knows one of two keys would miss the other's.
+    """
     signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
-    plain = [e for e in signed if ":" not in e.key.bound.rpartition("/")[2]]
-    return [*plain, *(e for e in signed if e not in plain)][: house.limits.own_layers]
+    names = dict.fromkeys(e.key.bound for e in signed)
+    kept: list[Entry] = []
+    for name in sorted(names, key=lambda bound: ":" in bound.rpartition("/")[2]):
+        together = [e for e in signed if e.key.bound == name]
+        if kept and len(kept) + len(together) > house.limits.own_layers:
+            break
+        kept += together
+    return kept[: house.limits.own_layers]
 
 
 def live(entries: Sequence[Entry], house: House) -> list[Entry]:
@@ -127,7 +136,7 @@ def _marks(body: bytes, house: House) -> set[carrier.Mark]:
 def _blob(entry: Entry, house: House) -> Blob:
     """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
     key = next((k for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
-    by = signing_by(key) if key else Signing(b"")
+    by = signing_by(key, entry.timestamp) if key else Signing(b"")
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 
 
@@ -146,7 +155,9 @@ async def _attach_referrers(
     """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
         blob = _blob(entry, house)
-        body = carrier.referrer_manifest(subject, _layer(blob), blob.artifact_type, blob.about, entry.at)
+        body = carrier.referrer_manifest(
+            subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
+        )
         digest = digest_of(body)
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:

@@ -6,6 +6,7 @@ from proxy.flows.admit import admit_upload
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import LISTED, decision_on, likely_first
+from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -14,22 +15,24 @@ from proxy.oci.reference import Digest, Repository
 from proxy.trust.decision import Outcome
 from proxy.trust.event import Kind
 from proxy.trust.permit import may_push_by_policy
+from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
 from proxy.trust.reason import Reason
 
 
 async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     """Relay the blob where it may be had; else upstream's own refusal, or ours. Bytes are not hashed here."""
-    reason, what = Reason.UNLISTED_BLOB, str(op.digest)
+    reason, what = None, str(op.digest)
     try:
-        if await served_blob(op.repository, op.digest, asked, house):
-            return await relay(op, asked, house, RANGE_HEADERS)
+        reason = await kept_back(op.repository, op.digest, asked, house)
     except Unavailable as silent:
         reason, what = Reason.NOT_VERIFIABLE, silent.what
+    if reason is None:
+        return await relay(op, asked, house, RANGE_HEADERS)
     caller = await house.rights.caller(op.repository, asked.credential)
     if op.head and await _pushes(op.repository, caller, asked, house):
         return await relay(op, asked, house, RANGE_HEADERS)
-    if await _reviews(op, caller, house):
+    if reason is not Reason.DENIED_DIGEST and await _reviews(op, caller, house):
         return await relay(op, asked, house, RANGE_HEADERS)
     probe = await house.registry.perform(PullBlob(op.repository, op.digest, head=True), asked.credential)
     await probe.close()
@@ -42,18 +45,21 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house)
 
 
-async def served_blob(repository: Repository, blob: Digest, asked: Asked, house: House) -> bool:
-    """True when policy does not mind, or a manifest allowed now lists this blob.
+async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: House) -> Reason | None:
+    """Return None when policy does not mind, or a manifest allowed now lists this blob; else why it is not served.
 
     Raises Unavailable where none is allowed, but one that lists it could not be judged.
     """
-    policy = house.rules.current().for_(repository)
-    if policy is None:
-        return False
-    if policy.pull.blobs == "open" or policy.pull.mode_at(house.clock.now()) != "enforce":
-        return True
-    listed = [fact.digest for fact in await house.facts.listing(repository, blob, LISTED)]
+    policy, standing = house.rules.current().for_(repository), house.interventions.standing()
+    if standing.denial(repository, {blob}) is not None:
+        return Reason.DENIED_DIGEST
+    if _open(policy, house) or standing.exception(repository, ()) is not None:
+        return await _only_denied(repository, blob, house)
+    if policy is None and not standing.exceptions:
+        return Reason.UNLISTED_BLOB
+    listed = await _listing(repository, blob, house)
     silent: str | None = None
+    reasons: set[Reason | None] = set()
     for digest in likely_first(repository, listed, house)[: house.limits.parents_tried]:
         try:
             decision = await decision_on(repository, digest, asked, house)
@@ -63,12 +69,43 @@ async def served_blob(repository: Repository, blob: Digest, asked: Asked, house:
         except Fault:
             continue  # a manifest that cannot be read serves nothing
         if decision is not None and decision.allowed:
-            return True
+            return None
+        reasons.add(None if decision is None else decision.reason)
         if decision is not None and decision.outcome is Outcome.INCONCLUSIVE:
             silent = f"{digest}, which lists it, could not be judged"
     if silent is not None:
         raise Unavailable(silent)
-    return False
+    return Reason.DENIED_DIGEST if reasons == {Reason.DENIED_DIGEST} else Reason.UNLISTED_BLOB
+
+
+def _open(policy: Policy | None, house: House) -> bool:
+    return policy is not None and (policy.pull.blobs == "open" or policy.pull.mode_at(house.clock.now()) != "enforce")
+
+
+async def _only_denied(repository: Repository, blob: Digest, house: House) -> Reason | None:
+    """Return why not, where everything known to list this blob is denied; None where nothing is known of it."""
+    if not house.interventions.standing().denials:
+        return None
+    try:
+        listed = await _listing(repository, blob, house)
+    except Unavailable:
+        return None  # as far as is known: a denial elsewhere must not stop every layer while the store is away
+    kept = [await denied(repository, digest, house) for digest in listed]
+    return Reason.DENIED_DIGEST if kept and all(kept) else None
+
+
+async def _listing(repository: Repository, blob: Digest, house: House) -> list[Digest]:
+    """Return the manifests that list this blob here; while the store does not answer, those this process remembers.
+
+    Raises Unavailable where it remembers none.
+    """
+    try:
+        return [fact.digest for fact in await house.facts.listing(repository, blob, LISTED)]
+    except Unavailable:
+        held = house.memory.listing(repository, blob)
+        if not held:
+            raise
+        return held
 
 
 async def _pushes(repository: Repository, caller: Caller, asked: Asked, house: House) -> bool:
@@ -95,7 +132,7 @@ async def start_upload(op: StartUpload, asked: Asked, house: House) -> Answer:
     mount, source = op.mount, op.source
     if mount is not None:
         try:
-            allowed = source is not None and await served_blob(source, mount, asked, house)
+            allowed = source is not None and await kept_back(source, mount, asked, house) is None
         except (Unavailable, Corrupt, Fault):
             allowed = False
         if not allowed:

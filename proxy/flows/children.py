@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from proxy.flows.asked import Asked
 from proxy.flows.attach import attach
 from proxy.flows.house import House
+from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to, sign
 from proxy.oci.manifest import Descriptor, Manifest
 from proxy.oci.reference import Digest, Repository, Tag
@@ -40,7 +41,7 @@ async def sign_children(
         seen.add(digest)
         if fact is None:
             continue
-        if await house.ledger.entries(repository, digest):
+        if await house.ledger.entries(repository, digest) and await denied(repository, digest, house) is None:
             child = Descriptor(fact.media_type, digest, fact.size)
             made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
             await attach(repository, child, asked, house)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach
 from proxy.flows.house import House
+from proxy.flows.meant import denied
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import SIMPLE, sign, wanted
 from proxy.formats.format import claims_at
@@ -54,6 +55,10 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
         subject = await resolve(this, asked, house)
         if isinstance(subject, Answer):
             raise Unavailable(f"upstream answered {subject.status} for {this.repository} {this.reference}")
+        if (denial := await denied(op.repository, subject.digest, house)) is not None:
+            raise Fault(
+                "DENIED", f"{subject.digest} is not signed: an operator denied {denial.target}: {denial.reason}"
+            )
         pairs = wanted(rules.formats, op.repository, tags, house)
         if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]

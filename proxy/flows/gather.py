@@ -79,7 +79,7 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house:
         key = next((k for k in ring.ours if fingerprint(k.spki) == entry.key.fingerprint), None)
         if key is not None and (key.chain or not form.certified):
             try:
-                blob = form.blob(entry.message, entry.signature, signing_by(key))
+                blob = form.blob(entry.message, entry.signature, signing_by(key, entry.timestamp))
             except ValueError as altered:
                 findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
                 continue

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
-from proxy.ports import Certifier, Clock, Facts, Journal, KeyBook, Ledger, Registry, Rights, Rules, Signer
+from proxy.ports import (
+    Certifier,
+    Clock,
+    Facts,
+    Interventions,
+    Journal,
+    KeyBook,
+    Ledger,
+    Owed,
+    Registry,
+    Rights,
+    Rules,
+    Signer,
+)
+from proxy.ports.timestamper import Timestamper
+from proxy.trust.keys import KeyRing
+from proxy.trust.schedule import KeyPlan
+
+
+def as_it_is(ring: KeyRing) -> KeyRing:
+    """Return the keys where nobody asks for revocation lists."""
+    return ring
 
 
 @dataclass(frozen=True)
 class House:
-    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL."""
+    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
+
+    `plans` is how the keys of each profile are to live.
+    """
 
     registry: Registry
     rights: Rights
@@ -24,10 +49,15 @@ class House:
     ledger: Ledger
     facts: Facts
     journal: Journal
+    interventions: Interventions
+    owed: Owed
     clock: Clock
     limits: Limits
     memory: Memory
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
+    plans: Mapping[str, KeyPlan] = field(default_factory=dict)
+    lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
+    witness: Timestamper | None = None
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

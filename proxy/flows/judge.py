@@ -11,6 +11,7 @@ from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.gather import Enough, gather
 from proxy.flows.house import House
+from proxy.flows.meant import named_above
 from proxy.flows.memory import Place as Here
 from proxy.flows.repair import repair
 from proxy.flows.resolve import resolve
@@ -23,6 +24,7 @@ from proxy.trust.evidence import CouldNotLook, Evidence, Place
 from proxy.trust.keys import KeyRing
 from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
+from proxy.trust.standing import Standing
 
 LISTED = 64  # rows looked through for a manifest that passed before
 
@@ -55,16 +57,20 @@ class _Now:
     policy: Policy | None
     policies: PolicySet
     ring: KeyRing
+    standing: Standing
     at: datetime
     stamp: Hashable
 
 
 def _now(repository: Repository, house: House) -> _Now:
-    policies, ring, at = house.rules.current(), house.keybook.ring(), house.clock.now()
+    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
     policy = policies.for_(repository)
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
+    lists = tuple(authority.lists for authority in ring.authorities)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
-    return _Now(policy, policies, ring, at, (policies.revision, ring.revision, mode, bucket))
+    standing = house.interventions.standing()
+    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.mark)
+    return _Now(policy, policies, ring, standing, at, stamp)
 
 
 async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
@@ -80,7 +86,7 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
     question = Question(op.repository, op.reference)
     if (known := _remembered(question, place, now, house)) is not None:
         return Judged(subject, known, now.policy)
-    setting = Setting(secrets.token_urlsafe(12), now.at, house.hosts, now.policies.revision, now.ring)
+    setting = Setting(secrets.token_urlsafe(12), now.at, house.hosts, now.policies.revision, now.ring, now.standing)
 
     def decided(evidence: Evidence) -> Decision:
         return decide(question, now.policy, (subject.digest, subject.media_type), evidence, setting)
@@ -123,8 +129,15 @@ def _remembered(question: Question, place: Here, now: _Now, house: House) -> Dec
 async def _evidence(
     question: Question, subject: Resolved, now: _Now, enough: Enough, asked: Asked, house: House, walk: Walk
 ) -> Evidence:
-    """Collect what the rule needs: nothing without a policy; parents only when the digest does not stand by itself."""
-    repository, nothing = question.repository, Evidence(subject.digest)
+    """Collect what the rule needs: nothing without a policy, nor for what is denied.
+
+    Parents only when the digest does not stand by itself.
+    """
+    repository = question.repository
+    above = await named_above(repository, subject.digest, now.standing, house)
+    nothing = Evidence(subject.digest, listed_by=above)
+    if now.standing.denial(repository, {subject.digest, *above}) is not None:
+        return nothing
     if now.policy is None or now.policy.pull.mode_at(now.at) == "off":
         return nothing
     try:
@@ -134,7 +147,8 @@ async def _evidence(
         return replace(nothing, places=(CouldNotLook(Place.REFERRERS, silent.what),))
     if await _lists_referrers(question, subject, asked, house, walk):
         return replace(nothing, referrers_index=True)
-    evidence = await gather(repository, subject.digest, now.ring, enough, asked, house)
+    gathered = await gather(repository, subject.digest, now.ring, enough, asked, house)
+    evidence = replace(gathered, listed_by=above)
     if enough(evidence) or walk.depth >= house.limits.index_depth:
         return evidence
     return await _with_parent(repository, evidence, asked, house, walk)
@@ -143,8 +157,11 @@ async def _evidence(
 async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
     limits = house.limits
-    listed = await house.facts.parents(repository, evidence.subject, LISTED)
     silent: str | None = None
+    try:
+        listed = await house.facts.parents(repository, evidence.subject, LISTED)
+    except Unavailable as away:
+        listed, silent = (), f"{away.what}: what lists it is not known"
     for parent in likely_first(repository, listed, house)[: limits.parents_tried]:
         if parent in walk.tried or len(walk.tried) >= limits.parents_tried * limits.index_depth:
             continue

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from proxy.flows.house import House
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.event import Event, Kind
+from proxy.trust.handover import Handover
 from proxy.trust.keylife import refusal
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 ALONE = ("keys",)
+AT_ONCE = Handover()
+BY_ITSELF = ("countersign", "schedule")  # who changes keys, and how we know, where nobody asked
 
 
 @dataclass(frozen=True)
@@ -39,37 +42,68 @@ class _Asker:
     request_id: str
 
 
-async def rotate(profile: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
+async def rotate(
+    profile: str,
+    who: str,
+    how: str,
+    reason: str,
+    house: House,
+    *,
+    terms: Handover = AT_ONCE,
+    token: str | None = None,
+    request_id: str = "",
+) -> Rotated:
     """After this a key made and proved just now signs for the profile; the one before verifies only.
 
+    `terms` may let it wait first, prepared, or let both sign; `token` is another than the profile's first.
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
     asker = _Asker(who, how, reason, request_id)
     async with house.memory.alone(ALONE):
-        may_rotate(profile, house)
-        new = await _prepared(profile, asker, house)
-        return await _activated(new, asker, house)
+        old = may_rotate(profile, house, token)
+        begins = None if terms.publish_first is None else house.clock.now() + terms.publish_first
+        new = await _prepared(profile, asker, house, token, begins, terms)
+        return Rotated(old, new) if begins else await _activated(new, asker, house, terms)
 
 
-async def prepare(profile: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
+async def prepare(
+    profile: str, who: str, how: str, reason: str, house: House, *, token: str | None = None, request_id: str = ""
+) -> BookKey:
     """Return a key made and proved just now: it verifies from now on, and signs once it is activated.
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable.
     """
     async with house.memory.alone(ALONE):
-        may_rotate(profile, house)
-        return await _prepared(profile, _Asker(who, how, reason, request_id), house)
+        may_rotate(profile, house, token)
+        return await _prepared(profile, _Asker(who, how, reason, request_id), house, token)
 
 
-async def activate(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> Rotated:
+async def schedule(profile: str, token: str, begins: datetime, why: str, house: House, terms: Handover) -> BookKey:
+    """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
+    async with house.memory.alone(ALONE):
+        may_rotate(profile, house, token)
+        return await _prepared(profile, _Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
+
+
+async def activate(
+    key: str,
+    who: str,
+    how: str,
+    reason: str,
+    house: House,
+    *,
+    terms: Handover = AT_ONCE,
+    request_id: str = "",
+) -> Rotated:
     """After this the prepared key of this fingerprint signs; the one before verifies only.
 
-    It proves itself again first: it may have waited for weeks. Raises Fault, Unavailable.
+    What was agreed when it was prepared holds where `terms` say nothing. It proves itself again first: it may have
+    waited for weeks. Raises Fault, Unavailable.
     """
     async with house.memory.alone(ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
-        return await _activated(new, _Asker(who, how, reason, request_id), house)
+        return await _activated(new, _Asker(who, how, reason, request_id), house, terms)
 
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
@@ -100,9 +134,10 @@ async def compromise(
     async with house.memory.alone(ALONE):
         bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
-            new = _waiting(bad.profile, house) or await _prepared(bad.profile, asker, house)
+            waiting = house.keybook.ring().prepared(bad.profile, bad.token)
+            new = waiting or await _prepared(bad.profile, asker, house, bad.token)
             await house.signer.prove(new)
-            await _activated(new, asker, house)
+            await _activated(new, asker, house, None)
         return await _moved(find(key, house), KeyState.COMPROMISED, asker, house, since)
 
 
@@ -133,14 +168,15 @@ def may_be_compromised(key: str, since: datetime | None, house: House) -> BookKe
     return may_become(key, KeyState.COMPROMISED, house)
 
 
-def may_rotate(profile: str, house: House) -> BookKey | None:
-    """Return the key that signs for the profile now. Raises Fault when there is no such profile, or one is prepared."""
+def may_rotate(profile: str, house: House, token: str | None = None) -> BookKey | None:
+    """Return the key that signs for the profile there now. Raises Fault: no such profile, or one is prepared."""
     ring = house.keybook.ring()
     profiles = dict.fromkeys(key.profile for key in ring.ours)
     if profile not in profiles:
         there = ", ".join(profiles) or "none"
         raise Fault("NAME_UNKNOWN", f"no key profile {profile[:80]!a}; there are: {there}")
-    if (waiting := _waiting(profile, house)) is not None:
+    where = _where(profile, house, token)
+    if (waiting := ring.prepared(profile, where)) is not None:
         name = fingerprint(waiting.spki)[:12]
         raise Fault(
             "DENIED",
@@ -148,36 +184,69 @@ def may_rotate(profile: str, house: House) -> BookKey | None:
             f"or give it up (countersign keys retire {name})",
             status=409,
         )
-    return ring.active(profile)
+    return ring.active(profile, where)
 
 
-def _waiting(profile: str, house: House) -> BookKey | None:
-    ring = house.keybook.ring()
-    return next((k for k in ring.ours if k.profile == profile and k.state is KeyState.PREPARED), None)
+def _where(profile: str, house: House, token: str | None) -> str:
+    """Return the token that is meant: the one named, else the profile's first. Raises Fault."""
+    tokens = [turn.token for turn in house.signer.turns(profile)]
+    if token is None and tokens:
+        return tokens[0]
+    if token is None or token not in tokens:
+        listed = ", ".join(tokens) or "none"
+        raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {listed}, not {str(token)[:80]!a}")
+    return token
 
 
-async def _prepared(profile: str, asker: _Asker, house: House) -> BookKey:
-    label = f"{profile}-{house.clock.now():%Y%m%d}-{secrets.token_hex(3)}"
-    new = await house.signer.create_key(profile, label)
+async def _prepared(
+    profile: str,
+    asker: _Asker,
+    house: House,
+    token: str | None = None,
+    begins: datetime | None = None,
+    terms: Handover = AT_ONCE,
+) -> BookKey:
+    now = house.clock.now()
+    old = house.keybook.ring().active(profile, _where(profile, house, token))
+    label = f"{profile}-{now:%Y%m%d}-{secrets.token_hex(3)}"
+    new = await house.signer.create_key(profile, label, token)
+    if begins is not None:
+        until, end = terms.signs_until(begins), terms.retires(begins)
+        new = replace(new, activate_at=begins, signs_until=until, retire_after=end)
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
-    created = _event(Kind.KEY_CREATED, new, asker, {**detail, "to": KeyState.PREPARED.value}, house)
-    await _done([created], partial(house.keybook.add, new), house)
+    detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
+    created = _event(Kind.KEY_CREATED, new, asker, detail, house)
+    # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
+    after = None if old is None else fingerprint(old.spki)
+    await _done([created], partial(house.keybook.add, new, after=after), house)
     return find(fingerprint(new.spki), house)
 
 
-async def _activated(new: BookKey, asker: _Asker, house: House) -> Rotated:
-    old = house.keybook.ring().active(new.profile)
+async def _activated(new: BookKey, asker: _Asker, house: House, terms: Handover | None) -> Rotated:
+    """`terms` None: the old key neither signs beside the new one nor has an end set."""
+    old, now, name = house.keybook.ring().active(new.profile, new.token), house.clock.now(), fingerprint(new.spki)
+    ends: dict[str, datetime | None] = {}
+    if terms is not None:
+        ends["signs_until"] = terms.signs_until(now) or new.signs_until
+        ends["retire_after"] = terms.retires(now) or new.retire_after
     events = [_change(new, KeyState.ACTIVE, asker, house)]
     if old is not None:
-        events.append(_change(old, KeyState.TRUSTED, asker, house))
-    name = fingerprint(new.spki)
-    await _done(events, partial(house.keybook.activate, name, house.clock.now()), house)
+        told = {end: at.isoformat() for end, at in ends.items() if at is not None}
+        events.append(_change(old, KeyState.TRUSTED, asker, house, **told))
+    await _done(events, partial(house.keybook.activate, name, now, **ends), house)
     return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
+
+
+def _moments(key: BookKey) -> dict[str, str]:
+    """Return what is set to happen, as the journal has it."""
+    at = {"activate_at": key.activate_at, "signs_until": key.signs_until, "retire_after": key.retire_after}
+    return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
 
 
 async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House, since: datetime | None = None) -> BookKey:
     name = fingerprint(key.spki)
-    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since)
+    was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
+    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since, was=was)
     told = {"since": since.isoformat()} if since else {}
     await _done([_change(key, to, asker, house, **told)], change, house)
     return find(name, house)

@@ -31,6 +31,7 @@ class Memory:
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
         self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, lambda r: len(r.body) + 512)
+        self.unlearned: LRUCache[Place, bool] = LRUCache(20_000)  # served without the store, which has yet to know them
         self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
@@ -94,6 +95,17 @@ class Memory:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, users - 1)
+
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Return the indexes held here that list this manifest."""
+        return [r.digest for r in self._held(repository) if any(c.digest == digest for c in r.manifest.children)]
+
+    def listing(self, repository: Repository, blob: Digest) -> list[Digest]:
+        """Return the manifests held here that list this blob."""
+        return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
+
+    def _held(self, repository: Repository) -> list[Resolved]:
+        return [held for (where, _), held in list(self.bodies.items()) if where == repository]
 
     def mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
         """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""

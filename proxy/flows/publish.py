@@ -20,11 +20,10 @@ AGAIN_S = 30.0  # after a failure: readers without a name must not keep the toke
 
 @dataclass(frozen=True)
 class Published:
-    """Everything at one revision of the key book. `signers` are the keys that sign the index."""
+    """Everything at one revision of the key book."""
 
     files: Mapping[str, Rendered]
     index: bytes
-    signers: tuple[BookKey, ...]
 
 
 class Publisher:
@@ -50,9 +49,13 @@ class Publisher:
             profiles = self._profiles()
             files = rendered(profiles, scope)
             by_path = {file.path: file for file in files}
-            made = Published(by_path, index(ring, profiles, files, scope), signing(profiles))
+            made = Published(by_path, index(ring, profiles, files, scope))
             self._made = (state, made)
         return self._made[1]
+
+    def signers(self) -> tuple[BookKey, ...]:
+        """Return the keys that sign the index now."""
+        return signing(self._profiles(), self._house().clock.now())
 
     def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
         """Return the file at this path made for one repository, or None. It is not in the index."""
@@ -66,7 +69,7 @@ class Publisher:
         The token makes it once for these very bytes; a failure stands for a while before it is tried again.
         """
         published = self.now()
-        key = next((key for key in published.signers if fingerprint(key.spki) == of), None)
+        key = next((key for key in self.signers() if fingerprint(key.spki) == of), None)
         if key is None:
             raise Fault(
                 "NAME_UNKNOWN", "no key of this fingerprint signs now; the index names those that do", status=404
@@ -98,7 +101,7 @@ class Publisher:
 
     async def unsigned(self) -> str | None:
         """Return None where every signature of the index is to be had, else why one is not."""
-        for key in self.now().signers:
+        for key in self.signers():
             try:
                 await self.signature(fingerprint(key.spki))
             except Unavailable as failed:

@@ -10,7 +10,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.ports import Headers
 from proxy.trust import explain
-from proxy.trust.decision import Outcome
+from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.trust.permit import Permission, permit
 from proxy.trust.question import Caller, name_of
@@ -19,6 +19,7 @@ from proxy.trust.reason import Reason
 
 async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
     """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
+    ordered = house.interventions.standing().stamp
     caller = await house.rights.caller(op.repository, asked.credential)
     try:
         judged = await judge(op, asked, house)
@@ -35,6 +36,10 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
         await _record(judged, permission, caller, asked, house)
     except Unavailable as down:
         raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house) from down
+    if (
+        permission is not Permission.DENY and house.interventions.standing().stamp != ordered
+    ):  # denied, or its exception over, while this was under way
+        return await pull(op, asked, house)
     if permission is Permission.DENY:
         raise denied(judged, house)
     return _serve(op, judged, asked, house)
@@ -57,6 +62,7 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
     if permission is Permission.ALLOWED:
         warned = decision.outcome is not Outcome.PASSED and decision.mode == "warn"
         kind = Kind.PULL_WARNED if warned else Kind.PULL_ALLOWED
+        kind = kind if decision.granted is None else Kind.PULL_EXCEPTED
     elif permission is not Permission.REVIEWER:
         kind = Kind.PULL_DENIED
     how = getattr(caller, "how", "")
@@ -73,9 +79,15 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
         request_id=asked.request_id,
         policy_revision=decision.policy_revision,
         key_revision=decision.key_revision,
-        detail={"permission": permission.value} if permission is not Permission.ALLOWED else {},
+        detail=_detail(permission, decision),
     )
     await house.journal.decided(decision, event)
+
+
+def _detail(permission: Permission, decision: Decision) -> dict[str, object]:
+    if decision.granted is not None:
+        return {"exception": decision.granted.id, **({"offline": True} if decision.granted.offline else {})}
+    return {"permission": permission.value} if permission is not Permission.ALLOWED else {}
 
 
 def denied(judged: Judged, house: House) -> Fault:

@@ -17,7 +17,8 @@ from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
-from proxy.flows.sign import bound_to, sign, wanted
+from proxy.flows.sign import bound_to, sign, stood_in, wanted
+from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -25,7 +26,7 @@ from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.ports import Headers
-from proxy.trust import event
+from proxy.trust import event, explain
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Resolved, name_of
@@ -66,7 +67,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             return admitted
         this = Push(op, subject, tags, *admitted)
         for tag in tags:
-            if not await keeps_ours(op.repository, tag, subject.manifest, house):
+            if not await keeps_ours(op.repository, tag, subject.manifest, asked, house):
                 raise await _stale(this, tag, asked, house)
         try:
             answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
@@ -74,7 +75,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             login = await ask_to_log_in(asked, house)
             if login is not None:
                 return login
-            raise await _not_signed(this, why.what, asked, house) from why
+            answer = await _excepted(this, why, asked, house)
     if answer.status >= 400:
         return answer
     for tag in tags:
@@ -84,6 +85,20 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
     house.memory.forget_denials(op.repository)
     await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest))
     return answer
+
+
+async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house: House) -> Answer:
+    """Accept without a signature what an exception says, once it is on record that one is owed; else refuse it."""
+    repository, subject, signers = this.op.repository, this.subject, this.policy.push.sign_with
+    try:
+        opened = await owe(repository, subject.digest, this.tags, signers, why.what, this.caller, asked, house)
+        if opened is not None:
+            answer = await _pass_on(this, asked, house)
+            left = f"not signed; let through by {explain.granted(opened.grants())}; it is signed when that works again"
+            return replace(answer, warning=f"{house.name}: {repository}@{subject.digest[:19]}... was {left}")
+    except (Unavailable, Corrupt) as again:
+        why = again
+    raise await _not_signed(this, why.what, asked, house) from why
 
 
 async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:
@@ -161,7 +176,7 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
         if answer.status >= 400:
             await _take_back(this, tag, made, answer, asked, house)
             return answer
-    return answer
+    return replace(answer, warning=stood_in(made, house))
 
 
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
@@ -170,7 +185,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     if about is None:
         return await _put(this, tag, asked, house)
     async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject.manifest, house):
+        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
             return await _put(this, tag, asked, house)
     raise await _stale(this, tag, asked, house)
 

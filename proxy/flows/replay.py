@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from proxy.flows.asked import Answer, Asked
@@ -37,21 +37,24 @@ def supposing(policies: PolicySet, house: House) -> House:
 
 
 async def replay(
-    pulled: Sequence[Pulled], policies: PolicySet, asked: Asked, house: House, done: Callable[[], None] = lambda: None
+    pulled: Sequence[Pulled], policies: PolicySet, asked: Asked, house: House, seconds: float
 ) -> tuple[Judgement, ...]:
     """Return each of these under the policies in force and under the given ones, from the same evidence.
 
-    What cannot be judged is a verdict of its own. `done` is called after each. Raises nothing for the world's sake.
+    What cannot be judged is a verdict of its own, and so is what these seconds did not suffice for. Raises nothing for
+    the world's sake.
     """
     then = supposing(policies, house)
     now = replace(then, rules=Supposed(house.rules.current()))  # one memory: what was read once is not read again
-    few = asyncio.Semaphore(AT_ONCE)
+    few, ends = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop().time() + seconds
+    late = Verdict(Standing.UNKNOWN, detail=f"not judged within {seconds:g} s")
 
     async def one(each: Pulled) -> Judgement:
-        async with few:
-            found = Judgement(each, await _verdict(each, asked, now), await _verdict(each, asked, then))
-        done()
-        return found
+        try:
+            async with asyncio.timeout_at(ends), few:
+                return Judgement(each, await _verdict(each, asked, now), await _verdict(each, asked, then))
+        except TimeoutError:
+            return Judgement(each, late, late)
 
     return tuple(await asyncio.gather(*(one(each) for each in pulled)))
 

@@ -13,6 +13,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.job import Step
+from proxy.flows.meant import denied
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import sign
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -87,6 +88,8 @@ async def _again(repository: Repository, digest: Digest, profile: str, job_id: s
     missing = _missing(entries, profile, house)
     if not missing:
         return "there", ""
+    if (denial := await denied(repository, digest, house)) is not None:
+        return "failed", f"an operator denied {denial.target}"
     asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
     try:
         subject = await resolve(PullManifest(repository, digest), asked, house)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, header
-from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest
@@ -66,6 +66,8 @@ async def _head_first(
     if reply.status == 200 and claimed is not None:
         known = house.memory.bodies.get((op.repository, Digest(claimed)))
         if known is not None and (not is_digest(op.reference) or claimed == op.reference):
+            if (op.repository, known.digest) in house.memory.unlearned:
+                await _learn(op.repository, known, house)
             _remember(op, asked, house, known, tag_key)
             return known
     return await _fetch(op, asked, house, headers, tag_key)
@@ -91,7 +93,7 @@ async def _fetch(
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
     manifest = parse(body, header(reply, "content-type") or "", house.limits)
     resolved = Resolved(digest, manifest.media_type, body, manifest)
-    await learn(op.repository, resolved, house)
+    await _learn(op.repository, resolved, house)
     _remember(op, asked, house, resolved, tag_key)
     return resolved
 
@@ -99,13 +101,27 @@ async def _fetch(
 def _remember(op: PullManifest, asked: Asked, house: House, known: Resolved, tag_key: tuple[object, ...]) -> None:
     place = (op.repository, known.digest)
     house.rights.confirm_read(op.repository, asked.credential)
-    house.memory.present[place] = True
+    if place not in house.memory.unlearned:
+        house.memory.present[place] = True
     if len(known.body) + 512 <= house.limits.memory_cache_bytes:
         house.memory.bodies[place] = known
     if not is_digest(op.reference):
         house.memory.last[tag_key] = known.digest
         if house.limits.tag_age_s > 0:
             house.memory.tags[tag_key] = known.digest
+
+
+async def _learn(repository: Repository, resolved: Resolved, house: House) -> None:
+    """Record what it lists; where root has broken the glass, the store may follow later. Raises Unavailable."""
+    place = (repository, resolved.digest)
+    try:
+        await learn(repository, resolved, house)
+    except Unavailable:
+        if not house.interventions.standing().without_record(repository):
+            raise
+        house.memory.unlearned[place] = True
+    else:
+        house.memory.unlearned.pop(place, None)
 
 
 async def learn(repository: Repository, resolved: Resolved, house: House, *, artifact: bool | None = None) -> None:

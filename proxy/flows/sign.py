@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from proxy.flows.house import House
+from proxy.flows.witness import witnessed
 from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Repository, Tag
+from proxy.ports import Turn
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -51,35 +54,81 @@ async def sign(
     request_id: str,
     house: House,
 ) -> tuple[Entry, ...]:
-    """Return a ledger entry with signature bytes for each profile and pair; signs only what is not signed yet.
+    """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
 
-    A format that needs certificates is left out for a key that has none, as long as another format is left.
-    Raises Unavailable when the token or the key is not there or no format is left, Fault TOOMANYREQUESTS when its
-    queue is full.
+    All keys of a profile that sign on one token do: of its first token, else of the next one that stands by. A format
+    that needs certificates is left out for a key that has none, as long as another key or format is left.
+    Raises Unavailable when no token or no key is there or no format is left, Fault TOOMANYREQUESTS when its queue is
+    full.
     """
-    ring = house.keybook.ring()
-    keys: dict[SignatureKey, BookKey] = {}
-    for profile in profiles:
-        key = ring.active(profile)
-        if key is None:
-            raise Unavailable(f"no active key for profile {profile}")
-        possible = [(name, bound) for name, bound in pairs if key.chain or not FORMATS[name].certified]
-        if pairs and not possible:
-            names = " and ".join(dict.fromkeys(name for name, _ in pairs))
-            raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
-        own = fingerprint(key.spki)
-        keys |= {SignatureKey(repository, subject.digest, own, name, bound): key for name, bound in possible}
+    tried = set[tuple[BookKey, ...]]()
+    while True:
+        chosen = {profile: _signers(profile, house) for profile in profiles}
+        keys: dict[SignatureKey, BookKey] = {}
+        for profile, signers in chosen.items():
+            possible = [
+                (key, *pair) for key in signers for pair in pairs if key.chain or not FORMATS[pair[0]].certified
+            ]
+            if pairs and not possible:
+                names = " and ".join(dict.fromkeys(name for name, _ in pairs))
+                raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
+            for key, name, bound in possible:
+                keys[SignatureKey(repository, subject.digest, fingerprint(key.spki), name, bound)] = key
+        tried.add(_flat(chosen))
+        try:
+            return await house.memory.once(
+                ("sign", repository, subject.digest, *keys),
+                partial(_alone, repository, subject, keys, claims, request_id, house),
+            )
+        except Unavailable:
+            if _flat({profile: _signers(profile, house) for profile in profiles}) in tried:
+                raise
 
-    async def work() -> tuple[Entry, ...]:
-        async with house.memory.alone(("sign", repository, subject.digest)):
-            return await _signed(subject, keys, claims, request_id, house)
 
-    return await house.memory.once(("sign", repository, subject.digest, *keys), work)
+def _flat(chosen: Mapping[str, tuple[BookKey, ...]]) -> tuple[BookKey, ...]:
+    return tuple(key for keys in chosen.values() for key in keys)
 
 
-def signing_by(key: BookKey) -> Signing:
-    """Return what formats need to know of a key of ours."""
-    return Signing(key.spki, key.chain)
+def _signers(profile: str, house: House) -> tuple[BookKey, ...]:
+    """Return the keys that a signature by this profile is made with now. Raises Unavailable where none is active."""
+    signers = house.keybook.ring().signers(profile, house.clock.now())
+    turns = [turn for turn in house.signer.turns(profile) if turn.token in signers]
+    if not turns:
+        raise Unavailable(f"no active key for profile {profile}")
+    return signers[next((turn.token for turn in turns if turn.away is None), turns[0].token)]
+
+
+def standing_in(key: BookKey, house: House) -> Turn | None:
+    """Return the token in whose place this key signs, None where its token comes first."""
+    turns = house.signer.turns(key.profile)
+    return None if not turns or turns[0].token == key.token else turns[0]
+
+
+def stood_in(entries: Sequence[Entry], house: House) -> str | None:
+    """Return the warning about signatures that a standby's key made, None where there is none."""
+    own = {entry.key.fingerprint for entry in entries}
+    for key in house.keybook.ring().ours:
+        if fingerprint(key.spki) in own and (turn := standing_in(key, house)) is not None:
+            why = f" ({turn.away})" if turn.away else ""
+            return f"{house.name}: signed for {key.profile} by its standby {key.token}, not by {turn.token}{why}"
+    return None
+
+
+async def _alone(
+    repository: Repository,
+    subject: Descriptor,
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    request_id: str,
+    house: House,
+) -> tuple[Entry, ...]:
+    async with house.memory.alone(("sign", repository, subject.digest)):
+        return await _signed(subject, keys, claims, request_id, house)
+
+
+def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
+    """Return what formats need to know of a key of ours, and of a token over its signature."""
+    return Signing(key.spki, key.chain, timestamp)
 
 
 async def _signed(
@@ -109,7 +158,7 @@ async def _signed(
     for failure in made:
         if isinstance(failure, BaseException):
             raise failure
-    return tuple(entries[key] for key in keys)
+    return await witnessed([entries[key] for key in keys], request_id, house)
 
 
 async def _intended(
@@ -145,5 +194,10 @@ def _event(entry: Entry, key: BookKey, claims: Mapping[str, str], request_id: st
         digest=entry.key.digest,
         request_id=request_id,
         key_revision=house.keybook.ring().revision,
-        detail={"key": entry.key.fingerprint, "format": entry.key.format, "profile": key.profile},
+        detail={
+            "key": entry.key.fingerprint,
+            "format": entry.key.format,
+            "profile": key.profile,
+            **({"standby": key.token} if standing_in(key, house) else {}),
+        },
     )

@@ -119,7 +119,7 @@ class SigstoreBundle:
             "verificationMaterial": {"publicKey": {"hint": hint_of(by.spki)}},
             "dsseEnvelope": dsse.render(dsse.Envelope(dsse.IN_TOTO, dsse.payload_of(message), signature)),
         }
-        return Blob(MEDIA_TYPE, json.dumps(bundle, separators=(",", ":")).encode(), {}, MEDIA_TYPE, ABOUT)
+        return Blob(MEDIA_TYPE, json.dumps(bundle, separators=(",", ":")).encode(), {}, MEDIA_TYPE, about=ABOUT)
 
     def parses(self, layer: Layer) -> bool:
         """True for any bundle around one in-toto statement: attestations are carried just like signatures."""

@@ -61,7 +61,12 @@ def sig_manifest(old: bytes | None, add: Sequence[Descriptor], drop: Collection[
 
 
 def referrer_manifest(
-    subject: Descriptor, layer: Descriptor, artifact_type: str, about: Mapping[str, str], created: datetime
+    subject: Descriptor,
+    layer: Descriptor,
+    artifact_type: str,
+    about: Mapping[str, str],
+    created: datetime,
+    config_type: str = OCI_EMPTY,
 ) -> bytes:
     """Return the manifest that makes this layer a referrer of the subject; the same bytes for the same `created`."""
     return _render(
@@ -69,7 +74,7 @@ def referrer_manifest(
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "artifactType": artifact_type,
-            "config": {**_EMPTY_CONFIG, "mediaType": OCI_EMPTY},
+            "config": {**_EMPTY_CONFIG, "mediaType": config_type},
             "layers": [describe(layer)],
             "subject": {"mediaType": subject.media_type, "size": subject.size, "digest": subject.digest},
             "annotations": {**about, "org.opencontainers.image.created": created.strftime("%Y-%m-%dT%H:%M:%SZ")},

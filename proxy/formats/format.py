@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from proxy.oci.manifest import Descriptor
+from proxy.oci.manifest import OCI_EMPTY, Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
 from proxy.trust.evidence import Finding
@@ -52,13 +52,15 @@ class Draft:
 class Blob:
     """Bytes to be uploaded, with the media type they get in the manifest and their annotations there.
 
-    `artifact_type` and `about` are the type and annotations of the manifest, where it is a referrer of the image.
+    `artifact_type`, `config_type` and `about` are types and annotations of the manifest, where it is a referrer of the
+    image; the config is the empty one, whatever it is called.
     """
 
     media_type: str
     data: bytes
     annotations: Mapping[str, str]
     artifact_type: str = ""
+    config_type: str = OCI_EMPTY
     about: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.formats import cose, jws, notary
+from proxy.formats import cose, jws, notary, timestamp
 from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
 from proxy.formats.identity import vouching
 from proxy.formats.jose import algorithm_for, verifies
 from proxy.formats.notary import Envelope
+from proxy.formats.revocation import listed
 from proxy.formats.statement import REFERENCE
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Certified, Finding, Rejected, Verified
+from proxy.trust.evidence import Certified, Finding, Proven, Rejected, Verified
 from proxy.trust.keys import Verifier, fingerprint
 from proxy.trust.reason import Reason
 
@@ -58,7 +59,8 @@ class Notation:
         thumbprints = [hashlib.sha256(der).hexdigest() for der in by.chain]
         about = {notary.THUMBPRINTS: json.dumps(thumbprints, separators=(",", ":"))}
         data = self._render(message, signature, by.chain, by.timestamp)
-        return Blob(self.media_type, data, {}, notary.ARTIFACT_TYPE, about)
+        # Named twice: notation names its own by the config, and some registries list by nothing else.
+        return Blob(self.media_type, data, {}, notary.ARTIFACT_TYPE, notary.ARTIFACT_TYPE, about)
 
     def parses(self, layer: Layer) -> bool:
         """True when the envelope and the payload in it are wholly of the shape, with certificates that are some."""
@@ -122,6 +124,8 @@ class Notation:
             envelope.expires,
             envelope.timestamp,
             envelope.signature,
+            tuple(proof for authority in vouched if (proof := _proven(envelope, authority)) is not None),
+            {authority.name: listed(envelope.chain, authority.lists) for authority in vouched if authority.crl},
         )
         return Verified(fingerprint(spki), self.name, payload.reference, payload.claims, certified=certified)
 
@@ -130,6 +134,20 @@ class Notation:
 
 
 _STRANGER = "its certificate is of no authority and no key we know"
+
+
+def _proven(envelope: Envelope, authority: Authority) -> Proven | None:
+    """Return when the signature existed, as a timestamp authority says whose word counts for this authority.
+
+    A timestamp that proves nothing takes nothing off the signature: anybody could have added it.
+    """
+    if not envelope.timestamp or not authority.tsa_roots:
+        return None
+    try:
+        stamp = timestamp.verify(envelope.timestamp, envelope.signature, authority.tsa_roots)
+    except ValueError:
+        return None
+    return Proven(authority.name, stamp.earliest, stamp.latest)
 
 
 def _leaf(by: Signing) -> bytes:

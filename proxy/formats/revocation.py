@@ -1,4 +1,4 @@
-"""Certificate revocation lists (RFC 5280 section 5): what configured lists say about a chain, and what they cannot.
+"""Certificate revocation lists (RFC 5280 section 5): what configured lists say about the certificates of a chain.
 
 Which list speaks for a certificate is decided by who signed it, never by where the certificate points to. A list that
 is out of date, partial or signed by somebody else says nothing. That is "could not look", never "not revoked".
@@ -7,7 +7,6 @@ is out of date, partial or signed by somebody else says nothing. That is "could 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -20,23 +19,10 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from proxy.formats.certificate import parse_certificate
 from proxy.formats.chain import HASHES
+from proxy.trust.revocation import Listed, Listing
 
 _HEAD = b"-----BEGIN X509 CRL-----"
 _UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
-
-
-@dataclass(frozen=True)
-class Revoked:
-    """A certificate of the chain is on its issuer's list; `text` says which and since when."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class NotKnown:
-    """No list that is in force speaks for a certificate of the chain; `text` says for which, and why."""
-
-    text: str
 
 
 def parse_crl(data: bytes) -> bytes:
@@ -51,6 +37,11 @@ def parse_crl(data: bytes) -> bytes:
     return crl.public_bytes(Encoding.DER)
 
 
+def last_update(crl: bytes) -> datetime:
+    """Return since when a list of `parse_crl` is in force. Raises ValueError."""
+    return _loaded(crl).last_update_utc
+
+
 def next_update(crl: bytes) -> datetime:
     """Return until when a list of `parse_crl` is in force. Raises ValueError."""
     found = _loaded(crl).next_update_utc
@@ -59,63 +50,35 @@ def next_update(crl: bytes) -> datetime:
     return found
 
 
-def revocation(
-    chain: Sequence[bytes], crls: Sequence[bytes], now: datetime, signed: datetime | None = None
-) -> Revoked | NotKnown | None:
-    """Return None where for each certificate but the root a list in force says it is not revoked.
+def listed(chain: Sequence[bytes], crls: Sequence[bytes]) -> tuple[Listed, ...]:
+    """Return what genuine lists among `crls` (of `parse_crl`) say of each certificate but the root.
 
-    `chain` is DER, leaf to root, and satisfies `chain.problems`; `crls` come from `parse_crl`. `signed` is a moment
-    that a timestamp authority proves the signature to be older than: only the key's theft (invalidityDate) after it
-    leaves the signature good.
+    `chain` is DER, leaf to root, and satisfies `chain.problems`. Raises ValueError for bytes that are no certificate.
     """
     certificates = [parse_certificate(one) for one in chain]
-    silent: NotKnown | None = None
-    for certificate, issuer in pairwise(certificates):
-        said = _one(certificate, issuer, crls, now, signed)
-        if isinstance(said, Revoked):
-            return said
-        silent = silent or said
-    return silent
+    return tuple(_listed(certificate, issuer, crls) for certificate, issuer in pairwise(certificates))
 
 
-def _one(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    crls: Sequence[bytes],
-    now: datetime,
-    signed: datetime | None,
-) -> Revoked | NotKnown | None:
+def _listed(certificate: x509.Certificate, issuer: x509.Certificate, crls: Sequence[bytes]) -> Listed:
     name = ascii(certificate.subject.rfc4514_string()[:120])[1:-1]
-    why = "no configured list is its issuer's"
-    answered = False
+    why, found = "no configured list is its issuer's", []
     for der in crls:
         crl = _loaded(der)
         if crl.issuer != issuer.subject:
             continue
-        if (wrong := _not_in_force(der, issuer.public_bytes(Encoding.DER), now)) is not None:
+        if (wrong := _not_genuine(der, issuer.public_bytes(Encoding.DER))) is not None:
             why = wrong
         elif not _covers(crl, certificate):
             why = "its issuer's list is for other certificates"
         else:
-            answered = True
-            entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if entry is not None and not _after(entry, signed):
-                return Revoked(
-                    f"the certificate of {name} was revoked at {entry.revocation_date_utc:%Y-%m-%dT%H:%M:%SZ}"
-                )
-    return None if answered else NotKnown(f"whether the certificate of {name} is revoked could not be seen: {why}")
+            found.append(_listing(crl, der, certificate))
+    return Listed(name, tuple(found), "" if found else why)
 
 
-def _not_in_force(der: bytes, issuer: bytes, now: datetime) -> str | None:
-    """Return why a list says nothing at this moment, None when it does."""
-    crl = _loaded(der)
-    if (wrong := _not_genuine(der, issuer)) is not None:
-        return wrong
-    if now < crl.last_update_utc:
-        return f"its issuer's list begins at {crl.last_update_utc:%Y-%m-%dT%H:%M:%SZ}"
-    if now > next_update(der):
-        return f"its issuer's list ended at {next_update(der):%Y-%m-%dT%H:%M:%SZ}"
-    return None
+def _listing(crl: x509.CertificateRevocationList, der: bytes, certificate: x509.Certificate) -> Listing:
+    first, last = crl.last_update_utc, next_update(der)
+    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    return Listing(first, last) if entry is None else Listing(first, last, entry.revocation_date_utc, _invalid(entry))
 
 
 @lru_cache(maxsize=64)  # a pure function of the bytes; hashing a large list for every pull would be dear
@@ -170,13 +133,12 @@ def _points(certificate: x509.Certificate) -> set[x509.GeneralName]:
     return {name for point in found for name in point.full_name or ()}
 
 
-def _after(entry: x509.RevokedCertificate, signed: datetime | None) -> bool:
-    """True when the issuer says that the key was good until after a proven time of signing."""
+def _invalid(entry: x509.RevokedCertificate) -> datetime | None:
+    """Return since when the issuer says the key is not to be trusted, None where it does not say."""
     try:
-        invalid = entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
+        return entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
     except x509.ExtensionNotFound:
-        return False
-    return signed is not None and signed < invalid
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -36,5 +36,9 @@ class Limits:
     repair_check_s: float = 600.0
     connections: int = 4096
     upstream_connections: int = 512
+    crl_bytes: int = 10 * MIB
+    outbound_deadline_s: float = 5.0
     drain_s: float = 30.0
+    exception_s: float = 4 * 3600.0  # as long as an operator may open one
+    exception_long_s: float = 7 * 86400.0  # and a policy-admin
     memory_cache_bytes: int = 64 * MIB

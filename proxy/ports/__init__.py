@@ -9,7 +9,11 @@ from typing import Protocol
 
 from proxy.formats.format import Scheme
 from proxy.oci.reference import Digest, Repository
+from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
+from proxy.ports.facts import Facts as Facts
+from proxy.ports.interventions import Interventions as Interventions
+from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
 from proxy.ports.upstream import Headers as Headers
@@ -20,7 +24,6 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
-from proxy.trust.fact import ManifestFact
 from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -28,8 +31,19 @@ from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A token of a key profile. `away` says why it is not expected to sign now, None where it is."""
+
+    token: str
+    away: str | None = None
+
+
 class Signer(Protocol):
     """Keys that never leave their tokens."""
+
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order: the first is to sign, each later one stands by for those before."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -37,10 +51,10 @@ class Signer(Protocol):
         Raises Unavailable, Fault TOOMANYREQUESTS.
         """
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        """Return a new key on the profile's token, proved by a signature: prepared, and not recorded yet.
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token (else the profile's first), proved: prepared, and not recorded yet.
 
-        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured.
+        Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured or not on that token.
         """
 
     async def prove(self, key: BookKey) -> None:
@@ -82,20 +96,38 @@ class KeyBook(Protocol):
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
 
-    async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        """Record a key; with `after`, only while the key of that fingerprint is active.
+
+        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
+        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        """
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError; never are two active.
+        """Move a key to another state, with `was` only from that one; the revision changes. Raises ValueError.
 
         `since` is for a compromised one: since when others may have had it, None where nobody knows.
         """
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
+        The one before signs beside it until `signs_until`, and is retired at `retire_after`.
         Raises ValueError when there is no such key, or it is not prepared.
         """
 
@@ -135,25 +167,6 @@ class Signed(Protocol):
 
     async def count(self, fingerprints: Collection[str], repository: str) -> int:
         """Return how many images `images` would list."""
-
-
-class Facts(Protocol):
-    """Content we hashed ourselves."""
-
-    async def learn(self, fact: ManifestFact) -> None:
-        """Record the fact; `artifact` is only ever overwritten by a value that is not None."""
-
-    async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
-        """Return what we know of this manifest here, or None."""
-
-    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
-        """Return indexes here that list this manifest, newest first."""
-
-    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
-        """Return manifests here that list this blob, newest first."""
-
-    async def forget(self, repository: Repository, digest: Digest) -> None:
-        """Drop what is known of a manifest that was deleted."""
 
 
 @dataclass(frozen=True)

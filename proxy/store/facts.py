@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
 
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
@@ -53,10 +54,12 @@ class StoredFacts:
             self._manifests[repository, digest] = found
         return found
 
-    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
-        """Return indexes here that list this manifest, newest first."""
+    async def parents(
+        self, repository: Repository, digest: Digest, limit: int, first: Collection[Digest] = ()
+    ) -> tuple[Digest, ...]:
+        """Return indexes here that list this manifest: those of `first`, then the newest."""
         found = await self._database.read(
-            partial(_listing, repository=repository, digest=digest, role=_CHILD, limit=limit)
+            partial(_listing, repository=repository, digest=digest, role=_CHILD, limit=limit, first=tuple(first))
         )
         return tuple(fact.digest for fact in found)
 
@@ -149,10 +152,19 @@ def _manifest(connection: Connection, repository: Repository, digest: Digest) ->
 
 
 def _listing(
-    connection: Connection, repository: Repository, digest: Digest, role: str, limit: int
+    connection: Connection,
+    repository: Repository,
+    digest: Digest,
+    role: str,
+    limit: int,
+    first: tuple[Digest, ...] = (),
 ) -> tuple[ManifestFact, ...]:
     asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "at_most": limit}
-    rows = connection.execute(_LISTING, asked)
+    query = _LISTING
+    if first:
+        ahead = case((manifests.c.digest.in_(first), 0), else_=1)
+        query = query.order_by(None).order_by(ahead, listed.c.manifest_id.desc())
+    rows = connection.execute(query, asked)
     return tuple(_fact(row) for row in rows)
 
 

@@ -49,25 +49,46 @@ class StoredKeyBook:
         """
         await self._change(lambda there: there, trusted, also)
 
-    async def add(self, key: BookKey) -> None:
-        """Record a key. Raises ValueError when its SPKI is there under another profile, or two would be active."""
-        await self._change(partial(with_added, key=key), self._trusted)
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        """Record a key; with `after`, only while the key of that fingerprint is active.
+
+        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
+        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        """
+        await self._change(partial(with_added, key=key, after=after), self._trusted)
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        """Move a key to another state; the revision changes with it. Raises ValueError for a key that is not there.
+        """Move a key to another state; the revision changes with it.
 
-        `since` is for a compromised one: since when others may have had it.
+        `since` is for a compromised one: since when others may have had it. Raises ValueError for a key that is not
+        there, and for one that is no longer what it `was`: another server changed it meanwhile.
         """
-        await self._change(partial(with_state, which=fingerprint, state=state, at=at, since=since), self._trusted)
+        change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
+        await self._change(change, self._trusted)
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        """Make a prepared key the active one; the one before becomes trusted in the same transaction.
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
-        Raises ValueError when there is no such key, or it is not prepared.
+        The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when
+        there is no such key, or it is not prepared.
         """
-        await self._change(partial(with_active, which=fingerprint, at=at), self._trusted)
+        change = partial(with_active, which=fingerprint, at=at, signs_until=signs_until, retire_after=retire_after)
+        await self._change(change, self._trusted)
 
     async def amend(self, fingerprint: str, changes: Amendment) -> None:
         """Change what is known of a key in whatever state. Raises ValueError when there is no such key."""

@@ -34,7 +34,10 @@ class StoredLeases:
         self._clock = clock
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
-        """Return the lease, or None while another holder has it. The same holder gets it again, with a new fence."""
+        """Return the lease, or None while another holder has it. The same holder gets it again, with a new fence.
+
+        One that lasts far longer than what is asked for is not held: the clock it was made by has been put back since.
+        """
         return await self._database.write(
             partial(_acquire, name=name, holder=holder, now=self._clock.now(), until=self._in(seconds))
         )
@@ -63,10 +66,15 @@ def _acquire(connection: Connection, name: str, holder: str, now: datetime, unti
     taken = new.on_conflict_do_update(
         index_elements=[leases.c.name],
         set_={"holder": holder, "fence": leases.c.fence + 1, "until": until},
-        where=or_(leases.c.until <= now, leases.c.holder == holder),
+        where=or_(leases.c.until <= now, leases.c.until > _sane(now, until), leases.c.holder == holder),
     ).returning(leases.c.fence)
     fence = connection.execute(taken).scalar_one_or_none()
     return None if fence is None else Lease(name, holder, fence, until)
+
+
+def _sane(now: datetime, until: datetime) -> datetime:
+    """Return what no lease asked for now outlasts: one that does was made by a clock that was put back since."""
+    return until + 2 * (until - now)
 
 
 def _end(connection: Connection, lease: Lease, now: datetime, until: datetime) -> bool:

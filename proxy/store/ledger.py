@@ -131,6 +131,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         "stage": entry.stage.value,
         "message": entry.message,
         "signature": entry.signature,
+        "timestamp": entry.timestamp or None,
         "claims": canonical(dict(entry.claims)),
         "artifact": entry.artifact,
         "at": entry.at,
@@ -144,6 +145,7 @@ def _entry(row: Row[Any]) -> Entry:
         message=bytes(row.message),
         at=row.at,
         signature=None if row.signature is None else bytes(row.signature),
+        timestamp=b"" if row.timestamp is None else bytes(row.timestamp),
         claims=json.loads(row.claims),
         artifact=None if row.artifact is None else Digest(row.artifact),
     )

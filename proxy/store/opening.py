@@ -13,13 +13,16 @@ from proxy.oci.faults import ConfigError
 from proxy.ports import Clock
 from proxy.store import engines, schema
 from proxy.store.admin_tokens import StoredAdminTokens
+from proxy.store.approvals import StoredApprovals
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
+from proxy.store.interventions import INTERVENTIONS, StoredInterventions
 from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
+from proxy.store.owed import OWED, StoredOwed
 from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
@@ -35,8 +38,11 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
+    interventions: StoredInterventions
+    owed: StoredOwed
     policy_book: StoredPolicyBook
     jobs: StoredJobs
+    approvals: StoredApprovals
     sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
@@ -71,8 +77,13 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
-        watch = Watch(database, {KEYBOOK: keybook})
-        rooms = (ledger, facts, journal, keybook, leases, tokens, policies, jobs)
+        interventions = StoredInterventions(database, clock)
+        await interventions.refresh()
+        owed = StoredOwed(database)
+        await owed.refresh()
+        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions, OWED: owed})
+        approvals = StoredApprovals(database)
+        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

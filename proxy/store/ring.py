@@ -56,6 +56,8 @@ def _authority(authority: Authority) -> dict[str, object]:
         "name": authority.name,
         "certificates": sorted(root.hex() for root in authority.roots),
         "identities": sorted(identity.text for identity in authority.identities),
+        **({"timestamps": sorted(root.hex() for root in authority.tsa_roots)} if authority.tsa_roots else {}),
+        **({"crl": list(authority.crl), "allow_unlisted": authority.allow_unlisted} if authority.crl else {}),
     }
 
 
@@ -84,16 +86,18 @@ def _instant(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds")
 
 
-def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
-    """Return the keys with this one among them.
+def with_added(ours: Sequence[BookKey], key: BookKey, after: str | None = None) -> tuple[BookKey, ...]:
+    """Return the keys with this one among them; `after` is the fingerprint of the key that must be active there still.
 
     A key that is there already keeps its state, and moves to where it is now said to live (token, id, label).
-    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), and when it is
-    active beside an active one.
+    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), when it is
+    active or prepared beside another one on its token, and when the one before it is no longer active.
     """
+    if after is not None:
+        _still_active(ours, after)
     found = next((k for k in ours if k.spki == key.spki), None)
     if found is None:
-        _only_one_signs((*ours, key))
+        _only_one_each((*ours, key))
         return (*ours, key)
     if found.profile != key.profile:
         raise ValueError(
@@ -105,15 +109,22 @@ def with_added(ours: Sequence[BookKey], key: BookKey) -> tuple[BookKey, ...]:
 
 
 def with_state(
-    ours: Sequence[BookKey], which: str, state: KeyState, at: datetime, since: datetime | None = None
+    ours: Sequence[BookKey],
+    which: str,
+    state: KeyState,
+    at: datetime,
+    since: datetime | None = None,
+    was: KeyState | None = None,
 ) -> tuple[BookKey, ...]:
     """Return the keys with the one of this fingerprint in another state.
 
     `since` is for a compromised key: since when others may have had it; None where nobody knows. It may be told later.
-    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised:
-    whoever asks may have read the book before somebody else wrote that into it.
+    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised or
+    no longer what it `was`: whoever asks may have read the book before somebody else wrote that into it.
     """
     key = _known(ours, which)
+    if was is not None and key.state is not was:
+        raise ValueError(refusal(key, state) or f"key {which[:12]} of {key.profile} is {key.state} by now, not {was}")
     if key.state is state and since in {None, key.compromised_since}:
         return tuple(ours)
     if key.state is KeyState.COMPROMISED and state is not KeyState.COMPROMISED:
@@ -125,22 +136,40 @@ def with_state(
     moved = tuple(
         replace(k, state=state, since=at, compromised_since=compromised) if k.spki == key.spki else k for k in ours
     )
-    _only_one_signs(moved)
+    _only_one_each(moved)
     return moved
 
 
-def with_active(ours: Sequence[BookKey], which: str, at: datetime) -> tuple[BookKey, ...]:
-    """Return the keys with this prepared one active, and the one that was active in its profile trusted.
+def with_active(
+    ours: Sequence[BookKey],
+    which: str,
+    at: datetime,
+    signs_until: datetime | None = None,
+    retire_after: datetime | None = None,
+) -> tuple[BookKey, ...]:
+    """Return the keys with this prepared one active, and the one that was active on its token trusted.
 
-    Raises ValueError when there is no such key, or it is not prepared.
+    The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when there
+    is no such key, or it is not prepared.
     """
     key = _known(ours, which)
     if (why := refusal(key, KeyState.ACTIVE)) is not None:
         raise ValueError(why)
-    before = [k for k in ours if k.profile == key.profile and k.state is KeyState.ACTIVE]
-    for old in before:
-        ours = with_state(ours, fingerprint(old.spki), KeyState.TRUSTED, at)
-    return with_state(ours, which, KeyState.ACTIVE, at)
+    old = KeyRing("", tuple(ours)).active(key.profile, key.token)
+    if old is not None:
+        ended = replace(old, state=KeyState.TRUSTED, since=at, signs_until=signs_until, retire_after=retire_after)
+        ours = [ended if k is old else k for k in ours]
+    plain = replace(key, activate_at=None, signs_until=None, retire_after=None)
+    return with_state([plain if k is key else k for k in ours], which, KeyState.ACTIVE, at)
+
+
+def _still_active(ours: Sequence[BookKey], which: str) -> None:
+    key = _known(ours, which)
+    if key.state is not KeyState.ACTIVE:
+        raise ValueError(
+            f"key book: {which[:12]} of {key.profile} is {key.state}; somebody else changed it meanwhile, "
+            "and the key made now is not used"
+        )
 
 
 def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tuple[BookKey, ...]:
@@ -158,8 +187,13 @@ def _known(ours: Sequence[BookKey], which: str) -> BookKey:
     return found
 
 
-def _only_one_signs(ours: Sequence[BookKey]) -> None:
-    active = [k.profile for k in ours if k.state is KeyState.ACTIVE]
-    for profile in active:
-        if active.count(profile) > 1:
-            raise ValueError(f"key book: {profile!r} would have two active keys; activate the new one instead")
+def _only_one_each(ours: Sequence[BookKey]) -> None:
+    """A profile has one active key on a token, and one that is prepared to be it."""
+    for state in (KeyState.ACTIVE, KeyState.PREPARED):
+        places = [(k.profile, k.token) for k in ours if k.state is state]
+        for profile, token in places:
+            if places.count((profile, token)) > 1:
+                raise ValueError(
+                    f"key book: {profile!r} would have two {state} keys on token {token}; "
+                    "`countersign keys list` shows the one that is there"
+                )

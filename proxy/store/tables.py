@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0006"  # the newest migration; a test compares
+HEAD = "0010"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -60,6 +60,7 @@ ledger = Table(
     Column("stage", Text, nullable=False),
     Column("message", LargeBinary, nullable=False),
     Column("signature", LargeBinary),
+    Column("timestamp", LargeBinary),
     Column("claims", Text, nullable=False),
     Column("artifact", Text),
     Column("at", Instant, nullable=False),
@@ -190,6 +191,54 @@ admin_tokens = Table(
     Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
 )
 
+denials = Table(
+    "denials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text),  # NULL: everything in those repositories
+    Column("repositories", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+)
+
+unsigned_pushes = Table(
+    "unsigned_pushes",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False),  # empty: by digest alone
+    Column("exception", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("settled", Instant),
+    Column("tried", Instant),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("repository", "digest", "tag", name="unsigned_pushes_once"),
+)
+
+exceptions = Table(
+    "exceptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repositories", Text, nullable=False),
+    Column("digest", Text),
+    Column("unsigned_push", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("closed", Instant),
+    Column("closed_by", Text, nullable=False),
+    Column("reviewed", Instant),
+    Column("reviewed_by", Text, nullable=False),
+    Column("review", Text, nullable=False),
+    Column("offline", Boolean, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -224,4 +273,17 @@ policy_revisions = Table(
     Column("who", Text, nullable=False),
     Column("how", Text, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("route", "body", "request_id")),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("note", "places", "plan", "who", "how", "token_id")),
+    *(Column(name, Text, nullable=False) for name in ("roles", "state", "given")),
+    Column("decided", Instant),
+    Column("decided_by", Text),
 )

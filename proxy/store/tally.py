@@ -14,8 +14,11 @@ COUNT = "count"
 
 
 def may_follow(event: Event) -> bool:
-    """True when the answer may be sent before this event is on disk."""
-    return event.kind in _MAY_FOLLOW
+    """True when the answer may be sent before this event is on disk.
+
+    Of exceptions, those that root made on the host because nothing answered: the store may be what is away.
+    """
+    return event.kind in _MAY_FOLLOW or (event.kind is Kind.PULL_EXCEPTED and bool(event.detail.get("offline")))
 
 
 def same_row(event: Event) -> tuple[str, ...]:

@@ -20,7 +20,12 @@ _FIRST = re.compile(r"first([0-9]{10})")
 # Only what looks alike to everybody: a name stands in journals and signed claims, beside those of other people.
 NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
 # Who the journal and signed claims speak of without a token. Nobody else may be called so, in whatever case.
-_RESERVED = frozenset({"countersign", "operator on the host", "bootstrap", "anonymous", "nobody", "root", "system"})
+_RESERVED = frozenset(
+    {
+        "countersign", "countersign init", "operator on the host", "bootstrap", "anonymous", "nobody", "root",
+        "system",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

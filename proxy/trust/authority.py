@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ANYBODY = "*"
 
@@ -18,11 +18,20 @@ class Subject:
 
 @dataclass(frozen=True)
 class Authority:
-    """One `trust` entry of kind x509: `roots` are DER certificates, `identities` whom they may vouch for."""
+    """One `trust` entry of kind x509: `roots` are DER certificates, `identities` whom they may vouch for.
+
+    `tsa_roots` are the timestamp authorities whose word on time counts here. With `crl` (files and URLs) certificates
+    are looked up in revocation lists, and `lists` are those there are now (DER); `allow_unlisted` lets a signature
+    count where that could not be seen.
+    """
 
     name: str
     roots: frozenset[bytes]
     identities: tuple[Subject, ...]
+    tsa_roots: frozenset[bytes] = frozenset()
+    crl: tuple[str, ...] = ()
+    allow_unlisted: bool = False
+    lists: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def fingerprint(self) -> str:

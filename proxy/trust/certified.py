@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Certified, Verified
+from proxy.trust.evidence import Certified, Proven, Verified
 from proxy.trust.reason import Reason
+from proxy.trust.revocation import Listed, NotKnown, Revoked, revocation
 
 
 def has_expired(signature: Verified, now: datetime) -> bool:
@@ -19,29 +20,51 @@ def has_expired(signature: Verified, now: datetime) -> bool:
 
 def vouched_for(
     signatures: Iterable[Verified], authorities: Collection[Authority], counted: Collection[str], now: datetime
-) -> Iterator[tuple[str, Verified | Reason]]:
+) -> Iterator[tuple[str, Verified | Reason | NotKnown]]:
     """Go through what these authorities vouch for: (whom to count it as, the signature), or why it does not count.
 
     An authority is counted once, however many it certifies; a key that counts by itself (`counted`, fingerprints) is
-    not counted again.
+    not counted again. `NotKnown` is neither: its revocation could not be looked up.
     """
     taken = set(counted)
     for signature in signatures:
         certified = signature.certified
         names = certified.authorities if certified and not has_expired(signature, now) else ()
-        judges = [a.fingerprint for a in authorities if a.name in names]
+        judges = [a for a in authorities if a.name in names]
         if certified is None or not judges or signature.fingerprint in taken:
             continue
-        if not _in_time(certified, now):
-            yield signature.fingerprint, Reason.CERTIFICATE_EXPIRED
-        elif (free := next((judge for judge in judges if judge not in taken), None)) is not None:
+        said = [(judge.fingerprint, _objection(certified, judge, now)) for judge in judges]
+        good = [who for who, objection in said if objection is None]
+        if (free := next((who for who in good if who not in taken), None)) is not None:
             taken |= {free, signature.fingerprint}
             yield free, signature
+        elif not good:
+            yield signature.fingerprint, min((why for _, why in said if why is not None), key=_weight)
 
 
-def _in_time(certified: Certified, now: datetime) -> bool:
+def _objection(certified: Certified, judge: Authority, now: datetime) -> Reason | NotKnown | None:
+    """Return why this authority's word does not count for it in this moment, or None."""
     first, last = certified.valid
-    return first <= (certified.proven_at or now) <= last
+    proven = next((p for p in certified.proven if p.authority == judge.name), None)
+    was_in_time = proven is not None and first <= proven.earliest and proven.latest <= last
+    if judge.crl:
+        signed = proven.latest if proven is not None else None
+        said = revocation(certified.listed.get(judge.name, _NOTHING), now, signed)
+        if isinstance(said, Revoked):
+            return Reason.CERTIFICATE_REVOKED
+        if said is not None and not judge.allow_unlisted:
+            return Reason.CERTIFICATE_EXPIRED if not (was_in_time or first <= now <= last) else said
+    return None if was_in_time or first <= now <= last else Reason.CERTIFICATE_EXPIRED
+
+
+_NOTHING = (Listed("its signer", why="nobody looked"),)
+
+
+def _weight(objection: Reason | NotKnown) -> int:
+    """Return the order in which people should hear of these: what is certain and bad first."""
+    if isinstance(objection, NotKnown):
+        return 1
+    return 0 if objection is Reason.CERTIFICATE_REVOKED else 2
 
 
 def certified_as_json(certified: Certified) -> dict[str, Any]:
@@ -51,7 +74,7 @@ def certified_as_json(certified: Certified) -> dict[str, Any]:
         "valid": [at.isoformat() for at in certified.valid],
         "signed_at": certified.signed_at.isoformat(),
         "expires": certified.expires.isoformat() if certified.expires else None,
-        "proven_at": certified.proven_at.isoformat() if certified.proven_at else None,
+        "proven": [[p.authority, p.earliest.isoformat(), p.latest.isoformat()] for p in certified.proven],
     }
 
 
@@ -60,6 +83,7 @@ def certified_from_json(data: Mapping[str, Any] | None) -> Certified | None:
     if data is None:
         return None
     first, last = map(datetime.fromisoformat, data["valid"])
-    expires, proven = (datetime.fromisoformat(data[name]) if data[name] else None for name in ("expires", "proven_at"))
+    expires = datetime.fromisoformat(data["expires"]) if data["expires"] else None
     signed_at = datetime.fromisoformat(data["signed_at"])
-    return Certified(tuple(data["authorities"]), (), (first, last), signed_at, expires, proven_at=proven)
+    proven = tuple(Proven(who, *map(datetime.fromisoformat, moments)) for who, *moments in data.get("proven", ()))
+    return Certified(tuple(data["authorities"]), (), (first, last), signed_at, expires, proven=proven)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import CouldNotLook, Evidence, Verified
+from proxy.trust.exception import Granted
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.revocation import NotKnown
+from proxy.trust.standing import Standing
 
 
 class Outcome(StrEnum):
@@ -53,38 +56,51 @@ class Decision:
     contact: str | None = None
     help_url: str | None = None
     binds_reference: bool = False  # true when another reference to the same digest may be decided differently
+    granted: Granted | None = None
 
     @property
     def allowed(self) -> bool:
         """True when the bytes may be served to anybody whom upstream lets read."""
-        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"}
+        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"} or self.granted is not None
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What surrounds a decision: its id, the time, our public host names, the revisions and the keys."""
+    """What surrounds a decision: its id, the time, our public host names, the revisions, keys and operators' orders."""
 
     id: str
     now: datetime
     hosts: tuple[str, ...]
     policy_revision: str
     ring: KeyRing
+    standing: Standing = field(default_factory=Standing)
 
 
 def decide(
     question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: Setting
 ) -> Decision:
-    """Return the decision on this subject (digest, media type)."""
+    """Return the decision on this subject (digest, media type).
+
+    What is denied is blocked in every mode, whatever signed it. What did not pass stays so under an exception: it is
+    let through with all it failed on record.
+    """
     mode: Mode = "enforce"
     binds = False
-    if policy is None:
+    meant = {subject[0], *evidence.listed_by}
+    denial = at.standing.denial(question.repository, meant)
+    checks: tuple[Check, ...]
+    if denial is not None:
+        checks = (Check("not denied", Outcome.FAILED, denial.says(subject[0]), Reason.DENIED_DIGEST),)
+    elif policy is None:
         none = f"no policy matches repository {question.repository}"
-        checks: tuple[Check, ...] = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
+        checks = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
     else:
         mode = policy.pull.mode_at(at.now)
         binds = _binds_reference(policy, at.ring) or evidence.referrers_index
         checks = _checks(question, policy, evidence, at)
     outcome = _worst(checks)
+    needed = denial is None and outcome is not Outcome.PASSED and mode == "enforce"
+    opened = at.standing.exception(question.repository, meant) if needed else None
     return Decision(
         id=at.id,
         question=question,
@@ -101,6 +117,7 @@ def decide(
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
         binds_reference=binds,
+        granted=None if opened is None else opened.grants(),
     )
 
 
@@ -108,7 +125,7 @@ def _without_bytes(signature: Verified) -> Verified:
     """Return the signature as it is kept with a decision: what was said, not the certificates that said it."""
     if signature.certified is None:
         return signature
-    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b""))
+    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))
 
 
 def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
@@ -149,9 +166,12 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
             theirs.append(signature)
         else:
             problems.append(own)
+    unseen: list[str] = []
     for signer, found in vouched_for(theirs, authorities, good, at.now):
         if isinstance(found, Verified):
             good[signer] = found
+        elif isinstance(found, NotKnown):
+            unseen.append(found.text)
         else:
             problems.append(found)
     names = " or ".join(clause.signed_by)
@@ -162,11 +182,12 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
         if bad & set(good):
             count += "; our ledger has it from before the key was compromised"
         return Check(title, Outcome.PASSED, count)
-    if evidence.silence:
-        what = "; ".join(
+    if evidence.silence or unseen:
+        silent = (
             f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
             for p in evidence.silence
         )
+        what = "; ".join((*silent, *dict.fromkeys(unseen)))
         return Check(title, Outcome.INCONCLUSIVE, f"could not verify ({what})", Reason.NOT_VERIFIABLE)
     if good:
         need = f"{len(good)} of {clause.at_least} signatures needed from {names}"
@@ -187,35 +208,24 @@ def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledg
 
 
 # The most telling reason first: what a tired person should hear about when several signatures fail differently.
-_SEVERITY = [
+_FIRST = (
     Reason.KEY_COMPROMISED,
+    Reason.CERTIFICATE_REVOKED,
     Reason.KEY_RETIRED,
     Reason.WRONG_IDENTITY,
     Reason.CERTIFICATE_EXPIRED,
     Reason.WRONG_SUBJECT,
     Reason.BAD_SIGNATURE,
     Reason.UNTRUSTED_KEY,
-    *(
-        r
-        for r in Reason
-        if r
-        not in {
-            Reason.KEY_COMPROMISED,
-            Reason.KEY_RETIRED,
-            Reason.WRONG_IDENTITY,
-            Reason.CERTIFICATE_EXPIRED,
-            Reason.WRONG_SUBJECT,
-            Reason.BAD_SIGNATURE,
-            Reason.UNTRUSTED_KEY,
-        }
-    ),
-]
+)
+_SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
 
 _SAYS = {
     Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
     Reason.KEY_RETIRED: "signed with a key that is retired",
     Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
     Reason.WRONG_SUBJECT: "the signature here is about another image",
+    Reason.CERTIFICATE_REVOKED: "signed, but the signer's certificate was revoked",
     Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
     Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
     Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from proxy.oci.reference import Digest
 from proxy.trust.reason import Reason
+from proxy.trust.revocation import Listed
 
 
 class Place(StrEnum):
@@ -21,12 +22,21 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True)
+class Proven:
+    """The signature was there at a moment between these two, says a timestamp authority that `authority` trusts."""
+
+    authority: str
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True)
 class Certified:
     """The certificates a signature came with (DER, leaf to root), and who vouches for them by configuration.
 
     Times are UTC. `valid` is from when until when all of them are, both inclusive: a decision holds it against the
-    present, or against `proven_at`, when a timestamp proves that the signature was there at that moment. `signed_at` is
-    what the signer says. After `expires` the signature counts no more, whatever else holds.
+    present, or against what is `proven`. `signed_at` is what the signer says. After `expires` the signature counts no
+    more, whatever else holds. What revocation lists say is in `listed`, for each authority that asks for them.
     """
 
     authorities: tuple[str, ...]
@@ -36,7 +46,8 @@ class Certified:
     expires: datetime | None = None
     timestamp: bytes = field(default=b"", repr=False)  # RFC 3161, over `signature`
     signature: bytes = field(default=b"", repr=False)
-    proven_at: datetime | None = None
+    proven: tuple[Proven, ...] = ()
+    listed: Mapping[str, tuple[Listed, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,7 @@ class Evidence:
     allowed_parent: Digest | None = None
     artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
     referrers_index: bool = False  # under a fallback tag, and everything it lists satisfies the policy by itself
+    listed_by: frozenset[Digest] = frozenset()  # indexes above it, of those that a denial or an exception names
 
     @property
     def verified(self) -> tuple[Verified, ...]:

@@ -47,7 +47,7 @@ class Ending:
         """
         if now > self.at:
             return OVER
-        whole = AHEAD[0] + 1.0 if self.begun is None else (self.at - self.begun) / timedelta(days=1)
+        whole = AHEAD[0] + 1 if self.begun is None else (self.at - self.begun) // timedelta(days=1)
         due = [days for days in AHEAD if self.days_left(now) <= days < whole]
         return min(due, default=None)
 

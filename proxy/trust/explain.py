@@ -10,6 +10,7 @@ from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_
 from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
+from proxy.trust.exception import Granted
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
@@ -76,9 +77,18 @@ def phrase(name: str, code: str, url: str) -> str:
 
 
 def warning(decision: Decision, name: str, url: str) -> str:
-    """Return the text of the Warning header when policy only warns."""
+    """Return the text of the Warning header when policy only warns, or an exception lets it through."""
     why = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
-    return plain(f"{name}: {target(decision.question)} would be blocked: {why} - {page_url(url, decision.id)}", 1000)
+    let = f"would be blocked: {why}"
+    if decision.granted is not None:
+        let = f"is let through by {granted(decision.granted)}; without it, it is blocked: {why}"
+    return plain(f"{name}: {target(decision.question)} {let} - {page_url(url, decision.id)}", 1000)
+
+
+def granted(by: Granted) -> str:
+    """Return which exception lets something through, until when and why."""
+    offline = " made on the host" if by.offline else ""
+    return f"exception {by.id}{offline} until {by.until:%Y-%m-%dT%H:%M:%SZ} ({by.reason})"
 
 
 def text(decision: Decision, name: str, url: str) -> str:
@@ -122,6 +132,8 @@ def verdict(decision: Decision, name: str) -> str:
     if decision.outcome is Outcome.PASSED:
         return "allowed"
     reason = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
+    if decision.granted is not None:
+        return f"would be blocked ({decision.reason}: {reason}), but is let through by {granted(decision.granted)}"
     if decision.allowed:
         return f"would be blocked ({decision.reason}: {reason}), but the policy is in mode {decision.mode}"
     return f"blocked by {name}: {decision.reason}: {reason}"
@@ -165,7 +177,16 @@ def as_json(decision: Decision) -> dict[str, Any]:
         "contact": decision.contact,
         "help_url": decision.help_url,
         "binds_reference": decision.binds_reference,
+        "exception": None if decision.granted is None else _granted_as_json(decision.granted),
     }
+
+
+def _granted_as_json(by: Granted) -> dict[str, Any]:
+    return {"id": by.id, "until": by.until.isoformat(), "reason": by.reason, "offline": by.offline}
+
+
+def _granted_from_json(data: Mapping[str, Any]) -> Granted:
+    return Granted(data["id"], datetime.fromisoformat(data["until"]), data["reason"], data["offline"])
 
 
 def from_json(data: Mapping[str, Any]) -> Decision:
@@ -199,4 +220,5 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         contact=data["contact"],
         help_url=data["help_url"],
         binds_reference=data["binds_reference"],
+        granted=_granted_from_json(data["exception"]) if data.get("exception") else None,
     )

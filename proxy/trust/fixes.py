@@ -31,6 +31,9 @@ FIXES: Mapping[Reason, Fix] = {
         "the key that signed it is compromised", f"do not run it; {_ASK}", "rebuild, then push"
     ),
     Reason.CERTIFICATE_EXPIRED: Fix("the certificate it was signed with has expired", _ASK, _PUSH_AGAIN),
+    Reason.CERTIFICATE_REVOKED: Fix(
+        "the certificate it was signed with was revoked", f"do not run it; {_ASK}", "sign it with another certificate"
+    ),
     Reason.TOO_FEW_SIGNATURES: Fix("it has too few signatures", _ASK, "have the other signers sign it"),
     Reason.NOT_VERIFIABLE: Fix("it could not be verified just now", f"retry; if it stays, {_ASK}", "retry"),
     Reason.UNLISTED_BLOB: Fix(
@@ -46,7 +49,7 @@ FIXES: Mapping[Reason, Fix] = {
     Reason.NO_POLICY: Fix("no policy covers this repository", _ASK, f"{_ASK} to add a policy for it"),
     Reason.NOT_JUDGED: Fix("this kind of manifest has no rule", _ASK, "convert it to an OCI image, then push"),
     Reason.TOO_LARGE: Fix("it is larger than what is inspected", _ASK, "make it smaller, then push"),
-    Reason.DENIED_DIGEST: Fix("this digest was denied by an operator", f"do not run it; {_ASK}", "rebuild, then push"),
+    Reason.DENIED_DIGEST: Fix("it was denied by an operator", f"do not run it; {_ASK}", "rebuild, then push"),
     Reason.NOT_SIGNED: Fix("it could not be signed; the tag was not moved", _ASK, "push again"),
     Reason.STALE_SIGNATURE_LIST: Fix(
         "this list of signatures lacks ones that are there now", _ASK, "fetch it again, then sign again"

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from proxy.trust.span import parse_span, span_text
 
 PUBLISH_FIRST, DUAL_SIGN = "publish-first", "dual-sign"
-ALLOWED = "publish-first:14d, dual-sign:14d, or both with a comma between them"
+NONE = "none"
+ALLOWED = "publish-first:14d, dual-sign:14d, both with a comma between them, or none"
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Handover:
                 f"{span_text(self.retire_after)} already"
             )
 
-    def but(self, overlap: str | None, retire_after: str | None) -> Handover:
+    def but(self, overlap: Handover | None = None, retire_after: timedelta | None = None) -> Handover:
         """Return it with what is given taken from there. Raises ValueError."""
-        chosen = self if overlap is None else replace(parse_overlap(overlap), retire_after=self.retire_after)
-        return chosen if retire_after is None else replace(chosen, retire_after=parse_span(retire_after))
+        chosen = overlap or self
+        return replace(chosen, retire_after=self.retire_after if retire_after is None else retire_after)
 
     def signs_until(self, begins: datetime) -> datetime | None:
         """Return until when the old key signs beside the new one, which begins at that moment."""
@@ -46,6 +47,8 @@ class Handover:
 def parse_overlap(text: str) -> Handover:
     """Return the overlap in `publish-first:14d`, `dual-sign:14d` or both. Raises ValueError: what is allowed."""
     found: dict[str, timedelta] = {}
+    if text == NONE:
+        return Handover()
     for part in text.split(","):
         kind, colon, span = part.strip().partition(":")
         if not colon or kind not in (PUBLISH_FIRST, DUAL_SIGN) or kind in found:
@@ -55,6 +58,6 @@ def parse_overlap(text: str) -> Handover:
 
 
 def overlap_text(handover: Handover) -> str:
-    """Return the overlap as `parse_overlap` reads it; empty where there is none."""
+    """Return the overlap as `parse_overlap` reads it."""
     spans = ((PUBLISH_FIRST, handover.publish_first), (DUAL_SIGN, handover.dual_sign))
-    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None)
+    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None) or NONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -33,7 +34,8 @@ class BookKey:
     """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token.
 
     `chain` is the certificate chain issued for it, DER, leaf to root. At `activate_at` a prepared key becomes active;
-    until `signs_until` a trusted one still signs beside the active one, and after `retire_after` it is retired.
+    until `signs_until` a trusted one still signs beside the active one, and after `retire_after` it is retired. Both
+    of a prepared one are for the key it takes over from.
     `backup_at` is when somebody last said that the token was backed up with this key on it.
     """
 
@@ -135,6 +137,28 @@ class KeyRing:
         names = dict.fromkeys([*(k.profile for k in self.ours), *(k.name for k in self.others)])
         return tuple(v for name in names for v in self.verifiers(name))
 
-    def active(self, profile: str) -> BookKey | None:
-        """Return the key that signs for this profile, or None."""
-        return next((k for k in self.ours if k.profile == profile and k.state is KeyState.ACTIVE), None)
+    def active(self, profile: str, token: str | None = None) -> BookKey | None:
+        """Return the key that signs for this profile, on this token where one is named, or None."""
+        return next((k for k in self.ours if k.state is KeyState.ACTIVE and _of(k, profile, token)), None)
+
+    def prepared(self, profile: str, token: str) -> BookKey | None:
+        """Return the key on this token that is to sign for this profile, or None."""
+        return next((k for k in self.ours if k.state is KeyState.PREPARED and _of(k, profile, token)), None)
+
+    def signers(self, profile: str, now: datetime) -> Mapping[str, tuple[BookKey, ...]]:
+        """Return the keys that sign for this profile now, by token: the active one, then those beside it.
+
+        A push is signed with all keys of one token. A token without an active key is not in it.
+        """
+        found: dict[str, tuple[BookKey, ...]] = {
+            k.token: (k,) for k in self.ours if k.state is KeyState.ACTIVE and _of(k, profile)
+        }
+        for key in self.ours:
+            beside = key.state is KeyState.TRUSTED and key.signs_until is not None and now < key.signs_until
+            if beside and key.token in found and _of(key, profile):
+                found[key.token] += (key,)
+        return found
+
+
+def _of(key: BookKey, profile: str, token: str | None = None) -> bool:
+    return key.profile == profile and token in (None, key.token)

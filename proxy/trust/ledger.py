@@ -32,7 +32,10 @@ class SignatureKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """One ledger row. `message` is what was signed, `signature` its bytes once there are any."""
+    """One ledger row. `message` is what was signed, `signature` its bytes once there are any.
+
+    `timestamp` is an RFC 3161 token over the signature, where one was obtained.
+    """
 
     key: SignatureKey
     stage: Stage
@@ -41,3 +44,4 @@ class Entry:
     signature: bytes | None = field(default=None, repr=False)
     claims: Mapping[str, str] = field(default_factory=dict)
     artifact: Digest | None = None  # the manifest that carries it upstream
+    timestamp: bytes = field(default=b"", repr=False)

@@ -76,6 +76,9 @@ def covers(wide: str, narrow: str) -> bool:
 
 def overlap(one: str, other: str) -> bool:
     """True when some name matches both patterns."""
+    head, begin = one.partition("*")[0].rstrip("/"), other.partition("*")[0].rstrip("/")
+    if not head.startswith(begin) and not begin.startswith(head):  # names begin so; most pairs end here
+        return False
     return _overlap(tuple(one.split("/")), tuple(other.split("/")))
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from proxy.trust.decision import Decision
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
+from proxy.trust.reason import Reason
 
 
 class Permission(StrEnum):
@@ -25,11 +26,12 @@ def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: b
         return Permission.ALLOWED
     if policy is None:
         return Permission.PUSHER_HEAD if head and may_push else Permission.DENY
-    if isinstance(caller, Named) and caller.name in policy.pull.reviewers:
+    denied = decision.reason is Reason.DENIED_DIGEST  # also to reviewers; who replaces it must learn that it is there
+    if not denied and isinstance(caller, Named) and caller.name in policy.pull.reviewers:
         return Permission.REVIEWER
     if head and may_push and may_push_by_policy(caller, policy):
         return Permission.PUSHER_HEAD
-    if head and policy.pull.head_on_denied:
+    if head and policy.pull.head_on_denied and not denied:
         return Permission.OPEN_HEAD
     return Permission.DENY
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -62,15 +63,14 @@ def rendered(changes: Sequence[PolicyChange]) -> list[str]:
 
 def _pairs(old: Sequence[Written], new: Sequence[Written]) -> dict[int, int]:
     """Return which old policy each new one was, those that share most patterns first."""
-    shared = [
-        (-len(set(_named(policy)) & set(_named(before))), at, there)
-        for at, policy in enumerate(new)
-        for there, before in enumerate(old)
-    ]
+    owner = {pattern: there for there, before in enumerate(old) for pattern in _named(before)}
+    shared = Counter((at, owner[p]) for at, policy in enumerate(new) for p in set(_named(policy)) if p in owner)
     pairs: dict[int, int] = {}
-    for minus, at, there in sorted(shared):
-        if minus < 0 and at not in pairs and there not in pairs.values():
+    taken: set[int] = set()
+    for (at, there), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
+        if at not in pairs and there not in taken:
             pairs[at] = there
+            taken.add(there)
     return pairs
 
 

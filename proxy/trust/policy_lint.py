@@ -55,27 +55,29 @@ def _order(where: Where) -> tuple[int, ...]:
 
 
 def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
-    """Judge each pattern against all others: those in front of it, and those of its own policy that do its work."""
+    """Judge each pattern against all others: those in front of it, and the one of its own policy that does its work."""
     every = [(p, at, position) for at, policy in enumerate(policies) for position, p in enumerate(policy.repositories)]
+    rank = {pattern: specificity(pattern) for pattern, _, _ in every}
     for pattern, at, position in every:
         where: Where = ("policies", at, "repositories", position)
+        own = rank[pattern]
         if (wrong := _impossible(pattern)) is not None:
             yield Finding("warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}")
-            continue
-        others = [(p, a) for p, a, n in every if (a, n) != (at, position)]
-        better = [p for p, _ in others if covers(p, pattern) and specificity(p) > specificity(pattern)]
-        if better:
-            text = f"{pattern} never wins: {better[0]} matches all its names and is more specific"
+        elif better := next((p for p, _, _ in every if rank[p] > own and covers(p, pattern)), None):
+            text = f"{pattern} never wins: {better} matches all its names and is more specific"
             yield Finding("warning", "pattern-never-wins", where, text)
-            continue
-        twin = pattern in policies[at].repositories[:position]
-        wider = [p for p, a in others if a == at and covers(p, pattern) and (twin or not covers(pattern, p))]
-        for wide in wider:
-            floor, own = specificity(wide), specificity(pattern)
-            if not any(floor <= specificity(p) < own and overlap(p, pattern) for p, a in others if a != at):
+        elif wide := _wider(pattern, position, policies[at].repositories):
+            floor = rank[wide]
+            if not any(a != at and floor <= rank[p] < own and overlap(p, pattern) for p, a, _ in every):
                 text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
                 yield Finding("note", "pattern-adds-nothing", where, text)
-                break
+
+
+def _wider(pattern: str, position: int, own: Sequence[str]) -> str | None:
+    """Return the most specific other pattern of the policy that matches all names of this one, or None."""
+    if pattern in own[:position]:
+        return pattern
+    return max((p for p in own if covers(p, pattern) and not covers(pattern, p)), key=specificity, default=None)
 
 
 def _impossible(pattern: str) -> str | None:

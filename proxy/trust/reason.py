@@ -16,6 +16,7 @@ class Reason(StrEnum):
     KEY_RETIRED = "key_retired"
     KEY_COMPROMISED = "key_compromised"
     CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_REVOKED = "certificate_revoked"
     TOO_FEW_SIGNATURES = "too_few_signatures"
     NOT_VERIFIABLE = "not_verifiable"
     UNLISTED_BLOB = "unlisted_blob"

@@ -28,15 +28,21 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     CHANGE_TOKENS = "change tokens"
     CHANGE_KEYS = "change keys"
+    DENY = "deny"
+    EXCEPT = "open exceptions"
+    EXCEPT_LONG = "open long exceptions"
+    REVIEW = "review exceptions"
     POLICIES = "policies"
     TRY_POLICIES = "try policies"
     CHANGE_POLICIES = "change policies"
+    APPROVE = "approve"
     JOBS = "jobs"
     CHANGE_JOBS = "change jobs"
 
 
 _SEE = frozenset({Permission.STATUS, Permission.KEYS, Permission.POLICIES})
-_TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS})
+_OPERATE = frozenset({Permission.DENY, Permission.EXCEPT})
+_TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS, Permission.APPROVE})
 _POLICIES = frozenset({Permission.TRY_POLICIES, Permission.CHANGE_POLICIES})
 _JOBS = frozenset({Permission.JOBS, Permission.CHANGE_JOBS})
 _WORK = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN})
@@ -44,9 +50,19 @@ _WORK = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN})
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
-        Role.AUDITOR: _SEE | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS, Permission.TRY_POLICIES},
-        Role.OPERATOR: _SEE | _JOBS | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.TRY_POLICIES},
-        Role.POLICY_ADMIN: _SEE | _TOKENS | _JOBS | _POLICIES | _WORK,
+        Role.AUDITOR: _SEE
+        | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS, Permission.TRY_POLICIES, Permission.REVIEW},
+        Role.OPERATOR: _SEE
+        | _JOBS
+        | _OPERATE
+        | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.TRY_POLICIES},
+        Role.POLICY_ADMIN: _SEE
+        | _TOKENS
+        | _JOBS
+        | _POLICIES
+        | _WORK
+        | _OPERATE
+        | {Permission.EXCEPT_LONG, Permission.REVIEW},
         Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
     }
 )

@@ -170,6 +170,10 @@ class Upstream:
         await reply.close()
         raise Unavailable(f"upstream's referrers API could not be probed: it answered {reply.status} ({kind[:60]!a})")
 
+    async def certificate(self) -> bytes | None:
+        """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""
+        return await self._exchange.certificate()
+
     async def close(self) -> None:
         """Let go of every connection."""
         await self._exchange.close()

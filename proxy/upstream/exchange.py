@@ -130,6 +130,23 @@ class Exchange:
             )
         return self._session
 
+    async def certificate(self) -> bytes | None:
+        """Return the certificate (DER) that upstream shows on a connection made now, None over plain HTTP.
+
+        Raises Unavailable when it does not answer, or shows one that is not accepted.
+        """
+        parts = urlsplit(self.base)
+        if parts.scheme != "https":
+            return None
+        try:
+            async with asyncio.timeout(self.limits.header_timeout_s):
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=self._upstream)
+        except _FAILURES as exc:
+            raise unavailable(self.base, exc) from exc
+        shown = writer.get_extra_info("ssl_object")
+        writer.close()
+        return None if shown is None else shown.getpeercert(binary_form=True)
+
     async def close(self) -> None:
         """Let go of every connection."""
         if self._session is not None:

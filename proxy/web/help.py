@@ -82,6 +82,14 @@ LESSONS: Mapping[Reason, Lesson] = {
         "Push it again through the proxy, or sign it with a current certificate.",
         "Signatures with a trusted timestamp outlive their certificate; ask signers to add one.",
     ),
+    Reason.CERTIFICATE_REVOKED: Lesson(
+        "The authority that issued the certificate of the signer has taken it back.",
+        "The signer's key may be in other hands: who has it signs anything, under any date.",
+        "Do not run the image. Tell the contact.",
+        "Have it signed with a certificate that is valid, or push it through the proxy, which signs with its own key.",
+        "Only where the authority says since when the key was in other hands (invalidityDate), and a timestamp proves "
+        "that the image was signed before, does an older signature count. The lists are in `trust.NAME.crl`.",
+    ),
     Reason.TOO_FEW_SIGNATURES: Lesson(
         "The image has good signatures, but fewer than the policy asks for, counted by distinct keys.",
         "More than one signer was asked for so that no single one can let an image through.",
@@ -148,11 +156,11 @@ LESSONS: Mapping[Reason, Lesson] = {
         "The bounds are in `limits`, each with its name.",
     ),
     Reason.DENIED_DIGEST: Lesson(
-        "An operator denied exactly this content, whatever its signatures say.",
+        "An operator denied this content, or everything in this repository, whatever its signatures say.",
         "It is known to be bad: this is how a recall reaches everybody at once.",
         "Do not run it, and say so if you have been running it. Tell the contact.",
         "Build it anew without what it was recalled for.",
-        "The journal says who denied it and why.",
+        "`countersign deny list` says who denied it, why and until when; `countersign deny remove` takes it back.",
     ),
     Reason.NOT_SIGNED: Lesson(
         "The push could not be signed, so the tag was not moved and nothing unsigned was acknowledged.",

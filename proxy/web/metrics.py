@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from proxy.oci.operation import Operation
 from proxy.trust.decision import Decision, Outcome
@@ -38,6 +40,8 @@ class Metrics:
         self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
         says = ["outcome", "mode", "reason"]
         self._decisions = Counter("countersign_decisions", "Decisions", says, registry=at)
+        let = "Pulls that an exception let through although policy blocks them"
+        self._excepted = Counter("countersign_excepted_pulls", let, registry=at)
         silence = "Decisions that could not be made: something did not answer"
         self._inconclusive = Counter("countersign_decisions_inconclusive", silence, registry=at)
         self._signatures = Counter("countersign_signatures", "Signatures made", registry=at)
@@ -73,6 +77,8 @@ class Metrics:
         self._decision(decision.outcome, decision.mode, decision.reason).inc()
         if decision.outcome is Outcome.INCONCLUSIVE:
             self._inconclusive.inc()
+        if decision.granted is not None:
+            self._excepted.inc()
 
     def signed(self, count: int = 1) -> None:
         """Count signatures made."""
@@ -86,6 +92,24 @@ class Metrics:
         """Show a value that somebody else keeps, asked for at every scrape."""
         Gauge(f"countersign_{name}", text, registry=self.registry).set_function(value)
 
+    def watch_each(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """Show values that somebody else keeps, by a label out of a closed set, asked for at every scrape."""
+        self.registry.register(_Each(f"countersign_{name}", text, label, values))
+
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Each(Collector):
+    """A gauge whose labels are there only where there is a value."""
+
+    def __init__(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        self._family = partial(GaugeMetricFamily, name, text, labels=[label])
+        self._values = values
+
+    def collect(self) -> Iterable[Metric]:
+        family = self._family()
+        for name, value in self._values().items():
+            family.add_metric([name], value)
+        return [family]

@@ -48,8 +48,8 @@ class TrustPages:
         published, url = self._publisher.now(), f"{self._rendering.url}/-/trust"
         files = [(f"{url}/{file.path}", file.what) for file in published.files.values()]
         files.append((f"{url}/{INDEX}", "every key and the hash of every file above; signed by each of:"))
-        signers = [(f"{url}/{SIGNATURES}{fingerprint(key.spki)}.sig", key.profile) for key in published.signers]
-        files += [(address, f"signature of it by {profile}, active") for address, profile in signers]
+        signers = [(f"{url}/{SIGNATURES}{fingerprint(key.spki)}.sig", key.profile) for key in self._publisher.signers()]
+        files += [(address, f"signature of it by {profile}") for address, profile in signers]
         form = form_of(call)
         if form == "html":
             return self._rendering.html("trust.html", files=files)

@@ -13,10 +13,14 @@ def only_changeable(before: Settings, after: Settings) -> None:
         "server.tls": (before.server.tls, after.server.tls),
         "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
         "admin.listen": (before.admin.listen, after.admin.listen),
+        "admin.tls": (before.admin.tls, after.admin.tls),
+        "admin.client_ca": (before.admin.client_ca, after.admin.client_ca),
         "upstreams": (before.upstream, after.upstream),
         "store.url": (before.store.url, after.store.url),
         "tokens": (set(before.tokens), set(after.tokens)),
         "keys": (_lasting(before), _lasting(after)),
+        "outbound": (before.file.outbound, after.file.outbound),
+        "timestamps": (before.file.timestamps, after.file.timestamps),
         "limits": (before.limits, after.limits),
     }
     changed = [name for name, (old, new) in pairs.items() if old != new]

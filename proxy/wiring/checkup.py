@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,8 @@ from typing import Literal
 from hsm import KeyInfo, TokenError
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
+from proxy.flows.provable import names_proven
+from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi
 from proxy.oci.reference import Repository
@@ -20,8 +21,8 @@ from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 from proxy.upstream.client import Upstream
-from proxy.upstream.tokens import basic
 from proxy.wiring.clock import SystemClock
+from proxy.wiring.notary import schemes, waiting
 from proxy.wiring.upstream import upstream_of
 
 State = Literal["ok", "warning", "wrong", "skipped"]
@@ -54,8 +55,13 @@ async def check_tokens(settings: Settings) -> Finding:
     if not settings.tokens:
         return Finding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
     ours = await _recorded(settings)
-    found = tuple([await _token(name, settings, ours) for name in settings.tokens])
-    return Finding("tokens", "ok", f"{len(found)} configured", inner=found)
+    found = [await _token(name, settings, ours) for name in settings.tokens]
+    fix = "countersign keys csr KEY, and when it is issued: countersign keys chain set KEY FILE"
+    found += [
+        Finding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, fix)
+        for each in waiting(settings.policies.policies, ours)
+    ]
+    return Finding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
 
 
 async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
@@ -85,15 +91,16 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
     there: dict[str, KeyInfo] = {fingerprint(info.spki): info for info in seen.there}
     for profile, labelled in seen.keys.items():
         mine = [k for k in ours if k.profile == profile and k.token == name]
+        needed = schemes(profile, settings.policies.policies)
         if not mine:
             made = f"make it: countersign init {settings.directory} --upstream URL"
-            yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made)
+            yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made, needed)
         for key in mine:
             if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
                 own = fingerprint(key.spki)
                 missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
                 found = there.get(own, missing)
-                yield _key(profile, found, seen, key.algorithm, "restore the token that holds it")
+                yield _key(profile, found, seen, key.algorithm, "restore the token that holds it", needed)
                 if isinstance(found, KeyInfo) and found.token_serial != key.token_serial:
                     yield Finding(
                         f"place of {profile}",
@@ -115,20 +122,22 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
             )
 
 
-def _key(name: str, found: KeyInfo | str, seen: Seen, wanted: str, where_missing: str) -> Finding:
+def _key(
+    name: str, found: KeyInfo | str, seen: Seen, wanted: str, where_missing: str, needed: Sequence[Scheme] = ("pkix",)
+) -> Finding:
     title = f"key {name}"
     if isinstance(found, str):
         return Finding(title, "wrong", found, where_missing)
     if found.algorithm != wanted:
         return Finding(title, "wrong", f"it is {found.algorithm}, not {wanted}", f"correct keys.{name}")
     try:
-        mechanism = way_to_sign(algorithm_named(wanted), seen.info.mechanisms).mechanism
+        ways = [way_to_sign(algorithm_named(wanted), seen.info.mechanisms, scheme) for scheme in needed]
     except TokenError as error:
         return Finding(title, "wrong", str(error), f"choose another algorithm for keys.{name}")
     wrong = [n for n, value in _MUST.items() if found.attributes.get(n) is (not value)]
     doubtful = [n for n, value in _SHOULD.items() if found.attributes.get(n) is (not value)]
     untold = [n for n in (*_MUST, *_SHOULD) if found.attributes.get(n) is None]
-    detail = f"{wanted}, signs with {mechanism}"
+    detail = f"{wanted}, signs with {' and '.join(dict.fromkeys(way.mechanism for way in ways))}"
     detail += "".join(f", {n}={found.attributes[n]}" for n in (*wrong, *doubtful))
     detail += f" (not told: {', '.join(untold)})" if untold else ""
     fix = "make a key on the token itself that cannot leave it" if wrong or doubtful else ""
@@ -193,15 +202,12 @@ async def _account(upstream: Upstream, settings: Settings) -> Finding:
 
 async def _names(upstream: Upstream, status: int, settings: Settings) -> Finding:
     """A name counts only where upstream would refuse it with another password."""
-    provable = status == 401
-    if status == 200:
-        nobody = basic(f"doctor-{secrets.token_hex(4)}", secrets.token_urlsafe(16))
-        reply = await upstream.perform(CheckApi(), Credential(nobody))
-        await reply.close()
-        provable = reply.status == 401
+    provable = status == 401 or await names_proven(upstream)
     listing = [n for n, _ in _listing_names(settings)]
     if provable:
         return Finding("names of callers", "ok", "can be proven")
+    if settings.policies_from == "api":
+        return Finding("names of callers", "ok", "cannot be proven; policy lint says where a policy needs them")
     if listing:
         where = ", ".join(listing)
         detail = f"cannot be proven (any name is let in), yet {where} lists names: nobody is ever one of them"

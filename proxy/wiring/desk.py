@@ -31,12 +31,19 @@ class Desk:
         store: Store,
         problems: Callable[[], list[dict[str, str]]],
         source: Callable[[], dict[str, str | int]],
+        soon: Callable[[], list[dict[str, Any]]] = list,
+        warnings: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies."""
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies.
+
+        `soon` is what is announced of keys, `warnings` what ends before long.
+        """
         self._source = source
         self._house = house
         self._store = store
         self._problems = problems
+        self._soon = soon
+        self._warnings = warnings
         self._started = house().clock.now()
 
     def _asked(self) -> Asked:
@@ -93,6 +100,8 @@ class Desk:
                 {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
                 for k in ring.ours
             ],
+            "soon": self._soon(),
+            "warnings": self._warnings(),
             "problems": self._problems(),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
@@ -10,11 +10,13 @@ from hsm.errors import ModuleMissing, TokenNotFound
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.config.schema import KeyEntry
+from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Clock, Journal, KeyBook
-from proxy.setup_token import token_settings
+from proxy.setup_token import strays, token_settings
 from proxy.trust.event import Event, Kind
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.wiring.notary import schemes
 
 
 class PinRefusedAtStart(Exception):
@@ -38,6 +40,15 @@ class Record:
     clock: Clock
 
 
+@dataclass(frozen=True)
+class Stray:
+    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
+
+    token: str
+    label: str
+    fingerprint: str
+
+
 async def open_token(name: str, settings: Settings, record: Record, allowed: int | None = None) -> Opened:
     """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
@@ -58,23 +69,43 @@ async def open_token(name: str, settings: Settings, record: Record, allowed: int
     try:
         there = await _usable(token)
         for profile, entry in settings.keys.items():
-            if name == entry.tokens[0]:
-                await served(profile, entry, token)
-                await _profile(profile, entry, settings.label(profile), there, token, record)
+            if name in entry.tokens:
+                await served(profile, entry, token, schemes(profile, settings.policies.policies))
+                await _profile(Place(profile, name, settings.label(profile), entry), there, token, record)
     except BaseException:
         await token.close()
         raise
     return Opened(token, there)
 
 
-async def served(profile: str, entry: KeyEntry, token: Token) -> None:
+async def served(profile: str, entry: KeyEntry, token: Token, wanted: Sequence[Scheme]) -> None:
     """Refuse a next key that the token lists no mechanism for. Raises ConfigError, Unavailable."""
     try:
-        way_to_sign(algorithm_named(entry.algorithm), (await token.describe()).mechanisms)
+        listed = (await token.describe()).mechanisms
+        for scheme in wanted:
+            way_to_sign(algorithm_named(entry.algorithm), listed, scheme)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(f"key {profile}: {wrong}; choose another algorithm for keys.{profile}") from None
+        raise ConfigError(
+            f"key {profile}: {wrong}; choose another algorithm for keys.{profile}, or formats that it can write"
+        ) from None
+
+
+async def may_serve(name: str, before: Settings, after: Settings, token: Token) -> None:
+    """Refuse another algorithm or format for the next keys that this token cannot do. Raises ConfigError."""
+    for profile, entry in after.keys.items():
+        old, wanted = before.keys.get(profile), schemes(profile, after.policies.policies)
+        same = old is not None and old.algorithm == entry.algorithm
+        if (
+            name in entry.tokens
+            and old is not None
+            and not (same and wanted == schemes(profile, before.policies.policies))
+        ):
+            try:
+                await served(profile, entry, token, wanted)
+            except Unavailable as away:
+                raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 
 
 async def _usable(token: Token) -> dict[str, KeyInfo]:
@@ -86,54 +117,67 @@ async def _usable(token: Token) -> dict[str, KeyInfo]:
         raise ConfigError(str(wrong)) from None
 
 
-async def _profile(
-    profile: str, entry: KeyEntry, label: str, there: Mapping[str, KeyInfo], token: Token, record: Record
-) -> None:
-    """Compare the token with the key book; the first key ever seen becomes the profile's active one."""
+@dataclass(frozen=True)
+class Place:
+    """A profile on one of its tokens. On each it has a key of its own."""
+
+    profile: str
+    token: str
+    label: str
+    entry: KeyEntry
+
+
+async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record: Record) -> None:
+    """Compare the token with the key book; the first key ever seen there becomes the profile's active one on it."""
     ring = record.keybook.ring()
-    active = ring.active(profile)
+    active = ring.active(at.profile, at.token)
     if active is None:
-        if not any(key.profile == profile for key in ring.ours):
-            await _adopt(profile, entry, _fitting(profile, entry, await _labelled(label, profile, token)), record)
-        return
-    info = there.get(fingerprint(active.spki))
-    if info is None:
+        if not any(key.profile == at.profile and key.token == at.token for key in ring.ours):
+            await _adopt(at, _fitting(at, await _labelled(at, token)), record)
+    elif fingerprint(active.spki) not in there:
         holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
         raise ConfigError(
-            f"key {profile}: token {entry.tokens[0]} holds {holds}, "
+            f"key {at.profile}: token {at.token} holds {holds}, "
             f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
             "restore the right one, or start with a new store"
         )
 
 
-async def _labelled(label: str, profile: str, token: Token) -> KeyInfo:
+async def _labelled(at: Place, token: Token) -> KeyInfo:
     try:
-        return await token.key(label)
+        return await token.key(at.label)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(f"key {profile}: {wrong}; make it with: countersign init") from None
+        raise ConfigError(f"key {at.profile}: {wrong}; make it with: countersign init") from None
 
 
-def _fitting(profile: str, entry: KeyEntry, info: KeyInfo) -> KeyInfo:
-    if info.algorithm != entry.algorithm:
-        there = f"key {profile}: it is {info.algorithm} on token {entry.tokens[0]}"
-        raise ConfigError(f"{there}, the configuration says {entry.algorithm}")
+def _fitting(at: Place, info: KeyInfo) -> KeyInfo:
+    if info.algorithm != at.entry.algorithm:
+        there = f"key {at.profile}: it is {info.algorithm} on token {at.token}"
+        raise ConfigError(f"{there}, the configuration says {at.entry.algorithm}")
     return info
 
 
-async def _adopt(profile: str, entry: KeyEntry, info: KeyInfo, record: Record) -> None:
-    key = as_recorded(profile, entry, info, KeyState.ACTIVE, record.clock)
-    await record.keybook.add(key)
-    detail = {"profile": profile, "key": fingerprint(info.spki), "token_serial": info.token_serial}
+async def _adopt(at: Place, info: KeyInfo, record: Record) -> None:
+    own = fingerprint(info.spki)
+    same = next((key for key in record.keybook.ring().ours if fingerprint(key.spki) == own), None)
+    if same is not None and same.token in at.entry.tokens:
+        raise ConfigError(
+            f"key {at.profile}: token {at.token} holds {own[:12]}, the very key of token {same.token}; a token that "
+            f"stands by has a key of its own: give {at.token} another key of that label, or take it off "
+            f"keys.{at.profile}.tokens"
+        )
+    await record.keybook.add(as_recorded(at.profile, at.token, info, KeyState.ACTIVE, record.clock))
+    detail = {"profile": at.profile, "key": own, "token": at.token, "token_serial": info.token_serial}
     await record.journal.record(Event(record.clock.now(), Kind.KEY_CREATED, detail=detail))
 
 
-def as_recorded(profile: str, entry: KeyEntry, info: KeyInfo, state: KeyState, clock: Clock) -> BookKey:
+def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock: Clock) -> BookKey:
     """Return this key as the key book has it."""
     return BookKey(
         profile=profile,
-        token=entry.tokens[0],
+        token=token,
         token_serial=info.token_serial,
         key_id=info.id,
         label=info.label,
@@ -142,3 +186,13 @@ def as_recorded(profile: str, entry: KeyEntry, info: KeyInfo, state: KeyState, c
         state=state,
         since=clock.now(),
     )
+
+
+async def astray(opened: Mapping[str, Opened], settings: Settings, ring: KeyRing) -> list[Stray]:
+    """Return the keys on these tokens that look like ours and are not in the key book. Raises Unavailable."""
+    known = {fingerprint(key.spki) for key in ring.ours}
+    found = []
+    for name, each in opened.items():
+        lost = strays(name, settings, list((await _usable(each.token)).values()), known)
+        found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
+    return found

@@ -16,6 +16,7 @@ from proxy.trust.policy_diff import differences, rendered
 from proxy.trust.policy_revision import TEXT_BYTES, PolicyRevision
 
 OURS = "countersign"
+SEGMENTS = 3000  # of all patterns of one text together
 LINES_KEPT = 60  # of a difference, in the journal and in refusals
 Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
 
@@ -45,6 +46,7 @@ class Policies:
         self.file = in_the_file(settings)
         self.revision: PolicyRevision | None = None
         self.lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
         self.unsure = False  # whether a revision of ours may or may not be in the store
         self._book = book
@@ -69,7 +71,7 @@ class Policies:
             newest = await self._newest(settings)
         if newest is None:
             raise ConfigError("the store has lost the first revision of the policies; restore it from a backup")
-        return _read(newest, settings), newest
+        return await asyncio.to_thread(_read, newest, settings), newest
 
     async def _newest(self, settings: Settings) -> PolicyRevision | None:
         try:
@@ -107,6 +109,15 @@ class Policies:
             return {"policies_from": "file"}
         return {"policies_from": "api", "policies_number": self.revision.number}
 
+    @property
+    def described(self) -> str:
+        """Which policies are in force and where they come from, for people."""
+        if self.revision is None:
+            return f"those of {self.settings.path}"
+        differ = self.settings.policies.revision != self.file.policies.revision
+        besides = f"; what {self.settings.path} says under `policies` is another matter, and not in force"
+        return f"{self.revision.name}{besides if differ else ''}"
+
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong with them now, what it stops and the next command."""
         if self.trouble is None:
@@ -122,12 +133,16 @@ class Policies:
             }
         ]
 
-    def checked(self, text: str, name: str) -> PolicyFile:
-        """Return the policies in this text. Raises Fault with what a configuration file would be refused with."""
+    async def checked(self, text: str, name: str) -> PolicyFile:
+        """Return the policies in this text. Raises Fault with what a configuration file would be refused with.
+
+        One at a time, and beside the requests: the largest text takes seconds.
+        """
         if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
             raise Fault("SIZE_INVALID", f"policies have at most {TEXT_BYTES // 1024} KiB of text", status=413)
         try:
-            return parse_policies(text, name, self.settings)
+            async with self._reading:
+                return await asyncio.to_thread(parse_policies, text, name, self.settings, SEGMENTS)
         except ConfigError as wrong:
             raise Fault("UNSUPPORTED", "; ".join(str(wrong).splitlines()), status=400) from None
 
@@ -144,8 +159,9 @@ class Policies:
     async def planned(self, change: Change) -> tuple[PolicyFile, list[str]]:
         """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
         self.may_change()
-        file = self.checked(change.text, change.name)
-        await self._based(change)
+        file = await self.checked(change.text, change.name)
+        if not self._there(change):
+            await self._based(change)
         return file, self.difference(file)
 
     async def change(self, change: Change) -> bool:
@@ -155,7 +171,7 @@ class Policies:
         """
         async with self.lock:
             file, lines = await self.planned(change)
-            if self.revision is not None and self.trouble is None and self.revision.text == change.text:
+            if self._there(change):
                 return False
             number, parent = await self._book.tip()
             at = self._clock.now()
@@ -172,6 +188,10 @@ class Policies:
             if number != change.base or not await self._book.append(new, file.canonical, event, then):
                 raise await self._overtaken(change.base)
             return True
+
+    def _there(self, change: Change) -> bool:
+        """True where this very text is in force already, whatever it was made from."""
+        return self.revision is not None and self.trouble is None and self.revision.text == change.text
 
     def difference(self, file: PolicyFile) -> list[str]:
         """Return how these differ from what is in force, as lines for people."""
@@ -195,18 +215,19 @@ class Policies:
     async def _since(self, base: int, newest: PolicyRevision) -> str:
         try:
             old = await self._book.find(base)
-            lines = [] if old is None else self.between(old, newest)
+            lines = [] if old is None else await self.between(old, newest)
         except (Corrupt, Fault) as unreadable:
             return f"what cannot be shown ({unreadable})"
         return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "nothing but the text"
 
-    def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
+    async def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
         """Return how two revisions differ, as lines for people. Raises Fault where one is not understood any more."""
-        return rendered(differences(self.understood(old).written, self.understood(new).written, BLANK))
+        before, after = await self.understood(old), await self.understood(new)
+        return rendered(differences(before.written, after.written, BLANK))
 
-    def understood(self, revision: PolicyRevision) -> PolicyFile:
+    async def understood(self, revision: PolicyRevision) -> PolicyFile:
         """Return an older revision as it would be read now. Raises Fault."""
-        return self.checked(revision.text, f"revision-{revision.number}")
+        return await self.checked(revision.text, f"revision-{revision.number}")
 
 
 def _read(revision: PolicyRevision, settings: Settings) -> PolicyFile:

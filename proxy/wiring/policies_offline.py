@@ -37,7 +37,7 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     if text is None:
         text = await _text_of(store, number or 0)
     policies = Policies(settings, book, RulesInForce(PolicySet("", ())), store.journal, clock)
-    file: PolicyFile = policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
+    file: PolicyFile = await policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
     tip, parent = await book.tip()
     new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), WHO, HOW, reason)
     change = Change(text, "", tip, reason, WHO, HOW, reverts=number)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
@@ -13,12 +12,12 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
+from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.breakglass import close_ended
 from proxy.flows.handle import handle
 from proxy.flows.house import House
-from proxy.flows.job import Work
 from proxy.flows.memory import Memory
-from proxy.flows.resign import RESIGN, resign
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Fault, Unavailable
@@ -39,21 +38,34 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import job_runner
+from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations
+from proxy.wiring.admin_certificates import known_by
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
+from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
+from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.host_exception import HostException
 from proxy.wiring.job_runner import JobRunner
+from proxy.wiring.keytimes import KeyTimes
+from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
+from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
+from proxy.wiring.revisions import keep_revisions
+from proxy.wiring.revocations import RevocationLists
+from proxy.wiring.served_with import served_with
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
+from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
+from proxy.wiring.works import works
 
 LOOK_S = 0.3  # how old our books may be where another process changes them
 LATER_S = 5.0  # for work beside requests, after the last connection has gone
@@ -72,6 +84,8 @@ class Running:
         upstream: Upstream,
         metrics: Metrics,
         tls: Tls | None,
+        admin_tls: Tls | None,
+        lists: RevocationLists,
         log: FilteringBoundLogger,
     ) -> None:
         """Built by `open_running`."""
@@ -84,17 +98,31 @@ class Running:
         self._signer = signer
         self.upstream = upstream
         self.metrics = metrics
-        self._tls = tls
+        self._tls, self._admin_tls = tls, admin_tls
+        self._lists = lists
         self._log = log
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
-        self._jobs = JobRunner(self._works(), store.jobs, store.leases, house.journal, house.clock)
+        self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
+        self._jobs = JobRunner(
+            works(lambda: self.house, store, policies), store.jobs, store.leases, house.journal, house.clock
+        )
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source)
+        self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        ends = Everything(
+            lambda: self.settings, lambda: self.house, store.admin_tokens, lists.times, upstream.certificate
+        )
+        self.endings = Endings(ends, house.clock.now, log)
+        watch_endings(metrics, self.endings.days)
+        told = self.keytimes.shown, self.endings.warnings
+        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
         held = OpenTokens(signer, lambda: self.settings)
-        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies)
-        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
+        dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
+        does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
+        known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
+        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -113,7 +141,7 @@ class Running:
             raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
         self.public = f"{at.host}:{at.port}"
         try:
-            at = await self._server.admin(admin, Address(*settings.admin.address))
+            at = await self._server.admin(admin, Address(*settings.admin.address), self._admin_tls)
         except OSError as taken:
             raise ConfigError(f"admin.listen: cannot listen on {settings.admin.listen}: {taken.strerror}") from None
         self.admin = f"{at.host}:{at.port}"
@@ -123,11 +151,14 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
+        self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
+        self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
+        self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(host_exception.LOOK_S, "break-glass on this host", self._on_the_host.look)
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
+        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
-
-    def _works(self) -> Mapping[str, Work]:
-        """Return what does each kind of job."""
-        return {RESIGN: lambda job, step: resign(job, step, self.house, self.store.ledger)}
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         """Answer one operation, every challenge in our own name: the proxy is always the realm."""
@@ -156,8 +187,11 @@ class Running:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong now, what it stops and the next command."""
-        found = problems_of(self._signer, self.store.journal, self._refused, self.settings.path)
-        return [*found, *self.policies.problems()]
+        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
+        path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
+        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
+        found += chain_problems(self.house.rules.current().policies, self.house.keybook.ring().ours)
+        return [*found, *self.policies.problems(), *self._lists.problems(), *self.endings.problems()]
 
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
@@ -177,22 +211,24 @@ class Running:
     async def _reload(self) -> None:
         settings = load(self.settings.path)
         only_changeable(self.settings, settings)
-        if self._tls is not None:
-            self._tls.check()
+        served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
+        for tls in served:
+            tls.check()
         await self._signer.reopen(settings)
+        await self._lists.refresh(settings.trust)
         async with self.policies.lock:
             taken = await self.policies.taken(settings)
             await keep_revisions(settings, taken, self.store, self.house)
-            if self._tls is not None:
-                self._tls.reload()
+            for tls in served:
+                tls.reload()
             await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
-        self._log.info("configuration reloaded", policy_revision=taken[0].policies.revision, **self.policies.source)
+        self._log.info("configuration reloaded", policies=self.policies.described)
 
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self.policies.put(settings, taken)
         server = settings.server
-        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name)
+        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
         self.settings, self._refused = settings, None
 
     async def leave(self) -> int:
@@ -219,9 +255,15 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await signer.start()
     keyless = SigstoreExaminer()
     stack.callback(keyless.close)
+    outbound = outbound_of(settings)
+    stack.push_async_callback(outbound.close)
+    lists = RevocationLists(lambda: store.keybook.ring().authorities, outbound, settings.limits, clock, log)
+    await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
+    watch_interventions(metrics, store.interventions, store.owed)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
+    watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
@@ -233,34 +275,23 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         ledger=store.ledger,
         facts=store.facts,
         journal=CountedJournal(store.journal, metrics),
+        interventions=store.interventions,
+        owed=store.owed,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
         hosts=settings.server.hosts,
         url=settings.server.url,
         name=settings.server.name,
+        lists=lists.known,
+        witness=timestamper_of(settings, outbound),
+        plans=settings.plans(),
     )
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
     taken = await policies.taken(settings)
     policies.put(settings, taken)
     store.watch.also(POLICY, policies)
     await keep_revisions(settings, taken, store, house)
-    tls = None
-    if settings.server.tls is not None:
-        try:
-            tls = Tls(settings.server.tls.cert, settings.server.tls.key)
-        except (OSError, ssl.SSLError) as wrong:
-            raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, policies, signer, upstream, metrics, tls, log)
-
-
-async def keep_revisions(settings: Settings, taken: Taken, store: Store, house: House) -> None:
-    """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
-    file, _ = taken
-    await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
-    await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)
-    now = house.clock.now()
-    await store.journal.record(
-        Event(now, Kind.CONFIG_LOADED, detail={"revision": settings.revision}),
-        Event(now, Kind.POLICY_LOADED, policy_revision=file.policies.revision),
-    )
+    tls = served_with("server.tls", settings.server.tls)
+    admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)
+    return Running(settings, house, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
@@ -14,24 +13,17 @@ from hsm import KeyInfo, QueueFull, Token, TokenError
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
-from proxy.setup_token import strays, token_settings
+from proxy.ports import Turn
+from proxy.setup_token import token_settings
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, as_recorded, open_token, served
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray, may_serve, open_token
 from proxy.wiring.sessions import STEP_S, InUse, Leases, Sessions
+from proxy.wiring.standby import Standby
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
 LOOK_S = 1.0
 _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
-
-
-@dataclass(frozen=True)
-class Stray:
-    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
-
-    token: str
-    label: str
-    fingerprint: str
 
 
 class TokenSigner:
@@ -49,6 +41,7 @@ class TokenSigner:
         self._wrong: dict[str, str] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
+        self.standby = Standby(lambda: self._settings, self._why_away, self._proven, record, log)
         self._uses = {name: InUse() for name in settings.tokens}
         self._shares = {
             name: Sessions(leases, name, entry.sessions, record.clock.monotonic)
@@ -74,6 +67,7 @@ class TokenSigner:
             except Unavailable as away:
                 self._later(name, away.what)
         self._do(self._watch())
+        self._do(self.standby.watch())
         for name in self._shares:
             self._do(self._keep_share(name))
 
@@ -98,7 +92,7 @@ class TokenSigner:
             opened = self._open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
             if opened is not None and same and self._settings.tokens.get(name) == entry:
-                await self._may_serve(name, settings, opened)
+                await may_serve(name, self._settings, settings, opened.token)
                 continue
             waiting = self._opening.pop(name, None)
             if waiting is not None:  # two must not log in at once
@@ -115,16 +109,6 @@ class TokenSigner:
                     self._later(name, self._wrong[name])
                 raise
         self._settings = settings
-
-    async def _may_serve(self, name: str, settings: Settings, opened: Opened) -> None:
-        """Refuse another algorithm for the next keys that this token cannot do. Raises ConfigError."""
-        for profile, entry in settings.keys.items():
-            before = self._settings.keys.get(profile)
-            if name == entry.tokens[0] and before is not None and before.algorithm != entry.algorithm:
-                try:
-                    await served(profile, entry, opened.token)
-                except Unavailable as away:
-                    raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
 
     def _later(
         self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None
@@ -207,6 +191,24 @@ class TokenSigner:
             )
         return await self.signed(key, message, scheme)
 
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        return self.standby.turns(profile)
+
+    def _why_away(self, token: str) -> str | None:
+        opened = self._open.get(token)
+        if opened is None:
+            return self._wrong.get(token, f"token {token} is not open")
+        return opened.token.health
+
+    async def _proven(self, token: str) -> None:
+        """Do nothing where an active key on this token signs. Raises Unavailable, Fault."""
+        keys = self._record.keybook.ring().ours
+        key = next((k for k in keys if k.token == token and k.state is KeyState.ACTIVE), None)
+        if key is None:
+            raise Unavailable(f"no active key is on token {token}")
+        await self.prove(key)
+
     async def prove(self, key: BookKey) -> None:
         """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
         await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
@@ -220,7 +222,8 @@ class TokenSigner:
             raise Fault(
                 "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
             ) from None
-        except TokenError as wrong:
+        except (TokenError, Unavailable) as wrong:
+            self.standby.failed(key.token, str(wrong))
             raise Unavailable(str(wrong)) from None
 
     async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
@@ -233,37 +236,31 @@ class TokenSigner:
             raise Unavailable(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
         return opened.token, info
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        """Return a new key on the profile's first token, proved by a signature: prepared, not recorded yet.
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token of the profile, else its first: proved, prepared, not recorded yet.
 
         Raises Unavailable, Fault NAME_UNKNOWN.
         """
         entry = self._settings.keys.get(profile)
         if entry is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self._settings.keys)}")
-        opened = self.opened(entry.tokens[0])
+        token = token or entry.tokens[0]
+        if token not in entry.tokens:
+            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(entry.tokens)}, not {token!a}")
+        opened = self.opened(token)
         try:
             info = await opened.token.create(label, entry.algorithm)
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
         opened.keys[fingerprint(info.spki)] = info
-        return as_recorded(profile, entry, info, KeyState.PREPARED, self._record.clock)
+        return as_recorded(profile, token, info, KeyState.PREPARED, self._record.clock)
 
     async def unrecorded(self) -> list[Stray]:
         """Return the keys on our tokens that look like ours and are not in the key book. They never sign.
 
         A token that is away has nothing to say. Raises Unavailable.
         """
-        known = {fingerprint(key.spki) for key in self._record.keybook.ring().ours}
-        found = []
-        for name, opened in self._open.items():
-            try:
-                there = await opened.token.keys()
-            except TokenError as wrong:
-                raise Unavailable(str(wrong)) from None
-            lost = strays(name, self._settings, there, known)
-            found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
-        return found
+        return await astray(self._open, self._settings, self._record.keybook.ring())
 
     def opened(self, token: str) -> Opened:
         opened = self._open.get(token)

@@ -17,12 +17,13 @@ from tests.worlds.images import image
 from tests.worlds.softkey import about
 
 APP = image("app")
-DENIED = {KeyState.RETIRED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
+DENIED = {KeyState.RETIRED: "key_retired", KeyState.DESTROYED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
 
 
 async def move(w: World, state: KeyState) -> None:
     (key,) = w.store.keybook.ring().ours
-    await w.store.keybook.set_state(fingerprint(key.spki), state, w.store.clock.now())
+    for each in (KeyState.RETIRED, state) if state is KeyState.DESTROYED else (state,):
+        await w.store.keybook.set_state(fingerprint(key.spki), each, w.store.clock.now())
 
 
 @pytest.mark.parametrize("state", list(KeyState))

@@ -50,6 +50,28 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/policies": EVERYBODY,
+    "POST /admin/v1/policies": {Role.POLICY_ADMIN},
+    "GET /admin/v1/policies/revisions": EVERYBODY,
+    "GET /admin/v1/policies/revisions/{number}": EVERYBODY,
+    "POST /admin/v1/policies/revisions/{number}/revert": {Role.POLICY_ADMIN},
+    "GET /admin/v1/policies/diff": EVERYBODY,
+    "POST /admin/v1/policies/lint": EVERYBODY,
+    "POST /admin/v1/policies/test": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan/job": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "GET /admin/v1/denials": EVERYBODY,
+    "POST /admin/v1/denials": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/denials/{id}/remove": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "GET /admin/v1/exceptions": EVERYBODY,
+    "GET /admin/v1/exceptions/unsigned": EVERYBODY,
+    "POST /admin/v1/exceptions": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/exceptions/{id}/close": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/exceptions/{id}/review": {Role.AUDITOR, Role.POLICY_ADMIN},
+    "GET /admin/v1/approvals": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/approvals/{id}": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/approvals/{id}/approve": ADMINS,
+    "POST /admin/v1/approvals/{id}/reject": ADMINS,
     "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
     "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
     "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
@@ -61,7 +83,7 @@ CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcanary0"
 
 
 def filled(route: Route) -> str:
-    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12}
+    places = {"profile": "release", "fingerprint": "0" * 64, "id": "0" * 12, "number": "1"}
     return route.path.format(**places)
 
 
@@ -324,4 +346,5 @@ async def test_a_token_is_nowhere_but_in_the_one_answer() -> None:
 
 
 def test_every_permission_is_used_by_a_route() -> None:
-    assert {route.permission for route in ROUTES} == set(Permission)
+    within = {Permission.EXCEPT_LONG}  # looked at within the call, by how long the exception is to be
+    assert {route.permission for route in ROUTES} | within == set(Permission)

@@ -15,7 +15,14 @@ from tests.worlds.images import image
 from tests.worlds.memory import NOON
 
 # Written out by hand: what a token for some repositories may call at all, without naming one of them.
-WITHOUT_A_NAME = {"GET /admin/v1/status", "GET /admin/v1/keys", "GET /admin/v1/keys/unrecorded"}
+WITHOUT_A_NAME = {
+    "GET /admin/v1/status",
+    "GET /admin/v1/keys",
+    "GET /admin/v1/keys/unrecorded",
+    "GET /admin/v1/denials",
+    "GET /admin/v1/exceptions",
+    "GET /admin/v1/exceptions/unsigned",
+}
 WHY = {"reason": "why"}
 
 

@@ -12,7 +12,19 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import AdminTokens, Facts, Jobs, Journal, KeyBook, Ledger, PolicyBook, Signed
+from proxy.ports import (
+    AdminTokens,
+    Approvals,
+    Facts,
+    Interventions,
+    Jobs,
+    Journal,
+    KeyBook,
+    Ledger,
+    Owed,
+    PolicyBook,
+    Signed,
+)
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
 from proxy.trust.impact import Pulled
@@ -76,7 +88,16 @@ class AnyStore(Protocol):
     def admin_tokens(self) -> AdminTokens: ...
 
     @property
+    def interventions(self) -> Interventions: ...
+
+    @property
+    def owed(self) -> Owed: ...
+
+    @property
     def policy_book(self) -> PolicyBook: ...
+
+    @property
+    def approvals(self) -> Approvals: ...
 
     @property
     def jobs(self) -> Jobs: ...
@@ -156,6 +177,16 @@ def leases(store: AnyStore) -> Leases:
 @pytest.fixture
 def admin_tokens(store: AnyStore) -> AdminTokens:
     return store.admin_tokens
+
+
+@pytest.fixture
+def owed(store: AnyStore) -> Owed:
+    return store.owed
+
+
+@pytest.fixture
+def interventions(store: AnyStore) -> Interventions:
+    return store.interventions
 
 
 @pytest.fixture

@@ -46,6 +46,9 @@ async def test_parents_are_found_newest_first_within_the_limit(facts: Facts) -> 
     assert await facts.parents(APP, digest("image"), 8) == (digest("three"), digest("two"), digest("one"))
     assert await facts.parents(APP, digest("image"), 2) == (digest("three"), digest("two"))
     assert await facts.parents(APP, digest("nobody's"), 8) == ()
+    one = {digest("one"), digest("elsewhere")}
+    assert await facts.parents(APP, digest("image"), 2, one) == (digest("one"), digest("three"))
+    assert await facts.parents(APP, digest("image"), 8, ()) == (digest("three"), digest("two"), digest("one"))
 
 
 async def test_listings_are_found_newest_first_within_the_limit(facts: Facts) -> None:

@@ -153,10 +153,48 @@ async def test_never_are_two_active(keybook: Book) -> None:
     assert keybook.ring().ours == (RELEASE, NEXT)
 
 
-async def test_of_two_activations_at_once_the_last_stands_alone(keybook: Book) -> None:
-    third = SoftSigner().create("release", state=KeyState.PREPARED)
-    for key in (RELEASE, NEXT, third):
+async def test_of_two_activations_at_once_one_is_refused(keybook: Book) -> None:
+    for key in (RELEASE, NEXT):
         await keybook.add(key)
-    await asyncio.gather(*(keybook.activate(fingerprint(key.spki), LATER) for key in (NEXT, third)))
-    states = sorted(key.state for key in keybook.ring().ours)
-    assert states == [KeyState.ACTIVE, KeyState.TRUSTED, KeyState.TRUSTED]
+    twice = (keybook.activate(fingerprint(NEXT.spki), LATER) for _ in range(2))
+    said = await asyncio.gather(*twice, return_exceptions=True)
+    assert [type(each) for each in said] == [type(None), ValueError]
+    assert [key.state for key in keybook.ring().ours] == [KeyState.TRUSTED, KeyState.ACTIVE]
+
+
+async def test_a_second_prepared_key_is_refused_and_so_is_one_that_comes_too_late(keybook: Book) -> None:
+    """Two servers that rotate at once: the second one's key is never used."""
+    third, first = SoftSigner().create("release", state=KeyState.PREPARED), fingerprint(RELEASE.spki)
+    await keybook.add(RELEASE)
+    await keybook.add(NEXT, after=first)
+    with pytest.raises(ValueError, match="would have two prepared keys on token soft"):
+        await keybook.add(third, after=first)
+    await keybook.activate(fingerprint(NEXT.spki), LATER)
+    with pytest.raises(ValueError, match="is trusted; somebody else changed it meanwhile"):
+        await keybook.add(third, after=first)
+    assert len(keybook.ring().ours) == 2
+
+
+async def test_each_token_of_a_profile_has_its_own_active_and_prepared_key(keybook: Book) -> None:
+    spare = replace(SoftSigner().create("release"), token="spare")
+    ready = replace(SoftSigner().create("release", state=KeyState.PREPARED), token="spare")
+    for key in (RELEASE, NEXT, spare, ready):
+        await keybook.add(key)
+    await keybook.activate(fingerprint(ready.spki), LATER)
+    ring = keybook.ring()
+    assert [key.state for key in ring.ours] == [KeyState.ACTIVE, KeyState.PREPARED, KeyState.TRUSTED, KeyState.ACTIVE]
+    assert (ring.active("release"), ring.active("release", "soft")) == (RELEASE, RELEASE)
+    assert ring.active("release", "spare") == replace(ready, state=KeyState.ACTIVE, since=LATER)
+
+
+async def test_the_ends_of_the_old_key_come_with_the_new_one(keybook: Book) -> None:
+    week, month = LATER + timedelta(days=7), LATER + timedelta(days=30)
+    await keybook.add(RELEASE)
+    await keybook.add(replace(NEXT, activate_at=LATER, signs_until=week, retire_after=month))
+    assert keybook.ring().ours[1].activate_at == LATER
+    await keybook.activate(fingerprint(NEXT.spki), LATER, signs_until=week, retire_after=month)
+    old = replace(RELEASE, state=KeyState.TRUSTED, since=LATER, signs_until=week, retire_after=month)
+    new = replace(NEXT, state=KeyState.ACTIVE, since=LATER)
+    assert keybook.ring().ours == (old, new)
+    assert keybook.ring().signers("release", week - timedelta(seconds=1)) == {"soft": (new, old)}
+    assert keybook.ring().signers("release", week) == {"soft": (new,)}

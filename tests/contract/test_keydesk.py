@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from proxy.oci.faults import Unavailable
 from proxy.trust.event import Kind
+from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules
-from proxy.wiring.signer import Stray
+from proxy.trust.schedule import KeyPlan
+from proxy.wiring.opening import Stray
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
 
@@ -107,3 +110,58 @@ async def test_keys_in_no_record_are_listed_and_a_token_that_is_away_is_said() -
         a.strays.append(Unavailable("token hsm is away"))
         listed = (await a.call("GET", "/admin/v1/keys/unrecorded", socket=True)).value
         assert listed == {"items": [], "not_looked": "token hsm is away"}
+
+
+async def test_an_overlap_is_planned_in_days_and_done_as_planned() -> None:
+    async with admin() as a:
+        wish = {**WHY, "overlap": "publish-first:7d,dual-sign:14d", "retire_after": "30d"}
+        plan = (await said(a, "release/rotate?dry_run=true", wish))["plan"]
+        assert "signs nothing before 2026-01-09 12:00 UTC" in plan[1]
+        assert "too, until 2026-01-23 12:00 UTC" in plan[3]
+        assert "until it is retired at 2026-02-08 12:00 UTC" in plan[4]
+        turned = await said(a, "release/rotate", wish)
+        new = turned["new"]
+        assert (new["state"], new["activate_at"]) == ("prepared", "2026-01-09T12:00:00Z")
+        assert turned["old"]["state"] == "active"
+        which = new["fingerprint"]
+        late = {**WHY, "overlap": "publish-first:7d"}
+        assert "too late" in (await said(a, f"{which}/activate", late, status=400))["detail"]
+        plan = (await said(a, f"{which}/activate?dry_run=true"))["plan"]
+        assert "too, until 2026-01-23 12:00 UTC" in plan[1], "as it was agreed"
+        turned = await said(a, f"{which}/activate")
+        assert turned["old"]["signs_until"] == "2026-01-23T12:00:00Z"
+        assert turned["old"]["retire_after"] == "2026-02-08T12:00:00Z"
+        plan = (await said(a, f"{turned['old']['fingerprint']}/retire?dry_run=true"))["plan"]
+        assert "which was to sign until 2026-01-23 12:00 UTC" in plan[0]
+
+
+async def test_retiring_a_key_that_signs_no_more_is_planned_in_one_line() -> None:
+    async with admin() as a:
+        old = (await said(a, "release/rotate"))["old"]["fingerprint"]
+        (line,) = (await said(a, f"{old}/retire?dry_run=true"))["plan"]
+        assert "there is no way back" in line
+
+
+async def test_what_is_configured_holds_where_nothing_is_said() -> None:
+    async with admin() as a:
+        plan = KeyPlan(("soft",), Handover(dual_sign=timedelta(days=7), retire_after=timedelta(days=30)))
+        a.world.house = replace(a.world.house, plans={"release": plan})
+        turned = await said(a, "release/rotate")
+        assert turned["old"]["signs_until"] == "2026-01-09T12:00:00Z"
+        assert turned["old"]["retire_after"] == "2026-02-01T12:00:00Z"
+        turned = await said(a, "release/rotate", {**WHY, "overlap": "none", "retire_after": "1d"})
+        assert (turned["old"]["signs_until"], turned["old"]["retire_after"]) == (None, "2026-01-03T12:00:00Z")
+        refused = await said(a, "release/rotate", {**WHY, "retire_after": "1d"}, status=400)
+        assert "cannot be retired after 1d already" in refused["detail"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"overlap": "7d"}, {"retire_after": "soon"}, {"overlap": "both:7d"}, {"token": "other"}, {"token": 7}],
+    ids=str,
+)
+async def test_what_is_no_overlap_span_or_token_is_refused(odd: dict[str, object]) -> None:
+    async with admin() as a:
+        reply = await a.call("POST", "/admin/v1/keys/release/rotate", {**WHY, **odd}, socket=True)
+        assert reply.status in (400, 404), reply.value
+        assert states(a) == [KeyState.ACTIVE]

@@ -18,6 +18,18 @@ async def test_one_holder_at_a_time(leases: Leases, clock: FrozenClock) -> None:
     assert second.fence > first.fence
 
 
+async def test_a_lease_from_before_the_clock_was_put_back_holds_up_nobody(leases: Leases, clock: FrozenClock) -> None:
+    first = await leases.acquire("sweep", "a", 30)
+    assert first is not None
+    clock.advance(-20)
+    assert await leases.acquire("sweep", "b", 30) is None, "clocks of two servers may differ by so much"
+    clock.advance(-3600)
+    second = await leases.acquire("sweep", "b", 30)
+    assert second is not None
+    assert second.fence > first.fence
+    assert await leases.renew(first, 30) is None
+
+
 async def test_the_same_holder_gets_it_again_with_a_new_fence(leases: Leases) -> None:
     first = await leases.acquire("sweep", "a", 30)
     again = await leases.acquire("sweep", "a", 30)

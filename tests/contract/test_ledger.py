@@ -19,6 +19,14 @@ async def test_what_was_put_is_found_whole(ledger: Ledger) -> None:
     assert await ledger.find(entry.key) == entry
 
 
+async def test_a_timestamp_is_added_to_a_signature_that_is_there(ledger: Ledger) -> None:
+    await ledger.put(signed())
+    stamped = replace(signed(), timestamp=b"\x30\x00token")
+    assert await ledger.put(stamped) == stamped
+    assert await ledger.put(replace(stamped, timestamp=b"another")) == stamped
+    assert await ledger.find(stamped.key) == stamped
+
+
 async def test_every_part_of_the_key_counts(ledger: Ledger) -> None:
     key = signature_key()
     await ledger.put(intended(key))

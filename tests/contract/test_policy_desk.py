@@ -148,6 +148,16 @@ async def test_roles(role: Role, path: str, status: int) -> None:
         assert (await a.call("POST", f"/admin/v1/policies{path}", body, token=token)).status == status
 
 
+async def test_a_token_for_some_repositories_tries_its_own_only() -> None:
+    async with admin(policies_from="api") as a:
+        a.world.plant(image("x"), "team/app", "1")
+        token = await a.token(Role.OPERATOR, only=("team/**",))
+        for path, ref, status in (("test", "team/app:1", 200), ("test", "prod/app:1", 403), ("plan", "", 403)):
+            body = {"text": WARN, **({"ref": ref} if ref else {})}
+            reply = await a.call("POST", f"/admin/v1/policies/{path}", body, token=token)
+            assert reply.status == status, reply.value
+
+
 async def test_an_image_is_judged_by_what_is_in_force_and_by_a_candidate() -> None:
     async with admin(policies_from="api") as a:
         a.world.plant(image("x"), "team/app", "1")

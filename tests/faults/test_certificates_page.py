@@ -6,10 +6,15 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.formats.certificate import from_pem
 from proxy.formats.chain import problems
@@ -19,6 +24,7 @@ from tests.interop.countersign import PROGRAM
 from tests.interop.peers import must, need
 from tests.interop.registries import docker_registry
 from tests.test_docs_pages import ROOT, blocks, code
+from tests.worlds.certificates import chain_of, issued, pem, trio
 
 pytestmark = pytest.mark.real
 PAGE = ROOT / "docs" / "operations-certificates.md"
@@ -114,3 +120,23 @@ def test_what_is_wrong_with_a_chain_is_said_and_nothing_is_kept(proxy: Served, t
     missing = proxy("keys", "chain", "set", key, str(tmp_path / "none.pem"), "--reason", "r", "--yes")
     assert (missing.status, "cannot be read" in missing.stderr) == (3, True)
     assert chain(proxy, key) == ()
+
+
+def test_what_ends_before_long_is_said_everywhere(proxy: Served, tmp_path: Path) -> None:
+    key, now = active(proxy), SystemClock().now().replace(microsecond=0)
+    csr = x509.load_pem_x509_csr(proxy("keys", "csr", key, "--subject", "O=Example,CN=release").stdout.encode())
+    public = csr.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    begun, ends = now - timedelta(days=100), now + timedelta(days=20)
+    leaf, middle, root = (replace(holder, first=begun, last=ends) for holder in trio())
+    (tmp_path / "chain.pem").write_text(pem((issued(leaf, middle, public), *chain_of(middle, root))))
+    done = proxy("keys", "chain", "set", key, str(tmp_path / "chain.pem"), "--reason", "r", "--yes")
+    assert done.status == 0, done.output
+    says = f"key chain release {key[:12]} ends in 19 days"
+    proxy.until(lambda: says in proxy("status").stdout, "status does not warn", 30)
+    assert proxy.problems() == []
+    assert says in proxy("doctor").stdout
+    assert says in proxy.daemon.printed()
+    with urllib.request.urlopen(f"http://{proxy.admin}/metrics", timeout=5) as reply:
+        (days,) = re.findall(r'^countersign_days_until_expiry{kind="key chain"} (\S+)$', reply.read().decode(), re.M)
+    assert 19 < float(days) < 20

@@ -7,16 +7,18 @@ import json
 import re
 import shlex
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxy.config import load
 from proxy.setup_token import WantedKey, make_keys, token_settings
-from tests.faults.caller import caller, image
+from tests.faults.caller import caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import until
 from tests.faults.served import Served, served
 from tests.interop.peers import Ran, must, need
@@ -48,7 +50,7 @@ def typed(proxy: Served, heading: str, **filled: str) -> list[Ran]:
     done = []
     for words in calls("\n".join(lines)):
         said = [filled.get(word, word) for word in words]
-        asks = said[:2] != ["keys", "list"] and not {"--dry-run", "--yes"} & set(said)
+        asks = said[0] == "keys" and said[1] != "list" and not {"--dry-run", "--yes"} & set(said)
         ran = proxy(*said, *(["--yes"] if asks else []))
         assert ran.status == 0, f"{shlex.join(said)}: {ran.output}"
         done.append(ran)
@@ -85,11 +87,22 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
         prepared = proxy("keys", "prepare", "release", "--reason", "tried", "--yes")
         assert proxy("keys", "retire", in_state(proxy, "prepared")[0][:8], "--reason", "r", "--yes").status == 0
         assert "-----BEGIN PUBLIC KEY-----" in prepared.stdout
-        first_line, last_line = (words for words in calls(section(heading)) if "--yes" in words)
-        assert proxy(*first_line).status == 0
-        (third,) = in_state(proxy, "prepared")
-        assert proxy(*[third[:8] if word == "KEY" else word for word in last_line]).status == 0
-        assert in_state(proxy, "active") == [third]
+        shown, done = (proxy(*words, "--yes") for words in calls(section(heading)) if words[:2] == ["keys", "rotate"])
+        assert "it verifies, and signs nothing before" in shown.stdout
+        assert "it becomes active at" in done.stdout
+        (ready,) = in_state(proxy, "prepared")
+        (last,) = (words for words in calls(section(heading)) if words[:3] == ["keys", "activate", "KEY"])
+        assert proxy(*[ready[:8] if word == "KEY" else word for word in last], "--yes").status == 0
+        assert in_state(proxy, "active") == [ready]
+
+        (done,) = typed(proxy, "Rotate and let both keys sign for a while")
+        assert "it signs beside the active key until" in done.stdout
+        (third,) = in_state(proxy, "active")
+        body = image()
+        assert (await client.push(REPOSITORY, "both", body)).status == 201
+        by = proxy.rows("SELECT DISTINCT fingerprint FROM ledger WHERE digest = ?", digest_of(body))
+        assert {key for (key,) in by} == {ready, third}
+        assert proxy("keys", "retire", ready, "--reason", "over", "--yes").status == 0
 
         assert proxy("sign", f"{REPOSITORY}:needed", "--reason", "still needed").status == 0
         typed(proxy, "Retire", KEY=first[:8])
@@ -117,6 +130,20 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
         assert await pulled("third") == 200
     assert in_state(proxy, "trusted") == [second]
     assert in_state(proxy, "compromised") == [third]
+
+
+def test_what_is_to_happen_by_itself_is_put_into_force_by_a_reload(proxy: Served) -> None:
+    heading = "Let it happen by itself"
+    (written,) = re.findall(r"```yaml\n(.*?)```", section(heading), re.DOTALL)
+    wanted = yaml.safe_load(written)["keys"]["release"]
+    assert proxy.metric("countersign_next_key_change_timestamp_seconds") == 0
+    proxy.edit(lambda settings: settings["keys"].update(release=wanted))
+    proxy.signal(signal.SIGHUP)
+    proxy.until(lambda: proxy.metric("countersign_next_key_change_timestamp_seconds"), "nothing is set to happen")
+    days = (proxy.metric("countersign_next_key_change_timestamp_seconds") - time.time()) / 86400
+    assert 165 < days <= 166, "180 days, less the 14 in which it is published"
+    (shown,) = typed(proxy, heading)
+    assert "problems  none" in shown.stdout
 
 
 def test_a_stray_key_is_deleted_as_the_page_says(proxy: Served) -> None:

@@ -44,6 +44,7 @@ BUILDS = {
         ".",
         "containers_image_openpgp,containers_image_storage_stub,containers_image_docker_daemon_stub",
     ),
+    "kyverno": Build("kyverno", "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno"),
     "policytester": Build("policytester", "github.com/sigstore/policy-controller/cmd/tester"),
     "cosign": Build("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "cosign2": Build("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign"),

@@ -97,6 +97,13 @@ def countersign(folder: Path, upstream: Registry, change: Change | None = None) 
 
     `init` is run in `folder` with real keys in SoftHSM; `change` may then edit the settings it wrote.
     """
+    host = initialised(folder, upstream, change)
+    with serving(folder, host, upstream) as proxy:
+        yield proxy
+
+
+def initialised(folder: Path, upstream: Registry, change: Change | None = None) -> str:
+    """`init` has run in `folder`, and `change` edited the settings it wrote; return where it will serve."""
     need("softhsm2-util")
     host = f"127.0.0.1:{free_port()}"
     arguments: list[str | Path] = ["--upstream", upstream.url, "--listen", host]
@@ -104,6 +111,13 @@ def countersign(folder: Path, upstream: Registry, change: Change | None = None) 
     config = folder / "countersign.yaml"
     if change:
         rewrite(config, change)
+    return host
+
+
+@contextmanager
+def serving(folder: Path, host: str, upstream: Registry) -> Iterator[Proxy]:
+    """The proxy whose configuration and state lie in that folder serves; asked to end, it ends with status 0."""
+    config = folder / "countersign.yaml"
     with daemon(folder / "serve.log", [PROGRAM, "serve", "--config", config]) as running:
         when(running, lambda: answers(f"http://{host}/v2/"), "the proxy does not serve")
         yield Proxy(host, folder, running, upstream)

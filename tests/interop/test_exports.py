@@ -132,6 +132,32 @@ def test_the_policy_controller_refuses_what_nobody_signed(turned: Turned, export
     assert "no signatures found" in tested.output or "no matching signatures" in tested.output, tested.output
 
 
+def kyverno(turned: Turned, exports: Path, name: str, folder: Path) -> Ran:
+    """What Kyverno's own command line, which asks the registry, says of a pod with that image."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {"containers": [{"name": "app", "image": f"{turned.proxy.host}/{name}"}]},
+    }
+    (folder / "pod.yaml").write_text(json.dumps(pod))
+    asked: list[str | Path] = [exports / "kyverno.yaml", "--resource", folder / "pod.yaml", "--registry"]
+    return run("kyverno", "apply", *asked, environment=own(folder / "home"))
+
+
+@pytest.mark.parametrize("which", list(IMAGES))
+def test_kyverno_takes_old_and_new(turned: Turned, exports: Path, which: str, tmp_path: Path) -> None:
+    tested = kyverno(turned, exports, IMAGES[which], tmp_path)
+    assert tested.status == 0, tested.output
+    assert re.search(r"pass: [1-9]\d*, fail: 0, warn: 0, error: 0, skip: 0", tested.output), tested.output
+
+
+def test_kyverno_refuses_what_nobody_signed(turned: Turned, exports: Path, tmp_path: Path) -> None:
+    tested = kyverno(turned, exports, NOBODY, tmp_path)
+    assert tested.status != 0
+    assert "no signatures found" in tested.output, tested.output
+
+
 def commands_of(text: str) -> list[str]:
     """The commands that comments part from each other."""
     parts = re.split(r"^#.*\n", text, flags=re.MULTILINE)

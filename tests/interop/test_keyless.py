@@ -5,23 +5,49 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.layouts import image
+from proxy.formats import timestamp
+from proxy.formats.certificate import from_pem
 from proxy.oci.reference import Digest, parse_digest
 from tests.interop.countersign import Proxy, countersign, own
 from tests.interop.images import push
 from tests.interop.peers import Ran, must, run
 from tests.interop.registries import docker_registry
+from tests.interop.timestamps import make_openssl_authority, openssl_reply
 from tests.interop.wire import manifest
 from tests.worlds.sigstore import IDENTITY, ISSUER, Sigstore, attested, statement_of
 
 pytestmark = pytest.mark.go
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 WORLD, FOREIGN = Sigstore(), Sigstore()
+
+
+@dataclass(frozen=True)
+class Stamper:
+    """A timestamp authority of OpenSSL's, in a folder."""
+
+    config: Path
+
+    @classmethod
+    def made(cls, folder: Path) -> Stamper:
+        """A new one. It sends its own certificate alone: OpenSSL does not sort several, as DER wants (X.690 11.6)."""
+        config = make_openssl_authority(folder)
+        config.write_text("".join(f"{line}\n" for line in config.read_text().splitlines() if "certs =" not in line))
+        return cls(config)
+
+    def __call__(self, signature: bytes) -> bytes:
+        return openssl_reply(self.config, timestamp.request(signature).body)
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """Its certificates, signer to root."""
+        return tuple(from_pem((self.config.parent / name).read_bytes())[0] for name in ("tsa.pem", "root.pem"))
 
 
 @dataclass(frozen=True)
@@ -45,10 +71,10 @@ class Place:
     def home(self) -> dict[str, str]:
         return own(self.folder / "home")
 
-    def cosign(self, name: str, digest: str, identity: str = IDENTITY, issuer: str = ISSUER) -> Ran:
+    def cosign(self, name: str, digest: str, *flags: str) -> Ran:
         """What `cosign verify` says of it, behind the proxy."""
-        known: list[str | Path] = ["--trusted-root", self.folder / "trusted_root.json"]
-        known += ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]
+        known: list[str | Path] = ["--trusted-root", self.folder / "trusted_root.json", *flags]
+        known += ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER]
         where = f"{self.proxy.upstream.host}/team/{name}@{digest}"
         return run("cosign", "verify", *known, where, environment=self.home)
 
@@ -94,6 +120,31 @@ def test_cosign_and_the_proxy_refuse_the_same(place: Place, name: str, world: Si
     refused = manifest(place.proxy.host, f"team/{name}", "1")
     assert refused.status == 403
     assert b"blocked by" in refused.body
+
+
+def test_a_log_without_times_and_a_timestamp(place: Place, tmp_path: Path) -> None:
+    """The second generation: the log proves that it includes the signature, and an authority says when it was made."""
+    stamper, stranger = Stamper.made(tmp_path / "a"), Stamper.made(tmp_path / "b")
+    world = Sigstore(stampers=stamper.chain)
+    root = place.folder / "trusted_root.json"
+    before = root.read_bytes()
+    root.write_bytes(world.trusted_root())
+    try:
+        place.proxy.edit(lambda _: None)
+        now = datetime.now(UTC) - timedelta(seconds=5)
+        at = {
+            "stamped": (now, stamper, True),
+            "stamped-by-a-stranger": (now, stranger, False),
+            "stamped-too-late": (now - timedelta(hours=1), stamper, False),
+        }
+        for name, (moment, stamp, counts) in at.items():
+            digest = place.signed(name, world, at=moment, stamp=stamp)
+            verified = place.cosign(name, digest, "--use-signed-timestamps")
+            assert (verified.status == 0) is counts, verified.output
+            assert manifest(place.proxy.host, f"team/{name}", "1").status == (200 if counts else 403), name
+    finally:
+        root.write_bytes(before)
+        place.proxy.edit(lambda _: None)
 
 
 def test_an_attestation_is_no_signature(place: Place) -> None:

@@ -20,14 +20,14 @@ from proxy.trust.admin_token import AdminToken, hashed, written
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
-from proxy.web.admin_api.handler import AdminApi
+from proxy.web.admin_api.handler import AdminApi, Topic
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 from tests.worlds.softtokens import SoftTokens
@@ -57,11 +57,19 @@ class Admin:
     network: Spoken
     socket: Spoken
     reloads: list[str | None]
+    topics: Sequence[Topic]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
+    found: list[dict[str, str]]  # what is wrong, as status has it
 
     async def token(
-        self, *roles: Role, name: str = "", days: float = 1, token_id: str = "", only: Sequence[str] = ()
+        self,
+        *roles: Role,
+        name: str = "",
+        days: float = 1,
+        token_id: str = "",
+        only: Sequence[str] = (),
+        by: str = "operator on the host",
     ) -> str:
         """Make a token known and return its text."""
         rows = self.world.store.admin_tokens.rows
@@ -75,7 +83,7 @@ class Admin:
                 hashed(text),
                 now,
                 now + timedelta(days=days),
-                "test",
+                by,
                 repositories=tuple(only),
             )
         )
@@ -134,7 +142,9 @@ async def policies_of(w: World, come_from: str) -> Policies:
 
 
 @asynccontextmanager
-async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> AsyncIterator[Admin]:
+async def admin(
+    watch: Sequence[Watch] = (), *, policies_from: str = "file", dual: bool = False
+) -> AsyncIterator[Admin]:
     """Run it."""
     w = await world()
     policies = await policies_of(w, policies_from)
@@ -144,7 +154,8 @@ async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> 
         return reloads[-1]
 
     store = cast("Store", w.store)  # only its ports are used
-    desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}], lambda: policies.source)
+    found = [{"what": "w", "stops": "s", "next": "n"}]
+    desk = Desk(lambda: w.house, store, lambda: found, lambda: policies.source)
     astray: list[Stray | Unavailable] = []
 
     async def strays() -> Sequence[Stray]:
@@ -153,9 +164,9 @@ async def admin(watch: Sequence[Watch] = (), *, policies_from: str = "file") -> 
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies)
+    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies, lambda: dual)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, astray, policies)
+        yield Admin(w, api, network, socket, reloads, does, astray, policies, found)

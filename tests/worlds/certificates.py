@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -62,7 +63,7 @@ class Holder:
         return replace(self, extensions=extensions)
 
 
-def issued(holder: Holder, issuer: Holder, public: ec.EllipticCurvePublicKey | None = None) -> bytes:
+def issued(holder: Holder, issuer: Holder, public: CertificatePublicKeyTypes | None = None) -> bytes:
     """The certificate (DER) the issuer gives the holder, whether it should or not; for that key where one is given."""
     builder = (
         x509.CertificateBuilder()

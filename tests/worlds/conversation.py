@@ -142,6 +142,8 @@ async def world(
         ledger=store.ledger,
         facts=store.facts,
         journal=store.journal,
+        interventions=store.interventions,
+        owed=store.owed,
         clock=store.clock,
         limits=bounds,
         memory=Memory(bounds, store.clock.monotonic),

@@ -18,18 +18,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
-from proxy.ports import Search
+from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
+from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
+from proxy.store.ordered import Ordered, with_denial, with_exception
 from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, name_taken
+from proxy.trust.approval import Approval, ApprovalState
 from proxy.trust.decision import Decision
+from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
 from proxy.trust.impact import Pulled
 from proxy.trust.job import WAITING, Job, JobState
@@ -37,6 +41,8 @@ from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fin
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
+from proxy.trust.standing import Orders, Standing
+from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -129,9 +135,11 @@ class MemoryFacts:
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         return self.rows.get((repository, digest))
 
-    async def parents(self, repository: Repository, digest: Digest, limit: int) -> tuple[Digest, ...]:
+    async def parents(
+        self, repository: Repository, digest: Digest, limit: int, first: Collection[Digest] = ()
+    ) -> tuple[Digest, ...]:
         found = (f.digest for f in self._newest(repository) if digest in f.children)
-        return tuple(itertools.islice(found, limit))
+        return tuple(sorted(found, key=lambda each: each not in first)[:limit])
 
     async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
         return tuple(itertools.islice((f for f in self._newest(repository) if blob in f.blobs), limit))
@@ -236,16 +244,29 @@ class MemoryKeyBook:
     def ring(self) -> KeyRing:
         return self._ring
 
-    async def add(self, key: BookKey) -> None:
-        self._set(with_added(self._ring.ours, key))
+    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+        self._set(with_added(self._ring.ours, key, after))
 
     async def set_state(
-        self, fingerprint: str, state: KeyState, at: datetime, *, since: datetime | None = None
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
     ) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at, since))
+        self._set(with_state(self._ring.ours, fingerprint, state, at, since, was))
 
-    async def activate(self, fingerprint: str, at: datetime) -> None:
-        self._set(with_active(self._ring.ours, fingerprint, at))
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+    ) -> None:
+        self._set(with_active(self._ring.ours, fingerprint, at, signs_until, retire_after))
 
     async def amend(self, fingerprint: str, changes: Amendment) -> None:
         self._set(with_amended(self._ring.ours, fingerprint, changes))
@@ -268,7 +289,8 @@ class MemoryLeases:
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         there = self._rows.get(name)
-        if there is not None and there.holder != holder and there.until > self._clock.now():
+        now = self._clock.now()
+        if there is not None and there.holder != holder and now < there.until <= now + timedelta(seconds=3 * seconds):
             return None
         fence = there.fence + 1 if there else 1
         self._rows[name] = Lease(name, holder, fence, self._clock.now() + timedelta(seconds=seconds))
@@ -324,6 +346,60 @@ class MemoryAdminTokens:
         return True
 
 
+class MemoryOwed:
+    """Owed in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Repository, Digest, Tag | None], UnsignedPush] = {}
+
+    def waiting(self) -> int:
+        return sum(push.settled is None for push in self.rows.values())
+
+    async def owe(self, *pushes: UnsignedPush) -> None:
+        self.rows |= {(p.repository, p.digest, p.tag): p for p in pushes}
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        waiting = (p for p in self.rows.values() if p.settled is None and (p.tried is None or p.tried < before))
+        return tuple(itertools.islice(waiting, limit))
+
+    async def note(self, push: UnsignedPush) -> None:
+        there = self.rows.get((push.repository, push.digest, push.tag))
+        if there is not None and there.at == push.at:
+            self.rows[push.repository, push.digest, push.tag] = push
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        newest = sorted(enumerate(self.rows.values()), key=lambda row: (row[1].at, row[0]), reverse=True)
+        return tuple(push for _, push in newest)[skip : skip + limit]
+
+
+class MemoryInterventions:
+    """Interventions in two tuples."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self._clock = clock
+        self.ordered = Ordered(clock.now)
+
+    def standing(self) -> Standing:
+        return self.ordered.standing()
+
+    def orders(self) -> Orders:
+        return self.ordered.orders()
+
+    async def deny(self, denial: Denial) -> None:
+        self.ordered.put(with_denial(self.orders(), denial, self._clock.now()))
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        there = self.orders()
+        found = next((d for d in there.denials if d.id == denial_id), None)
+        self.ordered.put(replace(there, denials=tuple(d for d in there.denials if d.id != denial_id)))
+        return found
+
+    async def keep(self, exception: PolicyException) -> bool:
+        before = self.orders()
+        self.ordered.put(with_exception(before, exception))
+        return self.orders() != before
+
+
 class MemoryPolicyBook:
     """A PolicyBook in a list, oldest first."""
 
@@ -354,6 +430,34 @@ class MemoryPolicyBook:
         if then is not None:
             then(added)
         return added
+
+
+class MemoryApprovals:
+    """Approvals in a dict."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Approval] = {}
+
+    async def add(self, approval: Approval) -> None:
+        self.rows[approval.id] = approval
+
+    async def find(self, approval_id: str) -> Approval | None:
+        return self.rows.get(approval_id)
+
+    async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
+        there = self.rows.get(approval_id)
+        wanted = None if there is None else change(there)
+        if wanted is not None:
+            self.rows[approval_id] = wanted
+        return wanted
+
+    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
+        found = sorted(self.rows.values(), key=lambda each: (each.created, each.id), reverse=True)
+        return tuple(each for each in found if state in (None, each.state))[skip : skip + limit]
+
+    async def overdue(self, now: datetime) -> tuple[Approval, ...]:
+        late = [each for each in self.rows.values() if each.state is ApprovalState.PENDING and each.expires <= now]
+        return tuple(sorted(late, key=lambda each: each.created))
 
 
 class MemoryJobs:
@@ -407,7 +511,10 @@ class MemoryStore:
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
         self.jobs = MemoryJobs()
+        self.approvals = MemoryApprovals()
         self.admin_tokens = MemoryAdminTokens()
+        self.interventions = MemoryInterventions(self.clock)
+        self.owed = MemoryOwed()
         self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:
@@ -424,6 +531,9 @@ class SoftSigner:
         self._keys: dict[str, PrivateKey] = {}
         self.made: list[tuple[str, bytes]] = []
         self.down: str | None = None
+        self.tokens: tuple[str, ...] = ("soft",)
+        self.away: dict[str, str] = {}  # why, by token
+        self.breaks: dict[str, str] = {}  # why, by token that is only found to be away when it is asked to sign
 
     def create(
         self,
@@ -438,22 +548,32 @@ class SoftSigner:
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
 
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        return tuple(Turn(token, self._away(token)) for token in self.tokens)
+
+    def _away(self, token: str) -> str | None:
+        return self.down or self.away.get(token)
+
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        token = token or self.tokens[0]
+        if (why := self._away(token)) is not None:
+            raise Unavailable(why)
+        return replace(self.create(profile, state=KeyState.PREPARED), label=label, token=token)
+
     def private(self, key: BookKey) -> PrivateKey:
         """What no token would ever give away."""
         return self._keys[fingerprint(key.spki)]
 
-    async def create_key(self, profile: str, label: str) -> BookKey:
-        if self.down is not None:
-            raise Unavailable(self.down)
-        return replace(self.create(profile, state=KeyState.PREPARED), label=label)
-
     async def prove(self, key: BookKey) -> None:
-        if self.down is not None or fingerprint(key.spki) not in self._keys:
-            raise Unavailable(self.down or f"token soft: no key {key.label!r}")
+        why = self._away(key.token)
+        if why is not None or fingerprint(key.spki) not in self._keys:
+            raise Unavailable(why or f"token soft: no key {key.label!r}")
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        if self.down is not None:
-            raise Unavailable(self.down)
+        if key.token in self.breaks:
+            self.away[key.token] = self.breaks.pop(key.token)
+        if (why := self._away(key.token)) is not None:
+            raise Unavailable(why)
         private = self._keys.get(fingerprint(key.spki))
         if private is None:
             raise Unavailable(f"token soft: no key {key.label!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,6 +76,7 @@ class Sigstore:
     root_key: Private = field(default_factory=_key)
     log_key: Private = field(default_factory=_key)
     certificates_key: Private = field(default_factory=_key)
+    stampers: tuple[bytes, ...] = ()  # the chain of a timestamp authority, DER, signer to root
 
     def __post_init__(self) -> None:
         """The CA has its own certificate."""
@@ -145,18 +146,28 @@ class Sigstore:
         logged_at: datetime | None = None,
         payload: bytes | None = None,
         logged: bool = True,
+        stamp: Callable[[bytes], bytes] | None = None,
     ) -> dict[str, Any]:
-        """What cosign 3 attaches: the statement signed by a key certified then, and the log's entry of it."""
+        """What cosign 3 attaches: the statement signed by a key certified then, and the log's entry of it.
+
+        With `stamp`, which answers to a signature with a timestamp, the log is of the second generation: it says no
+        time itself.
+        """
         key = _key()
         leaf = self.certify(key, identity, issuer, at, logged=logged)
         said = statement_of(subject) if payload is None else payload
         signature = _sign(key, dsse.pae(dsse.IN_TOTO, said))
         entry = self._entry(leaf, said, signature, logged_at or at + timedelta(seconds=5))
+        stamps = {}
+        if stamp is not None:
+            entry = self._second(leaf, said, signature)
+            stamps = {"timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": _b64(stamp(signature))}]}}
         return {
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": {
                 "certificate": {"rawBytes": _b64(leaf.public_bytes(Encoding.DER))},
                 "tlogEntries": [entry],
+                **stamps,
             },
             "dsseEnvelope": {
                 "payload": _b64(said),
@@ -189,21 +200,40 @@ class Sigstore:
         )
         name, moment = hashlib.sha256(_spki(self.log_key)).digest(), int(at.timestamp())
         promised: dict[str, Any] = {"body": _b64(body), "integratedTime": moment, "logID": name.hex(), "logIndex": 0}
-        root = hashlib.sha256(b"\0" + body).digest()
-        note = f"{ORIGIN}\n1\n{_b64(root)}\n"
+        return {
+            **self._included(body, ORIGIN),
+            "kindVersion": {"kind": "dsse", "version": "0.0.1"},
+            "integratedTime": str(moment),
+            "inclusionPromise": {"signedEntryTimestamp": _b64(_sign(self.log_key, rfc8785.dumps(promised)))},
+        }
+
+    def _second(self, leaf: x509.Certificate, said: bytes, signature: bytes) -> Mapping[str, Any]:
+        """The entry as rekor's second version makes it: the hash of what was signed, and no time."""
+        verifier = {
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "x509Certificate": {"rawBytes": _b64(leaf.public_bytes(Encoding.DER))},
+        }
+        digest = hashlib.sha256(dsse.pae(dsse.IN_TOTO, said)).digest()
+        signed = {"content": _b64(signature), "verifier": verifier}
+        spec: dict[str, Any] = {"data": {"algorithm": "SHA2_256", "digest": _b64(digest)}, "signature": signed}
+        body = rfc8785.dumps({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": spec}})
+        kind = {"kind": "hashedrekord", "version": "0.0.2"}
+        return {**self._included(body, ORIGIN.partition(" ")[0]), "kindVersion": kind}
+
+    def _included(self, body: bytes, origin: str) -> Mapping[str, Any]:
+        """The proof that a log which holds nothing else includes this, with its signed checkpoint."""
+        name, root = hashlib.sha256(_spki(self.log_key)).digest(), hashlib.sha256(b"\0" + body).digest()
+        note = f"{origin}\n1\n{_b64(root)}\n"
         mark = _b64(name[:4] + _sign(self.log_key, note.encode()))
         return {
             "logIndex": "0",
             "logId": {"keyId": _b64(name)},
-            "kindVersion": {"kind": "dsse", "version": "0.0.1"},
-            "integratedTime": str(moment),
-            "inclusionPromise": {"signedEntryTimestamp": _b64(_sign(self.log_key, rfc8785.dumps(promised)))},
             "inclusionProof": {
                 "logIndex": "0",
                 "rootHash": _b64(root),
                 "treeSize": "1",
                 "hashes": [],
-                "checkpoint": {"envelope": f"{note}\n\u2014 {ORIGIN.split(' ')[0]} {mark}\n"},
+                "checkpoint": {"envelope": f"{note}\n\u2014 {origin.partition(' ')[0]} {mark}\n"},
             },
             "canonicalizedBody": _b64(body),
         }
@@ -233,7 +263,16 @@ class Sigstore:
                 }
             ],
             "ctlogs": [log(self.certificates_key, "https://ctfe.example.com")],
-            "timestampAuthorities": [],
+            "timestampAuthorities": [
+                {
+                    "subject": {"organization": "example", "commonName": "tsa"},
+                    "uri": "https://tsa.example.com",
+                    "certChain": {"certificates": [{"rawBytes": _b64(der)} for der in self.stampers]},
+                    "validFor": always,
+                }
+            ]
+            if self.stampers
+            else [],
         }
         return json.dumps(root).encode()
 

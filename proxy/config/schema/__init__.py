@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, field_validator
 
 from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
-from proxy.config.schema.listeners import Admin, Server, Tls
+from proxy.config.schema.listeners import Admin, ClientCertificate, Server, Tls
+from proxy.config.schema.outbound import Outbound, Timestamps
 from proxy.config.schema.policies import ClauseEntry, PoliciesFrom, PolicyEntry, PolicyPart, PullEntry, PushEntry
 from proxy.config.schema.trust import KeylessTrust, KeyTrust, TrustEntry, X509Trust
 from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
@@ -18,11 +19,13 @@ __all__ = [
     "Admin",
     "Algorithm",
     "ClauseEntry",
+    "ClientCertificate",
     "ConfigFile",
     "Credentials",
     "KeyEntry",
     "KeyTrust",
     "KeylessTrust",
+    "Outbound",
     "Password",
     "Pin",
     "PoliciesFrom",
@@ -33,6 +36,7 @@ __all__ = [
     "PushEntry",
     "Server",
     "Store",
+    "Timestamps",
     "Tls",
     "TokenEntry",
     "TrustEntry",
@@ -61,6 +65,8 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     policies: tuple[PolicyEntry, ...] = Field(
         default=(), description="what repositories demand; a repository without a policy is closed"
     )
+    outbound: Outbound = Field(default_factory=Outbound, description="rules for what is asked besides the registry")
+    timestamps: Timestamps | None = Field(default=None, description="who countersigns our Notary signatures on push")
     limits: LimitsEntry = Field(default_factory=LimitsEntry, description="bounds")  # type: ignore[valid-type]
 
     @field_validator("version", mode="before")

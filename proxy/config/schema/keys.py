@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from proxy.config.schema.world import Pin
-from proxy.config.values import FilePath, Line, Name, Variable
+from proxy.config.values import FilePath, Line, Name, Overlap, Span, Variable
+from proxy.trust.handover import Handover, parse_overlap
 
 Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096"]
 Purpose = Literal["image", "attestation"]
@@ -40,8 +41,35 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     algorithm: Algorithm = Field(
         default="ecdsa-p256", description="kind of the next key that is made; what the token cannot do is refused"
     )
-    tokens: tuple[Name, ...] = Field(min_length=1, description="tokens that hold it, by name; the first one signs")
+    tokens: tuple[Name, ...] = Field(
+        min_length=1, description="tokens by name, each with a key of its own: the first signs, the others stand by"
+    )
     label: Line | None = Field(default=None, description="its label on the token, when that is not its name here")
     purpose: Purpose | None = Field(
         default=None, description="image or attestation; a key named `attestation` is one, every other is for images"
     )
+    overlap: Overlap = Field(
+        default="none",
+        description="how a new key takes over: publish-first:14d, dual-sign:14d, both with a comma, or none",
+    )
+    retire_after: Span | None = Field(
+        default=None, description="how long after a new key began the old one is retired, such as 90d; never by itself"
+    )
+    rotate_every: Span | None = Field(
+        default=None, description="how old the key that signs becomes before a new one takes over; never by itself"
+    )
+    announce: Span = Field(
+        default="14d", validate_default=True, description="how long before it happens status and metrics say so"
+    )
+
+    @property
+    def terms(self) -> Handover:
+        """How a new key takes over from the old one."""
+        return parse_overlap(self.overlap).but(retire_after=self.retire_after)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        first = self.terms.publish_first
+        if self.rotate_every is not None and first is not None and first >= self.rotate_every:
+            raise ValueError("rotate_every must be longer than publish-first: a key would never begin to sign")
+        return self

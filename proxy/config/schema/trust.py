@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from proxy.config.certificates import Certificates, SubjectName
+from proxy.config.certificates import Certificates, ListSource, SubjectName
 from proxy.config.keyless import ExactLine, TrustedRoot
 from proxy.config.values import Line, PublicKey
 
@@ -34,6 +34,19 @@ class X509Trust(BaseModel, strict=True, extra="forbid", frozen=True):
         min_length=1,
         description="with `kind: x509`: subjects it may certify, `C=.., ST=.., O=..` each exactly, or `*` for all; "
         "with `kind: keyless`: mail addresses or URIs in the certificate, each exactly",
+    )
+    tsa_ca_file: Certificates | None = Field(
+        default=None,
+        description="with `kind: x509`: PEM file with the roots of timestamp authorities (RFC 3161), or the PEM text: "
+        "a signature they prove to be from before its certificate ended still counts",
+    )
+    crl: tuple[ListSource, ...] = Field(
+        default=(),
+        max_length=16,
+        description="with `kind: x509`: files and URLs of revocation lists, one for each CA below `ca_file` and itself",
+    )
+    crl_unavailable: Literal["deny", "allow"] = Field(
+        default="deny", description="with `kind: x509`: what holds where the lists cannot say whether one is revoked"
     )
 
 

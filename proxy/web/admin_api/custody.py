@@ -60,7 +60,8 @@ class EvidenceShown(BaseModel, strict=True, extra="forbid", frozen=True):
 
 def _change(verb: str, place: str, says: str, body: type[BaseModel]) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
-    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, KeyShown, body=body, plans=True)
+    two = verb == "destroy"
+    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, KeyShown, body=body, plans=True, second=two)
 
 
 ROUTES: tuple[Route, ...] = (

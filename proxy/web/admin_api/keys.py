@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
+from proxy.trust.handover import parse_overlap
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
+from proxy.trust.span import parse_span
 from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Page, Why
+
+
+def _span(text: str) -> str:
+    parse_span(text)
+    return text
+
+
+def _overlap(text: str) -> str:
+    parse_overlap(text)
+    return text
+
+
+Span = Annotated[str, AfterValidator(_span)]
+Overlap = Annotated[str, AfterValidator(_overlap)]
+TokenName = Annotated[str, Field(max_length=63)]
+
+
+class Activation(Why, strict=True, extra="forbid", frozen=True):
+    """A key takes over from another."""
+
+    overlap: Overlap | None = Field(
+        default=None,
+        description="dual-sign:14d: both sign that long; publish-first:14d: the new one is shown and verifies that "
+        "long before it signs; both with a comma, or none. Without it, as it was agreed before or is configured",
+    )
+    retire_after: Span | None = Field(
+        default=None, description="how long after the new key began the old one is retired, such as 30d"
+    )
+
+
+class Making(Why, strict=True, extra="forbid", frozen=True):
+    """A new key is made."""
+
+    token: TokenName | None = Field(default=None, description="one of the profile's tokens; without it, the first")
+
+
+class Rotate(Activation, Making, strict=True, extra="forbid", frozen=True):
+    """A new key is made, and takes over."""
 
 
 class Compromise(Why, strict=True, extra="forbid", frozen=True):
@@ -37,6 +78,11 @@ class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
     key_id: str = Field(description="hex CKA_ID on the token")
     label: str
     public_key: str = Field(description="PEM")
+    activate_at: datetime | None = Field(description="when it becomes active by itself")
+    signs_until: datetime | None = Field(description="until when a trusted key signs beside the active one")
+    retire_after: datetime | None = Field(
+        description="when a trusted key is retired; of a prepared one, this and the last are for the key before it"
+    )
 
 
 class Keys(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -64,13 +110,17 @@ class Strays(BaseModel, strict=True, extra="forbid", frozen=True):
 class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
     """What a rotation came to."""
 
-    old: KeyShown | None = Field(description="the key that signed before; it verifies on")
-    new: KeyShown = Field(description="the key that signs from now on")
+    old: KeyShown | None = Field(description="the key that signed before, or still does; it verifies on")
+    new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
+
+
+_SECOND = frozenset({"rotate", "activate", "compromise", "destroy"})  # what one person alone does not do
 
 
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
-    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True)
+    two = verb in _SECOND
+    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True, second=two)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -82,9 +132,9 @@ ROUTES: tuple[Route, ...] = (
         "list_strays", "GET", f"{ROOT}/keys/unrecorded", Permission.KEYS,
         "Keys on our tokens that are in no record.", Strays, reach=Reach.NEUTRAL,
     ),
-    _key("rotate", "profile", "Make a key that signs for this profile from now on.", Rotation),
-    _key("prepare", "profile", "Make a key that verifies, and signs once it is activated."),
-    _key("activate", "fingerprint", "Let this prepared key sign from now on.", Rotation),
+    _key("rotate", "profile", "Make a key that signs for this profile from now on.", Rotation, Rotate),
+    _key("prepare", "profile", "Make a key that verifies, and signs once it is activated.", body=Making),
+    _key("activate", "fingerprint", "Let this prepared key sign from now on.", Rotation, Activation),
     _key("retire", "fingerprint", "Let this key no longer count."),
     _key("compromise", "fingerprint", "Distrust a key that others may have.", body=Compromise),
 )  # fmt: skip

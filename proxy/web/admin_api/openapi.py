@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from proxy.trust.roles import holders
 from proxy.web.admin_api.route import PLACES, Route
-from proxy.web.admin_api.shapes import Plan, Problem
+from proxy.web.admin_api.shapes import Held, Plan, Problem
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.problems import PROBLEM
 
@@ -26,6 +26,7 @@ def document() -> dict[str, Any]:
             *((shape, "serialization" if _given(shape) else "validation") for shape in shapes),
             (Problem, "serialization"),
             (Plan, "serialization"),
+            (Held, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
     )
@@ -84,6 +85,8 @@ def _given_by(route: Route) -> dict[str, Any]:
     shapes: dict[int, list[type[BaseModel]]] = {route.status: [route.gives]}
     if route.plans:
         shapes.setdefault(200, []).append(Plan)
+    if route.second:
+        shapes.setdefault(202, []).append(Held)
     answers: dict[str, Any] = {}
     for status, given in sorted(shapes.items()):
         schemas = [_ref(shape)["schema"] for shape in given]

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from proxy.trust.impact import Effect, Standing
 from proxy.trust.policy_revision import TEXT_BYTES
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Route
+from proxy.web.admin_api.jobs import JobShown
+from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import NOT_KEPT, Line, Name, Page, Why
 
 _Text = Annotated[str, StringConstraints(max_length=TEXT_BYTES)]
@@ -68,7 +69,13 @@ class PlanWish(BaseModel, strict=True, extra="forbid", frozen=True):
     text: Text = _TEXT
     name: Name = _NAME
     days: int = Field(default=7, ge=1, le=90, description="how far back to look for pulls")
-    limit: int = Field(default=1000, ge=1, le=5000, description="images, at most; the newest")
+    limit: int = Field(default=1000, ge=1, le=1000, description="images, at most; the newest")
+
+
+class LongPlanWish(PlanWish, strict=True, extra="forbid", frozen=True):
+    """The same on more of it than can be waited for."""
+
+    limit: int = Field(default=10_000, ge=1, le=100_000, description="images, at most; the newest")
 
 
 class RevisionLine(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -192,12 +199,15 @@ class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
     examined: int
     more: bool = Field(description="whether more was pulled than was examined")
     counts: dict[Effect, int]
-    images: tuple[ImageShown, ...] = Field(description="those for which something changes, or nobody knows")
+    images: tuple[ImageShown, ...] = Field(
+        description="those for which something changes, or nobody knows; of a job the first 100, what is blocked first"
+    )
 
 
-def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], permission: Permission) -> Route:
+def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], reach: Reach = Reach.WHOLE) -> Route:
     path = f"{ROOT}/policies/{name}"
-    return Route(f"{name}_policies", "POST", path, permission, says, gives, body=body, body_bytes=_BYTES)
+    may = Permission.POLICIES if name == "lint" else Permission.TRY_POLICIES
+    return Route(f"{name}_policies", "POST", path, may, says, gives, body=body, body_bytes=_BYTES, reach=reach)
 
 
 _BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
@@ -207,6 +217,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "apply_policies", "POST", f"{ROOT}/policies", Permission.CHANGE_POLICIES,
         "Put these policies in force, as a new revision.", Applied, body=ApplyWish, plans=True, body_bytes=_BYTES,
+        second=True,
     ),
     Route(
         "policy_history", "GET", f"{ROOT}/policies/revisions", Permission.POLICIES,
@@ -218,13 +229,17 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "revert_policies", "POST", f"{ROOT}/policies/revisions/{{number}}/revert", Permission.CHANGE_POLICIES,
-        "Put an older revision in force again, as a new one.", Applied, body=RevertWish, plans=True,
+        "Put an older revision in force again, as a new one.", Applied, body=RevertWish, plans=True, second=True,
     ),
     Route(
         "policy_difference", "GET", f"{ROOT}/policies/diff", Permission.POLICIES,
         "What is different between two revisions.", Difference, Between,
     ),
-    _try("lint", "What policies say and cannot mean.", Linted, Candidate, Permission.POLICIES),
-    _try("test", "What a pull of an image would get.", Tested, ImageWish, Permission.TRY_POLICIES),
-    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish, Permission.TRY_POLICIES),
+    _try("lint", "What policies say and cannot mean.", Linted, Candidate),
+    _try("test", "What a pull of an image would get.", Tested, ImageWish, Reach.ONE),
+    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish),
+    Route(
+        "plan_policies_job", "POST", f"{ROOT}/policies/plan/job", Permission.TRY_POLICIES,
+        "The same in a job, whose result is the answer.", JobShown, body=LongPlanWish, status=202, body_bytes=_BYTES,
+    ),
 )  # fmt: skip

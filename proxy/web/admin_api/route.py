@@ -41,7 +41,8 @@ class Route:
     """One call: who may make it, what it takes in query and body, what it gives. `name` is that of its action.
 
     With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`. `reach` is what it is about; unless it
-    says otherwise, a token for some repositories only does not open it.
+    says otherwise, a token for some repositories only does not open it. With `second`, where dual control is on, it
+    is kept and answered with `Held`, and done when a second person agrees.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Route:
     plans: bool = False
     body_bytes: int = BODY_BYTES
     reach: Reach = Reach.WHOLE
+    second: bool = False
 
     @property
     def asks(self) -> type[BaseModel] | None:

@@ -22,6 +22,25 @@ class KeyStatus(BaseModel, strict=True, extra="forbid", frozen=True):
     since: datetime
 
 
+class Soon(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Something that is set to happen to a key."""
+
+    what: str = Field(description="rotate, activate, retire, stops signing")
+    at: datetime
+    profile: str
+    token: str
+    key: str = Field(description="fingerprint of the key it happens to")
+    says: str = Field(description="the same for people")
+
+
+class Warned(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Something that ends before long."""
+
+    what: str
+    at: datetime = Field(description="when it ends")
+    next: str = Field(description="what to do in time")
+
+
 class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     """Something that does not work."""
 
@@ -29,6 +48,7 @@ class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     since: str = Field(default="", description="since when; empty where that is not known")
     stops: str = Field(description="what does not work for as long")
     next: str = Field(description="the next command")
+    repository: str = Field(default="", description="the one repository it is about; empty: more, or none")
 
 
 class Status(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -43,6 +63,8 @@ class Status(BaseModel, strict=True, extra="forbid", frozen=True):
     policies_number: int | None = Field(default=None, description="their revision there; null for the file's")
     key_revision: str
     keys: tuple[KeyStatus, ...]
+    soon: tuple[Soon, ...] = Field(description="what is announced of keys, the soonest first")
+    warnings: tuple[Warned, ...] = Field(description="what ends within 60, 30 or 7 days, the soonest first")
     problems: tuple[Trouble, ...]
 
 
@@ -51,6 +73,7 @@ class Reloaded(BaseModel, strict=True, extra="forbid", frozen=True):
 
     reloaded: bool
     why: str | None = Field(description="why it was refused; what was in force before still is")
+    policies: str = Field(description="which policies are in force, and from where")
 
 
 class SignWish(Why, strict=True, extra="forbid", frozen=True):

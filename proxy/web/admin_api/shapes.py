@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.admin_token import NAME, holds_token, name_refusal
+from proxy.trust.approval import ApprovalState
 from proxy.trust.pattern import is_pattern
 
 
@@ -59,9 +61,9 @@ NOT_KEPT = object()  # marks what is too long for the journal: its hash stands t
 def kept(body: BaseModel) -> dict[str, object]:
     """Return what the journal keeps of a body."""
     long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
-    told: dict[str, object] = body.model_dump(mode="json")
+    told: dict[str, object] = body.model_dump(mode="json", exclude_unset=True)
     for name in long:
-        if isinstance(text := told[name], str):
+        if isinstance(text := told.get(name), str):
             told[name] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return told
 
@@ -79,6 +81,10 @@ class Why(BaseModel, strict=True, extra="forbid", frozen=True):
     reason: Line = Field(description="why, for the record")
 
 
+class Nothing(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The query of a call that has none: what it would not heed, such as `dry_run`, is refused and not overlooked."""
+
+
 class DryRun(BaseModel, strict=True, extra="forbid", frozen=True):
     """Whether to do it, or only to say what would be done."""
 
@@ -89,6 +95,32 @@ class Plan(BaseModel, strict=True, extra="forbid", frozen=True):
     """What would be done, a line a step; nothing was."""
 
     plan: tuple[str, ...]
+    done: Literal[False] = False
+
+
+class ApprovalShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A call that waits for a second person, or did."""
+
+    id: str
+    state: ApprovalState = Field(description="approved and no more: the server ended while it was being done")
+    call: str = Field(description="the call by its name")
+    places: dict[str, str] = Field(description="what was filled into its path")
+    given: dict[str, Any] = Field(description="what was given with it")
+    plan: tuple[str, ...] = Field(description="what it would have done when it was asked for")
+    who: str
+    how: str
+    created: datetime
+    expires: datetime = Field(description="when it is too late to agree")
+    decided_by: str = Field(description="who decided, and how we know; empty: nobody yet")
+    decided: datetime | None
+    note: str = Field(description="why it was turned down, or what it failed of")
+    request_id: str = Field(description="that of the rows in the journal which it led to")
+
+
+class Held(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Nothing was done: somebody else has to agree first (`admin.dual_control`)."""
+
+    approval: ApprovalShown
     done: Literal[False] = False
 
 

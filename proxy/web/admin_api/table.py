@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from proxy.web.admin_api import chains, custody, jobs, journal, keys, policies, server, tokens
+from proxy.web.admin_api import (
+    approvals,
+    chains,
+    custody,
+    denials,
+    exceptions,
+    jobs,
+    journal,
+    keys,
+    policies,
+    server,
+    tokens,
+)
 from proxy.web.admin_api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -12,6 +24,9 @@ ROUTES: tuple[Route, ...] = (
     *chains.ROUTES,
     *policies.ROUTES,
     *tokens.ROUTES,
+    *denials.ROUTES,
+    *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
+    *approvals.ROUTES,
 )

@@ -8,16 +8,19 @@ from proxy.flows.house import House
 from proxy.ports import Tokens
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.wiring.admin_desk.approvals import ApprovalDesk
 from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.custody import CustodyDesk
+from proxy.wiring.admin_desk.denials import DenialDesk
+from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
+from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
-from proxy.wiring.signer import Stray
 
 
 def topics(
@@ -28,14 +31,21 @@ def topics(
     strays: Callable[[], Awaitable[Sequence[Stray]]],
     held: Tokens,
     policies: Policies,
+    dual: Callable[[], bool] = lambda: False,
 ) -> tuple[Topic, ...]:
-    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None."""
-    return (
-        ServerDesk(desk, house, reload).topic(),
+    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None.
+
+    `dual` says whether a second person has to agree before keys and policies change.
+    """
+    doing = (
+        ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
-        PolicyDesk(house, policies, store.policy_book, store.journal.pulled).topic(),
+        PolicyDesk(house, policies, store).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
+        DenialDesk(house).topic(),
+        ExceptionDesk(house).topic(),
     )
+    return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual).topic())

@@ -8,14 +8,17 @@ from typing import cast
 
 from proxy.flows import keylife
 from proxy.flows.house import House
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Fault, Unavailable
 from proxy.setup_token import pem
+from proxy.trust.handover import Handover, parse_overlap
 from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.schedule import KeyPlan
+from proxy.trust.span import parse_span
 from proxy.web.admin_api import keys as shapes
 from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.shapes import Why
 from proxy.wiring.admin_desk.part import part
-from proxy.wiring.signer import Stray
+from proxy.wiring.opening import Stray
 
 
 class KeyDesk:
@@ -61,14 +64,19 @@ class KeyDesk:
         )
 
     async def _rotate(self, acting: Acting) -> shapes.Rotation:
-        return turned(await keylife.rotate(acting.places["profile"], *self._why(acting), request_id=acting.request_id))
+        profile, wish = acting.places["profile"], cast("shapes.Rotate", acting.body)
+        terms, why, asked = self._terms(profile, wish), self._why(acting), acting.request_id
+        return turned(await keylife.rotate(profile, *why, terms=terms, token=wish.token, request_id=asked))
 
     async def _prepare(self, acting: Acting) -> shapes.KeyShown:
-        return shown(await keylife.prepare(acting.places["profile"], *self._why(acting), request_id=acting.request_id))
+        profile, wish = acting.places["profile"], cast("shapes.Making", acting.body)
+        why, asked = self._why(acting), acting.request_id
+        return shown(await keylife.prepare(profile, *why, token=wish.token, request_id=asked))
 
     async def _activate(self, acting: Acting) -> shapes.Rotation:
-        which = acting.places["fingerprint"]
-        return turned(await keylife.activate(which, *self._why(acting), request_id=acting.request_id))
+        new = keylife.may_become(acting.places["fingerprint"], KeyState.ACTIVE, self._house())
+        terms, why, asked = self._handed(new, acting), self._why(acting), acting.request_id
+        return turned(await keylife.activate(fingerprint(new.spki), *why, terms=terms, request_id=asked))
 
     async def _retire(self, acting: Acting) -> shapes.KeyShown:
         which = acting.places["fingerprint"]
@@ -82,21 +90,65 @@ class KeyDesk:
     def _why(self, acting: Acting) -> tuple[str, str, str, House]:
         return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._house()
 
+    def _terms(self, profile: str, wish: shapes.Activation) -> Handover:
+        """Return what was asked for, and what is configured where nothing was said. Raises Fault."""
+        plan = self._house().plans.get(profile, KeyPlan())
+        try:
+            return plan.terms.but(
+                None if wish.overlap is None else parse_overlap(wish.overlap),
+                None if wish.retire_after is None else parse_span(wish.retire_after),
+            )
+        except ValueError as wrong:
+            raise Fault("UNSUPPORTED", str(wrong), status=400) from None
+
+    def _handed(self, new: BookKey, acting: Acting) -> Handover:
+        """Return how a prepared key takes over: where its day was set, as was agreed then, but for what is said now."""
+        wish = cast("shapes.Activation", acting.body)
+        said = self._terms("" if new.activate_at else new.profile, wish)
+        if wish.overlap is not None and said.publish_first is not None:
+            raise Fault("UNSUPPORTED", "it begins to sign now, so publish-first comes too late", status=400)
+        return said
+
     async def _plan_rotate(self, acting: Acting) -> tuple[str, ...]:
-        old = keylife.may_rotate(acting.places["profile"], self._house())
-        return (_made(acting), *_handover("it", old))
+        profile, wish = acting.places["profile"], cast("shapes.Rotate", acting.body)
+        old, terms = keylife.may_rotate(profile, self._house(), wish.token), self._terms(profile, wish)
+        if terms.publish_first is None:
+            return (_made(acting, wish), *self._handover("it", old, terms))
+        at = self._house().clock.now() + terms.publish_first
+        shown_first = f"record it as prepared: it verifies, and signs nothing before {at:%Y-%m-%d %H:%M} UTC; then:"
+        return (_made(acting, wish), shown_first, *self._handover("it", old, terms, at))
 
     async def _plan_prepare(self, acting: Acting) -> tuple[str, ...]:
-        keylife.may_rotate(acting.places["profile"], self._house())
-        return (_made(acting), "record it as prepared: it verifies, and signs nothing before it is activated")
+        wish = cast("shapes.Making", acting.body)
+        keylife.may_rotate(acting.places["profile"], self._house(), wish.token)
+        return (_made(acting, wish), "record it as prepared: it verifies, and signs nothing before it is activated")
 
     async def _plan_activate(self, acting: Acting) -> tuple[str, ...]:
         new = keylife.may_become(acting.places["fingerprint"], KeyState.ACTIVE, self._house())
-        return _handover(_named(new), self._house().keybook.ring().active(new.profile))
+        old = self._house().keybook.ring().active(new.profile, new.token)
+        return self._handover(_named(new), old, self._handed(new, acting), agreed=new)
+
+    def _handover(
+        self, new: str, old: BookKey | None, terms: Handover, at: datetime | None = None, agreed: BookKey | None = None
+    ) -> tuple[str, ...]:
+        steps: tuple[str, ...] = (f"sign every push from then on with {new}",)
+        if old is None:
+            return steps
+        at = at or self._house().clock.now()
+        until = terms.signs_until(at) or (agreed.signs_until if agreed else None)
+        end = terms.retires(at) or (agreed.retire_after if agreed else None)
+        if until is not None:
+            steps += (f"sign with {_named(old)} too, until {until:%Y-%m-%d %H:%M} UTC",)
+        kept = f"keep {_named(old)} as trusted: what it signed still verifies"
+        return (*steps, kept if end is None else f"{kept}, until it is retired at {end:%Y-%m-%d %H:%M} UTC")
 
     async def _plan_retire(self, acting: Acting) -> tuple[str, ...]:
         key = keylife.may_become(acting.places["fingerprint"], KeyState.RETIRED, self._house())
-        return (f"block every image that only {_named(key)} has signed (key_retired); there is no way back",)
+        block = f"block every image that only {_named(key)} has signed (key_retired); there is no way back"
+        if key.signs_until is None or self._house().clock.now() >= key.signs_until:
+            return (block,)
+        until = f"{key.signs_until:%Y-%m-%d %H:%M} UTC"
+        return (f"no longer sign with {_named(key)}, which was to sign until {until}", block)
 
     async def _plan_compromise(self, acting: Acting) -> tuple[str, ...]:
         house, wish = self._house(), cast("shapes.Compromise", acting.body)
@@ -104,8 +156,7 @@ class KeyDesk:
         if key.state is KeyState.ACTIVE and wish.rotate:
             steps = [f"let another key sign for {key.profile}: the prepared one, else one made now"]
         elif key.state is KeyState.ACTIVE:
-            until = f"until another key is active: countersign keys rotate {key.profile}"
-            steps = [f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"]
+            steps = [_without(key, house)]
         block = f"block every image that only {_named(key)} has signed (key_compromised); there is no way back"
         return (*steps, block, _excused(wish.since, house))
 
@@ -122,13 +173,18 @@ def _excused(since: datetime | None, house: House) -> str:
     return f"where the policy says trust_ledger: let count what our ledger shows as signed before {since.isoformat()}"
 
 
-def _made(acting: Acting) -> str:
-    return f"make a key for {acting.places['profile']} in the token, and let it prove itself by a signature"
+def _without(key: BookKey, house: House) -> str:
+    """Say who signs when this active key no longer does."""
+    others = [each for each in house.keybook.ring().signers(key.profile, house.clock.now()) if each != key.token]
+    if others:
+        return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
+    until = f"until another key is active: countersign keys rotate {key.profile}"
+    return f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"
 
 
-def _handover(new: str, old: BookKey | None) -> tuple[str, ...]:
-    steps = (f"sign every push from then on with {new}",)
-    return (*steps, f"keep {_named(old)} as trusted: what it signed still verifies") if old else steps
+def _made(acting: Acting, wish: shapes.Making) -> str:
+    where = "in the token" if wish.token is None else f"in token {wish.token}"
+    return f"make a key for {acting.places['profile']} {where}, and let it prove itself by a signature"
 
 
 def _named(key: BookKey) -> str:
@@ -154,4 +210,7 @@ def shown(key: BookKey) -> shapes.KeyShown:
         key_id=key.key_id,
         label=key.label,
         public_key=pem(key.spki).decode(),
+        activate_at=key.activate_at,
+        signs_until=key.signs_until,
+        retire_after=key.retire_after,
     )

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 from typing import cast
 
-from proxy.config.policy_file import BLANK, PolicyFile
+from proxy.flows import job as jobs_of
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
 from proxy.flows.replay import replay, supposing
 from proxy.oci.faults import Corrupt, Fault
-from proxy.ports import Credential, PolicyBook
+from proxy.ports import Credential
+from proxy.store import Store
 from proxy.trust import explain
-from proxy.trust.impact import Effect, Judgement, Pulled, Verdict, counted
-from proxy.trust.policy_diff import PolicyChange, differences, rendered
+from proxy.trust.job import Job
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.web.admin_api import policies as shapes
 from proxy.web.admin_api.handler import Acting, Topic
+from proxy.web.admin_api.jobs import JobShown
+from proxy.wiring.admin_desk.jobs import shown
 from proxy.wiring.admin_desk.policy_lint import linted
+from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash_of, impact, number_of
 from proxy.wiring.desk import refused
 from proxy.wiring.policies import Change, Policies
 
-PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
+PLAN_S = 90.0  # whoever asks waits for 120
 
 
 class PolicyDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], policies: Policies, book: PolicyBook, pulled: PulledSince) -> None:
-        """`pulled` returns what was pulled since a moment, at most so many."""
+    def __init__(self, house: Callable[[], House], policies: Policies, store: Store) -> None:
+        """`store` has the revisions, what was pulled, and the jobs."""
         self._house = house
         self._policies = policies
-        self._book = book
-        self._pulled = pulled
+        self._store = store
+        self._book = store.policy_book
+        self._planning = asyncio.Semaphore(2)  # pulls come first
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -50,9 +55,14 @@ class PolicyDesk:
                 "lint_policies": self._lint,
                 "test_policies": self._test,
                 "plan_policies": self._plan,
+                "plan_policies_job": self._plan_long,
             },
             {"apply_policies": self._plan_apply, "revert_policies": self._plan_revert},
+            {"test_policies": self._meant},
         )
+
+    async def _meant(self, acting: Acting) -> str:
+        return parse_name(cast("shapes.ImageWish", acting.body).ref, self._house().hosts).repository
 
     async def _show(self, _acting: Acting) -> shapes.PoliciesShown:
         policies = self._policies
@@ -85,8 +95,8 @@ class PolicyDesk:
 
     async def _difference(self, acting: Acting) -> shapes.Difference:
         pair = cast("shapes.Between", acting.query)
-        old, new = [self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
-        return _different(old, new)
+        old, new = [await self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
+        return different(old, new)
 
     async def _apply(self, acting: Acting) -> shapes.Applied:
         return await self._changed(self._wish(acting))
@@ -126,7 +136,7 @@ class PolicyDesk:
 
     async def _test(self, acting: Acting) -> shapes.Tested:
         wish, house = cast("shapes.ImageWish", acting.body), self._house()
-        policies = self._policies.file if wish.text is None else self._policies.checked(wish.text, wish.name)
+        policies = self._policies.file if wish.text is None else await self._policies.checked(wish.text, wish.name)
         supposed = supposing(policies.policies, house)
         judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
         if isinstance(judged, Answer):
@@ -139,35 +149,28 @@ class PolicyDesk:
 
     async def _plan(self, acting: Acting) -> shapes.Impact:
         wish, house = cast("shapes.PlanWish", acting.body), self._house()
-        file = self._policies.checked(wish.text, wish.name)
-        base = 0 if self._policies.revision is None else self._policies.revision.number
-        difference = _different(self._policies.file, file)
+        ends = house.clock.monotonic() + PLAN_S
+        file = await self._policies.checked(wish.text, wish.name)
+        now, base = self._policies.file, number_of(self._policies)
         since = house.clock.now() - timedelta(days=wish.days)
-        pulled = await self._pulled(since, wish.limit + 1)
-        judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house)
-        return shapes.Impact(
-            base=base,
-            difference=difference,
-            since=since,
-            examined=len(judged),
-            more=len(pulled) > wish.limit,
-            counts=counted(judged),
-            images=tuple(_image(each) for each in judged if each.effect is not Effect.UNCHANGED),
-        )
+        async with self._planning:
+            pulled = await self._store.journal.pulled(since, wish.limit + 1)
+            left = ends - house.clock.monotonic()
+            judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, left)
+        return impact(base, different(now, file), since, judged, more=len(pulled) > wish.limit)
+
+    async def _plan_long(self, acting: Acting) -> JobShown:
+        wish, house, by = cast("shapes.LongPlanWish", acting.body), self._house(), acting.holder
+        await self._policies.checked(wish.text, wish.name)
+        await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
+        asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
+        why = "to know what would be blocked"
+        job = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked)
+        return shown(await jobs_of.start(job, self._store.jobs, house.journal))
 
 
 def _ours(acting: Acting) -> Asked:
     return Asked(Credential(ours=True), acting.request_id, address="admin")
-
-
-def _different(old: PolicyFile, new: PolicyFile) -> shapes.Difference:
-    changes = differences(old.written, new.written, BLANK)
-    return shapes.Difference(changes=tuple(map(_changed, changes)), lines=tuple(rendered(changes)))
-
-
-def _changed(change: PolicyChange) -> shapes.PolicyChanged:
-    settings = tuple(shapes.SettingChanged(setting=s.setting, old=s.old, new=s.new) for s in change.settings)
-    return shapes.PolicyChanged(repositories=change.repositories, change=change.change, settings=settings)
 
 
 def _line(revision: PolicyRevision) -> shapes.RevisionLine:
@@ -181,21 +184,3 @@ def _line(revision: PolicyRevision) -> shapes.RevisionLine:
         how=revision.how,
         reason=revision.reason,
     )
-
-
-def _image(judged: Judgement) -> shapes.ImageShown:
-    pulled = judged.pulled
-    return shapes.ImageShown(
-        repository=pulled.repository,
-        reference=pulled.reference,
-        digest=pulled.digest,
-        effect=judged.effect,
-        pulls=pulled.pulls,
-        last=pulled.last,
-        before=_verdict(judged.before),
-        after=_verdict(judged.after),
-    )
-
-
-def _verdict(verdict: Verdict) -> shapes.VerdictShown:
-    return shapes.VerdictShown(standing=verdict.standing, reason=verdict.reason, detail=verdict.detail)

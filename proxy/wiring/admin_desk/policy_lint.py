@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from proxy.config.policy_file import PolicyFile, parse_policies
+import asyncio
+
+from proxy.config.policy_file import PolicyFile
 from proxy.config.yaml import Mark, Where, render_where
 from proxy.flows.house import House
 from proxy.flows.provable import names_proven
-from proxy.oci.faults import ConfigError
+from proxy.oci.faults import Fault
 from proxy.trust.policy_lint import Around, lint
 from proxy.web.admin_api import policies as shapes
 from proxy.wiring.policies import Policies
@@ -19,13 +21,14 @@ async def linted(text: str | None, name: str, policies: Policies, house: House) 
     settings, file = policies.settings, policies.file
     if text is not None:
         try:
-            file = parse_policies(text, name, settings)
-        except ConfigError as wrong:
-            return shapes.Linted(findings=tuple(_error(line, name) for line in str(wrong).splitlines()))
+            file = await policies.checked(text, name)
+        except Fault as wrong:
+            return shapes.Linted(findings=tuple(_error(line, name) for line in wrong.message.split(f"; {name}:")))
     images = tuple(key for key in settings.keys if settings.purpose(key) == "image")
     ring, now = house.keybook.ring(), house.clock.now()
     proven = await names_proven(house.registry)
-    found = lint(file.policies.policies, Around(images, tuple(settings.file.trust), ring, now, proven))
+    around = Around(images, tuple(settings.file.trust), ring, now, proven)
+    found = await asyncio.to_thread(lint, file.policies.policies, around)
     doubts = [_finding("warning", "doubt", problem.where, problem.text, file) for problem in file.warnings]
     return shapes.Linted(
         findings=(*doubts, *(_finding(each.level, each.code, each.where, each.text, file) for each in found))

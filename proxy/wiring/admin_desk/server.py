@@ -17,8 +17,15 @@ from proxy.wiring.desk import Desk
 class ServerDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
-    def __init__(self, desk: Desk, house: Callable[[], House], reload: Callable[[], Awaitable[str | None]]) -> None:
-        """`reload` reads the configuration again and returns why it was refused, or None."""
+    def __init__(
+        self,
+        desk: Desk,
+        house: Callable[[], House],
+        reload: Callable[[], Awaitable[str | None]],
+        policies: Callable[[], str],
+    ) -> None:
+        """`reload` reads the configuration again and returns why it was refused; `policies` names those in force."""
+        self._policies = policies
         self._desk = desk
         self._house = house
         self._reload_now = reload
@@ -36,8 +43,11 @@ class ServerDesk:
     async def _meant(self, acting: Acting) -> str:
         return parse_name(cast("server.SignWish", acting.body).ref, self._house().hosts).repository
 
-    async def _status(self, _acting: Acting) -> server.Status:
-        return server.Status.model_validate(await self._desk.status(), strict=False)
+    async def _status(self, acting: Acting) -> server.Status:
+        """Return all of it; of what is about repositories only what the caller may see."""
+        found = await self._desk.status()
+        mine = [p for p in found["problems"] if "repository" not in p or acting.holder.may_see(p["repository"])]
+        return server.Status.model_validate({**found, "problems": mine}, strict=False)
 
     async def _journal(self, acting: Acting) -> journal.Rows:
         page = cast("journal.JournalPage", acting.query)
@@ -55,7 +65,7 @@ class ServerDesk:
 
     async def _reload(self, _acting: Acting) -> server.Reloaded:
         refused = await self._reload_now()
-        return server.Reloaded(reloaded=refused is None, why=refused)
+        return server.Reloaded(reloaded=refused is None, why=refused, policies=self._policies())
 
     async def _sign(self, acting: Acting) -> server.SignedShown:
         wish = cast("server.SignWish", acting.body)

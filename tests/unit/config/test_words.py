@@ -36,7 +36,8 @@ def test_a_slip_of_the_pen_is_answered_with_the_setting_that_was_meant(line: str
 def test_what_nothing_resembles_gets_the_list_and_no_guess() -> None:
     (said,) = problems(MINIMAL + "admin: {zzzzzz: 1}")
     assert "did you mean" not in said
-    assert said.endswith("allowed here: listen")
+    assert "allowed here: " in said
+    assert "listen" in said
 
 
 @pytest.mark.parametrize(

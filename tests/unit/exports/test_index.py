@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 from proxy.exports.index import TYPE, index, signing
 from proxy.exports.table import rendered
@@ -13,7 +15,7 @@ from proxy.formats.table import FORMATS
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of
 from proxy.trust.keys import fingerprint
-from tests.worlds.published import ACTIVE, COUNTING, PROFILES, RING, SAYS, SCOPE
+from tests.worlds.published import ACTIVE, AT, COUNTING, PROFILES, RING, SAYS, SCOPE, TRUSTED, release
 
 FILES = rendered(PROFILES, SCOPE)
 SAID = index(RING, PROFILES, FILES, SCOPE)
@@ -33,8 +35,12 @@ def test_it_is_the_same_bytes_every_time() -> None:
     assert index(RING, PROFILES, rendered(PROFILES, SCOPE), SCOPE) == SAID
 
 
-def test_active_keys_alone_sign_it() -> None:
-    assert {key.spki for key in signing(PROFILES)} == {ACTIVE.spki, SAYS.spki}
+def test_active_keys_sign_it_and_old_ones_while_they_overlap() -> None:
+    assert {key.spki for key in signing(PROFILES, AT)} == {ACTIVE.spki, SAYS.spki}
+    until = replace(TRUSTED, signs_until=AT)
+    overlapping = (replace(release(), keys=(ACTIVE, until)),)
+    assert signing(overlapping, AT - timedelta(seconds=1)) == (ACTIVE, until)
+    assert signing(overlapping, AT) == (ACTIVE,)
 
 
 def test_no_format_takes_it_for_a_signed_message() -> None:

@@ -1,4 +1,4 @@
-"""The ClusterPolicy; Kyverno's own types read it in tests/interop/test_exports.py."""
+"""The ClusterPolicy; Kyverno's own command line runs it in tests/interop/test_exports.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ClusterImagePolicy; the controller's own types read it in tests/interop/test_exports.py."""
+"""The ClusterImagePolicy; the controller's own tester runs it in tests/interop/test_exports.py."""
 
 from __future__ import annotations
 

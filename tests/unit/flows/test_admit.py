@@ -62,6 +62,17 @@ async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
     assert await ask_to_log_in(Asked(user("x"), "r"), w.house) is None
 
 
+NOBODY = Asked(ANYBODY, "r")
+
+
+async def test_where_upstream_lists_referrers_by_itself_a_fallback_tag_takes_nothing_off() -> None:
+    w = await world(registry=MemoryRegistry(referrers=True))
+    await w.push(APP, "team/app", "v1")
+    empty = parse(index().body, OCI_INDEX, Limits())
+    assert await keeps_ours(REPO, fallback_tag(APP.digest), empty, NOBODY, w.house)
+    assert not await keeps_ours(REPO, signature_tag(APP.digest), empty, NOBODY, w.house)
+
+
 async def test_lists_that_lack_ours() -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
     await w.push(APP, "team/app", "v1")
@@ -69,7 +80,7 @@ async def test_lists_that_lack_ours() -> None:
     empty = parse(index().body, OCI_INDEX, Limits())
     for tag in (signature_tag(APP.digest), fallback_tag(APP.digest)):
         media_type, body = shelf.manifests[shelf.tags[tag]]
-        assert await keeps_ours(REPO, tag, parse(body, media_type, Limits()), w.house)
-        assert not await keeps_ours(REPO, tag, empty, w.house)
-    assert await keeps_ours(REPO, V1, empty, w.house)
-    assert await keeps_ours(REPO, signature_tag(image("other").digest), empty, w.house)
+        assert await keeps_ours(REPO, tag, parse(body, media_type, Limits()), NOBODY, w.house)
+        assert not await keeps_ours(REPO, tag, empty, NOBODY, w.house)
+    assert await keeps_ours(REPO, V1, empty, NOBODY, w.house)
+    assert await keeps_ours(REPO, signature_tag(image("other").digest), empty, NOBODY, w.house)

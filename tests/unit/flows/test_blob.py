@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from proxy.flows.asked import Asked
-from proxy.flows.blob import served_blob
+from proxy.flows.blob import kept_back
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import PullBlob, PullManifest, StartUpload
 from proxy.oci.reference import digest_of
+from proxy.trust.reason import Reason
 from tests.worlds.conversation import ANYBODY, REPO, world
 from tests.worlds.images import image
 
@@ -33,8 +34,8 @@ async def test_a_manifest_that_could_not_be_judged_is_not_one_that_says_no() -> 
     w.store.clock.advance(120)
     w.registry.fail(PullManifest, 503, times=99)
     with pytest.raises(Unavailable):
-        await served_blob(REPO, LAYER, ASKED, w.house)
-    assert not await served_blob(REPO, digest_of(b"unknown"), ASKED, w.house)
+        await kept_back(REPO, LAYER, ASKED, w.house)
+    assert await kept_back(REPO, digest_of(b"unknown"), ASKED, w.house) is Reason.UNLISTED_BLOB
 
 
 async def test_an_upload_begins_upstream() -> None:

@@ -8,10 +8,13 @@ import pytest
 from proxy.flows import keylife
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.event import Event, Kind
+from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.ledger import Stage
 from tests.worlds.conversation import World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
+from tests.worlds.memory import NOON
 
 OLD, NEW = image("old"), image("new")
 BY = ("alice", "socket", "it is Tuesday")
@@ -86,6 +89,22 @@ async def test_a_prepared_key_can_be_given_up() -> None:
     ready = await keylife.prepare("release", *BY, w.house)
     assert (await keylife.retire(name(ready), *BY, w.house)).state is KeyState.RETIRED
     await keylife.rotate("release", *BY, w.house)
+
+
+async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = await world()
+    ready = await keylife.prepare("release", *BY, w.house)
+    record = w.store.journal.record
+
+    async def meanwhile(*events: Event) -> None:
+        """Between what this server has read and what it writes."""
+        await record(*events)
+        await w.store.keybook.activate(name(ready), w.store.clock.now())
+
+    monkeypatch.setattr(w.store.journal, "record", meanwhile)
+    with pytest.raises(Fault, match="is active"):
+        await keylife.retire(name(ready), *BY, w.house)
+    assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
 
 
 @pytest.mark.parametrize("end", ["retire", "compromise"])
@@ -177,3 +196,132 @@ async def test_a_beginning_that_fits_several_names_none() -> None:
     w.store.keybook._ring = ring
     with pytest.raises(Fault, match="beginning of several"):
         keylife.find(name(twin)[:8], w.house)
+
+
+WEEK, MONTH = timedelta(days=7), timedelta(days=30)
+
+
+async def signatures(w: World) -> set[str]:
+    """Push one more image; return which keys signed it."""
+    before = len(w.signer.made)
+    await w.push(image(str(before)), "team/app", f"v{before}")
+    return {key for key, _ in w.signer.made[before:]}
+
+
+async def test_dual_sign_has_both_keys_sign_everything_until_its_end() -> None:
+    w = await world()
+    done = await keylife.rotate("release", *BY, w.house, terms=Handover(dual_sign=WEEK, retire_after=MONTH))
+    old, new = name(done.old), name(done.new)
+    assert done.old is not None
+    assert (done.old.signs_until, done.old.retire_after) == (NOON + WEEK, NOON + MONTH)
+    assert await signatures(w) == {old, new}
+    w.store.clock.advance(WEEK.total_seconds() - 1)
+    assert await signatures(w) == {old, new}
+    w.store.clock.advance(1)
+    assert await signatures(w) == {new}
+    told = rows(w)[-1].detail
+    assert (told["signs_until"], told["retire_after"]) == ((NOON + WEEK).isoformat(), (NOON + MONTH).isoformat())
+
+
+async def test_both_signatures_are_where_verifiers_look_for_them() -> None:
+    w = await world()
+    done = await keylife.rotate("release", *BY, w.house, terms=Handover(dual_sign=WEEK))
+    await w.push(NEW, "team/app", "v1")
+    entries = [e for e in w.store.ledger.rows.values() if e.key.digest == NEW.digest]
+    of = {
+        fp: [(e.key.format, e.key.bound) for e in entries if e.key.fingerprint == fp]
+        for fp in map(name, (done.old, done.new))
+    }
+    assert of[name(done.old)] == of[name(done.new)]
+    assert len(of[name(done.new)]) == 3
+    assert {e.stage for e in entries} == {Stage.ATTACHED}
+    made = len(w.signer.made)
+    await w.push(NEW, "team/app", "v1")
+    assert len(w.signer.made) == made, "nothing is signed twice"
+
+
+async def test_publish_first_prepares_a_key_that_says_when_it_begins() -> None:
+    w = await world()
+    terms = Handover(publish_first=WEEK, dual_sign=WEEK, retire_after=MONTH)
+    done = await keylife.rotate("release", *BY, w.house, terms=terms)
+    new, begins = done.new, NOON + WEEK
+    assert (new.state, new.activate_at, new.signs_until) == (KeyState.PREPARED, begins, begins + WEEK)
+    assert await signatures(w) == {name(done.old)}
+    assert rows(w)[-1].detail["activate_at"] == begins.isoformat()
+    w.store.clock.advance(WEEK.total_seconds())
+    turned = await keylife.activate(name(new), *BY, w.house)
+    assert turned.old is not None
+    assert (turned.old.signs_until, turned.old.retire_after) == (begins + WEEK, begins + MONTH)
+    assert (turned.new.activate_at, turned.new.signs_until, turned.new.retire_after) == (None, None, None)
+    assert await signatures(w) == {name(done.old), name(new)}
+
+
+async def test_a_compromised_key_signs_beside_nobody() -> None:
+    w = await world()
+    done = await keylife.rotate("release", *BY, w.house, terms=Handover(publish_first=WEEK, dual_sign=WEEK))
+    await keylife.compromise(name(done.old), *BY, w.house, rotate=True)
+    assert await signatures(w) == {name(done.new)}
+
+
+async def two_tokens() -> tuple[World, BookKey, BookKey]:
+    """A profile whose second token stands by with a key of its own."""
+    w = await world()
+    w.signer.tokens = ("soft", "spare")
+    spare = replace(w.signer.create("release"), token="spare")
+    await w.store.keybook.add(spare)
+    return w, active(w), spare
+
+
+async def test_a_standby_signs_while_the_first_token_is_away_and_says_so() -> None:
+    w, first, spare = await two_tokens()
+    assert await signatures(w) == {name(first)}
+    w.signer.away["soft"] = "token soft is away"
+    answer = await w.push(OLD, "team/app", "old")
+    assert w.signer.made[-1][0] == name(spare)
+    assert answer.warning == "countersign: signed for release by its standby spare, not by soft (token soft is away)"
+    assert (await w.pull("team/app", "old")).status == 200
+    made = [e for e in w.store.journal.events if e.kind is Kind.SIGNED]
+    assert made[-1].detail["standby"] == "spare"
+    del w.signer.away["soft"]
+    answer = await w.push(NEW, "team/app", "new")
+    assert (w.signer.made[-1][0], answer.warning) == (name(first), None)
+
+
+async def test_a_token_that_fails_in_the_middle_of_a_push_does_not_fail_the_push() -> None:
+    w, _, spare = await two_tokens()
+    w.signer.breaks["soft"] = "token soft: session lost"
+    assert (await w.push(NEW, "team/app", "new")).status == 201
+    assert {key for key, _ in w.signer.made} == {name(spare)}
+    assert {e.key.fingerprint for e in w.store.ledger.rows.values() if e.signature} == {name(spare)}
+
+
+async def test_where_no_token_works_the_first_ones_reason_is_told() -> None:
+    w, _, _ = await two_tokens()
+    w.signer.away |= {"soft": "token soft is away", "spare": "token spare is away"}
+    with pytest.raises(Fault, match="token soft is away"):
+        await w.push(NEW, "team/app", "new")
+    w.signer.away.clear()
+    w.signer.breaks |= {"soft": "token soft broke", "spare": "token spare broke"}
+    with pytest.raises(Fault, match=r"token s[a-z]+ (broke|is away)"):
+        await w.push(NEW, "team/app", "new")
+
+
+async def test_each_tokens_key_is_rotated_by_itself() -> None:
+    w, first, spare = await two_tokens()
+    done = await keylife.rotate("release", *BY, w.house, token="spare")
+    assert (name(done.old), done.new.token) == (name(spare), "spare")
+    assert w.store.keybook.ring().active("release", "soft") == first
+    with pytest.raises(Fault, match="lists soft, spare, not 'other'"):
+        await keylife.rotate("release", *BY, w.house, token="other")
+    await keylife.compromise(name(done.new), *BY, w.house, rotate=True)
+    replaced = w.store.keybook.ring().active("release", "spare")
+    assert replaced is not None
+    assert name(replaced) not in {name(done.new), name(spare)}
+    assert w.store.keybook.ring().active("release", "soft") == first
+
+
+async def test_a_compromised_key_of_the_first_token_leaves_pushes_to_the_standby() -> None:
+    w, first, spare = await two_tokens()
+    w.signer.away["soft"] = "token soft is away"
+    await keylife.compromise(name(first), *BY, w.house)
+    assert await signatures(w) == {name(spare)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -75,6 +76,20 @@ async def test_the_old_key_announces_the_new_one_before_it_signs() -> None:
     assert verifies(new.spki, await publish.signature(fingerprint(new.spki)), publish.now().index)
     with pytest.raises(Fault):
         await publish.signature(fingerprint(old.spki))
+
+
+async def test_while_two_keys_overlap_both_sign_the_index() -> None:
+    w, signer, publish = await publisher()
+    old, now = active(w), w.house.clock.now()
+    new = (await keylife.rotate("release", *BY, w.house, request_id="r")).new
+    await w.store.keybook.amend(fingerprint(old.spki), {"signs_until": now + timedelta(days=14)})
+    for key in (old, new):
+        assert verifies(key.spki, await publish.signature(fingerprint(key.spki)), publish.now().index)
+    assert signer.calls == 2
+    cast("FrozenClock", w.house.clock).advance(15 * 86400)
+    with pytest.raises(Fault, match="no key of this fingerprint signs now"):
+        await publish.signature(fingerprint(old.spki))
+    assert await publish.unsigned() is None
 
 
 async def test_a_failure_is_said_and_stands_for_a_while() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from proxy.formats.revocation import NotKnown, Revoked, next_update, parse_crl, revocation
+from proxy.formats.revocation import last_update, listed, next_update, parse_crl
+from proxy.trust import revocation as trust
+from proxy.trust.revocation import NotKnown, Revoked
 from tests.worlds.certificates import BEGIN, LEAF, Extensions, Holder, authority, chain_of, trio, usage
 from tests.worlds.revocations import WEEK, Entry, clean, crl
 
@@ -15,6 +18,12 @@ HOLDERS = LEAF_, MIDDLE, ROOT = trio()
 CHAIN = chain_of(*HOLDERS)
 NOW = BEGIN + timedelta(days=1)
 POINT = [x509.UniformResourceIdentifier("http://ca.example/1.crl")]
+
+
+def revocation(
+    chain: Sequence[bytes], crls: Sequence[bytes], now: datetime, signed: datetime | None = None
+) -> Revoked | NotKnown | None:
+    return trust.revocation(listed(chain, crls), now, signed)
 
 
 def distribution(**said: object) -> Extensions:
@@ -133,7 +142,7 @@ def test_lists_are_read_as_der_and_as_pem() -> None:
     der = crl(MIDDLE)
     pem = x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
     assert parse_crl(der) == parse_crl(pem) == der
-    assert next_update(der) == BEGIN + WEEK
+    assert (last_update(der), next_update(der)) == (BEGIN, BEGIN + WEEK)
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk", CHAIN[0], crl(MIDDLE)[:-1], b"-----BEGIN X509 CRL-----\nAA\n"])
@@ -145,3 +154,8 @@ def test_what_is_no_list_is_said_so(junk: bytes) -> None:
 def test_a_forged_list_of_the_same_name_hides_no_genuine_one() -> None:
     forger = replace(SOMEBODY, name=MIDDLE.name)
     assert isinstance(revocation(CHAIN, [crl(forger), crl(MIDDLE, Entry(CHAIN[0])), crl(ROOT)], NOW), Revoked)
+
+
+def test_a_revocation_outlasts_the_list_it_stands_on() -> None:
+    old = [crl(MIDDLE, Entry(CHAIN[0]), at=BEGIN), crl(ROOT, at=BEGIN + 9 * WEEK)]
+    assert isinstance(revocation(CHAIN, old, BEGIN + 9 * WEEK), Revoked)

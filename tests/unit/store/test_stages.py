@@ -24,6 +24,15 @@ def test_the_one_further_on_stands() -> None:
             assert standing(there, new) is (new if m > n else there)
 
 
+def test_a_timestamp_is_added_once_and_only_to_the_signature_it_is_over() -> None:
+    there, stamped = signed(), replace(signed(), timestamp=b"token")
+    assert standing(there, stamped) is stamped
+    assert standing(stamped, replace(stamped, timestamp=b"another")) is stamped
+    assert standing(stamped, there) is stamped
+    assert standing(there, replace(stamped, signature=b"another")) is there
+    assert standing(ATTACHED, stamped) is ATTACHED, "what is attached stays the bytes it is"
+
+
 def test_a_removed_signature_comes_back_as_it_was() -> None:
     removed = replace(ATTACHED, stage=Stage.REMOVED)
     for new in (intended(at=LATER), signed(at=LATER, signature=b"another")):

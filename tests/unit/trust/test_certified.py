@@ -1,16 +1,21 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from proxy.trust.authority import Authority
 from proxy.trust.certified import certified_as_json, certified_from_json, has_expired, vouched_for
-from proxy.trust.evidence import Certified, Verified
+from proxy.trust.evidence import Certified, Proven, Verified
 from proxy.trust.reason import Reason
+from proxy.trust.revocation import Listed, Listing, NotKnown
 from tests.worlds.memory import NOON
 
 HOUR = timedelta(hours=1)
 WORDS = Certified(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON)
 CA = Authority("ca", frozenset({b"root"}), ())
 OTHER = Authority("other", frozenset({b"another root"}), ())
+
+
+def at(moment: datetime, who: str = "ca", margin: timedelta = timedelta()) -> tuple[Proven, ...]:
+    return (Proven(who, moment - margin, moment + margin),)
 
 
 def by(key: str, certified: Certified | None = WORDS) -> Verified:
@@ -46,11 +51,11 @@ def test_the_dates_of_the_certificates_are_held_against_the_present_or_a_proven_
         assert found == (by("a", moment) if good else Reason.CERTIFICATE_EXPIRED)
     long_ago = replace(WORDS, valid=(NOON - 9 * HOUR, NOON - 8 * HOUR))
     assert counted(by("a", replace(long_ago, signed_at=NOON - 9 * HOUR))) == [], "nobody proves what the signer says"
-    assert counted(by("a", replace(long_ago, proven_at=NOON - 8 * HOUR))) == [CA.fingerprint]
+    assert counted(by("a", replace(long_ago, proven=at(NOON - 8 * HOUR)))) == [CA.fingerprint]
 
 
 def test_a_signature_counts_until_the_moment_its_signer_named() -> None:
-    until = by("a", replace(WORDS, expires=NOON + HOUR, proven_at=NOON))
+    until = by("a", replace(WORDS, expires=NOON + HOUR, proven=at(NOON)))
     assert not has_expired(until, NOON)
     assert has_expired(until, NOON + HOUR)
     assert list(vouched_for([until], [CA], (), NOON + HOUR)) == []
@@ -60,6 +65,59 @@ def test_a_signature_counts_until_the_moment_its_signer_named() -> None:
 
 def test_what_is_kept_with_a_decision_comes_back_the_same() -> None:
     bare = replace(WORDS, chain=())
-    for kept in (bare, replace(bare, expires=NOON, proven_at=NOON)):
+    for kept in (bare, replace(bare, expires=NOON, proven=at(NOON))):
         assert certified_from_json(certified_as_json(kept)) == kept
     assert certified_from_json(None) is None
+
+
+LONG_AGO = replace(WORDS, valid=(NOON - 9 * HOUR, NOON - 8 * HOUR))
+
+
+def said(certified: Certified, *judges: Authority) -> list[Verified | Reason | NotKnown]:
+    return [found for _, found in vouched_for([by("a", certified)], judges, (), NOON)]
+
+
+def test_a_proven_time_counts_for_the_authority_that_trusts_who_proved_it() -> None:
+    both = replace(LONG_AGO, authorities=("ca", "other"), proven=at(NOON - 8 * HOUR, "other"))
+    assert said(both, CA) == [Reason.CERTIFICATE_EXPIRED]
+    assert said(both, CA, OTHER) == [by("a", both)]
+
+
+def test_all_of_what_a_timestamp_may_mean_must_lie_within_the_certificates() -> None:
+    second = timedelta(seconds=1)
+    assert (
+        said(replace(LONG_AGO, proven=at(NOON - 8 * HOUR - second, margin=second)), CA)[0] != Reason.CERTIFICATE_EXPIRED
+    )
+    for moment in (NOON - 8 * HOUR, NOON - 9 * HOUR):
+        assert said(replace(LONG_AGO, proven=at(moment, margin=second)), CA) == [Reason.CERTIFICATE_EXPIRED]
+
+
+ASKS = replace(CA, crl=("ca.crl",))
+CLEAR = Listed("CN=leaf", (Listing(NOON - HOUR, NOON + HOUR),))
+
+
+def on(*listed: Listed, **more: object) -> Certified:
+    return replace(WORDS, listed={"ca": listed}, **more)  # type: ignore[arg-type]
+
+
+def test_an_authority_that_asks_for_lists_hears_them() -> None:
+    revoked = Listed("CN=leaf", (Listing(NOON - HOUR, NOON + HOUR, NOON - HOUR),))
+    stolen = Listed("CN=leaf", (Listing(NOON - HOUR, NOON + HOUR, NOON, NOON - HOUR / 2),))
+    assert said(on(CLEAR), ASKS) == [by("a", on(CLEAR))]
+    assert said(on(revoked), ASKS) == [Reason.CERTIFICATE_REVOKED]
+    assert said(on(stolen), ASKS) == [Reason.CERTIFICATE_REVOKED]
+    assert said(on(revoked), CA) == [by("a", on(revoked))], "who does not ask is not told"
+    before = on(stolen, proven=at(NOON - HOUR))
+    assert said(before, ASKS) == [by("a", before)], "proven to be from before the theft"
+
+
+def test_what_could_not_be_looked_up_is_what_the_entry_says() -> None:
+    silent = Listed("CN=leaf", (), "no configured list is its issuer's")
+    text = "whether the certificate of CN=leaf is revoked could not be seen: no configured list is its issuer's"
+    assert said(on(silent), ASKS) == [NotKnown(text)]
+    assert said(on(silent), replace(ASKS, allow_unlisted=True)) == [by("a", on(silent))]
+    assert isinstance(said(WORDS, ASKS)[0], NotKnown), "nobody looked at all"
+    over = on(silent, valid=LONG_AGO.valid)
+    assert said(over, ASKS) == [Reason.CERTIFICATE_EXPIRED], "what is certain is said first"
+    revoked = Listed("CN=leaf", (Listing(NOON - HOUR, NOON + HOUR, NOON - HOUR),))
+    assert said(on(revoked), replace(ASKS, allow_unlisted=True)) == [Reason.CERTIFICATE_REVOKED]

@@ -21,6 +21,7 @@ def test_every_role_and_every_permission_is_in_the_table() -> None:
         (Permission.TOKENS, {Role.AUDITOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}),
         (Permission.CHANGE_TOKENS, {Role.POLICY_ADMIN, Role.KEY_ADMIN}),
         (Permission.CHANGE_KEYS, {Role.KEY_ADMIN}),
+        (Permission.APPROVE, {Role.POLICY_ADMIN, Role.KEY_ADMIN}),
         (Permission.JOBS, set(Role) - {Role.VIEWER}),
         (Permission.CHANGE_JOBS, {Role.OPERATOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}),
     ],

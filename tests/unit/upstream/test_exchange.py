@@ -314,3 +314,23 @@ async def test_our_certificate_is_shown_to_upstream_and_not_to_its_realm(tmp_pat
 async def test_an_upstream_is_a_plain_url(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         Exchange(url, Limits())
+
+
+async def test_the_certificate_is_the_one_that_is_shown_now(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async with talking(talk, tls=tls, ca_file=str(tmp_path / "ca.pem")) as exchange:
+        shown = await exchange.certificate()
+    first = certificate.cert_chain_pems[0].bytes()
+    assert shown == ssl.PEM_cert_to_DER_cert(first.decode())
+    async with talking(talk) as plain:
+        assert await plain.certificate() is None
+    with pytest.raises(Unavailable):
+        await exchange.certificate()

@@ -12,10 +12,11 @@ from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.opening import Record, _adopt, _fitting, _labelled, _profile, served
+from proxy.wiring.opening import Place, Record, _adopt, _fitting, _labelled, _profile, served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
 ENTRY = KeyEntry(tokens=("hsm", "spare"))
+FIRST, SECOND = (Place("release", token, "release", ENTRY) for token in ENTRY.tokens)
 
 
 def info() -> KeyInfo:
@@ -30,7 +31,7 @@ async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_onc
     store, found = MemoryStore(), info()
     there = {fingerprint(found.spki): found}
     for _ in range(2):
-        await _profile("release", ENTRY, "release", there, cast("Token", Shelf(found)), record(store))
+        await _profile(FIRST, there, cast("Token", Shelf(found)), record(store))
     (key,) = store.keybook.ring().ours
     assert (key.profile, key.token, key.token_serial, key.key_id) == ("release", "hsm", "s1", "01")
     assert (key.label, key.spki, key.state) == ("prod-release", found.spki, KeyState.ACTIVE)
@@ -40,14 +41,26 @@ async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_onc
 
 async def test_another_key_under_the_same_label_is_never_taken() -> None:
     store, first, other = MemoryStore(), info(), info()
-    await _adopt("release", ENTRY, first, record(store))
+    await _adopt(FIRST, first, record(store))
     there = {fingerprint(other.spki): other}
     with pytest.raises(ConfigError) as refused:
-        await _profile("release", ENTRY, "release", there, cast("Token", Shelf(other)), record(store))
+        await _profile(FIRST, there, cast("Token", Shelf(other)), record(store))
     for told in (fingerprint(first.spki)[:12], fingerprint(other.spki)[:12], "'prod-release'", "token hsm"):
         assert told in str(refused.value)
     assert [key.spki for key in store.keybook.ring().ours] == [first.spki]
     assert len(store.journal.events) == 1
+
+
+async def test_a_token_that_stands_by_has_an_active_key_of_its_own() -> None:
+    store, first, second = MemoryStore(), info(), info()
+    await _profile(FIRST, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store))
+    with pytest.raises(ConfigError, match="a token that stands by has a key of its own: give spare another key"):
+        await _profile(SECOND, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store))
+    await _profile(SECOND, {fingerprint(second.spki): second}, cast("Token", Shelf(second)), record(store))
+    assert [(key.token, key.state) for key in store.keybook.ring().ours] == [
+        ("hsm", KeyState.ACTIVE),
+        ("spare", KeyState.ACTIVE),
+    ]
 
 
 class Shelf:
@@ -74,7 +87,7 @@ async def test_a_token_that_is_away_is_waited_for_and_a_key_that_is_wrong_is_not
     holds: KeyInfo | Exception, raised: type[Exception], said: str
 ) -> None:
     with pytest.raises(raised, match=said):
-        _fitting("release", ENTRY, await _labelled("release", "release", cast("Token", Shelf(holds))))
+        _fitting(FIRST, await _labelled(FIRST, cast("Token", Shelf(holds))))
 
 
 class Poor:
@@ -85,9 +98,15 @@ class Poor:
 
 
 async def test_a_key_that_the_token_cannot_sign_with_ends_the_start() -> None:
-    await served("release", entry_of("rsa-3072"), cast("Token", Poor()))
+    await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix",))
     with pytest.raises(ConfigError, match=r"choose another algorithm for keys\.release"):
-        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()))
+        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()), ("pkix",))
+
+
+async def test_a_token_without_pss_cannot_write_what_notary_wants() -> None:
+    said = r"as JOSE wants it: it lists neither of SHA384_RSA_PKCS_PSS or RSA_PKCS_PSS; .* or formats that it can write"
+    with pytest.raises(ConfigError, match=said):
+        await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix", "jose"))
 
 
 def entry_of(algorithm: Literal["ecdsa-p256", "rsa-3072"]) -> KeyEntry:

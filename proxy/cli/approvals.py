@@ -1,0 +1,67 @@
+"""Calls that wait for a second person, on the command line: listed, looked at, agreed to, turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from proxy.cli.admin import Place, call, pages
+from proxy.cli.agreed import Manner, agreed
+from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.trust.explain import plain
+
+
+def show_all(place: Place, state: str, form: Form) -> Exit:
+    """Print the requests there were, newest first."""
+    found = pages(place, "approvals", **({"state": state} if state else {}))
+    if form is Form.JSON:
+        return json_out({"items": found})
+    if not found:
+        return lines_out(["nothing waits for a second person" if state == "pending" else "there is no such request"])
+    rows = [("ID", "CALL", "OF", "STATE", "UNTIL", "ASKED BY", "DECIDED BY")]
+    return lines_out(table([*rows, *map(_row, found)]))
+
+
+def show(place: Place, approval_id: str, form: Form) -> Exit:
+    """Print one request with what was asked."""
+    return _shown(call(place, "GET", f"approvals/{quote(approval_id, safe='')}"), form)
+
+
+def approve(place: Place, approval_id: str, reason: str, manner: Manner) -> Exit:
+    """Agree to a request once its plan was looked at; it is done at once, and what came of it printed."""
+    done = agreed(place, f"approvals/{quote(approval_id, safe='')}/approve", {"reason": reason}, manner)
+    if isinstance(done, Exit):
+        return done
+    if manner.form is Form.JSON:
+        return json_out(done)
+    return _shown(done["approval"], manner.form)
+
+
+def reject(place: Place, approval_id: str, reason: str, form: Form) -> Exit:
+    """Turn a request down, or take back one's own."""
+    return _shown(call(place, "POST", f"approvals/{quote(approval_id, safe='')}/reject", {"reason": reason}), form)
+
+
+def _shown(approval: Mapping[str, Any], form: Form) -> Exit:
+    if form is Form.JSON:
+        return json_out(approval)
+    about = {
+        "asked": f"{approval['who']} ({approval['how']}) at {when(approval['created'])}",
+        "until": when(approval["expires"]),
+        "with": ", ".join(f"{k} {v}" for k, v in (approval["places"] | approval["given"]).items()),
+        "decided": f"{approval['decided_by']} at {when(approval['decided'])}" if approval["decided_by"] else "",
+        "note": approval["note"],
+    }
+    lines = [f"request {approval['id']}: {approval['call']}, {approval['state']}"]
+    lines += [f"  {name:<8}{plain(str(value), 500)}" for name, value in about.items() if value]
+    return lines_out(lines + [f"  - {plain(str(step), 500)}" for step in approval["plan"]])
+
+
+def _row(approval: Mapping[str, Any]) -> tuple[str, ...]:
+    of = ",".join(str(value)[:20] for value in approval["places"].values())
+    until = when(approval["decided"] or approval["expires"])
+    state, who, by = approval["state"], approval["who"], approval["decided_by"]
+    return (approval["id"], approval["call"], of, state, until, who, by)

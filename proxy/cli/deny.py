@@ -1,0 +1,49 @@
+"""Denials on the command line: shown as a table; changed after the plan was shown and agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from proxy.cli.admin import Place, pages
+from proxy.cli.agreed import Manner, agreed
+from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+
+
+def show(place: Place, form: Form) -> Exit:
+    """Print every denial."""
+    rows = pages(place, "denials")
+    if form is Form.JSON:
+        return json_out({"denials": rows})
+    if not rows:
+        return lines_out(["nothing is denied"])
+    return lines_out(table([("ID", "TARGET", "STATE", "UNTIL", "BY", "REASON"), *map(_row, rows)]))
+
+
+def add(place: Place, target: str, reason: str, until: datetime | None, manner: Manner) -> Exit:
+    """Deny a digest or repositories and print the denial."""
+    body = {"target": target, "reason": reason, "until": None if until is None else until.isoformat()}
+    answer = agreed(place, "denials", body, manner)
+    return answer if isinstance(answer, Exit) else _said(answer, "denied", manner.form)
+
+
+def remove(place: Place, denial_id: str, reason: str, manner: Manner) -> Exit:
+    """Take a denial back and print which it was."""
+    answer = agreed(place, f"denials/{denial_id}/remove", {"reason": reason}, manner)
+    return answer if isinstance(answer, Exit) else _said(answer, "no longer denied", manner.form)
+
+
+def _said(answer: Mapping[str, Any], state: str, form: Form) -> Exit:
+    if form is Form.JSON:
+        return json_out(answer)
+    until = f" until {when(answer['until'])}" if answer["until"] and state == "denied" else ""
+    return lines_out([f"{answer['target']} is {state}{until} ({answer['id']})"])
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    state = "in force" if row["in_force"] else "over"
+    until = when(row["until"]) if row["until"] else "removed"
+    return (row["id"], row["target"], state, until, row["by"], row["reason"])

@@ -1,0 +1,102 @@
+"""Two people for one call: asked for by one, agreed to by another, done as it was asked; each step on record first."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from proxy.flows.house import House
+from proxy.oci.faults import Fault
+from proxy.ports import AdminTokens, Approvals
+from proxy.trust import approval as approvals_of
+from proxy.trust.admin_token import over
+from proxy.trust.approval import Approval, ApprovalState, Person, one_person
+from proxy.trust.event import Event, Kind
+
+EXPIRE_S = 30.0  # how often what nobody decided in time is looked for
+
+
+async def ask(wanted: Approval, approvals: Approvals, house: House) -> Approval:
+    """Keep a call under an id of its own until somebody else decides; the journal has it first. Raises Unavailable."""
+    wanted = replace(wanted, id=secrets.token_hex(8))
+    await house.journal.record(_event(Kind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, house))
+    await approvals.add(wanted)
+    return wanted
+
+
+async def pending(approval_id: str, approvals: Approvals, house: House) -> Approval:
+    """Return a request that may still be decided. Raises Fault, Unavailable."""
+    found = await approvals.find(approval_id)
+    if found is None:
+        raise Fault("NAME_UNKNOWN", f"there is no request {approval_id!a}; there are: countersign approvals list")
+    if found.state is not ApprovalState.PENDING:
+        raise Fault("DENIED", f"request {found.id} was decided before: it is {found.state}", status=409)
+    if house.clock.now() >= found.expires:
+        raise Fault(
+            "DENIED", f"request {found.id} expired at {found.expires:%Y-%m-%d %H:%M} UTC: ask again", status=409
+        )
+    return found
+
+
+async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, house: House) -> None:
+    """Return where this person may agree to it and whoever asked still may ask. Raises Fault, Unavailable."""
+    known = await tokens.all()
+    if (why := one_person(wanted.by, by, known)) is not None:
+        raise Fault("DENIED", f"{wanted.by.who!a} asked for this and {by.who!a} cannot agree to it: {why}; ask another")
+    if not wanted.by.token_id:
+        return
+    asker = next((token for token in known if token.id == wanted.by.token_id), None)
+    ended = "is gone" if asker is None else over(asker, house.clock.now())
+    if ended is not None:
+        raise Fault("DENIED", f"the token of {wanted.by.who!a}, who asked for this, {ended}: reject it", status=409)
+
+
+async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals, house: House) -> Approval:
+    """Return the request, agreed to by this person and nobody else; what was asked is to be done now, once.
+
+    Raises Fault where somebody decided meanwhile, Unavailable.
+    """
+    agreed = await _decide(wanted, ApprovalState.APPROVED, by, reason, approvals, house)
+    await house.journal.record(_event(Kind.APPROVAL_GIVEN, agreed, by, {"reason": reason[:500]}, house))
+    return agreed
+
+
+async def reject(wanted: Approval, by: Person, reason: str, approvals: Approvals, house: House) -> Approval:
+    """Return the request, turned down or taken back. Raises Fault where somebody decided meanwhile, Unavailable."""
+    gone = await _decide(wanted, ApprovalState.REJECTED, by, reason, approvals, house)
+    await house.journal.record(_event(Kind.APPROVAL_REJECTED, gone, by, {"reason": reason[:500]}, house))
+    return gone
+
+
+async def came_to(agreed: Approval, state: ApprovalState, note: str, approvals: Approvals) -> Approval:
+    """Return the request with what came of it. Raises Unavailable."""
+    return await approvals.change(agreed.id, partial(approvals_of.ended, state=state, note=note[:500])) or agreed
+
+
+async def expire(approvals: Approvals, house: House) -> None:
+    """After this, what nobody decided in time can be decided no more, and the journal says so. Raises Unavailable."""
+    now = house.clock.now()
+    for late in await approvals.overdue(now):
+        gone = partial(approvals_of.decided, state=ApprovalState.EXPIRED, by=None, now=now, note="nobody decided")
+        if (expired := await approvals.change(late.id, gone)) is not None:
+            await house.journal.record(_event(Kind.APPROVAL_EXPIRED, expired, Person("countersign", ""), {}, house))
+
+
+async def _decide(
+    wanted: Approval, state: ApprovalState, by: Person, note: str, approvals: Approvals, house: House
+) -> Approval:
+    change = partial(approvals_of.decided, state=state, by=by, now=house.clock.now(), note=note[:500])
+    done = await approvals.change(wanted.id, change)
+    if done is None:
+        raise Fault("DENIED", f"somebody else decided request {wanted.id} at the same moment", status=409)
+    return done
+
+
+def _event(kind: Kind, about: Approval, by: Person, detail: Mapping[str, Any], house: House) -> Event:
+    told = {"approval": about.id, "call": about.route, "asked_by": about.by.who, "plan": list(about.plan), **detail}
+    if about.places:
+        told["places"] = dict(about.places)
+    return Event(house.clock.now(), kind, by.who, by.how, request_id=about.request_id, detail=told)

@@ -1,0 +1,155 @@
+"""The life of an exception: opened for a scope, a time and a reason; closed by hand or by its end; then reviewed."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from proxy.flows.denying import Asker
+from proxy.flows.house import House
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Digest
+from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
+
+ITS_END = "its end"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be let through, for how many seconds."""
+
+    repositories: str  # a pattern
+    digest: Digest | None
+    seconds: int
+    unsigned_push: bool = False
+
+
+async def open_exception(wish: Wish, longest_s: float, asker: Asker, house: House) -> PolicyException:
+    """Return the exception that is open now. Raises Fault (too long, too many wait for review), Unavailable."""
+    may_open(wish, longest_s)
+    now = house.clock.now()
+    made = PolicyException(
+        id=secrets.token_hex(6),
+        repositories=wish.repositories,
+        digest=wish.digest,
+        unsigned_push=wish.unsigned_push,
+        reason=asker.reason[:500],
+        by=asker.who,
+        how=asker.how,
+        opened=now,
+        until=now + timedelta(seconds=wish.seconds),
+    )
+    await house.journal.record(event(Kind.EXCEPTION_OPENED, made, asker, house))
+    await _keep(made, house)
+    return made
+
+
+def may_open(wish: Wish, longest_s: float) -> None:
+    """Raise Fault where it would be open for longer than this."""
+    if wish.seconds > longest_s:
+        raise Fault(
+            "DENIED",
+            f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
+            "open it for less, or ask a policy-admin",
+            status=403,
+        )
+
+
+async def close(exception_id: str, asker: Asker, house: House) -> PolicyException:
+    """Return the exception, closed. Raises Fault (there is none, or it is over), Unavailable."""
+    found = may_close(exception_id, house)
+    closed = replace(found, closed=house.clock.now(), closed_by=asker.who)
+    await house.journal.record(event(Kind.EXCEPTION_CLOSED, closed, asker, house))
+    await _keep(closed, house)
+    return closed
+
+
+def may_close(exception_id: str, house: House) -> PolicyException:
+    """Return an exception that is not over. Raises Fault."""
+    found = find(exception_id, house)
+    if is_over(found, house):
+        raise Fault("DENIED", f"exception {exception_id} is over already", status=409)
+    return found
+
+
+async def review(exception_id: str, asker: Asker, house: House) -> PolicyException:
+    """Return the exception, reviewed: the asker's reason is what they found. Raises Fault, Unavailable."""
+    found = find(exception_id, house)
+    if not is_over(found, house):
+        raise Fault(
+            "DENIED",
+            f"exception {exception_id} is still open; close it first: countersign exceptions close {exception_id}",
+            status=409,
+        )
+    if found.reviewed is not None:
+        raise Fault("DENIED", f"exception {exception_id} was reviewed already, by {found.reviewed_by!a}", status=409)
+    done = replace(
+        found,
+        closed=found.closed or found.until,
+        closed_by=found.closed_by or ITS_END,
+        reviewed=house.clock.now(),
+        reviewed_by=asker.who,
+        review=asker.reason[:500],
+    )
+    await house.journal.record(event(Kind.EXCEPTION_REVIEWED, done, asker, house))
+    await _keep(done, house)
+    return done
+
+
+async def close_ended(house: House) -> None:
+    """Put on record that exceptions are over which have come to their end. Raises Unavailable.
+
+    Whoever shares the store does the same: the first one writes it down.
+    """
+    orders = house.interventions.orders()
+    for each in orders.exceptions:
+        if each.closed is None and each.id != orders.unrecorded and is_over(each, house):
+            ended = replace(each, closed=each.until, closed_by=ITS_END)
+            if await house.interventions.keep(ended):
+                asker = Asker("countersign", "", "it came to its end")
+                await house.journal.record(event(Kind.EXCEPTION_CLOSED, ended, asker, house))
+
+
+def find(exception_id: str, house: House) -> PolicyException:
+    """Return the exception of this id. Raises Fault."""
+    found = next((e for e in house.interventions.orders().exceptions if e.id == exception_id), None)
+    if found is None:
+        raise Fault("NAME_UNKNOWN", f"there is no exception {exception_id!a}; there are: countersign exceptions list")
+    return found
+
+
+def is_over(exception: PolicyException, house: House) -> bool:
+    """True once it was closed or came to its end."""
+    return exception.closed is not None or exception.until <= house.clock.now()
+
+
+async def _keep(exception: PolicyException, house: House) -> None:
+    try:
+        await house.interventions.keep(exception)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    except Unavailable as away:
+        raise Unavailable(f"{away.what}; `countersign exceptions list` says whether it took effect") from None
+
+
+def event(kind: Kind, exception: PolicyException, asker: Asker, house: House) -> Event:
+    """Return the row of the journal for a step of its life."""
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        repository=exception.repositories,
+        digest=exception.digest or "",
+        request_id=asker.request_id,
+        detail={
+            "exception": exception.id,
+            "until": exception.until.isoformat(),
+            "opened": exception.opened.isoformat(),
+            "unsigned_push": exception.unsigned_push,
+            "offline": exception.offline,
+            "reason": asker.reason[:500],
+        },
+    )

@@ -1,0 +1,87 @@
+"""Deny a digest or repositories, and take it back: in the journal first, in force on return."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.flows.house import House
+from proxy.oci.faults import Fault
+from proxy.oci.reference import Digest
+from proxy.trust.denial import EVERYWHERE, Denial
+from proxy.trust.event import Event, Kind
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who orders it, how we know, why, and in which request."""
+
+    who: str
+    how: str
+    reason: str
+    request_id: str = ""
+
+
+async def deny(target: Digest | str, until: datetime | None, asker: Asker, house: House, *, digest: bool) -> Denial:
+    """Return the denial that is in force now: of a digest everywhere, or of the repositories of a pattern.
+
+    Raises Fault (its end is past, or there are too many), Unavailable.
+    """
+    may_deny(until, house)
+    made = Denial(
+        id=secrets.token_hex(6),
+        digest=Digest(target) if digest else None,
+        repositories=EVERYWHERE if digest else target,
+        reason=asker.reason[:500],
+        by=asker.who,
+        at=house.clock.now(),
+        until=until,
+    )
+    await house.journal.record(_event(Kind.DENIAL_ADDED, made, asker, house))
+    try:
+        await house.interventions.deny(made)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return made
+
+
+def may_deny(until: datetime | None, house: House) -> None:
+    """Raise Fault where the end is past already."""
+    if until is not None and until <= house.clock.now():
+        raise Fault(
+            "UNSUPPORTED", f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good", status=400
+        )
+
+
+async def lift(denial_id: str, asker: Asker, house: House) -> Denial:
+    """Return the denial that is gone now. Raises Fault when there is none of this id, Unavailable."""
+    found = find(denial_id, house)
+    await house.journal.record(_event(Kind.DENIAL_REMOVED, found, asker, house))
+    await house.interventions.lift(denial_id)
+    return found
+
+
+def find(denial_id: str, house: House) -> Denial:
+    """Return the denial of this id. Raises Fault."""
+    found = next((d for d in house.interventions.orders().denials if d.id == denial_id), None)
+    if found is None:
+        raise Fault("NAME_UNKNOWN", f"there is no denial {denial_id!a}; there are: countersign deny list")
+    return found
+
+
+def _event(kind: Kind, denial: Denial, asker: Asker, house: House) -> Event:
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        repository="" if denial.digest else denial.repositories,
+        digest=denial.digest or "",
+        request_id=asker.request_id,
+        detail={
+            "denial": denial.id,
+            "until": None if denial.until is None else denial.until.isoformat(),
+            "reason": asker.reason[:500],
+        },
+    )

@@ -1,0 +1,149 @@
+"""Pushes without a signature: under an exception that says so, while signing does not work, and signed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.attach import attach
+from proxy.flows.children import sign_children
+from proxy.flows.house import House
+from proxy.flows.job import Step
+from proxy.flows.meant import denied
+from proxy.flows.resolve import resolve
+from proxy.flows.sign import sign, wanted
+from proxy.flows.write import exists
+from proxy.formats.format import claims_at
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Repository, Tag
+from proxy.ports import Credential
+from proxy.trust.event import Event, Kind
+from proxy.trust.exception import PolicyException
+from proxy.trust.job import Job
+from proxy.trust.keys import BookKey
+from proxy.trust.question import Caller, name_of
+from proxy.trust.unsigned import UnsignedPush
+
+SIGN_OWED = "sign-owed"  # the kind of these jobs
+AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
+_PART = 100
+
+
+async def owe(
+    repository: Repository,
+    digest: Digest,
+    tags: Sequence[Tag],
+    profiles: Sequence[str],
+    why: str,
+    caller: Caller,
+    asked: Asked,
+    house: House,
+) -> PolicyException | None:
+    """Return the exception under which this is accepted unsigned; None where it is not.
+
+    Only while signing does not work, and only once it is on record that a signature is owed. Raises Unavailable.
+    """
+    if house.interventions.standing().unsigned_push(repository, digest) is None or await _signs(profiles, house):
+        return None
+    opened = house.interventions.standing().unsigned_push(repository, digest)  # finding out takes a while
+    if opened is None:
+        return None
+    now, who = house.clock.now(), name_of(caller)
+    under: Sequence[Tag | None] = tags or (None,)
+    await house.owed.owe(*(UnsignedPush(repository, digest, tag, opened.id, who, now) for tag in under))
+    event = _event(Kind.PUSH_UNSIGNED, repository, digest, asked.request_id, house)
+    detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
+    how = getattr(caller, "how", "")
+    await house.journal.record(replace(event, who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
+    return opened
+
+
+async def _signs(profiles: Sequence[str], house: House) -> bool:
+    """True unless no token of one of the profiles signs: what a wrong setting prevents is no emergency."""
+    for profile in profiles:
+        by_token = house.keybook.ring().signers(profile, house.clock.now())
+        if by_token and not any([await _proved(keys, house) for keys in by_token.values()]):
+            return False
+    return True
+
+
+async def _proved(keys: Sequence[BookKey], house: House) -> bool:
+    try:
+        for key in keys:
+            await house.signer.prove(key)
+    except Unavailable:
+        return False
+    except Fault:
+        return True  # its queue is full
+    return True
+
+
+async def sign_owed(job: Job, step: Step, house: House) -> Mapping[str, Any]:
+    """Sign what is owed a signature and was not tried just now; return what became of how many.
+
+    Raises Stop, Unavailable where token or store do not answer: then it is tried again.
+    """
+    counts: dict[str, Any] = {"signed": 0, "gone": 0, "failed": 0, **job.result}
+    done = job.done
+    while due := await house.owed.due(house.clock.now() - AGAIN, _PART):
+        for push in due:
+            outcome, note = await _settle(push, job.id, house)
+            now = house.clock.now()
+            over = outcome != "failed"
+            await house.owed.note(replace(push, settled=now if over else None, tried=now, note=note[:500]))
+            counts[outcome] += 1
+            done += 1
+            await step(done, done + house.owed.waiting(), push.name, dict(counts))
+    return counts
+
+
+async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, str]:
+    """Return `signed`, `gone` or `failed`, and why. Raises Unavailable: the token is away."""
+    policy = house.rules.current().for_(push.repository)
+    if policy is None or not policy.push.sign_with:
+        return "gone", "no policy signs here any more"
+    if (denial := await denied(push.repository, push.digest, house)) is not None:
+        return "failed", f"an operator denied {denial.target}"
+    asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
+    try:
+        subject = await resolve(PullManifest(push.repository, push.digest), asked, house)
+        tagged = push.tag is not None and await exists(push.repository, push.tag, asked, house) == push.digest
+    except (Unavailable, Corrupt, Fault) as wrong:
+        return "failed", str(wrong)
+    if isinstance(subject, Answer):
+        gone = subject.status == 404
+        return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
+    rules, tags = policy.push, [push.tag] if tagged and push.tag is not None else []
+    about = Descriptor(subject.media_type, push.digest, len(subject.body))
+    claims = claims_at(rules.claims, push.who, push.at)
+    pairs = wanted(rules.formats, push.repository, tags, house)
+    try:
+        await sign(push.repository, about, pairs, rules.sign_with, claims, asked.request_id, house)
+    except Fault as full:  # pushes come first
+        raise Unavailable(full.message) from None
+    try:
+        await attach(push.repository, about, asked, house)
+        await sign_children(push.repository, subject.manifest, tags, rules, claims, asked, house)
+    except (Unavailable, Corrupt, Fault) as wrong:
+        return "failed", str(wrong)
+    signed = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
+    await house.journal.record(replace(signed, reference=push.tag or push.digest, detail={"exception": push.exception}))
+    moved = push.tag is not None and not tagged
+    return "signed", f"tag {push.tag} points elsewhere by now" if moved else ""
+
+
+def _event(kind: Kind, repository: Repository, digest: Digest, request_id: str, house: House) -> Event:
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        repository=repository,
+        digest=digest,
+        request_id=request_id,
+        policy_revision=house.rules.current().revision,
+        key_revision=house.keybook.ring().revision,
+    )

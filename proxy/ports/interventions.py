@@ -1,0 +1,52 @@
+"""What operators ordered beside the policies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from proxy.trust.denial import Denial
+from proxy.trust.exception import PolicyException
+from proxy.trust.standing import Orders, Standing
+from proxy.trust.unsigned import UnsignedPush
+
+
+class Interventions(Protocol):
+    """Denials and exceptions. `standing` and `orders` answer from memory; changes raise Unavailable."""
+
+    def standing(self) -> Standing:
+        """Return the denials and exceptions in force now."""
+
+    def orders(self) -> Orders:
+        """Return all that is on record, oldest first, what is over too."""
+
+    async def deny(self, denial: Denial) -> None:
+        """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        """Remove a denial and return it, or None when there is none of this id."""
+
+    async def keep(self, exception: PolicyException) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so.
+
+        Raises ValueError when too many wait for their review.
+        """
+
+
+class Owed(Protocol):
+    """What was pushed unsigned under an exception. All calls but `waiting` raise Unavailable."""
+
+    def waiting(self) -> int:
+        """Return how many are not settled, as far as this process knows."""
+
+    async def owe(self, *pushes: UnsignedPush) -> None:
+        """Keep these, open; what was pushed before likewise is open again. Durable on return."""
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        """Return open ones that were not tried since then, in the order they were pushed."""
+
+    async def note(self, push: UnsignedPush) -> None:
+        """Keep what has become of it: settled, tried, note."""
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        """Return all there were, newest first."""

@@ -1,0 +1,135 @@
+"""Denials and exceptions, in tables, and in memory: deciding asks no database, and goes on while it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from proxy.oci.reference import Digest
+from proxy.ports import Clock
+from proxy.store.database import Database
+from proxy.store.ordered import Ordered, with_denial, with_exception
+from proxy.store.tables import denials, exceptions
+from proxy.store.versions import bump
+from proxy.trust.denial import Denial
+from proxy.trust.exception import PolicyException
+from proxy.trust.standing import Orders, Standing
+
+INTERVENTIONS = "interventions"  # the name of their version
+_REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still shown
+
+
+class StoredInterventions:
+    """The Interventions port on a database; `standing` and `orders` answer from memory. Changes raise Unavailable."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Use this database; `refresh` before the first question."""
+        self._database = database
+        self._clock = clock
+        self._ordered = Ordered(clock.now)
+        self._changed = 0  # how often we changed it ourselves
+        self.unsure = False
+
+    def standing(self) -> Standing:
+        """Return the denials and exceptions in force now."""
+        return self._ordered.standing()
+
+    def orders(self) -> Orders:
+        """Return all that is on record, oldest first, what is over too."""
+        return self._ordered.orders()
+
+    def recorded(self) -> Orders:
+        """Return what is on record alone."""
+        return self._ordered.recorded
+
+    async def refresh(self) -> None:
+        """Read all of it again: another process may have changed it."""
+        before = self._changed
+        there = await self._database.read(_all)
+        if self._changed == before:  # else what was read may be older than what we have
+            self._ordered.put(there)
+            self.unsure = False
+
+    async def deny(self, denial: Denial) -> None:
+        """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
+        await self._change(partial(with_denial, denial=denial, now=self._clock.now()))
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        """Remove a denial and return it, or None when there is none of this id."""
+        found = next((d for d in self.orders().denials if d.id == denial_id), None)
+        await self._change(lambda there: replace(there, denials=_without(there.denials, denial_id)))
+        return found
+
+    async def keep(self, exception: PolicyException) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so.
+
+        Raises ValueError when too many wait for their review.
+        """
+        return await self._change(partial(with_exception, exception=exception))
+
+    def put_offline(self, exception: PolicyException | None) -> None:
+        """Have an exception stand that was made on this host, whether or not it is on record yet."""
+        self._ordered.put_offline(exception)
+
+    async def _change(self, change: Callable[[Orders], Orders]) -> bool:
+        def then(done: tuple[Orders, bool] | None) -> None:
+            if done is None or not done[1]:
+                self.unsure = True  # what changed nothing tells no version: what it read may be old by now
+            else:
+                self._changed += 1
+                self._ordered.put(done[0])
+
+        return (await self._database.write(partial(_change, change=change), then))[1]
+
+
+def _without(there: tuple[Denial, ...], denial_id: str) -> tuple[Denial, ...]:
+    return tuple(d for d in there if d.id != denial_id)
+
+
+def _change(connection: Connection, change: Callable[[Orders], Orders]) -> tuple[Orders, bool]:
+    """Return what there is now, and whether that is anything else than before."""
+    before = _all(connection, lock=True)
+    after = change(before)
+    _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
+    old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
+    _write(connection, exceptions, old, new)
+    if after != before:
+        bump(connection, INTERVENTIONS)
+    return after, after != before
+
+
+def _write(connection: Connection, table: Table, before: dict[str, Any], after: dict[str, Any]) -> None:
+    for gone in before.keys() - after.keys():
+        connection.execute(delete(table).where(table.c.id == gone))
+    for name, values in after.items():
+        if name not in before:
+            connection.execute(insert(table).values(values))
+        elif before[name] != values:
+            connection.execute(update(table).where(table.c.id == name).values(values))
+
+
+def _all(connection: Connection, *, lock: bool = False) -> Orders:
+    ordered = select(denials).order_by(denials.c.at, denials.c.id)
+    waiting = select(exceptions).where(exceptions.c.reviewed.is_(None)).order_by(exceptions.c.opened, exceptions.c.id)
+    done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
+    rows = [
+        *connection.execute(done.limit(_REVIEWED)),
+        *connection.execute(waiting.with_for_update() if lock else waiting),
+    ]
+    there = connection.execute(ordered.with_for_update() if lock else ordered)
+    opened = sorted((_exception(row) for row in rows), key=lambda e: (e.opened, e.id))
+    return Orders(tuple(_denial(row) for row in there), tuple(opened))
+
+
+def _denial(row: Row[Any]) -> Denial:
+    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public way
+    return Denial(**{**values, "digest": None if row.digest is None else Digest(row.digest)})
+
+
+def _exception(row: Row[Any]) -> PolicyException:
+    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public way
+    return PolicyException(**{**values, "digest": None if row.digest is None else Digest(row.digest)})

@@ -1,0 +1,97 @@
+"""What is set to happen to our keys, and what of it is due, by the key book, the plans and the time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from proxy.trust.handover import Handover
+from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+
+NEVER = timedelta()
+
+
+@dataclass(frozen=True)
+class KeyPlan:
+    """How the keys of one profile are to live: on these tokens, in this order; None: nothing happens by itself."""
+
+    tokens: tuple[str, ...] = ()
+    terms: Handover = field(default_factory=Handover)
+    rotate_every: timedelta | None = None
+    announce: timedelta = timedelta(days=14)
+
+
+class What(StrEnum):
+    """What happens to a key by itself."""
+
+    ROTATE = "rotate"  # a new key is made; it begins when the old one is `rotate_every` old
+    ACTIVATE = "activate"
+    RETIRE = "retire"
+    STOP = "stops signing"  # beside another one; needs nothing to be done
+
+
+@dataclass(frozen=True)
+class Coming:
+    """Something that happens to the keys of a profile on one token, at this moment or soon after."""
+
+    what: What
+    at: datetime
+    profile: str
+    token: str
+    key: str  # fingerprint: of the key that is rotated, activated, retired, or stops signing
+    blocked: str = ""  # why it will not happen, where somebody has to do something first
+
+
+def coming(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> tuple[Coming, ...]:
+    """Return everything that is set to happen, the soonest first."""
+    return tuple(sorted(_all(ring, plans), key=lambda each: (each.at, each.profile, each.token, each.what)))
+
+
+def due(ring: KeyRing, plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Coming, ...]:
+    """Return what is to be done now. A clock that goes back finds less to do, and what was done stays done."""
+    return tuple(c for c in coming(ring, plans) if c.at <= now and not c.blocked and c.what is not What.STOP)
+
+
+def announced(all_of_it: Iterable[Coming], plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Coming, ...]:
+    """Return what happens so soon that people are told, and what should have happened and did not."""
+    usual = KeyPlan()
+    soon = (c for c in all_of_it if c.at - plans.get(c.profile, usual).announce <= now)
+    return tuple(c for c in soon if c.what is not What.STOP or c.at > now)
+
+
+def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
+    """Return when the key that is made now takes over from this one: on its day, and never before it was shown long
+    enough.
+    """
+    shown = now + (plan.terms.publish_first or NEVER)
+    return shown if plan.rotate_every is None else max(shown, key.since + plan.rotate_every)
+
+
+def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[Coming]:
+    for key in ring.ours:
+        plan, own = plans.get(key.profile, KeyPlan()), fingerprint(key.spki)
+        if key.state is KeyState.PREPARED and key.activate_at is not None:
+            yield Coming(What.ACTIVATE, key.activate_at, key.profile, key.token, own)
+        elif key.state is KeyState.TRUSTED:
+            yield from _ends(key, own, ring)
+        elif key.state is KeyState.ACTIVE and plan.rotate_every is not None and key.token in plan.tokens:
+            at = key.since + plan.rotate_every - (plan.terms.publish_first or NEVER)
+            waiting = ring.prepared(key.profile, key.token)
+            if waiting is None:
+                yield Coming(What.ROTATE, at, key.profile, key.token, own)
+            elif waiting.activate_at is None:
+                name = fingerprint(waiting.spki)[:12]
+                yield Coming(What.ROTATE, at, key.profile, key.token, own, f"key {name} is prepared and has no day")
+
+
+def _ends(key: BookKey, own: str, ring: KeyRing) -> Iterator[Coming]:
+    """Yield when a trusted key stops signing and is retired: never while it signs, nor where nothing else does."""
+    if key.signs_until is not None:
+        yield Coming(What.STOP, key.signs_until, key.profile, key.token, own)
+    if key.retire_after is not None:
+        at = key.retire_after if key.signs_until is None else max(key.retire_after, key.signs_until)
+        alone = ring.active(key.profile) is None
+        blocked = f"no other key signs for {key.profile}" if alone else ""
+        yield Coming(What.RETIRE, at, key.profile, key.token, own, blocked)

@@ -1,0 +1,32 @@
+"""What was pushed without a signature under an exception, and is owed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.oci.reference import Digest, Repository, Tag
+
+
+@dataclass(frozen=True)
+class UnsignedPush:
+    """One manifest that was accepted unsigned, by digest alone (`tag` None) or under a tag; `who` pushed it.
+
+    Open until `settled`: signed, or no longer there to be signed. `tried` is when signing it was tried last, `note`
+    what came of that.
+    """
+
+    repository: Repository
+    digest: Digest
+    tag: Tag | None
+    exception: str
+    who: str
+    at: datetime
+    settled: datetime | None = None
+    tried: datetime | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """`repo:tag`, or `repo@digest`."""
+        return f"{self.repository}@{self.digest}" if self.tag is None else f"{self.repository}:{self.tag}"

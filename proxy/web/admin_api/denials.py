@@ -1,0 +1,55 @@
+"""The routes about denials, and what they take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from proxy.trust.roles import Permission
+from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.shapes import Line, Page, Why
+
+
+class DenialWish(Why, strict=True, extra="forbid", frozen=True):
+    """What to deny."""
+
+    target: Line = Field(description="a digest, denied wherever it is, or a repository pattern")
+    until: AwareDatetime | None = Field(default=None, description="when it ends by itself; null: never")
+
+
+class DenialShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A denial."""
+
+    id: str
+    target: str
+    reason: str
+    by: str
+    at: datetime
+    until: datetime | None
+    in_force: bool
+
+
+class Denials(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of denials, oldest first."""
+
+    items: tuple[DenialShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "list_denials", "GET", f"{ROOT}/denials", Permission.STATUS, "Digests and repositories that are denied.",
+        Denials, Page, reach=Reach.LIST,
+    ),
+    Route(
+        "add_denial", "POST", f"{ROOT}/denials", Permission.DENY,
+        "Deny a digest or repositories, whatever signed it and whatever exception is open.",
+        DenialShown, body=DenialWish, status=201, plans=True, reach=Reach.ONE,
+    ),
+    Route(
+        "remove_denial", "POST", f"{ROOT}/denials/{{id}}/remove", Permission.DENY,
+        "Take a denial back: policy alone decides again.", DenialShown, body=Why, plans=True,
+        reach=Reach.ONE,
+    ),
+)  # fmt: skip

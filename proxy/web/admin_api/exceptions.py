@@ -1,0 +1,96 @@
+"""The routes about exceptions, and what they take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from proxy.trust.roles import Permission
+from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.shapes import Line, Page, Why
+
+
+class ExceptionWish(Why, strict=True, extra="forbid", frozen=True):
+    """What to let through, and for how long."""
+
+    repository: Line = Field(description="a repository; a policy-admin may give a pattern")
+    digest: Line | None = Field(default=None, description="this image only; null: everything in the repository")
+    allow_unsigned_push: bool = Field(
+        default=False, description="accept pushes there too that cannot be signed because a token is away"
+    )
+    seconds: int = Field(ge=60, le=366 * 86400, description="how long it is open; the bounds are in `limits`")
+
+
+class ExceptionShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """An exception."""
+
+    id: str
+    repository: str
+    digest: str | None
+    unsigned_push: bool
+    reason: str
+    by: str
+    how: str
+    opened: datetime
+    until: datetime
+    open: bool
+    closed: datetime | None
+    closed_by: str
+    reviewed: datetime | None
+    reviewed_by: str
+    review: str
+    offline: bool = Field(description="made on the host, without a server")
+
+
+class Exceptions(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of exceptions, oldest first: all that wait for review, and the latest of those that were reviewed."""
+
+    items: tuple[ExceptionShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+class UnsignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A manifest that was accepted without a signature."""
+
+    repository: str
+    digest: str
+    tag: str | None
+    exception: str
+    who: str
+    at: datetime
+    settled: datetime | None = Field(description="when it was signed, or found to be gone")
+    note: str
+
+
+class Unsigned(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of them, newest first."""
+
+    items: tuple[UnsignedShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "list_unsigned", "GET", f"{ROOT}/exceptions/unsigned", Permission.STATUS,
+        "What was pushed without a signature under an exception.", Unsigned, Page, reach=Reach.LIST,
+    ),
+    Route(
+        "list_exceptions", "GET", f"{ROOT}/exceptions", Permission.STATUS, "Exceptions, open and over.",
+        Exceptions, Page, reach=Reach.LIST,
+    ),
+    Route(
+        "open_exception", "POST", f"{ROOT}/exceptions", Permission.EXCEPT,
+        "Let through what is blocked, for a scope and a time.", ExceptionShown, body=ExceptionWish, status=201,
+        plans=True, reach=Reach.ONE,
+    ),
+    Route(
+        "close_exception", "POST", f"{ROOT}/exceptions/{{id}}/close", Permission.EXCEPT,
+        "End an exception before its time.", ExceptionShown, body=Why, reach=Reach.ONE,
+    ),
+    Route(
+        "review_exception", "POST", f"{ROOT}/exceptions/{{id}}/review", Permission.REVIEW,
+        "Say what became of an exception that is over; the reason is what was found.", ExceptionShown, body=Why,
+        reach=Reach.ONE,
+    ),
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""What the routes about calls that wait for a second person do, and how a call comes to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from proxy.flows import approval as flow
+from proxy.flows.house import House
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.ports import AdminTokens, Approvals
+from proxy.trust.approval import WAITS_FOR, Approval, ApprovalState, Person, same_steps
+from proxy.trust.roles import holders, permitted
+from proxy.web.admin_api import approvals as shapes
+from proxy.web.admin_api.handler import Acting, Holder, Topic
+from proxy.web.admin_api.route import Route
+from proxy.web.admin_api.shapes import ApprovalShown, Held, Why, kept
+from proxy.web.admin_api.table import ROUTES
+
+
+class ApprovalDesk:
+    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+
+    def __init__(
+        self,
+        house: Callable[[], House],
+        approvals: Approvals,
+        tokens: AdminTokens,
+        topics: Sequence[Topic],
+        dual: Callable[[], bool],
+    ) -> None:
+        """`topics` do what calls ask for; `dual` says whether some of them wait for a second person."""
+        self._house = house
+        self._approvals = approvals
+        self._tokens = tokens
+        self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
+        self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
+        self._dual = dual
+
+    def topic(self) -> Topic:
+        """Return what every route does, by its name, and what keeps calls."""
+        return Topic(
+            {
+                "list_approvals": self._list,
+                "show_approval": self._show,
+                "approve": self._approve,
+                "reject": self._reject,
+            },
+            {"approve": self._plan_approve},
+            holds=self._hold,
+        )
+
+    async def _hold(self, route: Route, acting: Acting) -> Held | None:
+        """Keep the call where it waits for somebody, after its plan has shown that it could be done now."""
+        if not self._dual():
+            return None
+        now = self._house().clock.now()
+        wanted = Approval(
+            id="",
+            route=route.name,
+            places=dict(acting.places),
+            body="" if acting.body is None else acting.body.model_dump_json(),
+            plan=await self._plans[route.name](acting),
+            by=_person(acting.holder),
+            roles=acting.holder.roles,
+            request_id=acting.request_id,
+            created=now,
+            expires=now + WAITS_FOR,
+            given={} if acting.body is None else kept(acting.body),
+        )
+        return Held(approval=shown(await flow.ask(wanted, self._approvals, self._house())))
+
+    async def _list(self, acting: Acting) -> shapes.ApprovalsShown:
+        page = cast("shapes.ApprovalsPage", acting.query)
+        found = await self._approvals.page(page.state, page.limit + 1, page.skip)
+        after = page.skip + page.limit if len(found) > page.limit else None
+        return shapes.ApprovalsShown(items=tuple(shown(each) for each in found[: page.limit]), next=after)
+
+    async def _show(self, acting: Acting) -> ApprovalShown:
+        found = await self._approvals.find(acting.places["id"])
+        if found is None:
+            await flow.pending(acting.places["id"], self._approvals, self._house())  # says so
+        return shown(cast("Approval", found))
+
+    async def _reject(self, acting: Acting) -> ApprovalShown:
+        wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
+        by = _person(acting.holder)
+        if by.who != wanted.by.who:
+            self._may(wanted, acting.holder)
+        reason = cast("Why", acting.body).reason
+        return shown(await flow.reject(wanted, by, reason, self._approvals, self._house()))
+
+    async def _plan_approve(self, acting: Acting) -> tuple[str, ...]:
+        wanted, _ = await self._ready(acting)
+        return (
+            f"{wanted.route} as {wanted.by.who} asked: {wanted.given.get('reason', 'no reason given')}",
+            *wanted.plan,
+        )
+
+    async def _approve(self, acting: Acting) -> shapes.Approved:
+        wanted, again = await self._ready(acting)
+        reason = cast("Why", acting.body).reason
+        agreed = await flow.agree(wanted, _person(acting.holder), reason, self._approvals, self._house())
+        try:
+            result = await self._actions[wanted.route](again)
+        except (Fault, Unavailable, Corrupt) as failed:
+            await flow.came_to(agreed, ApprovalState.FAILED, str(failed), self._approvals)
+            raise
+        done = await flow.came_to(agreed, ApprovalState.DONE, reason, self._approvals)
+        return shapes.Approved(approval=shown(done), result=result.model_dump(mode="json"))
+
+    async def _ready(self, acting: Acting) -> tuple[Approval, Acting]:
+        """Return the request and the call as it was made, where it may be done now and means what it meant then."""
+        wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
+        route = self._may(wanted, acting.holder)
+        await flow.may_agree(wanted, _person(acting.holder), self._tokens, self._house())
+        body = None if route.body is None else route.body.model_validate_json(wanted.body)
+        holder = Holder(wanted.by.who, wanted.by.how, wanted.roles, wanted.by.token_id)
+        again = Acting(holder, wanted.request_id, wanted.places, None, body)
+        now = await self._plans[route.name](again)
+        if not same_steps(wanted.plan, now):
+            raise Fault(
+                "DENIED",
+                f"things have changed since {wanted.by.who!a} asked; now it would {'; '.join(now)}: reject it",
+                status=409,
+            )
+        return wanted, again
+
+    def _may(self, wanted: Approval, holder: Holder) -> Route:
+        route = next((each for each in ROUTES if each.name == wanted.route), None)
+        if route is None:
+            raise Fault("DENIED", f"this version has no call {wanted.route}: reject it", status=409)
+        if not permitted(holder.roles, route.permission):
+            raise Fault("DENIED", f"only a holder of the role {', '.join(holders(route.permission))} decides on this")
+        return route
+
+
+def _person(holder: Holder) -> Person:
+    return Person(holder.who, holder.how, holder.token_id)
+
+
+def shown(approval: Approval) -> ApprovalShown:
+    """Return the request as the admin API shows it."""
+    by = approval.decided_by
+    return ApprovalShown(
+        id=approval.id,
+        state=approval.state,
+        call=approval.route,
+        places=dict(approval.places),
+        given=dict(approval.given),
+        plan=approval.plan,
+        who=approval.by.who,
+        how=approval.by.how,
+        created=approval.created,
+        expires=approval.expires,
+        decided_by="" if by is None else f"{by.who} ({by.how})",
+        decided=approval.decided,
+        note=approval.note,
+        request_id=approval.request_id,
+    )

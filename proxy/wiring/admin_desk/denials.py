@@ -1,0 +1,113 @@
+"""What the routes about denials do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import cast
+
+from proxy.config.values import check_pattern
+from proxy.flows.denying import Asker, deny, find, lift, may_deny
+from proxy.flows.house import House
+from proxy.oci.faults import Fault
+from proxy.oci.reference import Digest, parse_digest
+from proxy.trust.denial import Denial
+from proxy.web.admin_api import denials as shapes
+from proxy.web.admin_api.handler import Acting, Topic
+from proxy.web.admin_api.shapes import Why
+from proxy.wiring.admin_desk.part import part
+
+
+class DenialDesk:
+    """One method for each route; each raises Fault or Unavailable with words for whoever called."""
+
+    def __init__(self, house: Callable[[], House]) -> None:
+        """`house` returns the one in force."""
+        self._house = house
+
+    def topic(self) -> Topic:
+        """Return what every route does, by its name."""
+        return Topic(
+            {"list_denials": self._list, "add_denial": self._add, "remove_denial": self._remove},
+            {"add_denial": self._plan_add, "remove_denial": self._plan_remove},
+            {"add_denial": self._meant, "remove_denial": self._found},
+        )
+
+    async def _list(self, acting: Acting) -> shapes.Denials:
+        now = self._house().clock.now()
+        mine = tuple(d for d in self._house().interventions.orders().denials if acting.holder.may_see(_of(d)))
+        rows, after = part(mine, acting)
+        return shapes.Denials(items=tuple(_shown(row, now) for row in rows), next=after)
+
+    async def _add(self, acting: Acting) -> shapes.DenialShown:
+        house, wish = self._house(), cast("shapes.DenialWish", acting.body)
+        digest = digest_in(wish.target)
+        target = digest or pattern_in(wish.target)
+        made = await deny(target, wish.until, asker_of(acting), house, digest=digest is not None)
+        return _shown(made, house.clock.now())
+
+    async def _remove(self, acting: Acting) -> shapes.DenialShown:
+        house = self._house()
+        return _shown(await lift(acting.places["id"], asker_of(acting), house), house.clock.now())
+
+    async def _plan_add(self, acting: Acting) -> tuple[str, ...]:
+        wish = cast("shapes.DenialWish", acting.body)
+        may_deny(wish.until, self._house())
+        digest = digest_in(wish.target)
+        until = "until it is removed" if wish.until is None else f"until {wish.until:%Y-%m-%d %H:%M}Z"
+        if digest is None:
+            what = f"every pull and push in {pattern_in(wish.target)}"
+        else:
+            what = f"every pull and push of {digest} in every repository, and of what it lists where it is an index"
+        return (f"block {what}, {until}: whatever signed it, in every mode, whatever exception is open",)
+
+    async def _plan_remove(self, acting: Acting) -> tuple[str, ...]:
+        found = find(acting.places["id"], self._house())
+        return (f"let policy alone decide on {found.target} again; it was denied by {found.by}: {found.reason}",)
+
+    async def _meant(self, acting: Acting) -> str:
+        target = cast("shapes.DenialWish", acting.body).target
+        return "" if ":" in target else one(target)
+
+    async def _found(self, acting: Acting) -> str:
+        orders = self._house().interventions.orders()
+        return next((_of(d) for d in orders.denials if d.id == acting.places["id"]), "")
+
+
+def _of(denial: Denial) -> str:
+    return "" if denial.digest else one(denial.repositories)
+
+
+def one(pattern: str) -> str:
+    """Return the name of the one repository that this pattern means, or nothing: several are for who may see all."""
+    return "" if "*" in pattern else pattern
+
+
+def asker_of(acting: Acting) -> Asker:
+    """Return who wants it and why, as the flows take it."""
+    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+
+
+def digest_in(text: str) -> Digest | None:
+    """Return the digest, or None where this is not meant to be one. Raises Fault."""
+    return parse_digest(text) if ":" in text else None
+
+
+def pattern_in(text: str) -> str:
+    """Return the pattern. Raises Fault."""
+    try:
+        return check_pattern(text)
+    except ValueError as wrong:
+        raise Fault("NAME_INVALID", f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
+
+
+def _shown(denial: Denial, now: datetime) -> shapes.DenialShown:
+    return shapes.DenialShown(
+        id=denial.id,
+        target=denial.target,
+        reason=denial.reason,
+        by=denial.by,
+        at=denial.at,
+        until=denial.until,
+        in_force=denial.holds_at(now),
+    )

@@ -1,0 +1,108 @@
+"""What other policies would change for what was pulled: told at once, or in a job where it takes long."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from proxy.config.policy_file import BLANK, PolicyFile
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.flows.job import Step
+from proxy.flows.replay import replay
+from proxy.oci.faults import Fault
+from proxy.ports import Credential
+from proxy.trust.impact import Effect, Judgement, Pulled, Verdict, counted
+from proxy.trust.job import Job
+from proxy.trust.policy_diff import PolicyChange, differences, rendered
+from proxy.web.admin_api import policies as shapes
+from proxy.wiring.policies import Policies
+
+PLAN = "plan-policies"  # the kind of these jobs
+CANDIDATE = "candidate"  # the kind of the texts they are about
+TOGETHER = 64  # images between two steps of a job
+STEP_S = 300.0
+NAMED = 100  # images that a job names; all are counted
+_FIRST = (Effect.NEWLY_BLOCKED, Effect.UNKNOWN, Effect.NEWLY_ALLOWED, Effect.GONE)
+
+PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
+TextOf = Callable[[str, str], Awaitable[str | None]]
+
+
+def hash_of(text: str) -> str:
+    """Return under what a candidate's text is kept for its job."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def plan_in_job(
+    job: Job, step: Step, house: House, policies: Policies, pulled: PulledSince, text_of: TextOf
+) -> Mapping[str, Any]:
+    """Return the impact as JSON values. What was cut off begins again: it changes nothing, so nothing is lost.
+
+    Raises Stop, Unavailable, and Fault where the text means nothing any more.
+    """
+    text = await text_of(CANDIDATE, str(job.asked["text"]))
+    if text is None:
+        raise Fault("NAME_UNKNOWN", "the text of these policies is not in the store any more")
+    file, now, base = await policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
+    since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
+    found = await pulled(since, limit + 1)
+    asked = Asked(Credential(ours=True), f"job-{job.id}", address="job")
+    judged: list[Judgement] = []
+    for at in range(0, min(len(found), limit), TOGETHER):
+        judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, asked, house, STEP_S)
+        await step(len(judged), min(len(found), limit), str(len(judged)), {})
+    told = impact(base, different(now, file), since, judged, more=len(found) > limit)
+    images = sorted(told.images, key=lambda image: _FIRST.index(image.effect))[:NAMED]
+    return told.model_copy(update={"images": tuple(images)}).model_dump(mode="json")
+
+
+def number_of(policies: Policies) -> int:
+    """Return the number of the revision in force; 0 for the file's policies."""
+    return 0 if policies.revision is None else policies.revision.number
+
+
+def impact(
+    base: int, difference: shapes.Difference, since: datetime, judged: Sequence[Judgement], *, more: bool
+) -> shapes.Impact:
+    """Return what was judged as the admin API shows it."""
+    return shapes.Impact(
+        base=base,
+        difference=difference,
+        since=since,
+        examined=len(judged),
+        more=more,
+        counts=counted(judged),
+        images=tuple(_image(each) for each in judged if each.effect is not Effect.UNCHANGED),
+    )
+
+
+def different(old: PolicyFile, new: PolicyFile) -> shapes.Difference:
+    """Return what is different as the admin API shows it."""
+    changes = differences(old.written, new.written, BLANK)
+    return shapes.Difference(changes=tuple(map(_changed, changes)), lines=tuple(rendered(changes)))
+
+
+def _changed(change: PolicyChange) -> shapes.PolicyChanged:
+    settings = tuple(shapes.SettingChanged(setting=s.setting, old=s.old, new=s.new) for s in change.settings)
+    return shapes.PolicyChanged(repositories=change.repositories, change=change.change, settings=settings)
+
+
+def _image(judged: Judgement) -> shapes.ImageShown:
+    pulled = judged.pulled
+    return shapes.ImageShown(
+        repository=pulled.repository,
+        reference=pulled.reference,
+        digest=pulled.digest,
+        effect=judged.effect,
+        pulls=pulled.pulls,
+        last=pulled.last,
+        before=_verdict(judged.before),
+        after=_verdict(judged.after),
+    )
+
+
+def _verdict(verdict: Verdict) -> shapes.VerdictShown:
+    return shapes.VerdictShown(standing=verdict.standing, reason=verdict.reason, detail=verdict.detail)

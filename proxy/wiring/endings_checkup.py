@@ -1,0 +1,34 @@
+"""What `countersign doctor` says of certificates in the configuration, and of the one that upstream shows."""
+
+from __future__ import annotations
+
+from proxy.config import Settings
+from proxy.oci.faults import ConfigError
+from proxy.ports import Clock
+from proxy.trust.authority import Authority
+from proxy.trust.expiry import due
+from proxy.wiring.checkup import Finding
+from proxy.wiring.endings import in_files, of_authorities, of_upstream
+from proxy.wiring.upstream import upstream_of
+
+
+async def check_endings(settings: Settings, clock: Clock) -> Finding:
+    """Say which of them end before long. Those of keys, lists and admin tokens are known to the running server."""
+    found = [*await in_files(settings), *of_authorities(e for e in settings.trust if isinstance(e, Authority))]
+    try:
+        upstream = upstream_of(settings)
+    except ConfigError:  # said by the check of upstream
+        upstream = None
+    if upstream is not None:
+        try:
+            found += await of_upstream(settings, upstream.certificate)
+        finally:
+            await upstream.close()
+    now = clock.now()
+    inner = tuple(
+        Finding(each.kind.value, "wrong" if now > each.at else "warning", each.says(now), each.next)
+        for each in due(found, now)
+    )
+    if not found:
+        return Finding("certificates", "skipped", "none is configured")
+    return Finding("certificates", "ok", f"{len(found)} looked at; warned of 60, 30 and 7 days ahead", inner=inner)

@@ -1,0 +1,38 @@
+"""Values that others keep, shown in the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from proxy.ports import Interventions, Owed
+from proxy.web.metrics import Metrics
+
+
+def watch_interventions(metrics: Metrics, there: Interventions, owed: Owed) -> None:
+    """Show how many denials and exceptions there are, and how many pushes that are owed a signature."""
+    metrics.watch("unsigned_pushes", "Pushed without a signature, and not signed yet", owed.waiting)
+    metrics.watch("denials", "Denials in force", lambda: len(there.standing().denials))
+    metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.standing().exceptions))
+    metrics.watch(
+        "exceptions_unreviewed",
+        "Exceptions, open or over, that nobody has reviewed",
+        lambda: sum(each.reviewed is None for each in there.orders().exceptions),
+    )
+
+
+def watch_standby(metrics: Metrics, count: Callable[[], int]) -> None:
+    """Show for how many key profiles another token than the first signs, or none."""
+    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", count)
+
+
+def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
+    """Show what is set to happen to keys."""
+    metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
+    when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
+    metrics.watch("next_key_change_timestamp_seconds", when, next_at)
+
+
+def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
+    """Show how many days are left to the first of each kind of thing that ends."""
+    text = "Days to the end of the first certificate, revocation list or admin token of this kind"
+    metrics.watch_each("days_until_expiry", text, "kind", days)

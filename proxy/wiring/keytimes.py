@@ -1,0 +1,130 @@
+"""What is set to happen to keys, done by one server of those that share a store; and what of it people are told."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.flows.house import House
+from proxy.flows.keytimes import keep_times
+from proxy.oci.faults import Unavailable
+from proxy.store.lease import Lease
+from proxy.trust.schedule import Coming, What, announced, coming, due
+
+LOOK_S = 1.0
+LEASE_S = 60.0  # making an RSA key takes a small token that long; who is slower is found out by the key book
+PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # after a failure, doubled each time: a new key may be left behind on the token
+_LEASE = "key-times"
+_SAYS = {
+    What.ROTATE: "a new key is made for it",
+    What.ACTIVATE: "begins to sign",
+    What.RETIRE: "is retired: what only it has signed is blocked from then on",
+    What.STOP: "stops signing beside the active key",
+}
+
+
+class Leases(Protocol):
+    """Locks that hold across servers."""
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        """Return the lease, or None while another holder has it."""
+
+    async def release(self, lease: Lease) -> None:
+        """Let others have it."""
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What is due and could not be done: since when, and why at the last attempt."""
+
+    since: datetime
+    why: str
+
+
+class KeyTimes:
+    """Looks again and again for what is due. `failing` says what could not be done."""
+
+    def __init__(
+        self,
+        house: Callable[[], House],
+        leases: Leases,
+        refresh: Callable[[], Awaitable[None]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`house` returns the one in force; `refresh` reads the key book again."""
+        self._house = house
+        self._leases = leases
+        self._refresh = refresh
+        self._log = log
+        self._holder = secrets.token_hex(8)
+        self._not_before = self._pause = 0.0
+        self._announced: set[tuple[str, str, datetime]] = set()
+        self.failing: Failing | None = None
+
+    async def look(self) -> None:
+        """Do what is due, unless another server does. Raises Unavailable where the store does not answer."""
+        house = self._house()
+        self._tell()
+        if not due(house.keybook.ring(), house.plans, house.clock.now()):
+            self.failing = None
+            return
+        if house.clock.monotonic() < self._not_before:
+            return
+        lease = await self._leases.acquire(_LEASE, self._holder, LEASE_S)
+        if lease is None:
+            return
+        try:
+            await self._refresh()
+            await keep_times(house)
+        except Unavailable as wrong:
+            self._failed(wrong.what, house)
+        else:
+            self.failing, self._not_before, self._pause = None, 0.0, 0.0
+        finally:
+            await self._leases.release(lease)
+
+    def _failed(self, why: str, house: House) -> None:
+        since = house.clock.now() if self.failing is None else self.failing.since
+        self.failing = Failing(since, why)
+        self._pause = min(max(self._pause * 2, PAUSE_S), LONGEST_PAUSE_S)
+        self._not_before = house.clock.monotonic() + self._pause
+        self._log.error("what was due for keys could not be done", why=why, again_in_s=self._pause)
+
+    def _tell(self) -> None:
+        """Say in the log, once, what is announced."""
+        for each in self.soon():
+            mark = (each.what.value, each.key, each.at)
+            if mark not in self._announced:
+                self._announced.add(mark)
+                self._log.warning("set to happen", profile=each.profile, what=each.what, at=each.at.isoformat())
+
+    def soon(self) -> tuple[Coming, ...]:
+        """Return what is announced now, the soonest first."""
+        house = self._house()
+        return announced(coming(house.keybook.ring(), house.plans), house.plans, house.clock.now())
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return what is announced, as status shows it."""
+        return [
+            {
+                "what": each.what.value,
+                "at": each.at.isoformat(),
+                "profile": each.profile,
+                "token": each.token,
+                "key": each.key,
+                "says": _SAYS[each.what] + (f"; it waits, because {each.blocked}" if each.blocked else ""),
+            }
+            for each in self.soon()
+        ]
+
+    def next_at(self) -> float:
+        """Return when the next thing happens, announced or not, in seconds since 1970; 0 where nothing is set to."""
+        house = self._house()
+        now = house.clock.now()
+        there = (c.at for c in coming(house.keybook.ring(), house.plans) if c.what is not What.STOP or c.at > now)
+        return next(there, datetime.fromtimestamp(0, now.tzinfo)).timestamp()

@@ -1,0 +1,61 @@
+"""What profiles need where policies write Notary formats: a scheme their token has, and certificates for their key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from proxy.formats.format import Scheme
+from proxy.formats.table import FORMATS
+from proxy.trust.keys import BookKey, KeyState
+from proxy.trust.policy import Policy
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A profile whose active key has no certificates, and formats of policies that need some.
+
+    `alone` where a policy writes nothing else: its pushes are refused.
+    """
+
+    profile: str
+    formats: tuple[str, ...]
+    alone: bool
+
+    @property
+    def says(self) -> str:
+        """What is so, for people."""
+        return (
+            f"the active key of {self.profile} has no certificate chain, so {' and '.join(self.formats)} is not written"
+        )
+
+
+def schemes(profile: str, policies: Iterable[Policy]) -> tuple[Scheme, ...]:
+    """Return the schemes this profile must sign in: cosign's always, for that is how a key proves itself."""
+    names = {name for policy in policies if profile in policy.push.sign_with for name in policy.push.formats}
+    return ("pkix", "jose") if any(FORMATS[name].scheme == "jose" for name in names) else ("pkix",)
+
+
+def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Waiting]:
+    """Go through the profiles that some policy wants certificates of and that have none."""
+    bare = [key.profile for key in ours if key.state is KeyState.ACTIVE and not key.chain]
+    every = list(policies)
+    for profile in dict.fromkeys(bare):
+        signing = [policy.push.formats for policy in every if profile in policy.push.sign_with]
+        wanted = dict.fromkeys(name for formats in signing for name in formats if FORMATS[name].certified)
+        if wanted:
+            alone = any(formats and all(FORMATS[name].certified for name in formats) for formats in signing)
+            yield Waiting(profile, tuple(wanted), alone)
+
+
+def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[dict[str, str]]:
+    """Return what does not work for want of certificates, as `status` shows it."""
+    return [
+        {
+            "what": each.says,
+            "since": "",
+            "stops": "pushes under policies that write nothing else" if each.alone else "nothing; other formats go on",
+            "next": "countersign keys chain set KEY FILE",
+        }
+        for each in waiting(policies, ours)
+    ]

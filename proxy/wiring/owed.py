@@ -1,0 +1,31 @@
+"""A job signs what is owed a signature, as soon as signing works again."""
+
+from __future__ import annotations
+
+from proxy.flows.house import House
+from proxy.flows.job import start
+from proxy.flows.unsigned import AGAIN, SIGN_OWED
+from proxy.ports import Jobs
+from proxy.trust.job import WAITING, Job
+from proxy.trust.unsigned import UnsignedPush
+
+LOOK_S = 2.0
+
+
+async def see_to_it(house: House, jobs: Jobs) -> None:
+    """Ask for such a job where something is owed, signing works and none waits already. Raises Unavailable."""
+    if house.owed.waiting() == 0:
+        return
+    now = house.clock.now()
+    due = await house.owed.due(now - AGAIN, 1)
+    if not due or not _signs(due[0], house) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
+        return
+    why = "pushed unsigned under an exception while signing did not work"
+    await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs, house.journal)
+
+
+def _signs(push: UnsignedPush, house: House) -> bool:
+    """True unless all tokens of a profile that is to sign this are away, as far as is known."""
+    policy = house.rules.current().for_(push.repository)
+    profiles = policy.push.sign_with if policy else ()
+    return all(any(turn.away is None for turn in house.signer.turns(profile)) for profile in profiles)

@@ -1,0 +1,36 @@
+"""What `countersign doctor` says of the policies: where they come from, and whether a server could use them."""
+
+from __future__ import annotations
+
+from proxy.config import Settings
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.store import open_store
+from proxy.store.rules import RulesInForce
+from proxy.wiring.checkup import Finding
+from proxy.wiring.clock import SystemClock
+from proxy.wiring.policies import Policies, mend
+
+NAME = "policies"
+
+
+async def check_policies(settings: Settings) -> Finding:
+    """Look at the newest revision as a start would, changing nothing."""
+    if settings.policies_from == "file":
+        return Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
+    try:
+        store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+    except (ConfigError, Unavailable) as away:
+        return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away}")
+    try:
+        if await store.policy_book.tip() == (0, ""):
+            return Finding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
+        rules = RulesInForce(settings.policies)
+        policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock())
+        policies.put(settings, await policies.taken(settings))
+        return Finding(NAME, "ok", f"by the API; {policies.described}")
+    except ConfigError as wrong:
+        return Finding(NAME, "wrong", str(wrong), mend(settings))
+    except Unavailable as away:
+        return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away.what}")
+    finally:
+        await store.close()

@@ -1,0 +1,115 @@
+"""Which token signs for a profile that has several: the first that works, and loudly where that is not the first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.config import Settings
+from proxy.oci.faults import Fault, Unavailable
+from proxy.ports import Turn
+from proxy.trust.event import Event, Kind
+from proxy.wiring.opening import Record
+
+LOOK_S = 0.5
+PROVE_S = 2.0  # between two attempts to have a token sign again that failed to
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """`token` signs for this profile where `first` should; `token` is empty where none of them works."""
+
+    profile: str
+    first: str
+    token: str
+    why: str
+    since: datetime
+
+
+class Standby:
+    """What is known of tokens that stand by for one another. A token that failed to sign is away until it signed."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        away: Callable[[str], str | None],
+        prove: Callable[[str], Awaitable[None]],
+        record: Record,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`away` says why a token cannot sign as far as it knows itself; `prove` has it sign, or raises Unavailable."""
+        self._settings = settings
+        self._away = away
+        self._prove = prove
+        self._record = record
+        self._log = log
+        self._failed: dict[str, str] = {}
+        self._told: dict[str, StandIn] = {}
+
+    def turns(self, profile: str) -> tuple[Turn, ...]:
+        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        entry = self._settings().keys.get(profile)
+        tokens = () if entry is None else entry.tokens
+        return tuple(Turn(token, self._away(token) or self._failed.get(token)) for token in tokens)
+
+    def failed(self, token: str, why: str) -> None:
+        """Take the token for away until it has signed again, where others stand by for it."""
+        if any(token in entry.tokens and len(entry.tokens) > 1 for entry in self._settings().keys.values()):
+            self._failed[token] = why
+
+    def all_sign(self) -> bool:
+        """True when every profile has a token that signs."""
+        turns = [self.turns(profile) for profile in self._settings().keys]
+        return all(any(turn.away is None for turn in each) for each in turns)
+
+    def now(self) -> tuple[StandIn, ...]:
+        """Return the profiles for which the first token does not sign, as the journal was told."""
+        return tuple(self._told.values())
+
+    async def watch(self) -> None:
+        """Have tokens that failed prove themselves, and tell the journal whenever another one signs."""
+        proving = asyncio.create_task(self._keep_proving())
+        try:
+            while True:
+                for profile in self._settings().keys:
+                    await self._tell(profile)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            proving.cancel()
+
+    async def _keep_proving(self) -> None:
+        while True:
+            await asyncio.sleep(PROVE_S)
+            for token in list(self._failed):
+                try:
+                    await self._prove(token)
+                except (Unavailable, Fault) as still:
+                    self._failed[token] = str(still)
+                else:
+                    self._failed.pop(token, None)
+
+    async def _tell(self, profile: str) -> None:
+        """Record who signs for this profile now, where that is another one than the journal has."""
+        turns = self.turns(profile)
+        if len(turns) < 2:
+            return
+        first, told = turns[0], self._told.get(profile)
+        signs = next((turn.token for turn in turns if turn.away is None), "")
+        if signs == (first.token if told is None else told.token):
+            return
+        now = self._record.clock.now()
+        detail = {"profile": profile, "token": signs or "none", "first": first.token, "why": (first.away or "")[:500]}
+        try:
+            await self._record.journal.record(Event(now, Kind.KEY_STANDBY, detail=detail))
+        except Unavailable:
+            return  # the next look tells it
+        if signs == first.token:
+            self._told.pop(profile, None)
+            self._log.info("the first token signs again", profile=profile, token=signs)
+        else:
+            self._told[profile] = StandIn(profile, first.token, signs, first.away or "", now)
+            self._log.error("the first token does not sign", profile=profile, token=first.token, instead=signs or None)

@@ -1,0 +1,58 @@
+"""Interventions: what is ordered is in force on return, whole, and is removed, closed and reviewed for good."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from proxy.oci.reference import digest_of
+from proxy.ports import Interventions
+from proxy.trust.standing import Orders
+from tests.worlds.memory import NOON, FrozenClock
+from tests.worlds.orders import denial, exception
+
+BAD = digest_of(b"bad")
+
+
+async def test_a_denial_is_in_force_on_return_and_lifted_once(interventions: Interventions) -> None:
+    first, second = denial(BAD), denial(None, "team/**", name="d2", until=NOON + timedelta(hours=1))
+    await interventions.deny(first)
+    await interventions.deny(second)
+    assert interventions.standing().denials == (first, second)
+    assert await interventions.lift("d1") == first
+    assert await interventions.lift("d1") is None
+    assert interventions.orders() == Orders((second,), ())
+
+
+async def test_a_denial_ends_by_itself(interventions: Interventions, clock: FrozenClock) -> None:
+    await interventions.deny(denial(BAD, until=NOON + timedelta(hours=1)))
+    clock.advance(3600)
+    assert interventions.standing().denials == ()
+    assert len(interventions.orders().denials) == 1
+
+
+async def test_an_exception_is_kept_through_its_life(interventions: Interventions, clock: FrozenClock) -> None:
+    opened = replace(exception("team/app", BAD, unsigned_push=True), reason="caf\N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert await interventions.keep(opened)
+    assert not await interventions.keep(opened)
+    assert interventions.standing().exceptions == (opened,)
+    closed = replace(opened, closed=NOON + timedelta(minutes=1), closed_by="bob")
+    await interventions.keep(closed)
+    assert interventions.standing().exceptions == ()
+    reviewed = replace(closed, reviewed=NOON + timedelta(days=1), reviewed_by="eve", review="was needed")
+    await interventions.keep(reviewed)
+    assert interventions.orders().exceptions == (reviewed,)
+
+
+async def test_an_exception_ends_by_itself(interventions: Interventions, clock: FrozenClock) -> None:
+    await interventions.keep(exception(hours=2))
+    clock.advance(2 * 3600)
+    assert interventions.standing().exceptions == ()
+
+
+async def test_too_many_are_refused_and_nothing_changes(interventions: Interventions) -> None:
+    for number in range(200):
+        await interventions.keep(exception(name=f"{number:03}"))
+    with pytest.raises(ValueError, match="review them first"):
+        await interventions.keep(exception(name="more"))
+    assert len(interventions.orders().exceptions) == 200

@@ -1,0 +1,154 @@
+"""`countersign deny` and `countersign exceptions` against the real API: who may, what is asked first, what is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import deny, exceptions
+from proxy.cli.admin import Place, call, pages
+from proxy.cli.agreed import Manner
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.oci.faults import Fault
+from proxy.trust.event import Kind
+from proxy.trust.roles import Role
+from tests.contract.test_tokens_commands import away, served
+from tests.worlds.admin import admin
+from tests.worlds.images import image
+from tests.worlds.orders import denial, exception
+
+APP = image("app")
+YES = Manner(yes=True)
+WISH = {"repository": "team/app", "digest": None, "reason": "incident 7", "seconds": 7200}
+
+
+async def test_an_operator_denies_what_is_signed_and_takes_it_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(tmp_path) as (a, url, _):
+        await a.world.push(APP, "team/app", "1")
+        place = Place(server=url, token=await a.token(Role.OPERATOR, name="ann"))
+        dry = Manner(dry_run=True)
+        assert await away(lambda: deny.add(place, APP.digest, "CVE", None, dry)) is Exit.FINE
+        assert "whatever signed it, in every mode, whatever exception is open" in capsys.readouterr().out
+        assert (await a.world.pull("team/app", "1")).status == 200
+        assert await away(lambda: deny.add(place, APP.digest, "CVE", None, YES)) is Exit.FINE
+        assert f"{APP.digest} is denied" in capsys.readouterr().out
+        assert await a.world.blocked("team/app", "1") == "denied_digest"
+        await away(lambda: deny.show(place, Form.TEXT))
+        listed = capsys.readouterr().out
+        assert "in force" in listed
+        assert "ann" in listed
+        (denial,) = a.world.store.interventions.orders().denials
+        await away(lambda: deny.remove(place, denial.id, "wrong one", dry))
+        assert "it was denied by ann: CVE" in capsys.readouterr().out
+        await away(lambda: deny.remove(place, denial.id, "wrong one", YES))
+        assert (await a.world.pull("team/app", "1")).status == 200
+        kinds = [k for k in a.world.store.journal.kinds() if k.value.startswith(("admin", "denial"))]
+        assert kinds[-2:] == [Kind.ADMIN_CALLED, Kind.DENIAL_REMOVED]
+        await away(lambda: deny.show(place, Form.TEXT))
+        assert "nothing is denied" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["UPPER/case", "sha256:short", "a//b"])
+async def test_what_is_no_target_is_refused_before_it_is_agreed_to(tmp_path: Path, target: str) -> None:
+    async with served(tmp_path) as (_, _, socket):
+        for manner in (Manner(dry_run=True), YES):
+            with pytest.raises(Fault):
+                await away(lambda m=manner: deny.add(Place(socket=socket), target, "r", None, m))  # type: ignore[misc]
+
+
+async def test_an_exception_is_opened_closed_and_reviewed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with served(tmp_path) as (a, url, socket):
+        a.world.plant(APP, "team/app", "1")
+        place, local = Place(server=url, token=await a.token(Role.OPERATOR, name="ann")), Place(socket=socket)
+        assert await away(lambda: exceptions.show(place, Form.TEXT)) is Exit.FINE
+        await away(lambda: exceptions.open_one(place, WISH, Manner(dry_run=True)))
+        assert "let everything in team/app be pulled for 2 h although policy blocks it" in capsys.readouterr().out
+        assert await a.world.blocked("team/app", "1") == "unsigned"
+        await away(lambda: exceptions.open_one(place, WISH, YES))
+        assert "exception" in capsys.readouterr().out
+        assert (await a.world.pull("team/app", "1")).status == 200
+        (made,) = a.world.store.interventions.orders().exceptions
+        assert await away(lambda: exceptions.show(place, Form.TEXT)) is Exit.NO
+        assert "OPEN" in capsys.readouterr().out
+        await away(lambda: exceptions.change(place, "close", made.id, "fixed", Form.TEXT))
+        assert "is over, NOT REVIEWED" in capsys.readouterr().out
+        assert await a.world.blocked("team/app", "1") == "unsigned"
+        with pytest.raises(Fault, match="needs one of: auditor, policy-admin"):
+            await away(lambda: exceptions.change(place, "review", made.id, "fine", Form.TEXT))
+        await away(lambda: exceptions.change(local, "review", made.id, "image was rebuilt", Form.TEXT))
+        assert "reviewed by operator on the host: image was rebuilt" in capsys.readouterr().out
+        assert await away(lambda: exceptions.show(place, Form.JSON)) is Exit.FINE
+        assert json.loads(capsys.readouterr().out)["exceptions"][0]["review"] == "image was rebuilt"
+
+
+async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_ones_for_days(tmp_path: Path) -> None:
+    async with served(tmp_path) as (a, url, _):
+        operator = Place(server=url, token=await a.token(Role.OPERATOR))
+        admin = Place(server=url, token=await a.token(Role.POLICY_ADMIN))
+        viewer = Place(server=url, token=await a.token(Role.VIEWER, Role.AUDITOR, Role.KEY_ADMIN))
+        hours, days, more = ({**WISH, "seconds": n * 3600} for n in (4, 168, 169))
+        await away(lambda: exceptions.open_one(operator, hours, YES))
+        for wrong in (days, {**WISH, "repository": "team/**"}):
+            with pytest.raises(Fault):
+                await away(lambda w=wrong: exceptions.open_one(operator, w, YES))  # type: ignore[misc]
+        await away(lambda: exceptions.open_one(admin, {**days, "repository": "team/**"}, YES))
+        with pytest.raises(Fault, match="open it for less"):
+            await away(lambda: exceptions.open_one(admin, more, YES))
+        with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
+            await away(lambda: exceptions.open_one(viewer, WISH, YES))
+        with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
+            await away(lambda: deny.add(viewer, "team/app", "r", None, YES))
+        shown = await away(lambda: call(viewer, "GET", "exceptions"))
+        assert len(shown["items"]) == 2
+
+
+async def test_a_second_person_is_never_waited_for() -> None:
+    async with admin(dual=True) as a:
+        a.world.plant(APP, "team/app", "1")
+        token = await a.token(Role.OPERATOR)
+        opened = await a.call("POST", "/admin/v1/exceptions", WISH, token=token)
+        assert opened.status == 201
+        assert (await a.world.pull("team/app", "1")).status == 200
+        wish = {"target": APP.digest, "reason": "CVE"}
+        assert (await a.call("POST", "/admin/v1/denials", wish, token=token)).status == 201
+        assert await a.world.blocked("team/app", "1") == "denied_digest"
+        exception_id = opened.value["id"]
+        closed = await a.call("POST", f"/admin/v1/exceptions/{exception_id}/close", {"reason": "r"}, token=token)
+        assert closed.status == 200
+
+
+async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path) -> None:
+    async with served(tmp_path) as (a, url, _):
+        token = await a.token(Role.POLICY_ADMIN, only=("team/*",))
+        place = Place(server=url, token=token)
+        await a.world.store.interventions.keep(exception("other/app"))
+        await a.world.store.interventions.deny(denial(APP.digest))
+        await away(lambda: exceptions.open_one(place, WISH, YES))
+        await away(lambda: deny.add(place, "team/app", "r", None, YES))
+        assert [e["repository"] for e in await away(lambda: pages(place, "exceptions"))] == ["team/app"]
+        assert [d["target"] for d in await away(lambda: pages(place, "denials"))] == ["team/app"]
+        for target in (APP.digest, "other/app", "team/*", "**"):
+            with pytest.raises(Fault, match="is for team/"):
+                await away(lambda t=target: deny.add(place, t, "r", None, YES))  # type: ignore[misc]
+        for repository in ("other/app", "team/*", "**"):
+            wish = {**WISH, "repository": repository}
+            with pytest.raises(Fault, match="is for team/"):
+                await away(lambda w=wish: exceptions.open_one(place, w, YES))  # type: ignore[misc]
+        with pytest.raises(Fault, match="is for team/"):
+            await away(lambda: exceptions.change(place, "close", "e1000000", "r", Form.TEXT))
+        with pytest.raises(Fault, match="is for team/"):
+            await away(lambda: deny.remove(place, "d1000000", "r", YES))
+
+
+async def test_status_names_exceptions_to_who_may_see_their_repository() -> None:
+    async with admin() as a:
+        a.found[:] = [
+            {"what": "open", "stops": "s", "next": "n", "repository": "other/app"},
+            {"what": "wide", "stops": "s", "next": "n", "repository": ""},
+        ]
+        everything, some = await a.token(Role.VIEWER), await a.token(Role.VIEWER, only=("team/*",))
+        for token, count in ((everything, 2), (some, 0)):
+            assert len((await a.call("GET", "/admin/v1/status", token=token)).value["problems"]) == count

@@ -1,0 +1,169 @@
+"""`countersign policy` against the real API: what is printed, and with which code it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import policy
+from proxy.cli.admin import Place
+from proxy.cli.agreed import Manner
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.flows.job import run_next
+from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.limits import Limits
+from proxy.trust.roles import Role
+from proxy.web.outermost import Edge, outermost
+from proxy.web.problems import problem
+from proxy.web.server import Address, Listener
+from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
+from tests.worlds.admin import POLICIES, SETTINGS, Admin, admin, nothing_else
+from tests.worlds.images import image
+
+WARN = POLICIES.replace("pull: {require", "pull: {mode: warn, require")
+YES = Manner(yes=True)
+Captured = pytest.CaptureFixture[str]
+
+
+@asynccontextmanager
+async def served(come_from: str = "api") -> AsyncIterator[tuple[Admin, Place]]:
+    """Over the network, with a token of a policy-admin."""
+    async with admin(policies_from=come_from) as a:
+        listener = Listener(outermost(a.api.over_network(nothing_else), Edge(Limits(), refuse=problem)), Limits())
+        at = await listener.listen(Address("127.0.0.1", 0))
+        token = await a.token(Role.POLICY_ADMIN, name="erika")
+        try:
+            yield a, Place(server=f"http://127.0.0.1:{at.port}", token=token)
+        finally:
+            await listener.leave(0.0, 1.0)
+
+
+async def away(work: Callable[[], Exit]) -> Exit:
+    return await asyncio.to_thread(work)
+
+
+async def test_shown_changed_compared_and_put_back(tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "policies.yaml"
+    async with served() as (_, place):
+        assert await away(lambda: policy.show(place, None, Form.TEXT)) is Exit.FINE
+        printed = capsys.readouterr()
+        assert printed.out == POLICIES
+        assert "# revision 1 by countersign" in printed.err
+        file.write_text(WARN)
+        assert await away(lambda: policy.apply(place, file, "r", None, Manner(dry_run=True))) is Exit.FINE
+        assert capsys.readouterr().out == 'changed **\n  - pull.mode: "enforce"\n  + pull.mode: "warn"\n'
+        assert await away(lambda: policy.apply(place, file, "r", None, YES)) is Exit.FINE
+        assert "revision 2 is in force" in capsys.readouterr().out
+        assert await away(lambda: policy.apply(place, file, "r", 1, YES)) is Exit.FINE
+        assert "nothing to do: revision 2 is this very text" in capsys.readouterr().out
+        with pytest.raises(Fault, match="made from revision 1"):
+            await away(lambda: policy.revert(place, 1, "r", 1, YES))
+        await away(lambda: policy.revert(place, 1, "bad night", None, YES))
+        capsys.readouterr()
+        await away(lambda: policy.history(place, Form.TEXT))
+        listed = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in listed] == ["REVISION", "3", "2", "1"]
+        assert "erika" in listed[1]
+        assert "bad night" in listed[1]
+        await away(lambda: policy.diff(place, 1, 2, Form.TEXT))
+        assert '+ pull.mode: "warn"' in capsys.readouterr().out
+        await away(lambda: policy.diff(place, 1, 3, Form.TEXT))
+        assert capsys.readouterr().out == "nothing is different but the text\n"
+
+
+async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> None:
+    file, closed = tmp_path / "p.yaml", tmp_path / "closed.yaml"
+    file.write_text(WARN)
+    closed.write_text("policies: []")
+    async with served() as (a, place):
+        assert await away(lambda: policy.plan(place, file, 7, 10, Form.TEXT)) is Exit.FINE
+        assert "nothing was pulled" in capsys.readouterr().out
+        for name in ("a", "b"):
+            await a.world.push(image(name), "team/app", name)
+            await a.world.pull("team/app", name)
+        assert await away(lambda: policy.plan(place, file, 1, 10, Form.JSON)) is Exit.FINE
+        assert json.loads(capsys.readouterr().out)["counts"]["unchanged"] == 2
+        assert await away(lambda: policy.plan(place, file, 1, 1, Form.TEXT)) is Exit.INCONCLUSIVE
+        assert "MORE WAS PULLED than the 1 newest" in capsys.readouterr().out
+        assert await away(lambda: policy.plan(place, closed, 7, 10, Form.TEXT)) == 2
+        told = capsys.readouterr().out
+        assert "removed **" in told
+        assert "no_policy: no policy matches repository team/app" in told
+        assert await away(lambda: policy.try_on(place, "team/app:a", None, Form.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.try_on(place, "team/app:a", closed, Form.JSON)) is Exit.NO
+
+
+async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, capsys: Captured) -> None:
+    closed = tmp_path / "closed.yaml"
+    closed.write_text("policies: []")
+    async with served() as (a, place):
+        for name in ("a", "b", "c"):
+            await a.world.push(image(name), "team/app", name)
+            await a.world.pull("team/app", name)
+        assert await away(lambda: policy.plan(place, closed, 7, 1000, Form.JSON)) == 2
+        at_once = json.loads(capsys.readouterr().out)
+        w = a.world
+
+        async def always() -> None:
+            works = {
+                PLAN: lambda job, step: plan_in_job(
+                    job, step, w.house, a.policies, w.store.journal.pulled, w.store.journal.revision
+                )
+            }
+            while True:
+                await run_next(works, w.store.jobs, w.store.journal, w.store.clock)
+                await asyncio.sleep(0.01)
+
+        working = asyncio.create_task(always())
+        assert await away(lambda: policy.plan(place, closed, 7, 5000, Form.JSON)) == 2
+        assert json.loads(capsys.readouterr().out) == at_once
+        (job,) = w.store.jobs.rows.values()
+        assert (job.done, job.total, job.state) == (3, 3, "done")
+        assert "policies: []" not in str(w.store.journal.events)
+        working.cancel()
+        await asyncio.wait([working])
+
+
+async def test_lint_says_where_and_notes_are_no_failure(tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "p.yaml"
+    async with served() as (_, place):
+        assert await away(lambda: policy.lint(place, None, Form.TEXT)) is Exit.FINE
+        assert capsys.readouterr().out == "nothing found\n"
+        file.write_text(POLICIES.replace('["**"]', '["**", "a"]'))
+        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.FINE
+        assert capsys.readouterr().out.startswith(f"{file}:2: note: policies[0].repositories[1]: a adds nothing")
+        file.write_text("policies: [{}]")
+        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.NO
+        assert "error: policies[0].repositories: is missing" in capsys.readouterr().out
+
+
+async def test_of_a_whole_configuration_only_policies_are_sent_and_none_applied(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    file = tmp_path / "countersign.yaml"
+    secret = "postgresql://u:hunter2@db/c"
+    text = f"store: {{url: '{secret}'}}\n{SETTINGS.replace('FROM', 'file')}"
+    file.write_text(text.replace("signed_by: [release]", "signed_by: [nobody]"))
+    async with served("file") as (a, place):
+        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.NO
+        line = next(n for n, row in enumerate(file.read_text().splitlines(), 1) if "nobody" in row)
+        assert f"{file}:{line}: error" in capsys.readouterr().out
+        with pytest.raises(ConfigError, match="beside `policies` there is store"):
+            await away(lambda: policy.apply(place, file, "r", 0, YES))
+        assert "hunter2" not in str(a.world.store.journal.events)
+        await away(lambda: policy.history(place, Form.TEXT))
+        assert "there is no revision" in capsys.readouterr().out
+        await away(lambda: policy.show(place, None, Form.TEXT))
+        assert "where they are changed" in capsys.readouterr().err
+    for wrong in ("[]", "keys: {}"):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError, match="no setting `policies`"):
+            policy.plan(place, file, 7, 1, Form.TEXT)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        policy.lint(place, tmp_path / "none", Form.TEXT)

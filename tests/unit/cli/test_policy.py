@@ -1,0 +1,18 @@
+import pytest
+
+from proxy.cli import policy
+
+
+class _Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_difference_is_coloured_for_people_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["changed **", "  - a", "  + b\x1b"]
+    assert policy.coloured(lines) == ["changed **", "  - a", "  + b?"]
+    monkeypatch.setattr("sys.stdout", _Terminal())
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert policy.coloured(lines) == ["\x1b[1mchanged **\x1b[0m", "\x1b[31m  - a\x1b[0m", "\x1b[32m  + b?\x1b[0m"]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert policy.coloured(lines)[1] == "  - a"

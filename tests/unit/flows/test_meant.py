@@ -1,0 +1,42 @@
+import pytest
+
+from proxy.flows.meant import denied, named_above
+from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
+from proxy.trust.standing import Standing
+from tests.worlds.conversation import REPO, world
+from tests.worlds.images import image, index
+from tests.worlds.orders import denial
+
+LEAF = image("leaf")
+INNER = index(LEAF)
+OUTER = index(INNER)
+
+
+async def test_indexes_that_are_named_are_found_above_however_deep() -> None:
+    w = await world()
+    await w.push(OUTER, "team/app", "1")
+    standing = Standing((denial(OUTER.digest), denial(LEAF.digest, name="d2")))
+    assert await named_above(REPO, LEAF.digest, standing, w.house) == {OUTER.digest}
+    assert await named_above(REPO, OUTER.digest, standing, w.house) == frozenset()
+    assert await named_above(REPO, LEAF.digest, Standing(), w.house) == frozenset()
+
+
+async def test_no_deeper_than_indexes_may_be() -> None:
+    w = await world(limits=Limits(index_depth=1, tag_age_s=0))
+    await w.push(OUTER, "team/app", "1")
+    assert await named_above(REPO, LEAF.digest, Standing((denial(OUTER.digest),)), w.house) == frozenset()
+
+
+async def test_without_the_store_what_this_process_has_seen_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = await world()
+    await w.push(INNER, "team/app", "1")
+    await w.pull("team/app", "1")
+    await w.store.interventions.deny(denial(INNER.digest))
+
+    async def away(*_: object) -> None:
+        raise Unavailable("store: gone")
+
+    monkeypatch.setattr(w.store.facts, "parents", away)
+    assert await denied(REPO, LEAF.digest, w.house) == denial(INNER.digest)
+    assert await denied(REPO, OUTER.digest, w.house) is None

@@ -1,0 +1,161 @@
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from proxy.flows.breakglass import close_ended
+from proxy.oci.faults import Corrupt, Unavailable
+from proxy.store import Store, open_store
+from proxy.trust.event import Kind
+from proxy.trust.exception import PolicyException
+from proxy.trust.offline import HOW, NAME, written
+from proxy.wiring.host_exception import HostException
+from tests.worlds.conversation import World, world
+from tests.worlds.memory import FrozenClock
+from tests.worlds.orders import exception
+
+NOW = datetime.now(UTC)
+MINE = replace(exception(name="0123456789ab", opened=NOW, hours=1, offline=True), how=HOW)
+
+
+class Here:
+    """A proxy with a store of its own, and a directory with the file."""
+
+    def __init__(self, w: World, store: Store, clock: FrozenClock, directory: Path) -> None:
+        self.store, self.clock, self.path = store, clock, directory / NAME
+        w.house = replace(w.house, interventions=store.interventions, journal=store.journal, clock=clock)
+        self.house = w.house
+        log = structlog.testing.CapturingLogger()
+        self.watch = HostException(directory, lambda: w.house, store.interventions, cast("Any", log))
+
+    def write(self, exception: PolicyException = MINE, mode: int = 0o640) -> None:
+        self.path.write_bytes(written(exception))
+        self.path.chmod(mode)
+
+    async def kinds(self) -> list[Kind]:
+        from proxy.ports import Search
+
+        return [event.kind for event in reversed(await self.store.journal.search(Search()))]
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Here]:
+    clock = FrozenClock(NOW + timedelta(seconds=1))
+    store = await open_store(f"sqlite:///{tmp_path}/store.db", clock)
+    yield Here(await world(), store, clock, tmp_path)
+    await store.close()
+
+
+async def test_it_is_in_force_and_on_record_and_goes_when_it_is_over(here: Here) -> None:
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+    here.write()
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == (MINE,)
+    assert here.store.interventions.recorded().exceptions == (MINE,)
+    here.clock.advance(3600)
+    await close_ended(here.house)
+    await here.watch.look()
+    assert not here.path.exists()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+
+
+async def test_it_is_in_force_while_the_store_is_away_and_on_record_afterwards(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("store: gone")
+
+    here.write()
+    with monkeypatch.context() as m:
+        m.setattr(here.store.journal, "record", away)
+        with pytest.raises(Unavailable):
+            await here.watch.look()
+        assert here.store.interventions.standing().exceptions == (MINE,)
+        await close_ended(here.house)
+        here.clock.advance(3600)
+        await close_ended(here.house)
+        assert here.store.interventions.standing().exceptions == ()
+        with pytest.raises(Unavailable):
+            await here.watch.look()
+        assert here.path.exists(), "it stays until it is on record"
+    await here.watch.look()
+    await close_ended(here.house)
+    await here.watch.look()
+    assert not here.path.exists()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+
+
+async def test_taken_away_it_is_over_at_once(here: Here) -> None:
+    here.write()
+    await here.watch.look()
+    here.path.unlink()
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    await here.watch.look()
+    assert len(await here.kinds()) == 2
+
+
+async def test_closed_by_the_api_it_is_over_and_goes(here: Here) -> None:
+    here.write()
+    await here.watch.look()
+    await here.store.interventions.keep(replace(MINE, closed=here.clock.now(), closed_by="ann"))
+    assert here.store.interventions.standing().exceptions == ()
+    await here.watch.look()
+    assert not here.path.exists()
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o602, 0o666])
+async def test_a_file_that_others_may_write_decides_nothing(here: Here, mode: int) -> None:
+    here.write(mode=mode)
+    with pytest.raises(Corrupt, match="others may write it"):
+        await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_a_file_of_somebody_else_decides_nothing(here: Here) -> None:
+    here.write()
+    os.chown(here.path, 65534, 65534)
+    with pytest.raises(Corrupt, match="belongs to user 65534"):
+        await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+
+
+async def test_a_file_that_turns_bad_ends_what_it_said(here: Here) -> None:
+    here.write()
+    await here.watch.look()
+    here.path.chmod(0o666)
+    with pytest.raises(Corrupt):
+        await here.watch.look()
+    await here.store.interventions.keep(replace(MINE, closed=here.clock.now()))
+    assert here.store.interventions.standing().exceptions == ()
+
+
+async def test_a_link_a_pipe_and_a_long_file_decide_nothing(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(written(MINE))
+    here.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Corrupt, match="not honoured"):
+        await here.watch.look()
+    here.path.unlink()
+    os.mkfifo(here.path, 0o600)
+    with pytest.raises(Corrupt, match="no regular file"):
+        await here.watch.look()
+    here.path.unlink()
+    here.path.write_bytes(written(MINE) + b" " * 5000)
+    here.path.chmod(0o600)
+    with pytest.raises(Corrupt, match="more than 4096 bytes"):
+        await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+
+
+async def test_an_old_file_opens_nothing(here: Here) -> None:
+    here.write(replace(MINE, opened=NOW - timedelta(hours=3), until=NOW + timedelta(hours=3)))
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()

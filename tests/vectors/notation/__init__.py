@@ -1,0 +1,1 @@
+"""What the real notation writes: each envelope, with each kind of key."""
