@@ -47,7 +47,15 @@ def test_the_example_mentions_every_setting() -> None:
 
 def test_what_the_example_comments_out_is_valid_too(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
-    for name in ("registry.pem", "registry.key", "upstream-ca.pem", "client.pem"):
+    for name in (
+        "registry.pem",
+        "registry.key",
+        "admin.pem",
+        "admin.key",
+        "staff-ca.pem",
+        "upstream-ca.pem",
+        "client.pem",
+    ):
         (tmp_path / "tls").mkdir(exist_ok=True)
         (tmp_path / "tls" / name).touch()
     (tmp_path / "trusted_root.json").write_bytes(Sigstore().trusted_root())
@@ -55,11 +63,16 @@ def test_what_the_example_comments_out_is_valid_too(tmp_path: Path) -> None:
         (tmp_path / name).write_text(pem(chain_of(*trio())[2:]))
     keyless = "ci|  kind|  issuer|  identities|  trusted_root|tsa_ca_file|crl|crl_unavailable"
     text = re.sub(r"^# (?=(timestamps|  url|  ca_file|  required):)", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^  # (?=(client_ca|certificates|  - name|    (match|roles|repositories)):)", "  ", text, flags=re.MULTILINE
+    )
     full = re.sub(
         rf"^( +)# (?=(tls|  cert|  key|ca_file|client_cert|serial|{keyless}):)", r"\1", text, flags=re.MULTILINE
     )
     settings = config.parse(full.encode(), tmp_path / "countersign.yaml")
     assert settings.server.tls is not None
+    assert settings.admin.tls is not None
+    assert settings.admin.certificates[0].name == "erika"
     assert settings.tokens["hsm"].serial is not None
     assert settings.upstream.client_cert is not None
     assert settings.file.timestamps is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +30,11 @@ class Place:
     token: str = field(default="", repr=False)
 
     @property
+    def own(self) -> Path:
+        """The socket of this host."""
+        return self.socket or Path("countersign.sock")
+
+    @property
     def described(self) -> str:
         """The place as messages name it."""
         return self.server or str(self.socket)
@@ -36,7 +43,7 @@ class Place:
 def call(place: Place, method: str, path: str, body: object = None) -> dict[str, Any]:
     """Return what the server answers. Raises Fault with its own words, Unavailable when it does not, ConfigError."""
     connection = _connection(place)
-    headers = {"Authorization": f"Bearer {place.token}"} if place.server else {}
+    headers = {"Authorization": f"Bearer {place.token}"} if place.server and place.token else {}
     data = None if body is None else json.dumps(body).encode()
     try:
         connection.request(method, f"{ROOT}/{path}", data, headers)
@@ -74,13 +81,29 @@ def _connection(place: Place) -> http.client.HTTPConnection:
         host, port = None, None
     if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.username is not None:
         raise ConfigError(f"--server: found {place.server!a}; allowed: http://HOST:PORT or https://HOST:PORT")
+    certificate = os.environ.get("COUNTERSIGN_CLIENT_CERT", "") if parts.scheme == "https" and not place.token else ""
+    if certificate:
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=_trusting(certificate))
     if not place.token.isascii() or not place.token.isprintable() or not place.token or " " in place.token:
         raise ConfigError("--server needs an admin token: set COUNTERSIGN_TOKEN to it, or give --token")
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=_trusting())
     if host not in _LOOPBACK:
         sys.stderr.write(f"warning: the token goes to {host} unencrypted; use https:// or an SSH tunnel\n")
     return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+
+
+def _trusting(certificate: str = "") -> ssl.SSLContext:
+    """Return how https is spoken: with the CAs of $COUNTERSIGN_CA, else this system's; with a certificate of ours."""
+    try:
+        context = ssl.create_default_context(cafile=os.environ.get("COUNTERSIGN_CA") or None)
+        if certificate:
+            context.load_cert_chain(certificate)
+    except (OSError, ssl.SSLError) as wrong:
+        raise ConfigError(
+            f"COUNTERSIGN_CA or COUNTERSIGN_CLIENT_CERT: cannot use the PEM file there: {wrong}"
+        ) from None
+    return context
 
 
 def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:

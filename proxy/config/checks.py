@@ -9,6 +9,7 @@ from itertools import combinations
 from proxy.config.schema import ConfigFile, KeylessTrust, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
+from proxy.trust.admin_token import same_name
 from proxy.trust.pattern import Specificity, overlap, specificity
 
 Complaint = tuple[Where, str]
@@ -16,7 +17,8 @@ Complaint = tuple[Where, str]
 
 def problems(file: ConfigFile, document: Document) -> list[Problem]:
     """Return everything that makes these settings contradict each other."""
-    said = [*_server(file), *_upstreams(file), *_keys(file), *_policies(file), *_overlaps(file, document)]
+    said = [*_server(file), *_admin(file), *_upstreams(file), *_keys(file), *_policies(file)]
+    said += _overlaps(file, document)
     return [Problem(document.mark(where), where, text) for where, text in said]
 
 
@@ -39,6 +41,20 @@ def _server(file: ConfigFile) -> Iterator[Complaint]:
     own = [u for u in file.upstreams if u.url in file.server.public_urls or u.url.partition("://")[2] in hosts]
     if own:
         yield ("upstreams", 0, "url"), "found one of our own public_urls; allowed: the registry behind the proxy"
+
+
+def _admin(file: ConfigFile) -> Iterator[Complaint]:
+    admin = file.admin
+    if admin.client_ca is not None and admin.tls is None:
+        yield ("admin", "client_ca"), "client certificates are shown over HTTPS only; set admin.tls too"
+    if admin.certificates and admin.client_ca is None:
+        yield ("admin", "certificates"), "nobody says which CAs to take them from; set admin.client_ca"
+    for at, person in enumerate(admin.certificates):
+        before = admin.certificates[:at]
+        if any(same_name(person.name) == same_name(other.name) for other in before):
+            yield ("admin", "certificates", at, "name"), f"found {person.name} twice; each stands once"
+        if any(person.match == other.match for other in before):
+            yield ("admin", "certificates", at, "match"), f"found {person.match} twice: whose it is cannot be known"
 
 
 def _upstreams(file: ConfigFile) -> Iterator[Complaint]:

@@ -69,7 +69,7 @@ def _now(repository: Repository, house: House) -> _Now:
     lists = tuple(authority.lists for authority in ring.authorities)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     standing = house.interventions.standing()
-    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.stamp)
+    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.mark)
     return _Now(policy, policies, ring, standing, at, stamp)
 
 

@@ -79,7 +79,7 @@ def verdict_of(decision: Decision) -> Verdict:
     """Return what this decision means for a pull; one that blocks because nothing could be seen is not known."""
     reason = "" if decision.reason is None else decision.reason.value
     detail = next((c.detail for c in decision.checks if c.outcome is not Outcome.PASSED), "")
-    if decision.allowed:
+    if decision.allowed and decision.granted is None:  # an exception ends; what policy says stays
         return Verdict(Standing.ALLOWED, reason, detail)
     blind = decision.outcome is Outcome.INCONCLUSIVE
     return Verdict(Standing.UNKNOWN if blind else Standing.BLOCKED, reason, detail)

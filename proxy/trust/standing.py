@@ -26,6 +26,11 @@ class Standing:
         return (*(d.id for d in self.denials), *(e.id for e in self.exceptions))
 
     @cached_property
+    def mark(self) -> str:
+        """The stamp as one text: quick to compare, however many there are."""
+        return " ".join(self.stamp)
+
+    @cached_property
     def named(self) -> frozenset[Digest]:
         """Every digest that is named: what an index of that digest lists is meant too."""
         digests = [*(d.digest for d in self.denials), *(e.digest for e in self.exceptions)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -34,6 +35,7 @@ class Call:
     request_id: str
     address: str
     body: Body
+    certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
     sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
     kind: str = "other"
     reason: str = ""
@@ -69,7 +71,17 @@ def read_call(
         request_id=request_id,
         address=caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted),
         body=Body(request, idle_s),
+        certificate=_certificate(request),
     )
+
+
+def _certificate(request: web.BaseRequest) -> bytes | None:
+    """Return what the client showed in the handshake, which has proved that it holds the key."""
+    connection = request.get_extra_info("ssl_object")
+    if connection is None or connection.context.verify_mode == ssl.CERT_NONE:
+        return None
+    shown: bytes | None = connection.getpeercert(binary_form=True)
+    return shown
 
 
 def check(call: Call, request: web.BaseRequest) -> None:

@@ -29,9 +29,10 @@ class Address:
 class Tls:
     """A certificate and its key, which `reload` exchanges for new connections without dropping old ones."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """Load both. Raises OSError or ssl.SSLError."""
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+        """Load both. With `client_ca`, clients may show certificates of these CAs. Raises OSError or ssl.SSLError."""
         self._files = (str(certificate), str(key))
+        self._client_ca = client_ca
         self.context = self._fresh()
 
     def check(self) -> None:
@@ -48,6 +49,11 @@ class Tls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         context.load_cert_chain(*self._files, password=_nobody_to_ask)
+        if self._client_ca is not None:
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL  # who shows none has a token
+            context.options |= ssl.OP_NO_TICKET  # every connection shows its certificate itself
+            context.num_tickets = 0
         return context
 
 
@@ -131,11 +137,11 @@ class Server:
         self._public.append(listener)
         return await listener.listen(address, tls)
 
-    async def admin(self, handler: Handler, address: Address) -> Address:
+    async def admin(self, handler: Handler, address: Address, tls: Tls | None = None) -> Address:
         """Listen for operators and probes; this one leaves last, so that readiness can be seen going down."""
         listener = Listener(handler, self._limits)
         self._inward.append(listener)
-        return await listener.listen(address)
+        return await listener.listen(address, tls)
 
     async def local(self, handler: Handler, path: Path) -> None:
         """Listen for commands on this host. Raises OSError."""

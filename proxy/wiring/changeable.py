@@ -13,6 +13,8 @@ def only_changeable(before: Settings, after: Settings) -> None:
         "server.tls": (before.server.tls, after.server.tls),
         "server.trusted_proxies": (before.server.trusted_proxies, after.server.trusted_proxies),
         "admin.listen": (before.admin.listen, after.admin.listen),
+        "admin.tls": (before.admin.tls, after.admin.tls),
+        "admin.client_ca": (before.admin.client_ca, after.admin.client_ca),
         "upstreams": (before.upstream, after.upstream),
         "store.url": (before.store.url, after.store.url),
         "tokens": (set(before.tokens), set(after.tokens)),

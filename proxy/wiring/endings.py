@@ -120,9 +120,15 @@ def of_lists(times: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Ending]
 
 def of_files(settings: Settings) -> Iterator[Ending]:
     """Return when the certificates in configured files end; what cannot be read says so elsewhere."""
-    tls, upstream = settings.server.tls, settings.upstream
+    tls, inner, upstream = settings.server.tls, settings.admin.tls, settings.upstream
     files = [
         (Ends.SERVER_TLS, settings.server.url, None if tls is None else tls.cert, "renew server.tls.cert, then reload"),
+        (
+            Ends.SERVER_TLS,
+            f"admin {settings.admin.listen}",
+            None if inner is None else inner.cert,
+            "renew admin.tls.cert, then reload",
+        ),
         (Ends.UPSTREAM_CA, upstream.name, upstream.ca_file, "renew upstreams[0].ca_file, then restart"),
         (Ends.CLIENT_CERT, upstream.name, upstream.client_cert, "renew upstreams[0].client_cert, then restart"),
     ]

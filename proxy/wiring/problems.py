@@ -95,18 +95,21 @@ def _stood_in(each: StandIn, path: Path) -> dict[str, str]:
 
 def _exception(each: PolicyException, now: datetime | None) -> dict[str, str]:
     what = f"exception {each.id} for {each.scope} by {each.by}: {each.reason}"
+    about = "" if "*" in each.repositories else each.repositories
     if each.closed is None and (now is None or now < each.until):
         return {
             "what": f"open until {_moment(each.until)}: {what}",
             "since": _moment(each.opened),
             "stops": "blocking there: what policy forbids is let through",
             "next": f"countersign exceptions close {each.id} --reason TEXT",
+            "repository": about,
         }
     return {
         "what": f"not reviewed: {what}",
         "since": _moment(each.closed or each.until),
         "stops": "nothing any more; somebody has to look at what it let through",
         "next": f"countersign exceptions review {each.id} --note TEXT",
+        "repository": about,
     }
 
 

@@ -80,12 +80,12 @@ class RevocationLists:
         return found
 
     async def refresh(self, trusted: Iterable[Trusted] | None = None) -> None:
-        """Ask the sources that are due, or those of `trusted`, soon to be in force. What fails leaves what is known."""
+        """Ask the sources that are due, or all of `trusted`, soon to be in force. What fails leaves what is known."""
         entries = self._trusted() if trusted is None else trusted
         wanted = {name for each in entries if isinstance(each, Authority) for name in each.crl}
         if trusted is None:
             self._sources = {name: source for name, source in self._sources.items() if name in wanted}
-        await asyncio.gather(*(self._ask(name) for name in wanted if self._due(name)))
+        await asyncio.gather(*(self._ask(name) for name in wanted if trusted is not None or self._due(name)))
 
     def _due(self, name: str) -> bool:
         source, now = self._sources.setdefault(name, _Source()), self._clock.now()
@@ -95,7 +95,7 @@ class RevocationLists:
         return now - source.asked >= (RETRY if over else AGAIN)
 
     async def _ask(self, name: str) -> None:
-        source = self._sources[name]
+        source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
             der = parse_crl(await self._read(name))

@@ -39,6 +39,7 @@ from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
 from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations
+from proxy.wiring.admin_certificates import known_by
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
@@ -59,6 +60,7 @@ from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
+from proxy.wiring.served_with import served_with
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
@@ -82,6 +84,7 @@ class Running:
         upstream: Upstream,
         metrics: Metrics,
         tls: Tls | None,
+        admin_tls: Tls | None,
         lists: RevocationLists,
         log: FilteringBoundLogger,
     ) -> None:
@@ -95,7 +98,7 @@ class Running:
         self._signer = signer
         self.upstream = upstream
         self.metrics = metrics
-        self._tls = tls
+        self._tls, self._admin_tls = tls, admin_tls
         self._lists = lists
         self._log = log
         self._server = Server(self.leaving, settings.limits)
@@ -118,7 +121,8 @@ class Running:
         held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         does = topics(self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual)
-        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock)
+        known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
+        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -137,7 +141,7 @@ class Running:
             raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
         self.public = f"{at.host}:{at.port}"
         try:
-            at = await self._server.admin(admin, Address(*settings.admin.address))
+            at = await self._server.admin(admin, Address(*settings.admin.address), self._admin_tls)
         except OSError as taken:
             raise ConfigError(f"admin.listen: cannot listen on {settings.admin.listen}: {taken.strerror}") from None
         self.admin = f"{at.host}:{at.port}"
@@ -207,15 +211,16 @@ class Running:
     async def _reload(self) -> None:
         settings = load(self.settings.path)
         only_changeable(self.settings, settings)
-        if self._tls is not None:
-            self._tls.check()
+        served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
+        for tls in served:
+            tls.check()
         await self._signer.reopen(settings)
         await self._lists.refresh(settings.trust)
         async with self.policies.lock:
             taken = await self.policies.taken(settings)
             await keep_revisions(settings, taken, self.store, self.house)
-            if self._tls is not None:
-                self._tls.reload()
+            for tls in served:
+                tls.reload()
             await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
         self._log.info("configuration reloaded", policies=self.policies.described)
 
@@ -287,10 +292,6 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     policies.put(settings, taken)
     store.watch.also(POLICY, policies)
     await keep_revisions(settings, taken, store, house)
-    tls = None
-    if settings.server.tls is not None:
-        try:
-            tls = Tls(settings.server.tls.cert, settings.server.tls.key)
-        except (OSError, ssl.SSLError) as wrong:
-            raise ConfigError(f"server.tls: certificate or key does not load: {wrong}") from None
-    return Running(settings, house, store, policies, signer, upstream, metrics, tls, lists, log)
+    tls = served_with("server.tls", settings.server.tls)
+    admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)
+    return Running(settings, house, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)

@@ -14,6 +14,7 @@ from proxy.oci.faults import Fault
 from proxy.trust.event import Kind
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
+from tests.worlds.admin import admin
 from tests.worlds.images import image
 from tests.worlds.orders import denial, exception
 
@@ -104,6 +105,21 @@ async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_o
         assert len(shown["items"]) == 2
 
 
+async def test_a_second_person_is_never_waited_for() -> None:
+    async with admin(dual=True) as a:
+        a.world.plant(APP, "team/app", "1")
+        token = await a.token(Role.OPERATOR)
+        opened = await a.call("POST", "/admin/v1/exceptions", WISH, token=token)
+        assert opened.status == 201
+        assert (await a.world.pull("team/app", "1")).status == 200
+        wish = {"target": APP.digest, "reason": "CVE"}
+        assert (await a.call("POST", "/admin/v1/denials", wish, token=token)).status == 201
+        assert await a.world.blocked("team/app", "1") == "denied_digest"
+        exception_id = opened.value["id"]
+        closed = await a.call("POST", f"/admin/v1/exceptions/{exception_id}/close", {"reason": "r"}, token=token)
+        assert closed.status == 200
+
+
 async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path) -> None:
     async with served(tmp_path) as (a, url, _):
         token = await a.token(Role.POLICY_ADMIN, only=("team/*",))
@@ -125,3 +141,14 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
             await away(lambda: exceptions.change(place, "close", "e1000000", "r", Form.TEXT))
         with pytest.raises(Fault, match="is for team/"):
             await away(lambda: deny.remove(place, "d1000000", "r", YES))
+
+
+async def test_status_names_exceptions_to_who_may_see_their_repository() -> None:
+    async with admin() as a:
+        a.found[:] = [
+            {"what": "open", "stops": "s", "next": "n", "repository": "other/app"},
+            {"what": "wide", "stops": "s", "next": "n", "repository": ""},
+        ]
+        everything, some = await a.token(Role.VIEWER), await a.token(Role.VIEWER, only=("team/*",))
+        for token, count in ((everything, 2), (some, 0)):
+            assert len((await a.call("GET", "/admin/v1/status", token=token)).value["problems"]) == count

@@ -20,7 +20,7 @@ from proxy.trust.admin_token import AdminToken, hashed, written
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
-from proxy.web.admin_api.handler import AdminApi
+from proxy.web.admin_api.handler import AdminApi, Topic
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
@@ -57,8 +57,10 @@ class Admin:
     network: Spoken
     socket: Spoken
     reloads: list[str | None]
+    topics: Sequence[Topic]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
+    found: list[dict[str, str]]  # what is wrong, as status has it
 
     async def token(
         self,
@@ -152,7 +154,8 @@ async def admin(
         return reloads[-1]
 
     store = cast("Store", w.store)  # only its ports are used
-    desk = Desk(lambda: w.house, store, lambda: [{"what": "w", "stops": "s", "next": "n"}], lambda: policies.source)
+    found = [{"what": "w", "stops": "s", "next": "n"}]
+    desk = Desk(lambda: w.house, store, lambda: found, lambda: policies.source)
     astray: list[Stray | Unavailable] = []
 
     async def strays() -> Sequence[Stray]:
@@ -166,4 +169,4 @@ async def admin(
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, astray, policies)
+        yield Admin(w, api, network, socket, reloads, does, astray, policies, found)

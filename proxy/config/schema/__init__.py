@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
-from proxy.config.schema.listeners import Admin, Server, Tls
+from proxy.config.schema.listeners import Admin, ClientCertificate, Server, Tls
 from proxy.config.schema.outbound import Outbound, Timestamps
 from proxy.config.schema.policies import ClauseEntry, PoliciesFrom, PolicyEntry, PolicyPart, PullEntry, PushEntry
 from proxy.config.schema.trust import KeylessTrust, KeyTrust, TrustEntry, X509Trust
@@ -19,6 +19,7 @@ __all__ = [
     "Admin",
     "Algorithm",
     "ClauseEntry",
+    "ClientCertificate",
     "ConfigFile",
     "Credentials",
     "KeyEntry",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from cryptography import x509
+from pydantic import AfterValidator, BaseModel, Field
 
 from proxy.config.values import (
     Address,
     ExistingFile,
     Network,
     Origin,
+    Pattern,
     Short,
     split_address,
 )
+from proxy.trust.admin_token import name_refusal
+from proxy.trust.roles import Role
 
 
 class Tls(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Certificate and key of the public listener; without it the proxy speaks plain HTTP."""
+    """Certificate and key of a listener; without it, it speaks plain HTTP."""
 
     cert: ExistingFile = Field(description="PEM file with the certificate and its chain")
     key: ExistingFile = Field(description="PEM file with the private key of the certificate")
@@ -50,10 +56,48 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
         return tuple(dict.fromkeys(url.partition("://")[2] for url in self.public_urls))
 
 
+def _name(text: str) -> str:
+    if (why := name_refusal(text)) is not None:
+        raise ValueError(f"allowed: {why}" if "is a name" not in why else why)
+    return text
+
+
+def _named_by(text: str) -> str:
+    kind, _, value = text.partition(":")
+    if kind == "subject":
+        try:
+            x509.Name.from_rfc4514_string(value)
+        except ValueError:
+            value = ""
+    if kind not in {"subject", "dns", "email", "uri"} or not value:
+        raise ValueError("allowed: subject:CN=...,O=... or dns:NAME, email:ADDRESS, uri:URI of the alternative names")
+    return text
+
+
+class ClientCertificate(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Somebody who calls the admin API with a certificate instead of a token."""
+
+    name: Annotated[str, AfterValidator(_name)] = Field(description="who that is, as the journal will show it")
+    match: Annotated[str, AfterValidator(_named_by)] = Field(
+        description="what the certificate says: subject:DN, or an alternative name as dns:, email: or uri:"
+    )
+    roles: tuple[Annotated[Role, Field(strict=False)], ...] = Field(min_length=1, description="what they may do")
+    repositories: tuple[Pattern, ...] = Field(
+        default=(), description="patterns of those they are for; none: all, and what is about none"
+    )
+
+
 class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
     """The listener for metrics, health and the admin API; keep it off the network."""
 
     listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1")
+    tls: Tls | None = Field(default=None, description="serve HTTPS with this certificate; read again on SIGHUP")
+    client_ca: ExistingFile | None = Field(
+        default=None, description="PEM file with the CAs that client certificates come from; needs tls"
+    )
+    certificates: tuple[ClientCertificate, ...] = Field(
+        default=(), description="who calls with a certificate of client_ca, and what they may do"
+    )
     dual_control: bool = Field(
         default=False, description="a second person must agree before keys change hands or policies change"
     )

@@ -14,12 +14,14 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust import pattern
-from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
+from proxy.trust.admin_token import blotted
 from proxy.trust.event import Event, Kind
-from proxy.trust.roles import Role, holders, permitted
+from proxy.trust.roles import holders, permitted
+from proxy.web.admin_api.callers import ON_THE_HOST as ON_THE_HOST
+from proxy.web.admin_api.callers import Callers, called
+from proxy.web.admin_api.callers import Holder as Holder
 from proxy.web.admin_api.openapi import document
-from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN, Allowance, place
+from proxy.web.admin_api.rate import ADDRESS, Allowance, place
 from proxy.web.admin_api.route import Reach, Route
 from proxy.web.admin_api.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.web.admin_api.table import ROUTES
@@ -28,31 +30,6 @@ from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
 
 JSON_DEPTH = 4
-_SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
-_HOW_TO_GET_ONE = (
-    "the first one is in secrets/admin-token beside the configuration after `countersign init`; "
-    "a policy-admin or key-admin makes others: countersign tokens create"
-)
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who calls: the name for the journal, how we know it, and the roles."""
-
-    who: str
-    how: str
-    roles: tuple[Role, ...]
-    token_id: str = ""  # empty where there is no token
-    repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
-
-    def may_see(self, repository: str) -> bool:
-        """True where this is for them; what is about no repository in particular is for who may see all."""
-        if not self.repositories:
-            return True
-        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
-
-
-ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
 
 
 @dataclass(frozen=True)
@@ -85,8 +62,18 @@ class Topic:
 class AdminApi:
     """Answers calls under /admin/v1: over the network with a token, over the Unix socket without one."""
 
-    def __init__(self, topics: Sequence[Topic], tokens: AdminTokens, journal: Journal, clock: Clock) -> None:
-        """`topics` do what the routes of the same name say. Raises ValueError when one is missing or has no route."""
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        tokens: AdminTokens,
+        journal: Journal,
+        clock: Clock,
+        by_certificate: Callable[[bytes], Holder | None] = lambda _: None,
+    ) -> None:
+        """`topics` do what the routes of the same name say; `by_certificate` says whose client certificate this is.
+
+        Raises ValueError when an action is missing or has no route.
+        """
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
         self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
         if set(self._actions) != {route.name for route in ROUTES}:
@@ -101,12 +88,10 @@ class AdminApi:
             raise ValueError("nothing keeps calls for a second person")
         if set(self._plans) != {route.name for route in ROUTES if route.plans}:
             raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
-        self._tokens = tokens
         self._journal = journal
         self._clock = clock
+        self._callers = Callers(tokens, journal, clock, by_certificate)
         self._by_address = Allowance(ADDRESS, clock.monotonic)
-        self._by_token = Allowance(TOKEN, clock.monotonic)
-        self._failed = Allowance(FAILED, clock.monotonic)
         self._openapi = json.dumps(document()).encode()
 
     def over_network(self, other: Inner) -> Inner:
@@ -118,7 +103,7 @@ class AdminApi:
             if call.path == f"{ROOT}/openapi.json":
                 self._by_address.take(place(call.address))
                 return self._describe(call)
-            return await self._act(call, await self._holder(call))
+            return await self._act(call, await self._callers.holder(call))
 
         return answer
 
@@ -137,67 +122,11 @@ class AdminApi:
             raise Fault("UNSUPPORTED", f"{call.path} takes GET", headers={"Allow": "GET"})
         return Answer(200, (("content-type", "application/json"),), self._openapi)
 
-    async def _holder(self, call: Call) -> Holder:
-        """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
-
-        Whoever has a valid one is never held up by others who guess from the same address: 256 bits are not guessed,
-        so nothing is learned from a right one being let in between wrong ones.
-        """
-        scheme, _, text = (call.credential.authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not text.strip():
-            say = f"this needs an admin token: send `Authorization: Bearer TOKEN`; {_HOW_TO_GET_ONE}"
-            raise await self._unknown(call, "no token", say)
-        text = text.strip()
-        token_id = id_of(text)
-        found = None if token_id is None else await self._tokens.find(token_id)
-        if not matches(found, text) or found is None:
-            say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
-            raise await self._unknown(call, "unknown token", say)
-        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id, found.repositories)
-        await self._not_over(call, found, holder)
-        self._by_token.take(found.id)
-        return holder
-
-    async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
-        """Raise Fault 401 where the token is not valid any more."""
-        if (ended := over(token, self._clock.now())) is not None:
-            say = f"token {token.name!a} {ended}; a policy-admin or key-admin makes another: countersign tokens create"
-            raise await self._unknown(call, "token is over", say, holder)
-
-    async def _still(self, call: Call, holder: Holder) -> None:
-        """Look again after the body: it may take hours to come, and who revokes a token means at once."""
-        if not (holder.token_id and call.body.present):
-            return
-        found = await self._tokens.find(holder.token_id)
-        if found is None:
-            raise await self._unknown(call, "unknown token", "this token is gone", holder)
-        await self._not_over(call, found, holder)
-
-    async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
-        self._failed.take(place(call.address))
-        await self._refused(call, reason, holder)
-        return Fault("UNAUTHORIZED", text, headers=_SCHEME)
-
-    async def _refused(self, call: Call, reason: str, holder: Holder | None) -> None:
-        who, how = ("", "") if holder is None else (holder.who, holder.how)
-        detail = {"call": _called(call), "from": call.address}
-        await self._journal.record(
-            Event(
-                self._clock.now(),
-                Kind.ADMIN_REFUSED,
-                who,
-                how,
-                reason=reason,
-                request_id=call.request_id,
-                detail=detail,
-            )
-        )
-
     async def _act(self, call: Call, holder: Holder) -> Answer:
         route, places = _route(call)
         call.kind = route.path
         if not permitted(holder.roles, route.permission):
-            await self._refused(call, f"needs {route.permission}", holder)
+            await self._callers.refused(call, f"needs {route.permission}", holder)
             has, needs = ", ".join(holder.roles), ", ".join(holders(route.permission))
             raise Fault(
                 "DENIED",
@@ -206,12 +135,12 @@ class AdminApi:
             )
         query = _query(route.asks or Nothing, call)
         body = await _body(route, call)
-        await self._still(call, holder)
+        await self._callers.still(call, holder)
         acting = Acting(holder, call.request_id, places, query, body)
         await self._within(call, route, acting)
         given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
-        detail = {"call": _called(call), "from": call.address, **given, **dry}
+        detail = {"call": called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
         event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
         await self._journal.record(event)
@@ -229,7 +158,7 @@ class AdminApi:
         named = await self._about[route.name](acting) if route.reach is Reach.ONE else ""
         if named and holder.may_see(named):
             return
-        await self._refused(call, "outside its repositories", holder)
+        await self._callers.refused(call, "outside its repositories", holder)
         own = ", ".join(holder.repositories)
         asks = f"not for {named}" if named else "and this call names none of them"
         hint = "name one of them" if route.reach is Reach.ONE else "it needs a token for all repositories"
@@ -239,10 +168,6 @@ class AdminApi:
 def _answer(status: int, result: BaseModel) -> Answer:
     headers = (("content-type", "application/json"), ("cache-control", "no-store"))
     return Answer(status, headers, result.model_dump_json().encode())
-
-
-def _called(call: Call) -> str:
-    return f"{call.method[:20]} {blotted(call.path)[:300]}"  # more people read the journal than may do what a token may
 
 
 def _route(call: Call) -> tuple[Route, Mapping[str, str]]:

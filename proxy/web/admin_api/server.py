@@ -48,6 +48,7 @@ class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     since: str = Field(default="", description="since when; empty where that is not known")
     stops: str = Field(description="what does not work for as long")
     next: str = Field(description="the next command")
+    repository: str = Field(default="", description="the one repository it is about; empty: more, or none")
 
 
 class Status(BaseModel, strict=True, extra="forbid", frozen=True):

@@ -43,8 +43,11 @@ class ServerDesk:
     async def _meant(self, acting: Acting) -> str:
         return parse_name(cast("server.SignWish", acting.body).ref, self._house().hosts).repository
 
-    async def _status(self, _acting: Acting) -> server.Status:
-        return server.Status.model_validate(await self._desk.status(), strict=False)
+    async def _status(self, acting: Acting) -> server.Status:
+        """Return all of it; of what is about repositories only what the caller may see."""
+        found = await self._desk.status()
+        mine = [p for p in found["problems"] if "repository" not in p or acting.holder.may_see(p["repository"])]
+        return server.Status.model_validate({**found, "problems": mine}, strict=False)
 
     async def _journal(self, acting: Acting) -> journal.Rows:
         page = cast("journal.JournalPage", acting.query)

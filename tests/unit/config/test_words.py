@@ -37,7 +37,7 @@ def test_what_nothing_resembles_gets_the_list_and_no_guess() -> None:
     (said,) = problems(MINIMAL + "admin: {zzzzzz: 1}")
     assert "did you mean" not in said
     assert "allowed here: " in said
-    assert said.endswith("listen")
+    assert "listen" in said
 
 
 @pytest.mark.parametrize(

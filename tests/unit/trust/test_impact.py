@@ -7,6 +7,7 @@ from proxy.trust.decision import Outcome
 from proxy.trust.impact import Effect, Judgement, Pulled, Standing, Verdict, counted, verdict_of
 from proxy.trust.reason import Reason
 from tests.worlds.memory import NOON
+from tests.worlds.orders import exception
 from tests.worlds.stored import APP, decision, digest
 
 PULLED = Pulled(APP, Tag("1"), digest("image"), True, 3, NOON, "d1")
@@ -39,6 +40,9 @@ def test_what_could_not_be_seen_is_never_fine_and_a_warning_is_served() -> None:
     assert verdict_of(decision("b", Reason.UNSIGNED)).standing is Standing.BLOCKED
     blind = replace(decision("c", Reason.NOT_VERIFIABLE), outcome=Outcome.INCONCLUSIVE)
     assert verdict_of(blind).standing is Standing.UNKNOWN
+    excepted = replace(decision("e", Reason.UNSIGNED), granted=exception().grants())
+    assert excepted.allowed
+    assert verdict_of(excepted).standing is Standing.BLOCKED
     warned = verdict_of(decision("d", Reason.UNSIGNED, "warn"))
     assert (warned.standing, warned.reason) == (Standing.ALLOWED, "unsigned")
 

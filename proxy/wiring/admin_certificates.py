@@ -1,0 +1,49 @@
+"""Who calls the admin API with a client certificate: what it says, against the configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from cryptography import x509
+
+from proxy.config.schema import ClientCertificate
+from proxy.web.admin_api.handler import Holder
+
+
+def known_by(certificate: bytes, people: Iterable[ClientCertificate], now: datetime) -> Holder | None:
+    """Return who this certificate (DER, checked against admin.client_ca in the handshake) is of, or None.
+
+    The handshake may be long ago: a certificate that has ended since opens nothing. Where several people match, none
+    does: which one is meant cannot be known.
+    """
+    try:
+        shown = x509.load_der_x509_certificate(certificate)
+        says = frozenset(_says(shown))
+    except ValueError:
+        return None
+    if not shown.not_valid_before_utc <= now < shown.not_valid_after_utc:
+        return None
+    found = [person for person in people if _wanted(person.match) in says]
+    if len(found) != 1:
+        return None
+    how = f"client-cert:{hashlib.sha256(certificate).hexdigest()[:16]}"
+    return Holder(found[0].name, how, found[0].roles, repositories=found[0].repositories)
+
+
+def _says(shown: x509.Certificate) -> Iterable[tuple[str, object]]:
+    """Yield the subject and the alternative names."""
+    yield "subject", shown.subject
+    try:
+        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for kind, of in (("dns", x509.DNSName), ("email", x509.RFC822Name), ("uri", x509.UniformResourceIdentifier)):
+        for name in names.get_values_for_type(of):
+            yield kind, name
+
+
+def _wanted(match: str) -> tuple[str, object]:
+    kind, _, value = match.partition(":")
+    return kind, x509.Name.from_rfc4514_string(value) if kind == "subject" else value
