@@ -30,6 +30,11 @@ class Place:
     token: str = field(default="", repr=False)
 
     @property
+    def own(self) -> Path:
+        """The socket of this host."""
+        return self.socket or Path("countersign.sock")
+
+    @property
     def described(self) -> str:
         """The place as messages name it."""
         return self.server or str(self.socket)

@@ -14,8 +14,9 @@ from proxy.cli.custody_app import keys_app
 from proxy.cli.deny_app import deny_app
 from proxy.cli.exceptions_app import break_glass, exceptions_app
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form, socket_beside
+from proxy.cli.form import Form
 from proxy.cli.jobs_app import jobs_app
+from proxy.cli.options import Server, Token, place_of
 from proxy.cli.policy_app import policy_app
 from proxy.cli.tokens_app import tokens_app
 from proxy.cli.trust_app import trust_app
@@ -136,21 +137,50 @@ def why(
 def sign(
     ref: RefArgument,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="why, for the record")],
+    server: Server = "",
+    token: Token = "",
     config: ConfigOption = None,
     output: FormOption = Form.TEXT,
 ) -> None:
     """Sign an image that is upstream already, as a push through the proxy would have."""
     from proxy.cli import ask
 
-    raise typer.Exit(ask.sign(_settings(config).socket, ref, reason, output))
+    raise typer.Exit(ask.sign(place_of(server, token, config), ref, reason, output))
 
 
 @app.command()
-def status(config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+def status(server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
     """Say whether everything works; of what does not: since when, what it stops, and the next command."""
     from proxy.cli import ask
 
-    raise typer.Exit(ask.status(socket_beside(_file(config)), output))
+    raise typer.Exit(ask.status(place_of(server, token, config), output))
+
+
+@app.command()
+def journal(
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="rows of this kind only (docs/events.md)")] = "",
+    repository: Annotated[str, typer.Option("--repository", metavar="NAME", help="rows about it only")] = "",
+    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="rows about it only")] = "",
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="7d, 12h, or a date")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="rows, at most")] = 50,
+    server: Server = "",
+    token: Token = "",
+    config: ConfigOption = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """List what happened, newest first: who did or got what, from where, and why."""
+    from proxy.cli import journal as shown
+
+    filters = {"kind": kind, "repository": repository, "digest": digest}
+    raise typer.Exit(shown.show(place_of(server, token, config), filters, since, limit, output))
+
+
+@app.command()
+def reload(server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+    """Read the configuration again, as SIGHUP does; a broken one changes nothing. Exit code 1: refused."""
+    from proxy.cli import journal as shown
+
+    raise typer.Exit(shown.reload(place_of(server, token, config), output))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from proxy.cli.admin import Place, call
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 from proxy.cli.local import ask
@@ -38,9 +39,10 @@ def why(settings: Settings, question: str, form: Form) -> Exit:
     return _decision(answer, form)
 
 
-def sign(socket: Path, ref: str, reason: str, form: Form) -> Exit:
+def sign(place: Place, ref: str, reason: str, form: Form) -> Exit:
     """Sign an image that is already upstream, and print what was signed."""
-    answer = ask(socket, "sign", {"ref": ref, "reason": reason}, post=True)
+    wish = {"ref": ref, "reason": reason}
+    answer = call(place, "POST", "sign", wish) if place.server else ask(place.own, "sign", wish, post=True)
     if form is Form.JSON:
         return json_out(answer)
     made = answer.get("signatures", [])
@@ -74,9 +76,9 @@ def would_block(settings: Settings, since: str, form: Form) -> Exit:
     return lines_out(table(rows))
 
 
-def status(socket: Path, form: Form) -> Exit:
+def status(place: Place, form: Form) -> Exit:
     """Print whether everything works; of what does not: since when, what it stops, and the next command."""
-    answer = ask(socket, "status", {})
+    answer = call(place, "GET", "status") if place.server else ask(place.own, "status", {})
     problems = answer.get("problems", [])
     if form is Form.JSON:
         json_out(answer)

@@ -15,7 +15,7 @@ from proxy.flows.house import House
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
 from proxy.flows.resolve import resolve
-from proxy.flows.sign import sign
+from proxy.flows.sign import sign, signers_now
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
@@ -120,8 +120,7 @@ def _missing(
     """Return what the active key has not signed that others of the profile have, by the claims it was signed with."""
     ring = house.keybook.ring()
     ours = {fingerprint(key.spki) for key in ring.ours if key.profile == profile}
-    active = ring.active(profile)
-    own = "" if active is None else fingerprint(active.spki)
+    own = fingerprint(signers_now(profile, house)[0].spki)
     there = {(e.key.format, e.key.bound) for e in entries if e.key.fingerprint == own and e.stage is Stage.ATTACHED}
     wanted: dict[tuple[str, str], Mapping[str, str]] = {}
     for entry in entries:  # newest first, so that the oldest claims win

@@ -63,7 +63,7 @@ async def sign(
     """
     tried = set[tuple[BookKey, ...]]()
     while True:
-        chosen = {profile: _signers(profile, house) for profile in profiles}
+        chosen = {profile: signers_now(profile, house) for profile in profiles}
         keys: dict[SignatureKey, BookKey] = {}
         for profile, signers in chosen.items():
             possible = [
@@ -81,7 +81,7 @@ async def sign(
                 partial(_alone, repository, subject, keys, claims, request_id, house),
             )
         except Unavailable:
-            if _flat({profile: _signers(profile, house) for profile in profiles}) in tried:
+            if _flat({profile: signers_now(profile, house) for profile in profiles}) in tried:
                 raise
 
 
@@ -89,7 +89,7 @@ def _flat(chosen: Mapping[str, tuple[BookKey, ...]]) -> tuple[BookKey, ...]:
     return tuple(key for keys in chosen.values() for key in keys)
 
 
-def _signers(profile: str, house: House) -> tuple[BookKey, ...]:
+def signers_now(profile: str, house: House) -> tuple[BookKey, ...]:
     """Return the keys that a signature by this profile is made with now. Raises Unavailable where none is active."""
     signers = house.keybook.ring().signers(profile, house.clock.now())
     turns = [turn for turn in house.signer.turns(profile) if turn.token in signers]

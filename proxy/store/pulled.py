@@ -16,11 +16,11 @@ from proxy.trust.impact import Pulled
 from proxy.trust.question import NOTHING
 
 SERVED = frozenset({Kind.PULL_ALLOWED.value, Kind.PULL_WARNED.value})
-JUDGED = (*sorted(SERVED), Kind.PULL_DENIED.value)
+JUDGED = (*sorted(SERVED), Kind.PULL_DENIED.value, Kind.PULL_EXCEPTED.value)
 
 
 def pulled(connection: Connection, since: datetime, limit: int) -> tuple[Pulled, ...]:
-    """Return what was pulled since then, served or denied, the newest first; `served` is what happened last."""
+    """Return what was pulled since then, served or not, the newest first; `served` is what policies came to last."""
     names = (journal.c.repository, journal.c.reference, journal.c.digest)
     groups = (
         select(

@@ -13,7 +13,7 @@ from proxy.trust.decision import Decision, Outcome
 
 @dataclass(frozen=True)
 class Pulled:
-    """What was pulled, under one reference: how often and when last, and whether it was served then."""
+    """What was pulled, under one reference: how often and when last, and whether the policies let it be served."""
 
     repository: Repository
     reference: Reference
@@ -76,7 +76,10 @@ class Judgement:
 
 
 def verdict_of(decision: Decision) -> Verdict:
-    """Return what this decision means for a pull; one that blocks because nothing could be seen is not known."""
+    """Return what the policies mean for a pull; one that blocks because nothing could be seen is not known.
+
+    An exception that lets it through for some hours is no part of that: it ends, and the policies stay.
+    """
     reason = "" if decision.reason is None else decision.reason.value
     detail = next((c.detail for c in decision.checks if c.outcome is not Outcome.PASSED), "")
     if decision.allowed and decision.granted is None:  # an exception ends; what policy says stays

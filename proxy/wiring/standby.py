@@ -62,8 +62,9 @@ class Standby:
             self._failed[token] = why
 
     def all_sign(self) -> bool:
-        """True when every profile has a token that signs."""
-        turns = [self.turns(profile) for profile in self._settings().keys]
+        """True when every profile for images has a token that signs."""
+        settings = self._settings()
+        turns = [self.turns(profile) for profile in settings.keys if settings.purpose(profile) == "image"]
         return all(any(turn.away is None for turn in each) for each in turns)
 
     def now(self) -> tuple[StandIn, ...]:

@@ -157,5 +157,8 @@ async def test_pulled_is_a_line_for_each_name_and_digest_with_what_happened_last
     assert (latest.repository, latest.reference, latest.digest) == (APP, "latest", ALLOWED.digest)
     assert (latest.served, latest.pulls, latest.last, latest.decision_id) == (False, 4, NOON + 9 * MINUTE, "d2")
     assert (one.reference, one.served, one.pulls, one.decision_id) == ("1.0", True, 1, "a2")
+    excepted = decision("e2", Reason.UNSIGNED, tag="2.0")
+    await journal.decided(excepted, happened(Kind.PULL_EXCEPTED, excepted, NOON - MINUTE))
+    assert [(p.reference, p.served) for p in await journal.pulled(NOON - MINUTE, 10)][-1] == ("2.0", False)
     assert await journal.pulled(NOON, 1) == (latest,)
     assert await journal.pulled(NOON + 6 * MINUTE, 10) == (replace(latest, pulls=1),)

@@ -148,6 +148,26 @@ async def test_roles(role: Role, path: str, status: int) -> None:
         assert (await a.call("POST", f"/admin/v1/policies{path}", body, token=token)).status == status
 
 
+async def test_where_two_must_agree_the_second_one_puts_it_in_force() -> None:
+    async with admin(policies_from="api", dual=True) as a:
+        erika, max_ = [await a.token(Role.POLICY_ADMIN, name=name) for name in ("erika", "max")]
+        held = []
+        for text in (WARN, f"{WARN}# other\n"):
+            reply = await a.call("POST", "/admin/v1/policies", wish(text), token=erika)
+            assert reply.status == 202, reply.value
+            held.append(reply.value["approval"]["id"])
+        assert (await said(a, ""))["text"] == POLICIES
+        (waits, _) = reversed((await a.call("GET", "/admin/v1/approvals?state=pending", token=max_)).value["items"])
+        assert waits["plan"] == ["changed **", '  - pull.mode: "enforce"', '  + pull.mode: "warn"']
+        approve = f"/admin/v1/approvals/{held[0]}/approve"
+        assert (await a.call("POST", approve, {"reason": "seen"}, token=max_)).status == 200
+        now = await said(a, "")
+        assert (now["text"], now["revision"]["by"]) == (WARN, "erika")
+        late = await a.call("POST", f"/admin/v1/approvals/{held[1]}/approve", {"reason": "seen"}, token=max_)
+        assert "made from revision 1" in str(late.value), "what was agreed to was another difference"
+        assert (await said(a, ""))["text"] == WARN
+
+
 async def test_a_token_for_some_repositories_tries_its_own_only() -> None:
     async with admin(policies_from="api") as a:
         a.world.plant(image("x"), "team/app", "1")

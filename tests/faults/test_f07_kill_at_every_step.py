@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from proxy.flows import keylife
 from proxy.oci.faults import Fault
 from proxy.trust.event import Kind
+from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, mortal, restarted
 from tests.worlds.images import image
+from tests.worlds.memory import NOON
 
+DAY = timedelta(days=1)
 BY = ("alice", "socket", "because")
 Change = Callable[[World, BookKey], Awaitable[object]]
 CHANGES: dict[str, Change] = {
     "rotate": lambda w, _: keylife.rotate("release", *BY, w.house),
+    "dual-sign": lambda w, _: keylife.rotate("release", *BY, w.house, terms=Handover(dual_sign=DAY, retire_after=DAY)),
+    "publish-first": lambda w, _: keylife.rotate("release", *BY, w.house, terms=Handover(publish_first=DAY)),
     "prepare": lambda w, _: keylife.prepare("release", *BY, w.house),
     "compromise": lambda w, old: keylife.compromise(fingerprint(old.spki), *BY, w.house, rotate=True),
 }
@@ -51,7 +57,9 @@ async def check(w: World, change: str, old: BookKey) -> None:
     told = {e.detail["key"] for e in w.store.journal.events if e.kind in {Kind.KEY_CREATED, Kind.KEY_STATE}}
     assert {fingerprint(key.spki) for key in keys if key != old} <= told, "a change is told before it takes effect"
     await w.push(image("new"), "team/app", "v1")
-    assert w.signer.made[-1][0] == fingerprint(active.spki)
+    new = {key for key, message in w.signer.made if image("new").digest.encode() in message}
+    assert fingerprint(active.spki) in new
+    assert new <= {fingerprint(key.spki) for key in w.store.keybook.ring().signers("release", NOON)["soft"]}
     assert (await w.pull("team/app", "v1")).status == 200
     if change != "compromise":
         assert (await w.pull("team/app", "before")).status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -131,6 +132,31 @@ async def _signers(behind: Caller, proxy: Served, pushed: dict[str, str]) -> dic
         assert len(await behind.bundles(REPOSITORY, digest)) == 1
         (found[tag],) = {by[(digest, bound)] for bound in bounds}
     return found
+
+
+async def test_a_reload_makes_the_next_key_of_another_kind_and_a_restart_finds_it(proxy: Served) -> None:
+    proxy.start()
+    before, first, later = signing(proxy), image(), image()
+    async with caller(proxy.host) as client:
+        await client.at(proxy.upstream.host).furnish(REPOSITORY)
+        assert (await client.push(REPOSITORY, "first", first)).status == 201
+        proxy.edit(lambda settings: settings["keys"]["release"].update(algorithm="ecdsa-p384"))
+        proxy.signal(signal.SIGHUP)
+        loaded = "SELECT count(*) FROM journal WHERE kind IN ('config.loaded', 'config.refused')"
+        proxy.until(lambda: proxy.rows(loaded)[0][0] >= 2, "it was not read again")
+        assert proxy.problems() == []
+        assert signing(proxy) == before, "the key that signs is what it was"
+        done = rotated(proxy)
+        assert done.status == 0, done.output
+        assert signing(proxy)["algorithm"] == "ecdsa-p384"
+        assert (await client.push(REPOSITORY, "later", later)).status == 201
+        assert proxy.leave() == 0
+        proxy.start()
+        for tag in ("first", "later"):
+            assert (await client.pull(REPOSITORY, tag)).status == 200
+    assert "signs with ECDSA" in proxy("doctor").stdout
+    proxy.edit(lambda settings: settings["keys"]["release"].update(algorithm="ecdsa-p256"))
+    assert proxy.leave() == 0
 
 
 async def test_killed_at_any_moment_of_a_rotation_one_key_is_active(proxy: Served) -> None:

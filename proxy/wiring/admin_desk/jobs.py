@@ -8,6 +8,7 @@ from typing import cast
 from proxy.flows import job as jobs_of
 from proxy.flows.house import House
 from proxy.flows.resign import RESIGN, keys_of
+from proxy.flows.sign import signers_now
 from proxy.ports import Jobs, Signed
 from proxy.trust.job import Job
 from proxy.trust.keys import fingerprint
@@ -81,8 +82,7 @@ class JobDesk:
     async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
         house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
         count = await self._signed.count(keys_of(profile, house), wish.repository)
-        active = house.keybook.ring().active(profile)
-        key = "" if active is None else fingerprint(active.spki)[:12]
+        key = fingerprint(signers_now(profile, house)[0].spki)[:12]
         where = f"in {wish.repository}" if wish.repository else "in all repositories"
         return (
             f"go through {count} images {where} that keys of {profile} have signed",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.cli import ask
+from proxy.cli.admin import Place
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form, socket_beside
 from proxy.cli.local import understood
@@ -61,7 +62,7 @@ def test_nothing_a_terminal_would_obey_is_printed(
 def test_what_was_signed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     made = {"format": "cosign-simple", "key": "ab" * 32, "bound": "r.example.com/app:1"}
     asked = answering(monkeypatch, {"digest": "sha256:1", "signatures": [made]})
-    assert ask.sign(SOCKET, "app:1", "was pushed before", Form.TEXT) == Exit.FINE
+    assert ask.sign(Place(socket=SOCKET), "app:1", "was pushed before", Form.TEXT) == Exit.FINE
     assert asked[0][2] == {"ref": "app:1", "reason": "was pushed before"}
     assert capsys.readouterr().out == "signed sha256:1\n  cosign-simple by key abababababab for r.example.com/app:1\n"
 
@@ -76,14 +77,14 @@ def test_status_names_what_is_wrong_and_the_next_command(
         "next": "countersign doctor",
     }
     answering(monkeypatch, {"name": "c", "url": "https://r", "started": "then", "problems": [problem]})
-    assert ask.status(SOCKET, Form.TEXT) == Exit.NO
+    assert ask.status(Place(socket=SOCKET), Form.TEXT) == Exit.NO
     printed = capsys.readouterr().out
     assert "WRONG: token hsm: away (since 10:00)\n  stops  pushes\n  next   countersign doctor\n" in printed
 
 
 def test_status_when_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answering(monkeypatch, {"name": "c", "url": "https://r", "started": "then", "problems": []})
-    assert ask.status(SOCKET, Form.TEXT) == Exit.FINE
+    assert ask.status(Place(socket=SOCKET), Form.TEXT) == Exit.FINE
     assert capsys.readouterr().out.endswith("problems  none\n")
 
 

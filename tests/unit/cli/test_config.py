@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.config import explained
+from proxy.cli.config import explained, validated
 from proxy.oci.faults import ConfigError
 from tests.unit.config.test_settings import SIGNING
 
@@ -42,3 +42,10 @@ def test_a_repository_that_is_closed(tmp_path: Path) -> None:
 def test_what_is_no_repository(file: Path) -> None:
     with pytest.raises(ConfigError, match="not valid"):
         explained(file, "Prod/\x1b")
+
+
+def test_policies_by_the_api_are_not_those_of_the_file(file: Path) -> None:
+    file.write_text(f"policies_from: api\n{file.read_text()}")
+    assert "the newest revision is in force (countersign policy show), not these" in validated(file)
+    with pytest.raises(ConfigError, match="what holds for prod/app is in: countersign policy show"):
+        explained(file, "prod/app")

@@ -5,15 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.flows import keylife
 from proxy.flows.asked import Asked
 from proxy.flows.attach import attach, carried, detach, layer_of
 from proxy.flows.sign import SIMPLE, sign
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import signature_tag
 from proxy.trust.event import Kind
+from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.worlds.conversation import ANYBODY, REPO, World, world
@@ -74,6 +77,18 @@ async def test_a_bounded_list_keeps_what_has_no_tag_and_the_newest() -> None:
     kept = [e.key.bound for e in carried(entries, w.house)]
     assert kept == [OWN, *(f"{OWN}:v{n}" for n in range(49, 18, -1))]
     assert not carried([Entry(entries[0].key, Stage.INTENDED, b"m", NOON)], w.house)
+
+
+async def test_a_bounded_list_has_for_each_name_the_signatures_of_all_keys_or_of_none() -> None:
+    """While two keys sign, who knows one of them must not be the one whose signature fell off the end."""
+    w = await world(limits=Limits(own_layers=5))
+    await keylife.rotate("release", "a", "socket", "r", w.house, terms=Handover(dual_sign=timedelta(days=1)))
+    for bound in (OWN, f"{OWN}:v1", f"{OWN}:v2"):
+        await sign(REPO, about(APP.digest), [(SIMPLE, bound)], ("release",), {}, "r", w.house)
+        w.store.clock.advance(1)
+    kept = carried(await w.store.ledger.entries(REPO, APP.digest), w.house)
+    assert [e.key.bound for e in kept] == [OWN, OWN, f"{OWN}:v2", f"{OWN}:v2"]
+    assert len({e.key.fingerprint for e in kept}) == 2
 
 
 async def test_taken_back_is_off_the_list_and_removed_in_the_ledger() -> None:

@@ -90,3 +90,25 @@ async def test_leaving_is_what_readiness_tells(running: Running) -> None:
     assert running._obstacle() is None
     running.leaving.set()
     assert running._obstacle() == "leaving"
+
+
+async def test_a_reload_leaves_revisions_in_force_and_says_so(tmp_path: Path) -> None:
+    path, log = tmp_path / "countersign.yaml", io.StringIO()
+    by_api = TWO_NAMES + "policies_from: api\npolicies: [{repositories: [a]}]\n"
+    path.write_text(by_api)
+    async with AsyncExitStack() as stack:
+        running = await open_running(config.load(path), open_log(log, as_json=True), stack)
+        path.write_text(by_api.replace("[a]", "[b]"))
+        assert await running.reload() is None
+        (policy,) = running.house.rules.current().policies
+        assert policy.repositories == ("a",)
+        assert "revision 1 of the policies" in log.getvalue()
+        assert "is another matter, and not in force" in log.getvalue()
+        path.write_text(by_api.replace("[a]", "[b]").replace("api", "file"))
+        assert await running.reload() is None
+        (policy,) = running.house.rules.current().policies
+        assert policy.repositories == ("b",)
+        assert running.policies.source == {"policies_from": "file"}
+        path.write_text(by_api)
+        assert await running.reload() is None
+        assert running.policies.source == {"policies_from": "api", "policies_number": 1}

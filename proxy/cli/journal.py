@@ -1,0 +1,58 @@
+"""The journal on the command line: what happened, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from proxy.cli.admin import Place, call
+from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.trust.explain import plain
+
+_PAGE = 1000
+
+
+def show(place: Place, filters: Mapping[str, str], since: str, limit: int, form: Form) -> Exit:
+    """Print rows of the journal, at most `limit`; `since` is a span such as 7d, or a moment."""
+    from proxy.wiring.desk import since_when
+
+    wanted = {name: value for name, value in filters.items() if value}
+    if since:
+        wanted["since"] = since_when(since, datetime.now(UTC)).isoformat()
+    rows: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None and len(rows) < limit:
+        asked = {**wanted, "limit": min(_PAGE, limit - len(rows)), "skip": after}
+        page = call(place, "GET", f"journal?{urlencode(asked)}")
+        rows += page["items"]
+        after = page["next"]
+    if form is Form.JSON:
+        return json_out({"items": rows})
+    if not rows:
+        return lines_out(["there is no such row"])
+    return lines_out(table([("AT", "WHAT", "WHO", "HOW", "ABOUT", "MORE"), *map(_row, rows)]))
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    about = row["repository"] or str(row["detail"].get("call", row["detail"].get("key", "")))
+    reference = row["reference"] or row["digest"]
+    about = f"{about} {reference}".strip()
+    more = row["reason"] or row["detail"].get("reason") or row["detail"].get("given") or ""
+    told = (row["kind"], row["who"], row["how"], about, more)
+    return (when(row["at"]), *(plain(str(each), 100) for each in told))
+
+
+def reload(place: Place, form: Form) -> Exit:
+    """Have the configuration read again; the code is 1 where it was refused."""
+    answer = call(place, "POST", "reload")
+    if form is Form.JSON:
+        json_out(answer)
+    elif answer["reloaded"]:
+        lines_out(["the configuration is in force as it is now"])
+    else:
+        lines_out([f"refused, the one from before is in force: {plain(str(answer['why']), 2000)}"])
+    return Exit.FINE if answer["reloaded"] else Exit.NO

@@ -1,0 +1,91 @@
+"""Every route of the admin API has its command, which can be used from afar, by programs, and with a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer.main
+
+from proxy.cli.app import app
+from proxy.web.admin_api.route import Route
+from proxy.web.admin_api.table import ROUTES
+
+# By the route's name; several routes may have one command. A route that is not here has none that anybody thought of.
+COMMANDS = {
+    "status": "status",
+    "reload": "reload",
+    "sign": "sign",
+    "journal": "journal",
+    "list_keys": "keys list",
+    "list_strays": "keys list",
+    "rotate_key": "keys rotate",
+    "prepare_key": "keys prepare",
+    "activate_key": "keys activate",
+    "retire_key": "keys retire",
+    "compromise_key": "keys compromise",
+    "import_key": "keys import",
+    "rebind_key": "keys rebind",
+    "backup_key": "keys backup-recorded",
+    "destroy_key": "keys destroy",
+    "key_evidence": "keys evidence",
+    "show_chain": "keys chain show",
+    "set_chain": "keys chain set",
+    "request_certificate": "keys csr",
+    "self_sign_key": "keys self-signed",
+    "resign": "keys resign",
+    "policies": "policy show",
+    "policy_history": "policy history",
+    "policy_revision": "policy show",
+    "policy_difference": "policy diff",
+    "apply_policies": "policy apply",
+    "revert_policies": "policy revert",
+    "lint_policies": "policy lint",
+    "test_policies": "policy test",
+    "plan_policies": "policy plan",
+    "plan_policies_job": "policy plan",
+    "list_tokens": "tokens list",
+    "create_token": "tokens create",
+    "revoke_token": "tokens revoke",
+    "list_denials": "deny list",
+    "add_denial": "deny add",
+    "remove_denial": "deny remove",
+    "list_exceptions": "exceptions list",
+    "open_exception": "exceptions open",
+    "close_exception": "exceptions close",
+    "review_exception": "exceptions review",
+    "list_unsigned": "exceptions unsigned",
+    "list_jobs": "jobs list",
+    "show_job": "jobs show",
+    "cancel_job": "jobs cancel",
+    "list_approvals": "approvals list",
+    "show_approval": "approvals show",
+    "approve": "approvals approve",
+    "reject": "approvals reject",
+}
+JSON_ALREADY = {"key_evidence"}  # what it prints is a signed JSON document in any case
+
+
+def command(words: str) -> Any:
+    """The command of these words. Raises KeyError where there is none."""
+    found: Any = typer.main.get_command(app)
+    for word in words.split():
+        found = found.commands[word]
+    return found
+
+
+def test_no_route_is_without_a_command() -> None:
+    assert sorted(COMMANDS) == sorted(route.name for route in ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_its_command_goes_from_afar_and_for_programs_and_shows_what_it_would_do(route: Route) -> None:
+    options = {option for parameter in command(COMMANDS[route.name]).params for option in parameter.opts}
+    assert {"--server", "--token", "--config"} <= options
+    if route.name not in JSON_ALREADY:
+        assert {"-o", "--output"} <= options
+    if route.plans:
+        assert "--dry-run" in options
+        assert options & {"--yes", "--confirm"}, "what cannot be undone at all is confirmed by its fingerprint"
+    if route.body is not None and "reason" in route.body.model_fields:
+        assert options & {"--reason", "--note"}

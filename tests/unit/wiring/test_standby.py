@@ -1,0 +1,118 @@
+"""Which token is asked, with tokens that say what a test wants; real ones are in tests/faults/test_f07_standby.py."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from contextlib import suppress
+from typing import cast
+
+import pytest
+
+from proxy.config import Settings
+from proxy.oci.faults import Unavailable
+from proxy.ports import Journal, Turn
+from proxy.trust.event import Event, Kind
+from proxy.web.logs import open_log
+from proxy.wiring.opening import Record
+from proxy.wiring.standby import Standby
+from tests.unit.config.test_settings import SIGNING, parse
+from tests.worlds.memory import MemoryStore
+
+BOTH = SIGNING.replace("  hsm: {", "  spare: {module: /m.so, label: x, pin: {file: pin}}\n  hsm: {").replace(
+    "release: {tokens: [hsm]}", "release: {tokens: [hsm, spare]}"
+)
+
+
+class Scene:
+    """A standby whose tokens are away when `away` says so, and prove themselves unless `broken` says so."""
+
+    def __init__(self, text: str = BOTH) -> None:
+        self.store, self.away, self.broken = MemoryStore(), dict[str, str](), dict[str, str]()
+        self.settings: Settings = parse(text)
+        record = Record(self.store.keybook, self.store.journal, self.store.clock)
+        log = open_log(io.StringIO(), as_json=True)
+        self.standby = Standby(lambda: self.settings, self.away.get, self.prove, record, log)
+
+    async def prove(self, token: str) -> None:
+        if token in self.broken:
+            raise Unavailable(self.broken[token])
+
+    async def look(self) -> None:
+        for profile in self.settings.keys:
+            await self.standby._tell(profile)
+
+    def told(self) -> list[tuple[str, str]]:
+        events = [e for e in self.store.journal.events if e.kind is Kind.KEY_STANDBY]
+        return [(str(e.detail["token"]), str(e.detail["why"])) for e in events]
+
+
+def test_tokens_are_asked_in_their_order_and_say_why_they_are_away() -> None:
+    s = Scene()
+    assert s.standby.turns("release") == (Turn("hsm"), Turn("spare"))
+    s.away["hsm"] = "switched off"
+    assert s.standby.turns("release") == (Turn("hsm", "switched off"), Turn("spare"))
+    assert s.standby.turns("nobody") == ()
+    assert s.standby.all_sign()
+    s.away["spare"] = "too"
+    assert not s.standby.all_sign()
+
+
+async def test_a_token_that_failed_is_away_until_it_has_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.wiring.standby.PROVE_S", 0)
+    s = Scene()
+    s.standby.failed("hsm", "session lost")
+    s.broken["hsm"] = "still lost"
+    proving = asyncio.create_task(s.standby._keep_proving())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert s.standby.turns("release")[0] == Turn("hsm", "still lost")
+    s.broken.clear()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert s.standby.turns("release")[0] == Turn("hsm")
+    proving.cancel()
+    with suppress(asyncio.CancelledError):
+        await proving
+
+
+def test_where_nothing_stands_by_a_failure_is_not_remembered() -> None:
+    s = Scene(SIGNING)
+    s.standby.failed("hsm", "session lost")
+    assert s.standby.turns("release") == (Turn("hsm"),)
+
+
+async def test_the_journal_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
+    s = Scene()
+    await s.look()
+    assert s.told() == []
+    s.away["hsm"] = "switched off"
+    for _ in range(3):
+        await s.look()
+    (now,) = s.standby.now()
+    assert (now.profile, now.first, now.token, now.why) == ("release", "hsm", "spare", "switched off")
+    s.away["spare"] = "gone too"
+    await s.look()
+    assert s.standby.now()[0].token == ""
+    s.away.clear()
+    for _ in range(3):
+        await s.look()
+    assert s.told() == [("spare", "switched off"), ("none", "switched off"), ("hsm", "")]
+    assert s.standby.now() == ()
+
+
+async def test_what_the_journal_could_not_take_is_told_at_the_next_look() -> None:
+    s = Scene()
+    journal = s.store.journal
+
+    class Full:
+        async def record(self, *_events: Event) -> None:
+            raise Unavailable("disk full")
+
+    s.away["hsm"] = "switched off"
+    s.standby._record = Record(s.store.keybook, cast("Journal", Full()), s.store.clock)
+    await s.look()
+    assert s.standby.now() == ()
+    s.standby._record = Record(s.store.keybook, journal, s.store.clock)
+    await s.look()
+    assert s.told() == [("spare", "switched off")]
