@@ -11,7 +11,9 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 
 
 class Ticking:
-    """Named work, each with a pause between two runs. What fails is logged once and tried again."""
+    """Named work, each with a pause between two runs. What fails is logged once and tried again, whatever it fails of:
+    denials and keys of other servers must not go unseen here because of a mistake or a file that cannot be removed.
+    """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         """Nothing runs yet."""
@@ -34,8 +36,8 @@ class Ticking:
         while True:
             try:
                 await work()
-            except (Unavailable, Corrupt, Fault) as error:
-                why = str(error)
+            except Exception as error:  # noqa: BLE001  the outermost layer of what no request waits for
+                why = str(error) if isinstance(error, Unavailable | Corrupt | Fault) else repr(error)
                 if why != failing:
                     self._log.error("failed and is tried again", work=name, why=why)
                 failing = why
