@@ -9,6 +9,9 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 
+# What a mistake of ours comes as, or a file that may not be removed.
+_MISTAKES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
+
 
 class Ticking:
     """Named work, each with a pause between two runs. What fails is logged once and tried again, whatever it fails of:
@@ -36,8 +39,8 @@ class Ticking:
         while True:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001  the outermost layer of what no request waits for
-                why = str(error) if isinstance(error, Unavailable | Corrupt | Fault) else repr(error)
+            except (Unavailable, Corrupt, Fault, *_MISTAKES) as error:
+                why = repr(error) if isinstance(error, _MISTAKES) else str(error)
                 if why != failing:
                     self._log.error("failed and is tried again", work=name, why=why)
                 failing = why
