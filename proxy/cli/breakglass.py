@@ -6,23 +6,25 @@ import os
 import pwd
 import secrets
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from proxy.cli.agreed import asked
 from proxy.cli.exits import Exit
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import ConfigError, Corrupt, Fault
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
 from proxy.trust.explain import plain
-from proxy.trust.offline import HOW, LONGEST, NAME, written
+from proxy.trust.offline import HOW, LONGEST, PATTERN, file_of, read, written
 
 
 def make(config: Path, repository: str, digest: str, reason: str, seconds: int, *, dry_run: bool, yes: bool) -> Exit:
     """Write the file, after the plan was shown and agreed to. Raises ConfigError for what is not to be."""
-    path = _place(config)
-    if path.exists():
-        raise ConfigError(f"{path} is there already: one at a time; end that one: countersign breakglass --end")
+    directory, now = _place(config), datetime.now(UTC)
+    if _open(directory, now):
+        raise ConfigError("one is open on this host already; end it first: countersign breakglass --end")
     try:
         where, what = parse_repository(repository), parse_digest(digest) if digest else None
     except Fault as wrong:
@@ -31,10 +33,10 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
         raise ConfigError("--reason: found nothing, or more than a line; say why, in at most 500 characters")
     if not 0 < seconds <= LONGEST.total_seconds():
         raise ConfigError("--for: allowed: at most 2h; without a server nobody could end it from afar")
-    now = datetime.now(UTC)
     made = PolicyException(
         secrets.token_hex(6), where, what, False, reason, _who(), HOW, now, now + timedelta(seconds=seconds)
     )
+    path = directory / file_of(made.id)
     until = f"{made.until:%Y-%m-%d %H:%M}Z"
     plan = (
         f"let {made.scope} be pulled until {until} although policy blocks it; what is denied stays denied",
@@ -53,19 +55,30 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
 
 
 def end(config: Path) -> Exit:
-    """Take the file away."""
-    path = _place(config)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        sys.stdout.write(f"there is no {path}\n")
+    """Have it be over now. The file stays: the server puts on record what was, and then takes it away."""
+    directory, now = _place(config), datetime.now(UTC)
+    there = _open(directory, now)
+    for each in there:
+        _write(directory / file_of(each.id), written(replace(each, until=max(now, each.opened))))
+    if not there:
+        sys.stdout.write("none is open on this host\n")
         return Exit.NO
     sys.stdout.write("it is over; review it once the server has it on record: countersign exceptions list\n")
     return Exit.FINE
 
 
+def _open(directory: Path, now: datetime) -> list[PolicyException]:
+    """Return those that are not over, of files that can be read: others are the server's to complain about."""
+    found = []
+    for path in directory.glob(PATTERN):
+        with suppress(OSError, Corrupt):
+            made = datetime.fromtimestamp(path.lstat().st_ctime, UTC)
+            found.append(read(path.read_bytes(), made))
+    return [each for each in found if each.until > now]
+
+
 def _place(config: Path) -> Path:
-    """Return where the file is. Raises ConfigError for who may not write it."""
+    """Return the directory of the files. Raises ConfigError for who may not write them."""
     directory = Path(os.path.normpath(config.absolute())).parent
     try:
         owner = directory.stat().st_uid
@@ -75,7 +88,7 @@ def _place(config: Path) -> Path:
         raise ConfigError(
             "only root on this host may break the glass, or the user the server runs as; run this as root"
         )
-    return directory / NAME
+    return directory
 
 
 def _who() -> str:
@@ -85,21 +98,17 @@ def _who() -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Have it there whole, for its owner and the server's group to read; never longer than it takes to rename."""
-    draft = path.with_name(f".{NAME}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    """Have it there whole, at once: to be read by the server, to be written by its owner alone."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            if os.geteuid() == 0:
-                os.fchown(handle, 0, path.parent.stat().st_gid)
-            os.fchmod(handle, 0o640)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
+            os.fchmod(file.fileno(), 0o644)
             file.write(data)
             file.flush()
-            os.fsync(handle)
-        os.link(draft, path)  # unlike a rename, this replaces nothing
-    except FileExistsError:
-        raise ConfigError(
-            f"{path} is there already: one at a time; end that one: countersign breakglass --end"
-        ) from None
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as wrong:
+        raise ConfigError(f"{path} cannot be written ({wrong.strerror}); it takes a few hundred bytes there") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()

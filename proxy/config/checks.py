@@ -122,7 +122,9 @@ def _pull(at: int, policy: PolicyEntry, file: ConfigFile) -> Iterator[Complaint]
 
 
 def _judge(name: str, file: ConfigFile) -> object:
-    """Return what tells one signer from another: an authority is one, however many it certifies."""
+    """Return what tells one signer from another: an authority is one, however many it certifies, and an identity is
+    one, whichever root vouches for it.
+    """
     entry = file.trust.get(name)
     match entry:
         case None:
@@ -132,7 +134,7 @@ def _judge(name: str, file: ConfigFile) -> object:
         case X509Trust():
             return frozenset(entry.ca_file)
         case KeylessTrust():
-            return (entry.trusted_root, entry.issuer, frozenset(entry.identities))
+            return (entry.issuer, frozenset(entry.identities))
 
 
 def _overlaps(file: ConfigFile, document: Document) -> Iterator[Complaint]:

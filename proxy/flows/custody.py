@@ -6,7 +6,7 @@ Every change is in the journal before it takes effect, and whatever is put into 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy.flows.house import House
@@ -16,6 +16,8 @@ from proxy.ports import Tokens
 from proxy.trust.custody import CONFIRM_DIGITS, Held, confirmed, may_leave
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
+
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def may_be_backed_up(key: str, at: datetime | None, house: House) -> BookKey:
         raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
     if at is not None and at > house.clock.now():
         raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
+    if at is not None and at < _FIRST:
+        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is older than any key here", status=400)
     return known
 
 

@@ -67,12 +67,12 @@ def parse(data: bytes) -> Envelope:
     if barred := BARRED & protected.keys():
         raise ValueError(f"the protected header has {sorted(barred)[0]}, which has no place in a Notary signature")
     notary.check_critical(protected["crit"], protected)
-    if protected["alg"] not in _NAMES:
+    if not isinstance(protected["alg"], str) or protected["alg"] not in _NAMES:
         raise ValueError(f"the algorithm is not one of {', '.join(sorted(_NAMES))}")
     if protected["cty"] != notary.PAYLOAD_TYPE or protected[notary.SCHEME] != notary.X509:
         raise ValueError("of another payload type or signing scheme than a Notary signature by X.509 certificate")
     return Envelope(
-        algorithm=str(protected["alg"]),
+        algorithm=protected["alg"],
         payload=payload,
         signed=f"{protected_text}.{payload_text}".encode(),
         signature=signature,
@@ -105,7 +105,10 @@ def _moment(value: object) -> datetime:
     """Return the moment, in UTC. Raises ValueError unless it is RFC 3339 in whole seconds."""
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         raise ValueError("a time is not RFC 3339 in whole seconds")
-    return datetime.fromisoformat(value).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError as error:  # no year holds it
+        raise ValueError("a time is of no year") from error
 
 
 def _to_base64url(data: bytes) -> str:

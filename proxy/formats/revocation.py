@@ -6,7 +6,7 @@ is out of date, partial or signed by somebody else says nothing. That is "could 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -48,6 +48,13 @@ def next_update(crl: bytes) -> datetime:
     if found is None:
         raise ValueError("the list does not say when the next one comes (nextUpdate)")
     return found
+
+
+def forged(crl: bytes, issuers: Iterable[bytes]) -> str | None:
+    """Return why a list in the name of one of these CAs (DER) is not theirs; None also where none has that name."""
+    name = _loaded(crl).issuer
+    said = [_not_genuine(crl, der) for der in issuers if parse_certificate(der).subject == name]
+    return said[0] if said and None not in said else None
 
 
 def listed(chain: Sequence[bytes], crls: Sequence[bytes]) -> tuple[Listed, ...]:

@@ -23,23 +23,33 @@ def vouched_for(
 ) -> Iterator[tuple[str, Verified | Reason | NotKnown]]:
     """Go through what these authorities vouch for: (whom to count it as, the signature), or why it does not count.
 
-    An authority is counted once, however many it certifies; a key that counts by itself (`counted`, fingerprints) is
-    not counted again. `NotKnown` is neither: its revocation could not be looked up.
+    An authority is counted once, however many it certifies, and so are two that have a CA in common; a key that counts
+    by itself (`counted`, fingerprints) is not counted again. `NotKnown` is neither: its revocation could not be looked
+    up.
     """
-    taken = set(counted)
+    taken, issuers = set(counted), set[bytes]()
     for signature in signatures:
         certified = signature.certified
         names = certified.authorities if certified and not has_expired(signature, now) else ()
         judges = [a for a in authorities if a.name in names]
         if certified is None or not judges or signature.fingerprint in taken:
             continue
-        said = [(judge.fingerprint, _objection(certified, judge, now)) for judge in judges]
-        good = [who for who, objection in said if objection is None]
-        if (free := next((who for who in good if who not in taken), None)) is not None:
-            taken |= {free, signature.fingerprint}
-            yield free, signature
+        said = [(judge, _objection(certified, judge, now)) for judge in judges]
+        good = [(judge.fingerprint, _between(certified, judge)) for judge, objection in said if objection is None]
+        free = next((each for each in good if each[0] not in taken and issuers.isdisjoint(each[1])), None)
+        if free is not None:
+            who, through = free
+            taken |= {who, signature.fingerprint}
+            issuers |= through
+            yield who, signature
         elif not good:
             yield signature.fingerprint, min((why for _, why in said if why is not None), key=_weight)
+
+
+def _between(certified: Certified, judge: Authority) -> frozenset[bytes]:
+    """Return the certificates from the leaf's issuer up to the authority's: whoever has one of those made the leaf."""
+    at = next((number for number, der in enumerate(certified.chain) if der in judge.roots), 0)
+    return frozenset(certified.chain[1 : at + 1] or certified.chain[:1])
 
 
 def _objection(certified: Certified, judge: Authority, now: datetime) -> Reason | NotKnown | None:

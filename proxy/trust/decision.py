@@ -176,8 +176,9 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
             problems.append(found)
     names = " or ".join(clause.signed_by)
     title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
-    if len(good) >= max(clause.at_least, 1):
-        count = f"{len(good)} key{'s'[: len(good) != 1]} signed this digest"
+    signers = len({at.ring.counted_as(signer) for signer in good})
+    if signers >= max(clause.at_least, 1):
+        count = f"{signers} key{'s'[: signers != 1]} signed this digest"
         bad = {v.fingerprint for v in verifiers if v.state is KeyState.COMPROMISED}
         if bad & set(good):
             count += "; our ledger has it from before the key was compromised"
@@ -190,7 +191,7 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
         what = "; ".join((*silent, *dict.fromkeys(unseen)))
         return Check(title, Outcome.INCONCLUSIVE, f"could not verify ({what})", Reason.NOT_VERIFIABLE)
     if good:
-        need = f"{len(good)} of {clause.at_least} signatures needed from {names}"
+        need = f"{signers} of {clause.at_least} signatures needed from {names}"
         return Check(title, Outcome.FAILED, need, Reason.TOO_FEW_SIGNATURES)
     reasons = [*problems, *(r.reason for r in evidence.rejected)]
     if not reasons:

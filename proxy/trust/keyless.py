@@ -17,7 +17,10 @@ class KeylessSigner:
     trusted_root: bytes
 
     def fingerprint(self, identity: str) -> str:
-        """Return what this signer is told apart by: the same identity under another root is somebody else."""
+        """Return what this signer is told apart by: under another root the identity may be claimed by somebody else.
+
+        It is not counted as a second one for that: see `KeyRing.counted_as`.
+        """
         whole = [hashlib.sha256(self.trusted_root).hexdigest(), self.issuer, identity]
         return hashlib.sha256(json.dumps(["keyless", *whole]).encode()).hexdigest()
 

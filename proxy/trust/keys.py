@@ -132,6 +132,14 @@ class KeyRing:
         certified = [each for signer in self.keyless if signer.name == name for each in signer.fingerprints]
         return (*found, *(Verifier(each, b"", name, "any", False) for each in certified))
 
+    def counted_as(self, fingerprint: str) -> str:
+        """Return what a signer is counted as: a keyless one as issuer and identity, however many roots vouch for it."""
+        for signer in self.keyless:
+            for identity, own in zip(signer.identities, signer.fingerprints, strict=True):
+                if own == fingerprint:
+                    return f"{identity} of {signer.issuer}"
+        return fingerprint
+
     def all_verifiers(self) -> tuple[Verifier, ...]:
         """Return every key under every name, ours first."""
         names = dict.fromkeys([*(k.profile for k in self.ours), *(k.name for k in self.others)])

@@ -12,13 +12,18 @@ from proxy.oci.reference import parse_digest, parse_repository
 from proxy.oci.strict_json import loads
 from proxy.trust.exception import PolicyException
 
-NAME = "breakglass.json"  # beside the configuration
+PATTERN = "breakglass-*.json"  # beside the configuration
 LONGEST = timedelta(hours=2)
 FILE_BYTES = 4096
 HOW = "root on the host"
 _FIELDS = frozenset({"id", "repository", "digest", "reason", "by", "opened", "until"})
 _ID = re.compile(r"[a-z0-9]{8,20}")
 _SKEW = timedelta(minutes=1)  # a file is written a moment after it says
+
+
+def file_of(exception_id: str) -> str:
+    """Return the name of its file."""
+    return f"breakglass-{exception_id}.json"
 
 
 def written(exception: PolicyException) -> bytes:
@@ -42,7 +47,7 @@ def read(data: bytes, made: datetime) -> PolicyException:
     """
     value = loads(data, 2)
     if not isinstance(value, dict) or value.keys() != _FIELDS:
-        raise Corrupt(f"{NAME} has not exactly the fields {', '.join(sorted(_FIELDS))}")
+        raise Corrupt(f"it has not exactly the fields {', '.join(sorted(_FIELDS))}")
     try:
         opened, until = _moment(value["opened"]), _moment(value["until"])
         digest = None if value["digest"] is None else parse_digest(_text(value["digest"], 200))
@@ -63,7 +68,7 @@ def read(data: bytes, made: datetime) -> PolicyException:
             offline=True,
         )
     except (Fault, ValueError) as wrong:
-        raise Corrupt(f"{NAME}: {wrong}") from None
+        raise Corrupt(str(wrong)) from None
 
 
 def _text(value: Any, longest: int) -> str:

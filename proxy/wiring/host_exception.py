@@ -21,61 +21,70 @@ from proxy.oci.faults import Corrupt
 from proxy.store.interventions import StoredInterventions
 from proxy.trust.event import Kind
 from proxy.trust.exception import PolicyException
-from proxy.trust.offline import FILE_BYTES, NAME, read
+from proxy.trust.offline import FILE_BYTES, PATTERN, file_of, read
 
 LOOK_S = 0.3
+FILES = 20  # that are looked at
 
 
 class HostException:
-    """Watches the file beside the configuration."""
+    """Watches the files beside the configuration; one at a time is in force."""
 
     def __init__(
         self, directory: Path, house: Callable[[], House], there: StoredInterventions, log: FilteringBoundLogger
     ) -> None:
         """`house` returns the one in force."""
-        self._path = directory / NAME
+        self._directory = directory
         self._house = house
         self._there = there
         self._log = log
         self._known: PolicyException | None = None
 
     async def look(self) -> None:
-        """Have what the file says be in force, then on record; over and recorded, the file goes.
+        """Have what a file says be in force, then on record; over and recorded, the file goes.
 
         Raises Corrupt for a file that is not honoured, Unavailable while the store is away.
         """
-        found = self._found()
-        self._show(found)
-        if found is None:
-            if self._known is not None:
-                await self._ended(self._known)
-            return
-        self._known = found
+        found, problem = self._found()
+        now = self._house().clock.now()
+        standing = next((e for e in found if e.open_at(now)), None)
+        if standing is not None and standing != self._known:
+            until = standing.until.isoformat(timespec="seconds")
+            self._log.warning("break-glass on this host", exception=standing.id, scope=standing.scope, until=until)
+        self._there.put_offline(standing)
+        if self._known is not None and all(e.id != self._known.id for e in found):
+            await self._taken_away(self._known)
+        self._known = standing or self._known
+        for each in found:
+            await self._record(each)
+        if problem is not None:
+            raise Corrupt(problem)
+
+    async def _record(self, found: PolicyException) -> None:
+        """One step further with what its file says. Raises Unavailable: then it is tried again."""
         recorded = self._recorded(found)
         if recorded is None:
             await self._note(Kind.EXCEPTION_OPENED, found, found.reason)
             await self._there.keep(found)
+        elif recorded.closed is None and found.until < recorded.until:
+            await self._close(recorded, found.until, "it was ended on the host")
         elif is_over(recorded, self._house()):
-            self._path.unlink(missing_ok=True)
-            self._known = None
+            (self._directory / file_of(found.id)).unlink(missing_ok=True)
+            self._known = None if self._known is not None and self._known.id == found.id else self._known
 
-    def _show(self, found: PolicyException | None) -> None:
-        if found is not None and found != self._known:
-            until = found.until.isoformat(timespec="seconds")
-            self._log.warning("break-glass on this host", exception=found.id, scope=found.scope, until=until)
-        self._there.put_offline(found)
-
-    async def _ended(self, gone: PolicyException) -> None:
-        """Close what was ended by taking the file away. Raises Unavailable: then it is tried again."""
+    async def _taken_away(self, gone: PolicyException) -> None:
         recorded = self._recorded(gone)
-        if recorded is None:  # it was not on record before it was taken away
+        if recorded is None:  # it was not on record before its file was taken away
             await self._note(Kind.EXCEPTION_OPENED, gone, gone.reason)
             recorded = gone
         if recorded.closed is None:
-            closed = replace(recorded, closed=min(self._house().clock.now(), recorded.until), closed_by=recorded.by)
-            await self._note(Kind.EXCEPTION_CLOSED, closed, "its file was taken away")
-            await self._there.keep(closed)
+            await self._close(recorded, min(self._house().clock.now(), recorded.until), "its file was taken away")
         self._known = None
+
+    async def _close(self, recorded: PolicyException, at: datetime, why: str) -> None:
+        closed = replace(recorded, closed=at, closed_by=recorded.by)
+        await self._note(Kind.EXCEPTION_CLOSED, closed, why)
+        await self._there.keep(closed)
 
     def _recorded(self, found: PolicyException) -> PolicyException | None:
         return next((e for e in self._there.recorded().exceptions if e.id == found.id), None)
@@ -84,27 +93,34 @@ class HostException:
         house = self._house()
         await house.journal.record(event(kind, exception, Asker(exception.by, exception.how, why), house))
 
-    def _found(self) -> PolicyException | None:
-        """Return the exception in the file, None where there is none. Raises Corrupt where it is not honoured."""
-        try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as wrong:
-            self._there.put_offline(None)
-            raise Corrupt(f"{self._path} is not honoured: {wrong.strerror}") from None
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            problem = _problem(status)
-            data = b"" if problem else file.read(FILE_BYTES + 1)
-        if problem or len(data) > FILE_BYTES:
-            self._there.put_offline(None)
-            raise Corrupt(f"{self._path} is not honoured: {problem or f'more than {FILE_BYTES} bytes'}")
-        try:
-            return read(data, datetime.fromtimestamp(status.st_ctime, UTC))
-        except Corrupt:
-            self._there.put_offline(None)
-            raise
+    def _found(self) -> tuple[list[PolicyException], str | None]:
+        """Return what the files say, the newest first, and why one of them is not honoured."""
+        found, problem = [], None
+        for path in sorted(self._directory.glob(PATTERN))[:FILES]:
+            try:
+                found.append(_read(path))
+            except FileNotFoundError:
+                continue  # taken away just now
+            except OSError as wrong:
+                problem = f"{path} is not honoured: {wrong.strerror}"
+            except Corrupt as wrong:
+                problem = f"{path} is not honoured: {wrong.what}"
+        return sorted(found, key=lambda e: e.opened, reverse=True), problem
+
+
+def _read(path: Path) -> PolicyException:
+    """Return the exception in a file. Raises Corrupt, OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if (why := _problem(status)) is not None:
+            raise Corrupt(why)
+        data = file.read(FILE_BYTES + 1)
+    if len(data) > FILE_BYTES:
+        raise Corrupt(f"more than {FILE_BYTES} bytes")
+    found = read(data, datetime.fromtimestamp(status.st_ctime, UTC))
+    if path.name != file_of(found.id):
+        raise Corrupt(f"it is about {found.id}")
+    return found
 
 
 def _problem(status: os.stat_result) -> str | None:

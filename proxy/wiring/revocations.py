@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.formats.revocation import last_update, next_update, parse_crl
+from proxy.formats.revocation import forged, last_update, next_update, parse_crl
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.outbound.client import Outbound
@@ -81,11 +81,15 @@ class RevocationLists:
 
     async def refresh(self, trusted: Iterable[Trusted] | None = None) -> None:
         """Ask the sources that are due, or all of `trusted`, soon to be in force. What fails leaves what is known."""
-        entries = self._trusted() if trusted is None else trusted
-        wanted = {name for each in entries if isinstance(each, Authority) for name in each.crl}
+        entries = [each for each in (self._trusted() if trusted is None else trusted) if isinstance(each, Authority)]
+        wanted: dict[str, set[bytes]] = {}
+        for each in entries:
+            for name in each.crl:
+                wanted.setdefault(name, set()).update(each.roots)
         if trusted is None:
             self._sources = {name: source for name, source in self._sources.items() if name in wanted}
-        await asyncio.gather(*(self._ask(name) for name in wanted if trusted is not None or self._due(name)))
+        due = {name for name in wanted if trusted is not None or self._due(name)}
+        await asyncio.gather(*(self._ask(name, wanted[name]) for name in due))
 
     def _due(self, name: str) -> bool:
         source, now = self._sources.setdefault(name, _Source()), self._clock.now()
@@ -94,11 +98,16 @@ class RevocationLists:
         over = source.wrong is not None or source.der is None or now > next_update(source.der)
         return now - source.asked >= (RETRY if over else AGAIN)
 
-    async def _ask(self, name: str) -> None:
+    async def _ask(self, name: str, issuers: Collection[bytes]) -> None:
+        """What replaces a list takes back what only that one revoked: nothing forged, old or from the future does."""
         source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
             der = parse_crl(await self._read(name))
+            if (why := forged(der, issuers)) is not None:
+                raise ValueError(why)
+            if last_update(der) > self._clock.now():
+                raise ValueError(f"it is of {last_update(der):%Y-%m-%d %H:%M}, which is yet to come")
             if source.der is not None and last_update(der) < last_update(source.der):
                 raise ValueError(
                     f"it is older than the list we have, which is of {last_update(source.der):%Y-%m-%d %H:%M}"

@@ -182,6 +182,8 @@ def test_a_hash_that_does_not_match_the_curve_under_the_curves_own_name(form: st
         {"jku": "https://x.example"},
         {"x5u": "https://x.example"}, {"x5c": []}, {"kid": "x"}, {"cty": "text/plain"}, {"cty": None},
         {SCHEME: "notary.x509.signingAuthority"}, {SCHEME: None}, {SIGNED_AT: None},
+        {"alg": ["ES256"]}, {"alg": {}}, {"alg": 5}, {"cty": []}, {SCHEME: {}}, {"crit": [[]]}, {"crit": [{}, 1]},
+        {SIGNED_AT: "0001-01-01T00:00:00+01:00"}, {SIGNED_AT: "9999-12-31T23:59:59-01:00"}, {SIGNED_AT: []},
         {"crit": [SCHEME, "io.cncf.notary.verificationPlugin"], "io.cncf.notary.verificationPlugin": "com.example"},
     ],
 )  # fmt: skip

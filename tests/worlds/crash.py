@@ -41,7 +41,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name in {"health", "ring", "turns"} or not callable(found):
+        if name in {"health", "ring", "of", "turns"} or not callable(found):
             return found
         return self._step(found)
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from proxy.cli.breakglass import end, make
 from proxy.cli.exits import Exit
 from proxy.oci.faults import ConfigError
 from proxy.oci.reference import digest_of
-from proxy.trust.offline import NAME, read
+from proxy.trust.offline import file_of, read
 
 
 def made(
@@ -23,14 +24,25 @@ def made(
 def test_it_writes_what_the_server_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digest = digest_of(b"x")
     assert made(tmp_path, digest=digest) is Exit.FINE
-    status = (tmp_path / NAME).stat()
-    assert stat.S_IMODE(status.st_mode) == 0o640
+    (path,) = tmp_path.iterdir()
+    status = path.stat()
+    assert stat.S_IMODE(status.st_mode) == 0o644
     assert (status.st_uid, status.st_nlink) == (os.geteuid(), 1)
-    there = read((tmp_path / NAME).read_bytes(), datetime.now(UTC))
+    there = read(path.read_bytes(), datetime.now(UTC))
     assert (there.repositories, there.digest, there.reason) == ("team/app", digest, "r")
     assert there.until - there.opened == timedelta(hours=1)
-    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    assert path.name == file_of(there.id)
     assert there.id in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        made(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_and_a_no_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,12 +52,14 @@ def test_a_plan_and_a_no_write_nothing(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_at_a_time_and_ended_by_taking_it_away(tmp_path: Path) -> None:
+def test_one_at_a_time(tmp_path: Path) -> None:
     made(tmp_path)
-    with pytest.raises(ConfigError, match="one at a time"):
+    with pytest.raises(ConfigError, match="one is open on this host already"):
         made(tmp_path)
     assert end(tmp_path / "countersign.yaml") is Exit.FINE
     assert end(tmp_path / "countersign.yaml") is Exit.NO
+    (path,) = tmp_path.iterdir()
+    assert read(path.read_bytes(), datetime.now(UTC)).until <= datetime.now(UTC), "it stays, for the record"
     assert made(tmp_path) is Exit.FINE
 
 

@@ -119,6 +119,8 @@ async def test_a_backup_is_noted_and_none_of_tomorrow() -> None:
     assert (last(w).kind, last(w).detail["reason"]) == (Kind.KEY_BACKED_UP, "it is Tuesday")
     with pytest.raises(Fault, match="yet to be made"):
         await custody.backed_up(name, NOON + timedelta(days=1), BY, w.house)
+    with pytest.raises(Fault, match="older than any key"):
+        await custody.backed_up(name, NOON.replace(year=1), BY, w.house)
 
 
 async def test_only_a_retired_key_is_destroyed_and_only_once_its_name_was_typed() -> None:

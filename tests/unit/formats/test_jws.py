@@ -79,7 +79,8 @@ def test_bytes_of_another_shape_are_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("moment", ["2026-11-25", "2026-11-25T12:00:05", "2026-11-25T12:00:05.5Z", "20261125T120005Z",
-                                    "2026-13-25T12:00:05Z", "2026-11-25T12:00:05z", 1764072005, None])  # fmt: skip
+                                    "2026-13-25T12:00:05Z", "2026-11-25T12:00:05z", 1764072005, None,
+                                    "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])  # fmt: skip
 def test_a_time_that_is_not_rfc_3339_in_whole_seconds(moment: object) -> None:
     with pytest.raises(ValueError, match=r"time|lacks|month"):
         jws.parse(protected(**{notary.SIGNED_AT: moment}))

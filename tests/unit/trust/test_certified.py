@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from proxy.trust.authority import Authority
 from proxy.trust.certified import certified_as_json, certified_from_json, has_expired, vouched_for
 from proxy.trust.evidence import Certified, Proven, Verified
@@ -33,6 +35,23 @@ def test_an_authority_counts_once_however_many_it_certifies() -> None:
     both = replace(WORDS, authorities=("ca", "other"))
     assert counted(by("a", both), by("b", both), authorities=(CA, OTHER)) == [CA.fingerprint, OTHER.fingerprint]
     assert counted(by("a", both), by("a", both), authorities=(CA, OTHER)) == [CA.fingerprint], "one key is one signer"
+
+
+@pytest.mark.parametrize("roots", [{b"root", b"another root"}, {b"issuing"}])
+def test_one_ca_makes_no_two_authorities_of_itself(roots: set[bytes]) -> None:
+    chained = replace(WORDS, authorities=("ca", "other"), chain=(b"leaf", b"issuing", b"root"))
+    judges = (CA, replace(OTHER, roots=frozenset(roots)))
+    for order in (judges, judges[::-1]):
+        assert len(counted(by("a", chained), by("b", chained), authorities=order)) == 1
+    elsewhere = replace(chained, authorities=("other",), chain=(b"leaf", b"issuing elsewhere", b"another root"))
+    if b"another root" in roots:
+        assert len(counted(by("a", replace(chained, authorities=("ca",))), by("b", elsewhere), authorities=judges)) == 2
+
+
+def test_two_cas_under_one_root_are_two() -> None:
+    one, two = (Authority(name, frozenset({name.encode()}), ()) for name in ("one", "two"))
+    under = [replace(WORDS, authorities=(a.name,), chain=(b"leaf", a.name.encode(), b"root")) for a in (one, two)]
+    assert len(counted(*(by(str(n), each) for n, each in enumerate(under)), authorities=(one, two))) == 2
 
 
 def test_a_key_that_counts_by_itself_is_not_counted_again() -> None:

@@ -22,6 +22,7 @@ from proxy.trust.evidence import (
     Rejected,
     Verified,
 )
+from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import BookKey, Identity, KeyRing, KeyState, TrustedKey, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
@@ -67,6 +68,21 @@ def decided(
 
 
 RELEASE, PARTNER = Clause(("release",)), Clause(("partner",))
+
+
+def test_one_identity_under_two_roots_is_one_signer() -> None:
+    old = KeylessSigner("ci", "https://issuer.example", ("a@example.com", "b@example.com"), b"root of 2026")
+    new = replace(old, name="ci-new", trusted_root=b"root of 2027")
+    keys = replace(ring(), keyless=(old, new))
+    two = Clause(("ci", "ci-new"), 2)
+
+    def signed(*who: tuple[KeylessSigner, str]) -> Evidence:
+        return found(*(Verified(s.fingerprint(f"{name}@example.com"), "sigstore-bundle") for s, name in who))
+
+    decision = decided(signed((old, "a"), (new, "a")), two, keys=keys)
+    assert (decision.outcome, decision.reason) == (Outcome.FAILED, Reason.TOO_FEW_SIGNATURES)
+    assert decision.checks[0].detail.startswith("1 of 2")
+    assert decided(signed((old, "a"), (new, "b")), two, keys=keys).outcome is Outcome.PASSED
 
 
 def test_it_carries_everything_it_rests_on() -> None:

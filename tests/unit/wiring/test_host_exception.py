@@ -13,7 +13,7 @@ from proxy.oci.faults import Corrupt, Unavailable
 from proxy.store import Store, open_store
 from proxy.trust.event import Kind
 from proxy.trust.exception import PolicyException
-from proxy.trust.offline import HOW, NAME, written
+from proxy.trust.offline import HOW, file_of, written
 from proxy.wiring.host_exception import HostException
 from tests.worlds.conversation import World, world
 from tests.worlds.memory import FrozenClock
@@ -27,7 +27,7 @@ class Here:
     """A proxy with a store of its own, and a directory with the file."""
 
     def __init__(self, w: World, store: Store, clock: FrozenClock, directory: Path) -> None:
-        self.store, self.clock, self.path = store, clock, directory / NAME
+        self.store, self.clock, self.path = store, clock, directory / file_of(MINE.id)
         w.house = replace(w.house, interventions=store.interventions, journal=store.journal, clock=clock)
         self.house = w.house
         log = structlog.testing.CapturingLogger()
@@ -100,6 +100,46 @@ async def test_taken_away_it_is_over_at_once(here: Here) -> None:
     assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
     await here.watch.look()
     assert len(await here.kinds()) == 2
+
+
+async def test_ended_on_the_host_before_anything_was_on_record_both_are_on_record(here: Here) -> None:
+    here.write(replace(MINE, until=NOW + timedelta(milliseconds=1)))
+    here.clock.advance(60)
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+    await close_ended(here.house)
+    await here.watch.look()
+    assert not here.path.exists()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+
+
+async def test_ended_on_the_host_it_is_over_and_on_record(here: Here) -> None:
+    here.write()
+    await here.watch.look()
+    here.write(replace(MINE, until=NOW))
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
+    await here.watch.look()
+    assert not here.path.exists()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+
+
+async def test_one_is_in_force_and_the_one_before_is_put_on_record_too(here: Here) -> None:
+    here.write(replace(MINE, until=NOW))
+    other = replace(MINE, id="ba9876543210", repositories="team/other")
+    (here.path.parent / file_of(other.id)).write_bytes(written(other))
+    (here.path.parent / file_of(other.id)).chmod(0o644)
+    await here.watch.look()
+    assert here.store.interventions.standing().exceptions == (other,)
+    assert {e.id for e in here.store.interventions.recorded().exceptions} == {MINE.id, other.id}
+
+
+async def test_a_file_under_another_name_decides_nothing(here: Here) -> None:
+    here.write()
+    here.path.rename(here.path.with_name("breakglass-000000000000.json"))
+    with pytest.raises(Corrupt, match="it is about"):
+        await here.watch.look()
+    assert here.store.interventions.standing().exceptions == ()
 
 
 async def test_closed_by_the_api_it_is_over_and_goes(here: Here) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from proxy.outbound.client import Outbound
 from proxy.trust.authority import Authority
 from proxy.trust.keys import KeyRing
 from proxy.wiring.revocations import AGAIN, RETRY, RevocationLists
-from tests.worlds.certificates import trio
+from tests.worlds.certificates import chain_of, trio
 from tests.worlds.memory import NOON, FrozenClock
-from tests.worlds.revocations import WEEK, crl
+from tests.worlds.revocations import WEEK, Entry, crl
 
-_, MIDDLE, ROOT = trio()
+LEAF, MIDDLE, ROOT = trio()
 LIMITS = Limits(crl_bytes=2000)
 
 
@@ -63,6 +64,22 @@ async def test_what_cannot_be_had_leaves_what_is_known_and_is_tried_again_soon(t
         assert scene.lists.problems() == [], "what we have is in force"
     scene.file.write_bytes(newer := crl(MIDDLE, at=NOON + timedelta(hours=1)))
     assert await scene.later(RETRY) == (newer,)
+
+
+async def test_what_replaces_a_list_is_neither_forged_nor_from_the_future(tmp_path: Path) -> None:
+    leaf, middle, _ = chain_of(LEAF, MIDDLE, ROOT)
+    scene = Scene(tmp_path)
+    scene.trusted = [replace(scene.trusted[0], roots=frozenset({middle}))]
+    scene.file.write_bytes(known := crl(MIDDLE, Entry(leaf), at=NOON - timedelta(days=1)))
+    await scene.lists.refresh()
+    for bad in (
+        crl(MIDDLE, at=NOON, signer=ROOT),  # in its name, saying that nobody is revoked
+        crl(MIDDLE, at=NOON + timedelta(days=3650)),  # after which no other would ever be newer
+    ):
+        scene.file.write_bytes(bad)
+        assert await scene.later(AGAIN) == (known,)
+    scene.file.write_bytes(other := crl(ROOT, at=NOON))  # of a CA that configuration does not hold: seen when it counts
+    assert await scene.later(RETRY) == (other,)
 
 
 async def test_a_source_that_gives_nothing_in_force_is_a_problem(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Fault 7: the process dies at every single step of taking a key in, finding it again, or destroying it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import cast
+
+import pytest
+
+from proxy.flows import custody, keylife
+from proxy.flows.custody import Asker, Sought
+from proxy.oci.faults import Fault
+from proxy.ports import Tokens
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+from tests.worlds.conversation import World, world
+from tests.worlds.crash import Hours, Killed, Mortal, mortal, restarted
+from tests.worlds.softtokens import SoftTokens, held
+
+BY = Asker("alice", "socket", "because")
+
+
+@dataclass
+class Scene:
+    """A retired key, and one that somebody made; the active key is on a token that was restored."""
+
+    w: World
+    tokens: SoftTokens
+    old: BookKey
+    theirs: BookKey
+    active: BookKey
+
+
+async def scene() -> Scene:
+    w = await world()
+    done = await keylife.rotate("release", "a", "b", "c", w.house)
+    assert done.old is not None
+    old = await keylife.retire(fingerprint(done.old.spki), "a", "b", "c", w.house)
+    theirs = replace(w.signer.create("release"), label="theirs")
+    moved = replace(done.new, token_serial="0002")
+    return Scene(w, SoftTokens(w.signer, held(old), held(theirs), held(moved)), old, theirs, moved)
+
+
+Change = Callable[[World, Tokens, Scene], Awaitable[BookKey]]
+CHANGES: dict[str, tuple[Change, Callable[[Scene], BookKey], KeyState]] = {
+    "import": (
+        lambda w, tokens, _: custody.take_in("release", Sought("theirs"), BY, w.house, tokens),
+        lambda s: s.theirs, KeyState.PREPARED,
+    ),
+    "rebind": (
+        lambda w, tokens, s: custody.rebind(fingerprint(s.active.spki), "", BY, w.house, tokens),
+        lambda s: s.active, KeyState.ACTIVE,
+    ),
+    "destroy": (
+        lambda w, tokens, s: custody.destroy(
+            fingerprint(s.old.spki), fingerprint(s.old.spki)[:12], BY, w.house, tokens
+        ),
+        lambda s: s.old, KeyState.DESTROYED,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", CHANGES)
+async def test_told_first_and_finished_when_said_again(name: str, after: bool) -> None:
+    change, which, state = CHANGES[name]
+    whole = Hours()
+    s = await scene()
+    await change(mortal(s.w, whole), cast("Tokens", Mortal(s.tokens, whole)), s)
+    assert whole.steps >= 3
+    for left in range(whole.steps):
+        s, hours = await scene(), Hours(left, after)
+        rows = len(s.w.store.journal.events)
+        with suppress(Killed):
+            await change(mortal(s.w, hours), cast("Tokens", Mortal(s.tokens, hours)), s)
+        w, key = restarted(s.w), which(s)
+        told = s.w.store.journal.events[rows:]
+        changed = key in w.store.keybook.ring().ours if name != "destroy" else bool(s.tokens.destroyed)
+        assert told or not changed, "a change is told before it takes effect"
+        with suppress(Fault):  # done already
+            await change(w, s.tokens, s)
+        (found,) = [k for k in w.store.keybook.ring().ours if k.spki == key.spki]
+        assert (found.state, found.token_serial) == (state, key.token_serial)
