@@ -8,7 +8,7 @@ class Exit(IntEnum):
 
     FINE = 0
     NO = 1  # the answer is no: blocked, not signed, something is wrong
-    USAGE = 2  # the command line was not understood (typer's own)
+    USAGE = 2  # the command line was not understood (typer's own); policy plan: a pull would newly be blocked
     CONFIG = 3  # the configuration is not valid, or not there
     NO_SERVER = 4  # the running server was needed and did not answer
     INCONCLUSIVE = 5  # could not find out

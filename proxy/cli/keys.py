@@ -21,7 +21,7 @@ def show(place: Place, form: Form) -> Exit:
     if form is Form.JSON:
         json_out({"keys": keys, "unrecorded": strays, "not_looked": beside["not_looked"]})
     else:
-        rows = [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"), *map(_row, keys)]
+        rows = [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"), *map(_row, keys)]
         lines = table(rows)
         for stray in strays:
             lines.append(
@@ -63,4 +63,12 @@ def _told(key: Mapping[str, Any]) -> list[str]:
 def _row(key: Mapping[str, Any]) -> tuple[str, ...]:
     names = ("profile", "fingerprint", "state", "since", "algorithm", "token", "label")
     shown = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": when(key["since"])}
-    return tuple(str(shown[name]) for name in names)
+    return (*(str(shown[name]) for name in names), _then(key))
+
+
+def _then(key: Mapping[str, Any]) -> str:
+    """Return what is set to happen to a key next."""
+    if key["state"] == "prepared" and key.get("activate_at"):
+        return f"active at {when(key['activate_at'])}"
+    ends = (("signs until", key.get("signs_until")), ("retired at", key.get("retire_after")))
+    return ", ".join(f"{what} {when(at)}" for what, at in ends if at and key["state"] == "trusted")

@@ -67,11 +67,6 @@ def token_of(reply: bytes, asked: Request, signature: bytes, roots: Collection[b
     return token
 
 
-def token_in(reply: bytes) -> bytes:
-    """Return the token of a stored reply, as bundles hold it, nothing about it verified. Raises ValueError."""
-    return _response(reply).time_stamp_token()
-
-
 def verify(token: bytes, signature: bytes, roots: Collection[bytes]) -> Stamp:
     """Return when this signature existed, as an authority under one of these roots (DER) says. Raises ValueError."""
     return _verified(token, signature, roots, None)

@@ -18,6 +18,7 @@ class Ends(StrEnum):
     AUTHORITY = "trusted authority"
     SERVER_TLS = "server certificate"
     ADMIN_TLS = "admin certificate"
+    ADMIN_CA = "admin client CA"
     UPSTREAM_TLS = "upstream certificate"
     UPSTREAM_CA = "upstream CA"
     CLIENT_CERT = "client certificate"

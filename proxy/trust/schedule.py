@@ -75,7 +75,7 @@ def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[Coming]:
         if key.state is KeyState.PREPARED and key.activate_at is not None:
             yield Coming(What.ACTIVATE, key.activate_at, key.profile, key.token, own)
         elif key.state is KeyState.TRUSTED:
-            yield from _ends(key, own, ring)
+            yield from _ends(key, own, ring, plan)
         elif key.state is KeyState.ACTIVE and plan.rotate_every is not None and key.token in plan.tokens:
             at = key.since + plan.rotate_every - (plan.terms.publish_first or NEVER)
             waiting = ring.prepared(key.profile, key.token)
@@ -86,12 +86,13 @@ def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[Coming]:
                 yield Coming(What.ROTATE, at, key.profile, key.token, own, f"key {name} is prepared and has no day")
 
 
-def _ends(key: BookKey, own: str, ring: KeyRing) -> Iterator[Coming]:
+def _ends(key: BookKey, own: str, ring: KeyRing, plan: KeyPlan) -> Iterator[Coming]:
     """Yield when a trusted key stops signing and is retired: never while it signs, nor where nothing else does."""
     if key.signs_until is not None:
         yield Coming(What.STOP, key.signs_until, key.profile, key.token, own)
     if key.retire_after is not None:
         at = key.retire_after if key.signs_until is None else max(key.retire_after, key.signs_until)
-        alone = ring.active(key.profile) is None
-        blocked = f"no other key signs for {key.profile}" if alone else ""
+        tokens = plan.tokens or (None,)  # an active key on a token that configuration has given up signs nothing
+        signs = any(ring.active(key.profile, token) is not None for token in tokens)
+        blocked = "" if signs else f"no other key signs for {key.profile}"
         yield Coming(What.RETIRE, at, key.profile, key.token, own, blocked)

@@ -27,6 +27,7 @@ _STOPS = {
     Ends.AUTHORITY: "pulls of what only it certifies",
     Ends.SERVER_TLS: "clients, which refuse the connection",
     Ends.ADMIN_TLS: "the admin API over the network",
+    Ends.ADMIN_CA: "the admin API for those who come with a certificate",
     Ends.UPSTREAM_TLS: "everything that has to ask upstream",
     Ends.UPSTREAM_CA: "everything that has to ask upstream, once its certificate is of no other CA",
     Ends.CLIENT_CERT: "everything that has to ask upstream",
@@ -120,15 +121,12 @@ def of_lists(times: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Ending]
 
 def of_files(settings: Settings) -> Iterator[Ending]:
     """Return when the certificates in configured files end; what cannot be read says so elsewhere."""
-    tls, inner, upstream = settings.server.tls, settings.admin.tls, settings.upstream
+    tls, admin, upstream = settings.server.tls, settings.admin, settings.upstream
+    inner = None if admin.tls is None else admin.tls.cert
     files = [
         (Ends.SERVER_TLS, settings.server.url, None if tls is None else tls.cert, "renew server.tls.cert, then reload"),
-        (
-            Ends.SERVER_TLS,
-            f"admin {settings.admin.listen}",
-            None if inner is None else inner.cert,
-            "renew admin.tls.cert, then reload",
-        ),
+        (Ends.ADMIN_TLS, admin.listen, inner, "renew admin.tls.cert, then reload"),
+        (Ends.ADMIN_CA, admin.listen, admin.client_ca, "renew admin.client_ca, then restart"),
         (Ends.UPSTREAM_CA, upstream.name, upstream.ca_file, "renew upstreams[0].ca_file, then restart"),
         (Ends.CLIENT_CERT, upstream.name, upstream.client_cert, "renew upstreams[0].client_cert, then restart"),
     ]

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.layouts import image
+from proxy.formats import cose, jws, timestamp
+from proxy.oci.reference import fallback_tag, parse_digest
 from tests.interop.clients import Clients
 from tests.interop.countersign import Proxy
-from tests.interop.notary import Ca, Notation, new_ca
+from tests.interop.images import push
+from tests.interop.notary import Ca, Notation, leaf, new_ca
 from tests.interop.peers import free_port, need
 from tests.interop.registries import docker_registry
 from tests.interop.test_notation import ENVELOPES, certified
 from tests.interop.timestamps import Authority, openssl_authority, sigstore_authority
+from tests.interop.wire import manifest
 from tests.worlds.certificates import chain_of, pem, trio
+from tests.worlds.softkey import MAKERS
 
 pytestmark = pytest.mark.go
 Start = Callable[[Path], AbstractContextManager[Authority]]
@@ -78,6 +86,33 @@ def test_notation_accepts_what_was_countersigned_and_wants_the_right_witness(
     refused = stranger.verify(name)
     assert refused.status != 0
     assert "timestamp" in refused.output
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_what_notation_had_countersigned_is_dated_by_the_same_witness(
+    witnessed: tuple[Proxy, Authority], ca: Ca, envelope: str, tmp_path: Path
+) -> None:
+    proxy, authority = witnessed
+    client, key = Notation(tmp_path / "home"), MAKERS["p256"]()
+    client.has("vendor", key, ca.chain(leaf(key)))
+    name = f"{proxy.upstream.host}/vendor/{authority.host.rpartition(':')[2]}-{envelope}"
+    digest = push(image(tmp_path / "image"), f"{name}:1")
+    asking = ("--timestamp-url", authority.url, "--timestamp-root-cert", str(authority.ca_file))
+    made = client.sign(f"{name}@{digest}", envelope, *asking)
+    assert made.status == 0, made.output
+    repository = name.partition("/")[2]
+
+    def read(path: str) -> bytes:
+        with urllib.request.urlopen(f"http://{proxy.upstream.host}/v2/{repository}/{path}", timeout=10) as reply:
+            data: bytes = reply.read()
+            return data
+
+    listed = manifest(proxy.upstream.host, repository, fallback_tag(parse_digest(digest)))
+    carrier = manifest(proxy.upstream.host, repository, json.loads(listed.body)["manifests"][0]["digest"])
+    data = read(f"blobs/{json.loads(carrier.body)['layers'][0]['digest']}")
+    found = {"jws": jws, "cose": cose}[envelope].parse(data)
+    stamp = timestamp.verify(found.timestamp, found.signature, authority.roots)
+    assert stamp.earliest - timedelta(seconds=2) < found.signed_at < stamp.latest + timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("required", [False, True])

@@ -112,7 +112,7 @@ def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     listed(monkeypatch)
     assert keys.show(PLACE, Form.TEXT) == Exit.FINE
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL"]
+    assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"]
     assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
 
 
@@ -133,3 +133,19 @@ def test_tokens_that_were_not_looked_at_are_said(
     listed(monkeypatch, not_looked="token 'hsm' is away")
     assert keys.show(PLACE, Form.TEXT) == Exit.FINE
     assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("moments", "said"),
+    [
+        ({}, ""),
+        ({"state": "prepared", "activate_at": "2027-01-02T12:00:00Z"}, "active at 2027-01-02 12:00"),
+        (
+            {"state": "trusted", "signs_until": "2027-01-02T12:00:00Z", "retire_after": "2027-03-02T12:00:00Z"},
+            "signs until 2027-01-02 12:00, retired at 2027-03-02 12:00",
+        ),
+        ({"state": "retired", "retire_after": "2027-03-02T12:00:00Z"}, ""),
+    ],
+)
+def test_the_list_says_what_is_set_to_happen(moments: dict[str, str], said: str) -> None:
+    assert keys._then({**KEY, **moments}) == said

@@ -64,6 +64,9 @@ def test_the_last_key_that_verifies_is_not_retired_while_no_other_signs() -> Non
     assert [c.blocked for c in coming(ring(alone), {})] == ["no other key signs for release"]
     assert due(ring(alone), {}, NOON + MONTH) == ()
     assert [c.what for c in due(ring(alone, OLD), {}, NOON + MONTH)] == [What.RETIRE]
+    given_up = key(KeyState.ACTIVE, "given up", "gone")
+    assert [c.what for c in due(ring(alone, given_up), {}, NOON)] == [What.RETIRE]
+    assert due(ring(alone, given_up), PLANS, NOON) == ()
 
 
 def test_due_is_to_the_second_and_announced_a_while_before() -> None:

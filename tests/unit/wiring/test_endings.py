@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,12 +9,23 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from proxy.config.settings import parse
+from proxy.oci.faults import Unavailable
 from proxy.trust.admin_token import AdminToken
 from proxy.trust.authority import Authority
 from proxy.trust.expiry import Ending, Ends
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Role
-from proxy.wiring.endings import Endings, _certificates, of_authorities, of_keys, of_lists, of_tokens
+from proxy.wiring.endings import (
+    Endings,
+    _certificates,
+    of_authorities,
+    of_files,
+    of_keys,
+    of_lists,
+    of_tokens,
+    of_upstream,
+)
 from tests.worlds.certificates import BEGIN, END, chain_of, pem, trio
 from tests.worlds.memory import NOON, FrozenClock, SoftSigner
 
@@ -111,6 +123,37 @@ def test_a_list_made_for_a_week_is_no_news_in_it() -> None:
     (week,) = of_lists({"ca.crl": (NOON - DAY, NOON + 6 * DAY)})
     (year,) = of_lists({"ca.crl": (NOON - 360 * DAY, NOON + 6 * DAY)})
     assert (week.threshold(NOON), year.threshold(NOON)) == (None, 7)
+
+
+def test_every_file_with_certificates_is_looked_at(tmp_path: Path) -> None:
+    for name in ("server.pem", "admin.pem", "clients.pem", "upstream.pem", "client.pem"):
+        (tmp_path / name).write_text(pem(CHAIN[:1]))
+    text = f"""
+version: 1
+server: {{public_urls: ["http://r"], tls: {{cert: server.pem, key: server.pem}}}}
+admin: {{tls: {{cert: admin.pem, key: admin.pem}}, client_ca: clients.pem}}
+upstreams: [{{name: up, url: "https://up", ca_file: upstream.pem, client_cert: client.pem}}]
+timestamps: {{url: "http://tsa/", ca_file: {json.dumps(pem(CHAIN[2:]))}}}
+"""
+    ends = {(e.kind, e.at) for e in of_files(parse(text.encode(), tmp_path / "countersign.yaml"))}
+    five = (Ends.SERVER_TLS, Ends.ADMIN_TLS, Ends.ADMIN_CA, Ends.UPSTREAM_CA, Ends.CLIENT_CERT)
+    assert ends == {*((kind, END) for kind in five), (Ends.TSA, HOLDERS[2].last)}
+
+
+async def test_an_upstream_that_does_not_answer_has_a_place_of_its_own(tmp_path: Path) -> None:
+    text = b'version: 1\nserver: {public_urls: ["http://r"]}\nupstreams: [{name: up, url: "https://up"}]\n'
+    settings = parse(text, tmp_path / "countersign.yaml")
+
+    async def shown() -> bytes | None:
+        return CHAIN[0]
+
+    async def away() -> bytes | None:
+        raise Unavailable("upstream is away")
+
+    assert [(e.kind, e.name, e.at) for e in await of_upstream(settings, shown)] == [
+        (Ends.UPSTREAM_TLS, "https://up", END)
+    ]
+    assert await of_upstream(settings, away) == []
 
 
 def test_certificates_are_found_in_a_file_with_a_key_beside_them(tmp_path: Path) -> None:
