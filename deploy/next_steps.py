@@ -74,6 +74,16 @@ def text(ports: dict[str, int], run: Path, seconds: float) -> str:
             [f'{own} sign --config {config} demo/stranger:1 --reason "looked at it"'],
         ),
     ]
+    steps += [
+        (
+            "rotate the key: nothing stops, and what the old one signed still passes",
+            [
+                f'{own} keys rotate release --config {config} --reason "it is Tuesday" --yes',
+                f"skopeo copy --src-tls-verify=false docker://{proxy}/demo/hello:1 dir:{pulled}/still",
+            ],
+        ),
+        ("what others need to verify for themselves", [f"curl http://{proxy}/-/trust/"]),
+    ]
     if shutil.which("docker"):
         steps.append(
             (

@@ -63,7 +63,10 @@ def end(config: Path) -> Exit:
     if not there:
         sys.stdout.write("none is open on this host\n")
         return Exit.NO
-    sys.stdout.write("it is over; review it once the server has it on record: countersign exceptions list\n")
+    sys.stdout.write(
+        "it is over within a second where the server runs; if it does not run now and had it on record, it is open again "
+        "with it until its end:\nsee and close it then, and review it: countersign exceptions list\n"
+    )
     return Exit.FINE
 
 

@@ -46,9 +46,12 @@ async def owe(
 ) -> PolicyException | None:
     """Return the exception under which this is accepted unsigned; None where it is not.
 
-    Only while signing does not work, and only once it is on record that a signature is owed. Raises Unavailable.
+    Only while signing does not work, only from whom upstream takes it (what others may not push is not signed for them
+    later either), and only once it is on record that a signature is owed. Raises Unavailable.
     """
     if house.interventions.standing().unsigned_push(repository, digest) is None or await _signs(profiles, house):
+        return None
+    if not await house.rights.may_push(repository, asked.credential):
         return None
     opened = house.interventions.standing().unsigned_push(repository, digest)  # finding out takes a while
     if opened is None:

@@ -10,6 +10,7 @@ import cbor2
 
 from proxy.formats import notary
 from proxy.formats.certificate import parse_certificate
+from proxy.formats.chain import CERTIFICATES
 from proxy.formats.jose import ALGORITHMS, algorithm_for
 from proxy.formats.notary import Envelope
 
@@ -126,6 +127,8 @@ def _decoded(data: bytes) -> object:
 
 def _chain(value: object) -> tuple[bytes, ...]:
     chain = value if isinstance(value, list) else []
+    if len(chain) > CERTIFICATES:  # before any is looked at: each costs time
+        raise ValueError(f"header 33 has {len(chain)} certificates; at most {CERTIFICATES} are read")
     if not chain or not all(isinstance(each, bytes) and each for each in chain):
         raise ValueError("header 33 is not a list of certificates")
     return tuple(chain)

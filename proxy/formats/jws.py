@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from proxy.formats import notary
 from proxy.formats.algorithms import from_base64, to_base64
 from proxy.formats.certificate import parse_certificate
+from proxy.formats.chain import CERTIFICATES
 from proxy.formats.jose import ALGORITHMS, algorithm_for
 from proxy.formats.notary import Envelope
 
@@ -84,6 +85,8 @@ def parse(data: bytes) -> Envelope:
 
 
 def _chain(value: object) -> tuple[bytes, ...]:
+    if isinstance(value, list) and len(value) > CERTIFICATES:  # before any is looked at: each costs time
+        raise ValueError(f"x5c has {len(value)} certificates; at most {CERTIFICATES} are read")
     chain = [from_base64(each) for each in value] if isinstance(value, list) else []
     if not chain or not all(chain):
         raise ValueError("x5c is not a list of certificates in canonical base64")

@@ -6,7 +6,7 @@ is out of date, partial or signed by somebody else says nothing. That is "could 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -84,8 +84,8 @@ def _listed(certificate: x509.Certificate, issuer: x509.Certificate, crls: Seque
 
 def _listing(crl: x509.CertificateRevocationList, der: bytes, certificate: x509.Certificate) -> Listing:
     first, last = crl.last_update_utc, next_update(der)
-    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-    return Listing(first, last) if entry is None else Listing(first, last, entry.revocation_date_utc, _invalid(entry))
+    entry = (index(der) or {}).get(certificate.serial_number)
+    return Listing(first, last) if entry is None else Listing(first, last, *entry)
 
 
 @lru_cache(maxsize=64)  # a pure function of the bytes; hashing a large list for every pull would be dear
@@ -109,10 +109,24 @@ def _not_genuine(der: bytes, issuer: bytes) -> str | None:
     # A delta list, or anything else critical that we do not read, may change what the rest means.
     if any(each.critical and each.oid not in _UNDERSTOOD for each in crl.extensions):
         return "its issuer's list has a critical extension that is not understood here"
-    # Indirect lists carry other issuers' entries, marked by a critical extension of the entry.
-    if any(e.critical and e.oid != CRLEntryExtensionOID.CRL_REASON for one in crl for e in one.extensions):
+    if index(der) is None:
         return "its issuer's list has entries that are not understood here"
     return None
+
+
+@lru_cache(maxsize=32)
+def index(der: bytes) -> Mapping[int, tuple[datetime, datetime | None]] | None:
+    """Return since when each certificate on a list is revoked, and its key not to be trusted, by serial number.
+
+    None where an entry has something critical that is not understood: indirect lists mark other issuers' entries so.
+    For a list of many megabytes this takes seconds, once: to be called where nobody waits before it is called here.
+    """
+    found: dict[int, tuple[datetime, datetime | None]] = {}
+    for entry in _loaded(der):
+        if any(each.critical and each.oid != CRLEntryExtensionOID.CRL_REASON for each in entry.extensions):
+            return None
+        found.setdefault(entry.serial_number, (entry.revocation_date_utc, _invalid(entry)))
+    return found
 
 
 def _covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:

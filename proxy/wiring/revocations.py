@@ -10,7 +10,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.formats.revocation import forged, last_update, next_update, parse_crl
+from proxy.formats.revocation import forged, index, last_update, next_update, parse_crl
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.outbound.client import Outbound
@@ -103,7 +103,7 @@ class RevocationLists:
         source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
-            der = parse_crl(await self._read(name))
+            der = await asyncio.to_thread(_parsed, await self._read(name))  # a large one takes its time
             if (why := forged(der, issuers)) is not None:
                 raise ValueError(why)
             if last_update(der) > self._clock.now():
@@ -125,6 +125,13 @@ class RevocationLists:
         if name.startswith(FILES):
             return await self._outbound.get(name, limit=limit, seconds=self._limits.outbound_deadline_s)
         return await asyncio.to_thread(_file, Path(name), limit)
+
+
+def _parsed(data: bytes) -> bytes:
+    """Return the list as DER, and have it at hand for those who judge. Raises ValueError."""
+    der = parse_crl(data)
+    index(der)
+    return der
 
 
 def _file(path: Path, limit: int) -> bytes:

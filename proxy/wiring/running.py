@@ -104,9 +104,7 @@ class Running:
         self._server = Server(self.leaving, settings.limits)
         self._ticking = Ticking(log)
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
-        self._jobs = JobRunner(
-            works(lambda: self.house, store, policies), store.jobs, store.leases, house.journal, house.clock
-        )
+        self._jobs = JobRunner(works(lambda: self.house, store, policies), store, house)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)

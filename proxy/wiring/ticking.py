@@ -9,9 +9,14 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 
+# What a mistake of ours comes as, or a file that may not be removed.
+_MISTAKES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
+
 
 class Ticking:
-    """Named work, each with a pause between two runs. What fails is logged once and tried again."""
+    """Named work, each with a pause between two runs. What fails is logged once and tried again, whatever it fails of:
+    denials and keys of other servers must not go unseen here because of a mistake or a file that cannot be removed.
+    """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         """Nothing runs yet."""
@@ -34,8 +39,8 @@ class Ticking:
         while True:
             try:
                 await work()
-            except (Unavailable, Corrupt, Fault) as error:
-                why = str(error)
+            except (Unavailable, Corrupt, Fault, *_MISTAKES) as error:
+                why = repr(error) if isinstance(error, _MISTAKES) else str(error)
                 if why != failing:
                     self._log.error("failed and is tried again", work=name, why=why)
                 failing = why

@@ -326,3 +326,20 @@ def test_a_target_of_another_digest_algorithm() -> None:
     message = jws.message(payload, CURVE.chain[0], MADE)
     data = jws.render(message, CURVE.sign(message, "jose"), CURVE.chain)
     assert isinstance(judged("notation-jws", data), Rejected)
+
+
+@pytest.mark.parametrize("form", ["notation-jws", "notation-cose"])
+def test_of_a_thousand_certificates_none_is_looked_at(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred such signatures would keep the proxy from everything else for half a minute."""
+    render = jws.render if form == "notation-jws" else cose.render
+    data = render(message_of(form, CURVE), b"s" * 64, [*CURVE.chain, *([CURVE.chain[0]] * 1000)])
+    layer = replace(CURVE.layer(form, IMAGE), data=data)
+
+    def looked(_der: bytes) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr("proxy.formats.certificate.parse_certificate", looked)
+    [found] = FORMATS[form].examine(layer, IMAGE, [CURVE.verifier])
+    assert isinstance(found, Rejected)
+    assert "at most 8" in found.detail
+    assert not FORMATS[form].parses(layer)

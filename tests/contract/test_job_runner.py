@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
+from proxy.flows.house import House
 from proxy.flows.job import Step, start
-from proxy.store import StoredLeases
+from proxy.store import Store
 from proxy.trust.job import Job, JobState
 from proxy.wiring import job_runner
 from proxy.wiring.job_runner import HELD_S, LEASE, JobRunner
-from tests.contract.conftest import AnyStore
+from tests.contract.conftest import AnyStore, Record
 from tests.worlds.memory import NOON, FrozenClock
 
 
@@ -32,8 +34,25 @@ class Slow:
         return {}
 
 
+@dataclass
+class Beside:
+    """What of a house jobs need."""
+
+    journal: Record
+    clock: FrozenClock
+
+
+class Shared:
+    """A store that other processes have too."""
+
+    sole = False
+
+    def __init__(self, store: AnyStore) -> None:
+        self.jobs, self.leases = store.jobs, store.leases
+
+
 def runner(store: AnyStore, clock: FrozenClock, work: Slow) -> JobRunner:
-    return JobRunner({"slow": work}, store.jobs, cast("StoredLeases", store.leases), store.journal, clock)
+    return JobRunner({"slow": work}, cast("Store", Shared(store)), cast("House", Beside(store.journal, clock)))
 
 
 async def job(store: AnyStore) -> Job:

@@ -46,7 +46,12 @@ def test_what_the_screen_says_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with running(folder) as first:
         shown = first.printed()
         key = (folder / "keys" / "release.pub").read_bytes()
-        for words in (("copy", "dest", "hello"), ("copy", "src", "hello"), ("verify", "--config"), ("why", "--config")):
+        for words in (
+            ("copy", "dest", "hello"),
+            ("copy", "src", "pulled/hello"),
+            ("verify", "--config"),
+            ("why", "--config"),
+        ):
             ended = typed(shown, *words)
             assert ended.status == 0, (words, ended.output)
         if "cosign verify" in shown:
@@ -55,8 +60,11 @@ def test_what_the_screen_says_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         blocked = typed(shown, "copy", "src", "stranger")
         assert blocked.status != 0
         assert "blocked by" in blocked.output
-        assert typed(shown, "sign", "--reason").status == 0
+        assert typed(shown, "looked at it").status == 0
         assert typed(shown, "copy", "src", "stranger").status == 0
+        assert typed(shown, "keys", "rotate").status == 0
+        assert typed(shown, "copy", "src", "still").status == 0
+        assert "release" in typed(shown, "curl", "/-/trust/").output
         started = descendants(first.process.pid)
         assert len(started) >= 2
         first.process.send_signal(signal.SIGINT)
@@ -64,4 +72,4 @@ def test_what_the_screen_says_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
     with running(folder) as second:
         assert (folder / "keys" / "release.pub").read_bytes() == key
-        assert typed(second.printed(), "copy", "src", "hello").status == 0
+        assert typed(second.printed(), "copy", "src", "pulled/hello").status == 0

@@ -11,10 +11,11 @@ from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
 from proxy.trust.event import Kind
 from proxy.trust.job import Job, JobState
-from tests.worlds.conversation import REPO, World, world
+from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.images import image, index
 from tests.worlds.memory import NOON
 from tests.worlds.orders import denial, exception
+from tests.worlds.rights import TableRights
 
 APP, OTHER = image("app"), image("other")
 MANY = index(APP, OTHER)
@@ -126,6 +127,22 @@ async def test_not_because_upstream_loses_the_signature(monkeypatch: pytest.Monk
     monkeypatch.setattr("proxy.flows.push.attach", away)
     await refused(w)
     assert w.store.owed.waiting() == 0
+
+
+async def test_not_from_whom_upstream_would_not_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream's refusal did not arrive, so nobody knows of it yet: nothing is signed for them afterwards."""
+    w = await world(rights=TableRights(pushers=frozenset({"alice"})))
+    w.signer.down = "token hsm: does not answer"
+    await w.store.interventions.keep(exception(unsigned_push=True))
+
+    async def lost(*_: object) -> None:
+        raise Unavailable("the connection to upstream broke")
+
+    monkeypatch.setattr("proxy.flows.push.put_manifest", lost)
+    for name, owed in (("mallory", 0), ("alice", 1)):
+        with pytest.raises(Fault, match="was not signed"):
+            await w.push(APP, "team/app", "1", user(name))
+        assert w.store.owed.waiting() == owed
 
 
 async def test_not_unless_it_is_on_record_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from proxy.wiring.ticking import Ticking
 async def test_it_goes_on_after_failures_and_says_each_change_once() -> None:
     out = io.StringIO()
     ticking = Ticking(open_log(out, as_json=True))
-    outcomes = iter([None, Unavailable("away"), Unavailable("away"), None, None])
+    outcomes = iter([None, Unavailable("away"), Unavailable("away"), PermissionError("no"), None])
     ran, over = 0, asyncio.Event()
 
     async def work() -> None:
@@ -36,6 +36,7 @@ async def test_it_goes_on_after_failures_and_says_each_change_once() -> None:
     said = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [(row["event"], row["work"]) for row in said] == [
         ("failed and is tried again", "looking"),
+        ("failed and is tried again", "looking"),
         ("works again", "looking"),
     ]
-    assert said[0]["why"] == "away"
+    assert [row.get("why") for row in said] == ["away", "PermissionError('no')", None]
