@@ -190,12 +190,11 @@ def may_rotate(profile: str, house: House, token: str | None = None) -> BookKey 
 def _where(profile: str, house: House, token: str | None) -> str:
     """Return the token that is meant: the one named, else the profile's first. Raises Fault."""
     tokens = [turn.token for turn in house.signer.turns(profile)]
-    if token is None and tokens:
-        return tokens[0]
-    if token is None or token not in tokens:
-        listed = ", ".join(tokens) or "none"
-        raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {listed}, not {str(token)[:80]!a}")
-    return token
+    if not tokens:
+        raise Fault("NAME_UNKNOWN", f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
+    if token is not None and token not in tokens:
+        raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(tokens)}, not {token[:80]!a}")
+    return token or tokens[0]
 
 
 async def _prepared(

@@ -125,9 +125,12 @@ def _push(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
     push, pull, where = policy.push, policy.pull, ("policies", at, "push")
     counted = {name for clause in pull.require for name in clause.signed_by}
     for position, name in enumerate(push.sign_with):
-        here = (*where, "sign_with", position)
-        if around.ring.active(name) is None:
+        here, key = (*where, "sign_with", position), around.ring.active(name)
+        if key is None:
             yield Finding("warning", "no-active-key", here, f"{name} has no active key: pushes here are refused")
+        elif not key.chain and (notary := [each for each in push.formats if each.startswith("notation-")]):
+            text = f"the key of {name} has no certificate chain, so {' and '.join(notary)} are not written"
+            yield Finding("warning", "no-chain", here, text)
         if pull.require and pull.mode != "off" and name not in counted:
             text = f"pushes are signed with {name}, and no clause of pull.require counts it"
             yield Finding("warning", "signed-and-not-required", here, text)

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def served(directory: Path) -> AsyncIterator[tuple[Admin, str, Path]]:
-    async with admin() as a:
+async def served(directory: Path, *, dual: bool = False) -> AsyncIterator[tuple[Admin, str, Path]]:
+    async with admin(dual=dual) as a:
         edge = Edge(Limits(), refuse=problem)
         network = Listener(outermost(a.api.over_network(nothing_else), edge), Limits())
         socket = Listener(outermost(a.api.over_socket(nothing_else), edge), Limits())

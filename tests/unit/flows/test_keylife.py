@@ -325,3 +325,10 @@ async def test_a_compromised_key_of_the_first_token_leaves_pushes_to_the_standby
     w.signer.away["soft"] = "token soft is away"
     await keylife.compromise(name(first), *BY, w.house)
     assert await signatures(w) == {name(spare)}
+
+
+async def test_a_profile_that_configuration_has_given_up_gets_no_new_key() -> None:
+    w = await world()
+    w.signer.tokens = ()
+    with pytest.raises(Fault, match="is in the record, and in `keys` no more"):
+        await keylife.rotate("release", *BY, w.house)

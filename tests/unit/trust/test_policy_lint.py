@@ -93,6 +93,7 @@ def test_what_never_wins_or_adds_nothing_changes_nothing_when_it_goes(
         (pull(blobs="open", mode="warn"), []),
         (pull(reviewers=("scan*",)), ["no-wildcard"]),
         (push(allow=()), ["nobody-may-push"]),
+        (push(formats=("cosign-simple", "notation-jws")), ["no-chain"]),
         (push(allow=("*", "ci")), ["name-adds-nothing"]),
         (push(allow=("ci-*",)), ["no-wildcard"]),
     ],

@@ -1,0 +1,56 @@
+"""`countersign approvals` and `journal` against the real API: asked for by one, agreed to by another, found again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import approvals, journal, keys
+from proxy.cli.admin import Place
+from proxy.cli.agreed import Manner
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.oci.faults import Fault
+from proxy.trust.roles import Role
+from tests.contract.test_tokens_commands import away, served
+
+WHY = {"reason": "tuesday"}
+
+
+async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with served(tmp_path, dual=True) as (a, url, _):
+        erika = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
+        other = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
+        before, yes = a.active(), Manner(yes=True)
+        with pytest.raises(Fault, match="waits for a second person") as held:
+            await away(lambda: keys.change(erika, "rotate", "release", WHY, yes))
+        assert held.value.status == 202, "exit code 11"
+        (which,) = a.world.store.approvals.rows
+        await away(lambda: approvals.show_all(other, "pending", Form.TEXT))
+        assert "rotate_key" in capsys.readouterr().out
+        assert await away(lambda: approvals.approve(other, which, "seen", Manner(dry_run=True))) is Exit.FINE
+        assert "rotate_key as erika asked: tuesday" in capsys.readouterr().out
+        assert a.active() == before
+        with pytest.raises(Fault, match="cannot agree to it"):
+            await away(lambda: approvals.approve(erika, which, "mine", yes))
+        assert await away(lambda: approvals.approve(other, which, "seen", yes)) is Exit.FINE
+        assert f"request {which}: rotate_key, done" in capsys.readouterr().out
+        assert a.active() != before
+        await away(lambda: approvals.show_all(other, "pending", Form.TEXT))
+        assert "nothing waits for a second person" in capsys.readouterr().out
+        await away(lambda: journal.show(other, {"kind": "approval.given"}, "2026-01-01", 10, Form.TEXT))
+        told = capsys.readouterr().out
+        assert "max" in told
+        await away(lambda: journal.show(other, {"kind": ""}, "", 3, Form.JSON))
+        assert len(json.loads(capsys.readouterr().out)["items"]) == 3
+
+
+async def test_a_request_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with served(tmp_path, dual=True) as (a, url, socket):
+        local = Place(socket=socket)
+        with pytest.raises(Fault, match="nothing was done yet"):
+            await away(lambda: keys.change(local, "rotate", "release", WHY, Manner(yes=True)))
+        (which,) = a.world.store.approvals.rows
+        await away(lambda: approvals.reject(local, which, "not today", Form.TEXT))
+        assert f"request {which}: rotate_key, rejected" in capsys.readouterr().out
+        assert url
