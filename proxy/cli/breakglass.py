@@ -64,8 +64,8 @@ def end(config: Path) -> Exit:
         sys.stdout.write("none is open on this host\n")
         return Exit.NO
     sys.stdout.write(
-        "it is over within a second where the server runs; if it does not run now and had it on record, it is open "
-        "again with it until its end:\nsee and close it then, and review it: countersign exceptions list\n"
+        "it is over within a second; a server that does not run now puts that on record when it starts.\n"
+        "review it then: countersign exceptions list\n"
     )
     return Exit.FINE
 

@@ -20,7 +20,7 @@ from proxy.flows.house import House
 from proxy.flows.memory import Memory
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
 from proxy.store.policy_book import POLICY
@@ -124,6 +124,8 @@ class Running:
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
+        with contextlib.suppress(Corrupt, Unavailable):  # the next look says it again
+            await self._on_the_host.look()
         settings = self.settings
         networks = [ip_network(text) for text in settings.server.trusted_proxies]
         log = self._log

@@ -124,6 +124,17 @@ async def test_ended_on_the_host_it_is_over_and_on_record(here: Here) -> None:
     assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
 
 
+async def test_ended_while_the_server_was_down_it_is_over_at_its_first_look(here: Here, tmp_path: Path) -> None:
+    here.write()
+    await here.watch.look()
+    here.write(replace(MINE, until=NOW))
+    log = cast("Any", structlog.testing.CapturingLogger())
+    started = HostException(tmp_path, lambda: here.house, here.store.interventions, log)
+    await started.look()
+    assert here.store.interventions.standing().exceptions == ()
+    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+
+
 async def test_one_is_in_force_and_the_one_before_is_put_on_record_too(here: Here) -> None:
     here.write(replace(MINE, until=NOW))
     other = replace(MINE, id="ba9876543210", repositories="team/other")
