@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CERTIFICATE_BYTES = 64 * 1024
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", re.ASCII)
-_UNUSABLE = (
-    ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType
+# What the library raises for bytes that it reads in part; TypeError: an attribute of a name is of a wrong kind.
+UNUSABLE = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
 )  # fmt: skip
 
 
@@ -27,8 +29,9 @@ def parse_certificate(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
         _ = certificate.extensions  # parsed only now; one that stands twice is refused
-        _ = (certificate.subject, certificate.issuer, certificate.not_valid_after_utc)
-    except _UNUSABLE as error:
+        _ = (certificate.subject, certificate.issuer)
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    except UNUSABLE as error:
         raise ValueError(f"not a certificate that can be used: {error}") from error
     # Explicit curve parameters and compressed points are read like the usual form, and are another string of bytes.
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) not in certificate.tbs_certificate_bytes:

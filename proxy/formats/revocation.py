@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
-from proxy.formats.certificate import parse_certificate
+from proxy.formats.certificate import UNUSABLE, parse_certificate
 from proxy.formats.chain import HASHES
 from proxy.trust.revocation import Listed, Listing
 
@@ -29,8 +29,8 @@ def parse_crl(data: bytes) -> bytes:
     """Return the list as DER, from DER or PEM. Raises ValueError unless it is wholly one list that says its end."""
     try:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(_HEAD) else x509.load_der_x509_crl(data)
-        _ = crl.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        _ = (crl.issuer, crl.extensions, crl.last_update_utc)
+    except UNUSABLE as error:
         raise ValueError(f"not a certificate revocation list: {error}") from error
     if crl.next_update_utc is None:
         raise ValueError("the list does not say when the next one comes (nextUpdate), so it cannot be in force")

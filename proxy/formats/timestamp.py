@@ -25,7 +25,7 @@ from rfc3161_client import (
 )
 
 from proxy.formats import chain, der
-from proxy.formats.certificate import issued_by, parse_certificate
+from proxy.formats.certificate import UNUSABLE, issued_by, parse_certificate
 
 TOKEN_BYTES = 64 * 1024
 REQUEST_TYPE, REPLY_TYPE = "application/timestamp-query", "application/timestamp-reply"
@@ -80,7 +80,7 @@ def _verified(token: bytes, signature: bytes, roots: Collection[bytes], nonce: i
     try:
         info = response.tst_info
         VerifierBuilder(roots=anchors, nonce=nonce).build().verify_message(response, signature)
-    except (VerificationError, x509.InvalidVersion) as error:
+    except (VerificationError, *UNUSABLE) as error:  # it reads certificates that nobody has vouched for yet
         raise ValueError(f"the timestamp does not verify: {error}") from error
     if info.version != 1:
         raise ValueError(f"a timestamp of version {info.version}; only 1 is known")

@@ -31,6 +31,13 @@ def test_bytes_that_are_not_wholly_a_certificate_are_refused(der: bytes) -> None
         parse_certificate(der)
 
 
+def test_a_name_of_a_kind_that_has_no_place_there_is_refused() -> None:
+    country = b"\x06\x03\x55\x04\x06"
+    assert country + b"\x13\x02DE" in CHAIN[0]
+    with pytest.raises(ValueError, match="BitString"):
+        parse_certificate(CHAIN[0].replace(country + b"\x13\x02DE", country + b"\x03\x02DE"))
+
+
 def test_the_key_and_the_common_window_of_a_chain() -> None:
     assert spki_of(CHAIN[0]) == KEY.spki
     assert window(CHAIN) == (BEGIN, END)

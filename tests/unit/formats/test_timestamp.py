@@ -62,6 +62,17 @@ def test_it_holds_for_one_signature_one_question_and_configured_roots() -> None:
     assert verify(TOKEN, SIGNATURE, (*strangers, *OPENSSL.roots))
 
 
+def test_a_certificate_in_it_that_cannot_be_read_is_said_so() -> None:
+    """Anybody can put such a token beside somebody else's signature."""
+    common = b"\x06\x03\x55\x04\x03"
+    assert common + b"\x0c" in TOKEN
+    for at in range(len(TOKEN)):
+        if TOKEN.startswith(common + b"\x0c", at):
+            odd = TOKEN[: at + 5] + b"\x03" + TOKEN[at + 6 : at + 7] + b"\0" + TOKEN[at + 8 :]  # a bit string
+            with pytest.raises(ValueError, match=r"timestamp|certificate"):
+                verify(odd, SIGNATURE, OPENSSL.roots)
+
+
 @pytest.mark.parametrize("junk", [b"", b"\x30", b"\x30\x00", b"\x30\x80", TOKEN[:-1], TOKEN + b"\0", OPENSSL.reply])
 def test_what_is_no_token_is_said_so(junk: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  each says it in words of its own
