@@ -30,6 +30,7 @@ PROGRAMS = (
     Program("docker-registry", "docker-registry", "the registry behind the proxy", needed_to_run=True),
     Program("skopeo", "skopeo", "to push and pull without a daemon", needed_to_run=True),
     Program("podman", "podman", "interop tests"),
+    Program("buildah", "buildah", "interop tests"),
     Program("dockerd", "docker.io", "interop tests"),
     Program("containerd", "containerd", "interop tests"),
     Program("runc", "runc", "interop tests with docker and containerd"),
