@@ -55,9 +55,3 @@ def parse_overlap(text: str) -> Handover:
             raise ValueError(f"allowed: {ALLOWED}")
         found[kind] = parse_span(span)
     return Handover(found.get(PUBLISH_FIRST), found.get(DUAL_SIGN))
-
-
-def overlap_text(handover: Handover) -> str:
-    """Return the overlap as `parse_overlap` reads it."""
-    spans = ((PUBLISH_FIRST, handover.publish_first), (DUAL_SIGN, handover.dual_sign))
-    return ",".join(f"{kind}:{span_text(span)}" for kind, span in spans if span is not None) or NONE
