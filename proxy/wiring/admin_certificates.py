@@ -9,7 +9,10 @@ from datetime import datetime
 from cryptography import x509
 
 from proxy.config.schema import ClientCertificate
+from proxy.trust.roles import Permission, permitted
 from proxy.web.admin_api.handler import Holder
+
+_HOW = "client-cert:"
 
 
 def known_by(certificate: bytes, people: Iterable[ClientCertificate], now: datetime) -> Holder | None:
@@ -28,8 +31,15 @@ def known_by(certificate: bytes, people: Iterable[ClientCertificate], now: datet
     found = [person for person in people if _wanted(person.match) in says]
     if len(found) != 1:
         return None
-    how = f"client-cert:{hashlib.sha256(certificate).hexdigest()[:16]}"
+    how = f"{_HOW}{hashlib.sha256(certificate).hexdigest()[:16]}"
     return Holder(found[0].name, how, found[0].roles, repositories=found[0].repositories)
+
+
+def may_ask(who: str, how: str, permission: Permission, people: Iterable[ClientCertificate]) -> bool:
+    """True unless this was called with a certificate by somebody who is not known, or not for that, by now."""
+    if not how.startswith(_HOW):
+        return True
+    return any(p.name == who and not p.repositories and permitted(p.roles, permission) for p in people)
 
 
 def _says(shown: x509.Certificate) -> Iterable[tuple[str, object]]:

@@ -50,14 +50,14 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+async def served(folder: Path, patch: pytest.MonkeyPatch, *, dual: bool = False) -> AsyncIterator[Served]:
     ca = trustme.CA()
     own = ca.issue_cert("127.0.0.1")
     for name, blob in (("ca", ca.cert_pem), ("cert", own.cert_chain_pems[0]), ("key", own.private_key_pem)):
         blob.write_to_path(folder / f"{name}.pem")
     patch.setenv("COUNTERSIGN_CA", str(folder / "ca.pem"))
     people: list[ClientCertificate] = []
-    async with admin() as a:
+    async with admin(dual=dual, people=people) as a:
         store = a.world.store
         a.api = AdminApi(
             a.topics, store.admin_tokens, store.journal, store.clock, lambda shown: known_by(shown, people, NOW)
@@ -107,6 +107,32 @@ async def test_who_is_in_the_configuration_has_those_roles_and_is_in_the_journal
         s.people.clear()
         with pytest.raises(Fault, match="nobody is known"):
             await asks(s, monkeypatch, hers)
+
+
+@pytest.mark.parametrize("now", ["known", "gone", "another role", "some repositories"])
+async def test_what_somebody_asked_for_who_is_not_known_any_more_is_not_agreed_to(
+    now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path, monkeypatch, dual=True) as s:
+        other = await s.admin.token(Role.KEY_ADMIN, name="max")
+        s.people += [person("email:erika@example.com", Role.KEY_ADMIN), person("dns:bob", Role.KEY_ADMIN, name="bob")]
+        hers = s.certificate("erika@example.com")
+        with pytest.raises(Fault, match="waits for a second person"):
+            await asks(s, monkeypatch, hers, "POST", "keys/release/rotate")
+        (which,), before = s.admin.world.store.approvals.rows, s.admin.active()
+        if now == "gone":
+            del s.people[0]
+        elif now == "another role":
+            s.people[0] = person("email:erika@example.com", Role.VIEWER)
+        elif now == "some repositories":
+            s.people[0] = s.people[0].model_copy(update={"repositories": ("team/**",)})
+        path = f"/admin/v1/approvals/{which}"
+        reply = await s.admin.call("POST", f"{path}/approve", {"reason": "seen"}, token=other)
+        assert (reply.status, s.admin.active() == before) == ((200, False) if now == "known" else (409, True))
+        if now != "known":
+            assert "'erika', who asked for this, may not ask for it any more" in reply.value["detail"]
+            reply = await s.admin.call("POST", f"{path}/reject", {"reason": "she left"}, token=other)
+            assert reply.value["state"] == "rejected"
 
 
 async def test_others_and_nobodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from proxy.flows.approval import expire
 from proxy.trust.event import Kind
+from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin_api.table import ROUTES
 from tests.worlds.admin import Admin, Reply, admin
+from tests.worlds.softtokens import held
 
 # Written out by hand: what one person alone does not do where two are asked for.
 SECOND = {
-    "rotate_key", "activate_key", "compromise_key", "destroy_key", "apply_policies", "revert_policies",
+    "rotate_key", "activate_key", "compromise_key", "import_key", "rebind_key", "destroy_key",
+    "apply_policies", "revert_policies",
 }  # fmt: skip
 ROTATE, WHY = "/admin/v1/keys/release/rotate", {"reason": "tuesday"}
 
@@ -58,6 +62,18 @@ async def test_a_second_person_agrees_and_it_is_done_as_it_was_asked() -> None:
         assert (given.who, given.detail["asked_by"], created.who) == ("max", "erika", "erika")
         assert given.request_id == created.request_id == waits["request_id"]
         assert (await agree(a, which, max_)).status == 409, "once"
+
+
+async def test_a_key_brought_along_verifies_nothing_before_a_second_person_agrees() -> None:
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.KEY_ADMIN, name="max")
+        brought, before = a.world.signer.create("release"), a.world.store.keybook.ring().ours
+        a.tokens.there.append(held(replace(brought, label="brought")))
+        wish = {**WHY, "label": "brought"}
+        reply = await a.call("POST", "/admin/v1/keys/release/import", wish, token=erika)
+        assert (reply.status, a.world.store.keybook.ring().ours) == (202, before)
+        done = await agree(a, reply.value["approval"]["id"], max_)
+        assert (done.status, done.value["result"]["fingerprint"]) == (200, fingerprint(brought.spki))
 
 
 async def test_nobody_agrees_with_themselves_in_whatever_name() -> None:

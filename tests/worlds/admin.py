@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy import config
+from proxy.config.schema import ClientCertificate
 from proxy.flows.asked import Answer
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
@@ -60,6 +61,7 @@ class Admin:
     topics: Sequence[Topic]
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
+    tokens: SoftTokens
     found: list[dict[str, str]]  # what is wrong, as status has it
 
     async def token(
@@ -143,7 +145,11 @@ async def policies_of(w: World, come_from: str) -> Policies:
 
 @asynccontextmanager
 async def admin(
-    watch: Sequence[Watch] = (), *, policies_from: str = "file", dual: bool = False
+    watch: Sequence[Watch] = (),
+    *,
+    policies_from: str = "file",
+    dual: bool = False,
+    people: Sequence[ClientCertificate] = (),
 ) -> AsyncIterator[Admin]:
     """Run it."""
     w = await world()
@@ -164,9 +170,10 @@ async def admin(
                 raise each
         return [each for each in astray if isinstance(each, Stray)]
 
-    does = topics(desk, lambda: w.house, store, reload, strays, SoftTokens(w.signer), policies, lambda: dual)
+    tokens = SoftTokens(w.signer)
+    does = topics(desk, lambda: w.house, store, reload, strays, tokens, policies, lambda: dual, lambda: people)
     api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, does, astray, policies, found)
+        yield Admin(w, api, network, socket, reloads, does, astray, policies, tokens, found)

@@ -114,7 +114,7 @@ class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
     new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
 
 
-_SECOND = frozenset({"rotate", "activate", "compromise", "destroy"})  # what one person alone does not do
+_SECOND = frozenset({"rotate", "activate", "compromise"})  # what one person alone does not do
 
 
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:

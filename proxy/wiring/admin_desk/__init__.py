@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from proxy.config.schema import ClientCertificate
 from proxy.flows.house import House
 from proxy.ports import Tokens
 from proxy.store import Store
@@ -32,10 +33,12 @@ def topics(
     held: Tokens,
     policies: Policies,
     dual: Callable[[], bool] = lambda: False,
+    people: Callable[[], Iterable[ClientCertificate]] = tuple,
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None.
 
-    `dual` says whether a second person has to agree before keys and policies change.
+    `dual` says whether a second person has to agree before keys and policies change; `people` returns who
+    calls with a certificate, as configured by now.
     """
     doing = (
         ServerDesk(desk, house, reload, lambda: policies.described).topic(),
@@ -48,4 +51,4 @@ def topics(
         DenialDesk(house).topic(),
         ExceptionDesk(house).topic(),
     )
-    return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual).topic())
+    return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual, people).topic())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+from proxy.config.schema import ClientCertificate
 from proxy.flows import approval as flow
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -16,6 +17,7 @@ from proxy.web.admin_api.handler import Acting, Holder, Topic
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.shapes import ApprovalShown, Held, Why, kept
 from proxy.web.admin_api.table import ROUTES
+from proxy.wiring.admin_certificates import may_ask
 
 
 class ApprovalDesk:
@@ -28,14 +30,19 @@ class ApprovalDesk:
         tokens: AdminTokens,
         topics: Sequence[Topic],
         dual: Callable[[], bool],
+        people: Callable[[], Iterable[ClientCertificate]],
     ) -> None:
-        """`topics` do what calls ask for; `dual` says whether some of them wait for a second person."""
+        """`topics` do what calls ask for; `dual` says whether some of them wait for a second person.
+
+        `people` returns who calls with a certificate, as configured by now.
+        """
         self._house = house
         self._approvals = approvals
         self._tokens = tokens
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
         self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
         self._dual = dual
+        self._people = people
 
     def topic(self) -> Topic:
         """Return what every route does, by its name, and what keeps calls."""
@@ -114,6 +121,12 @@ class ApprovalDesk:
         wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
         route = self._may(wanted, acting.holder)
         await flow.may_agree(wanted, _person(acting.holder), self._tokens, self._house())
+        if not may_ask(wanted.by.who, wanted.by.how, route.permission, self._people()):
+            raise Fault(
+                "DENIED",
+                f"{wanted.by.who!a}, who asked for this, may not ask for it any more (admin.certificates): reject it",
+                status=409,
+            )
         body = None if route.body is None else route.body.model_validate_json(wanted.body)
         holder = Holder(wanted.by.who, wanted.by.how, wanted.roles, wanted.by.token_id)
         again = Acting(holder, wanted.request_id, wanted.places, None, body)
