@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,7 +19,8 @@ from proxy.store.lease import Lease
 from proxy.trust.schedule import Coming, What, announced, coming, due
 
 LOOK_S = 1.0
-LEASE_S = 60.0  # making an RSA key takes a small token that long; who is slower is found out by the key book
+LEASE_S = 60.0  # how long nobody takes over after the holder was killed
+RENEW_S = 15.0  # making an RSA key takes a small token minutes
 PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # after a failure, doubled each time: a new key may be left behind on the token
 _LEASE = "key-times"
 _SAYS = {
@@ -33,6 +36,9 @@ class Leases(Protocol):
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease, or None while another holder has it."""
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """Return the lease with its new end, or None when it is lost."""
 
     async def release(self, lease: Lease) -> None:
         """Let others have it."""
@@ -78,6 +84,7 @@ class KeyTimes:
         lease = await self._leases.acquire(_LEASE, self._holder, LEASE_S)
         if lease is None:
             return
+        keeping = asyncio.create_task(self._keep(lease))
         try:
             await self._refresh()
             await keep_times(house)
@@ -86,7 +93,17 @@ class KeyTimes:
         else:
             self.failing, self._not_before, self._pause = None, 0.0, 0.0
         finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
             await self._leases.release(lease)
+
+    async def _keep(self, lease: Lease) -> None:
+        """Return when the lease is lost: whoever has it then is found out by the key book."""
+        held: Lease | None = lease
+        while held is not None:
+            await asyncio.sleep(RENEW_S)
+            with suppress(Unavailable):  # the next time, while it lasts
+                held = await self._leases.renew(lease, LEASE_S)
 
     def _failed(self, why: str, house: House) -> None:
         since = house.clock.now() if self.failing is None else self.failing.since

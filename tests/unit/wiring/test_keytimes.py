@@ -4,6 +4,9 @@ import asyncio
 import io
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from proxy.flows import keylife
 from proxy.flows.house import House
@@ -11,7 +14,7 @@ from proxy.flows.memory import Memory
 from proxy.oci.faults import Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.handover import Handover
-from proxy.trust.keys import KeyState
+from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.schedule import KeyPlan
 from proxy.web.logs import open_log
 from proxy.wiring.keytimes import LEASE_S, PAUSE_S, KeyTimes
@@ -67,6 +70,33 @@ async def test_a_server_that_died_at_it_is_followed_by_another() -> None:
     w.store.clock.advance(LEASE_S)
     await other.look()
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
+
+
+async def test_no_other_begins_while_a_slow_token_makes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.wiring.keytimes.RENEW_S", 0)
+    w = await scene()
+    w.store.clock.advance(LATER)
+    made, create = asyncio.Event(), w.signer.create_key
+
+    async def slow(*given: Any) -> BookKey:
+        await made.wait()
+        return await create(*given)
+
+    monkeypatch.setattr(w.signer, "create_key", slow)
+    first = asyncio.create_task(looking(w).look())
+    other = looking(w, replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    for _ in range(6):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        w.store.clock.advance(LEASE_S / 2)
+        assert await w.store.leases.acquire("key-times", "another", LEASE_S) is None
+        await other.look()
+    made.set()
+    await first
+    assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    await asyncio.wait_for(other.look(), 1)
+    assert await w.store.leases.acquire("key-times", "another", LEASE_S)
 
 
 async def test_what_fails_is_a_problem_and_is_tried_again_less_and_less_often() -> None:
