@@ -13,6 +13,7 @@ from proxy.flows.children import sign_children
 from proxy.flows.house import House
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
+from proxy.flows.moved import drop_moved
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import sign, wanted
 from proxy.flows.write import exists
@@ -132,11 +133,16 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     try:
         await attach(push.repository, about, asked, house)
         await sign_children(push.repository, subject.manifest, tags, rules, claims, asked, house)
+        moved = False
+        if push.tag is not None:  # a push that moved it meanwhile has cleared up before this was there
+            now = await exists(push.repository, push.tag, asked, house)
+            moved = now != push.digest
+            if now is not None and moved:
+                await drop_moved(push.repository, push.tag, now, asked, house)
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
     signed = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
     await house.journal.record(replace(signed, reference=push.tag or push.digest, detail={"exception": push.exception}))
-    moved = push.tag is not None and not tagged
     return "signed", f"tag {push.tag} points elsewhere by now" if moved else ""
 
 

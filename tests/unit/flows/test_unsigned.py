@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proxy.flows.job import Step, run_next, start
@@ -11,13 +13,14 @@ from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
 from proxy.trust.event import Kind
 from proxy.trust.job import Job, JobState
+from proxy.trust.keys import BookKey
 from tests.worlds.conversation import REPO, World, user, world
-from tests.worlds.images import image, index
+from tests.worlds.images import Image, image, index
 from tests.worlds.memory import NOON
 from tests.worlds.orders import denial, exception
 from tests.worlds.rights import TableRights
 
-APP, OTHER = image("app"), image("other")
+APP, OTHER, LATER = image("app"), image("other"), image("later")
 MANY = index(APP, OTHER)
 
 
@@ -174,6 +177,30 @@ async def test_a_tag_that_moved_since_gets_no_signature_for_what_was_not_pushed_
     assert await w.store.ledger.entries(REPO, OTHER.digest) == ()
     (push,) = await w.store.owed.page(10, 0)
     assert push.note == "tag 1 points elsewhere by now"
+
+
+@pytest.mark.parametrize("pushed", [APP, MANY])
+async def test_a_tag_that_moves_while_it_is_signed_leaves_no_signature_for_it(
+    pushed: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = await without_hsm()
+    await w.push(pushed, "team/app", "1")
+    w.signer.down = None
+    sign = w.signer.sign
+
+    async def moves(key: BookKey, message: bytes, *more: Any) -> bytes:
+        if b"team/app:1" in message:
+            w.plant(LATER, "team/app", "1")
+        return await sign(key, message, *more)
+
+    monkeypatch.setattr(w.signer, "sign", moves)
+    await job(w)
+    for digest in (pushed.digest, APP.digest):
+        signed = {e.key.bound for e in await w.store.ledger.entries(REPO, digest) if e.signature is not None}
+        assert "proxy.example/team/app:1" not in signed
+        assert "proxy.example/team/app" in signed
+    assert Kind.SIGNATURE_REMOVED in w.store.journal.kinds()
+    assert "tag 1 points elsewhere by now" in [push.note for push in await w.store.owed.page(10, 0)]
 
 
 async def test_what_was_deleted_or_denied_since() -> None:
