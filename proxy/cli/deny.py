@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from proxy.cli.agreed import Manner, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
+from proxy.oci.faults import Fault
 
 
 def show(place: Place, form: Form) -> Exit:
@@ -30,10 +32,20 @@ def add(place: Place, target: str, reason: str, until: datetime | None, manner: 
     return answer if isinstance(answer, Exit) else _said(answer, "denied", manner.form)
 
 
-def remove(place: Place, denial_id: str, reason: str, manner: Manner) -> Exit:
-    """Take a denial back and print which it was."""
-    answer = agreed(place, f"denials/{denial_id}/remove", {"reason": reason}, manner)
+def remove(place: Place, denied: str, reason: str, manner: Manner) -> Exit:
+    """Take a denial back, by its id or by what it denies, and print which it was. Raises Fault."""
+    answer = agreed(place, f"denials/{_id_of(place, denied)}/remove", {"reason": reason}, manner)
     return answer if isinstance(answer, Exit) else _said(answer, "no longer denied", manner.form)
+
+
+def _id_of(place: Place, denied: str) -> str:
+    found = [str(row["id"]) for row in pages(place, "denials") if row["in_force"] and row["target"] == denied]
+    if len(found) == 1:
+        return found[0]
+    if not found and re.fullmatch(r"[a-z0-9]{8,20}", denied):
+        return denied
+    why = f"is denied {len(found)} times: say which, {', '.join(found)}" if found else "is not denied now"
+    raise Fault("NAME_UNKNOWN", f"{denied[:200]!a} {why}; what is: countersign deny list")
 
 
 def _said(answer: Mapping[str, Any], state: str, form: Form) -> Exit:

@@ -45,7 +45,7 @@ def add(
 
 @deny_app.command()
 def remove(
-    denial: Annotated[str, typer.Argument(metavar="ID", help="as `deny list` shows it")],
+    denied: Annotated[str, typer.Argument(metavar="ID|DIGEST|REPO", help="as `deny list` shows it")],
     reason: Reason,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -58,4 +58,4 @@ def remove(
     from proxy.cli import deny
     from proxy.cli.agreed import Manner
 
-    raise typer.Exit(deny.remove(place_of(server, token, config), denial, reason, Manner(dry_run, yes, output)))
+    raise typer.Exit(deny.remove(place_of(server, token, config), denied, reason, Manner(dry_run, yes, output)))

@@ -43,12 +43,18 @@ async def test_an_operator_denies_what_is_signed_and_takes_it_back(
         (denial,) = a.world.store.interventions.orders().denials
         await away(lambda: deny.remove(place, denial.id, "wrong one", dry))
         assert "it was denied by ann: CVE" in capsys.readouterr().out
+        with pytest.raises(Fault, match="'team/app' is not denied now; what is: countersign deny list"):
+            await away(lambda: deny.remove(place, "team/app", "wrong one", YES))
         await away(lambda: deny.remove(place, denial.id, "wrong one", YES))
         assert (await a.world.pull("team/app", "1")).status == 200
         kinds = [k for k in a.world.store.journal.kinds() if k.value.startswith(("admin", "denial"))]
         assert kinds[-2:] == [Kind.ADMIN_CALLED, Kind.DENIAL_REMOVED]
         await away(lambda: deny.show(place, Form.TEXT))
         assert "nothing is denied" in capsys.readouterr().out
+        await away(lambda: deny.add(place, "team/app", "CVE", None, YES))
+        await away(lambda: deny.remove(place, "team/app", "by its name", YES))
+        assert "team/app is no longer denied" in capsys.readouterr().out
+        assert (await a.world.pull("team/app", "1")).status == 200
 
 
 @pytest.mark.parametrize("target", ["UPPER/case", "sha256:short", "a//b"])
