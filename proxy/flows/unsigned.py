@@ -21,7 +21,7 @@ from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Repository, Tag
+from proxy.oci.reference import Digest, Repository, Tag, parse_digest
 from proxy.ports import Credential
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
@@ -138,7 +138,7 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
             now = await exists(push.repository, push.tag, asked, house)
             moved = now != push.digest
             if now is not None and moved:
-                await drop_moved(push.repository, push.tag, now, asked, house)
+                await drop_moved(push.repository, push.tag, parse_digest(now), asked, house)
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
     signed = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)

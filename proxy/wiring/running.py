@@ -119,10 +119,9 @@ class Running:
         held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        does = topics(
-            self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies, dual, people
-        )
-        known = lambda shown: known_by(shown, people(), house.clock.now())  # noqa: E731
+        ours = self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies
+        does = topics(*ours, dual, people)
+        known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
         self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock, known)
 
     async def listen(self) -> None:
