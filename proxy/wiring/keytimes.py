@@ -19,8 +19,8 @@ from proxy.store.lease import Lease
 from proxy.trust.schedule import Coming, What, announced, coming, due
 
 LOOK_S = 1.0
-LEASE_S = 60.0  # how long nobody takes over after the holder was killed
-RENEW_S = 15.0  # making an RSA key takes a small token minutes
+LEASE_S = 15.0  # how long nobody takes over after the holder was killed
+RENEW_S = 4.0  # while it works: making an RSA key takes a small token minutes
 PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # after a failure, doubled each time: a new key may be left behind on the token
 _LEASE = "key-times"
 _SAYS = {
