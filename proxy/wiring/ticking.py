@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 
+GRACE_S = 1.0  # for what is under way at the end; long work is cut then, and goes on after the next start
 # What a mistake of ours comes as, or a file that may not be removed.
 _MISTAKES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 
@@ -22,13 +24,17 @@ class Ticking:
         """Nothing runs yet."""
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
+        self._over = asyncio.Event()
 
     def every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run it now, and again that many seconds after each end, until `stop`."""
         self._tasks.append(asyncio.create_task(self._again(seconds, name, work)))
 
     async def stop(self) -> None:
-        """Nothing runs any more."""
+        """Nothing runs any more. What is under way has a moment to finish: a question to the store is best answered."""
+        self._over.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GRACE_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -36,7 +42,7 @@ class Ticking:
 
     async def _again(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         failing: str | None = None
-        while True:
+        while not self._over.is_set():
             try:
                 await work()
             except (Unavailable, Corrupt, Fault, *_MISTAKES) as error:
@@ -48,4 +54,6 @@ class Ticking:
                 if failing is not None:
                     self._log.info("works again", work=name)
                 failing = None
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._over.wait()

@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 
+import pytest
+
 from proxy.oci.faults import Unavailable
 from proxy.web.logs import open_log
 from proxy.wiring.ticking import Ticking
@@ -40,3 +42,31 @@ async def test_it_goes_on_after_failures_and_says_each_change_once() -> None:
         ("works again", "looking"),
     ]
     assert [row.get("why") for row in said] == ["away", "PermissionError('no')", None]
+
+
+async def test_what_is_under_way_at_the_end_is_finished_and_what_takes_long_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.wiring.ticking.GRACE_S", 0.05)
+    ticking, begun, ends = Ticking(open_log(io.StringIO(), as_json=True)), asyncio.Semaphore(0), []
+
+    async def short() -> None:
+        begun.release()
+        await asyncio.sleep(0)
+        ends.append("finished")
+
+    async def long() -> None:
+        begun.release()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cut")
+            raise
+
+    ticking.every(60, "short", short)
+    ticking.every(60, "long", long)
+    async with asyncio.timeout(5):
+        await begun.acquire()
+        await begun.acquire()
+        await ticking.stop()
+    assert sorted(ends) == ["cut", "finished"]
