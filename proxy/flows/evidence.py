@@ -71,14 +71,23 @@ async def evidence(key: str, house: House, tokens: Tokens) -> Evidence:
 
 
 async def _rows(key: BookKey, house: House) -> list[Event]:
-    """Return what happened to the key, oldest first. Raises Fault where the journal is too long to look through."""
-    name, found = fingerprint(key.spki), []
+    """Return what happened to the key and who agreed to it, oldest first.
+
+    A call that waited for a second person is done under the request it was asked in. Raises Fault where the journal is
+    too long to look through.
+    """
+    name, rows = fingerprint(key.spki), list[Event]()
     for skip in range(0, ROWS, _PAGE):
         page = await house.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
-        found += [event for event in page if event.detail.get("key") == name]
+        rows += page
         if len(page) < _PAGE:
-            return found[::-1]
+            requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
+            return [e for e in reversed(rows) if e.detail.get("key") == name or _agreed(e, requests)]
     raise Fault("UNSUPPORTED", f"the journal has more than {ROWS} rows about keys; none was left out silently")
+
+
+def _agreed(event: Event, requests: set[str]) -> bool:
+    return event.kind.value.startswith("approval.") and event.request_id in requests
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from proxy.flows import custody, keylife
+from proxy.flows import approval, custody, keylife
 from proxy.flows.custody import Asker
 from proxy.flows.evidence import evidence
 from proxy.formats.key_evidence import document_of
 from proxy.oci.faults import Fault
+from proxy.trust.approval import Approval, Person
 from proxy.trust.keys import fingerprint
 from tests.worlds.conversation import world
 from tests.worlds.softtokens import SoftTokens, held
@@ -41,3 +44,27 @@ async def test_nothing_but_an_evidence_is_signed_that_way() -> None:
     w = await world()
     with pytest.raises(ValueError, match="only a key evidence"):
         await SoftTokens(w.signer).attest(w.store.keybook.ring().ours[0], b'{"critical": {}}')
+
+
+async def test_who_agreed_to_the_key_is_in_it_and_who_agreed_to_another_is_not() -> None:
+    w = await world()
+    now, book = w.store.clock.now(), w.store.approvals
+
+    async def agreed(request: str) -> None:
+        erika, end = Person("erika", "admin-token:e"), now + timedelta(days=1)
+        wish = Approval("", "rotate_key", {"profile": "release"}, "{}", ("do it",), erika, (), request, now, end)
+        await approval.agree(
+            await approval.ask(wish, book, w.house), Person("max", "admin-token:m"), "yes", book, w.house
+        )
+
+    await agreed("r1")
+    new = (await keylife.rotate("release", "erika", "admin-token:e", "Tuesday", w.house, request_id="r1")).new
+    await agreed("r2")
+    await keylife.prepare("release", "erika", "admin-token:e", "Tuesday", w.house, request_id="r2")
+    made = await evidence(fingerprint(new.spki), w.house, SoftTokens(w.signer, held(new)))
+    assert [(row["kind"], row["who"], row["request_id"]) for row in document_of(made.text)["journal"]] == [
+        ("approval.asked", "erika", "r1"),
+        ("approval.given", "max", "r1"),
+        ("key.created", "erika", "r1"),
+        ("key.state", "erika", "r1"),
+    ]
