@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from proxy.flows.denying import Asker
+from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest

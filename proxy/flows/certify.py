@@ -5,25 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from proxy.flows.asker import Asker, key_event
 from proxy.flows.house import House
 from proxy.flows.keylife import find
 from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Kind
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
 
 BEGINS_BEFORE = timedelta(minutes=5)  # other machines' clocks are not ours
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who wants it, how we know, why, and in which request."""
-
-    who: str
-    how: str
-    reason: str
-    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,13 +112,8 @@ async def _set(planned: Planned, asker: Asker, house: House) -> BookKey:
         "certificates": " ".join(fingerprint(one) for one in chain),
     }
     async with house.memory.alone(("keys",)):
-        key, now = may_have_chain(name, house), house.clock.now()
-        told = {"profile": key.profile, "key": name, **detail, "reason": asker.reason[:500]}
-        revision = house.keybook.ring().revision
-        said = Event(
-            now, Kind.KEY_CHAIN, asker.who, asker.how, request_id=asker.request_id, key_revision=revision, detail=told
-        )
-        await house.journal.record(said)  # before it takes effect
+        key = may_have_chain(name, house)
+        await house.journal.record(key_event(Kind.KEY_CHAIN, key, asker, detail, house))  # before it takes effect
         try:
             await house.keybook.amend(name, {"chain": chain})
         except Unavailable as away:

@@ -7,27 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
+from proxy.flows.asker import Asker, key_event
 from proxy.flows.house import House
 from proxy.flows.keylife import ALONE, find, may_become, may_rotate
 from proxy.oci.faults import Fault, Unavailable
 from proxy.ports import Tokens
 from proxy.trust.custody import CONFIRM_DIGITS, Held, confirmed, may_leave
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Kind
 from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who wants it, how we know, why, and in which request."""
-
-    who: str
-    how: str
-    reason: str
-    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ async def take_in(profile: str, sought: Sought, asker: Asker, house: House, toke
             "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
             "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
         }  # fmt: skip
-        await house.journal.record(_event(Kind.KEY_CREATED, key, asker, detail, house))
+        await house.journal.record(key_event(Kind.KEY_CREATED, key, asker, detail, house))
         try:
             await house.keybook.add(key)
         except ValueError as wrong:
@@ -114,7 +104,9 @@ async def rebind(key: str, token: str, asker: Asker, house: House, tokens: Token
         }  # fmt: skip
         await house.signer.prove(replace(known, **place))
         before = {name: getattr(known, name) for name in place}
-        await house.journal.record(_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house))
+        await house.journal.record(
+            key_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house)
+        )
         await house.keybook.amend(fingerprint(known.spki), place)
         return find(fingerprint(known.spki), house)
 
@@ -143,7 +135,7 @@ async def backed_up(key: str, at: datetime | None, asker: Asker, house: House) -
     async with house.memory.alone(ALONE):
         known, now = may_be_backed_up(key, at, house), house.clock.now()
         when = at or now
-        await house.journal.record(_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house))
+        await house.journal.record(key_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house))
         await house.keybook.amend(fingerprint(known.spki), {"backup_at": when})
         return find(fingerprint(known.spki), house)
 
@@ -175,7 +167,7 @@ async def destroy(key: str, confirm: str, asker: Asker, house: House, tokens: To
                 status=400,
             )
         detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
-        await house.journal.record(_event(Kind.KEY_STATE, doomed, asker, detail, house))
+        await house.journal.record(key_event(Kind.KEY_STATE, doomed, asker, detail, house))
         await tokens.destroy(doomed)
         name = fingerprint(doomed.spki)
         try:
@@ -201,15 +193,3 @@ def _listed(there: tuple[Held, ...]) -> str:
 
 def _named(key: BookKey) -> str:
     return f"key {fingerprint(key.spki)[:12]} of {key.profile}"
-
-
-def _event(kind: Kind, key: BookKey, asker: Asker, detail: dict[str, Any], house: House) -> Event:
-    return Event(
-        at=house.clock.now(),
-        kind=kind,
-        who=asker.who,
-        how=asker.how,
-        request_id=asker.request_id,
-        key_revision=house.keybook.ring().revision,
-        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
-    )

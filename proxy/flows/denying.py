@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 
+from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest
 from proxy.trust.denial import EVERYWHERE, Denial
 from proxy.trust.event import Event, Kind
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who orders it, how we know, why, and in which request."""
-
-    who: str
-    how: str
-    reason: str
-    request_id: str = ""
 
 
 async def deny(target: Digest | str, until: datetime | None, asker: Asker, house: House, *, digest: bool) -> Denial:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from proxy.flows.asker import Asker, key_event
 from proxy.flows.house import House
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.event import Event, Kind
@@ -32,16 +33,6 @@ class Rotated:
     new: BookKey
 
 
-@dataclass(frozen=True)
-class _Asker:
-    """Who wants it, how we know, why, and in which request."""
-
-    who: str
-    how: str
-    reason: str
-    request_id: str
-
-
 async def rotate(
     profile: str,
     who: str,
@@ -58,7 +49,7 @@ async def rotate(
     `terms` may let it wait first, prepared, or let both sign; `token` is another than the profile's first.
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
-    asker = _Asker(who, how, reason, request_id)
+    asker = Asker(who, how, reason, request_id)
     async with house.memory.alone(ALONE):
         old = may_rotate(profile, house, token)
         begins = None if terms.publish_first is None else house.clock.now() + terms.publish_first
@@ -75,14 +66,14 @@ async def prepare(
     """
     async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
-        return await _prepared(profile, _Asker(who, how, reason, request_id), house, token)
+        return await _prepared(profile, Asker(who, how, reason, request_id), house, token)
 
 
 async def schedule(profile: str, token: str, begins: datetime, why: str, house: House, terms: Handover) -> BookKey:
     """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
     async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
-        return await _prepared(profile, _Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
+        return await _prepared(profile, Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
 
 
 async def activate(
@@ -103,14 +94,14 @@ async def activate(
     async with house.memory.alone(ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
-        return await _activated(new, _Asker(who, how, reason, request_id), house, terms)
+        return await _activated(new, Asker(who, how, reason, request_id), house, terms)
 
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
     async with house.memory.alone(ALONE):
         old = may_become(key, KeyState.RETIRED, house)
-        return await _moved(old, KeyState.RETIRED, _Asker(who, how, reason, request_id), house)
+        return await _moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), house)
 
 
 async def compromise(
@@ -130,7 +121,7 @@ async def compromise(
     With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
     signed for its profile until another is active. Raises Fault, Unavailable.
     """
-    asker = _Asker(who, how, reason, request_id)
+    asker = Asker(who, how, reason, request_id)
     async with house.memory.alone(ALONE):
         bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
@@ -199,7 +190,7 @@ def _where(profile: str, house: House, token: str | None) -> str:
 
 async def _prepared(
     profile: str,
-    asker: _Asker,
+    asker: Asker,
     house: House,
     token: str | None = None,
     begins: datetime | None = None,
@@ -214,14 +205,14 @@ async def _prepared(
         new = replace(new, activate_at=begins, signs_until=until, retire_after=end)
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
     detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
-    created = _event(Kind.KEY_CREATED, new, asker, detail, house)
+    created = key_event(Kind.KEY_CREATED, new, asker, detail, house)
     # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
     after = None if old is None else fingerprint(old.spki)
     await _done([created], partial(house.keybook.add, new, after=after), house)
     return find(fingerprint(new.spki), house)
 
 
-async def _activated(new: BookKey, asker: _Asker, house: House, terms: Handover | None) -> Rotated:
+async def _activated(new: BookKey, asker: Asker, house: House, terms: Handover | None) -> Rotated:
     """`terms` None: the old key neither signs beside the new one nor has an end set."""
     old, now, name = house.keybook.ring().active(new.profile, new.token), house.clock.now(), fingerprint(new.spki)
     ends: dict[str, datetime | None] = {}
@@ -242,7 +233,7 @@ def _moments(key: BookKey) -> dict[str, str]:
     return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
 
 
-async def _moved(key: BookKey, to: KeyState, asker: _Asker, house: House, since: datetime | None = None) -> BookKey:
+async def _moved(key: BookKey, to: KeyState, asker: Asker, house: House, since: datetime | None = None) -> BookKey:
     name = fingerprint(key.spki)
     was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
     change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since, was=was)
@@ -262,17 +253,5 @@ async def _done(events: list[Event], change: Callable[[], Awaitable[None]], hous
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 
 
-def _change(key: BookKey, to: KeyState, asker: _Asker, house: House, **more: str) -> Event:
-    return _event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, house)
-
-
-def _event(kind: Kind, key: BookKey, asker: _Asker, detail: dict[str, str], house: House) -> Event:
-    return Event(
-        at=house.clock.now(),
-        kind=kind,
-        who=asker.who,
-        how=asker.how,
-        request_id=asker.request_id,
-        key_revision=house.keybook.ring().revision,
-        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
-    )
+def _change(key: BookKey, to: KeyState, asker: Asker, house: House, **more: str) -> Event:
+    return key_event(Kind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, house)

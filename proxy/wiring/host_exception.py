@@ -14,8 +14,8 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from proxy.flows.asker import Asker
 from proxy.flows.breakglass import event, is_over
-from proxy.flows.denying import Asker
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt
 from proxy.store.interventions import StoredInterventions

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.flows import breakglass
-from proxy.flows.denying import Asker
+from proxy.flows.asker import Asker
 from proxy.oci.operation import StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_repository
 from proxy.trust import explain

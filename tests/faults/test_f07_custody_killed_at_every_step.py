@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from proxy.flows import custody, keylife
-from proxy.flows.custody import Asker, Sought
+from proxy.flows.asker import Asker
+from proxy.flows.custody import Sought
 from proxy.oci.faults import Fault
 from proxy.ports import Tokens
 from proxy.trust.keys import BookKey, KeyState, fingerprint

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxy.flows import certify
+from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.flows.keylife import find
 from proxy.formats.certificate import from_pem, parse_certificate
@@ -76,8 +77,8 @@ def _key(acting: Acting) -> str:
     return acting.places["fingerprint"]
 
 
-def _asker(acting: Acting) -> certify.Asker:
-    return certify.Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+def _asker(acting: Acting) -> Asker:
+    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
 
 
 def _chain(acting: Acting) -> tuple[bytes, ...]:

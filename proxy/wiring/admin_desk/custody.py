@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import cast
 
 from proxy.flows import custody
-from proxy.flows.custody import Asker, Sought
+from proxy.flows.asker import Asker
+from proxy.flows.custody import Sought
 from proxy.flows.evidence import evidence
 from proxy.flows.house import House
 from proxy.flows.keylife import may_become

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import cast
 
 from proxy.config.values import check_pattern
-from proxy.flows.denying import Asker, deny, find, lift, may_deny
+from proxy.flows.asker import Asker
+from proxy.flows.denying import deny, find, lift, may_deny
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest, parse_digest

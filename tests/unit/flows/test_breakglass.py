@@ -1,8 +1,8 @@
 import pytest
 
 from proxy.flows import breakglass
+from proxy.flows.asker import Asker
 from proxy.flows.breakglass import Wish
-from proxy.flows.denying import Asker
 from proxy.oci.faults import Fault
 from proxy.trust.event import Kind
 from tests.worlds.conversation import world

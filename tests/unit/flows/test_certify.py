@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from proxy.flows import certify, keylife
-from proxy.flows.certify import Asker
+from proxy.flows.asker import Asker
 from proxy.formats.certificate import spki_of, window
 from proxy.formats.chain import problems
 from proxy.oci.faults import Fault, Unavailable

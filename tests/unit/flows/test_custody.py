@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from proxy.flows import custody, keylife
-from proxy.flows.custody import Asker, Sought
+from proxy.flows.asker import Asker
+from proxy.flows.custody import Sought
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, KeyState, fingerprint

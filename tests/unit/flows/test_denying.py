@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows.denying import Asker, deny, lift
+from proxy.flows.asker import Asker
+from proxy.flows.denying import deny, lift
 from proxy.oci.faults import Fault
 from proxy.oci.reference import digest_of
 from proxy.trust.event import Kind

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.flows import approval, custody, keylife
-from proxy.flows.custody import Asker
+from proxy.flows.asker import Asker
 from proxy.flows.evidence import evidence
 from proxy.formats.key_evidence import document_of
 from proxy.oci.faults import Fault

@@ -1,0 +1,34 @@
+"""Who wants something changed, and the row of the journal that says so of a key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.flows.house import House
+from proxy.trust.event import Event, Kind
+from proxy.trust.keys import BookKey, fingerprint
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who wants it, how we know, why, and in which request."""
+
+    who: str
+    how: str
+    reason: str
+    request_id: str = ""
+
+
+def key_event(kind: Kind, key: BookKey, asker: Asker, detail: Mapping[str, Any], house: House) -> Event:
+    """Return the row that says what this person has done to this key, under the key book as it is now."""
+    return Event(
+        at=house.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        request_id=asker.request_id,
+        key_revision=house.keybook.ring().revision,
+        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
+    )
