@@ -23,7 +23,7 @@ from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
 from proxy.web.help import LESSONS
 from proxy.web.metrics import Metrics
-from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.gauges import watch_books, watch_endings, watch_interventions, watch_key_times, watch_standby
 from tests.worlds.memory import FrozenClock, MemoryInterventions, MemoryOwed
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +149,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
     metrics = Metrics()
     metrics.watch("signing_healthy", "as the wiring does", lambda: 1.0)
     watch_interventions(metrics, MemoryInterventions(FrozenClock()), MemoryOwed())
+    watch_books(metrics, lambda: 0.0)
     watch_standby(metrics, lambda: 0)
     watch_endings(metrics, lambda: {"key chain": 1.0})
     watch_key_times(metrics, lambda: 0, lambda: 0.0)

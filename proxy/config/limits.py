@@ -37,6 +37,8 @@ _SAYS = {
     "crl_bytes": "a larger revocation list is not read",
     "outbound_deadline_s": "how long a timestamp authority or the source of a revocation list may take to answer",
     "drain_s": "how long transfers may go on after SIGTERM",
+    "books_sign_s": "how old denials and keys read from a shared store may be; by older ones nothing is signed",
+    "books_pull_s": "how old they may be, then pulls could not be verified; longer than a failover of the database",
     "exception_s": "how long an exception may be open that an operator opens",
     "exception_long_s": "how long an exception may be open that a policy-admin opens",
     "memory_cache_bytes": "manifests and decisions kept in memory",
@@ -47,6 +49,8 @@ _HARD = {
     "own_layers": 1000,
     "right_to_read_s": 60,
     "json_depth": 200,
+    "books_sign_s": 60,
+    "books_pull_s": 3600,
     "exception_s": 30 * 86400,
     "exception_long_s": 366 * 86400,
 }

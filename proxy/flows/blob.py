@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from proxy.flows.admit import admit_upload
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.fresh import require_known
 from proxy.flows.house import House
 from proxy.flows.judge import LISTED, decision_on, likely_first
 from proxy.flows.meant import denied
@@ -50,6 +53,7 @@ async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: H
 
     Raises Unavailable where none is allowed, but one that lists it could not be judged.
     """
+    require_known(repository, house)
     policy, standing = house.rules.current().for_(repository), house.interventions.standing()
     if standing.denial(repository, {blob}) is not None:
         return Reason.DENIED_DIGEST
@@ -123,7 +127,10 @@ async def _reviews(op: PullBlob, caller: Caller, house: House) -> bool:
     policy = house.rules.current().for_(op.repository)
     if policy is None or not isinstance(caller, Named) or caller.name not in policy.pull.reviewers:
         return False
-    return bool(await house.facts.listing(op.repository, op.digest, 1))
+    with suppress(Unavailable):
+        require_known(op.repository, house)  # what is denied is denied to reviewers too
+        return bool(await house.facts.listing(op.repository, op.digest, 1))
+    return False
 
 
 async def start_upload(op: StartUpload, asked: Asked, house: House) -> Answer:

@@ -9,6 +9,7 @@ from proxy.flows.certified import Keyless
 from proxy.flows.memory import Memory
 from proxy.oci.limits import Limits
 from proxy.ports import (
+    Books,
     Certifier,
     Clock,
     Facts,
@@ -30,6 +31,14 @@ from proxy.trust.schedule import KeyPlan
 def as_it_is(ring: KeyRing) -> KeyRing:
     """Return the keys where nobody asks for revocation lists."""
     return ring
+
+
+class NeverOld:
+    """The books of a server that has its store to itself."""
+
+    def age(self) -> float:
+        """Return 0: nobody else writes them."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -59,5 +68,6 @@ class House:
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
     lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
+    books: Books = field(default_factory=NeverOld)
     witness: Timestamper | None = None
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.fresh import require_known
 from proxy.flows.gather import Enough, gather
 from proxy.flows.house import House
 from proxy.flows.meant import named_above
@@ -63,6 +64,7 @@ class _Now:
 
 
 def _now(repository: Repository, house: House) -> _Now:
+    require_known(repository, house)
     policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
     policy = policies.for_(repository)
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision

@@ -12,6 +12,7 @@ from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, detach, list_referrer
 from proxy.flows.children import sign_children
+from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
 from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
@@ -70,6 +71,7 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
             if not await keeps_ours(op.repository, tag, subject.manifest, asked, house):
                 raise await _stale(this, tag, asked, house)
         try:
+            require_fresh(house)
             answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
         except (Unavailable, Corrupt) as why:
             login = await ask_to_log_in(asked, house)
@@ -91,6 +93,7 @@ async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house:
     """Accept without a signature what an exception says, once it is on record that one is owed; else refuse it."""
     repository, subject, signers = this.op.repository, this.subject, this.policy.push.sign_with
     try:
+        require_fresh(house)
         opened = await owe(repository, subject.digest, this.tags, signers, why.what, this.caller, asked, house)
         if opened is not None:
             answer = await _pass_on(this, asked, house)

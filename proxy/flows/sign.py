@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
 from proxy.flows.witness import witnessed
 from proxy.formats.format import Signing
@@ -141,6 +142,8 @@ async def _signed(
     """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
     entries = {entry.key: entry for entry in await _intended(subject, keys, claims, house)}
     todo = [entry for entry in entries.values() if entry.signature is None]
+    if todo:
+        require_fresh(house)
     made = await asyncio.gather(
         *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
         return_exceptions=True,  # what the token did sign is kept, whatever became of the rest

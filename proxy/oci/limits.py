@@ -39,6 +39,8 @@ class Limits:
     crl_bytes: int = 10 * MIB
     outbound_deadline_s: float = 5.0
     drain_s: float = 30.0
+    books_sign_s: float = 5.0  # how old denials and keys of other servers may be to sign by
+    books_pull_s: float = 60.0  # and to serve by
     exception_s: float = 4 * 3600.0  # as long as an operator may open one
     exception_long_s: float = 7 * 86400.0  # and a policy-admin
     memory_cache_bytes: int = 64 * MIB

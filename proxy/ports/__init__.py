@@ -12,6 +12,7 @@ from proxy.oci.reference import Digest, Repository
 from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
 from proxy.ports.facts import Facts as Facts
+from proxy.ports.interventions import Books as Books
 from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP

@@ -11,6 +11,13 @@ from proxy.trust.standing import Orders, Standing
 from proxy.trust.unsigned import UnsignedPush
 
 
+class Books(Protocol):
+    """How old what this process knows of denials and keys may be."""
+
+    def age(self) -> float:
+        """Return how many seconds ago it was as the store has it; 0 where no other server writes the store."""
+
+
 class Interventions(Protocol):
     """Denials and exceptions. `standing` and `orders` answer from memory; changes raise Unavailable."""
 

@@ -18,6 +18,7 @@ _BUSY_S = 5
 _POOL_WAIT_S = 10
 _SQLITE_READERS = 4
 _POSTGRES_CONNECTIONS = 10
+APART = "countersign denials and keys"  # what the connection of its own is called in pg_stat_activity
 
 
 def parsed(url: str) -> URL:
@@ -71,6 +72,19 @@ def postgres(url: URL) -> AsyncEngine:
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         connect_args={"prepare_threshold": None, "connect_timeout": _BUSY_S},
+    )
+
+
+def postgres_apart(url: URL) -> AsyncEngine:
+    """Return an engine with one connection to PostgreSQL, for questions that must not wait behind any other."""
+    return create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=_BUSY_S,
+        pool_reset_on_return=None,  # each question is one statement by itself: there is nothing to roll back
+        isolation_level="AUTOCOMMIT",
+        connect_args={"prepare_threshold": None, "connect_timeout": _BUSY_S, "application_name": APART},
     )
 
 

@@ -13,6 +13,7 @@ from proxy.oci.reference import Digest
 from proxy.ports import Clock
 from proxy.store.database import Database
 from proxy.store.ordered import Ordered, with_denial, with_exception
+from proxy.store.own_connection import Reader
 from proxy.store.tables import denials, exceptions
 from proxy.store.versions import bump
 from proxy.trust.denial import Denial
@@ -26,9 +27,10 @@ _REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still 
 class StoredInterventions:
     """The Interventions port on a database; `standing` and `orders` answer from memory. Changes raise Unavailable."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Use this database; `refresh` before the first question."""
+    def __init__(self, database: Database, clock: Clock, reader: Reader | None = None) -> None:
+        """Use this database, and `reader` to read it again; `refresh` before the first question."""
         self._database = database
+        self._reader = reader or database
         self._clock = clock
         self._ordered = Ordered(clock.now)
         self._changed = 0  # how often we changed it ourselves
@@ -49,10 +51,10 @@ class StoredInterventions:
     async def refresh(self) -> None:
         """Read all of it again: another process may have changed it."""
         before = self._changed
-        there = await self._database.read(_all)
-        if self._changed == before:  # else what was read may be older than what we have
+        there = await self._reader.read(_all)
+        if self._changed == before:
             self._ordered.put(there)
-            self.unsure = False
+        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
 
     async def deny(self, denial: Denial) -> None:
         """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
@@ -77,10 +79,10 @@ class StoredInterventions:
 
     async def _change(self, change: Callable[[Orders], Orders]) -> bool:
         def then(done: tuple[Orders, bool] | None) -> None:
+            self._changed += 1
             if done is None or not done[1]:
                 self.unsure = True  # what changed nothing tells no version: what it read may be old by now
             else:
-                self._changed += 1
                 self._ordered.put(done[0])
 
         return (await self._database.write(partial(_change, change=change), then))[1]

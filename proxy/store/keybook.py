@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from proxy.store.database import Database, insert_once
+from proxy.store.own_connection import Reader
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.tables import keys, revisions
 from proxy.store.versions import bump
@@ -23,9 +24,13 @@ _Keys = tuple[BookKey, ...]
 class StoredKeyBook:
     """The KeyBook port on a database; `ring` answers from memory. Changes raise Unavailable."""
 
-    def __init__(self, database: Database, trusted: tuple[Trusted, ...]) -> None:
-        """Use this database and these keys of other people; `refresh` or `trust` before the first `ring`."""
+    def __init__(self, database: Database, trusted: tuple[Trusted, ...], reader: Reader | None = None) -> None:
+        """Use this database, and `reader` to read it again; `refresh` or `trust` before the first `ring`.
+
+        `trusted` are keys of other people.
+        """
         self._database = database
+        self._reader = reader or database
         self._trusted = trusted
         self._ring = ring_of((), trusted)
         self._changed = 0  # how often we changed it ourselves
@@ -38,9 +43,10 @@ class StoredKeyBook:
     async def refresh(self) -> None:
         """Read the book again: another process may have changed it."""
         before = self._changed
-        ours = await self._database.read(_all)
-        if self._changed == before:  # else what was read may be older than what we have
-            self._ring, self.unsure = ring_of(ours, self._trusted), False
+        ours = await self._reader.read(_all)
+        if self._changed == before:
+            self._ring = ring_of(ours, self._trusted)
+        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
 
     async def trust(self, trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None) -> None:
         """Put other people's keys in force as configuration now has them; the revision changes with them.

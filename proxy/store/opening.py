@@ -22,7 +22,8 @@ from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
-from proxy.store.owed import OWED, StoredOwed
+from proxy.store.owed import StoredOwed
+from proxy.store.own_connection import OwnConnection
 from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
@@ -73,15 +74,18 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
                 await connection.run_sync(schema.check if writer is None else schema.upgrade)
         journal = StoredJournal(database)
         stack.push_async_callback(journal.close)
-        keybook = StoredKeyBook(database, trusted)
+        apart = database if sole or read_only else OwnConnection(engines.postgres_apart(parts))
+        if isinstance(apart, OwnConnection):
+            stack.push_async_callback(apart.close)
+        keybook = StoredKeyBook(database, trusted, apart)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
-        interventions = StoredInterventions(database, clock)
+        interventions = StoredInterventions(database, clock, apart)
         await interventions.refresh()
         owed = StoredOwed(database)
         await owed.refresh()
-        watch = Watch(database, {KEYBOOK: keybook, INTERVENTIONS: interventions, OWED: owed})
+        watch = Watch(apart, {INTERVENTIONS: interventions, KEYBOOK: keybook}, clock.monotonic)
         approvals = StoredApprovals(database)
         rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
         return Store(*rooms, sole, watch, database, stack.pop_all())

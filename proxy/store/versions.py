@@ -1,13 +1,21 @@
-"""How often each book was changed, so that other processes know when theirs is old."""
+"""How often each book was changed, so that other processes know when theirs is old, and for how long it may have been.
+
+Denials and keys are read by a look of their own, on a connection of their own: what users can make slow (policies are
+parsed and compared) is followed elsewhere, from the numbers that this look found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection, select
 
-from proxy.store.database import Database, upsert
+from proxy.oci.faults import Unavailable
+from proxy.store.database import upsert
+from proxy.store.own_connection import Reader
 from proxy.store.tables import versions
 
 
@@ -29,26 +37,50 @@ def bump(connection: Connection, name: str) -> None:
 
 
 class Watch:
-    """Keeps the books of this process as new as the store, when it is told to look."""
+    """Keeps the books that decide (denials, keys) as new as the store, and knows how old they may be."""
 
-    def __init__(self, database: Database, books: Mapping[str, Book]) -> None:
-        """Watch these, by the names they are bumped under; what was read before now is taken to be new."""
-        self._database = database
+    def __init__(self, reader: Reader, books: Mapping[str, Book], monotonic: Callable[[], float]) -> None:
+        """Watch these, by the names they are bumped under; they were read just now."""
+        self._reader = reader
         self._books = dict(books)
-        self._seen: Mapping[str, int] = {}
+        self._monotonic = monotonic
+        self._found: Mapping[str, int] = {}
+        self._seen: dict[str, int | None] = {}
+        self._read_at = monotonic()
+        self.trouble: str | None = None  # why the last look failed
 
-    def also(self, name: str, book: Book) -> None:
-        """Watch this one too; it is read again at the next look."""
-        self._books[name] = book
-        self._seen = {seen: number for seen, number in self._seen.items() if seen != name}
+    def age(self) -> float:
+        """Return how many seconds ago all of them were known to be as the store has them; 0 where we alone write."""
+        return 0.0 if self._reader.sole else self._monotonic() - self._read_at
 
     async def look(self) -> None:
-        """Read again what others have changed since the last look, and what is unsure. Raises Unavailable."""
-        found: Mapping[str, int] = {} if self._database.sole else await self._database.read(_numbers)
-        for name, book in self._books.items():
-            if book.unsure or found.get(name) != self._seen.get(name):
-                await book.refresh()
-        self._seen = found
+        """Read again what others have changed since the last look, and what is unsure. Raises Unavailable.
+
+        A book that cannot be read keeps the others from nothing, and all of them from counting as read.
+        """
+        began = self._monotonic()
+        self.trouble = self.trouble or "no answer yet"
+        try:
+            self._found = {} if self._reader.sole else await self._reader.read(_numbers)
+            read = await asyncio.gather(*(self._follow(*each) for each in self._books.items()), return_exceptions=True)
+        except Unavailable as away:
+            self.trouble = away.what
+            raise
+        for outcome in read:
+            if outcome is not None:
+                self.trouble = outcome.what if isinstance(outcome, Unavailable) else repr(outcome)
+                raise outcome
+        self._read_at, self.trouble = began, None
+
+    def follower(self, name: str, book: Book) -> Callable[[], Awaitable[None]]:
+        """Return a look of its own for another book, which `look` never waits for. Raises Unavailable when called."""
+        return partial(self._follow, name, book)
+
+    async def _follow(self, name: str, book: Book) -> None:
+        found = self._found.get(name)
+        if book.unsure or found != self._seen.get(name):
+            await book.refresh()
+            self._seen[name] = found
 
 
 def _numbers(connection: Connection) -> dict[str, int]:

@@ -20,6 +20,12 @@ def watch_interventions(metrics: Metrics, there: Interventions, owed: Owed) -> N
     )
 
 
+def watch_books(metrics: Metrics, age: Callable[[], float]) -> None:
+    """Show how old what this server knows of denials and keys may be."""
+    text = "How long ago denials and keys were read from the store; 0 where no other server writes it"
+    metrics.watch("books_age_seconds", text, age)
+
+
 def watch_standby(metrics: Metrics, count: Callable[[], int]) -> None:
     """Show for how many key profiles another token than the first signs, or none."""
     metrics.watch("standby_profiles", "Key profiles whose first token does not sign", count)

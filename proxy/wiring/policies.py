@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.config import Settings
@@ -14,29 +13,20 @@ from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
 from proxy.trust.policy_diff import differences, rendered
 from proxy.trust.policy_revision import TEXT_BYTES, PolicyRevision
+from proxy.wiring.policy_change import LINES_KEPT, Change, event_of
 
 OURS = "countersign"
 SEGMENTS = 3000  # of all patterns of one text together
-LINES_KEPT = 60  # of a difference, in the journal and in refusals
+TRIES = 3  # where the configuration is reloaded while a text is read
 Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
 
 
-@dataclass(frozen=True)
-class Change:
-    """What is to be in force instead, by whom and why; `base` is the number of the revision it was made from."""
-
-    text: str
-    name: str
-    base: int
-    reason: str
-    who: str
-    how: str
-    request_id: str = ""
-    reverts: int | None = None
-
-
 class Policies:
-    """The policies of one process. `lock` is held by whatever changes them, a reload of the configuration included."""
+    """The policies of one process.
+
+    `lock` is held by whatever exchanges them, a reload of the configuration included, and never while a text is parsed
+    or compared: that is done before, and what was parsed is put in force only if it is the newest still.
+    """
 
     def __init__(
         self, settings: Settings, book: PolicyBook, rules: RulesInForce, journal: Journal, clock: Clock
@@ -87,20 +77,48 @@ class Policies:
 
     async def refresh(self) -> None:
         """Put the newest revision in force where another process added one; what cannot be read leaves the old one."""
-        async with self.lock:
-            if self.settings.policies_from == "file":
-                return
-            try:
-                found = await self.taken(self.settings)
-            except ConfigError as wrong:
-                self.trouble, self.unsure = self.trouble or (self._clock.now(), str(wrong)), False
-                return
-            before, now = self.revision, found[1]
-            self.trouble, self.unsure = None, False
-            if now is not None and (before is None or before.hash != now.hash):
-                self.put(self.settings, found)
-                loaded = self.file.policies.revision
-                await self._journal.record(Event(self._clock.now(), Kind.POLICY_LOADED, policy_revision=loaded))
+        reading, loaded = True, False
+        self.unsure = False  # of what comes from now on, somebody says so again
+        try:
+            while reading and (settings := self.settings).policies_from != "file":
+                found = await self._found(settings)
+                async with self.lock:
+                    reading = self.settings is not settings  # a reload came meanwhile, and names mean other things
+                    loaded = not reading and self._overtake(found)
+            reading = False
+        finally:
+            self.unsure = self.unsure or reading
+        if loaded:
+            now = self.file.policies.revision
+            await self._journal.record(Event(self._clock.now(), Kind.POLICY_LOADED, policy_revision=now))
+
+    async def _found(self, settings: Settings) -> Taken | str:
+        """Return what is newest, or why it means nothing here; what is in force already is not parsed again."""
+        try:
+            newest = await self._newest(settings)
+            if newest is not None and self.revision is not None and newest.hash == self.revision.hash:
+                return self.file, self.revision
+            return await self.taken(settings)
+        except ConfigError as wrong:
+            return str(wrong)
+
+    def _overtake(self, found: Taken | str) -> bool:
+        """Put what was found in force; return False where it was there, or a change made here meanwhile is newer."""
+        if isinstance(found, str):
+            self.trouble = self.trouble or (self._clock.now(), found)
+            return False
+        if self.overtaken(found):
+            return False
+        new, before = found[1], self.revision
+        self.trouble = None
+        if new is None or (before is not None and before.hash == new.hash):
+            return False
+        self.put(self.settings, found)
+        return True
+
+    def overtaken(self, taken: Taken) -> bool:
+        """True where a newer revision than this is in force: it was put there while this one was read."""
+        return taken[1] is not None and self.revision is not None and self.revision.number > taken[1].number
 
     @property
     def source(self) -> dict[str, str | int]:
@@ -169,25 +187,39 @@ class Policies:
 
         Raises Fault (refused, or another revision came first), Unavailable.
         """
-        async with self.lock:
+        for _ in range(TRIES):
+            settings, against = self.settings, self.file
             file, lines = await self.planned(change)
-            if self._there(change):
-                return False
-            number, parent = await self._book.tip()
-            at = self._clock.now()
-            new = PolicyRevision(
-                number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
-            )
-            event = event_of(new, lines, change)
+            async with self.lock:
+                if self.settings is not settings:
+                    continue  # a reload came meanwhile, and names mean other things
+                if self._there(change):
+                    return False
+                if self.file is not against:
+                    lines = self.difference(file)
+                if await self._append(change, file, lines, settings):
+                    return True
+            raise await self._overtaken(change.base)
+        text = "the configuration was reloaded each time while these policies were read; ask again"
+        raise Fault("UNSUPPORTED", text, status=409)
 
-            def then(added: bool | None) -> None:
-                if added:
-                    self.put(self.settings, (file, new))
-                self.unsure = added is None
+    async def _append(self, change: Change, file: PolicyFile, lines: list[str], settings: Settings) -> bool:
+        """Return False, having done nothing, where it was not made from the newest revision. Raises Unavailable."""
+        number, parent = await self._book.tip()
+        if number != change.base:
+            return False
+        at = self._clock.now()
+        new = PolicyRevision(
+            number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
+        )
 
-            if number != change.base or not await self._book.append(new, file.canonical, event, then):
-                raise await self._overtaken(change.base)
-            return True
+        def then(added: bool | None) -> None:
+            if added and self.settings is settings:  # the caller may have gone, and the lock with him
+                self.put(settings, (file, new))
+            elif added is not False:
+                self.unsure = True
+
+        return await self._book.append(new, file.canonical, event_of(new, lines, change), then)
 
     def _there(self, change: Change) -> bool:
         """True where this very text is in force already, whatever it was made from."""
@@ -245,21 +277,4 @@ def mend(settings: Settings) -> str:
     return (
         "with the server stopped, put another revision in force: "
         f"countersign policy revert NUMBER --offline --reason TEXT --config {settings.path}"
-    )
-
-
-def event_of(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
-    """Return the row of the journal for this revision; `lines` say what is different."""
-    cut = [*lines[:LINES_KEPT], f"and {len(lines) - LINES_KEPT} lines more"] if len(lines) > LINES_KEPT else lines
-    detail = {"revision": revision.number, "hash": revision.hash, "reason": revision.reason, "changes": cut}
-    if change is not None and change.reverts is not None:
-        detail["reverts"] = change.reverts
-    return Event(
-        revision.at,
-        Kind.POLICY_CHANGED,
-        revision.who,
-        revision.how,
-        request_id="" if change is None else change.request_id,
-        policy_revision=revision.policies,
-        detail=detail,
     )

@@ -11,7 +11,8 @@ from proxy.trust.admin_token import holds_token
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.wiring.clock import SystemClock
-from proxy.wiring.policies import Change, Policies, event_of
+from proxy.wiring.policies import Policies
+from proxy.wiring.policy_change import Change, event_of
 
 WHO, HOW = "operator on the host", "offline"
 

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 
 from structlog.typing import FilteringBoundLogger
@@ -15,14 +16,14 @@ from proxy.config import Settings, load
 from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
-from proxy.flows.handle import handle
 from proxy.flows.house import House
 from proxy.flows.memory import Memory
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
-from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Corrupt, Unavailable
 from proxy.oci.operation import Operation
 from proxy.store import Store, open_store
+from proxy.store.owed import OWED
 from proxy.store.policy_book import POLICY
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
@@ -38,9 +39,10 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations
+from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations, staleness
 from proxy.wiring.admin_certificates import known_by
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.answering import answer_as_realm
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
 from proxy.wiring.changeable import only_changeable
@@ -49,19 +51,20 @@ from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.gauges import watch_books, watch_endings, watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.host_exception import HostException
 from proxy.wiring.job_runner import JobRunner
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
-from proxy.wiring.policies import Policies, Taken
+from proxy.wiring.policies import TRIES, Policies, Taken
 from proxy.wiring.problems import problems_of
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.served_with import served_with
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.staleness import Staleness
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
@@ -105,6 +108,7 @@ class Running:
         self._ticking = Ticking(log)
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = JobRunner(works(lambda: self.house, store, policies), store, house)
+        self._staleness = Staleness(store.watch, settings.limits, house.clock.now, log)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
@@ -152,7 +156,11 @@ class Running:
         except OSError as taken:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
-        self._ticking.every(LOOK_S, "what other servers changed", self.store.watch.look)
+        watch, store = self.store.watch, self.store
+        self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
+        self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
+        self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
+        self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.owed))
         self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
@@ -163,25 +171,7 @@ class Running:
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
-        """Answer one operation, every challenge in our own name: the proxy is always the realm."""
-        realm, url = self.upstream.realm, self._url_for(asked)
-        try:
-            answer = await handle(op, asked, self.house)
-        except Fault as fault:
-            challenge = fault.headers.pop("WWW-Authenticate", None)
-            if challenge is not None:
-                ours = realm.relayed((("www-authenticate", challenge),), url)
-                fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
-            raise
-        if any(name == "www-authenticate" for name, _ in answer.headers):  # whatever the status, and wherever it points
-            return replace(answer, headers=realm.relayed(answer.headers, url))
-        return answer
-
-    def _url_for(self, asked: Asked) -> str:
-        """Return the public URL the caller used: some clients refuse a realm on another host than the registry's."""
-        host = asked.header("host")
-        urls = self.settings.server.public_urls
-        return next((url for url in urls if url.partition("://")[2] == host), urls[0])
+        return await answer_as_realm(op, asked, self.house, self.upstream.realm, self.settings.server.public_urls)
 
     def _obstacle(self) -> str | None:
         """Return why no traffic should come. A token that is away is none: pulls go on."""
@@ -193,6 +183,7 @@ class Running:
         path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
         found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
         found += chain_problems(self.house.rules.current().policies, self.house.keybook.ring().ours)
+        found += self._staleness.problems(path)
         return [*found, *self.policies.problems(), *self._lists.problems(), *self.endings.problems()]
 
     async def reload(self) -> str | None:
@@ -218,13 +209,18 @@ class Running:
             tls.check()
         await self._signer.reopen(settings)
         await self._lists.refresh(settings.trust)
-        async with self.policies.lock:
+        for _ in range(TRIES):
             taken = await self.policies.taken(settings)
-            await keep_revisions(settings, taken, self.store, self.house)
-            for tls in served:
-                tls.reload()
-            await self.store.keybook.trust(settings.trust, lambda: self._put_in_force(settings, taken))
-        self._log.info("configuration reloaded", policies=self.policies.described)
+            async with self.policies.lock:
+                if self.policies.overtaken(taken):
+                    continue
+                await keep_revisions(settings, taken, self.store, self.house)
+                for tls in served:
+                    tls.reload()
+                await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
+            self._log.info("configuration reloaded", policies=self.policies.described)
+            return
+        raise Unavailable("the policies were changed each time while the configuration was read; reload again")
 
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
@@ -264,6 +260,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
     watch_interventions(metrics, store.interventions, store.owed)
+    watch_books(metrics, store.watch.age)
     metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
     watch_standby(metrics, lambda: len(signer.standby.now()))
     house = House(
@@ -279,6 +276,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
         owed=store.owed,
+        books=store.watch,
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
@@ -292,7 +290,6 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     policies = Policies(settings, store.policy_book, rules, store.journal, clock)
     taken = await policies.taken(settings)
     policies.put(settings, taken)
-    store.watch.also(POLICY, policies)
     await keep_revisions(settings, taken, store, house)
     tls = served_with("server.tls", settings.server.tls)
     admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)

@@ -26,7 +26,8 @@ from proxy.wiring.admin_desk.jobs import shown
 from proxy.wiring.admin_desk.policy_lint import linted
 from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash_of, impact, number_of
 from proxy.wiring.desk import refused
-from proxy.wiring.policies import Change, Policies
+from proxy.wiring.policies import Policies
+from proxy.wiring.policy_change import Change
 
 PLAN_S = 90.0  # whoever asks waits for 120
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from proxy.config import Settings
+from proxy.config.policy_file import PolicyFile
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Kind
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
-from proxy.wiring.policies import Change, Policies
+from proxy.wiring.policies import Policies, Taken
+from proxy.wiring.policy_change import Change
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.worlds.memory import MemoryStore
 
@@ -181,3 +183,98 @@ async def test_patterns_that_take_long_to_compare_are_refused() -> None:
     many = ",".join(f"a{n}/*/x" for n in range(1001))
     with pytest.raises(Fault, match="patterns of 3003 parts together; allowed here: at most 3000"):
         await policies.checked(f"policies: [{{repositories: [{many}]}}]", "p.yaml")
+
+
+async def parsing(
+    monkeypatch: pytest.MonkeyPatch, policies: Policies, text: str
+) -> tuple[asyncio.Event, asyncio.Event]:
+    """The reading of this text begins when the first says so, and ends when the second one is set."""
+    begun, hold, checked = asyncio.Event(), asyncio.Event(), policies.checked
+
+    async def slow(what: str, name: str) -> PolicyFile:
+        if what == text:
+            begun.set()
+            await hold.wait()
+        return await checked(what, name)
+
+    monkeypatch.setattr(policies, "checked", slow)
+    return begun, hold
+
+
+async def test_nothing_is_held_while_a_text_is_read_so_others_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    policies, rules = await started(store)
+    third = TEXT.replace("prod/**", "third/**")
+    begun, hold = await parsing(monkeypatch, policies, third)
+    slow = asyncio.create_task(policies.change(change(third, 1)))
+    await begun.wait()
+    assert not policies.lock.locked()
+    await follow(store, OTHER)
+    await policies.refresh()
+    assert patterns(rules) == ["live/**"]
+    hold.set()
+    with pytest.raises(Fault, match="made from revision 1"):
+        await slow
+    assert patterns(rules) == ["live/**"]
+
+
+async def test_what_was_read_slowly_never_replaces_what_was_put_in_force_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    policies, rules = await started(store)
+    await follow(store, OTHER)
+    begun, hold, taken = asyncio.Event(), asyncio.Event(), policies.taken
+
+    async def slow(settings: Settings) -> Taken:
+        found = await taken(settings)
+        begun.set()
+        await hold.wait()
+        return found
+
+    monkeypatch.setattr(policies, "taken", slow)
+    following = asyncio.create_task(policies.refresh())
+    await begun.wait()
+    third = TEXT.replace("prod/**", "third/**")
+    assert await policies.change(change(third, 2))
+    hold.set()
+    await following
+    assert patterns(rules) == ["third/**"]
+    assert policies.revision == store.policy_book.rows[-1]
+
+
+async def test_what_was_read_under_the_configuration_of_before_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    policies, rules = await started(store)
+    begun, hold = await parsing(monkeypatch, policies, OTHER)
+    slow = asyncio.create_task(policies.change(change(OTHER, 1)))
+    await begun.wait()
+    new = parse(API)
+    policies.put(new, await policies.taken(new))
+    hold.set()
+    assert await slow
+    assert policies.settings is new
+    assert patterns(rules) == ["live/**"]
+
+
+async def test_what_is_in_force_is_not_parsed_again_and_what_is_unsure_stays_so_until_it_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    policies, _ = await started(store)
+    policies.unsure = True
+
+    async def never(_: Settings) -> Taken:
+        raise AssertionError("parsed again")
+
+    async def away() -> PolicyRevision:
+        raise Unavailable("store: gone")
+
+    monkeypatch.setattr(policies, "taken", never)
+    with monkeypatch.context() as m:
+        m.setattr(store.policy_book, "newest", away)
+        with pytest.raises(Unavailable):
+            await policies.refresh()
+    assert policies.unsure
+    await policies.refresh()
+    assert not policies.unsure

@@ -1,0 +1,33 @@
+"""Nothing is signed by denials and keys that may be old, and nothing is served by very old ones.
+
+Where several servers share a store, each knows what the others denied and which keys they declared compromised only by
+reading it again and again. A server that cannot read it any more cannot know, and stops: pushes first.
+"""
+
+from __future__ import annotations
+
+from proxy.flows.house import House
+from proxy.oci.faults import Unavailable
+from proxy.oci.reference import Repository
+
+
+def require_fresh(house: House) -> None:
+    """Return where denials and keys were read lately enough to push and sign by. Raises Unavailable.
+
+    To be asked right before what cannot be undone; it costs nothing.
+    """
+    _require(house.limits.books_sign_s, "pushes and signing stop", house)
+
+
+def require_known(repository: Repository, house: House) -> None:
+    """Return where they were read lately enough to serve by, or somebody broke the glass here. Raises Unavailable."""
+    if not house.interventions.standing().without_record(repository):
+        _require(house.limits.books_pull_s, "pulls stop", house)
+
+
+def _require(bound_s: float, stops: str, house: House) -> None:
+    if house.books.age() > bound_s:  # the text is always the same: refusals that say the same are one row
+        raise Unavailable(
+            f"this server has not read denials and keys from the store for more than {bound_s:g} s, and {stops} until "
+            "it has; its operator sees why: countersign status"
+        )

@@ -1,0 +1,35 @@
+"""Every challenge goes out in our own name: the proxy is always the realm that clients log in at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.handle import handle
+from proxy.flows.house import House
+from proxy.oci.faults import Fault
+from proxy.oci.operation import Operation
+from proxy.upstream.realm import Realm
+
+
+async def answer_as_realm(op: Operation, asked: Asked, house: House, realm: Realm, urls: Sequence[str]) -> Answer:
+    """Answer one operation. `urls` are our public ones: the realm is at the one that the caller used."""
+    url = _url_for(asked, urls)
+    try:
+        answer = await handle(op, asked, house)
+    except Fault as fault:
+        challenge = fault.headers.pop("WWW-Authenticate", None)
+        if challenge is not None:
+            ours = realm.relayed((("www-authenticate", challenge),), url)
+            fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
+        raise
+    if any(name == "www-authenticate" for name, _ in answer.headers):  # whatever the status, and wherever it points
+        return replace(answer, headers=realm.relayed(answer.headers, url))
+    return answer
+
+
+def _url_for(asked: Asked, urls: Sequence[str]) -> str:
+    """Return the public URL the caller used: some clients refuse a realm on another host than the registry's."""
+    host = asked.header("host")
+    return next((url for url in urls if url.partition("://")[2] == host), urls[0])
