@@ -42,6 +42,10 @@ _SAYS = {
     "exception_s": "how long an exception may be open that an operator opens",
     "exception_long_s": "how long an exception may be open that a policy-admin opens",
     "memory_cache_bytes": "manifests and decisions kept in memory",
+    "let_in_s": "how long a manifest is read from who could start an upload there, before upstream is asked again",
+    "kept_bytes": "bodies kept in memory by all requests together (manifests on their way in, forms, admin calls)",
+    "kept_rate": "how fast a body that is kept must arrive, in bytes a second, besides `kept_grace_s`",
+    "kept_grace_s": "how much longer than that it may take, and how long it may wait for its turn",
 }
 _MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
 _HARD = {

@@ -18,6 +18,7 @@ class Asked:
     body: AsyncIterable[bytes] | None = None
     length: int | None = None
     address: str = ""
+    network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache, TTLCache
 
+from proxy.flows.kept import Kept
 from proxy.flows.once import Once
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
@@ -49,6 +50,7 @@ class Memory:
         self._once: Once[Any] = Once()
         self._moving: Counter[tuple[Repository, Reference]] = Counter()
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
+        self.kept = Kept(limits)
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs."""

@@ -13,7 +13,9 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, detach, list_referrer
 from proxy.flows.children import sign_children
 from proxy.flows.fresh import require_fresh
+from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
+from proxy.flows.kept import Room
 from proxy.flows.moved import drop_moved
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
@@ -51,10 +53,24 @@ class Push:
 
 
 async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
-    """Sign what upstream accepted, attach it, then move the tags; return 201, or who said no and what to do."""
+    """Sign what upstream accepted, attach it, then move the tags; return 201, or who said no and what to do.
+
+    Upstream lets the caller in before a byte of the manifest is read.
+    """
+    refusal = await turned_away(op.repository, asked, house)
+    if refusal is not None:
+        return refusal
+    with house.memory.kept.room(holder_of(asked, house)) as room:
+        answer = await _push(op, room, asked, house)
+    if answer.status in (401, 403):
+        house.rights.refused(asked.credential)
+    return answer
+
+
+async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Answer:
     tags = (*op.tags, *(() if is_digest(op.reference) else (parse_tag(op.reference),)))
     try:
-        subject = await _read(op, asked, house)
+        subject = await _read(op, room, asked, house)
     except Fault as unreadable:
         caller = await house.rights.caller(op.repository, asked.credential)
         await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
@@ -104,23 +120,9 @@ async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house:
     raise await _not_signed(this, why.what, asked, house) from why
 
 
-async def _read(op: PushManifest, asked: Asked, house: House) -> Resolved:
+async def _read(op: PushManifest, room: Room, asked: Asked, house: House) -> Resolved:
     """Return the manifest, wholly read, strictly parsed and hashed. Raises Fault."""
-    limit = house.limits.manifest_bytes
-    body = bytearray()
-    if asked.length is not None and asked.length > limit:
-        raise Fault(
-            "SIZE_INVALID",
-            f"manifest of {asked.length} bytes; the limit is {limit}",
-            status=413,
-            reason=Reason.TOO_LARGE,
-        )
-    if asked.body is not None:
-        async for chunk in asked.body:
-            body += chunk
-            if len(body) > limit:
-                raise Fault("SIZE_INVALID", f"manifest of more than {limit} bytes", status=413, reason=Reason.TOO_LARGE)
-    data = bytes(body)
+    data = await room.whole(asked.body, asked.length, house.limits.manifest_bytes, "manifest", Reason.TOO_LARGE)
     digest = digest_of(data)
     if is_digest(op.reference) and op.reference != digest:
         raise Fault("DIGEST_INVALID", f"the manifest's digest is {digest}, not {op.reference}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.resolve import relayed_error
-from proxy.oci.operation import Operation, PullBlob
+from proxy.oci.operation import Operation, PullBlob, StartUpload
 
 RANGE_HEADERS = ("accept", "range", "if-range", "if-none-match")
 UPLOAD_HEADERS = ("content-type", "content-range")
@@ -54,5 +54,7 @@ async def relay(
             house.rights.refused(asked.credential)
         # Debian's registry promises the whole blob with a 416 and breaks off: its text is not worth a failure.
         return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status == 416))
+    if isinstance(op, StartUpload):
+        house.rights.confirm_push(op.repository, asked.credential)
     kept = tuple((name, value) for name, value in reply.headers if name in REPLY_HEADERS)
     return Answer(reply.status, kept, relayed=reply)

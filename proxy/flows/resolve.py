@@ -141,11 +141,13 @@ async def learn(repository: Repository, resolved: Resolved, house: House, *, art
 
 
 ERROR_BODY = 64 * 1024
+ERROR_HEADERS = frozenset(
+    {"content-type", "content-range", "www-authenticate", "retry-after", "docker-distribution-api-version"}
+)
 
 
 async def relayed_error(reply: Reply, *, head: bool = False) -> Answer:
     """Return upstream's refusal as it came: its right to refuse is its own."""
     body = b"" if head else await reply.read(ERROR_BODY)
     await reply.close()
-    keep = {"content-type", "content-range", "www-authenticate", "retry-after", "docker-distribution-api-version"}
-    return Answer(reply.status, tuple((k, v) for k, v in reply.headers if k in keep), body)
+    return Answer(reply.status, tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS), body)

@@ -12,22 +12,22 @@ import secrets
 import weakref
 from typing import Protocol
 
-from cachetools import LRUCache
-
 from proxy.flows.once import Once
+from proxy.flows.recall import Recall
+from proxy.flows.resolve import ERROR_BODY
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import parse
 from proxy.oci.reference import Repository
-from proxy.ports import Clock, Credential, Registry
+from proxy.ports import Clock, Credential, Refusal, Registry
 from proxy.trust.question import Anonymous, Caller, Named
 
-CREDENTIALS = 10_000  # remembered at once
-ANSWERS = 1_000  # per credential
+REMEMBERED = 50_000  # what upstream allowed: about 15 MiB at most, 30 where each is about a credential of its own
+REFUSED = 5_000  # what it refused: apart, so that strangers push out nobody but strangers
 NAME_S = 900.0  # each proof is a failed login at upstream: seldom enough not to lock anybody out
-_READ, _PUSH, _NAME = "read", "push", "name"
+_READ, _PUSH, _WRITE, _NAME = "read", "push", "write", "name"
 _REFUSED = frozenset({401, 403})
 _LET_IN = frozenset({200, 202, 404})  # 404: past the gate, and nothing there
 
@@ -54,8 +54,10 @@ class UpstreamRights:
         self._key = secrets.token_bytes(32)
         self._nobody = hmac.digest(self._key, b"sent:", hashlib.sha256)
         self._latest = weakref.ref(Credential()), b""
-        self._known: LRUCache[bytes, LRUCache[tuple[str, str], tuple[bool, float]]] = LRUCache(CREDENTIALS)
+        self._allowed = Recall(REMEMBERED, clock.monotonic)
+        self._denied = Recall(REFUSED, clock.monotonic)
         self._work: Once[bool] = Once()
+        self._asking: Once[Refusal | None] = Once()
 
     async def caller(self, repository: Repository, credential: Credential) -> Caller:
         """Return `Named` only where the name is proven, else `Anonymous` with what they called themselves.
@@ -119,6 +121,38 @@ class UpstreamRights:
         self._remember(credential, _PUSH, repository, value=may, seconds=seconds)
         return may
 
+    async def let_in(self, repository: Repository, credential: Credential) -> Refusal | None:
+        """Return None where upstream let this credential write here within `let_in_s`, else its refusal now.
+
+        What is not known is asked with the start of an upload, cancelled at once. Raises Unavailable.
+        """
+        if self._recall(credential, _WRITE, repository):
+            return None
+        key = (self._mac(credential), repository)
+        return await self._asking.do(key, lambda: self._ask(repository, credential))
+
+    async def _ask(self, repository: Repository, credential: Credential) -> Refusal | None:
+        reply = await self._registry.perform(ops.StartUpload(repository), credential)
+        if 200 <= reply.status < 300:
+            location = next((value for name, value in reply.headers if name == "location"), "")
+            await reply.close()
+            await self._cancel(location, credential)
+            self.confirm_push(repository, credential)
+            return None
+        if reply.status in _REFUSED:
+            self.refused(credential)
+        if reply.status < 400 or reply.status >= 500:
+            await reply.close()
+            raise Unavailable(f"upstream answered {reply.status} to the start of an upload in {repository}")
+        body = await reply.read(ERROR_BODY)
+        await reply.close()
+        return Refusal(reply.status, reply.headers, body)
+
+    def confirm_push(self, repository: Repository, credential: Credential) -> None:
+        """Remember that upstream just let this credential start an upload here."""
+        for right, seconds in ((_PUSH, self._limits.right_to_read_s), (_WRITE, self._limits.let_in_s)):
+            self._remember(credential, right, repository, value=True, seconds=seconds)
+
     async def _start(self, repository: Repository, credential: Credential) -> int:
         """Start an upload, cancel it, return the start's status. Raises Unavailable for neither yes nor no."""
         reply = await self._registry.perform(ops.StartUpload(repository), credential)
@@ -146,6 +180,14 @@ class UpstreamRights:
             raise Unavailable(f"upstream answered {reply.status} when asked who is calling")
         return reply.status
 
+    def proven(self, credential: Credential) -> str | None:
+        """Return the name behind this credential where it is proven already; asks nobody."""
+        scheme, _, text = (credential.authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._tokens.name_of(text.strip())
+        name = _user(scheme, text)
+        return name if name is not None and self._recall(credential, _NAME, "") else None
+
     def may_read(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream let this credential read here within the configured time and the token still lives."""
         return self._recall(credential, _READ, repository) is True
@@ -156,12 +198,14 @@ class UpstreamRights:
 
     def refused(self, credential: Credential) -> None:
         """Forget everything remembered for this credential: upstream just said 401 or 403."""
-        self._known.pop(self._mac(credential), None)
+        self._allowed.forget(self._mac(credential))
+        self._denied.forget(self._mac(credential))
 
     def _recall(self, credential: Credential, right: str, repository: str) -> bool | None:
-        answers = self._known.get(self._mac(credential))
-        value, ends = (None, 0.0) if answers is None else answers.get((right, repository), (None, 0.0))
-        return value if ends > self._clock.monotonic() else None
+        mac = self._mac(credential)
+        if self._allowed.holds(mac, right, repository):
+            return True
+        return False if self._denied.holds(mac, right, repository) else None
 
     def _remember(self, credential: Credential, right: str, repository: str, *, value: bool, seconds: float) -> None:
         ends = self._clock.monotonic() + seconds
@@ -169,10 +213,9 @@ class UpstreamRights:
         if scheme.lower() == "bearer":
             ends = min(ends, self._tokens.ends(text.strip()) or ends)
         mac = self._mac(credential)
-        answers = self._known.get(mac)
-        if answers is None:
-            answers = self._known[mac] = LRUCache(ANSWERS)
-        answers[(right, repository)] = (value, ends)
+        told, other = (self._allowed, self._denied) if value else (self._denied, self._allowed)
+        other.drop(mac, right, repository)
+        told.tell(mac, right, repository, ends)
 
     def _mac(self, credential: Credential) -> bytes:
         latest, mac = self._latest

@@ -44,3 +44,7 @@ class Limits:
     exception_s: float = 4 * 3600.0  # as long as an operator may open one
     exception_long_s: float = 7 * 86400.0  # and a policy-admin
     memory_cache_bytes: int = 64 * MIB
+    let_in_s: float = 3600.0
+    kept_bytes: int = 128 * MIB
+    kept_rate: int = 64 * KIB  # bytes a second
+    kept_grace_s: float = 10.0

@@ -18,6 +18,7 @@ from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
 from proxy.ports.upstream import Headers as Headers
+from proxy.ports.upstream import Refusal as Refusal
 from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights

@@ -52,6 +52,15 @@ class Reply(Protocol):
         """Give the connection back."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Upstream's own no, wholly read."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(default=b"", repr=False)
+
+
 class Registry(Protocol):
     """The registry behind us."""
 
@@ -84,6 +93,18 @@ class Rights(Protocol):
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
+
+    async def let_in(self, repository: Repository, credential: Credential) -> Refusal | None:
+        """Return None where upstream let this credential write here within `let_in_s`, else its refusal now.
+
+        Raises Unavailable.
+        """
+
+    def confirm_push(self, repository: Repository, credential: Credential) -> None:
+        """Remember that upstream just let this credential start an upload here."""
+
+    def proven(self, credential: Credential) -> str | None:
+        """Return the name behind this credential where it is proven already; asks nobody."""
 
     def may_read(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream let this credential read here within the configured time."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
 from proxy.flows.asked import Asked
+from proxy.flows.kept import Kept, Room
 from proxy.oci.faults import Fault
+from proxy.oci.shares import network_of
 from proxy.ports import HOP_BY_HOP, Credential, Headers
 from proxy.web.body import Body
 
@@ -35,6 +37,8 @@ class Call:
     request_id: str
     address: str
     body: Body
+    room: Room
+    network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
     certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
     sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
     kind: str = "other"
@@ -54,13 +58,20 @@ class Call:
             body=self.body if self.body.present else None,
             length=self.body.length,
             address=self.address,
+            network=self.network,
         )
 
 
 def read_call(
-    request: web.BaseRequest, request_id: str, trusted: Sequence[IPv4Network | IPv6Network], idle_s: float
+    request: web.BaseRequest,
+    request_id: str,
+    trusted: Sequence[IPv4Network | IPv6Network],
+    idle_s: float,
+    kept: Kept,
 ) -> Call:
     """Return the call as it was sent; `check` says whether it can be answered."""
+    address = caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
+    network = None if not address or is_in(address, trusted) else network_of(address)
     path, _, query = request.raw_path.partition("?")  # aiohttp: the target as sent, nothing decoded
     return Call(
         method=request.method,
@@ -69,8 +80,10 @@ def read_call(
         headers=_headers(request),
         credential=Credential(request.headers.get("Authorization")),
         request_id=request_id,
-        address=caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted),
+        address=address,
         body=Body(request, idle_s),
+        room=kept.room(network),
+        network=network,
         certificate=_certificate(request),
     )
 
@@ -113,7 +126,7 @@ def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Ne
     """Return the address of the nearest hop that is not a trusted proxy; what lies beyond it is hearsay."""
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     at = peer
-    while hops and _trusted(at, trusted):
+    while hops and is_in(at, trusted):
         nearer = hops.pop()
         if _address(nearer) is None:
             break
@@ -121,7 +134,8 @@ def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Ne
     return at
 
 
-def _trusted(text: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+def is_in(text: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """True for an address in one of these networks."""
     address = _address(text)
     return address is not None and any(address in network for network in trusted)
 
@@ -134,16 +148,5 @@ def _address(text: str) -> object | None:
 
 
 async def small_body(call: Call, limit: int) -> bytes:
-    """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes."""
-    collected = bytearray()
-    async for chunk in _chunks(call.body):
-        collected += chunk
-        if len(collected) > limit:
-            raise Fault("SIZE_INVALID", f"request body larger than {limit} bytes", status=413)
-    return bytes(collected)
-
-
-async def _chunks(body: Body) -> AsyncIterator[bytes]:
-    if body.present:
-        async for chunk in body:
-            yield chunk
+    """Return the whole body, held until the request ends. Raises Fault: see `Room.whole`."""
+    return await call.room.whole(call.body if call.body.present else None, call.body.length, limit, "request body")

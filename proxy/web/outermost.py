@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from proxy.flows.asked import Answer
+from proxy.flows.kept import Kept
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.web.call import Call, check, read_call
@@ -46,25 +47,32 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Edge:
-    """What the outermost layer needs: bounds, whom to believe about addresses, whom to tell, whether we are leaving."""
+    """What the outermost layer needs: bounds, whom to believe about addresses, whom to tell, whether we are leaving.
+
+    `kept` is the memory for bodies that this listener shares with others; None: it has its own.
+    """
 
     limits: Limits
     watch: Sequence[Watch] = ()
     trusted: Sequence[IPv4Network | IPv6Network] = ()
     leaving: Callable[[], bool] = bool  # False until a drain begins
     refuse: Callable[[Call, Failure], Ready] = lambda _call, failure: refuse(failure)
+    kept: Kept | None = None
 
 
 def outermost(inner: Inner, edge: Edge) -> Handler:
     """Return the aiohttp handler around `inner`. It answers every request once and lets no exception out."""
 
+    kept = edge.kept or Kept(edge.limits)
+
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         started = monotonic()
-        done = Done(read_call(request, secrets.token_hex(8), edge.trusted, edge.limits.body_idle_s))
+        done = Done(read_call(request, secrets.token_hex(8), edge.trusted, edge.limits.body_idle_s, kept))
         for watch in edge.watch:
             watch.began()
         try:
-            outcome = await _caught(_answer(inner, request, done.call))
+            with done.call.room:
+                outcome = await _caught(_answer(inner, request, done.call))
             ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome, edge)
             done.status = ready.answer.status
             written = await _caught(_send(request, ready, edge, done))

@@ -17,6 +17,7 @@ from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
 from proxy.flows.house import House
+from proxy.flows.kept import Kept
 from proxy.flows.memory import Memory
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
@@ -135,8 +136,10 @@ class Running:
         settings = self.settings
         networks = [ip_network(text) for text in settings.server.trusted_proxies]
         log = self._log
-        public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set)
-        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem)
+        kept = self.house.memory.kept
+        public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set, kept=kept)
+        inside = Kept(settings.limits)  # nobody outside takes the memory for operators
+        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem, inside)
         shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
         public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)

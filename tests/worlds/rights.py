@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from proxy.oci.reference import Repository
-from proxy.ports import Credential
+from proxy.ports import Credential, Refusal
 from proxy.trust.question import Anonymous, Caller, Named
 
 
@@ -13,16 +13,28 @@ class TableRights:
     """Names in `proven` count; `pushers` may push (None: everybody). Reading is remembered until `refused`."""
 
     def __init__(self, proven: frozenset[str] = frozenset(), pushers: frozenset[str] | None = None) -> None:
-        self.proven = proven
+        self.names = proven
         self.pushers = pushers
+        self.refusal: Refusal | None = None  # what upstream says to a push of who is no pusher, when asked first
+        self.started: list[tuple[Repository, Credential]] = []
         self.readers: set[tuple[Repository, Credential]] = set()
 
     async def caller(self, repository: Repository, credential: Credential) -> Caller:
         name = _name(credential)
-        return Named(name, "basic") if name in self.proven else Anonymous(name or None)
+        return Named(name, "basic") if name in self.names else Anonymous(name or None)
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:
         return self.pushers is None or _name(credential) in self.pushers
+
+    async def let_in(self, repository: Repository, credential: Credential) -> Refusal | None:
+        return None if self.refusal is None or await self.may_push(repository, credential) else self.refusal
+
+    def confirm_push(self, repository: Repository, credential: Credential) -> None:
+        self.started.append((repository, credential))
+
+    def proven(self, credential: Credential) -> str | None:
+        name = _name(credential)
+        return name if name in self.names else None
 
     def may_read(self, repository: Repository, credential: Credential) -> bool:
         return (repository, credential) in self.readers

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.flows.rights import CREDENTIALS, NAME_S, UpstreamRights
+from proxy.flows.rights import NAME_S, REFUSED, REMEMBERED, UpstreamRights
 from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
@@ -264,8 +264,79 @@ async def test_a_refusal_forgets_everything_about_a_credential() -> None:
 
 async def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
     world = World()
-    for n in range(CREDENTIALS + 100):
+    for n in range(REMEMBERED):
         world.rights.confirm_read(APP, Credential(basic(f"user{n}", "canary")))
-    assert len(world.rights._known) == CREDENTIALS
+    kept = world.rights._allowed
+    assert len(kept) <= REMEMBERED
     assert not world.rights.may_read(APP, Credential(basic("user0", "canary")))
-    assert b"canary" not in repr(list(world.rights._known)).encode()
+    assert world.rights.may_read(APP, Credential(basic(f"user{REMEMBERED - 1}", "canary")))
+    assert b"canary" not in repr(list(kept._by.items())).encode()
+
+
+async def test_who_is_refused_pushes_nobody_out_who_was_let_in() -> None:
+    world = World()
+    world.rights.confirm_read(APP, ALICE)
+    for n in range(REFUSED + 100):
+        await world.rights.may_push(APP, Credential(basic(f"guess{n}", "x")))
+    assert world.rights.may_read(APP, ALICE)
+    assert len(world.rights._denied) <= REFUSED
+
+
+# Let in
+
+
+async def test_upstream_lets_a_caller_in_once_and_its_word_is_reused() -> None:
+    world = World()
+    for _ in range(3):
+        assert await world.rights.let_in(APP, ALICE) is None
+    assert world.asked() == ["StartUpload", "CancelUpload"]
+    assert not world.registry.uploads
+    world.clock.advance(Limits().let_in_s + 1)
+    assert await world.rights.let_in(APP, ALICE) is None
+    assert world.registry.count(ops.StartUpload) == 2
+
+
+async def test_the_start_of_an_upload_that_was_relayed_is_proof_enough() -> None:
+    world = World()
+    world.rights.confirm_push(APP, ALICE)
+    assert await world.rights.let_in(APP, ALICE) is None
+    assert await world.rights.may_push(APP, ALICE)
+    assert not world.registry.seen
+    assert await world.rights.let_in(OTHER, ALICE) is None  # another repository is another question
+    assert len(world.registry.seen) == 2
+
+
+async def test_who_is_not_let_in_gets_upstreams_own_words_and_is_forgotten() -> None:
+    world = World()
+    world.rights.confirm_push(APP, WRONG)
+    world.rights.refused(WRONG)
+    refusal = await world.rights.let_in(APP, WRONG)
+    assert refusal is not None
+    assert refusal.status == 401
+    assert "www-authenticate" in dict(refusal.headers)
+    assert world.asked() == ["StartUpload"]
+    assert len(world.rights._allowed) == len(world.rights._denied) == 0
+
+
+async def test_who_may_read_and_not_write_is_not_let_in() -> None:
+    world = World(Access("htpasswd", USERS, pushers=frozenset({"alice"})))
+    bob = Credential(basic("bob", "hunter2"))
+    world.rights.confirm_read(APP, bob)
+    refusal = await world.rights.let_in(APP, bob)
+    assert refusal is not None
+    assert refusal.status == 403
+
+
+@pytest.mark.parametrize("status", [500, 503, 0])
+async def test_an_upstream_that_does_not_say_lets_nobody_in(status: int) -> None:
+    world = World()
+    world.registry.fail(ops.StartUpload, status)
+    with pytest.raises(Unavailable):
+        await world.rights.let_in(APP, ALICE)
+    assert await world.rights.let_in(APP, ALICE) is None
+
+
+async def test_many_that_ask_to_be_let_in_are_one_question() -> None:
+    world = World()
+    assert await asyncio.gather(*(world.rights.let_in(APP, ALICE) for _ in range(50))) == [None] * 50
+    assert world.asked() == ["StartUpload", "CancelUpload"]

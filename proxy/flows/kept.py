@@ -1,0 +1,102 @@
+"""Bodies that are held in memory: bounded for all requests together, shared out, and with a deadline for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Hashable
+from typing import Self
+
+from proxy.oci.faults import Fault
+from proxy.oci.limits import Limits
+from proxy.oci.shares import Shares
+
+
+class Kept:
+    """The memory for bodies of one process. Who has more than a share of it waits first (see `Shares`)."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with nothing held."""
+        self._limits = limits
+        self._shares = Shares(limits.kept_bytes)
+        self._freed = asyncio.Event()
+
+    @property
+    def used(self) -> int:
+        """Bytes that are held or promised now."""
+        return self._shares.used
+
+    def room(self, holder: Hashable | None) -> Room:
+        """Return an empty room for one request of this holder; None has no share of its own."""
+        return Room(self, holder)
+
+    async def take(self, holder: Hashable | None, amount: int) -> None:
+        """Return once this much is to be had. Raises Fault TOOMANYREQUESTS (429) after `kept_grace_s`."""
+        try:
+            async with asyncio.timeout(self._limits.kept_grace_s):
+                while not self._shares.take(holder, amount):
+                    await self._freed.wait()
+        except TimeoutError:
+            text = "too many bodies are being read just now, here or from your address; try again in a few seconds"
+            raise Fault("TOOMANYREQUESTS", text, headers={"Retry-After": "5"}) from None
+
+    def give_back(self, holder: Hashable | None, amount: int) -> None:
+        """Free this much, and let those who wait try again."""
+        if amount:
+            self._shares.give_back(holder, amount)
+            freed, self._freed = self._freed, asyncio.Event()
+            freed.set()
+
+    def deadline_s(self, size: int) -> float:
+        """Return how long a body of so many bytes may take to arrive."""
+        return size / self._limits.kept_rate + self._limits.kept_grace_s
+
+
+class Room:
+    """What one request holds in memory; given back when the `with` block ends."""
+
+    def __init__(self, kept: Kept, holder: Hashable | None) -> None:
+        """Hold nothing yet."""
+        self._kept = kept
+        self._holder = holder
+        self.taken = 0
+
+    def __enter__(self) -> Self:
+        """Hold nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give everything back."""
+        self._kept.give_back(self._holder, self.taken)
+        self.taken = 0
+
+    async def whole(
+        self, body: AsyncIterable[bytes] | None, length: int | None, limit: int, what: str, reason: str | None = None
+    ) -> bytes:
+        """Return the whole body, which this room holds from now on.
+
+        `length` is what was announced, None for a chunked body. No byte is read before there is room for all of it.
+        Raises Fault: SIZE_INVALID (413) beyond `limit` bytes, UNKNOWN (408) after its deadline, TOOMANYREQUESTS (429).
+        """
+        if length is not None and length > limit:
+            text = f"{what} of {length} bytes; the limit is {limit}"
+            raise Fault("SIZE_INVALID", text, status=413, reason=reason)
+        if body is None:
+            return b""
+        most = limit if length is None else length
+        await self._kept.take(self._holder, most)
+        self.taken += most
+        seconds = self._kept.deadline_s(most)
+        data = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                async for chunk in body:
+                    data += chunk
+                    if len(data) > limit:
+                        text = f"{what} of more than {limit} bytes"
+                        raise Fault("SIZE_INVALID", text, status=413, reason=reason)
+        except TimeoutError:
+            text = f"the {what} did not arrive within {seconds:.0f} seconds; send it again over a faster line"
+            raise Fault("UNKNOWN", text, status=408) from None
+        self._kept.give_back(self._holder, most - len(data))
+        self.taken -= most - len(data)
+        return bytes(data)

@@ -1,0 +1,143 @@
+"""ATTACK 39: before upstream has let a caller in, no byte of a manifest is read, parsed or recorded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from proxy.flows.asked import Asked
+from proxy.flows.handle import handle
+from proxy.flows.rights import UpstreamRights
+from proxy.oci import operation as o
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.oci.reference import parse_reference, parse_repository
+from proxy.ports import Credential
+from tests.worlds.conversation import World, world
+from tests.worlds.images import image
+from tests.worlds.memory import FrozenClock
+from tests.worlds.registry import Access, MemoryRegistry, basic
+
+APP = image("app")
+REPO = parse_repository("team/app")
+USERS = {"alice": "secret", "reader": "secret"}
+STRANGERS = {
+    "no credentials": Credential(),
+    "a made-up password": Credential(basic("alice", "guess")),
+    "a made-up user": Credential(basic("mallory", "x")),
+    "a made-up token": Credential("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9."),
+    "another scheme": Credential("Negotiate YII="),
+    "who may only read": Credential(basic("reader", "secret")),
+}
+PUTS = [
+    o.PushManifest(REPO, parse_reference("v1")),
+    o.PushManifest(REPO, APP.digest),
+    o.PushManifest(REPO, parse_reference("sha256-" + "1" * 64 + ".sig")),
+]
+
+
+class NoTokens:
+    """No token was ever issued through us."""
+
+    def name_of(self, token: str) -> str | None:
+        del token
+        return None
+
+    def ends(self, token: str) -> float | None:
+        del token
+        return None
+
+
+@dataclass
+class Watched:
+    """A body that notes whether somebody reads it."""
+
+    data: bytes
+    read: list[bytes] = field(default_factory=list)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.read.append(self.data)
+        yield self.data
+
+
+async def guarded() -> World:
+    registry = MemoryRegistry(access=Access("htpasswd", USERS, pushers=frozenset({"alice"})))
+    return await world(registry=registry, rights=UpstreamRights(registry, NoTokens(), FrozenClock(), Limits()))
+
+
+def put(op: o.PushManifest, by: Credential, body: Watched) -> Asked:
+    kind = (("content-type", APP.media_type),)
+    return Asked(by, "r", kind, body, len(body.data), address="192.0.2.1", network="192.0.2.1")
+
+
+@pytest.mark.parametrize("op", PUTS)
+@pytest.mark.parametrize("who", STRANGERS)
+@pytest.mark.parametrize("body", [APP.body, b'{"a":1,"a":2}', b"", b"[" * 100_000])
+async def test_a_strangers_manifest_is_not_read(op: o.PushManifest, who: str, body: bytes) -> None:
+    w, sent = await guarded(), Watched(body)
+    answer = await handle(op, put(op, STRANGERS[who], sent), w.house)
+    assert answer.status == (403 if who == "who may only read" else 401)
+    assert not sent.read
+    assert [type(seen.operation) for seen in w.registry.seen] == [o.StartUpload]
+    assert not w.store.journal.events
+    assert not w.store.journal.decisions
+    assert w.house.memory.kept.used == 0
+    assert not w.registry.uploads
+
+
+async def test_the_demand_to_log_in_is_upstreams_own() -> None:
+    w = await guarded()
+    answer = await handle(PUTS[0], put(PUTS[0], Credential(), Watched(b"")), w.house)
+    assert dict(answer.headers)["www-authenticate"].lower().startswith("basic")
+
+
+async def test_an_upstream_that_does_not_answer_lets_nobody_in() -> None:
+    w, sent = await guarded(), Watched(APP.body)
+    w.registry.fail(o.StartUpload, 503)
+    with pytest.raises(Unavailable):
+        await handle(PUTS[0], put(PUTS[0], Credential(basic("alice", "secret")), sent), w.house)
+    assert not sent.read
+    assert not w.store.journal.events
+
+
+async def test_a_push_after_an_upload_costs_no_question() -> None:
+    w = await guarded()
+    alice = Credential(basic("alice", "secret"))
+    asked = Asked(alice, "r", network="192.0.2.1")
+    await handle(o.StartUpload(REPO), asked, w.house)
+    for blob in APP.blobs:
+        w.registry.put_blob("team/app", blob)
+    before = len(w.registry.seen)
+    assert await w.house.rights.let_in(REPO, alice) is None
+    assert len(w.registry.seen) == before
+    answer = await handle(PUTS[0], put(PUTS[0], alice, Watched(APP.body)), w.house)
+    assert answer.status == 201
+    assert not w.registry.count(o.CancelUpload)
+
+
+async def test_a_credential_that_upstream_refuses_is_asked_about_again() -> None:
+    w = await guarded()
+    alice = Credential(basic("alice", "secret"))
+    w.house.rights.confirm_push(REPO, alice)
+    w.registry.access = Access("htpasswd", {})
+    sent = Watched(APP.body)
+    answer = await handle(PUTS[0], put(PUTS[0], alice, sent), w.house)
+    assert answer.status == 401
+    again = Watched(APP.body)
+    assert (await handle(PUTS[0], put(PUTS[0], alice, again), w.house)).status == 401
+    assert not again.read
+
+
+async def test_on_an_open_registry_a_stranger_is_let_in_and_then_bounded() -> None:
+    registry = MemoryRegistry()
+    limits = Limits(kept_bytes=1_000, kept_grace_s=0.01)
+    w = await world(
+        registry=registry, rights=UpstreamRights(registry, NoTokens(), FrozenClock(), limits), limits=limits
+    )
+    sent = Watched(b" " * 2_000)
+    with pytest.raises(Fault) as told:
+        await handle(PUTS[0], put(PUTS[0], Credential(), sent), w.house)
+    assert told.value.status == 429
+    assert not sent.read
