@@ -136,10 +136,9 @@ class Running:
         settings = self.settings
         networks = [ip_network(text) for text in settings.server.trusted_proxies]
         log = self._log
-        kept = self.house.memory.kept
-        public_edge = Edge(settings.limits, (self.metrics, AccessLog(log)), networks, self.leaving.is_set, kept=kept)
-        inside = Kept(settings.limits)  # nobody outside takes the memory for operators
-        inward = Edge(settings.limits, (AccessLog(log, errors_only=True),), (), self.leaving.is_set, problem, inside)
+        bounds, kept, leaving = settings.limits, self.house.memory.kept, self.leaving.is_set
+        public_edge = Edge(bounds, (self.metrics, AccessLog(log)), networks, leaving, kept=kept)
+        inward = Edge(bounds, (AccessLog(log, errors_only=True),), (), leaving, problem, Kept(bounds))
         shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
         public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
