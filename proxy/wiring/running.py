@@ -17,7 +17,6 @@ from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
 from proxy.flows.house import House
-from proxy.flows.kept import Kept
 from proxy.flows.memory import Memory
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
@@ -134,11 +133,10 @@ class Running:
         with contextlib.suppress(Corrupt, Unavailable):  # the next look says it again
             await self._on_the_host.look()
         settings = self.settings
-        networks = [ip_network(text) for text in settings.server.trusted_proxies]
-        log = self._log
+        log, networks = self._log, [ip_network(text) for text in settings.server.trusted_proxies]
         bounds, kept, leaving = settings.limits, self.house.memory.kept, self.leaving.is_set
         public_edge = Edge(bounds, (self.metrics, AccessLog(log)), networks, leaving, kept=kept)
-        inward = Edge(bounds, (AccessLog(log, errors_only=True),), (), leaving, problem, Kept(bounds))
+        inward = Edge(bounds, (AccessLog(log, errors_only=True),), (), leaving, problem)
         shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
         public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
