@@ -9,7 +9,7 @@ from itertools import combinations
 from proxy.config.schema import ConfigFile, KeylessTrust, KeyTrust, PolicyEntry, X509Trust
 from proxy.config.secrets import exposed
 from proxy.config.yaml import Document, Problem, Where
-from proxy.trust.admin_token import same_name
+from proxy.trust.names import same_name
 from proxy.trust.pattern import Specificity, overlap, specificity
 
 Complaint = tuple[Where, str]

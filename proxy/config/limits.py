@@ -46,6 +46,14 @@ _SAYS = {
     "kept_bytes": "bodies kept in memory by all requests together (manifests on their way in, forms, admin calls)",
     "kept_rate": "how fast a body that is kept must arrive, in bytes a second, besides `kept_grace_s`",
     "kept_grace_s": "how much longer than that it may take, and how long it may wait for its turn",
+    "denials": "denials of repositories in force; scoped tokens fill half of it at most, those of one digest count not",
+    "denials_each": "of these, by one token for some repositories",
+    "exceptions": "exceptions that wait for their review; scoped tokens fill half of it at most",
+    "exceptions_each": "of these, by one token for some repositories",
+    "jobs": "jobs that wait; scoped tokens fill half of it at most",
+    "jobs_each": "of these, by one token for some repositories",
+    "approvals": "calls that wait for a second person; one person fills half of it at most",
+    "admin_tokens": "valid admin tokens; one maker has made half of them at most",
 }
 _MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
 _HARD = {

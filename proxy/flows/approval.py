@@ -13,6 +13,7 @@ from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens, Approvals
 from proxy.trust import approval as approvals_of
 from proxy.trust.admin_token import over
+from proxy.trust.allotment import allotment, rank_of
 from proxy.trust.approval import Approval, ApprovalState, Person, one_person
 from proxy.trust.event import Event, Kind
 
@@ -20,11 +21,17 @@ EXPIRE_S = 30.0  # how often what nobody decided in time is looked for
 
 
 async def ask(wanted: Approval, approvals: Approvals, house: House) -> Approval:
-    """Keep a call under an id of its own until somebody else decides; the journal has it first. Raises Unavailable."""
+    """Return the request that waits until somebody else decides, on record with its id: the one there is, if it is.
+
+    Raises Fault where this person has too many that wait, Unavailable.
+    """
     wanted = replace(wanted, id=secrets.token_hex(8))
-    await house.journal.record(_event(Kind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, house))
-    await approvals.add(wanted)
-    return wanted
+    asked = _event(Kind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, house)
+    limit = house.limits.approvals
+    try:
+        return await approvals.add(wanted, asked, allotment(limit, limit, wanted.by.who, rank_of(wanted.roles, ())))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
 
 
 async def pending(approval_id: str, approvals: Approvals, house: House) -> Approval:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.flows.house import House
+from proxy.trust.allotment import Rank
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, fingerprint
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Who wants it, how we know, why, and in which request."""
+    """Who wants it, how we know, why, in which request, and where they stand when it comes to what is kept for all."""
 
     who: str
     how: str
     reason: str
     request_id: str = ""
+    rank: Rank = Rank.SCOPED
 
 
 def key_event(kind: Kind, key: BookKey, asker: Asker, detail: Mapping[str, Any], house: House) -> Event:

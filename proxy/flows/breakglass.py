@@ -10,8 +10,10 @@ from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest
+from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
+from proxy.trust.orders import same_exception, with_exception
 
 ITS_END = "its end"
 
@@ -27,10 +29,31 @@ class Wish:
 
 
 async def open_exception(wish: Wish, longest_s: float, asker: Asker, house: House) -> PolicyException:
-    """Return the exception that is open now. Raises Fault (too long, too many wait for review), Unavailable."""
-    may_open(wish, longest_s)
+    """Return the exception that is open now: the asker's own for the same scope where one is, with its new end.
+
+    Raises Fault (too long, too many wait for review, closed meanwhile), Unavailable.
+    """
+    made = may_open(wish, longest_s, asker, house)
+    await house.journal.record(event(Kind.EXCEPTION_OPENED, made, asker, house))
+    if not await _keep(made, house, _room(asker, house)):
+        raise Fault("DENIED", f"exception {made.id} was closed at the same moment; open another", status=409)
+    return made
+
+
+def may_open(wish: Wish, longest_s: float, asker: Asker, house: House) -> PolicyException:
+    """Return the exception as it would be open. Raises Fault where that is for too long, or the asker has too many.
+
+    An open one of the asker's own for the same scope goes on, for no longer in all than one may be open.
+    """
+    if wish.seconds > longest_s:
+        raise Fault(
+            "DENIED",
+            f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
+            "open it for less, or ask a policy-admin",
+            status=403,
+        )
     now = house.clock.now()
-    made = PolicyException(
+    wanted = PolicyException(
         id=secrets.token_hex(6),
         repositories=wish.repositories,
         digest=wish.digest,
@@ -41,20 +64,20 @@ async def open_exception(wish: Wish, longest_s: float, asker: Asker, house: Hous
         opened=now,
         until=now + timedelta(seconds=wish.seconds),
     )
-    await house.journal.record(event(Kind.EXCEPTION_OPENED, made, asker, house))
-    await _keep(made, house)
-    return made
+    orders = house.interventions.orders()
+    for each in orders.exceptions:
+        whole = wanted.until - each.opened <= timedelta(seconds=longest_s)
+        if each.open_at(now) and not each.offline and whole and same_exception(each, wanted):
+            return replace(each, until=wanted.until, reason=wanted.reason, how=wanted.how)
+    try:
+        with_exception(orders, wanted, _room(asker, house))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return wanted
 
 
-def may_open(wish: Wish, longest_s: float) -> None:
-    """Raise Fault where it would be open for longer than this."""
-    if wish.seconds > longest_s:
-        raise Fault(
-            "DENIED",
-            f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
-            "open it for less, or ask a policy-admin",
-            status=403,
-        )
+def _room(asker: Asker, house: House) -> Allotment:
+    return allotment(house.limits.exceptions, house.limits.exceptions_each, asker.who, asker.rank)
 
 
 async def close(exception_id: str, asker: Asker, house: House) -> PolicyException:
@@ -125,9 +148,9 @@ def is_over(exception: PolicyException, house: House) -> bool:
     return exception.closed is not None or exception.until <= house.clock.now()
 
 
-async def _keep(exception: PolicyException, house: House) -> None:
+async def _keep(exception: PolicyException, house: House, room: Allotment | None = None) -> bool:
     try:
-        await house.interventions.keep(exception)
+        return await house.interventions.keep(exception, room)
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     except Unavailable as away:

@@ -3,45 +3,71 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 
 from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest
+from proxy.trust.allotment import Allotment, Rank, allotment
 from proxy.trust.denial import EVERYWHERE, Denial
 from proxy.trust.event import Event, Kind
+from proxy.trust.orders import same_order, with_denial
 
 
 async def deny(target: Digest | str, until: datetime | None, asker: Asker, house: House, *, digest: bool) -> Denial:
     """Return the denial that is in force now: of a digest everywhere, or of the repositories of a pattern.
 
-    Raises Fault (its end is past, or there are too many), Unavailable.
+    Denied by the same holder before, the same target stays denied until the later end. Raises Fault (its end is past,
+    or the holder has too many), Unavailable.
     """
-    may_deny(until, house)
-    made = Denial(
-        id=secrets.token_hex(6),
-        digest=Digest(target) if digest else None,
-        repositories=EVERYWHERE if digest else target,
-        reason=asker.reason[:500],
-        by=asker.who,
-        at=house.clock.now(),
-        until=until,
-    )
+    made = may_deny(target, until, asker, house, digest=digest)
     await house.journal.record(_event(Kind.DENIAL_ADDED, made, asker, house))
     try:
-        await house.interventions.deny(made)
+        await house.interventions.deny(made, _room(made, asker, house))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     return made
 
 
-def may_deny(until: datetime | None, house: House) -> None:
-    """Raise Fault where the end is past already."""
-    if until is not None and until <= house.clock.now():
+def may_deny(target: Digest | str, until: datetime | None, asker: Asker, house: House, *, digest: bool) -> Denial:
+    """Return the denial as it would be in force. Raises Fault where its end is past or the holder has too many."""
+    now = house.clock.now()
+    if until is not None and until <= now:
         raise Fault(
             "UNSUPPORTED", f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good", status=400
         )
+    wanted = Denial(
+        id=secrets.token_hex(6),
+        digest=Digest(target) if digest else None,
+        repositories=EVERYWHERE if digest else target,
+        reason=asker.reason[:500],
+        by=asker.who,
+        at=now,
+        until=until,
+    )
+    orders = house.interventions.orders()
+    before = next((d for d in orders.denials if d.holds_at(now) and same_order(d, wanted)), None)
+    if before is not None:
+        wanted = replace(wanted, id=before.id, until=later_end(before.until, until))
+    try:
+        with_denial(orders, wanted, now, _room(wanted, asker, house))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return wanted
+
+
+def _room(denial: Denial, asker: Asker, house: House) -> Allotment | None:
+    """Return what the asker may have; no bound keeps a digest from being recalled by who may recall it everywhere."""
+    if denial.digest is not None and asker.rank > Rank.SCOPED:
+        return None
+    return allotment(house.limits.denials, house.limits.denials_each, asker.who, asker.rank)
+
+
+def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two ends, where None is never."""
+    return None if one is None or other is None else max(one, other)
 
 
 async def lift(denial_id: str, asker: Asker, house: House) -> Denial:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.ports import Clock, Jobs, Journal
 from proxy.trust import job as jobs_of
+from proxy.trust.allotment import Allotment
 from proxy.trust.event import Event, Kind
 from proxy.trust.job import Job, JobState
 
@@ -34,12 +35,17 @@ class Stop(Exception):
     """The job goes on no further here: somebody cancelled it, or another process has it."""
 
 
-async def start(job: Job, jobs: Jobs, journal: Journal) -> Job:
-    """Keep a job that is to be done, under an id of its own, after the journal has it. Raises Unavailable."""
+async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
+    """Return the job that is to be done, on record with its id; one that waits for the same already, where there is.
+
+    `room` is what its holder may have. Raises Fault where that is used up, Unavailable.
+    """
     job = replace(job, id=secrets.token_hex(8))
-    await journal.record(_event(Kind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]}))
-    await jobs.add(job)
-    return job
+    queued = _event(Kind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]})
+    try:
+        return await jobs.add(job, queued, room)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
 
 
 async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:

@@ -48,3 +48,11 @@ class Limits:
     kept_bytes: int = 128 * MIB
     kept_rate: int = 64 * KIB  # bytes a second
     kept_grace_s: float = 10.0
+    denials: int = 10_000  # of repositories; those of a digest have no bound for who may deny it everywhere
+    denials_each: int = 50
+    exceptions: int = 1_000
+    exceptions_each: int = 50
+    jobs: int = 200
+    jobs_each: int = 10
+    approvals: int = 100
+    admin_tokens: int = 10_000

@@ -23,6 +23,7 @@ from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights
 from proxy.trust.admin_token import AdminToken
+from proxy.trust.allotment import Allotment
 from proxy.trust.custody import Held, TokenFacts
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
@@ -233,8 +234,11 @@ class PolicyBook(Protocol):
 class AdminTokens(Protocol):
     """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
 
-    async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
+    async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
+        """Keep a new token; durable on return.
+
+        Raises ValueError when a valid one has its name, or its maker has no room for it (None: there always is).
+        """
 
     async def add_first(self, token: AdminToken) -> bool:
         """Keep the token where there never was one, else change nothing and return False."""
@@ -252,8 +256,12 @@ class AdminTokens(Protocol):
 class Jobs(Protocol):
     """Long work. All calls raise Unavailable."""
 
-    async def add(self, job: Job) -> None:
-        """Keep a new job; durable on return."""
+    async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
+        """Keep a new job and its row of the journal, in one transaction, and return it; durable on return.
+
+        Where one of the same holder waits for the same already, nothing is kept and that one is returned. Raises
+        ValueError when there is no room for it (None: there always is).
+        """
 
     async def find(self, job_id: str) -> Job | None:
         """Return the job of this id, or None."""

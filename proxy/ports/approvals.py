@@ -6,14 +6,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from proxy.trust.allotment import Allotment
 from proxy.trust.approval import Approval, ApprovalState
+from proxy.trust.event import Event
 
 
 class Approvals(Protocol):
     """What was asked for and not done yet, or was. All calls raise Unavailable."""
 
-    async def add(self, approval: Approval) -> None:
-        """Keep a new request; durable on return."""
+    async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
+        """Keep a new request and its row of the journal, in one transaction, and return it; durable on return.
+
+        Where the same person asks for the same already, nothing is kept and that request is returned. Raises
+        ValueError when there is no room for it (None: there always is).
+        """
 
     async def find(self, approval_id: str) -> Approval | None:
         """Return the request of this id, or None."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.standing import Orders, Standing
@@ -27,16 +28,19 @@ class Interventions(Protocol):
     def orders(self) -> Orders:
         """Return all that is on record, oldest first, what is over too."""
 
-    async def deny(self, denial: Denial) -> None:
-        """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
+    async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
+        """Keep a denial, in the place of the holder's own of the same target; in force on return.
+
+        Raises ValueError when there is no room for it (None: there always is).
+        """
 
     async def lift(self, denial_id: str) -> Denial | None:
         """Remove a denial and return it, or None when there is none of this id."""
 
-    async def keep(self, exception: PolicyException) -> bool:
-        """Keep an exception, new or changed; in force on return. False when it was there just so.
+    async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so, or is closed.
 
-        Raises ValueError when too many wait for their review.
+        Raises ValueError when there is no room for a new one (None: there always is).
         """
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from proxy.store.database import Database
 from proxy.store.tables import admin_tokens
-from proxy.trust.admin_token import AdminToken, name_taken
+from proxy.trust.admin_token import AdminToken, token_refusal
+from proxy.trust.allotment import Allotment
 from proxy.trust.roles import Role
 
 
@@ -22,9 +23,12 @@ class StoredAdminTokens:
         """Use this database."""
         self._database = database
 
-    async def add(self, token: AdminToken) -> None:
-        """Keep a new token; durable on return. Raises ValueError when a valid one has its name."""
-        await self._database.write(partial(_add, token=token))
+    async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
+        """Keep a new token; durable on return.
+
+        Raises ValueError when a valid one has its name, or its maker has no room for it (None: there always is).
+        """
+        await self._database.write(partial(_add, token=token, room=room))
 
     async def add_first(self, token: AdminToken) -> bool:
         """Keep the token where there never was one, else change nothing and return False."""
@@ -43,10 +47,12 @@ class StoredAdminTokens:
         return await self._database.write(partial(_revoke, token_id=token_id, at=at))
 
 
-def _add(connection: Connection, token: AdminToken) -> None:
+def _add(connection: Connection, token: AdminToken, room: Allotment | None) -> None:
     if connection.dialect.name == "postgresql":  # of two replicas the second waits, and then sees the first's row
         connection.execute(text("LOCK TABLE admin_tokens IN SHARE ROW EXCLUSIVE MODE"))
-    if (why := name_taken(token, _all(connection))) is not None:
+    valid = admin_tokens.c.revoked.is_(None) & (admin_tokens.c.expires > token.created)
+    there = [_token(row) for row in connection.execute(select(admin_tokens).where(valid))]
+    if (why := token_refusal(token, there, room)) is not None:
         raise ValueError(why)
     _insert(connection, token)
 

@@ -11,8 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from proxy.store.database import Database
+from proxy.store.journal import append_rows
 from proxy.store.tables import approvals
-from proxy.trust.approval import Approval, ApprovalState, Person
+from proxy.trust.allotment import Allotment
+from proxy.trust.approval import Approval, ApprovalState, Person, request_there
+from proxy.trust.event import Event
 from proxy.trust.roles import Role
 
 Change = Callable[[Approval], Approval | None]
@@ -25,9 +28,13 @@ class StoredApprovals:
         """Use this database."""
         self._database = database
 
-    async def add(self, approval: Approval) -> None:
-        """Keep a new request; durable on return."""
-        await self._database.write(partial(_add, approval=approval))
+    async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
+        """Keep a new request and its row of the journal, in one transaction, and return it; durable on return.
+
+        Where the same person asks for the same already, nothing is kept and that request is returned. Raises
+        ValueError when there is no room for it (None: there always is).
+        """
+        return await self._database.write(partial(_add, approval=approval, event=event, room=room))
 
     async def find(self, approval_id: str) -> Approval | None:
         """Return the request of this id, or None."""
@@ -46,8 +53,13 @@ class StoredApprovals:
         return await self._database.read(partial(_overdue, now=now))
 
 
-def _add(connection: Connection, approval: Approval) -> None:
-    connection.execute(insert(approvals).values(_values(approval)))
+def _add(connection: Connection, approval: Approval, event: Event, room: Allotment | None) -> Approval:
+    pending = select(approvals).where(approvals.c.state == ApprovalState.PENDING.value)
+    there = request_there(approval, map(_approval, connection.execute(pending)), room)
+    if there is None:
+        append_rows(connection, (event,))
+        connection.execute(insert(approvals).values(_values(approval)))
+    return there or approval
 
 
 def _find(connection: Connection, approval_id: str, *, lock: bool = False) -> Approval | None:

@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 from proxy.oci.reference import Digest
 from proxy.ports import Clock
 from proxy.store.database import Database
-from proxy.store.ordered import Ordered, with_denial, with_exception
+from proxy.store.ordered import Ordered
 from proxy.store.own_connection import Reader
 from proxy.store.tables import denials, exceptions
 from proxy.store.versions import bump
+from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
+from proxy.trust.orders import with_denial, with_exception
 from proxy.trust.standing import Orders, Standing
 
 INTERVENTIONS = "interventions"  # the name of their version
@@ -56,9 +58,12 @@ class StoredInterventions:
             self._ordered.put(there)
         self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
 
-    async def deny(self, denial: Denial) -> None:
-        """Keep a denial; in force on return. Raises ValueError when there are too many to look at."""
-        await self._change(partial(with_denial, denial=denial, now=self._clock.now()))
+    async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
+        """Keep a denial, in the place of the holder's own of the same target; in force on return.
+
+        Raises ValueError when there is no room for it (None: there always is).
+        """
+        await self._change(partial(with_denial, denial=denial, now=self._clock.now(), room=room))
 
     async def lift(self, denial_id: str) -> Denial | None:
         """Remove a denial and return it, or None when there is none of this id."""
@@ -66,12 +71,12 @@ class StoredInterventions:
         await self._change(lambda there: replace(there, denials=_without(there.denials, denial_id)))
         return found
 
-    async def keep(self, exception: PolicyException) -> bool:
-        """Keep an exception, new or changed; in force on return. False when it was there just so.
+    async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so, or is closed.
 
-        Raises ValueError when too many wait for their review.
+        Raises ValueError when there is no room for a new one (None: there always is).
         """
-        return await self._change(partial(with_exception, exception=exception))
+        return await self._change(partial(with_exception, exception=exception, room=room))
 
     def put_offline(self, exception: PolicyException | None) -> None:
         """Have an exception stand that was made on this host, whether or not it is on record yet."""

@@ -12,8 +12,11 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from proxy.store.canonical import canonical
 from proxy.store.database import Database
+from proxy.store.journal import append_rows
 from proxy.store.tables import jobs
-from proxy.trust.job import WAITING, Job, JobState
+from proxy.trust.allotment import Allotment
+from proxy.trust.event import Event
+from proxy.trust.job import WAITING, Job, JobState, job_there
 
 Change = Callable[[Job], Job | None]
 
@@ -25,9 +28,13 @@ class StoredJobs:
         """Use this database."""
         self._database = database
 
-    async def add(self, job: Job) -> None:
-        """Keep a new job; durable on return."""
-        await self._database.write(partial(_add, job=job))
+    async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
+        """Keep a new job and its row of the journal, in one transaction, and return it; durable on return.
+
+        Where one of the same holder waits for the same already, nothing is kept and that one is returned. Raises
+        ValueError when there is no room for it (None: there always is).
+        """
+        return await self._database.write(partial(_add, job=job, event=event, room=room))
 
     async def find(self, job_id: str) -> Job | None:
         """Return the job of this id, or None."""
@@ -53,8 +60,13 @@ class StoredJobs:
         )
 
 
-def _add(connection: Connection, job: Job) -> None:
-    connection.execute(insert(jobs).values(_values(job)))
+def _add(connection: Connection, job: Job, event: Event, room: Allotment | None) -> Job:
+    waits = select(jobs).where(jobs.c.state.in_([state.value for state in WAITING]))
+    there = job_there(job, map(_job, connection.execute(waits)), room)
+    if there is None:
+        append_rows(connection, (event,))
+        connection.execute(insert(jobs).values(_values(job)))
+    return there or job
 
 
 def _find(connection: Connection, job_id: str, *, lock: bool = False) -> Job | None:

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.standing import Orders, Standing, Window, standing_at
-
-DENIALS = 1_000  # each is looked at whenever something is decided anew
-UNREVIEWED = 200  # exceptions
 
 
 class Ordered:
@@ -53,23 +49,3 @@ class Ordered:
         if self._window is None or not self._window.spans(now):
             self._window = standing_at(self.orders(), now, self._latest)
         return self._window.standing
-
-
-def with_denial(orders: Orders, denial: Denial, now: datetime) -> Orders:
-    """Return the orders with this one among them; those that are over make room. Raises ValueError."""
-    there = tuple(d for d in orders.denials if d.holds_at(now))
-    if len(there) >= DENIALS:
-        raise ValueError(f"there are {DENIALS} denials in force; remove what no longer matters: countersign deny list")
-    return replace(orders, denials=(*there, denial))
-
-
-def with_exception(orders: Orders, exception: PolicyException) -> Orders:
-    """Return the orders with this one among them, in the place of the one of its id. Raises ValueError."""
-    if any(e.id == exception.id for e in orders.exceptions):
-        changed = (exception if e.id == exception.id else e for e in orders.exceptions)
-        return replace(orders, exceptions=tuple(changed))
-    if sum(e.reviewed is None for e in orders.exceptions) >= UNREVIEWED:
-        raise ValueError(
-            f"{UNREVIEWED} exceptions wait for their review; review them first: countersign exceptions list"
-        )
-    return replace(orders, exceptions=(*orders.exceptions, exception))

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from proxy.trust.allotment import Allotment
+from proxy.trust.names import same_name
 from proxy.trust.roles import Role
 
 PREFIX = "csadm"  # so that scanners for leaked secrets can know one
@@ -17,15 +19,6 @@ SECRET_BYTES = 32
 FIRST_FOR = timedelta(hours=24)
 _TEXT = re.compile(PREFIX + r"_([a-z0-9]{8,20})_([A-Za-z0-9_-]{43})")
 _FIRST = re.compile(r"first([0-9]{10})")
-# Only what looks alike to everybody: a name stands in journals and signed claims, beside those of other people.
-NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
-# Who the journal and signed claims speak of without a token. Nobody else may be called so, in whatever case.
-_RESERVED = frozenset(
-    {
-        "countersign", "countersign init", "operator on the host", "bootstrap", "anonymous", "nobody", "root",
-        "system",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,26 +73,20 @@ def matches(token: AdminToken | None, text: str) -> bool:
     return hmac.compare_digest(kept, hashed(text)) and token is not None
 
 
-def name_refusal(name: str) -> str | None:
-    """Return why no token, and no certificate, may be called so, or None."""
-    if re.fullmatch(NAME, name) is None:
-        return "letters, digits, spaces and ._@+- only, and a letter or digit at both ends"
-    if same_name(name) in _RESERVED:
-        return f"{name!a} is a name that Countersign uses itself"
-    return None
-
-
-def same_name(name: str) -> str:
-    """Return what is equal for names that a reader would take for the same."""
-    return " ".join(name.casefold().split())
-
-
 def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
     """Return why the new token cannot have its name, or None: among valid tokens a name means one."""
     for token in tokens:
         if over(token, new.created) is None and same_name(token.name) == same_name(new.name):
             return f"there is a valid token {token.name!a} already, {token.id}: revoke it, or choose another name"
     return None
+
+
+def token_refusal(new: AdminToken, tokens: Iterable[AdminToken], room: Allotment | None) -> str | None:
+    """Return why the new token is not kept beside these, or None; `room` is what its maker may have (None: all)."""
+    valid = tuple(token for token in tokens if over(token, new.created) is None)
+    if (why := name_taken(new, valid)) is not None or room is None:
+        return why
+    return room.refusal((token.by for token in valid), "valid tokens", "revoke some: countersign tokens list")
 
 
 def over(token: AdminToken, now: datetime) -> str | None:

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from proxy.trust.admin_token import AdminToken, same_name
+from proxy.trust.admin_token import AdminToken
+from proxy.trust.allotment import Allotment
+from proxy.trust.names import same_name
 from proxy.trust.roles import Role
 
 WAITS_FOR = timedelta(hours=24)
@@ -64,6 +66,25 @@ def decided(approval: Approval, state: ApprovalState, by: Person | None, now: da
     if approval.state is not ApprovalState.PENDING:
         return None
     return replace(approval, state=state, decided_by=by, decided=now, note=note)
+
+
+def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment | None) -> Approval | None:
+    """Return the request of the same person for the same that nobody decided yet, or None. Raises ValueError.
+
+    `pending` are all of those; `room` is what the person may have of them, None where that is not bounded.
+    """
+    there = tuple(each for each in pending if wanted.created < each.expires)
+    for each in there:
+        same = (each.route, dict(each.places), each.body, each.roles) == (
+            wanted.route, dict(wanted.places), wanted.body, wanted.roles,
+        )  # fmt: skip
+        if same and each.by == wanted.by and same_steps(each.plan, wanted.plan):
+            return each
+    if room is not None:
+        what, mend = "requests that wait for a second person", "take some back: countersign approvals list"
+        if why := room.refusal((each.by.who for each in there), what, mend):
+            raise ValueError(why)
+    return None
 
 
 def ended(approval: Approval, state: ApprovalState, note: str) -> Approval | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from proxy.trust.allotment import Allotment
+from proxy.trust.names import same_name
 
 LATER = timedelta(seconds=30)  # until what could not go on is tried again
 PATIENCE = timedelta(days=7)  # since it was asked for; then it has failed
@@ -54,6 +57,24 @@ class Job:
     note: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     cancel: bool = False
+
+
+def job_there(job: Job, waiting: Iterable[Job], room: Allotment | None) -> Job | None:
+    """Return the one that waits for the same, asked for by the same holder, or None. Raises ValueError.
+
+    `waiting` are all that are not over; `room` is what the holder may have of them, None where that is not bounded.
+    """
+    there = tuple(waiting)
+    wanted = (job.kind, same_name(job.who), job.how, dict(job.asked), job.repository)
+    for each in there:
+        same = wanted == (each.kind, same_name(each.who), each.how, dict(each.asked), each.repository)
+        if same and each.state is JobState.QUEUED and not each.cancel:
+            return each
+    if room is not None:
+        what, mend = "jobs that wait", "wait for them, or cancel some: countersign jobs list"
+        if why := room.refusal((each.who for each in there), what, mend):
+            raise ValueError(why)
+    return None
 
 
 def taken_up(job: Job, now: datetime) -> Job | None:

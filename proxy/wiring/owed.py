@@ -21,7 +21,7 @@ async def see_to_it(house: House, jobs: Jobs) -> None:
     if not due or not _signs(due[0], house) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
         return
     why = "pushed unsigned under an exception while signing did not work"
-    await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs, house.journal)
+    await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs)
 
 
 def _signs(push: UnsignedPush, house: House) -> bool:

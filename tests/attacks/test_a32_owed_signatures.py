@@ -29,7 +29,7 @@ async def owing(w: World) -> None:
 async def signed_later(w: World) -> None:
     """The token is back, and the job has run."""
     w.signer.down = None
-    await start(Job("", SIGN_OWED, "countersign", "", "owed", w.store.clock.now()), w.store.jobs, w.store.journal)
+    await start(Job("", SIGN_OWED, "countersign", "", "owed", w.store.clock.now()), w.store.jobs)
 
     async def work(job: Job, step: Step) -> object:
         return await sign_owed(job, step, w.house)

@@ -78,7 +78,8 @@ async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
         rows = (await a.call("GET", "/admin/v1/journal?repository=team/app", token=token)).value["items"]
         assert {row["repository"] for row in rows} == {"team/app"}
         for job_id, repository in (("a" * 16, "team/app"), ("b" * 16, "secret"), ("c" * 16, "")):
-            await a.world.store.jobs.add(Job(job_id, "resign", "x", "y", "z", NOON, repository=repository))
+            job = Job(job_id, "resign", "x", "y", "z", NOON, repository=repository)
+            await a.world.store.jobs.add(job, Event(NOON, Kind.JOB_QUEUED))
         got = {
             (method, job_id): (await a.call(method, f"/admin/v1/jobs/{job_id * 16}{end}", token=token)).status
             for job_id in "abcd"

@@ -6,17 +6,19 @@ from datetime import timedelta
 from functools import partial
 
 from proxy.trust.approval import ApprovalState, decided
+from proxy.trust.event import Event, Kind
 from tests.contract.conftest import AnyStore
 from tests.unit.trust.test_approval import MAX, REQUEST
 from tests.worlds.memory import NOON
 
 FULL = replace(REQUEST, places={"profile": "release"}, given={"reason": "a \N{SNOWMAN}"}, body='{"reason":"x"}')
+ASKED = Event(NOON, Kind.APPROVAL_ASKED)
 LATER = replace(REQUEST, id="1" * 16, created=NOON + timedelta(seconds=1), expires=NOON + timedelta(days=2))
 
 
 async def test_a_request_comes_back_whole(store: AnyStore) -> None:
     assert await store.approvals.find(FULL.id) is None
-    await store.approvals.add(FULL)
+    await store.approvals.add(FULL, ASKED)
     assert await store.approvals.find(FULL.id) == FULL
     agreed = await store.approvals.change(
         FULL.id, partial(decided, state=ApprovalState.APPROVED, by=MAX, now=NOON, note="seen")
@@ -26,7 +28,7 @@ async def test_a_request_comes_back_whole(store: AnyStore) -> None:
 
 
 async def test_of_two_who_decide_at_once_one_does(store: AnyStore) -> None:
-    await store.approvals.add(FULL)
+    await store.approvals.add(FULL, ASKED)
     states = (ApprovalState.APPROVED, ApprovalState.REJECTED, ApprovalState.APPROVED)
     got = await asyncio.gather(
         *(store.approvals.change(FULL.id, partial(decided, state=s, by=MAX, now=NOON, note="")) for s in states)
@@ -35,8 +37,8 @@ async def test_of_two_who_decide_at_once_one_does(store: AnyStore) -> None:
 
 
 async def test_lists_and_what_is_overdue(store: AnyStore) -> None:
-    await store.approvals.add(FULL)
-    await store.approvals.add(LATER)
+    await store.approvals.add(FULL, ASKED)
+    await store.approvals.add(LATER, ASKED)
     assert [a.id for a in await store.approvals.page(None, 10, 0)] == [LATER.id, FULL.id]
     assert [a.id for a in await store.approvals.page(None, 1, 1)] == [FULL.id]
     assert [a.id for a in await store.approvals.overdue(NOON + timedelta(days=1))] == [FULL.id]

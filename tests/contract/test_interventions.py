@@ -7,6 +7,7 @@ import pytest
 
 from proxy.oci.reference import digest_of
 from proxy.ports import Interventions
+from proxy.trust.allotment import Allotment
 from proxy.trust.standing import Orders
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.orders import denial, exception
@@ -51,8 +52,32 @@ async def test_an_exception_ends_by_itself(interventions: Interventions, clock: 
 
 
 async def test_too_many_are_refused_and_nothing_changes(interventions: Interventions) -> None:
-    for number in range(200):
-        await interventions.keep(exception(name=f"{number:03}"))
+    mine, others = Allotment("ann", 3, 5), Allotment("bob", 3, 5)
+    for number in range(3):
+        await interventions.keep(exception(name=f"{number:03}"), mine)
+        await interventions.deny(denial(None, f"team/{number}", name=str(number)), mine)
+    before = interventions.orders()
     with pytest.raises(ValueError, match="review them first"):
-        await interventions.keep(exception(name="more"))
-    assert len(interventions.orders().exceptions) == 200
+        await interventions.keep(exception(name="more"), mine)
+    with pytest.raises(ValueError, match="deny list"):
+        await interventions.deny(denial(None, "team/more", name="more"), mine)
+    assert interventions.orders() == before
+    await interventions.keep(replace(exception(name="bob's"), by="bob"), others)
+    await interventions.deny(replace(denial(None, "team/0", name="bob's"), by="bob"), others)
+    assert [len(each) for each in (interventions.orders().denials, interventions.orders().exceptions)] == [4, 4]
+
+
+async def test_what_is_denied_again_by_the_same_holder_is_one_denial(interventions: Interventions) -> None:
+    await interventions.deny(denial(BAD))
+    again = replace(denial(BAD, name="d2"), reason="worse", at=NOON + timedelta(minutes=1))
+    await interventions.deny(again)
+    await interventions.deny(replace(again, reason="worst"))
+    assert interventions.orders().denials == (replace(again, reason="worst"),)
+
+
+async def test_what_was_closed_is_not_opened_by_its_renewal(interventions: Interventions) -> None:
+    closed = replace(exception(), closed=NOON, closed_by="eve")
+    await interventions.keep(exception())
+    await interventions.keep(closed)
+    assert not await interventions.keep(exception(hours=4))
+    assert interventions.orders().exceptions == (closed,)

@@ -56,7 +56,7 @@ def runner(store: AnyStore, clock: FrozenClock, work: Slow) -> JobRunner:
 
 
 async def job(store: AnyStore) -> Job:
-    return await start(Job("", "slow", "erika", "socket", "why", NOON), store.jobs, store.journal)
+    return await start(Job("", "slow", "erika", "socket", "why", NOON), store.jobs)
 
 
 async def state(store: AnyStore, which: Job) -> tuple[JobState, int]:

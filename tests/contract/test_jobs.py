@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.ports import Jobs
+from proxy.trust.event import Event, Kind
 from proxy.trust.job import Job, JobState, called_off, put_off, taken_up
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON
 
 JOB = Job("a" * 16, "resign", "erika", "admin-token:a", "a \N{SNOWMAN}", NOON, {"profile": "release"}, "team/app")
+QUEUED = Event(NOON, Kind.JOB_QUEUED)
 LATER = replace(JOB, id="b" * 16, kind="other", created=NOON + timedelta(seconds=1), repository="")
 
 
@@ -30,14 +32,14 @@ async def test_a_job_comes_back_whole(jobs: Jobs) -> None:
         result={"x": [1]},
         cancel=True,
     )
-    await jobs.add(full)
+    await jobs.add(full, QUEUED)
     assert await jobs.find(JOB.id) == full
 
 
 async def test_the_oldest_that_may_go_on_comes_first(jobs: Jobs) -> None:
     assert await jobs.next(NOON) is None
-    await jobs.add(LATER)
-    await jobs.add(JOB)
+    await jobs.add(LATER, QUEUED)
+    await jobs.add(JOB, QUEUED)
     assert await jobs.next(NOON) == JOB
     running = await jobs.change(JOB.id, lambda job: taken_up(job, NOON))
     assert running is not None
@@ -51,7 +53,7 @@ async def test_the_oldest_that_may_go_on_comes_first(jobs: Jobs) -> None:
 
 
 async def test_changes_are_made_one_after_the_other(jobs: Jobs) -> None:
-    await jobs.add(JOB)
+    await jobs.add(JOB, QUEUED)
     got = await asyncio.gather(*(jobs.change(JOB.id, lambda job: replace(job, done=job.done + 1)) for _ in range(10)))
     assert sorted(job.done for job in got if job is not None) == list(range(1, 11))
     assert await jobs.change(JOB.id, lambda _: None) is None
@@ -62,8 +64,8 @@ async def test_changes_are_made_one_after_the_other(jobs: Jobs) -> None:
 
 
 async def test_pages_are_newest_first_and_filtered(jobs: Jobs) -> None:
-    await jobs.add(JOB)
-    await jobs.add(LATER)
+    await jobs.add(JOB, QUEUED)
+    await jobs.add(LATER, QUEUED)
     await jobs.change(JOB.id, lambda job: called_off(job, NOON))
     assert [j.id for j in await jobs.page((), "", "", 10, 0)] == [LATER.id, JOB.id]
     assert [j.id for j in await jobs.page((), "", "", 1, 1)] == [JOB.id]

@@ -22,23 +22,25 @@ from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_ref
 from proxy.ports import Search, Turn
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
-from proxy.store.ordered import Ordered, with_denial, with_exception
+from proxy.store.ordered import Ordered
 from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
 from proxy.store.stages import standing
 from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken, name_taken
-from proxy.trust.approval import Approval, ApprovalState
+from proxy.trust.admin_token import AdminToken, token_refusal
+from proxy.trust.allotment import Allotment
+from proxy.trust.approval import Approval, ApprovalState, request_there
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import ManifestFact
 from proxy.trust.impact import Pulled
-from proxy.trust.job import WAITING, Job, JobState
+from proxy.trust.job import WAITING, Job, JobState, job_there
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.orders import with_denial, with_exception
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
 from proxy.trust.standing import Orders, Standing
@@ -321,8 +323,8 @@ class MemoryAdminTokens:
     def __init__(self) -> None:
         self.rows: dict[str, AdminToken] = {}
 
-    async def add(self, token: AdminToken) -> None:
-        if (why := name_taken(token, self.rows.values())) is not None:
+    async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
+        if (why := token_refusal(token, self.rows.values(), room)) is not None:
             raise ValueError(why)
         self.rows[token.id] = token
 
@@ -385,8 +387,8 @@ class MemoryInterventions:
     def orders(self) -> Orders:
         return self.ordered.orders()
 
-    async def deny(self, denial: Denial) -> None:
-        self.ordered.put(with_denial(self.orders(), denial, self._clock.now()))
+    async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
+        self.ordered.put(with_denial(self.orders(), denial, self._clock.now(), room))
 
     async def lift(self, denial_id: str) -> Denial | None:
         there = self.orders()
@@ -394,9 +396,9 @@ class MemoryInterventions:
         self.ordered.put(replace(there, denials=tuple(d for d in there.denials if d.id != denial_id)))
         return found
 
-    async def keep(self, exception: PolicyException) -> bool:
+    async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
         before = self.orders()
-        self.ordered.put(with_exception(before, exception))
+        self.ordered.put(with_exception(before, exception, room))
         return self.orders() != before
 
 
@@ -435,11 +437,17 @@ class MemoryPolicyBook:
 class MemoryApprovals:
     """Approvals in a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: MemoryJournal | None = None) -> None:
+        self._journal = journal or MemoryJournal()
         self.rows: dict[str, Approval] = {}
 
-    async def add(self, approval: Approval) -> None:
+    async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
+        pending = (each for each in self.rows.values() if each.state is ApprovalState.PENDING)
+        if (there := request_there(approval, pending, room)) is not None:
+            return there
+        await self._journal.record(event)
         self.rows[approval.id] = approval
+        return approval
 
     async def find(self, approval_id: str) -> Approval | None:
         return self.rows.get(approval_id)
@@ -463,11 +471,17 @@ class MemoryApprovals:
 class MemoryJobs:
     """Jobs in a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: MemoryJournal | None = None) -> None:
+        self._journal = journal or MemoryJournal()
         self.rows: dict[str, Job] = {}
 
-    async def add(self, job: Job) -> None:
+    async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
+        waiting = (each for each in self.rows.values() if each.state in WAITING)
+        if (there := job_there(job, waiting, room)) is not None:
+            return there
+        await self._journal.record(event)
         self.rows[job.id] = job
+        return job
 
     async def find(self, job_id: str) -> Job | None:
         return self.rows.get(job_id)
@@ -510,8 +524,8 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
-        self.jobs = MemoryJobs()
-        self.approvals = MemoryApprovals()
+        self.jobs = MemoryJobs(self.journal)
+        self.approvals = MemoryApprovals(self.journal)
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
         self.owed = MemoryOwed()

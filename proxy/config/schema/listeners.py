@@ -16,7 +16,7 @@ from proxy.config.values import (
     Short,
     split_address,
 )
-from proxy.trust.admin_token import name_refusal
+from proxy.trust.names import name_refusal
 from proxy.trust.roles import Role
 
 

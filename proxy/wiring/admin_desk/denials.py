@@ -12,6 +12,7 @@ from proxy.flows.denying import deny, find, lift, may_deny
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest, parse_digest
+from proxy.trust.allotment import rank_of
 from proxy.trust.denial import Denial
 from proxy.web.admin_api import denials as shapes
 from proxy.web.admin_api.handler import Acting, Topic
@@ -42,9 +43,8 @@ class DenialDesk:
 
     async def _add(self, acting: Acting) -> shapes.DenialShown:
         house, wish = self._house(), cast("shapes.DenialWish", acting.body)
-        digest = digest_in(wish.target)
-        target = digest or pattern_in(wish.target)
-        made = await deny(target, wish.until, asker_of(acting), house, digest=digest is not None)
+        target, digest = _target(wish.target)
+        made = await deny(target, wish.until, asker_of(acting), house, digest=digest)
         return _shown(made, house.clock.now())
 
     async def _remove(self, acting: Acting) -> shapes.DenialShown:
@@ -53,13 +53,12 @@ class DenialDesk:
 
     async def _plan_add(self, acting: Acting) -> tuple[str, ...]:
         wish = cast("shapes.DenialWish", acting.body)
-        may_deny(wish.until, self._house())
-        digest = digest_in(wish.target)
-        until = "until it is removed" if wish.until is None else f"until {wish.until:%Y-%m-%d %H:%M}Z"
-        if digest is None:
-            what = f"every pull and push in {pattern_in(wish.target)}"
-        else:
-            what = f"every pull and push of {digest} in every repository, and of what it lists where it is an index"
+        target, digest = _target(wish.target)
+        ends = may_deny(target, wish.until, asker_of(acting), self._house(), digest=digest).until
+        until = "until it is removed" if ends is None else f"until {ends:%Y-%m-%d %H:%M}Z"
+        what = f"every pull and push in {target}"
+        if digest:
+            what = f"every pull and push of {target} in every repository, and of what it lists where it is an index"
         return (f"block {what}, {until}: whatever signed it, in every mode, whatever exception is open",)
 
     async def _plan_remove(self, acting: Acting) -> tuple[str, ...]:
@@ -86,12 +85,13 @@ def one(pattern: str) -> str:
 
 def asker_of(acting: Acting) -> Asker:
     """Return who wants it and why, as the flows take it."""
-    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+    holder, reason = acting.holder, cast("Why", acting.body).reason
+    return Asker(holder.who, holder.how, reason, acting.request_id, rank_of(holder.roles, holder.repositories))
 
 
-def digest_in(text: str) -> Digest | None:
-    """Return the digest, or None where this is not meant to be one. Raises Fault."""
-    return parse_digest(text) if ":" in text else None
+def _target(text: str) -> tuple[Digest | str, bool]:
+    """Return the digest or the pattern, and whether it is a digest. Raises Fault."""
+    return (parse_digest(text), True) if ":" in text else (pattern_in(text), False)
 
 
 def pattern_in(text: str) -> str:

@@ -76,7 +76,7 @@ class ExceptionDesk:
 
     async def _plan_open(self, acting: Acting) -> tuple[str, ...]:
         house, wish = self._house(), _wish(acting)
-        breakglass.may_open(wish, _longest(acting, house))
+        breakglass.may_open(wish, _longest(acting, house), asker_of(acting), house)
         what = f"{wish.digest} and what it lists" if wish.digest else "everything"
         where = f"{what} in {wish.repositories}"
         unsigned = (

@@ -10,10 +10,11 @@ from proxy.flows.house import House
 from proxy.flows.resign import RESIGN, keys_of
 from proxy.flows.sign import signers_now
 from proxy.ports import Jobs, Signed
+from proxy.trust.allotment import Allotment, allotment, rank_of
 from proxy.trust.job import Job
 from proxy.trust.keys import fingerprint
 from proxy.web.admin_api import jobs as shapes
-from proxy.web.admin_api.handler import Acting, Topic
+from proxy.web.admin_api.handler import Acting, Holder, Topic
 
 
 class JobDesk:
@@ -77,7 +78,7 @@ class JobDesk:
             asked={"profile": profile},
             repository=wish.repository,
         )
-        return shown(await jobs_of.start(job, self._jobs, house.journal))
+        return shown(await jobs_of.start(job, self._jobs, job_room(acting.holder, house)))
 
     async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
         house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
@@ -89,6 +90,12 @@ class JobDesk:
             f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
             "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
         )
+
+
+def job_room(holder: Holder, house: House) -> Allotment:
+    """Return how many jobs this holder may have waiting."""
+    limits = house.limits
+    return allotment(limits.jobs, limits.jobs_each, holder.who, rank_of(holder.roles, holder.repositories))
 
 
 def shown(job: Job) -> shapes.JobShown:

@@ -22,7 +22,7 @@ from proxy.trust.policy_revision import PolicyRevision
 from proxy.web.admin_api import policies as shapes
 from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.jobs import JobShown
-from proxy.wiring.admin_desk.jobs import shown
+from proxy.wiring.admin_desk.jobs import job_room, shown
 from proxy.wiring.admin_desk.policy_lint import linted
 from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash_of, impact, number_of
 from proxy.wiring.desk import refused
@@ -167,7 +167,7 @@ class PolicyDesk:
         asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
         job = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked)
-        return shown(await jobs_of.start(job, self._store.jobs, house.journal))
+        return shown(await jobs_of.start(job, self._store.jobs, job_room(by, house)))
 
 
 def _ours(acting: Acting) -> Asked:

@@ -11,9 +11,10 @@ from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens
 from proxy.trust.admin_token import SECRET_BYTES, AdminToken, hashed, over, written
+from proxy.trust.allotment import Allotment, allotment, rank_of
 from proxy.trust.roles import beyond
 from proxy.web.admin_api import tokens as shapes
-from proxy.web.admin_api.handler import Acting, Topic
+from proxy.web.admin_api.handler import Acting, Holder, Topic
 from proxy.wiring.admin_desk.part import part
 
 
@@ -52,7 +53,7 @@ class TokenDesk:
             token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who, repositories=wish.repositories
         )
         try:
-            await self._tokens.add(token)
+            await self._tokens.add(token, _room(acting.holder, self._house()))
         except ValueError as taken:
             raise Fault("DENIED", str(taken), status=409) from None
         return shapes.TokenMade(token=text, **dict(_token(token, now)))
@@ -67,6 +68,11 @@ class TokenDesk:
         await self._tokens.revoke(token_id, now)  # again, it changes nothing: the answer says since when
         gone = await self._tokens.find(token_id)
         return _token(gone or token, now)
+
+
+def _room(holder: Holder, house: House) -> Allotment:
+    limit = house.limits.admin_tokens
+    return allotment(limit, limit, holder.who, rank_of(holder.roles, holder.repositories))
 
 
 def _token(token: AdminToken, now: datetime) -> shapes.TokenShown:

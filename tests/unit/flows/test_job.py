@@ -37,10 +37,11 @@ class House:
     """What jobs need."""
 
     def __init__(self) -> None:
-        self.jobs, self.journal, self.clock = MemoryJobs(), MemoryJournal(), FrozenClock()
+        self.journal, self.clock = MemoryJournal(), FrozenClock()
+        self.jobs = MemoryJobs(self.journal)
 
     async def start(self) -> Job:
-        return await start(JOB, self.jobs, self.journal)
+        return await start(JOB, self.jobs)
 
     async def run(self, work: Work) -> bool:
         return await run_next({"count": work}, self.jobs, self.journal, self.clock)

@@ -19,7 +19,7 @@ ME = ("erika", "admin-token:a", "why")
 
 async def run(w: World, repository: str = "") -> Job:
     job = Job("", RESIGN, *ME, w.house.clock.now(), {"profile": "release"}, repository)
-    job = await start(job, w.store.jobs, w.store.journal)
+    job = await start(job, w.store.jobs)
     return await on(w, job)
 
 

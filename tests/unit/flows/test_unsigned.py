@@ -43,7 +43,7 @@ async def refused(w: World, reference: str = "1") -> Fault:
 async def job(w: World) -> Job:
     """What became of one job that signs what is owed."""
     queued = Job("", SIGN_OWED, "countersign", "", "owed", w.store.clock.now())
-    queued = await start(queued, w.store.jobs, w.store.journal)
+    queued = await start(queued, w.store.jobs)
 
     async def work(job: Job, step: Step) -> object:
         return await sign_owed(job, step, w.house)

@@ -13,12 +13,12 @@ from proxy.trust.admin_token import (
     hashed,
     id_of,
     matches,
-    name_refusal,
     name_taken,
     over,
     too_far,
     written,
 )
+from proxy.trust.names import name_refusal
 from proxy.trust.roles import Role
 from tests.worlds.memory import NOON
 

@@ -1,0 +1,59 @@
+"""How much one holder may have of what is kept for all: denials, exceptions, jobs, requests, admin tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from proxy.trust.names import same_name
+from proxy.trust.roles import Permission, Role, permitted
+
+
+class Rank(IntEnum):
+    """Who asks for more, the least trusted first."""
+
+    SCOPED = 0  # a token for some repositories
+    WHOLE = 1  # a token for all of them
+    ABOVE = 2  # who can take the tokens of the others away
+
+
+# Of a limit: what all of this rank and below may fill together, and what one of them may have alone.
+_TOGETHER = {Rank.SCOPED: 1 / 2, Rank.WHOLE: 3 / 4, Rank.ABOVE: 1}
+_ALONE = {Rank.WHOLE: 1 / 4, Rank.ABOVE: 1 / 2}
+
+
+def rank_of(roles: Collection[Role], repositories: Collection[str]) -> Rank:
+    """Return the rank of a holder with these roles, for these repositories (none: for all)."""
+    if repositories:
+        return Rank.SCOPED
+    return Rank.ABOVE if permitted(roles, Permission.CHANGE_TOKENS) else Rank.WHOLE
+
+
+@dataclass(frozen=True)
+class Allotment:
+    """What this holder may have: `alone`, and only while all together have fewer than `together`.
+
+    Holders are told apart by name: a token that was revoked and made again under its name is the same holder.
+    """
+
+    who: str
+    alone: int
+    together: int
+
+    def refusal(self, holders: Iterable[str], what: str, mend: str) -> str | None:
+        """Return why there is no room for one more, or None. `holders` names who has each one that is there."""
+        names = [same_name(name) for name in holders]
+        own = names.count(same_name(self.who))
+        if own >= self.alone:
+            return f"{self.who!a} has {own} {what}, and one holder has no more; {mend}"
+        if len(names) >= self.together:
+            return f"there are {len(names)} {what}, and the rest is kept for holders above {self.who!a}; {mend}"
+        return None
+
+
+def allotment(limit: int, each: int, who: str, rank: Rank) -> Allotment:
+    """Return what this holder may have of `limit`; one whose token is for some repositories has at most `each`."""
+    together = max(1, int(limit * _TOGETHER[rank]))
+    alone = each if rank is Rank.SCOPED else max(1, int(limit * _ALONE[rank]))
+    return Allotment(who, min(alone, together), together)
