@@ -8,19 +8,22 @@ from proxy.flows.admit import admit_upload
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.fresh import require_known
 from proxy.flows.house import House
-from proxy.flows.judge import LISTED, decision_on, likely_first
+from proxy.flows.judge import decision_on, remembered_in
+from proxy.flows.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullBlob, StartUpload
 from proxy.oci.reference import Digest, Repository
-from proxy.trust.decision import Outcome
 from proxy.trust.event import Kind
+from proxy.trust.fact import Listing
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
 from proxy.trust.reason import Reason
+
+EXCEPTED = 16  # images that exceptions name, looked at whether they list a blob
 
 
 async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
@@ -61,25 +64,17 @@ async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: H
         return await _only_denied(repository, blob, house)
     if policy is None and not standing.exceptions:
         return Reason.UNLISTED_BLOB
-    listed = await _listing(repository, blob, house)
-    silent: str | None = None
-    reasons: set[Reason | None] = set()
-    for digest in likely_first(repository, listed, house)[: house.limits.parents_tried]:
-        try:
-            decision = await decision_on(repository, digest, asked, house)
-        except (Unavailable, Corrupt) as why:
-            silent = why.what
-            continue
-        except Fault:
-            continue  # a manifest that cannot be read serves nothing
-        if decision is not None and decision.allowed:
-            return None
-        reasons.add(None if decision is None else decision.reason)
-        if decision is not None and decision.outcome is Outcome.INCONCLUSIVE:
-            silent = f"{digest}, which lists it, could not be judged"
-    if silent is not None:
-        raise Unavailable(silent)
-    return Reason.DENIED_DIGEST if reasons == {Reason.DENIED_DIGEST} else Reason.UNLISTED_BLOB
+    judging = Judging(
+        remembered_in(repository, house),
+        lambda digest: decision_on(repository, digest, asked, house),
+        lambda decision: decision.allowed,
+    )
+    looked = await first_good(repository, _parts(repository, blob, house), judging, set(), house)
+    if looked.found is not None:
+        return None
+    if looked.silent is not None:
+        raise Unavailable(looked.silent)
+    return Reason.DENIED_DIGEST if looked.denied else Reason.UNLISTED_BLOB
 
 
 def _open(policy: Policy | None, house: House) -> bool:
@@ -87,29 +82,56 @@ def _open(policy: Policy | None, house: House) -> bool:
 
 
 async def _only_denied(repository: Repository, blob: Digest, house: House) -> Reason | None:
-    """Return why not, where everything known to list this blob is denied; None where nothing is known of it."""
+    """Return why not, where everything known to list this blob is denied; None where nothing is known of it.
+
+    Raises Unavailable where what lists it is under so many indexes that they are not looked through.
+    """
     if not house.interventions.standing().denials:
         return None
-    try:
-        listed = await _listing(repository, blob, house)
-    except Unavailable:
-        return None  # as far as is known: a denial elsewhere must not stop every layer while the store is away
-    kept = [await denied(repository, digest, house) for digest in listed]
-    return Reason.DENIED_DIGEST if kept and all(kept) else None
+    part, found = _parts(repository, blob, house), False
+    for number in range(LOOKS):
+        try:
+            listing = await part(number)
+        except Unavailable:
+            return None  # as far as is known: a denial elsewhere must not stop every layer while the store is away
+        found = found or bool(listing.digests)
+        for digest in listing.digests:
+            if await denied(repository, digest, house) is None:
+                return None
+        if listing.whole:
+            break
+    return Reason.DENIED_DIGEST if found else None
 
 
-async def _listing(repository: Repository, blob: Digest, house: House) -> list[Digest]:
-    """Return the manifests that list this blob here; while the store does not answer, those this process remembers.
+def _parts(repository: Repository, blob: Digest, house: House) -> Part:
+    """Return what finds the manifests that list this blob here: those that are likely to serve it, then all known.
 
-    Raises Unavailable where it remembers none.
+    While the store does not answer, known is what this process remembers; it raises Unavailable where that is nothing.
     """
-    try:
-        return [fact.digest for fact in await house.facts.listing(repository, blob, LISTED)]
-    except Unavailable:
-        held = house.memory.listing(repository, blob)
-        if not held:
-            raise
-        return held
+
+    async def part(number: int) -> Listing:
+        if number == 0:
+            return Listing(await _likely(repository, blob, house), whole=False)
+        try:
+            return await house.facts.listing(repository, blob, LISTED, LISTED * (number - 1))
+        except Unavailable:
+            held = house.memory.listing(repository, blob)
+            if not held:
+                raise
+            return Listing(tuple(held))
+
+    return part
+
+
+async def _likely(repository: Repository, blob: Digest, house: House) -> tuple[Digest, ...]:
+    """Return those that list it of what served it last and what exceptions name, without a look at all of them."""
+    served = house.memory.lister(repository, blob)
+    found = [] if served is None else [served]
+    for digest in house.interventions.standing().excepted(repository)[:EXCEPTED]:
+        with suppress(Unavailable):
+            fact = await house.facts.manifest(repository, digest)
+            found += [digest] if fact is not None and blob in fact.blobs else []
+    return tuple(dict.fromkeys(found))
 
 
 async def _pushes(repository: Repository, caller: Caller, asked: Asked, house: House) -> bool:
@@ -129,7 +151,7 @@ async def _reviews(op: PullBlob, caller: Caller, house: House) -> bool:
         return False
     with suppress(Unavailable):
         require_known(op.repository, house)  # what is denied is denied to reviewers too
-        return bool(await house.facts.listing(op.repository, op.digest, 1))
+        return bool((await house.facts.listing(op.repository, op.digest, 1)).digests)
     return False
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.fresh import require_known
 from proxy.flows.gather import Enough, gather
 from proxy.flows.house import House
+from proxy.flows.listed import LISTED, Judging, Looked, first_good
 from proxy.flows.meant import named_above
 from proxy.flows.memory import Place as Here
 from proxy.flows.repair import repair
@@ -22,12 +24,11 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.trust.decision import Decision, Outcome, Setting, decide
 from proxy.trust.evidence import CouldNotLook, Evidence, Place
+from proxy.trust.fact import Listing
 from proxy.trust.keys import KeyRing
 from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
 from proxy.trust.standing import Standing
-
-LISTED = 64  # rows looked through for a manifest that passed before
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
             house.memory.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
             house.memory.passed[place] = op.reference
+            house.memory.lists(op.repository, subject.manifest.blobs, subject.digest)
+            house.memory.later(_noted(place, now.at, house))
             house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
             if len(evidence.places) == 1 and house.mends:
                 house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
@@ -158,29 +161,30 @@ async def _evidence(
 
 async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
-    limits = house.limits
-    silent: str | None = None
+    judging = Judging(
+        remembered_in(repository, house),
+        lambda parent: decision_on(repository, parent, asked, house, walk=walk.up()),
+        lambda decision: decision.outcome is Outcome.PASSED,
+    )
+
+    async def part(number: int) -> Listing:
+        return await house.facts.parents(repository, evidence.subject, LISTED, LISTED * number)
+
     try:
-        listed = await house.facts.parents(repository, evidence.subject, LISTED)
+        looked = await first_good(repository, part, judging, walk.tried, house)
     except Unavailable as away:
-        listed, silent = (), f"{away.what}: what lists it is not known"
-    for parent in likely_first(repository, listed, house)[: limits.parents_tried]:
-        if parent in walk.tried or len(walk.tried) >= limits.parents_tried * limits.index_depth:
-            continue
-        walk.tried.add(parent)
-        outcome = await _outcome(repository, parent, asked, house, walk.up())
-        if outcome is Outcome.PASSED:
-            return replace(evidence, allowed_parent=parent)
-        if outcome is Outcome.INCONCLUSIVE:
-            silent = f"{parent}, which lists it, could not be judged"
-    if silent is None:
+        looked = Looked(silent=f"{away.what}: what lists it is not known")
+    if looked.found is not None:
+        return replace(evidence, allowed_parent=looked.found)
+    if looked.silent is None:
         return evidence
-    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, silent)))
+    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, looked.silent)))
 
 
-def likely_first(repository: Repository, digests: Sequence[Digest], house: House) -> list[Digest]:
-    """Put what passed before in front: a few newer manifests that nobody may pull must not crowd it out."""
-    return sorted(digests, key=lambda digest: (repository, digest) not in house.memory.passed)
+async def _noted(place: Here, at: datetime, house: House) -> None:
+    """Tell other servers, and this one after a restart, where to look first."""
+    with suppress(Unavailable):
+        await house.facts.passed(*place, at)
 
 
 def _fallback_of(reference: Reference) -> Digest | None:
@@ -239,3 +243,16 @@ async def decision_on(
         return decision
     judged = await judge(PullManifest(repository, tag), asked, house, walk=walk)
     return judged.decision if isinstance(judged, Judged) and judged.subject.digest == digest else decision
+
+
+def remembered_in(repository: Repository, house: House) -> Callable[[Digest], Decision | None]:
+    """Return what says of a manifest here what `decision_on` would, where that costs nothing, else None."""
+    stamp = _now(repository, house).stamp
+
+    def known(digest: Digest) -> Decision | None:
+        decision = house.memory.decision((repository, digest), stamp, digest)
+        if decision is None or decision.outcome is Outcome.PASSED or not decision.binds_reference:
+            return decision
+        return None if (repository, digest) in house.memory.passed else decision  # it may pass under its tag
+
+    return known

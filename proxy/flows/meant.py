@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from proxy.flows.house import House
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.standing import Standing
 
-LOOKED_UP = 64  # indexes, on the way up from one manifest; and of those that list one
+LOOKED_UP = 10_000  # indexes above one manifest: their digests alone
 
 
 async def named_above(repository: Repository, digest: Digest, standing: Standing, house: House) -> frozenset[Digest]:
     """Return those indexes above this manifest that a denial or an exception names, as far as is known here.
 
     While the store does not answer, known is what this process remembers: a denial must not stop every pull then.
+    Raises Unavailable where there are more of them than are looked at.
     """
     if not standing.named:
         return frozenset()
-    seen, level = {digest}, {digest}
-    for _ in range(house.limits.index_depth):
-        found: set[Digest] = set()
-        for each in level:
-            if len(seen | found) <= LOOKED_UP:
-                found.update(await _parents(repository, each, standing, house))
-        level = found - seen
-        seen |= level
-    return frozenset(seen & standing.named) - {digest}
-
-
-async def _parents(repository: Repository, digest: Digest, standing: Standing, house: House) -> Collection[Digest]:
-    """Those that are named come first: whoever pushes many that list it too does not crowd them out."""
+    depth = house.limits.index_depth
     try:
-        return await house.facts.parents(repository, digest, LOOKED_UP, standing.named)
+        above = await house.facts.ancestors(repository, digest, depth, LOOKED_UP)
     except Unavailable:
-        return house.memory.parents(repository, digest)
+        above = _remembered(repository, digest, depth, house)
+    if len(above) > LOOKED_UP:
+        raise Unavailable(f"more than {LOOKED_UP} indexes list {digest}: one that is denied may be among the others")
+    return (above & standing.named) - {digest}
+
+
+def _remembered(repository: Repository, digest: Digest, depth: int, house: House) -> frozenset[Digest]:
+    seen, level = {digest}, {digest}
+    for _ in range(depth):
+        level = {above for each in level for above in house.memory.parents(repository, each)} - seen
+        seen |= level
+    return frozenset(seen)
 
 
 async def denied(repository: Repository, digest: Digest, house: House) -> Denial | None:
-    """Return the denial that this manifest falls under here, or None."""
+    """Return the denial that this manifest falls under here, or None. Raises Unavailable as `named_above` does."""
     standing = house.interventions.standing()
     if not standing.denials:
         return None
-    above = await named_above(repository, digest, standing, house)
-    return standing.denial(repository, {digest, *above})
+    if (own := standing.denial(repository, {digest})) is not None:
+        return own
+    return standing.denial(repository, await named_above(repository, digest, standing, house))

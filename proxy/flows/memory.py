@@ -40,6 +40,7 @@ class Memory:
         self.single_post: bool | None = None  # whether upstream takes a whole blob in one POST; None: not tried yet
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
+        self._lists: LRUCache[Place, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
         self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(50_000)
@@ -105,6 +106,15 @@ class Memory:
     def listing(self, repository: Repository, blob: Digest) -> list[Digest]:
         """Return the manifests held here that list this blob."""
         return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
+
+    def lists(self, repository: Repository, blobs: Collection[Digest], by: Digest) -> None:
+        """Remember that this manifest, which passed just now, lists these blobs."""
+        self._lists.update({(repository, blob): by for blob in blobs})
+
+    def lister(self, repository: Repository, blob: Digest) -> Digest | None:
+        """Return the manifest that lists this blob and passed here last, unless it was forgotten since."""
+        found = self._lists.get((repository, blob))
+        return found if found is not None and (repository, found) in self.passed else None
 
     def _held(self, repository: Repository) -> list[Resolved]:
         return [held for (where, _), held in list(self.bodies.items()) if where == repository]

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from proxy.oci.reference import Digest, Repository
+from proxy.ports import Clock
 from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once
-from proxy.store.tables import listed, manifests
-from proxy.trust.fact import ManifestFact
+from proxy.store.tables import denials, listed, manifests
+from proxy.trust.fact import Listing, ManifestFact
 
 _REMEMBERED = 20_000  # answers of each kind
+_AGAIN = timedelta(days=1)  # until that it passed is noted again
 _CHILD, _BLOB = "child", "blob"
 _Name = tuple[Repository, Digest]
 
@@ -25,15 +42,15 @@ _Name = tuple[Repository, Digest]
 class StoredFacts:
     """The Facts port on a database. All calls raise Unavailable.
 
-    Only what was found is remembered, and listings only while no other process can add to them. An answer that was
-    under way while something changed is not remembered either.
+    Only what was found is remembered; an answer that was under way while something changed is not.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         """Use this database and start with an empty memory."""
         self._database = database
+        self._clock = clock
         self._manifests: LRUCache[_Name, ManifestFact] = LRUCache(_REMEMBERED)
-        self._listings: LRUCache[_Name, tuple[int, tuple[ManifestFact, ...]]] = LRUCache(_REMEMBERED)
+        self._passed: LRUCache[_Name, datetime] = LRUCache(_REMEMBERED)
         self._changes = 0
 
     async def learn(self, fact: ManifestFact) -> None:
@@ -41,7 +58,7 @@ class StoredFacts:
         known = await self.manifest(fact.repository, fact.digest)
         if known is not None and known == _together(known, fact):
             return
-        await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, known, stands))
+        await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, stands))
 
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         """Return what we know of this manifest here, or None."""
@@ -54,46 +71,48 @@ class StoredFacts:
             self._manifests[repository, digest] = found
         return found
 
-    async def parents(
-        self, repository: Repository, digest: Digest, limit: int, first: Collection[Digest] = ()
-    ) -> tuple[Digest, ...]:
-        """Return indexes here that list this manifest: those of `first`, then the newest."""
-        found = await self._database.read(
-            partial(_listing, repository=repository, digest=digest, role=_CHILD, limit=limit, first=tuple(first))
-        )
-        return tuple(fact.digest for fact in found)
+    async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
+        """Return indexes here that list this manifest: the newest `limit` after `skip`, what passed lately in front.
 
-    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
-        """Return manifests here that list this blob, newest first."""
-        remembered = self._listings.get((repository, blob))
-        if remembered is not None and limit <= remembered[0]:
-            return remembered[1][:limit]
-        changes = self._changes
-        found = await self._database.read(
-            partial(_listing, repository=repository, digest=blob, role=_BLOB, limit=limit)
-        )
-        if found and self._database.sole and changes == self._changes:
-            self._listings[repository, blob] = limit, found
-        return found
+        Where there are more, the first page also has those that passed lately and are not denied, up to `limit`.
+        """
+        return await self._listed(repository, digest, _CHILD, limit, skip)
+
+    async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
+        """Return manifests here that list this blob, in the same way."""
+        return await self._listed(repository, blob, _BLOB, limit, skip)
+
+    async def _listed(self, repository: Repository, digest: Digest, role: str, limit: int, skip: int) -> Listing:
+        asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "skip": skip}
+        return await self._database.read(partial(_listing, asked=asked, limit=limit, now=self._clock.now()))
+
+    async def ancestors(self, repository: Repository, digest: Digest, depth: int, limit: int) -> frozenset[Digest]:
+        """Return the indexes here above this manifest, up to `depth` steps; more than `limit`: there are others."""
+        asked = {"in_repository": repository, "of_digest": digest, "depth": depth, "at_most": limit + 1}
+        return await self._database.read(partial(_ancestors, asked=asked))
+
+    async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
+        """Note that this manifest passed now: where to look first, here and on every other server. Never a verdict."""
+        noted = self._passed.get((repository, digest))
+        if noted is None or not noted <= at < noted + _AGAIN:
+            await self._database.write(partial(_note, repository=repository, digest=digest, at=at))
+            self._passed[repository, digest] = at
 
     async def forget(self, repository: Repository, digest: Digest) -> None:
         """Drop what is known of a manifest that was deleted."""
         work = partial(_forget, repository=repository, digest=digest)
         await self._database.write(work, lambda _: self._forgot(repository, digest))
 
-    def _learned(self, fact: ManifestFact, known: ManifestFact | None, stands: ManifestFact | None) -> None:
+    def _learned(self, fact: ManifestFact, stands: ManifestFact | None) -> None:
         self._changes += 1
-        for blob in {*fact.blobs, *(known.blobs if known else ())}:
-            self._listings.pop((fact.repository, blob), None)
         if stands is None:
             self._manifests.pop((fact.repository, fact.digest), None)
         else:
             self._manifests[fact.repository, fact.digest] = stands
 
     def _forgot(self, repository: Repository, digest: Digest) -> None:
-        """Deleting is rare, and a listing that outlives its manifest serves what was deleted: forget them all."""
         self._changes += 1
-        self._listings.clear()
+        self._passed.pop((repository, digest), None)
         self._manifests.pop((repository, digest), None)
 
 
@@ -105,17 +124,49 @@ def _together(known: ManifestFact, fact: ManifestFact) -> ManifestFact:
 _MANIFEST = select(manifests).where(
     manifests.c.repository == bindparam("in_repository"), manifests.c.digest == bindparam("of_digest")
 )
-_LISTING = (
-    select(manifests)
-    .join(listed, listed.c.manifest_id == manifests.c.id)
-    .where(
-        listed.c.repository == bindparam("in_repository"),
-        listed.c.digest == bindparam("of_digest"),
-        listed.c.role == bindparam("as_role"),
-    )
+_LISTS = (
+    (listed.c.repository == bindparam("in_repository"))
+    & (listed.c.digest == bindparam("of_digest"))
+    & (listed.c.role == bindparam("as_role"))
+    & (listed.c.manifest_id == manifests.c.id)
+)
+_NEWEST = (
+    select(manifests.c.digest, manifests.c.passed)
+    .join(listed, _LISTS)
     .order_by(listed.c.manifest_id.desc())
     .limit(bindparam("at_most"))
+    .offset(bindparam("skip"))
 )
+_DENIED = select(denials.c.digest).where(
+    denials.c.digest.is_not(None), denials.c.until.is_(None) | (denials.c.until > bindparam("now"))
+)
+_PASSED = (
+    select(manifests.c.digest, manifests.c.passed)
+    .where(
+        manifests.c.repository == bindparam("in_repository"),
+        manifests.c.passed.is_not(None),
+        manifests.c.digest.not_in(_DENIED),
+        exists().where(_LISTS),
+    )
+    .order_by(manifests.c.passed.desc())
+    .limit(bindparam("at_most"))
+)
+
+
+def _above() -> Select[Any]:
+    start = select(cast(bindparam("of_digest"), Text).label("digest"), literal(0, Integer).label("level"))
+    up = start.cte("up", recursive=True)
+    step = (
+        select(manifests.c.digest, up.c.level + 1)
+        .join(listed, (listed.c.digest == up.c.digest) & (listed.c.role == _CHILD))
+        .join(manifests, manifests.c.id == listed.c.manifest_id)
+        .where(listed.c.repository == bindparam("in_repository"), up.c.level < bindparam("depth"))
+    )
+    up = up.union(step)
+    return select(up.c.digest).where(up.c.level > 0).limit(bindparam("at_most"))
+
+
+_ABOVE = _above()
 
 
 def _learn(connection: Connection, fact: ManifestFact) -> ManifestFact:
@@ -151,21 +202,24 @@ def _manifest(connection: Connection, repository: Repository, digest: Digest) ->
     return None if row is None else _fact(row)
 
 
-def _listing(
-    connection: Connection,
-    repository: Repository,
-    digest: Digest,
-    role: str,
-    limit: int,
-    first: tuple[Digest, ...] = (),
-) -> tuple[ManifestFact, ...]:
-    asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "at_most": limit}
-    query = _LISTING
-    if first:
-        ahead = case((manifests.c.digest.in_(first), 0), else_=1)
-        query = query.order_by(None).order_by(ahead, listed.c.manifest_id.desc())
-    rows = connection.execute(query, asked)
-    return tuple(_fact(row) for row in rows)
+def _listing(connection: Connection, asked: dict[str, Any], limit: int, now: datetime) -> Listing:
+    newest = connection.execute(_NEWEST, {**asked, "at_most": limit + 1}).all()
+    rows, whole = list(newest[:limit]), len(newest) <= limit
+    if not whole and asked["skip"] == 0:
+        rows += connection.execute(_PASSED, {**asked, "at_most": limit, "now": now}).all()
+    when: dict[str, datetime | None] = {row.digest: row.passed for row in rows}
+    latest = sorted(((at, digest) for digest, at in when.items() if at), key=itemgetter(0), reverse=True)
+    rest = (digest for digest, at in when.items() if not at)
+    return Listing(tuple(Digest(digest) for digest in (*(digest for _, digest in latest), *rest)), whole)
+
+
+def _ancestors(connection: Connection, asked: dict[str, Any]) -> frozenset[Digest]:
+    return frozenset(Digest(row.digest) for row in connection.execute(_ABOVE, asked))
+
+
+def _note(connection: Connection, repository: Repository, digest: Digest, at: datetime) -> None:
+    here = (manifests.c.repository == repository, manifests.c.digest == digest)
+    connection.execute(update(manifests).where(*here).values(passed=at))
 
 
 def _forget(connection: Connection, repository: Repository, digest: Digest) -> None:

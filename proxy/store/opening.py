@@ -79,7 +79,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
             stack.push_async_callback(apart.close)
         keybook = StoredKeyBook(database, trusted, apart)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
-        ledger, facts, leases = StoredLedger(database), StoredFacts(database), StoredLeases(database, clock)
+        ledger, facts, leases = StoredLedger(database), StoredFacts(database, clock), StoredLeases(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         interventions = StoredInterventions(database, clock, apart)
         await interventions.refresh()

@@ -18,9 +18,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
-HEAD = "0010"  # the newest migration; a test compares
+HEAD = "0035"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -47,6 +48,7 @@ def text_of(at: datetime) -> str:
 
 
 metadata = MetaData()
+_HAS_PASSED = text("passed IS NOT NULL")
 
 ledger = Table(
     "ledger",
@@ -80,7 +82,9 @@ manifests = Table(
     Column("blobs", Text, nullable=False),
     Column("subject", Text),
     Column("artifact", Boolean),
+    Column("passed", Instant),  # about when it last passed: where to look first
     UniqueConstraint("repository", "digest", name="manifests_once"),
+    Index("manifests_passed", "repository", "passed", sqlite_where=_HAS_PASSED, postgresql_where=_HAS_PASSED),
     sqlite_autoincrement=True,  # newest first is by id, so an id must never come back
 )
 
@@ -189,6 +193,7 @@ admin_tokens = Table(
     Column("created_by", Text, nullable=False),
     Column("revoked", Instant),
     Column("repositories", Text, nullable=False, server_default="[]"),  # JSON
+    Column("agreed_by", Text, nullable=False, server_default=""),
 )
 
 denials = Table(

@@ -22,3 +22,11 @@ class ManifestFact:
     blobs: tuple[Digest, ...] = ()
     subject: Digest | None = None
     artifact: bool | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Manifests that list something, those that passed lately first, then the newest; `whole`: there are no others."""
+
+    digests: tuple[Digest, ...] = ()
+    whole: bool = True

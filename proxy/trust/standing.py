@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from functools import cached_property
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
+from proxy.trust.named import Named
 from proxy.trust.pattern import matches
 
 
@@ -27,31 +29,51 @@ class Standing:
 
     @cached_property
     def mark(self) -> str:
-        """The stamp as one text: quick to compare, however many there are."""
-        return " ".join(self.stamp)
+        """What stands as one short text: another one too when a denial or an exception was renewed."""
+        told = hashlib.sha256()
+        for denial in self.denials:
+            told.update(f"{denial.id} {denial.at} {denial.until}\n".encode())
+        for exception in self.exceptions:
+            told.update(f"{exception.id} {exception.until}\n".encode())
+        return told.hexdigest() if self.denials or self.exceptions else ""
 
     @cached_property
     def named(self) -> frozenset[Digest]:
         """Every digest that is named: what an index of that digest lists is meant too."""
-        digests = [*(d.digest for d in self.denials), *(e.digest for e in self.exceptions)]
-        return frozenset(digest for digest in digests if digest is not None)
+        return frozenset(self._denials.digests) | frozenset(self._exceptions.digests)
+
+    @cached_property
+    def _denials(self) -> Named[Denial]:
+        return Named(self.denials)
+
+    @cached_property
+    def _exceptions(self) -> Named[PolicyException]:
+        return Named(self.exceptions)
 
     def denial(self, repository: Repository, digests: Collection[Digest]) -> Denial | None:
         """Return the denial of any of these digests here, or None."""
-        return next((d for d in self.denials if d.is_about(repository, digests)), None)
+        return next(self._denials.about(repository, digests), None)
+
+    def excepted(self, repository: Repository) -> tuple[Digest, ...]:
+        """Return the digests that exceptions name and that may be let through in this repository."""
+        return tuple(e.digest for e in self.exceptions if e.digest and matches(e.repositories, repository))
 
     def exception(self, repository: Repository, digests: Collection[Digest]) -> PolicyException | None:
         """Return the exception that covers one of these digests here: the narrowest, then the one that ends last."""
-        fitting = [e for e in self.exceptions if e.is_about(repository, digests)]
+        fitting = self._exceptions.about(repository, digests)
         return max(fitting, key=lambda e: (e.digest is not None, "*" not in e.repositories, e.until), default=None)
 
     def without_record(self, repository: Repository) -> bool:
         """True where something is let through here even though the store does not answer: root has said so."""
-        return any(e.offline and matches(e.repositories, repository) for e in self.exceptions)
+        return any(matches(e.repositories, repository) for e in self._offline)
+
+    @cached_property
+    def _offline(self) -> tuple[PolicyException, ...]:
+        return tuple(e for e in self.exceptions if e.offline)
 
     def unsigned_push(self, repository: Repository, digest: Digest) -> PolicyException | None:
         """Return the exception under which this may be pushed here without a signature, or None."""
-        allowing = [e for e in self.exceptions if e.unsigned_push and e.is_about(repository, {digest})]
+        allowing = [e for e in self._exceptions.about(repository, {digest}) if e.unsigned_push]
         return max(allowing, key=lambda e: e.until, default=None)
 
 

@@ -78,6 +78,7 @@ PORTS = [
     ("registry", "has_referrers"),
     ("facts", "manifest"),
     ("facts", "parents"),
+    ("facts", "ancestors"),
     ("facts", "learn"),
     ("ledger", "entries"),
     ("journal", "decided"),

@@ -86,7 +86,7 @@ async def test_a_lattice_of_parents_is_bounded_work() -> None:
                 await w.pull("team/app", one.digest)
         w.store.clock.advance(120)
     seen = len(w.registry.seen)
-    await denied(w, lambda: w.pull("team/app", CHILD.digest), "unsigned", times=1)
+    await denied(w, lambda: w.pull("team/app", CHILD.digest), "not_verifiable", times=1)
     assert len(w.registry.seen) - seen < 200
 
 

@@ -228,7 +228,7 @@ async def test_what_is_known_holds_while_the_store_is_away(monkeypatch: pytest.M
     async def away(*_: object) -> None:
         raise Unavailable("store: gone")
 
-    for name in ("parents", "listing", "manifest", "learn"):
+    for name in ("parents", "ancestors", "listing", "manifest", "learn"):
         monkeypatch.setattr(w.store.facts, name, away)
     assert await w.blocked("team/app", "1") == "denied_digest"
     assert await w.blocked("team/app", APP.digest) in {"denied_digest", "not_verifiable"}

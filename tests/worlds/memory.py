@@ -35,7 +35,7 @@ from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
-from proxy.trust.fact import ManifestFact
+from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.impact import Pulled
 from proxy.trust.job import WAITING, Job, JobState, job_there
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
@@ -125,8 +125,10 @@ class MemoryLedger:
 class MemoryFacts:
     """Facts in a dict, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, denied: Callable[[], Collection[Digest]] = tuple) -> None:
         self.rows: dict[tuple[Repository, Digest], ManifestFact] = {}
+        self.when: dict[tuple[Repository, Digest], datetime] = {}
+        self._denied = denied
 
     async def learn(self, fact: ManifestFact) -> None:
         key = (fact.repository, fact.digest)
@@ -137,17 +139,36 @@ class MemoryFacts:
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         return self.rows.get((repository, digest))
 
-    async def parents(
-        self, repository: Repository, digest: Digest, limit: int, first: Collection[Digest] = ()
-    ) -> tuple[Digest, ...]:
-        found = (f.digest for f in self._newest(repository) if digest in f.children)
-        return tuple(sorted(found, key=lambda each: each not in first)[:limit])
+    async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
+        found = [f.digest for f in self._newest(repository) if digest in f.children]
+        return self._listing(repository, found, limit, skip)
 
-    async def listing(self, repository: Repository, blob: Digest, limit: int) -> tuple[ManifestFact, ...]:
-        return tuple(itertools.islice((f for f in self._newest(repository) if blob in f.blobs), limit))
+    async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
+        found = [f.digest for f in self._newest(repository) if blob in f.blobs]
+        return self._listing(repository, found, limit, skip)
+
+    def _listing(self, repository: Repository, found: list[Digest], limit: int, skip: int) -> Listing:
+        when = {each: self.when[repository, each] for each in found if (repository, each) in self.when}
+        latest = sorted(when, key=lambda each: when[each], reverse=True)
+        page, whole = found[skip : skip + limit], len(found) <= skip + limit
+        if not whole and skip == 0:
+            page += [each for each in [e for e in latest if e not in self._denied()][:limit] if each not in page]
+        return Listing((*(e for e in latest if e in page), *(e for e in page if e not in when)), whole)
+
+    async def ancestors(self, repository: Repository, digest: Digest, depth: int, limit: int) -> frozenset[Digest]:
+        seen, level = set[Digest](), {digest}
+        for _ in range(depth):
+            level = {f.digest for f in self._newest(repository) if level & set(f.children)}
+            seen |= level
+        return frozenset(itertools.islice(seen, limit + 1))
+
+    async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
+        if (repository, digest) in self.rows:
+            self.when[repository, digest] = at
 
     async def forget(self, repository: Repository, digest: Digest) -> None:
         self.rows.pop((repository, digest), None)
+        self.when.pop((repository, digest), None)
 
     def _newest(self, repository: Repository) -> list[ManifestFact]:
         return [f for f in reversed(self.rows.values()) if f.repository == repository]
@@ -520,7 +541,6 @@ class MemoryStore:
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger()
-        self.facts = MemoryFacts()
         self.journal = MemoryJournal()
         self.keybook = MemoryKeyBook(self.trusted, self.journal)
         self.leases = MemoryLeases(self.clock)
@@ -528,6 +548,7 @@ class MemoryStore:
         self.approvals = MemoryApprovals(self.journal)
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
+        self.facts = MemoryFacts(lambda: [d.digest for d in self.interventions.standing().denials if d.digest])
         self.owed = MemoryOwed()
         self.policy_book = MemoryPolicyBook(self.journal)
 

@@ -37,6 +37,6 @@ async def test_without_the_store_what_this_process_has_seen_counts(monkeypatch: 
     async def away(*_: object) -> None:
         raise Unavailable("store: gone")
 
-    monkeypatch.setattr(w.store.facts, "parents", away)
+    monkeypatch.setattr(w.store.facts, "ancestors", away)
     assert await denied(REPO, LEAF.digest, w.house) == denial(INNER.digest)
     assert await denied(REPO, OUTER.digest, w.house) is None

@@ -21,7 +21,7 @@ async def away(*_: object, **__: object) -> None:
 
 
 def without_store(w: World, m: pytest.MonkeyPatch) -> None:
-    for name in ("learn", "manifest", "parents", "listing"):
+    for name in ("learn", "manifest", "parents", "ancestors", "listing"):
         m.setattr(w.store.facts, name, away)
     for name in ("entries", "find"):
         m.setattr(w.store.ledger, name, away)
