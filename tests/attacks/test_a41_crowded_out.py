@@ -15,10 +15,11 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, digest_of, parse_digest
 from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Clause, PullRules
-from tests.attacks.test_a19_index_games import PARTNER, sign_as_partner, trusted
+from tests.attacks.test_a19_index_games import PARTNER, sign_as_partner
 from tests.attacks.test_a20_blobs import sharing
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.denials import denied
+from tests.worlds.foreign import trusted
 from tests.worlds.images import Image, image, index
 from tests.worlds.orders import denial, exception
 
