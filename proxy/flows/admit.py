@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import carried, layer_of, live
+from proxy.flows.attach import carried, due, layer_of, live
+from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
@@ -43,16 +44,36 @@ async def admit(
 ) -> tuple[Policy, Caller] | Answer:
     """Return the policy and the caller of an admitted push, or upstream's demand to log in. Raises Fault."""
     caller = await house.rights.caller(op.repository, asked.credential)
-    policy = house.rules.current().for_(op.repository)
-    reason, what = _not_allowed(op.repository, policy)
-    if (denial := await denied(op.repository, subject.digest, house)) is not None:
-        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
-    elif policy is not None and may_push_by_policy(caller, policy):
-        moved = await _moved(op.repository, policy, tags, subject, asked, house)
+    found = await _allowed(op.repository, subject.digest, caller, house)
+    if isinstance(found, Policy):
+        moved = await _moved(op.repository, found, tags, subject, asked, house)
         if moved is None:
-            return policy, caller
-        reason, what = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
-    return await _refused(op.repository, op.reference, reason, what, caller, asked, house)
+            return found, caller
+        found = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
+    return await _refused(op.repository, op.reference, *found, caller, asked, house)
+
+
+async def still_admitted(op: PushManifest, digest: Digest, caller: Caller, asked: Asked, house: House) -> Policy:
+    """Return the policy in force now for a push that was admitted before. Raises Fault where it may not go on.
+
+    Asked before whatever cannot be undone: what was denied meanwhile is neither signed nor attached nor tagged.
+    Raises Unavailable where the denials and keys known here may be old.
+    """
+    require_fresh(house)
+    found = await _allowed(op.repository, digest, caller, house)
+    if isinstance(found, Policy):
+        return found
+    raise await refuse(Kind.PUSH_DENIED, op.repository, op.reference, *found, caller, asked, house, pushing=True)
+
+
+async def _allowed(repository: Repository, digest: Digest, caller: Caller, house: House) -> Policy | tuple[Reason, str]:
+    """Return the policy under which this caller may push this digest now, else why not."""
+    if (denial := await denied(repository, digest, house)) is not None:
+        return Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
+    policy = house.rules.current().for_(repository)
+    if policy is not None and may_push_by_policy(caller, policy):
+        return policy
+    return _not_allowed(repository, policy)
 
 
 async def admit_delete(repository: Repository, reference: Reference, asked: Asked, house: House) -> Answer | None:
@@ -179,7 +200,7 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked
     entries = await house.ledger.entries(repository, subject)
     if tag == signature_tag(subject):
         marks = {carrier.mark(d) for d in manifest.layers}
-        mine = [e for e in carried(entries, house) if e.stage is Stage.ATTACHED]
+        mine = [e for e in carried(due(entries), house) if e.stage is Stage.ATTACHED]
         return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
     listed = {d.digest for d in (*manifest.children, *manifest.entries)}
     others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]

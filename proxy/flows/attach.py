@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.sign import SIMPLE, signing_by
+from proxy.flows.sign import SIMPLE, signing_by, tag_of
 from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
-from proxy.oci.reference import Digest, Repository, digest_of, fallback_tag, signature_tag
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, signature_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
@@ -25,28 +25,48 @@ _LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they sig
 
 
 async def attach(
-    repository: Repository, subject: Descriptor, asked: Asked, house: House, *, relist: bool = False
+    repository: Repository,
+    subject: Descriptor,
+    asked: Asked,
+    house: House,
+    *,
+    moved: Collection[Tag] = (),
+    simple: bool = True,
+    others: bool = True,
+    relist: bool = False,
 ) -> None:
-    """After this, everything our ledger has signed for this digest is upstream, in every place its format wants.
+    """After this, what our ledger has signed for this digest and is `due` is upstream, in every place its format wants.
 
     Except with a key that is retired or compromised: retired ones stay as they are, compromised ones leave the `.sig`.
 
-    `relist`: also where it is attached already, the index of referrers is looked at again.
+    `moved`: the tags that the caller holds and knows to point here, or at an index above. `simple` and
+    `others` say what is looked at: the `.sig`, and what refers to the image. `relist`: also where it is attached
+    already, the index of referrers is looked at again.
     Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
     """
     async with house.memory.alone(("attach", repository, subject.digest)):
-        entries = [e for e in await house.ledger.entries(repository, subject.digest) if e.signature is not None]
-        simple = [e for e in entries if e.key.format == SIMPLE]
-        others = [e for e in live(entries, house) if e.key.format != SIMPLE and _writable(e, house)]
+        known = due(await house.ledger.entries(repository, subject.digest), moved)
+        entries = [e for e in known if e.signature is not None]
+        layers = [e for e in entries if e.key.format == SIMPLE] if simple else []
+        referring = [e for e in live(entries, house) if e.key.format != SIMPLE and _writable(e, house)]
         both = await asyncio.gather(
-            _attach_simple(repository, subject.digest, simple, asked, house),
-            _attach_referrers(repository, subject, others, asked, house, relist=relist),
+            _attach_simple(repository, subject.digest, layers, asked, house),
+            _attach_referrers(repository, subject, referring if others else (), asked, house, relist=relist),
             return_exceptions=True,  # neither goes on when this lock is gone
         )
         for failed in both:
             if failed is not None:
                 raise failed
     house.memory.forget_denials(repository)
+
+
+def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
+    """Return those that may be attached: nothing is that names a tag which is not known to have moved here.
+
+    It has moved where the caller says so, or where a signature that names it is attached already.
+    """
+    named = {e.key.bound for e in entries if e.stage is Stage.ATTACHED}
+    return [e for e in entries if (tag := tag_of(e.key.bound)) is None or tag in moved or e.key.bound in named]
 
 
 async def _attach_simple(
@@ -96,7 +116,7 @@ def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
     signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
     names = dict.fromkeys(e.key.bound for e in signed)
     kept: list[Entry] = []
-    for name in sorted(names, key=lambda bound: ":" in bound.rpartition("/")[2]):
+    for name in sorted(names, key=lambda bound: tag_of(bound) is not None):
         together = [e for e in signed if e.key.bound == name]
         if kept and len(kept) + len(together) > house.limits.own_layers:
             break
@@ -256,13 +276,6 @@ async def _learn(repository: Repository, subject: Digest, body: bytes | None, ho
         return
     blobs = parse(body, OCI_MANIFEST, house.limits).blobs
     await house.facts.learn(ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject))
-
-
-async def detach(repository: Repository, entries: Sequence[Entry], asked: Asked, house: House) -> None:
-    """Take back tag-bound signatures whose tag upstream refused: off the `.sig` tag, and removed in the ledger."""
-    for subject in dict.fromkeys(e.key.digest for e in entries):
-        async with house.memory.alone(("attach", repository, subject)):
-            await take_off(repository, subject, [e for e in entries if e.key.digest == subject], asked, house)
 
 
 async def take_off(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from proxy.flows.asked import Asked
-from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to, sign
@@ -24,7 +23,7 @@ async def sign_children(
     asked: Asked,
     house: House,
 ) -> tuple[Entry, ...]:
-    """Bind every child that we signed to the tags (WIRE 1); return their entries.
+    """Sign every child that we signed before for the tags too (WIRE 1); return their entries, not attached anywhere.
 
     A child we never signed was not pushed through here: its pushers did not ask us, so it stands on its parent alone.
     What a child is, is a fact of ours: the index may claim another size or type.
@@ -44,7 +43,6 @@ async def sign_children(
         if await house.ledger.entries(repository, digest) and await denied(repository, digest, house) is None:
             child = Descriptor(fact.media_type, digest, fact.size)
             made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
-            await attach(repository, child, asked, house)
         if depth < house.limits.index_depth:
             todo += [(child, depth + 1) for child in fact.children]
     return made

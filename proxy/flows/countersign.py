@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.meant import denied
+from proxy.flows.moved import bind
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import SIMPLE, sign, wanted
+from proxy.flows.tags import held
+from proxy.flows.write import exists
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, is_digest, parse_tag
+from proxy.oci.reference import Digest, Tag, is_digest, parse_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Entry
+from proxy.trust.policy import PushRules
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,31 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
     policy = house.rules.current().for_(op.repository)
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
-    rules = policy.push
-    claims = claims_at(rules.claims, f"{who} ({how})", house.clock.now())
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
+    async with held(op.repository, tags, house):
+        made = await _signed(op, policy.push, tags, f"{who} ({how})", asked, house)
+    event = Event(
+        at=house.clock.now(),
+        kind=Kind.COUNTERSIGNED,
+        who=who,
+        how=how,
+        repository=op.repository,
+        reference=op.reference,
+        digest=made.digest,
+        request_id=asked.request_id,
+        detail={"reason": reason[:500], "signatures": len(made.entries)},
+    )
+    await house.journal.record(event)
+    return made
+
+
+async def _signed(
+    op: PullManifest, rules: PushRules, tags: Sequence[Tag], pusher: str, asked: Asked, house: House
+) -> Countersigned:
+    """As `countersign`. What is signed for the tag is attached where upstream still has it there at the end."""
+    claims = claims_at(rules.claims, pusher, house.clock.now())
     made: tuple[Entry, ...] = ()
-    top: Digest | None = None
+    top: Descriptor | None = None
     todo, seen = [op], set[PullManifest]()
     while todo:
         this = todo.pop()
@@ -62,21 +87,14 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
         pairs = wanted(rules.formats, op.repository, tags, house)
         if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]
-        top = top or subject.digest
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
+        top = top or descriptor
         made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, asked.request_id, house)
         await attach(op.repository, descriptor, asked, house)
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
-    event = Event(
-        at=house.clock.now(),
-        kind=Kind.COUNTERSIGNED,
-        who=who,
-        how=how,
-        repository=op.repository,
-        reference=op.reference,
-        digest=top or "",
-        request_id=asked.request_id,
-        detail={"reason": reason[:500], "signatures": len(made)},
-    )
-    await house.journal.record(event)
-    return Countersigned(top or Digest(""), made)
+    if top is None:
+        raise Unavailable(f"nothing was found for {op.repository} {op.reference}")
+    for tag in tags:
+        if await exists(op.repository, tag, asked, house) == top.digest:
+            await bind(op.repository, top, tags, asked, house)
+    return Countersigned(top.digest, made)

@@ -6,9 +6,8 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -49,7 +48,6 @@ class Memory:
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
         self._once: Once[Any] = Once()
-        self._moving: Counter[tuple[Repository, Reference]] = Counter()
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
 
@@ -67,22 +65,6 @@ class Memory:
         """Return when nothing is under way beside requests."""
         while self._later:
             await asyncio.gather(*self._later, return_exceptions=True)
-
-    @contextmanager
-    def moving(self, repository: Repository, tags: Sequence[Reference]) -> Iterator[None]:
-        """Have `moves` say so while somebody pushes to these tags."""
-        places = [(repository, tag) for tag in tags]
-        self._moving.update(places)
-        try:
-            yield
-        finally:
-            self._moving.subtract(places)
-            for place in {p for p in places if not self._moving[p]}:
-                del self._moving[place]
-
-    def moves(self, repository: Repository, tag: Reference) -> bool:
-        """True while somebody pushes to this tag."""
-        return (repository, tag) in self._moving
 
     @asynccontextmanager
     async def alone(self, key: Hashable) -> AsyncIterator[None]:

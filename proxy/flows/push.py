@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from proxy.flows.admit import admit, ask_to_log_in, immutable, keeps_ours
+from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import attach, detach, list_referrer
-from proxy.flows.children import sign_children
+from proxy.flows.attach import attach, list_referrer
 from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
-from proxy.flows.moved import drop_moved
+from proxy.flows.moved import bind, told
+from proxy.flows.ready import Push, ready
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
-from proxy.flows.sign import bound_to, sign, stood_in, wanted
+from proxy.flows.sign import stood_in
+from proxy.flows.tags import held
 from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
-from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
 from proxy.ports import Headers
 from proxy.trust import event, explain
-from proxy.trust.ledger import Entry, Stage
-from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Resolved, name_of
 from proxy.trust.reason import Reason
 
 
-@dataclass(frozen=True)
-class Push:
-    """One admitted push: what, where to, under which policy, by whom."""
-
-    op: PushManifest
-    subject: Resolved
-    tags: tuple[Tag, ...]
-    policy: Policy
-    caller: Caller
-
-    @property
-    def descriptor(self) -> Descriptor:
-        """The pushed manifest as others point at it."""
-        return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
-
-
 async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
-    """Sign what upstream accepted, attach it, then move the tags; return 201, or who said no and what to do.
+    """Sign what upstream accepted, move the tags, attach; return 201, or who said no and what to do.
 
     Upstream lets the caller in before a byte of the manifest is read.
     """
@@ -68,41 +47,43 @@ async def push(op: PushManifest, asked: Asked, house: House) -> Answer:
 
 
 async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Answer:
-    tags = (*op.tags, *(() if is_digest(op.reference) else (parse_tag(op.reference),)))
+    tags = tuple(dict.fromkeys((*op.tags, *(() if is_digest(op.reference) else (parse_tag(op.reference),)))))
     try:
         subject = await _read(op, room, asked, house)
     except Fault as unreadable:
         caller = await house.rights.caller(op.repository, asked.credential)
         await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
         raise
-    async with AsyncExitStack() as alone:  # whether an immutable tag is there, and putting it there, are one step
-        for tag in sorted(immutable(house.rules.current().for_(op.repository), tags)):
-            await alone.enter_async_context(house.memory.alone(("immutable", op.repository, tag)))
-        alone.enter_context(house.memory.moving(op.repository, tags))
+    async with held(op.repository, tags, house):
         admitted = await admit(op, subject, tags, asked, house)
         if isinstance(admitted, Answer):
             return admitted
         this = Push(op, subject, tags, *admitted)
-        for tag in tags:
-            if not await keeps_ours(op.repository, tag, subject.manifest, asked, house):
-                raise await _stale(this, tag, asked, house)
         try:
-            require_fresh(house)
-            answer = await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
-        except (Unavailable, Corrupt) as why:
-            login = await ask_to_log_in(asked, house)
-            if login is not None:
-                return login
-            answer = await _excepted(this, why, asked, house)
-    if answer.status >= 400:
-        return answer
-    for tag in tags:
-        house.memory.forget_tag(op.repository, tag)
-        beside = Asked(asked.credential, asked.request_id)
-        house.memory.later(drop_moved(op.repository, tag, subject.digest, beside, house))
-    house.memory.forget_denials(op.repository)
-    await house.journal.record(_event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest))
+            answer = await _pushed(this, asked, house)
+        finally:
+            for tag in this.moved:
+                told(op.repository, tag, subject.digest, asked, house)
+    if answer.status < 400:
+        house.memory.forget_denials(op.repository)
+        accepted = _event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest)
+        await house.journal.record(accepted)
     return answer
+
+
+async def _pushed(this: Push, asked: Asked, house: House) -> Answer:
+    """Do what was admitted; without a signature where an exception says so. Raises Fault."""
+    for tag in this.tags:
+        if not await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
+            raise await _stale(this, tag, asked, house)
+    try:
+        require_fresh(house)
+        return await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
+    except (Unavailable, Corrupt) as why:
+        login = await ask_to_log_in(asked, house)
+        if login is not None:
+            return login
+        return await _excepted(this, why, asked, house)
 
 
 async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house: House) -> Answer:
@@ -154,6 +135,9 @@ async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
         answer = await _put(this, this.op.reference, asked, house)
     for tag in this.tags:
         if answer.status < 400:
+            now = await still_admitted(this.op, this.subject.digest, this.caller, asked, house)
+            if now.push.sign_with and not this.policy.push.sign_with:
+                raise Unavailable("its policy asks for signatures since this push began")
             answer = await _move(this, tag, asked, house)
     if answer.status < 400:
         await learn(this.op.repository, this.subject, house)
@@ -162,51 +146,39 @@ async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
 
 
 async def _signed(this: Push, asked: Asked, house: House) -> Answer:
-    """By digest first, then the signatures, then each tag: whatever dies, no tag points at an unsigned manifest."""
+    """By digest first, then signed; then each tag moves, and only then is attached what names it.
+
+    Whatever dies, no tag points at an unsigned manifest, and no signature names a tag that did not move.
+    """
     answer = await _put(this, this.subject.digest, asked, house)
     if answer.status >= 400:
         return answer
-    rules, repository = this.policy.push, this.op.repository
-    claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
-    pairs = wanted(rules.formats, repository, this.tags, house)
-    made, _ = await asyncio.gather(
-        sign(repository, this.descriptor, pairs, rules.sign_with, claims, asked.request_id, house),
-        learn(repository, this.subject, house),
-    )
-    await attach(repository, this.descriptor, asked, house)
-    made += await sign_children(repository, this.subject.manifest, this.tags, rules, claims, asked, house)
+    signed = await ready(this, None, asked, house)
     await _list(this, asked, house)
     for tag in this.tags:
+        signed = await ready(this, signed, asked, house)
         answer = await _move(this, tag, asked, house)
         if answer.status >= 400:
-            await _take_back(this, tag, made, answer, asked, house)
-            return answer
-    return replace(answer, warning=stood_in(made, house))
+            break
+    if this.moved:
+        signed = await ready(this, signed, asked, house)
+        await bind(this.op.repository, this.descriptor, this.moved, asked, house)
+    return answer if answer.status >= 400 else replace(answer, warning=stood_in(signed.made, house))
 
 
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
     about = subject_of_tag(tag)
     if about is None:
-        return await _put(this, tag, asked, house)
-    async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
-            return await _put(this, tag, asked, house)
-    raise await _stale(this, tag, asked, house)
-
-
-async def _take_back(this: Push, tag: Tag, made: Sequence[Entry], refusal: Answer, asked: Asked, house: House) -> None:
-    """Remove the signatures just made for a tag that upstream refused; never those of a tag that does point here.
-
-    As far as that goes: the refusal is what the caller hears. Who only has to log in again will push again.
-    """
-    bound = bound_to(this.op.repository, tag, house)
-    fresh = [e for e in made if e.key.bound == bound and e.stage is not Stage.ATTACHED]
-    if refusal.status == 401 or not fresh:
-        return
-    with suppress(Unavailable, Corrupt, Fault):
-        if await exists(this.op.repository, tag, asked, house) != this.subject.digest:
-            await detach(this.op.repository, fresh, asked, house)
+        answer = await _put(this, tag, asked, house)
+    else:
+        async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
+            if not await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
+                raise await _stale(this, tag, asked, house)
+            answer = await _put(this, tag, asked, house)
+    if answer.status < 400 and tag not in this.moved:
+        this.moved.append(tag)
+    return answer
 
 
 async def _list(this: Push, asked: Asked, house: House) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import attach
+from proxy.flows.attach import attach, due
 from proxy.flows.house import House
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
@@ -84,7 +84,7 @@ async def _all(
 
 async def _again(repository: Repository, digest: Digest, profile: str, job_id: str, house: House) -> tuple[str, str]:
     """Return what became of one image, and why where it is not signed now. Raises Unavailable: the token is away."""
-    entries = [e for e in await house.ledger.entries(repository, digest) if e.stage in _MADE]
+    entries = [e for e in due(await house.ledger.entries(repository, digest)) if e.stage in _MADE]
     missing = _missing(entries, profile, house)
     if not missing:
         return "there", ""

@@ -18,7 +18,7 @@ from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Descriptor
-from proxy.oci.reference import Repository, Tag
+from proxy.oci.reference import Repository, Tag, parse_tag
 from proxy.ports import Turn
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, fingerprint
@@ -31,6 +31,12 @@ def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
     """Return what a signature is bound to: HOST/REPO, or HOST/REPO:TAG; HOST is our canonical public name."""
     name = f"{house.hosts[0]}/{repository}"
     return name if tag is None else f"{name}:{tag}"
+
+
+def tag_of(bound: str) -> Tag | None:
+    """Return the tag that a signature is bound to, None where it is bound to the repository."""
+    _, named, tag = bound.rpartition("/")[2].partition(":")
+    return parse_tag(tag) if named else None
 
 
 def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], house: House) -> list[tuple[str, str]]:

@@ -13,9 +13,10 @@ from proxy.flows.children import sign_children
 from proxy.flows.house import House
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
-from proxy.flows.moved import drop_moved
+from proxy.flows.moved import bind, clear
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import sign, wanted
+from proxy.flows.tags import held
 from proxy.flows.write import exists
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -27,6 +28,7 @@ from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
 from proxy.trust.job import Job
 from proxy.trust.keys import BookKey
+from proxy.trust.policy import PushRules
 from proxy.trust.question import Caller, name_of
 from proxy.trust.unsigned import UnsignedPush
 
@@ -114,6 +116,17 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     if (denial := await denied(push.repository, push.digest, house)) is not None:
         return "failed", f"an operator denied {denial.target}"
     asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
+    async with held(push.repository, (push.tag,) if push.tag else (), house):
+        outcome, note = await _signed(push, policy.push, asked, house)
+    if outcome == "signed":
+        event = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
+        detail = {"exception": push.exception}
+        await house.journal.record(replace(event, reference=push.tag or push.digest, detail=detail))
+    return outcome, note
+
+
+async def _signed(push: UnsignedPush, rules: PushRules, asked: Asked, house: House) -> tuple[str, str]:
+    """As `_settle`, while the tag is held. It is bound to its tag where that points at it before and afterwards."""
     try:
         subject = await resolve(PullManifest(push.repository, push.digest), asked, house)
         tagged = push.tag is not None and await exists(push.repository, push.tag, asked, house) == push.digest
@@ -122,7 +135,7 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     if isinstance(subject, Answer):
         gone = subject.status == 404
         return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
-    rules, tags = policy.push, [push.tag] if tagged and push.tag is not None else []
+    tags = [push.tag] if tagged and push.tag is not None else []
     about = Descriptor(subject.media_type, push.digest, len(subject.body))
     claims = claims_at(rules.claims, push.who, push.at)
     pairs = wanted(rules.formats, push.repository, tags, house)
@@ -131,19 +144,16 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:
-        await attach(push.repository, about, asked, house)
         await sign_children(push.repository, subject.manifest, tags, rules, claims, asked, house)
-        moved = False
-        if push.tag is not None:  # a push that moved it meanwhile has cleared up before this was there
-            now = await exists(push.repository, push.tag, asked, house)
-            moved = now != push.digest
-            if now is not None and moved:
-                await drop_moved(push.repository, push.tag, parse_digest(now), asked, house)
+        await attach(push.repository, about, asked, house)
+        now = None if push.tag is None else await exists(push.repository, push.tag, asked, house)
+        if now == push.digest:
+            await bind(push.repository, about, tags, asked, house)
+        elif now is not None and push.tag is not None:
+            await clear(push.repository, push.tag, parse_digest(now), asked, house)
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
-    signed = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
-    await house.journal.record(replace(signed, reference=push.tag or push.digest, detail={"exception": push.exception}))
-    return "signed", f"tag {push.tag} points elsewhere by now" if moved else ""
+    return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"
 
 
 def _event(kind: Kind, repository: Repository, digest: Digest, request_id: str, house: House) -> Event:

@@ -7,14 +7,14 @@ import pytest
 
 from proxy.flows import keylife
 from proxy.flows.asked import Asked
-from proxy.flows.attach import attach, carried, detach, layer_of
+from proxy.flows.attach import attach, carried, due, layer_of, take_off
 from proxy.flows.sign import SIMPLE, sign
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import signature_tag
+from proxy.oci.reference import parse_tag, signature_tag
 from proxy.trust.event import Kind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState, fingerprint
@@ -29,6 +29,7 @@ APP = image("app")
 ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))
 ASKED = Asked(ANYBODY, "r")
 OWN = "proxy.example/team/app"
+V1 = parse_tag("v1")
 
 
 async def signed(*bounds: str) -> tuple[World, tuple[Entry, ...]]:
@@ -45,13 +46,25 @@ def layers(w: World) -> list[dict[str, str]]:
 
 async def test_everything_the_ledger_has_is_upstream_and_a_second_time_costs_no_write() -> None:
     w, made = await signed(OWN, f"{OWN}:v1")
-    await attach(REPO, ABOUT, ASKED, w.house)
+    await attach(REPO, ABOUT, ASKED, w.house, moved=[V1])
     assert {e.stage for e in w.store.ledger.rows.values()} == {Stage.ATTACHED}
     assert {d["digest"] for d in layers(w)} == {layer_of(e, w.house).digest for e in made}
     assert w.store.journal.kinds().count(Kind.SIGNATURE_ATTACHED) == 2
     writes = w.registry.count(PushManifest)
     await attach(REPO, ABOUT, ASKED, w.house)
     assert w.registry.count(PushManifest) == writes
+
+
+async def test_what_names_a_tag_that_is_not_known_to_point_here_waits() -> None:
+    w, made = await signed(OWN, f"{OWN}:v1", f"{OWN}:v2")
+    await attach(REPO, ABOUT, ASKED, w.house)
+    assert [d["digest"] for d in layers(w)] == [layer_of(made[0], w.house).digest]
+    await attach(REPO, ABOUT, ASKED, w.house, moved=[V1])
+    await attach(REPO, ABOUT, ASKED, w.house)  # it is attached already: so it stays, also where it has to be put back
+    assert [d["digest"] for d in layers(w)] == [layer_of(e, w.house).digest for e in made[:2]]
+    assert due(await w.store.ledger.entries(REPO, APP.digest), [parse_tag("v3")]) == [
+        e for e in await w.store.ledger.entries(REPO, APP.digest) if e.key.bound != f"{OWN}:v2"
+    ]
 
 
 async def test_layers_of_other_people_stay_as_they_are() -> None:
@@ -91,10 +104,10 @@ async def test_a_bounded_list_has_for_each_name_the_signatures_of_all_keys_or_of
     assert len({e.key.fingerprint for e in kept}) == 2
 
 
-async def test_taken_back_is_off_the_list_and_removed_in_the_ledger() -> None:
+async def test_taken_off_is_off_the_list_and_removed_in_the_ledger() -> None:
     w, made = await signed(OWN, f"{OWN}:v1")
-    await attach(REPO, ABOUT, ASKED, w.house)
-    await detach(REPO, made[1:], ASKED, w.house)
+    await attach(REPO, ABOUT, ASKED, w.house, moved=[V1])
+    await take_off(REPO, APP.digest, made[1:], ASKED, w.house)
     assert [carrier.mark(layer_of(made[0], w.house))[0]] == [d["digest"] for d in layers(w)]
     assert [e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)] == [OWN]
 

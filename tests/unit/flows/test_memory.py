@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -73,17 +72,6 @@ def test_forgetting() -> None:
         m.tags[key] = digest_of(b"")
     m.forget_tag(APP, LATEST)
     assert list(m.tags) == [(APP, V1, (), "alice")]
-
-
-def test_a_tag_moves_while_anybody_pushes_to_it() -> None:
-    m, _ = memory()
-    with m.moving(APP, [V1, V1]):
-        with suppress(ValueError), m.moving(APP, [V1, LATEST]):
-            assert m.moves(APP, LATEST)
-            raise ValueError
-        assert m.moves(APP, V1)
-        assert not m.moves(APP, LATEST)
-    assert not m.moves(APP, V1)
 
 
 async def test_one_at_a_time_by_key_and_no_lock_is_left() -> None:

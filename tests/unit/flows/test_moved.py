@@ -5,8 +5,9 @@ import json
 
 import pytest
 
+from proxy.flows.tags import held
 from proxy.oci.operation import PullManifest, PushManifest
-from proxy.oci.reference import parse_reference, signature_tag
+from proxy.oci.reference import parse_tag, signature_tag
 from proxy.trust.event import Kind
 from proxy.trust.keys import TrustedKey
 from proxy.trust.ledger import Stage
@@ -145,13 +146,15 @@ async def test_a_tag_that_points_elsewhere_by_now_or_cannot_be_seen_changes_noth
     assert names(w, OLD) == [OWN, f"{OWN}:latest"]
 
 
-async def test_while_somebody_pushes_to_the_tag_nothing_is_dropped() -> None:
+async def test_while_somebody_holds_the_tag_nothing_is_dropped() -> None:
     w = await world()
     await pushed(w, OLD, "latest")
-    with w.house.memory.moving(REPO, [parse_reference("latest")]):
-        await pushed(w, NEW, "latest")
+    await w.push(NEW, "team/app", "latest")
+    async with held(REPO, [parse_tag("latest")], w.house):
+        for _ in range(50):
+            await asyncio.sleep(0)
         assert names(w, OLD) == [OWN, f"{OWN}:latest"]
-    await pushed(w, NEW, "latest")
+    await w.house.memory.settle()
     assert names(w, OLD) == [OWN]
 
 

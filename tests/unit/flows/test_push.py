@@ -4,10 +4,11 @@ import pytest
 
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Tag, parse_reference, signature_tag
+from proxy.oci.reference import Tag, fallback_tag, is_digest, parse_reference, signature_tag
 from proxy.trust.event import Kind
+from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PullRules, PushRules
-from tests.worlds.conversation import REPO, SIGN, user, world
+from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.images import descriptor, image
 from tests.worlds.registry import MemoryRegistry, Said, Seen, error
 from tests.worlds.rights import TableRights
@@ -15,13 +16,32 @@ from tests.worlds.rights import TableRights
 APP = image("app")
 
 
-async def test_the_tag_moves_last() -> None:
-    w = await world(registry=MemoryRegistry(referrers=False))
+def formats_of(formats: tuple[str, ...]) -> Policy:
+    """A policy that signs in these formats."""
+    return Policy(("**",), PushRules(("release",), formats), SIGN.pull)
+
+
+def written(w: World) -> list[str]:
+    """The manifests upstream was sent, in order; bundles go by the name `bundle`."""
+    names = {str(APP.digest): "image", signature_tag(APP.digest): "sig", fallback_tag(APP.digest): "fallback"}
+    sent = [str(s.operation.reference) for s in w.registry.seen if isinstance(s.operation, PushManifest)]
+    return [names.get(each, "bundle" if is_digest(parse_reference(each)) else each) for each in sent]
+
+
+@pytest.mark.parametrize(
+    ("formats", "order"),
+    [
+        (("cosign-simple", "sigstore-bundle"), ["image", "bundle", "fallback", "v1", "sig"]),
+        (("sigstore-bundle",), ["image", "bundle", "fallback", "v1"]),
+        (("cosign-simple",), ["image", "sig", "v1", "sig"]),
+    ],
+)
+async def test_what_names_no_tag_is_attached_before_the_tag_moves_and_what_names_it_afterwards(
+    formats: tuple[str, ...], order: list[str]
+) -> None:
+    w = await world(formats_of(formats), registry=MemoryRegistry(referrers=False))
     await w.push(APP, "team/app", "v1")
-    written = [s.operation.reference for s in w.registry.seen if isinstance(s.operation, PushManifest)]
-    assert written[0] == APP.digest
-    assert written[-1] == "v1"
-    assert signature_tag(APP.digest) in written[1:-1]
+    assert written(w) == order
 
 
 async def test_several_tags_at_once_are_all_bound_and_told() -> None:
@@ -74,7 +94,7 @@ async def test_what_cannot_be_read_is_refused_before_anybody_else_hears_of_it() 
     assert not w.registry.seen
 
 
-async def test_upstreams_refusal_of_the_tag_is_relayed_and_its_signature_taken_back() -> None:
+async def test_upstreams_refusal_of_the_tag_is_relayed_and_nothing_is_attached_that_names_it() -> None:
     def refuses(seen: Seen) -> Said | None:
         op = seen.operation
         return error(403, "DENIED") if isinstance(op, PushManifest) and op.reference == "v1" else None
@@ -83,4 +103,5 @@ async def test_upstreams_refusal_of_the_tag_is_relayed_and_its_signature_taken_b
     await w.push(APP, "team/app")
     w.registry.hooks.append(refuses)
     assert (await w.push(APP, "team/app", "v1")).status == 403
-    assert {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)} == {"proxy.example/team/app"}
+    attached = {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest) if e.stage is Stage.ATTACHED}
+    assert attached == {"proxy.example/team/app"}

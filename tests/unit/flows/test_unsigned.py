@@ -127,7 +127,7 @@ async def test_not_because_upstream_loses_the_signature(monkeypatch: pytest.Monk
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("upstream answered 500")
 
-    monkeypatch.setattr("proxy.flows.push.attach", away)
+    monkeypatch.setattr("proxy.flows.ready.attach", away)
     await refused(w)
     assert w.store.owed.waiting() == 0
 

@@ -1,0 +1,88 @@
+"""What is true before a tag moves: still admitted, signed as asked for now, attached where that names no tag."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from proxy.flows.admit import still_admitted
+from proxy.flows.asked import Asked
+from proxy.flows.attach import attach, live
+from proxy.flows.children import sign_children
+from proxy.flows.house import House
+from proxy.flows.resolve import learn
+from proxy.flows.sign import SIMPLE, sign, wanted
+from proxy.formats.format import claims_at
+from proxy.oci.faults import Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PushManifest
+from proxy.oci.reference import Tag
+from proxy.trust.ledger import Entry
+from proxy.trust.policy import Policy, PushRules
+from proxy.trust.question import Caller, Resolved, name_of
+
+ROUNDS = 6  # of asking whether a push may go on: each change of policy or keys meanwhile takes two
+
+
+@dataclass(frozen=True)
+class Push:
+    """One admitted push: what, where to, under which policy, by whom."""
+
+    op: PushManifest
+    subject: Resolved
+    tags: tuple[Tag, ...]
+    policy: Policy
+    caller: Caller
+    moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The pushed manifest as others point at it."""
+        return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What was signed for a push, and the rules that asked for it."""
+
+    rules: PushRules
+    made: tuple[Entry, ...]
+
+    def holds(self, policy: Policy, house: House) -> bool:
+        """True while the policy asks for the same, and every key that signed still counts."""
+        return self.rules == policy.push and len(live(self.made, house)) == len(self.made)
+
+
+async def ready(this: Push, before: Signed | None, asked: Asked, house: House) -> Signed:
+    """Return what is signed for this push under the policy, denials and keys of now; of that, what names no tag is
+    attached. Raises Fault where the push may not go on.
+
+    Asked again before every step that cannot be undone. Where a bundle is made, the `.sig` waits for the tags: it is
+    written once. A key that signs in no other format is found there only, so it does not wait then.
+    """
+    signed, repository, digest = before, this.op.repository, this.subject.digest
+    for _ in range(ROUNDS):
+        policy = await still_admitted(this.op, digest, this.caller, asked, house)
+        if signed is None or not signed.holds(policy, house):
+            signed = Signed(policy.push, await _sign(this, policy.push, asked, house))
+        elif signed is before:
+            return signed
+        else:
+            others = {e.key.fingerprint for e in signed.made if e.key.format != SIMPLE}
+            waits = bool(this.tags) and all(e.key.fingerprint in others for e in signed.made)
+            await attach(repository, this.descriptor, asked, house, simple=not waits)
+            before = signed
+    raise Unavailable("policies and keys keep changing while this is pushed")
+
+
+async def _sign(this: Push, rules: PushRules, asked: Asked, house: House) -> tuple[Entry, ...]:
+    """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
+    repository = this.op.repository
+    claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
+    pairs = wanted(rules.formats, repository, this.tags, house)
+    made, _ = await asyncio.gather(
+        sign(repository, this.descriptor, pairs, rules.sign_with, claims, asked.request_id, house),
+        learn(repository, this.subject, house),
+    )
+    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, asked, house)
+    return (*made, *below)
