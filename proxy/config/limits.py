@@ -21,6 +21,15 @@ _SAYS = {
     "index_children": "manifests one index may list",
     "layers": "layers one manifest may list",
     "json_depth": "how deep JSON may be nested",
+    "json_values": "values one JSON document may hold; one with more is not read",
+    "artifact_bytes": "what all layers of a signature may have together, to be exempt from being signed itself",
+    "signatures_per_push": "signatures one push asks for; beyond that children of an index are not bound to its tags",
+    "request_bytes": "what is read from upstream to judge one request; what is passed through is not counted",
+    "request_values": "JSON values read to judge one request",
+    "request_lookups": "questions to upstream to judge one request",
+    "request_signatures": "signatures examined to judge one request",
+    "request_cpu_s": "processor time to judge one request",
+    "exhausted_s": "how long what one request could not afford to look at is not looked at again",
     "list_entries": "most entries of one page of tags or repositories",
     "header_timeout_s": "how long a client may take for its headers",
     "body_idle_s": "how long a transfer may stand still",
@@ -55,7 +64,13 @@ _SAYS = {
     "approvals": "calls that wait for a second person; one person fills half of it at most",
     "admin_tokens": "valid admin tokens; one maker has made half of them at most",
 }
-_MAY_BE_ZERO = {"denial_cache_s", "right_to_read_s", "tag_age_s", "memory_cache_bytes"}  # zero: do not remember
+_MAY_BE_ZERO = {
+    "denial_cache_s",
+    "exhausted_s",
+    "right_to_read_s",
+    "tag_age_s",
+    "memory_cache_bytes",
+}  # zero: do not remember
 _HARD = {
     "signature_bytes": 32 * 1024 * 1024,
     "own_layers": 1000,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 from proxy.flows.asked import Asked
+from proxy.flows.budget import Exhausted
 from proxy.flows.house import House
-from proxy.flows.read import read_blob
+from proxy.flows.read import AT_ONCE, examined, read_blob, together
 from proxy.flows.resolve import learn
 from proxy.formats.archive import is_tar
 from proxy.formats.carrier import config_parses, config_to_check, is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
-from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.limits import Limits
+from proxy.oci.manifest import Descriptor, Manifest
 from proxy.oci.reference import Repository
 from proxy.trust.question import Resolved
 
@@ -18,33 +24,73 @@ from proxy.trust.question import Resolved
 async def is_signature_artifact(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool:
     """True once every layer has been fetched and parsed as the format it claims; remembered as a fact by digest.
 
-    Raises Unavailable where a layer could not be read: then nothing is known, and nothing is remembered.
+    What is too large to be one is none, and nothing of it is read. Raises Unavailable where a layer could not be read,
+    or not within half of what is left of the budget: then nothing is known, and it is not tried again for some seconds.
     """
-    manifest = subject.manifest
+    manifest, limits = subject.manifest, house.limits
     if not is_artifact_shape(manifest):
         return False
     fact = await house.facts.manifest(repository, subject.digest)
     if fact is not None and fact.artifact is not None:
         return fact.artifact
-    proven = await _parses(repository, subject, asked, house)
+    proven: bool | None = False
+    if _fits(manifest, limits):
+        name = ("artifact", repository, subject.digest, house.memory.changes(repository))
+        known = house.memory.exhausted.get(name)
+        if known is not None:
+            raise Unavailable(known)
+        part, late = asked.part(limits), f"no answer within {limits.gather_deadline_s:g} s"
+        try:
+            async with asyncio.timeout(limits.gather_deadline_s):
+                proven = await _parses(repository, subject, part, house)
+        except TimeoutError:
+            house.memory.exhausted[name] = late
+            raise Unavailable(late) from None
+        except Exhausted as much:
+            if part.budget.is_large(limits):
+                house.memory.exhausted[name] = much.what
+            raise
     if proven is not None:
         await learn(repository, subject, house, artifact=proven)
     return bool(proven)
+
+
+def _fits(manifest: Manifest, limits: Limits) -> bool:
+    """True when no part of it is larger than a signature may be, nor all of it together; costs nothing to ask."""
+    config = config_to_check(manifest)
+    sizes = [d.size for d in (*manifest.layers, *([] if config is None else [config]))]
+    return max(sizes) <= limits.signature_bytes and sum(sizes) <= limits.artifact_bytes
 
 
 async def _parses(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool | None:
     """True or False once every byte was read; None where upstream does not have what the manifest lists."""
     try:
         config = config_to_check(subject.manifest)
-        if config is not None and not config_parses(await read_blob(repository, config, asked, house)):
-            return False
-        for descriptor in subject.manifest.layers:
-            form = claimed_by(descriptor.media_type)
-            if form is None:
+        if config is not None:
+            data = await read_blob(repository, config, asked, house)
+            if not await examined(lambda: config_parses(data), data, asked, house):
                 return False
-            data = await read_blob(repository, descriptor, asked, house)
-            if is_tar(data) or not form.parses(Layer(descriptor, data)):
-                return False
+        same: dict[tuple[object, ...], list[Descriptor]] = {}
+        for layer in subject.manifest.layers:
+            same.setdefault((layer.digest, layer.size), []).append(layer)
+        groups = list(same.values())
+        for at in range(0, len(groups), AT_ONCE):
+            some = groups[at : at + AT_ONCE]
+            read = await together([read_blob(repository, layers[0], asked, house) for layers in some])
+            for layers, data in zip(some, read, strict=True):
+                if not await _all_parse(layers, data, asked, house):
+                    return False
     except (Corrupt, Fault):
         return None
+    return True
+
+
+async def _all_parse(layers: list[Descriptor], data: bytes, asked: Asked, house: House) -> bool:
+    """True when layers that are one blob, with other types and annotations, are each what they claim."""
+    if await examined(lambda: is_tar(data), data, asked, house):
+        return False
+    for d in {(d.media_type, *sorted(d.annotations.items())): d for d in layers}.values():
+        form = claimed_by(d.media_type)
+        if form is None or not await examined(partial(form.parses, Layer(d, data)), data, asked, house):
+            return False
     return True

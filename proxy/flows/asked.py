@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from proxy.flows.budget import Budget
+from proxy.oci.limits import Limits
 from proxy.ports import Credential, Headers, Reply
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What surrounds an operation: whose credentials, which headers (lower-case names, repeats kept), which body."""
+    """What surrounds an operation: whose credentials, which headers (lower-case names, repeats kept), which body.
+
+    `budget` is what judging it may cost; whoever does many things under one of these gives each a `fresh` one.
+    """
 
     credential: Credential
     request_id: str
@@ -19,6 +24,15 @@ class Asked:
     length: int | None = None
     address: str = ""
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
+
+    def fresh(self) -> Asked:
+        """Return the same with nothing spent."""
+        return replace(self, budget=Budget(self.budget.clock))
+
+    def part(self, limits: Limits) -> Asked:
+        """Return the same with half of what is left of its budget."""
+        return replace(self, budget=self.budget.part(limits))
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""

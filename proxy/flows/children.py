@@ -13,6 +13,8 @@ from proxy.oci.reference import Digest, Repository, Tag
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
 
+LEFT_OUT = "the manifests that this index lists are not all signed for its tags, only for the repository"
+
 
 async def sign_children(
     repository: Repository,
@@ -26,12 +28,26 @@ async def sign_children(
     """Sign every child that we signed before for the tags too (WIRE 1); return their entries, not attached anywhere.
 
     A child we never signed was not pushed through here: its pushers did not ask us, so it stands on its parent alone.
-    What a child is, is a fact of ours: the index may claim another size or type.
+    What a child is, is a fact of ours: the index may claim another size or type. Where that would be more signatures
+    than one push may ask for, none is made and the answer says so.
     """
     if not tags or SIMPLE not in rules.formats:
         return ()
+    children = await _signed_before(repository, index, house)
+    most, each = house.limits.signatures_per_push, len(tags) * len(rules.sign_with)
+    if (too_many := len(children) * each) > most:
+        asked.budget.notes.append(f"{LEFT_OUT}: that is {too_many} signatures, one push asks for at most {most}")
+        return ()
     made: tuple[Entry, ...] = ()
     pairs = [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
+    for child in children:
+        made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
+    return made
+
+
+async def _signed_before(repository: Repository, index: Manifest, house: House) -> list[Descriptor]:
+    """Return what the index lists, at any depth that is read, that we signed and nobody denied."""
+    found: list[Descriptor] = []
     todo = [(child.digest, 1) for child in index.children]
     seen: set[Digest] = set()
     while todo:
@@ -41,8 +57,7 @@ async def sign_children(
         if fact is None:
             continue
         if await house.ledger.entries(repository, digest) and await denied(repository, digest, house) is None:
-            child = Descriptor(fact.media_type, digest, fact.size)
-            made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
+            found.append(Descriptor(fact.media_type, digest, fact.size))
         if depth < house.limits.index_depth:
             todo += [(child, depth + 1) for child in fact.children]
-    return made
+    return found

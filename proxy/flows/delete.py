@@ -6,7 +6,7 @@ from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import unlist_referrer
 from proxy.flows.house import House
-from proxy.flows.read import read_blob, read_manifest
+from proxy.flows.read import examined, read_blob, read_manifest
 from proxy.flows.relay import relay
 from proxy.flows.sign import SIMPLE
 from proxy.flows.write import exists
@@ -70,7 +70,10 @@ async def _subject(op: DeleteManifest, digest: Digest, asked: Asked, house: Hous
             return None
         layer = manifest.layers[0]
         form = claimed_by(layer.media_type)
-        return form.subject_of(Layer(layer, await read_blob(op.repository, layer, asked, house))) if form else None
+        if form is None:
+            return None
+        data = await read_blob(op.repository, layer, asked, house)
+        return await examined(lambda: form.subject_of(Layer(layer, data)), data, asked, house)
     except (Unavailable, Corrupt, Fault):
         return None
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from proxy.flows.asked import Asked
 from proxy.flows.certified import by_certificate
 from proxy.flows.house import House
-from proxy.flows.read import read_blob, read_manifest
+from proxy.flows.read import examined, read_blob, read_manifest, together
 from proxy.flows.referrers import referrers_of
 from proxy.flows.sign import signing_by
-from proxy.formats.format import Layer
+from proxy.formats.format import Format, Layer
 from proxy.formats.table import FORMATS, announces_signatures, claimed_by
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
@@ -25,33 +24,90 @@ from proxy.trust.reason import Reason
 
 Enough = Callable[[Evidence], bool]
 Looked = list[Found | CouldNotLook | NotExamined]
-AT_ONCE = 8
-T = TypeVar("T")
+
+
+def never() -> bool:
+    """Say that nobody else has come to a decision meanwhile."""
+    return False
 
 
 async def gather(
-    repository: Repository, subject: Digest, ring: KeyRing, enough: Enough, asked: Asked, house: House
+    repository: Repository,
+    subject: Digest,
+    ring: KeyRing,
+    enough: Enough,
+    asked: Asked,
+    house: House,
+    *,
+    begun: Evidence | None = None,
+    settled: Callable[[], bool] = never,
 ) -> Evidence:
-    """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough."""
-    evidence = Evidence(subject)
-    for place in (Place.LEDGER, Place.SIG_TAG, Place.REFERRERS):
-        try:
-            async with asyncio.timeout(house.limits.gather_deadline_s):
-                looked = await _look(place, repository, subject, ring, asked, house)
-        except TimeoutError:
-            looked = [CouldNotLook(place, f"no answer within {house.limits.gather_deadline_s:g} s")]
-        except Unavailable as silent:
-            looked = [CouldNotLook(place, silent.what)]
-        except Corrupt as lie:
-            looked = [CouldNotLook(place, lie.what)]
-        except Fault as bad:
-            large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
-            rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
-            looked = [NotExamined(place, 1) if large else Found(place, (rejected,))]
-        evidence = replace(evidence, places=(*evidence.places, *looked))
-        if enough(evidence):
-            return evidence
+    """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough.
+
+    Each place has half of what is left of the budget, so that the later ones cannot use up what the earlier need. One
+    caller looks at a time, whatever the credential; those who waited stop where it is `settled` by then. `begun` is
+    what `from_ledger` returned.
+    """
+    evidence = begun or await from_ledger(repository, subject, ring, asked, house)
+    if enough(evidence):
+        return evidence
+    async with house.memory.alone(("gather", repository, subject)):
+        for place in (Place.SIG_TAG, Place.REFERRERS):
+            if settled():
+                break
+            looked = await _afforded(place, repository, subject, ring, asked, house)
+            evidence = replace(evidence, places=(*evidence.places, *looked))
+            if enough(evidence):
+                break
     return evidence
+
+
+async def from_ledger(repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House) -> Evidence:
+    """Return the evidence of our own copies: it costs no question to upstream."""
+    looked, _ = await _looked(Place.LEDGER, repository, subject, ring, asked, house)
+    return Evidence(subject, tuple(looked))
+
+
+async def _afforded(
+    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
+) -> Looked:
+    """Look as far as half of the rest of the budget goes. What is too much is not looked at again for some seconds.
+
+    Whatever the credential: how much is there does not depend on who asks. It is known again as soon as a signature
+    is added or removed here.
+    """
+    memory, limits = house.memory, house.limits
+    name = (place, repository, subject, memory.changes(repository))
+    if (known := memory.exhausted.get(name)) is not None:
+        return [CouldNotLook(place, f"{known}, found less than {limits.exhausted_s:g} s ago")]
+    part = asked.part(limits)
+    looked, late = await _looked(place, repository, subject, ring, part, house)
+    why = late or part.budget.used_up(limits)
+    if why is not None and part.budget.is_large(limits):
+        memory.exhausted[name] = why
+    return looked
+
+
+async def _looked(
+    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
+) -> tuple[Looked, str | None]:
+    """Return what was found here, silence included; and why not all of it in time, where that was so."""
+    late = None
+    try:
+        async with asyncio.timeout(house.limits.gather_deadline_s):
+            return await _look(place, repository, subject, ring, asked, house), None
+    except TimeoutError:
+        late = f"no answer within {house.limits.gather_deadline_s:g} s"
+        looked: Looked = [CouldNotLook(place, late)]
+    except Unavailable as silent:
+        looked = [CouldNotLook(place, silent.what)]
+    except Corrupt as lie:
+        looked = [CouldNotLook(place, lie.what)]
+    except Fault as bad:
+        large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
+        rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
+        looked = [NotExamined(place, 1) if large else Found(place, (rejected,))]
+    return looked, late
 
 
 async def _look(
@@ -72,20 +128,25 @@ async def _look(
 async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house: House) -> Looked:
     """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
     findings: list[Finding] = []
-    for entry in await house.ledger.entries(repository, subject):
-        form = FORMATS.get(entry.key.format)
-        if entry.stage is not Stage.ATTACHED or entry.signature is None or form is None:
-            continue
+    entries = await house.ledger.entries(repository, subject)
+    attached = [e for e in entries if e.stage is Stage.ATTACHED and e.signature is not None and e.key.format in FORMATS]
+    # What names no tag comes first: there is one for each key, however many tags there were.
+    attached.sort(key=lambda e: ":" in e.key.bound.rpartition("/")[2])
+    bound = house.limits.signatures_per_digest
+    for entry in attached[:bound]:
+        form = FORMATS[entry.key.format]
         key = next((k for k in ring.ours if fingerprint(k.spki) == entry.key.fingerprint), None)
         if key is not None and (key.chain or not form.certified):
             try:
-                blob = form.blob(entry.message, entry.signature, signing_by(key, entry.timestamp))
+                blob = form.blob(entry.message, entry.signature or b"", signing_by(key, entry.timestamp))
             except ValueError as altered:
                 findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
                 continue
             layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
-            findings += [_recorded(f, entry) for f in form.examine(layer, subject, ring.all_verifiers())]
-    return [Found(Place.LEDGER, tuple(findings))]
+            mine = [v for v in ring.all_verifiers() if v.fingerprint == entry.key.fingerprint]
+            findings += [_recorded(f, entry) for f in form.examine(layer, subject, mine)]
+    missed = len(attached) - bound
+    return [Found(Place.LEDGER, tuple(findings)), *([NotExamined(Place.LEDGER, missed)] if missed > 0 else [])]
 
 
 def _recorded(finding: Finding, entry: Entry) -> Finding:
@@ -96,11 +157,11 @@ def _recorded(finding: Finding, entry: Entry) -> Finding:
 
 
 async def _referrers(repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House) -> Looked:
-    listed = await referrers_of(repository, subject, asked.credential, house)
+    listed = await referrers_of(repository, subject, asked, house)
     signing = (d for d in listed.descriptors if _may_sign(d))
-    ordered = sorted(signing, key=lambda d: not announces_signatures(d.artifact_type or ""))
+    ordered = sorted(signing, key=lambda d: (not announces_signatures(d.artifact_type or ""), d.size))
     bound = house.limits.signatures_per_digest
-    opened = await _together([_open(repository, d, asked, house) for d in ordered[:bound]])
+    opened = await together([_open(repository, d, asked, house) for d in ordered[:bound]])
     manifests = [m for m in opened if isinstance(m, Manifest)]
     looked = await _layers(Place.REFERRERS, repository, manifests, subject, ring, asked, house)
     silent = listed.silent or next((m.what for m in opened if isinstance(m, Unavailable)), None)
@@ -139,11 +200,20 @@ async def _layers(
     asked: Asked,
     house: House,
 ) -> Looked:
-    """Examine every layer that claims a format, whichever place it was found in."""
-    layers = [layer for m in manifests for layer in m.layers if claimed_by(layer.media_type)]
+    """Examine every layer that claims a format, whichever place it was found in; equal ones once, small ones first."""
+    claiming = (layer for m in manifests for layer in m.layers if claimed_by(layer.media_type))
+    layers = list({_mark(layer): layer for layer in claiming}.values())
     bound = house.limits.signatures_per_digest
-    answers = await _together([_examine(repository, d, subject, ring, asked, house) for d in layers[:bound]])
-    findings = tuple(f for a in answers if not isinstance(a, Unavailable) for f in a)
+    same: dict[Digest, list[Descriptor]] = {}
+    for layer in layers[:bound]:
+        same.setdefault(layer.digest, []).append(layer)
+    ordered = sorted(same.values(), key=lambda each: max(d.size for d in each))
+    answers = [
+        a
+        for each in await together([_examine(repository, d, subject, ring, asked, house) for d in ordered])
+        for a in each
+    ]
+    findings = tuple(a for a in answers if not isinstance(a, Unavailable))
     looked: Looked = [Found(place, findings)]
     if silent := [a for a in answers if isinstance(a, Unavailable)]:
         looked.append(CouldNotLook(place, silent[0].what))
@@ -152,32 +222,42 @@ async def _layers(
     return looked
 
 
+def _mark(layer: Descriptor) -> tuple[object, ...]:
+    return (layer.digest, layer.media_type, layer.size, *sorted(layer.annotations.items()))
+
+
 async def _examine(
-    repository: Repository, d: Descriptor, subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> tuple[Finding, ...] | Unavailable:
-    form = claimed_by(d.media_type)
-    if form is None:
-        return ()
-    try:
-        data = await read_blob(repository, d, asked, house)
-    except Unavailable as silent:
-        return silent
-    except (Corrupt, Fault) as bad:
-        return (Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)),)
-    layer = Layer(d, data)
-    try:
-        certified = await by_certificate(layer, subject, ring.keyless, house.keyless)
-    except Unavailable as silent:
-        return silent
-    return form.examine(layer, subject, ring.all_verifiers(), ring.authorities) if certified is None else certified
+    repository: Repository, same: Sequence[Descriptor], subject: Digest, ring: KeyRing, asked: Asked, house: House
+) -> list[Finding | Unavailable]:
+    """Return what is found in layers that are one blob with other annotations: it is read once."""
+    found: list[Finding | Unavailable] = []
+    data: bytes | None = None
+    for d in sorted(same, key=lambda each: -each.size):
+        form = claimed_by(d.media_type)
+        if form is None:
+            continue
+        try:
+            asked.budget.spend(house.limits, signatures=1)
+            if data is None:
+                data = await read_blob(repository, d, asked, house)
+            if len(data) > d.size:
+                raise Fault("SIZE_INVALID", f"{d.digest} has {len(data)} bytes, its descriptor says {d.size}")
+            found += await _examined(form, Layer(d, data), subject, ring, asked, house)
+        except Unavailable as silent:
+            return [*found, silent]
+        except Corrupt as lie:  # whatever is said beside it
+            return [*found, Rejected(Reason.BAD_SIGNATURE, form.name, lie.what)]
+        except Fault as bad:
+            found.append(Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)))
+    return found
 
 
-async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run these a few at a time and return their results in order."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(job: Coroutine[Any, Any, T]) -> T:
-        async with gate:
-            return await job
-
-    return list(await asyncio.gather(*(one(job) for job in work)))
+async def _examined(
+    form: Format, layer: Layer, subject: Digest, ring: KeyRing, asked: Asked, house: House
+) -> tuple[Finding, ...]:
+    certified = await by_certificate(layer, subject, ring.keyless, house.keyless)
+    if certified is not None:
+        return certified
+    return await examined(
+        lambda: form.examine(layer, subject, ring.all_verifiers(), ring.authorities), layer.data, asked, house
+    )

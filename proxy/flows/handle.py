@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from proxy.flows.asked import Answer, Asked
@@ -17,6 +18,12 @@ from proxy.oci import operation as o
 
 async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
     """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
+    answer = await _answered(op, asked, house)
+    notes = [*([answer.warning] if answer.warning else []), *(f"{house.name}: {note}" for note in asked.budget.notes)]
+    return replace(answer, warning="; ".join(notes)) if asked.budget.notes else answer
+
+
+async def _answered(op: o.Operation, asked: Asked, house: House) -> Answer:
     match op:
         case o.PullManifest():
             return await pull(op, asked, house)

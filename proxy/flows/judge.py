@@ -11,7 +11,7 @@ from datetime import datetime
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.fresh import require_known
-from proxy.flows.gather import Enough, gather
+from proxy.flows.gather import Enough, from_ledger, gather
 from proxy.flows.house import House
 from proxy.flows.listed import LISTED, Judging, Looked, first_good
 from proxy.flows.meant import named_above
@@ -79,8 +79,10 @@ def _now(repository: Repository, house: House) -> _Now:
 async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
     """Return what we come to on this reference, or upstream's own refusal.
 
-    Raises Unavailable, Corrupt and Fault where there is nothing to judge; a bad signature never raises.
+    Raises Unavailable (Exhausted where the budget was used up before), Corrupt and Fault where there is nothing to
+    judge; a bad signature never raises.
     """
+    asked.budget.check(house.limits)
     subject = await resolve(op, asked, house)
     if isinstance(subject, Answer):
         return subject
@@ -99,9 +101,14 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
 
     changes = house.memory.changes(op.repository)
 
-    async def work() -> Decision:
-        evidence = await _evidence(question, subject, now, enough, asked, house, walk)
+    def made() -> Decision | None:
+        return _remembered(question, place, now, house)
+
+    async def work(asked: Asked) -> Decision:
+        evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, asked, house, walk)
         decision = house.memory.same(decided(evidence))
+        if decision.outcome is not Outcome.PASSED and (known := made()) is not None:
+            return known  # somebody else looked at the same time, and has come to this
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
             house.memory.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
@@ -109,14 +116,14 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
             house.memory.lists(op.repository, subject.manifest.blobs, subject.digest)
             house.memory.later(_noted(place, now.at, house))
             house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
-            if len(evidence.places) == 1 and house.mends:
+            if {found.place for found in evidence.places} == {Place.LEDGER} and house.mends:
                 house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
         return decision
 
     if walk.depth > 0:
-        return Judged(subject, await work(), now.policy)
+        return Judged(subject, await work(asked), now.policy)
     key = ("judge", op.repository, op.reference, subject.digest, now.stamp, changes, asked.credential)
-    return Judged(subject, await house.memory.once(key, work), now.policy)
+    return Judged(subject, await house.memory.shared(key, asked, work), now.policy)
 
 
 def _remembered(question: Question, place: Here, now: _Now, house: House) -> Decision | None:
@@ -132,9 +139,16 @@ def _remembered(question: Question, place: Here, now: _Now, house: House) -> Dec
 
 
 async def _evidence(
-    question: Question, subject: Resolved, now: _Now, enough: Enough, asked: Asked, house: House, walk: Walk
+    question: Question,
+    subject: Resolved,
+    now: _Now,
+    enough: Enough,
+    settled: Callable[[], bool],
+    asked: Asked,
+    house: House,
+    walk: Walk,
 ) -> Evidence:
-    """Collect what the rule needs: nothing without a policy, nor for what is denied.
+    """Collect what the rule needs: nothing without a policy, nor for what is denied; our own copies before all else.
 
     Parents only when the digest does not stand by itself.
     """
@@ -145,6 +159,9 @@ async def _evidence(
         return nothing
     if now.policy is None or now.policy.pull.mode_at(now.at) == "off":
         return nothing
+    begun = replace(await from_ledger(repository, subject.digest, now.ring, asked, house), listed_by=above)
+    if enough(begun):
+        return begun
     try:
         if await is_signature_artifact(repository, subject, asked, house):
             return replace(nothing, artifact=True)
@@ -152,9 +169,9 @@ async def _evidence(
         return replace(nothing, places=(CouldNotLook(Place.REFERRERS, silent.what),))
     if await _lists_referrers(question, subject, asked, house, walk):
         return replace(nothing, referrers_index=True)
-    gathered = await gather(repository, subject.digest, now.ring, enough, asked, house)
-    evidence = replace(gathered, listed_by=above)
-    if enough(evidence) or walk.depth >= house.limits.index_depth:
+    digest, ring = subject.digest, now.ring
+    evidence = await gather(repository, digest, ring, enough, asked, house, begun=begun, settled=settled)
+    if enough(evidence) or settled() or walk.depth >= house.limits.index_depth:
         return evidence
     return await _with_parent(repository, evidence, asked, house, walk)
 

@@ -9,10 +9,13 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache, TTLCache
 
+from proxy.flows.asked import Asked
+from proxy.flows.budget import Budget
 from proxy.flows.kept import Kept
 from proxy.flows.once import Once
 from proxy.oci.limits import Limits
@@ -40,6 +43,9 @@ class Memory:
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._lists: LRUCache[Place, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
+        # What a request could not afford to look at, and why: asked again at once, it would cost the same again.
+        self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
+        self.large = asyncio.Lock()  # held while a large document is parsed
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
         self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(50_000)
@@ -48,12 +54,35 @@ class Memory:
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
         self._once: Once[Any] = Once()
+        self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
         return cast("T", await self._once.do(key, work))
+
+    async def shared(self, key: Hashable, asked: Asked, work: Callable[[Asked], Awaitable[T]]) -> T:
+        """Return the result of `work`, shared as by `once`, with a budget of its own and no caller's.
+
+        It ends when nobody waits for it any more. Each who waited is charged what it cost.
+        """
+        for last in (False, True):
+            budget, waiting = self._shared.get(key) or asked.budget.shared()
+            self._shared[key] = budget, waiting
+            waiting.append(asked.budget)
+            try:
+                return await self.once(key, partial(work, replace(asked, budget=budget)))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if last or asked.budget.gone or task is None or task.cancelling():
+                    raise  # else it ended for those who left, in the moment we came
+            finally:
+                waiting.remove(asked.budget)
+                if not waiting:
+                    self._shared.pop(key, None)
+                asked.budget.absorb(budget)
+        raise AssertionError("the last try returns or raises")
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this beside the request that asked for it; `settle` waits for it."""

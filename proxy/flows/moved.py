@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from proxy.flows.asked import Asked
 from proxy.flows.attach import attach, take_off
+from proxy.flows.budget import Exhausted
+from proxy.flows.children import LEFT_OUT
 from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to
@@ -37,7 +39,11 @@ async def bind(repository: Repository, subject: Descriptor, tags: Sequence[Tag],
         fact = await house.facts.manifest(repository, digest) if digest in signed else None
         if fact is not None and await denied(repository, digest, house) is None:
             child = Descriptor(fact.media_type, digest, fact.size)
-            await attach(repository, child, asked, house, moved=tags, others=False)
+            try:
+                await attach(repository, child, asked, house, moved=tags, others=False)
+            except Exhausted as much:  # the index itself is signed for them
+                asked.budget.notes.append(f"{LEFT_OUT}: {much.what}")
+                return
 
 
 def told(repository: Repository, tag: Tag, digest: Digest, asked: Asked, house: House) -> None:

@@ -13,6 +13,7 @@ from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
 from proxy.flows.moved import bind, told
+from proxy.flows.read import examined
 from proxy.flows.ready import Push, ready
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
@@ -110,7 +111,8 @@ async def _read(op: PushManifest, room: Room, asked: Asked, house: House) -> Res
     limits = house.limits
     if not is_digest(op.reference) and subject_of_tag(parse_tag(op.reference)) is not None:
         limits = replace(limits, index_children=limits.referrers)  # the index of referrers that clients keep
-    manifest = parse(data, asked.header("content-type") or "", limits)
+    kind = asked.header("content-type") or ""
+    manifest = await examined(lambda: parse(data, kind, limits), data, asked, house)
     return Resolved(digest, manifest.media_type, data, manifest)
 
 

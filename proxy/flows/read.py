@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, Descriptor, Manifest, parse
-from proxy.oci.operation import PullBlob, PullManifest
+from proxy.oci.operation import Operation, PullBlob, PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest, matches
+from proxy.oci.strict_json import most_values
 from proxy.ports import Headers, Reply
 
+T = TypeVar("T")
+AT_ONCE = 8  # questions to upstream
+LARGE_BYTES = 64 * 1024  # a document of more is parsed alone, and so is one of more values
+LARGE_VALUES = 2000
+_REST_S = 0.25  # at most, after a large document, for everybody else
 ALL_TYPES: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 
 
@@ -23,36 +32,90 @@ def header(reply: Reply, name: str) -> str | None:
     return next((value for key, value in reply.headers if key == name), None)
 
 
+async def ask(op: Operation, asked: Asked, house: House, headers: Headers = ()) -> Reply:
+    """Ask upstream for our own use, as one question of the request's budget. Raises Unavailable, Exhausted."""
+    asked.budget.spend(house.limits, lookups=1)
+    return await house.registry.perform(op, asked.credential, headers=headers)
+
+
+async def whole(reply: Reply, limit: int, asked: Asked, house: House) -> bytes:
+    """Return the whole body, counted. Raises Fault SIZE_INVALID beyond `limit`, Unavailable, Corrupt, Exhausted."""
+    body = await reply.read(limit)
+    asked.budget.spend(house.limits, bytes=len(body))
+    return body
+
+
+async def examined(work: Callable[[], T], data: bytes, asked: Asked, house: House) -> T:
+    """Return what `work` makes of these bytes, its values and its processor time counted. Raises what it raises.
+
+    It has no await in it, so nobody else is served meanwhile: large documents are taken one at a time, and everybody
+    else gets the processor as long again after each.
+    """
+    limits, budget = house.limits, asked.budget
+    values = min(most_values(data), limits.json_values)
+    budget.spend(limits, values=values)
+    if len(data) <= LARGE_BYTES and values <= LARGE_VALUES:
+        return budget.timed(work)
+    async with house.memory.large:
+        budget.check(limits)
+        began = budget.clock()
+        try:
+            return budget.timed(work)
+        finally:
+            await asyncio.sleep(min(max(budget.clock() - began, 0), _REST_S))
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run these a few at a time and return their results in order."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(job: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await job
+
+    return list(await asyncio.gather(*(one(job) for job in work)))
+
+
 async def read_manifest(repository: Repository, reference: Reference, asked: Asked, house: House) -> Manifest | None:
     """Return the parsed manifest, or None where upstream says 404. Raises Unavailable, Corrupt, Fault."""
     found = await read_manifest_bytes(repository, reference, asked, house)
+    if found is None:
+        return None
     limits = replace(house.limits, layers=house.limits.manifest_bytes)  # whoever gathers bounds what is examined
-    return None if found is None else parse(found[0], found[1] or "", limits)
+    return await examined(lambda: parse(found[0], found[1] or "", limits), found[0], asked, house)
 
 
 async def read_manifest_bytes(
     repository: Repository, reference: Reference, asked: Asked, house: House
 ) -> tuple[bytes, str | None] | None:
     """Return the bytes and their claimed type, or None where upstream says 404. Raises Unavailable, Corrupt, Fault."""
-    reply = await house.registry.perform(PullManifest(repository, reference), asked.credential, headers=ALL_TYPES)
+    reply = await ask(PullManifest(repository, reference), asked, house, ALL_TYPES)
     if reply.status != 200:
         await reply.close()
         if reply.status == 404:
             return None
         raise Unavailable(f"upstream answered {reply.status} for {reference}")
-    body = await reply.read(house.limits.manifest_bytes)
+    body = await whole(reply, house.limits.manifest_bytes, asked, house)
     if is_digest(reference) and not matches(Digest(reference), body):
         raise Corrupt(f"upstream returned other bytes for {reference}")
     return body, header(reply, "content-type")
 
 
 async def read_blob(repository: Repository, d: Descriptor, asked: Asked, house: House) -> bytes:
-    """Return the bytes of a small blob, hashed here. Raises Unavailable, Corrupt, Fault."""
+    """Return the bytes of a small blob, hashed here, read once for one request. Raises Unavailable, Corrupt, Fault.
+
+    One that is larger than its descriptor says is not read to its end.
+    """
     if d.size > house.limits.signature_bytes:
         raise Fault(
             "SIZE_INVALID", f"{d.digest} has {d.size} bytes, more than a signature may have", reason="too_large"
         )
-    reply = await house.registry.perform(PullBlob(repository, d.digest), asked.credential)
+    name = (repository, d.digest)
+    if (known := asked.budget.kept(name)) is not None:
+        if len(known) > d.size:
+            raise Corrupt(f"{d.digest} has {len(known)} bytes, its descriptor says {d.size}")
+        return known
+    reply = await ask(PullBlob(repository, d.digest), asked, house)
     if reply.status in REDIRECTS:
         reply = await house.registry.follow(reply)
     if reply.status != 200:
@@ -60,7 +123,13 @@ async def read_blob(repository: Repository, d: Descriptor, asked: Asked, house: 
         if reply.status == 404:
             raise Corrupt(f"{d.digest} is listed but not there")
         raise Unavailable(f"upstream answered {reply.status} for {d.digest}")
-    data = await reply.read(house.limits.signature_bytes)
+    try:
+        data = await whole(reply, d.size, asked, house)
+    except Fault as large:
+        raise Corrupt(
+            f"upstream returned other bytes for {d.digest}: more than the {d.size} of its descriptor"
+        ) from large
     if not matches(d.digest, data):
         raise Corrupt(f"upstream returned other bytes for {d.digest}")
+    asked.budget.keep(name, data)
     return data

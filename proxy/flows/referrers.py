@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.read import ALL_TYPES, header
+from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
 from proxy.oci.descriptor import parse_descriptor
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX, Descriptor
@@ -15,7 +17,6 @@ from proxy.oci.operation import ListReferrers, PullManifest
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Digest, Repository, Tag, fallback_tag
 from proxy.oci.strict_json import loads
-from proxy.ports import Credential
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Listed:
     silent: str | None = None
 
 
-async def referrers_of(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
+async def referrers_of(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
     """Return what the API and the fallback tag list. One that cannot be read hides nothing that the other lists."""
-    api = await _or_silence(_from_api(repository, subject, credential, house))
-    tagged = await _or_silence(_from_tag(repository, subject, credential, house))
+    api = await _or_silence(_from_api(repository, subject, asked, house))
+    tagged = await _or_silence(_from_tag(repository, subject, asked, house))
     merged = {d.digest: d for d in (*tagged.descriptors, *api.descriptors)}  # the API's descriptors are corrected ones
     bound = house.limits.referrers
     listed = tuple(merged.values())
@@ -48,42 +49,43 @@ async def _or_silence(look: Awaitable[Listed]) -> Listed:
         return Listed((), 1, large.message)
 
 
-async def _from_tag(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
-    return Listed(await from_fallback_tag(repository, subject, credential, house))
+async def _from_tag(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
+    return Listed(await from_fallback_tag(repository, subject, asked, house))
 
 
 async def from_fallback_tag(
-    repository: Repository, subject: Digest, credential: Credential, house: House
+    repository: Repository, subject: Digest, asked: Asked, house: House
 ) -> tuple[Descriptor, ...]:
     """Return the entries of the fallback index; none where the tag does not exist or holds an image.
 
     Raises Unavailable, Corrupt (what is there is no manifest of any kind), Fault (it is too large).
     """
     tag: Tag = fallback_tag(subject)
-    reply = await house.registry.perform(PullManifest(repository, tag), credential, headers=ALL_TYPES)
+    reply = await ask(PullManifest(repository, tag), asked, house, ALL_TYPES)
     if reply.status != 200:
         await reply.close()
         if reply.status == 404:
             return ()
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
-    return entries_of(await reply.read(house.limits.manifest_bytes), house) or ()
+    body = await whole(reply, house.limits.manifest_bytes, asked, house)
+    return await examined(lambda: entries_of(body, house), body, asked, house) or ()
 
 
-async def _from_api(repository: Repository, subject: Digest, credential: Credential, house: House) -> Listed:
+async def _from_api(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
     """Follow the pages, bounded in number, never twice to the same one."""
-    if not await house.registry.has_referrers(repository, credential):
+    if not await house.registry.has_referrers(repository, asked.credential):
         return Listed(())
     found: list[Descriptor] = []
     op, seen = ListReferrers(repository, subject), set[ListReferrers]()
     while op not in seen and len(seen) < house.limits.referrer_pages and len(found) <= house.limits.referrers:
         seen.add(op)
-        reply = await house.registry.perform(op, credential, headers=(("accept", OCI_INDEX),))
+        reply = await ask(op, asked, house, (("accept", OCI_INDEX),))
         if reply.status != 200:
             await reply.close()
             raise Unavailable(f"upstream answered {reply.status} for the referrers of {subject}")
         link = header(reply, "link")
-        body = await reply.read(house.limits.manifest_bytes)
-        entries = entries_of(body, house)
+        body = await whole(reply, house.limits.manifest_bytes, asked, house)
+        entries = await examined(partial(entries_of, body, house), body, asked, house)
         if entries is None:
             raise Corrupt("upstream's list of referrers is no index")
         found += entries
@@ -99,7 +101,7 @@ def entries_of(body: bytes, house: House) -> tuple[Descriptor, ...] | None:
 
     Raises Corrupt for what is neither.
     """
-    document = loads(body, house.limits.json_depth)
+    document = loads(body, house.limits.json_depth, house.limits.json_values)
     if not isinstance(document, dict) or "schemaVersion" not in document:
         raise Corrupt("not a manifest")
     listed = document.get("manifests")

@@ -70,7 +70,7 @@ async def _verdict(pulled: Pulled, asked: Asked, house: House) -> Verdict:
 async def _judged(pulled: Pulled, reference: Reference, asked: Asked, house: House) -> Verdict | None:
     """Return the verdict on this digest, None where this reference does not mean it any more."""
     try:
-        judged = await judge(PullManifest(pulled.repository, reference), asked, house)
+        judged = await judge(PullManifest(pulled.repository, reference), asked.fresh(), house)
     except (Unavailable, Corrupt) as silent:
         return Verdict(Standing.UNKNOWN, detail=silent.what)
     except Fault as fault:  # unreadable for everybody, or too many questions at once

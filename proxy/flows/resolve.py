@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
-from proxy.flows.read import ALL_TYPES, header
+from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
@@ -48,19 +48,17 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
     headers: Headers = tuple(("accept", value) for value in accept)
     held = last is not None and (op.repository, last) in memory.bodies
 
-    async def work() -> Resolved | Answer:
+    async def work(asked: Asked) -> Resolved | Answer:
         return await (_head_first if held else _fetch)(op, asked, house, headers, tag_key)
 
-    return await memory.once(("resolve", op.head, *tag_key), work)
+    return await memory.shared(("resolve", op.head, *tag_key), asked, work)
 
 
 async def _head_first(
     op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
 ) -> Resolved | Answer:
     """Ask upstream only whether the reference still means bytes that we hold: those were hashed here."""
-    reply = await house.registry.perform(
-        PullManifest(op.repository, op.reference, head=True), asked.credential, headers=headers
-    )
+    reply = await ask(PullManifest(op.repository, op.reference, head=True), asked, house, headers)
     await reply.close()
     claimed = header(reply, "docker-content-digest")
     if reply.status == 200 and claimed is not None:
@@ -77,7 +75,7 @@ async def _fetch(
     op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
 ) -> Resolved | Answer:
     """GET the bytes, also for a HEAD: what is not hashed here is not judged."""
-    reply = await house.registry.perform(PullManifest(op.repository, op.reference), asked.credential, headers=headers)
+    reply = await ask(PullManifest(op.repository, op.reference), asked, house, headers)
     if reply.status != 200:
         if reply.status in (401, 403):
             house.rights.refused(asked.credential)
@@ -85,13 +83,14 @@ async def _fetch(
             await reply.close()
             raise Corrupt(f"upstream answered {reply.status} to an unconditional request for a manifest")
         return await relayed_error(reply, head=op.head)
-    body = await reply.read(house.limits.manifest_bytes)
+    body = await whole(reply, house.limits.manifest_bytes, asked, house)
     digest = digest_of(body)
     if is_digest(op.reference) and not op.reference.startswith("sha256:"):
         raise Fault("UNSUPPORTED", "manifests are judged by their sha256 digest only", status=403, reason="not_judged")
     if is_digest(op.reference) and digest != op.reference:
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
-    manifest = parse(body, header(reply, "content-type") or "", house.limits)
+    kind = header(reply, "content-type") or ""
+    manifest = await examined(lambda: parse(body, kind, house.limits), body, asked, house)
     resolved = Resolved(digest, manifest.media_type, body, manifest)
     await _learn(op.repository, resolved, house)
     _remember(op, asked, house, resolved, tag_key)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.read import ALL_TYPES, header, read_manifest_bytes
+from proxy.flows.read import ALL_TYPES, examined, header, read_manifest_bytes
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import EMPTY_JSON
 from proxy.oci.operation import FinishUpload, PullBlob, PullManifest, PushManifest, StartUpload, UploadChunk
@@ -172,7 +173,8 @@ async def change_tag(
     """
     for _ in range(TRIES):
         found = await read_manifest_bytes(repository, tag, asked, house)
-        new = change(None if found is None else found[0])
+        old = b"" if found is None else found[0]
+        new = await examined(partial(change, None if found is None else old), old, asked, house)
         if new is None:
             return None
         await write_manifest(repository, tag, new, media_type, prepare, asked, house)

@@ -23,6 +23,15 @@ class Limits:
     index_children: int = 256
     layers: int = 1000  # of an image, and entries of an index that are no manifests
     json_depth: int = 32
+    json_values: int = 20_000  # of one document; an image of 1,000 layers has about 8,000
+    artifact_bytes: int = 4 * MIB
+    signatures_per_push: int = 512
+    request_bytes: int = 32 * MIB
+    request_values: int = 200_000
+    request_lookups: int = 1500
+    request_signatures: int = 1000
+    request_cpu_s: float = 2.0
+    exhausted_s: float = 10.0
     list_entries: int = 10_000
     header_timeout_s: float = 10.0
     body_idle_s: float = 30.0

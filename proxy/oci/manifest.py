@@ -21,7 +21,7 @@ from proxy.oci.descriptor import Descriptor as Descriptor
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest
-from proxy.oci.strict_json import loads
+from proxy.oci.strict_json import TooManyValues, loads
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -89,7 +89,9 @@ def parse(body: bytes, content_type: str, limits: Limits) -> Manifest:
         text = f"manifest has {len(body)} bytes; at most {limits.manifest_bytes} are read"
         raise Fault("SIZE_INVALID", text, status=413, reason=TOO_LARGE)
     try:
-        value = loads(body, limits.json_depth)
+        value = loads(body, limits.json_depth, limits.json_values)
+    except TooManyValues as error:
+        raise invalid(error.what, TOO_LARGE) from error
     except Corrupt as error:
         raise invalid(error.what) from error
     found = parse_object(value, _TOP, _FIELDS)

@@ -8,30 +8,42 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from itertools import accumulate
 from typing import NoReturn
 
 from proxy.oci.faults import Corrupt
+from proxy.oci.limits import Limits
 
 INTEGER_DIGITS = 19  # of 2^63-1; Python's own conversion is quadratic in the digits
-# Linear by construction: possessive, and an unterminated string is one match up to the end.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
-def loads(data: bytes, depth: int) -> object:
+class TooManyValues(Corrupt):
+    """A document holds more values than are read. Reading cannot be interrupted, so they are counted before it."""
+
+
+def most_values(data: bytes) -> int:
+    """Return a number that is never below the values in this JSON; it costs three looks for one byte each."""
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def loads(data: bytes, depth: int, values: int = Limits.json_values) -> object:
     """Return the value: dict, list, str, int, float, bool or None, nested at most `depth` deep.
 
-    Raises Corrupt for anything but UTF-8 without a byte order mark, for duplicate keys, NaN and infinities, lone
-    surrogates, integers of more than 19 digits, and deeper nesting; never RecursionError.
+    Raises TooManyValues before anything is built. Raises Corrupt for anything but UTF-8 without a byte order mark, for
+    duplicate keys, NaN and infinities, lone surrogates, integers of more than 19 digits, and deeper nesting; never
+    RecursionError.
     """
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise Corrupt("JSON begins with a byte order mark; it must be plain UTF-8")
-    nested = max(accumulate(map(_STEP.__getitem__, _STRING.sub(b"", data).translate(None, _NOT_BRACKETS))), default=0)
+    outside, whole = _outside_strings(data, values)
+    brackets = outside.translate(None, _NOT_BRACKETS)[: 2 * values + 1]
+    nested = max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
     if nested > depth:
         raise Corrupt(f"JSON is nested {nested} deep; at most {depth} is read")
+    if not whole or most_values(outside) > values:
+        raise TooManyValues(f"JSON has more than {values} values; a document of that many is not read")
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -49,6 +61,18 @@ def loads(data: bytes, depth: int) -> object:
     except json.JSONDecodeError as error:
         raise Corrupt(f"not JSON: {error}") from error
     return value
+
+
+def _outside_strings(data: bytes, values: int) -> tuple[bytes, bool]:
+    """Return what stands outside of strings, and True; its beginning and False where there are too many strings.
+
+    Linear, whatever the bytes: escapes are taken out first, so that every quote left begins or ends a string.
+    An unterminated string goes on up to the end.
+    """
+    quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    quotes = 4 * values  # each value is at most one string, with one more for its key
+    pieces = quoted.split(b'"', quotes + 1)
+    return b"".join(pieces[: quotes + 1 : 2]), len(pieces) <= quotes + 1
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

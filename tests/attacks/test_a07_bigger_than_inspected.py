@@ -46,7 +46,9 @@ def test_nothing_and_half_of_something_is_no_manifest(body: bytes) -> None:
     assert (refused.value.code, refused.value.status) == ("MANIFEST_INVALID", 400)
 
 
-@pytest.mark.parametrize(("count", "says"), [(1001, "1001 layers"), (20_000, "20000 layers")])
+@pytest.mark.parametrize(
+    ("count", "says"), [(1001, "1001 layers"), (4_000, "4000 layers"), (20_000, "more than 20000 values")]
+)
 def test_more_layers_than_are_read(count: int, says: str) -> None:
     body = json.dumps({**IMAGE, "layers": [ENTRY] * count}).encode()
     with pytest.raises(Fault, match=says) as refused:
@@ -65,6 +67,6 @@ def test_more_children_than_are_judged() -> None:
 def test_the_costliest_document_within_the_limit_is_read_in_bounded_time(unit: bytes) -> None:
     body = b'{"schemaVersion":2,"x":[' + unit * ((4 * MIB - 100) // len(unit)) + b"0]}"
     began = time.process_time()
-    with pytest.raises(Fault, match="neither config and layers"):
+    with pytest.raises(Fault, match="more than 20000 values"):
         parse(body, "", Limits())
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 0.5

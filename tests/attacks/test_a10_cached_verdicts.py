@@ -145,12 +145,12 @@ async def test_a_signature_added_through_the_proxy_counts_at_once_even_while_som
 
     w.registry.pause = slow
     w.registry.lies.append(from_before)
-    early = asyncio.create_task(w.blocked("team/app", "v1"))
+    early = asyncio.create_task(w.pull("team/app", "v1"))
     await reached.wait()
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).body == APP.body
     hold.set()
-    assert await early == "unsigned"
+    assert (await early).body == APP.body
     assert (await w.pull("team/app", "v1")).body == APP.body
 
 

@@ -33,16 +33,16 @@ async def known(w: World) -> bool | None:
 async def test_proven_by_its_bytes_once_and_remembered_as_a_fact() -> None:
     w = await world()
     w.registry.put_blob("team/app", LAYER.data)
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED, w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
     assert await known(w) is True
     reads = w.registry.count(PullBlob)
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED, w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
     assert w.registry.count(PullBlob) == reads
 
 
 async def test_an_image_is_not_even_looked_at() -> None:
     w = await world()
-    assert not await is_signature_artifact(REPO, resolved(image().body), ASKED, w.house)
+    assert not await is_signature_artifact(REPO, resolved(image().body), ASKED.fresh(), w.house)
     assert not w.registry.seen
 
 
@@ -51,12 +51,12 @@ async def test_what_could_not_be_read_is_not_remembered() -> None:
     w.registry.put_blob("team/app", LAYER.data)
     w.registry.fail(PullBlob, 503)
     with pytest.raises(Unavailable):
-        await is_signature_artifact(REPO, resolved(BODY), ASKED, w.house)
+        await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
     assert await known(w) is None
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED, w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
 
 
 async def test_bytes_that_are_not_there_prove_nothing_for_ever() -> None:
     w = await world()
-    assert not await is_signature_artifact(REPO, resolved(BODY), ASKED, w.house)
+    assert not await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
     assert await known(w) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oci.faults import Corrupt
-from proxy.oci.strict_json import loads
+from proxy.oci.strict_json import TooManyValues, _outside_strings, loads, most_values
 
 DEPTH = 32
 LEAF = (
@@ -89,3 +90,36 @@ def test_hostile_nesting_and_quoting_take_linear_time_and_no_recursion(data: byt
     with pytest.raises(Corrupt):
         loads(data, DEPTH)
     assert time.process_time() - began < 2
+
+
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+
+
+@given(st.text(alphabet='[]{}",:\\a', max_size=80).map(str.encode))
+def test_what_stands_outside_of_strings_is_told_as_a_reader_of_one_byte_after_the_other_would(data: bytes) -> None:
+    try:
+        json.loads(data)
+    except ValueError:
+        return
+    outside, whole = _outside_strings(data, 1000)
+    assert whole
+    assert outside == STRING.sub(b"", data)
+
+
+@given(VALUES, st.booleans())
+def test_there_are_never_more_values_than_are_counted(value: object, ascii_only: bool) -> None:
+    data = json.dumps(value, ensure_ascii=ascii_only).encode()
+    outside, _ = _outside_strings(data, 1000)
+    assert _count(value) <= most_values(outside) <= most_values(data)
+
+
+def _count(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_count, inner))
+
+
+@pytest.mark.parametrize("unit", [b"0,", b'"",', b"[],", b"{},", b'{"a":0},', b'"\\"",'])
+def test_more_values_than_may_be_are_refused_before_any_is_built(unit: bytes) -> None:
+    with pytest.raises(TooManyValues, match="more than 100 values"):
+        loads(b"[" + unit * 100 + b"0]", DEPTH, 100)
+    assert loads(b"[" + unit * 30 + b"0]", DEPTH, 100)
