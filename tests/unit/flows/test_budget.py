@@ -72,7 +72,8 @@ def test_shared_work_goes_on_while_one_of_those_who_wait_is_there() -> None:
 
 def test_what_shared_work_cost_is_charged_to_those_who_waited() -> None:
     first = Budget()
-    shared, _ = first.shared()
+    shared, waiting = first.shared()
+    waiting.append(first)
     shared.spend(LIMITS, bytes=900)
     shared.notes.append("left out")
     first.absorb(shared)
