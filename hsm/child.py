@@ -1,7 +1,7 @@
 """One child process as its parent sees it: started, asked one thing at a time, ended.
 
-The child gets its own session (a Ctrl-C at the terminal is not for it) and a small environment: what the operator
-listed for the token, and nothing that might be a secret of ours.
+The child gets its own session (a Ctrl-C at the terminal is not for it) and a small environment: what it is given, such
+as what the operator listed for a token, and nothing that might be a secret of ours.
 """
 
 import asyncio
@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from hsm import wire
-from hsm.errors import TokenUnavailable
+from hsm.frames import BadFrame, framed, next_frame
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _LAST_WORDS = 2.0  # seconds a child has to log out before it is killed
@@ -27,7 +26,7 @@ class ChildGone(Exception):
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """What a child process sees: a few inherited names, where this package lives, and the token's own."""
+    """What a child process sees: a few inherited names, where this package lives, and what it is given."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**inherited, "PYTHONPATH": str(Path(__file__).resolve().parent.parent), **extra}
 
@@ -35,22 +34,20 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 class Child:
     """A running child process. Whoever uses it asks one thing at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, what: str) -> None:
         self._process = process
+        self._what = what
         self.exited = asyncio.ensure_future(process.wait())
 
     @classmethod
-    async def start(cls, extra: Mapping[str, str]) -> Self:
-        """The process runs; the token is not open yet."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "hsm.worker",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                env=environment(extra), start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise TokenUnavailable(f"no child process for the token could be started: {error}") from error
-        return cls(process)
+    async def start(cls, module: str, what: str, extra: Mapping[str, str], *arguments: str) -> Self:
+        """This module of ours runs as a process of its own; `what` it is, for messages. Raises OSError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", module, *arguments,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            env=environment(extra), start_new_session=True,
+        )  # fmt: skip
+        return cls(process, what)
 
     @property
     def pid(self) -> int:
@@ -62,8 +59,9 @@ class Child:
         """False once the process has ended."""
         return self._process.returncode is None and not self.exited.done()
 
-    async def ask(self, request: wire.Request, until: float) -> wire.Reply:
-        """The child's answer. `TimeoutError` when the loop's clock reaches `until`, `ChildGone` when it died.
+    async def ask(self, body: bytes, until: float, limit: int) -> bytes:
+        """The child's answer to this, of at most `limit` bytes. `TimeoutError` when the loop's clock reaches `until`,
+        `ChildGone` when it died.
 
         After either of them the child is of no further use and must be killed: its answer might still come.
         """
@@ -72,19 +70,18 @@ class Child:
             raise ChildGone("no pipe")
         try:
             async with asyncio.timeout_at(until):
-                stdin.write(wire.encode(request))
+                stdin.write(framed(body))
                 await stdin.drain()
-                header = await stdout.readexactly(4)
-                reply = wire.decode(await stdout.readexactly(wire.frame_length(header)))
+                return await next_frame(stdout, limit)
         except TimeoutError:
             raise
         except (asyncio.IncompleteReadError, OSError) as error:
-            raise ChildGone(f"the process that holds the token (pid {self.pid}) died") from error
-        except wire.BadFrame as error:
-            raise ChildGone(f"the process that holds the token (pid {self.pid}) wrote garbage: {error}") from error
-        if not isinstance(reply, wire.Reply):
-            raise ChildGone(f"the process that holds the token (pid {self.pid}) answered with a request")
-        return reply
+            raise ChildGone(f"{self} died") from error
+        except BadFrame as error:
+            raise ChildGone(f"{self} wrote garbage: {error}") from error
+
+    def __str__(self) -> str:
+        return f"the process that {self._what} (pid {self.pid})"
 
     async def kill(self) -> None:
         """The process is dead."""

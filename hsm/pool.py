@@ -18,7 +18,7 @@ from hsm.child import LOGGING_IN, Child, ChildGone
 from hsm.errors import ModuleMissing, PinRefused, SignatureInvalid, TokenError, TokenNotFound, TokenUnavailable
 from hsm.line import Job, Line
 from hsm.pin import PinMemory
-from hsm.replies import expect
+from hsm.replies import expect, told
 from hsm.settings import TokenSettings
 
 _T = TypeVar("_T")
@@ -184,7 +184,7 @@ class Pool:
         for last in (not job.repeatable, True):
             request = job.current(loop.time())
             try:
-                reply = await child.ask(request, loop.time() + request.seconds)
+                reply = await told(child, request, loop.time() + request.seconds)
                 if isinstance(reply, wire.Failed) and reply.reason == "session-lost":
                     raise ChildGone(reply.text)
                 return job.work(reply)
@@ -243,13 +243,16 @@ class Pool:
     async def _started(self) -> Child:
         """A child that is logged in. `PinRefused` is remembered, here and on disk, before it is raised."""
         settings = self._settings
-        child = await Child.start(settings.environment)
+        try:
+            child = await Child.start("hsm.worker", "holds the token", settings.environment)
+        except OSError as error:
+            raise self._unavailable(f"no child process for the token could be started: {error}") from error
         try:
             async with self._login:
                 if self._refused is not None:
                     raise PinRefused(self._refused)
                 order = wire.Open(settings.module, settings.label, settings.serial, settings.pin, _OPENING)
-                reply = await child.ask(order, asyncio.get_running_loop().time() + _OPENING)
+                reply = await told(child, order, asyncio.get_running_loop().time() + _OPENING)
                 if isinstance(reply, wire.Failed) and reply.reason == "pin-refused":
                     self._refused = f"{reply.text}. It is not tried again; correct the PIN and start again."
                     try:

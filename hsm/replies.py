@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from hsm import wire
+from hsm.child import Child, ChildGone
 from hsm.errors import (
     KeyAmbiguous,
     KeyExists,
@@ -14,6 +15,7 @@ from hsm.errors import (
     TokenNotFound,
     TokenUnavailable,
 )
+from hsm.frames import BadFrame
 
 _T = TypeVar("_T")
 _ERRORS: dict[wire.Reason, type[TokenError]] = {
@@ -36,4 +38,15 @@ def expect(reply: wire.Reply, kind: type[_T]) -> _T:
         raise _ERRORS[reply.reason](reply.text)
     if not isinstance(reply, kind):
         raise TokenError(f"the token's process answered with {type(reply).__name__} where {kind.__name__} was due")
+    return reply
+
+
+async def told(child: Child, request: wire.Request, until: float) -> wire.Reply:
+    """What the child answers. `TimeoutError`, and `ChildGone` for one that died or wrote something else."""
+    try:
+        reply = wire.decode(await child.ask(wire.body_of(request), until, wire.FRAME_LIMIT))
+    except BadFrame as error:
+        raise ChildGone(f"{child} wrote garbage: {error}") from error
+    if not isinstance(reply, wire.Reply):
+        raise ChildGone(f"{child} answered with a request")
     return reply

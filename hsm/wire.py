@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
+from hsm.frames import BadFrame, framed, frames
 from hsm.mechanisms import Scheme
 
 FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
@@ -194,22 +195,14 @@ Reply = Opened | Signed | Keys | Described | Destroyed | Built | Failed
 _MESSAGES: dict[str, type[Any]] = {m.__name__: m for m in get_args(Request) + get_args(Reply)}
 
 
-class BadFrame(ValueError):
-    """The bytes on the pipe are not a message."""
-
-
 def encode(message: Request | Reply) -> bytes:
     """The message as one frame, length included."""
-    body = json.dumps({"is": type(message).__name__, **_plain(message)}, separators=(",", ":")).encode()
-    return len(body).to_bytes(4, "big") + body
+    return framed(body_of(message))
 
 
-def frame_length(header: bytes) -> int:
-    """The length of the body that follows these four bytes, or `BadFrame`."""
-    length = int.from_bytes(header, "big")
-    if len(header) != 4 or length > FRAME_LIMIT:
-        raise BadFrame(f"a frame of {length} bytes was announced by {len(header)} bytes of header")
-    return length
+def body_of(message: Request | Reply) -> bytes:
+    """The message as the body of a frame."""
+    return json.dumps({"is": type(message).__name__, **_plain(message)}, separators=(",", ":")).encode()
 
 
 def decode(body: bytes) -> Request | Reply:
@@ -225,11 +218,7 @@ def decode(body: bytes) -> Request | Reply:
 
 def requests(source: BinaryIO) -> Iterator[Request]:
     """The requests on a pipe until it ends; `BadFrame` on anything else."""
-    while header := source.read(4):
-        length = frame_length(header)
-        body = source.read(length)
-        if len(body) < length:
-            return
+    for body in frames(source, FRAME_LIMIT):
         message = decode(body)
         if not isinstance(message, Request):
             raise BadFrame(f"{type(message).__name__} is no request")

@@ -13,6 +13,7 @@ import rfc8785
 from pydantic import ValidationError
 
 from proxy.config import checks, words
+from proxy.config.policy_checks import Signers, signers
 from proxy.config.schema import (
     Admin,
     ConfigFile,
@@ -87,7 +88,12 @@ class Settings:
 
     def policy_text(self) -> str:
         """Return the policies alone as canonical JSON: the text behind `policies.revision`."""
-        return policy_text(self.policies)
+        return policy_text(self.policies.policies)
+
+    @property
+    def signers(self) -> Signers:
+        """Whom policies may name."""
+        return signers(self.file, str(self.path))
 
     @property
     def attesting(self) -> Mapping[str, bool]:
@@ -138,6 +144,7 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         raise
     refuse(checks.problems(file, document), path)
     warned = sorted(checks.warnings(file, document), key=lambda p: (p.mark.line, p.mark.column))
+    policies = policies_in(file.policies)
     settings = Settings(
         path=path,
         server=file.server,
@@ -147,7 +154,7 @@ def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
         tokens=MappingProxyType(file.tokens),
         keys=MappingProxyType(file.keys),
         trust=tuple(_trusted(name, entry) for name, entry in file.trust.items()),
-        policies=policy_set(file.policies),
+        policies=policy_set(policy_text(policies), policies),
         limits=Limits(**file.limits.model_dump()),  # type: ignore[attr-defined]
         warnings=tuple(problem.render(path) for problem in warned),
         policies_from=file.policies_from,
@@ -206,16 +213,19 @@ def _policy(entry: PolicyEntry) -> Policy:
     return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
 
 
-def policy_set(entries: tuple[PolicyEntry, ...]) -> PolicySet:
+def policies_in(entries: tuple[PolicyEntry, ...]) -> tuple[Policy, ...]:
+    """Return what these entries of a file mean."""
+    return tuple(_policy(entry) for entry in entries)
+
+
+def policy_set(canonical: str, policies: tuple[Policy, ...]) -> PolicySet:
     """Return these policies at the revision they are by their content."""
-    policies = tuple(_policy(entry) for entry in entries)
-    unnamed = PolicySet("", policies)
-    return PolicySet(hashlib.sha256(policy_text(unnamed).encode()).hexdigest(), policies)
+    return PolicySet(hashlib.sha256(canonical.encode()).hexdigest(), policies)
 
 
-def policy_text(policies: PolicySet) -> str:
+def policy_text(policies: tuple[Policy, ...]) -> str:
     """Return policies as canonical JSON: the text behind their revision."""
-    return _canonical([_plain(policy) for policy in policies.policies])
+    return _canonical([_plain(policy) for policy in policies])
 
 
 def _plain(value: Any) -> Any:

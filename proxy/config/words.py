@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from proxy.config.scalars import describe
 from proxy.config.schema import ConfigFile
 from proxy.config.schema.trust import TAG
-from proxy.config.yaml import Document, Problem, Where, describe
+from proxy.config.yaml import Document, Problem, Where
 
 _SECRET = frozenset({"pin", "password", "environment"})
 _KINDS = {

@@ -7,19 +7,18 @@ Nothing is constructed by tag, nothing recurses, and everything wrong is reporte
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.resolver import Resolver
 
+from proxy.config.scalars import describe, plain
 from proxy.oci.faults import ConfigError
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 16
+TOLD = 100  # problems that one refusal names
 
 Where = tuple[str | int, ...]  # the path to a setting: keys and list positions from the top
 
@@ -76,14 +75,23 @@ def _shown(key: str) -> str:
 
 
 def refuse(problems: list[Problem], file: Path) -> None:
-    """Raise one ConfigError with a line for each problem, in the order of the file. Does nothing without problems."""
+    """Raise one ConfigError with a line for each problem, in the order of the file. Does nothing without problems.
+
+    Of very many problems the first are named, and the others counted.
+    """
     if problems:
         ordered = sorted(set(problems), key=lambda p: (p.mark.line, p.mark.column, p.where == (), p.text))
-        raise ConfigError("\n".join(problem.render(file) for problem in ordered))
+        lines = [problem.render(file) for problem in ordered[:TOLD]]
+        if more := ordered[TOLD:]:
+            lines.append(Problem(more[0].mark, (), f"and {len(more)} more problems").render(file))
+        raise ConfigError("\n".join(lines))
 
 
-def read(raw: bytes, file: Path) -> Document:
-    """Return the one document in these bytes. Raises ConfigError with every problem found."""
+def read(raw: bytes, file: Path, values: int | None = None) -> Document:
+    """Return the one document in these bytes. Raises ConfigError with the problems found.
+
+    `values` bounds the settings, lists and values in it, keys included.
+    """
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{file}:1:1: found {len(raw)} bytes; a configuration has at most {MAX_BYTES}")
     try:
@@ -94,7 +102,7 @@ def read(raw: bytes, file: Path) -> Document:
         column = len(before.rpartition(b"\n")[2]) + 1
         found = f"found byte 0x{raw[error.start]:02x}"
         raise ConfigError(f"{file}:{line}:{column}: {found}; the file must be UTF-8 text") from None
-    builder = _Builder()
+    builder = _Builder(values)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             builder.take(event)
@@ -125,8 +133,9 @@ class _Open:
 class _Builder:
     """Builds the data from parser events, so that depth is bounded before anything recurses."""
 
-    def __init__(self) -> None:
+    def __init__(self, values: int | None) -> None:
         self.document = Document()
+        self._values, self._most = 0, values
         self.problems: list[Problem] = []
         self.hopeless = False
         self._open: list[_Open] = []
@@ -136,7 +145,10 @@ class _Builder:
     def take(self, event: yaml.Event) -> None:
         begun = event.start_mark
         mark = Mark(1, 1) if begun is None else Mark(begun.line + 1, begun.column + 1)
-        if isinstance(event, yaml.DocumentStartEvent):
+        self._values += isinstance(event, yaml.NodeEvent)
+        if self._most is not None and self._values > self._most:
+            self._stop(mark, f"found more than {self._most} settings, lists and values; make the text smaller")
+        elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 self._stop(mark, "found a second document (---); a configuration is one document")
@@ -234,63 +246,3 @@ class _Builder:
     def _stop(self, mark: Mark, text: str) -> None:
         self._say(mark, text)
         self.hopeless = True
-
-
-_RESOLVER = Resolver()  # knows what YAML 1.1 makes of a plain scalar; read only
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-_FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,18})\.[0-9]{1,18}")
-_ONLY_NEW = re.compile(r"0o[0-7]+|[-+]?[0-9.]+[eE][-+]?[0-9]+")  # numbers to YAML 1.2, text to YAML 1.1
-
-
-def plain(text: str) -> str | int | float | bool | date | None:
-    """Return what an unquoted scalar means to every YAML parser alike. Raises ValueError where they differ."""
-    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    kind = tag.rpartition(":")[2]
-    shown = ascii(text[:60])
-    if kind == "str" and not _ONLY_NEW.fullmatch(text):
-        return text
-    if kind == "null":
-        return None
-    if kind == "bool":
-        if text in {"true", "false"}:
-            return text == "true"
-        raise ValueError(f'found {shown}, which some YAML parsers read as true or false; write true, false or "{text}"')
-    if kind == "timestamp":
-        return _timestamp(text)
-    if kind == "int" and _INTEGER.fullmatch(text):
-        return int(text)
-    if kind == "float" and _FLOAT.fullmatch(text):
-        return float(text)
-    raise ValueError(
-        f'found {shown}, which YAML parsers read as different numbers; write a plain decimal number, or "{text}"'
-    )
-
-
-def _timestamp(text: str) -> date:
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return date.fromisoformat(text)
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"found {text[:60]!a}; a time is written 2027-01-31 or 2027-01-31T08:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def describe(value: object) -> str:
-    """Return what was found, in words, short and without control characters."""
-    match value:
-        case None:
-            return "nothing (null)"
-        case bool():
-            return "true" if value else "false"
-        case datetime() | date():
-            return f"the date {value.isoformat()}"
-        case int() | float():
-            return f"the number {value}"
-        case str():
-            return f"text {value[:60]!a}"
-        case Mapping():
-            return "a mapping"
-        case tuple() | list():
-            return "a list"
-    return "something else"

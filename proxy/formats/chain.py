@@ -23,6 +23,7 @@ from proxy.formats.certificate import issued_by, parse_certificate
 CERTIFICATES = 8  # in one chain; the longest seen in practice has five
 LEAF_RSA_BITS = frozenset({2048, 3072, 4096})  # those a signature algorithm is defined for
 RSA_BITS = (2048, 8192)
+EXPONENT_BITS = 64  # of an RSA key; CAs use 65537, and one as long as the modulus makes a look as dear as a signature
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 HASHES = frozenset({"sha256", "sha384", "sha512"})
 BARRED = {
@@ -111,13 +112,15 @@ def problems(chain: Sequence[bytes], at: datetime | None = None) -> tuple[Proble
     except ValueError as error:
         return (Problem("encoding", f"{error}; give each certificate as DER or PEM, as its CA issued it"),)
     places = [Place(certificates, number) for number in range(len(certificates))]
-    found = [
-        Problem(rule.name, f"{place} {rule.says}; {rule.mend}")
-        for place in places
-        for rule in RULES
-        if rule.broken(place)
-    ]
+    if weak := _broken(places, RULES[:1]):  # nothing is verified with such keys: some make that dear
+        return weak
+    found = _broken(places, RULES[1:])
     return (*found, *(problem for place in places for problem in _dates(place, at)))
+
+
+def _broken(places: Sequence[Place], rules: Sequence[Rule]) -> tuple[Problem, ...]:
+    said = [(place, rule) for place in places for rule in rules if rule.broken(place)]
+    return tuple(Problem(rule.name, f"{place} {rule.says}; {rule.mend}") for place, rule in said)
 
 
 def _dates(place: Place, at: datetime | None) -> tuple[Problem, ...]:
@@ -139,11 +142,19 @@ def _extension(place: Place, kind: type[_E]) -> x509.Extension[_E] | None:
         return None
 
 
+def usable(key: object) -> bool:
+    """True for a public key that may be in a chain: a signature is verified with no other."""
+    if isinstance(key, rsa.RSAPublicKey):
+        exponent = key.public_numbers().e
+        small = exponent % 2 == 1 and exponent > 1 and exponent.bit_length() <= EXPONENT_BITS
+        return small and RSA_BITS[0] <= key.key_size <= RSA_BITS[1]
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES
+
+
 def _is_weak(place: Place) -> bool:
     key = place.certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size not in LEAF_RSA_BITS if place.is_leaf else not RSA_BITS[0] <= key.key_size <= RSA_BITS[1]
-    return not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES
+    unfit = place.is_leaf and isinstance(key, rsa.RSAPublicKey) and key.key_size not in LEAF_RSA_BITS
+    return unfit or not usable(key)
 
 
 def _is_weakly_hashed(place: Place) -> bool:
@@ -215,7 +226,8 @@ def _is_not_understood(place: Place) -> bool:
 
 RULES: tuple[Rule, ...] = (
     Rule("weak-key", "has a key that may not sign here",
-         "use P-256, P-384, P-521 or RSA of 2048, 3072 or 4096 bits (2048 to 8192 for a CA)", _is_weak),
+         "use P-256, P-384, P-521 or RSA of 2048, 3072 or 4096 bits (2048 to 8192 for a CA) with exponent 65537",
+         _is_weak),
     Rule("weak-hash", "is signed with a weak or unusual algorithm",
          "have it issued with ECDSA or RSA over SHA-256, SHA-384 or SHA-512", _is_weakly_hashed),
     Rule("early-root", "is self-signed and others follow it",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property
 from itertools import pairwise
 
 from cryptography import x509
@@ -21,11 +21,50 @@ from proxy.formats.certificate import UNUSABLE, parse_certificate
 from proxy.formats.chain import HASHES
 from proxy.trust.revocation import Listed, Listing
 
+ISSUERS = 64  # certificates of one CA that a list was held against, and that are remembered
 _HEAD = b"-----BEGIN X509 CRL-----"
 _UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
 
 
-def parse_crl(data: bytes) -> bytes:
+class Crl(bytes):
+    """A list as DER. What was read of it is kept with it and goes when it goes: large lists are renewed for ever."""
+
+    @cached_property
+    def loaded(self) -> x509.CertificateRevocationList:
+        """The list. Raises ValueError."""
+        try:
+            return x509.load_der_x509_crl(self)
+        except ValueError as error:
+            raise ValueError(f"not a certificate revocation list: {error}") from error
+
+    @cached_property
+    def revoked(self) -> Mapping[int, tuple[datetime, datetime | None]] | None:
+        """Since when each certificate on it is revoked, and its key not to be trusted, by serial number.
+
+        None where an entry has something critical that is not understood: indirect lists mark other issuers' entries
+        so. For a list of many megabytes this takes seconds, once: to be asked where nobody waits, before it is needed.
+        """
+        found: dict[int, tuple[datetime, datetime | None]] = {}
+        for entry in self.loaded:
+            if any(each.critical and each.oid != CRLEntryExtensionOID.CRL_REASON for each in entry.extensions):
+                return None
+            found.setdefault(entry.serial_number, (entry.revocation_date_utc, _invalid(entry)))
+        return found
+
+    @cached_property
+    def _wrong(self) -> dict[bytes, str | None]:
+        return {}
+
+    def not_genuine(self, issuer: bytes) -> str | None:
+        """Return why it is not the list of this CA (DER), whose name it has, or None: it is."""
+        if issuer not in self._wrong:
+            if len(self._wrong) >= ISSUERS:
+                self._wrong.clear()
+            self._wrong[issuer] = _not_genuine(self, issuer)
+        return self._wrong[issuer]
+
+
+def parse_crl(data: bytes) -> Crl:
     """Return the list as DER, from DER or PEM. Raises ValueError unless it is wholly one list that says its end."""
     try:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(_HEAD) else x509.load_der_x509_crl(data)
@@ -34,17 +73,17 @@ def parse_crl(data: bytes) -> bytes:
         raise ValueError(f"not a certificate revocation list: {error}") from error
     if crl.next_update_utc is None:
         raise ValueError("the list does not say when the next one comes (nextUpdate), so it cannot be in force")
-    return crl.public_bytes(Encoding.DER)
+    return Crl(crl.public_bytes(Encoding.DER))
 
 
 def last_update(crl: bytes) -> datetime:
     """Return since when a list of `parse_crl` is in force. Raises ValueError."""
-    return _loaded(crl).last_update_utc
+    return _crl(crl).loaded.last_update_utc
 
 
 def next_update(crl: bytes) -> datetime:
     """Return until when a list of `parse_crl` is in force. Raises ValueError."""
-    found = _loaded(crl).next_update_utc
+    found = _crl(crl).loaded.next_update_utc
     if found is None:
         raise ValueError("the list does not say when the next one comes (nextUpdate)")
     return found
@@ -52,8 +91,9 @@ def next_update(crl: bytes) -> datetime:
 
 def forged(crl: bytes, issuers: Iterable[bytes]) -> str | None:
     """Return why a list in the name of one of these CAs (DER) is not theirs; None also where none has that name."""
-    name = _loaded(crl).issuer
-    said = [_not_genuine(crl, der) for der in issuers if parse_certificate(der).subject == name]
+    ours = _crl(crl)
+    name = ours.loaded.issuer
+    said = [ours.not_genuine(der) for der in issuers if parse_certificate(der).subject == name]
     return said[0] if said and None not in said else None
 
 
@@ -63,34 +103,37 @@ def listed(chain: Sequence[bytes], crls: Sequence[bytes]) -> tuple[Listed, ...]:
     `chain` is DER, leaf to root, and satisfies `chain.problems`. Raises ValueError for bytes that are no certificate.
     """
     certificates = [parse_certificate(one) for one in chain]
-    return tuple(_listed(certificate, issuer, crls) for certificate, issuer in pairwise(certificates))
+    known = [_crl(crl) for crl in crls]
+    return tuple(_listed(certificate, issuer, known) for certificate, issuer in pairwise(certificates))
 
 
-def _listed(certificate: x509.Certificate, issuer: x509.Certificate, crls: Sequence[bytes]) -> Listed:
+def _crl(der: bytes) -> Crl:
+    return der if isinstance(der, Crl) else Crl(der)
+
+
+def _listed(certificate: x509.Certificate, issuer: x509.Certificate, crls: Sequence[Crl]) -> Listed:
     name = ascii(certificate.subject.rfc4514_string()[:120])[1:-1]
     why, found = "no configured list is its issuer's", []
-    for der in crls:
-        crl = _loaded(der)
-        if crl.issuer != issuer.subject:
+    for crl in crls:
+        if crl.loaded.issuer != issuer.subject:
             continue
-        if (wrong := _not_genuine(der, issuer.public_bytes(Encoding.DER))) is not None:
+        if (wrong := crl.not_genuine(issuer.public_bytes(Encoding.DER))) is not None:
             why = wrong
-        elif not _covers(crl, certificate):
+        elif not _covers(crl.loaded, certificate):
             why = "its issuer's list is for other certificates"
         else:
-            found.append(_listing(crl, der, certificate))
+            found.append(_listing(crl, certificate))
     return Listed(name, tuple(found), "" if found else why)
 
 
-def _listing(crl: x509.CertificateRevocationList, der: bytes, certificate: x509.Certificate) -> Listing:
-    first, last = crl.last_update_utc, next_update(der)
-    entry = (index(der) or {}).get(certificate.serial_number)
+def _listing(crl: Crl, certificate: x509.Certificate) -> Listing:
+    first, last = last_update(crl), next_update(crl)
+    entry = (crl.revoked or {}).get(certificate.serial_number)
     return Listing(first, last) if entry is None else Listing(first, last, *entry)
 
 
-@lru_cache(maxsize=64)  # a pure function of the bytes; hashing a large list for every pull would be dear
-def _not_genuine(der: bytes, issuer: bytes) -> str | None:
-    crl, signer = _loaded(der), parse_certificate(issuer)
+def _not_genuine(der: Crl, issuer: bytes) -> str | None:
+    crl, signer = der.loaded, parse_certificate(issuer)
     try:
         usage = signer.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -109,24 +152,9 @@ def _not_genuine(der: bytes, issuer: bytes) -> str | None:
     # A delta list, or anything else critical that we do not read, may change what the rest means.
     if any(each.critical and each.oid not in _UNDERSTOOD for each in crl.extensions):
         return "its issuer's list has a critical extension that is not understood here"
-    if index(der) is None:
+    if der.revoked is None:
         return "its issuer's list has entries that are not understood here"
     return None
-
-
-@lru_cache(maxsize=32)
-def index(der: bytes) -> Mapping[int, tuple[datetime, datetime | None]] | None:
-    """Return since when each certificate on a list is revoked, and its key not to be trusted, by serial number.
-
-    None where an entry has something critical that is not understood: indirect lists mark other issuers' entries so.
-    For a list of many megabytes this takes seconds, once: to be called where nobody waits before it is called here.
-    """
-    found: dict[int, tuple[datetime, datetime | None]] = {}
-    for entry in _loaded(der):
-        if any(each.critical and each.oid != CRLEntryExtensionOID.CRL_REASON for each in entry.extensions):
-            return None
-        found.setdefault(entry.serial_number, (entry.revocation_date_utc, _invalid(entry)))
-    return found
 
 
 def _covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
@@ -160,11 +188,3 @@ def _invalid(entry: x509.RevokedCertificate) -> datetime | None:
         return entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
     except x509.ExtensionNotFound:
         return None
-
-
-@lru_cache(maxsize=64)
-def _loaded(der: bytes) -> x509.CertificateRevocationList:
-    try:
-        return x509.load_der_x509_crl(der)
-    except ValueError as error:
-        raise ValueError(f"not a certificate revocation list: {error}") from error

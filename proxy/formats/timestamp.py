@@ -77,6 +77,8 @@ def _verified(token: bytes, signature: bytes, roots: Collection[bytes], nonce: i
     anchors = [parse_certificate(root) for root in roots]
     if not anchors:
         raise ValueError("no timestamp authority is configured")
+    if len(response.signed_data.certificates) > chain.CERTIFICATES:
+        raise ValueError(f"a timestamp with more than {chain.CERTIFICATES} certificates")
     try:
         info = response.tst_info
         VerifierBuilder(roots=anchors, nonce=nonce).build().verify_message(response, signature)
@@ -112,7 +114,8 @@ def _path(
     """Return the chain (DER) from this certificate to a configured root. Raises ValueError where there is none."""
     path = [leaf]
     while path[-1] not in anchors:
-        above = next((c for c in (*anchors, *given) if c not in path and issued_by(path[-1], c)), None)
+        issuers = [c for c in (*anchors, *given) if c not in path and chain.usable(c.public_key())]
+        above = next((c for c in issuers if issued_by(path[-1], c)), None)
         if above is None or len(path) >= chain.CERTIFICATES:
             raise ValueError("the timestamp authority's certificates do not lead to a configured one")
         path.append(above)

@@ -46,6 +46,9 @@ class Limits:
     connections: int = 4096
     upstream_connections: int = 512
     crl_bytes: int = 10 * MIB
+    policy_checks: int = 16
+    policy_check_s: float = 20.0
+    policy_check_bytes: int = 256 * MIB
     outbound_deadline_s: float = 5.0
     drain_s: float = 30.0
     books_sign_s: float = 5.0  # how old denials and keys of other servers may be to sign by

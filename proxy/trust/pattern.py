@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+COMPARED = 250_000  # pairs of patterns of one text; thousands of teams that have names of their own need a few thousand
 
 _SEGMENT = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 Specificity = tuple[int, int, int, int, int]
@@ -74,10 +78,63 @@ def covers(wide: str, narrow: str) -> bool:
     return len(parts) in reached
 
 
+class TooAlike(Exception):
+    """More than `COMPARED` pairs of patterns begin or end so that one name might match both."""
+
+
+def neighbours(groups: Iterable[Iterable[str]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each pattern once, with those of its group that overlap it or cover it, itself and some others.
+
+    What names begin with and what they end with is looked up in order, so that a text of thousands of patterns does
+    not compare each with every other one. Raises TooAlike.
+    """
+    left = COMPARED
+    for group in groups:
+        distinct = dict.fromkeys(group)
+        sides = _Side(distinct, _head), _Side(distinct, _tail)
+        for pattern in distinct:
+            near = min((side.near(pattern) for side in sides), key=len)
+            left -= len(near)
+            if left < 0:
+                raise TooAlike
+            yield pattern, near
+
+
+class _Side:
+    """Patterns in the order of the text that their names begin with, or end with."""
+
+    def __init__(self, patterns: Iterable[str], text: Callable[[str], str]) -> None:
+        self._text = text
+        self._ordered = sorted(patterns, key=text)
+        self._texts = [text(pattern) for pattern in self._ordered]
+        self._first = {each: at for at, each in reversed(list(enumerate(self._texts)))}
+
+    def near(self, pattern: str) -> list[str]:
+        """Return the patterns whose text goes on where this one's ends, or the reverse."""
+        text, near = self._text(pattern), []
+        for length in range(len(text)):
+            if (at := self._first.get(text[:length])) is not None:
+                near += self._ordered[at : bisect_left(self._texts, f"{text[:length]}\0", at)]
+        at = bisect_left(self._texts, text)
+        return near + self._ordered[at : bisect_left(self._texts, f"{text}\x7f", at)]
+
+
+def _head(pattern: str) -> str:
+    return pattern.partition("*")[0].rstrip("/")
+
+
+def _tail(pattern: str) -> str:
+    """Return what all names end with, backwards."""
+    return pattern.rpartition("*")[2].lstrip("/")[::-1]
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
 def overlap(one: str, other: str) -> bool:
     """True when some name matches both patterns."""
-    head, begin = one.partition("*")[0].rstrip("/"), other.partition("*")[0].rstrip("/")
-    if not head.startswith(begin) and not begin.startswith(head):  # names begin so; most pairs end here
+    if not (_begin_alike(_head(one), _head(other)) and _begin_alike(_tail(one), _tail(other))):  # most pairs end here
         return False
     return _overlap(tuple(one.split("/")), tuple(other.split("/")))
 

@@ -95,7 +95,8 @@ def _leaves(policy: Written, at: str = "") -> Iterator[tuple[str, Any]]:
 def _moved(old: Any, new: Any) -> tuple[list[Any], list[Any]]:
     """Return what goes and what comes: entries of lists one by one, unless only their order is another."""
     if isinstance(old, list) and isinstance(new, list):
-        went, came = [v for v in old if v not in new], [v for v in new if v not in old]
+        before, after = {_shown(v) for v in old}, {_shown(v) for v in new}
+        went, came = [v for v in old if _shown(v) not in after], [v for v in new if _shown(v) not in before]
         if went or came:
             return went, came
     return [old] if old not in (None, []) else [], [new] if new not in (None, []) else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.keys import VERIFYING, KeyRing
-from proxy.trust.pattern import covers, overlap, specificity
+from proxy.trust.pattern import COMPARED, TooAlike, covers, neighbours, overlap, specificity
 from proxy.trust.policy import Policy
 
 Level = Literal["warning", "note"]
@@ -29,15 +29,33 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class KeyLook:
+    """What a key profile of ours can do now: sign, sign with certificates, verify anything."""
+
+    signs: bool
+    certified: bool
+    verifies: bool
+
+
+def looks(profiles: Iterable[str], ring: KeyRing) -> Mapping[str, KeyLook]:
+    """Return what these key profiles can do by the key book."""
+    found = {}
+    for name in profiles:
+        key = ring.active(name)
+        alive = any(verifier.state in VERIFYING for verifier in ring.verifiers(name))
+        found[name] = KeyLook(key is not None, key is not None and bool(key.chain), alive)
+    return found
+
+
+@dataclass(frozen=True)
 class Around:
-    """What policies lean on: names of our keys (for images) and of `trust`, the keys themselves, the time.
+    """What policies lean on: our key profiles (for images), the names of `trust`, the time.
 
     `names_proven` is whether upstream proves who calls; None where that could not be seen.
     """
 
-    keys: tuple[str, ...]
+    keys: Mapping[str, KeyLook]
     trust: tuple[str, ...]
-    ring: KeyRing
     now: datetime
     names_proven: bool | None = None
 
@@ -55,27 +73,40 @@ def _order(where: Where) -> tuple[int, ...]:
 
 
 def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
-    """Judge each pattern against all others: those in front of it, and the one of its own policy that does its work."""
-    every = [(p, at, position) for at, policy in enumerate(policies) for position, p in enumerate(policy.repositories)]
-    rank = {pattern: specificity(pattern) for pattern, _, _ in every}
-    for pattern, at, position in every:
-        where: Where = ("policies", at, "repositories", position)
-        own = rank[pattern]
-        if (wrong := _impossible(pattern)) is not None:
-            yield Finding("warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}")
-        elif better := next((p for p, _, _ in every if rank[p] > own and covers(p, pattern)), None):
-            text = f"{pattern} never wins: {better} matches all its names and is more specific"
-            yield Finding("warning", "pattern-never-wins", where, text)
-        elif wide := _wider(pattern, position, policies[at].repositories):
-            floor = rank[wide]
-            if not any(a != at and floor <= rank[p] < own and overlap(p, pattern) for p, a, _ in every):
-                text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
-                yield Finding("note", "pattern-adds-nothing", where, text)
+    """Judge each pattern against those near it: those in front of it, and the one of its policy that does its work."""
+    owners: dict[str, set[int]] = {}
+    for at, policy in enumerate(policies):
+        for pattern in policy.repositories:
+            owners.setdefault(pattern, set()).add(at)
+    try:
+        near = dict(neighbours([owners]))
+    except TooAlike:
+        text = f"patterns are not compared: too many begin and end alike (more than {COMPARED} pairs)"
+        yield Finding("note", "patterns-not-compared", ("policies",), text)
+        near = {}
+    rank = {pattern: specificity(pattern) for pattern in owners}
+    for at, policy in enumerate(policies):
+        before: set[str] = set()
+        for position, pattern in enumerate(policy.repositories):
+            where: Where = ("policies", at, "repositories", position)
+            own, around = rank[pattern], near.get(pattern, [])
+            if (wrong := _impossible(pattern)) is not None:
+                yield Finding("warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}")
+            elif better := next((p for p in around if rank[p] > own and covers(p, pattern)), None):
+                text = f"{pattern} never wins: {better} matches all its names and is more specific"
+                yield Finding("warning", "pattern-never-wins", where, text)
+            elif wide := _wider(pattern, [p for p in around if at in owners[p]], before):
+                floor = rank[wide]
+                between = (p for p in around if floor <= rank[p] < own and owners[p] != {at})
+                if not any(overlap(p, pattern) for p in between):
+                    text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
+                    yield Finding("note", "pattern-adds-nothing", where, text)
+            before.add(pattern)
 
 
-def _wider(pattern: str, position: int, own: Sequence[str]) -> str | None:
+def _wider(pattern: str, own: Sequence[str], before: set[str]) -> str | None:
     """Return the most specific other pattern of the policy that matches all names of this one, or None."""
-    if pattern in own[:position]:
+    if pattern in before:
         return pattern
     return max((p for p in own if covers(p, pattern) and not covers(pattern, p)), key=specificity, default=None)
 
@@ -110,41 +141,39 @@ def _pull(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
             text = "HEAD of a blocked image is answered: where it is cached, it starts unchecked"
             yield Finding("warning", "head-on-denied", (*where, "head_on_denied"), text)
     for number, clause in enumerate(pull.require):
-        dead = [n for n in clause.signed_by if n in around.keys and not _verifies(n, around)]
+        dead = [n for n in clause.signed_by if n in around.keys and not around.keys[n].verifies]
         alive = len(clause.signed_by) - len(dead)
         if dead and alive < clause.at_least:
             text = f"no image can satisfy this: no key of {', '.join(dead)} verifies any more"
             yield Finding("warning", "clause-cannot-hold", (*where, "require", number), text)
 
 
-def _verifies(name: str, around: Around) -> bool:
-    return any(verifier.state in VERIFYING for verifier in around.ring.verifiers(name))
-
-
 def _push(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
     push, pull, where = policy.push, policy.pull, ("policies", at, "push")
     counted = {name for clause in pull.require for name in clause.signed_by}
     for position, name in enumerate(push.sign_with):
-        here, key = (*where, "sign_with", position), around.ring.active(name)
-        if key is None:
+        here, key = (*where, "sign_with", position), around.keys.get(name)
+        if key is None or not key.signs:
             yield Finding("warning", "no-active-key", here, f"{name} has no active key: pushes here are refused")
-        elif not key.chain and (notary := [each for each in push.formats if each.startswith("notation-")]):
+        elif not key.certified and (notary := [each for each in push.formats if each.startswith("notation-")]):
             text = f"the key of {name} has no certificate chain, so {' and '.join(notary)} are not written"
             yield Finding("warning", "no-chain", here, text)
         if pull.require and pull.mode != "off" and name not in counted:
             text = f"pushes are signed with {name}, and no clause of pull.require counts it"
             yield Finding("warning", "signed-and-not-required", here, text)
     if push.sign_with and pull.mode != "off":
+        signing = set(push.sign_with)
         for number, clause in enumerate(pull.require):
-            ours = [name for name in push.sign_with if name in clause.signed_by]
-            if len(ours) < clause.at_least and any(name in counted for name in push.sign_with):
+            ours = signing.intersection(clause.signed_by)
+            if len(ours) < clause.at_least and signing & counted:
                 need = clause.at_least - len(ours)
                 text = f"a push alone does not satisfy this: {need} more must sign ({', '.join(clause.signed_by)})"
                 yield Finding("note", "others-must-sign", ("policies", at, "pull", "require", number), text)
     if not push.allow:
         yield Finding("note", "nobody-may-push", (*where, "allow"), "the list is empty: nobody may push or delete here")
+    everybody = ANYBODY in push.allow
     for position, name in enumerate(push.allow):
-        if name != ANYBODY and ANYBODY in push.allow:
+        if name != ANYBODY and everybody:
             text = f"{name} adds nothing: * is everybody"
             yield Finding("note", "name-adds-nothing", (*where, "allow", position), text)
 

@@ -14,6 +14,7 @@ from yarl import URL
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.upstream.location import origin
+from proxy.upstream.names import Names
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _WHY = 160  # characters of what a library says about a failure
@@ -54,6 +55,7 @@ class Exchange:
             self._upstream = ssl.create_default_context(cafile=ca_file)
             self._upstream.load_cert_chain(*client_cert)
         self._session: aiohttp.ClientSession | None = None
+        self._names = Names()
 
     async def send(
         self,
@@ -116,7 +118,7 @@ class Exchange:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.limits.upstream_connections),
+                connector=aiohttp.TCPConnector(limit=self.limits.upstream_connections, resolver=self._names),
                 timeout=aiohttp.ClientTimeout(
                     total=None,  # a large layer takes as long as it takes
                     connect=self.limits.body_idle_s,
@@ -151,6 +153,7 @@ class Exchange:
         """Let go of every connection."""
         if self._session is not None:
             await self._session.close()
+        await self._names.close()
 
 
 class _Watched:

@@ -6,17 +6,17 @@ import asyncio
 from datetime import datetime
 
 from proxy.config import Settings
-from proxy.config.policy_file import BLANK, PolicyFile, in_the_file, parse_policies
+from proxy.config.policy_file import PolicyFile, in_the_file
 from proxy.oci.faults import ConfigError, Corrupt, Fault
 from proxy.ports import Clock, Journal, PolicyBook
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
-from proxy.trust.policy_diff import differences, rendered
-from proxy.trust.policy_revision import TEXT_BYTES, PolicyRevision
+from proxy.trust.policy_revision import PolicyRevision
 from proxy.wiring.policy_change import LINES_KEPT, Change, event_of
+from proxy.wiring.policy_process import Reader
+from proxy.wiring.policy_texts import PolicyTexts
 
 OURS = "countersign"
-SEGMENTS = 3000  # of all patterns of one text together
 TRIES = 3  # where the configuration is reloaded while a text is read
 Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
 
@@ -29,20 +29,26 @@ class Policies:
     """
 
     def __init__(
-        self, settings: Settings, book: PolicyBook, rules: RulesInForce, journal: Journal, clock: Clock
+        self,
+        settings: Settings,
+        book: PolicyBook,
+        rules: RulesInForce,
+        journal: Journal,
+        clock: Clock,
+        reader: Reader,
     ) -> None:
-        """Those of the file, until `put` is told what `taken` found."""
+        """Those of the file, until `put` is told what `taken` found. `reader` does what takes long about texts."""
         self.settings = settings
         self.file = in_the_file(settings)
         self.revision: PolicyRevision | None = None
         self.lock = asyncio.Lock()
-        self._reading = asyncio.Lock()
         self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
         self.unsure = False  # whether a revision of ours may or may not be in the store
         self._book = book
         self._rules = rules
         self._journal = journal
         self._clock = clock
+        self.texts = PolicyTexts(reader)
 
     async def taken(self, settings: Settings) -> Taken:
         """Return what is in force under these settings. The store's first revision is what the file says.
@@ -61,7 +67,7 @@ class Policies:
             newest = await self._newest(settings)
         if newest is None:
             raise ConfigError("the store has lost the first revision of the policies; restore it from a backup")
-        return await asyncio.to_thread(_read, newest, settings), newest
+        return await self._in_force(newest, settings), newest
 
     async def _newest(self, settings: Settings) -> PolicyRevision | None:
         try:
@@ -151,18 +157,18 @@ class Policies:
             }
         ]
 
-    async def checked(self, text: str, name: str) -> PolicyFile:
-        """Return the policies in this text. Raises Fault with what a configuration file would be refused with.
+    async def checked(self, text: str, name: str, *, urgent: bool = False) -> PolicyFile:
+        """Return the policies in this text, under the configuration in force. Raises Fault, Unavailable."""
+        return await self.texts.read(text, name, self.settings, urgent=urgent)
 
-        One at a time, and beside the requests: the largest text takes seconds.
-        """
-        if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
-            raise Fault("SIZE_INVALID", f"policies have at most {TEXT_BYTES // 1024} KiB of text", status=413)
+    async def _in_force(self, revision: PolicyRevision, settings: Settings) -> PolicyFile:
         try:
-            async with self._reading:
-                return await asyncio.to_thread(parse_policies, text, name, self.settings, SEGMENTS)
-        except ConfigError as wrong:
-            raise Fault("UNSUPPORTED", "; ".join(str(wrong).splitlines()), status=400) from None
+            return await self.texts.read_kept(revision.text, f"revision-{revision.number}", settings)
+        except Fault as wrong:
+            raise ConfigError(
+                f"{revision.name} cannot be put in force with {settings.path}:\n{wrong.message}\n"
+                f"put back what it names there, or {mend(settings)}"
+            ) from None
 
     def may_change(self) -> None:
         """Raise Fault where policies are pinned to the file."""
@@ -174,13 +180,13 @@ class Policies:
                 status=409,
             )
 
-    async def planned(self, change: Change) -> tuple[PolicyFile, list[str]]:
+    async def planned(self, change: Change, *, urgent: bool = False) -> tuple[PolicyFile, list[str]]:
         """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
         self.may_change()
-        file = await self.checked(change.text, change.name)
+        file = await self.checked(change.text, change.name, urgent=urgent)
         if not self._there(change):
             await self._based(change)
-        return file, self.difference(file)
+        return file, (await self.texts.compare(self.file, file, urgent=urgent))["lines"]
 
     async def change(self, change: Change) -> bool:
         """Put this in force as a new revision; return False, having done nothing, where the text is that already.
@@ -189,14 +195,12 @@ class Policies:
         """
         for _ in range(TRIES):
             settings, against = self.settings, self.file
-            file, lines = await self.planned(change)
+            file, lines = await self.planned(change, urgent=True)
             async with self.lock:
-                if self.settings is not settings:
-                    continue  # a reload came meanwhile, and names mean other things
+                if self.settings is not settings or self.file is not against:
+                    continue  # a reload came meanwhile, and names mean other things, or other policies
                 if self._there(change):
                     return False
-                if self.file is not against:
-                    lines = self.difference(file)
                 if await self._append(change, file, lines, settings):
                     return True
             raise await self._overtaken(change.base)
@@ -225,10 +229,6 @@ class Policies:
         """True where this very text is in force already, whatever it was made from."""
         return self.revision is not None and self.trouble is None and self.revision.text == change.text
 
-    def difference(self, file: PolicyFile) -> list[str]:
-        """Return how these differ from what is in force, as lines for people."""
-        return rendered(differences(self.file.written, file.written, BLANK))
-
     async def _based(self, change: Change) -> None:
         number, _ = await self._book.tip()
         if number != change.base:
@@ -254,22 +254,13 @@ class Policies:
 
     async def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
         """Return how two revisions differ, as lines for people. Raises Fault where one is not understood any more."""
-        before, after = await self.understood(old), await self.understood(new)
-        return rendered(differences(before.written, after.written, BLANK))
+        before, after = [await self.understood(each, urgent=True) for each in (old, new)]
+        lines: list[str] = (await self.texts.compare(before, after, urgent=True))["lines"]
+        return lines
 
-    async def understood(self, revision: PolicyRevision) -> PolicyFile:
+    async def understood(self, revision: PolicyRevision, *, urgent: bool = False) -> PolicyFile:
         """Return an older revision as it would be read now. Raises Fault."""
-        return await self.checked(revision.text, f"revision-{revision.number}")
-
-
-def _read(revision: PolicyRevision, settings: Settings) -> PolicyFile:
-    try:
-        return parse_policies(revision.text, f"revision-{revision.number}", settings)
-    except ConfigError as wrong:
-        raise ConfigError(
-            f"{revision.name} cannot be put in force with {settings.path}:\n{wrong}\n"
-            f"put back what it names there, or {mend(settings)}"
-        ) from None
+        return await self.checked(revision.text, f"revision-{revision.number}", urgent=urgent)
 
 
 def mend(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from proxy.trust.policy_revision import PolicyRevision
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_change import Change, event_of
+from proxy.wiring.policy_process import Here
 
 WHO, HOW = "operator on the host", "offline"
 
@@ -37,7 +38,7 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     book, clock = store.policy_book, SystemClock()
     if text is None:
         text = await _text_of(store, number or 0)
-    policies = Policies(settings, book, RulesInForce(PolicySet("", ())), store.journal, clock)
+    policies = Policies(settings, book, RulesInForce(PolicySet("", ())), store.journal, clock, Here())
     file: PolicyFile = await policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
     tip, parent = await book.tip()
     new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), WHO, HOW, reason)

@@ -9,6 +9,7 @@ from proxy.store.rules import RulesInForce
 from proxy.wiring.checkup import Finding
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.policies import Policies, mend
+from proxy.wiring.policy_process import Here
 
 NAME = "policies"
 
@@ -25,7 +26,7 @@ async def check_policies(settings: Settings) -> Finding:
         if await store.policy_book.tip() == (0, ""):
             return Finding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
         rules = RulesInForce(settings.policies)
-        policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock())
+        policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock(), Here())
         policies.put(settings, await policies.taken(settings))
         return Finding(NAME, "ok", f"by the API; {policies.described}")
     except ConfigError as wrong:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.formats.revocation import forged, index, last_update, next_update, parse_crl
+from proxy.formats.revocation import Crl, forged, last_update, next_update, parse_crl
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.outbound.client import Outbound
@@ -28,7 +28,7 @@ FILES = ("http://", "https://")
 class _Source:
     """One file or URL: the newest list it had, when it was last asked, and why it gave nothing then."""
 
-    der: bytes | None = None
+    der: Crl | None = None
     asked: datetime | None = None
     wrong: str | None = None
 
@@ -103,7 +103,7 @@ class RevocationLists:
         source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
-            der = await asyncio.to_thread(_parsed, await self._read(name))  # a large one takes its time
+            der = await asyncio.to_thread(_parsed, await self._read(name), source.der)  # a large one takes its time
             if (why := forged(der, issuers)) is not None:
                 raise ValueError(why)
             if last_update(der) > self._clock.now():
@@ -127,11 +127,13 @@ class RevocationLists:
         return await asyncio.to_thread(_file, Path(name), limit)
 
 
-def _parsed(data: bytes) -> bytes:
-    """Return the list as DER, and have it at hand for those who judge. Raises ValueError."""
-    der = parse_crl(data)
-    index(der)
-    return der
+def _parsed(data: bytes, before: Crl | None) -> Crl:
+    """Return the list, with what those who judge ask of it at hand. Raises ValueError."""
+    new = parse_crl(data)
+    if new == before:
+        return before
+    _ = new.revoked
+    return new
 
 
 def _file(path: Path, limit: int) -> bytes:

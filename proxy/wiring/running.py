@@ -59,6 +59,7 @@ from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import TRIES, Policies, Taken
+from proxy.wiring.policy_process import PolicyProcesses
 from proxy.wiring.problems import problems_of
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
@@ -202,7 +203,7 @@ class Running:
             return None
 
     async def _reload(self) -> None:
-        settings = load(self.settings.path)
+        settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
         only_changeable(self.settings, settings)
         served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
         for tls in served:
@@ -287,7 +288,9 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         witness=timestamper_of(settings, outbound),
         plans=settings.plans(),
     )
-    policies = Policies(settings, store.policy_book, rules, store.journal, clock)
+    reader = PolicyProcesses(settings.limits)
+    stack.push_async_callback(reader.close)
+    policies = Policies(settings, store.policy_book, rules, store.journal, clock, reader)
     taken = await policies.taken(settings)
     policies.put(settings, taken)
     await keep_revisions(settings, taken, store, house)

@@ -29,6 +29,7 @@ from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
 from proxy.wiring.opening import Stray
 from proxy.wiring.policies import Policies
+from proxy.wiring.policy_process import Here, Reader
 from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 from tests.worlds.softtokens import SoftTokens
@@ -132,13 +133,13 @@ policies_from: FROM
 {POLICIES}"""
 
 
-async def policies_of(w: World, come_from: str) -> Policies:
+async def policies_of(w: World, come_from: str, reader: Reader | None = None) -> Policies:
     """Put the policies above in force in this world, from the file or as the first revision."""
     settings = config.parse(SETTINGS.replace("FROM", come_from).encode(), Path("/etc/countersign/countersign.yaml"))
     rules = RulesInForce(settings.policies)
     if come_from == "api":  # else those of the world, which a test may exchange
         w.house = replace(w.house, rules=rules)
-    made = Policies(settings, w.store.policy_book, rules, w.store.journal, w.store.clock)
+    made = Policies(settings, w.store.policy_book, rules, w.store.journal, w.store.clock, reader or Here())
     made.put(settings, await made.taken(settings))
     return made
 
@@ -150,10 +151,11 @@ async def admin(
     policies_from: str = "file",
     dual: bool = False,
     people: Sequence[ClientCertificate] = (),
+    reader: Reader | None = None,
 ) -> AsyncIterator[Admin]:
     """Run it."""
     w = await world()
-    policies = await policies_of(w, policies_from)
+    policies = await policies_of(w, policies_from, reader)
     reloads: list[str | None] = [None]
 
     async def reload() -> str | None:

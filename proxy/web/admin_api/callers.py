@@ -31,6 +31,11 @@ class Holder:
     token_id: str = ""  # empty where there is no token
     repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Who this is to limits that are per holder: a token by its id, people by their name and how it is known."""
+        return (self.token_id or self.who, self.how)
+
     def may_see(self, repository: str) -> bool:
         """True where this is for them; what is about no repository in particular is for who may see all."""
         if not self.repositories:

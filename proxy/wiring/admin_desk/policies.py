@@ -28,6 +28,7 @@ from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash
 from proxy.wiring.desk import refused
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_change import Change
+from proxy.wiring.policy_process import Turns
 
 PLAN_S = 90.0  # whoever asks waits for 120
 
@@ -42,6 +43,8 @@ class PolicyDesk:
         self._store = store
         self._book = store.policy_book
         self._planning = asyncio.Semaphore(2)  # pulls come first
+        few = policies.settings.limits.policy_checks
+        self._trying, self._changing = Turns(few), Turns(few)
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -96,28 +99,33 @@ class PolicyDesk:
 
     async def _difference(self, acting: Acting) -> shapes.Difference:
         pair = cast("shapes.Between", acting.query)
-        old, new = [await self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
-        return different(old, new)
+        async with self._trying.of(acting.holder.key):
+            old, new = [await self._policies.understood(await self._found(number)) for number in (pair.old, pair.new)]
+            return await different(old, new, self._policies)
 
     async def _apply(self, acting: Acting) -> shapes.Applied:
-        return await self._changed(self._wish(acting))
+        return await self._changed(self._wish(acting), acting)
 
     async def _revert(self, acting: Acting) -> shapes.Applied:
-        return await self._changed(await self._back(acting))
+        return await self._changed(await self._back(acting), acting)
 
-    async def _changed(self, change: Change) -> shapes.Applied:
-        changed = await self._policies.change(change)
+    async def _changed(self, change: Change, acting: Acting) -> shapes.Applied:
+        async with self._changing.of(acting.holder.key):
+            changed = await self._policies.change(change)
         now = self._policies.revision
         if now is None:
             raise Fault("UNKNOWN", "the policies of the file were put in force meanwhile", status=409)
         return shapes.Applied(changed=changed, revision=_line(now))
 
     async def _plan_apply(self, acting: Acting) -> tuple[str, ...]:
-        _, lines = await self._policies.planned(self._wish(acting))
-        return tuple(lines) or ("nothing is different but the text",)
+        return await self._differing(self._wish(acting), acting)
 
     async def _plan_revert(self, acting: Acting) -> tuple[str, ...]:
-        _, lines = await self._policies.planned(await self._back(acting))
+        return await self._differing(await self._back(acting), acting)
+
+    async def _differing(self, change: Change, acting: Acting) -> tuple[str, ...]:
+        async with self._trying.of(acting.holder.key):
+            _, lines = await self._policies.planned(change)
         return tuple(lines) or ("nothing is different but the text",)
 
     def _wish(self, acting: Acting) -> Change:
@@ -133,11 +141,15 @@ class PolicyDesk:
 
     async def _lint(self, acting: Acting) -> shapes.Linted:
         wish = cast("shapes.Candidate", acting.body)
-        return await linted(wish.text, wish.name, self._policies, self._house())
+        async with self._trying.of(acting.holder.key):
+            return await linted(wish.text, wish.name, self._policies, self._house())
 
     async def _test(self, acting: Acting) -> shapes.Tested:
         wish, house = cast("shapes.ImageWish", acting.body), self._house()
-        policies = self._policies.file if wish.text is None else await self._policies.checked(wish.text, wish.name)
+        policies = self._policies.file
+        if wish.text is not None:
+            async with self._trying.of(acting.holder.key):
+                policies = await self._policies.checked(wish.text, wish.name)
         supposed = supposing(policies.policies, house)
         judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
         if isinstance(judged, Answer):
@@ -149,6 +161,10 @@ class PolicyDesk:
         )
 
     async def _plan(self, acting: Acting) -> shapes.Impact:
+        async with self._trying.of(acting.holder.key):
+            return await self._planned(acting)
+
+    async def _planned(self, acting: Acting) -> shapes.Impact:
         wish, house = cast("shapes.PlanWish", acting.body), self._house()
         ends = house.clock.monotonic() + PLAN_S
         file = await self._policies.checked(wish.text, wish.name)
@@ -158,11 +174,12 @@ class PolicyDesk:
             pulled = await self._store.journal.pulled(since, wish.limit + 1)
             left = ends - house.clock.monotonic()
             judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, left)
-        return impact(base, different(now, file), since, judged, more=len(pulled) > wish.limit)
+        return impact(base, await different(now, file, self._policies), since, judged, more=len(pulled) > wish.limit)
 
     async def _plan_long(self, acting: Acting) -> JobShown:
         wish, house, by = cast("shapes.LongPlanWish", acting.body), self._house(), acting.holder
-        await self._policies.checked(wish.text, wish.name)
+        async with self._trying.of(by.key):
+            await self._policies.checked(wish.text, wish.name)
         await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from proxy.config.policy_file import BLANK, PolicyFile
+from proxy.config.policy_file import PolicyFile
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.job import Step
@@ -16,7 +17,6 @@ from proxy.oci.faults import Fault
 from proxy.ports import Credential
 from proxy.trust.impact import Effect, Judgement, Pulled, Verdict, counted
 from proxy.trust.job import Job
-from proxy.trust.policy_diff import PolicyChange, differences, rendered
 from proxy.web.admin_api import policies as shapes
 from proxy.wiring.policies import Policies
 
@@ -54,7 +54,7 @@ async def plan_in_job(
     for at in range(0, min(len(found), limit), TOGETHER):
         judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, asked, house, STEP_S)
         await step(len(judged), min(len(found), limit), str(len(judged)), {})
-    told = impact(base, different(now, file), since, judged, more=len(found) > limit)
+    told = impact(base, await different(now, file, policies), since, judged, more=len(found) > limit)
     images = sorted(told.images, key=lambda image: _FIRST.index(image.effect))[:NAMED]
     return told.model_copy(update={"images": tuple(images)}).model_dump(mode="json")
 
@@ -79,15 +79,9 @@ def impact(
     )
 
 
-def different(old: PolicyFile, new: PolicyFile) -> shapes.Difference:
-    """Return what is different as the admin API shows it."""
-    changes = differences(old.written, new.written, BLANK)
-    return shapes.Difference(changes=tuple(map(_changed, changes)), lines=tuple(rendered(changes)))
-
-
-def _changed(change: PolicyChange) -> shapes.PolicyChanged:
-    settings = tuple(shapes.SettingChanged(setting=s.setting, old=s.old, new=s.new) for s in change.settings)
-    return shapes.PolicyChanged(repositories=change.repositories, change=change.change, settings=settings)
+async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> shapes.Difference:
+    """Return what is different as the admin API shows it. Raises Fault, Unavailable."""
+    return shapes.Difference.model_validate_json(json.dumps(await policies.texts.compare(old, new)))
 
 
 def _image(judged: Judgement) -> shapes.ImageShown:

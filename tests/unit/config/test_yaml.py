@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.yaml import MAX_BYTES, MAX_DEPTH, Mark, describe, plain, read, render_where
+from proxy.config.scalars import describe, plain
+from proxy.config.yaml import MAX_BYTES, MAX_DEPTH, Mark, read, render_where
 from proxy.oci.faults import ConfigError
 
 FILE = Path("countersign.yaml")

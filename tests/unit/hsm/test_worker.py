@@ -12,6 +12,7 @@ from pkcs11 import exceptions as ck
 
 from hsm import wire
 from hsm.errors import MechanismMissing
+from hsm.frames import frame_length
 from hsm.objects import Refusal
 from hsm.worker import Session, _reply, _text, serve
 
@@ -28,7 +29,7 @@ def answers(*requests: wire.Request) -> list[wire.Request | wire.Reply]:
     serve(io.BytesIO(b"".join(map(wire.encode, requests))), sink)
     frames, told = sink.getvalue(), []
     while frames:
-        until = 4 + wire.frame_length(frames[:4])
+        until = 4 + frame_length(frames[:4], wire.FRAME_LIMIT)
         told.append(wire.decode(frames[4:until]))
         frames = frames[until:]
     return told

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trust.pattern import covers, glob, matches, overlap, specificity
+from proxy.trust.pattern import COMPARED, TooAlike, covers, glob, matches, neighbours, overlap, specificity
 
 PARTS = st.sampled_from(["a", "b", "ab", "*", "a*", "*b", "a*b", "*a*", "**"])
 PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
@@ -120,3 +120,30 @@ def test_a_pattern_that_covers_another_matches_all_its_names(wide: str, narrow: 
 )
 def test_covers(wide: str, narrow: str, expected: bool) -> None:
     assert covers(wide, narrow) is expected
+
+
+@given(st.lists(PATTERNS, min_size=1, max_size=8))
+def test_whatever_two_patterns_share_they_are_neighbours(patterns: list[str]) -> None:
+    near = dict(neighbours([patterns]))
+    assert set(near) == set(patterns)
+    for one in patterns:
+        for other in patterns:
+            if overlap(one, other) or covers(one, other):
+                assert other in near[one]
+    assert all(len(set(found)) == len(found) for found in near.values())
+
+
+@pytest.mark.parametrize("team", ["team-{}/**", "team-{}", "**/app-{}", "x{}*y", "a/{}/*/**"])
+def test_thousands_of_patterns_with_names_of_their_own_are_hardly_compared(team: str) -> None:
+    patterns = [team.format(f"{n:04}") for n in range(3000)]
+    assert sum(len(near) for _, near in neighbours([patterns])) == 3000, "each with itself"
+
+
+def test_patterns_that_all_begin_and_end_alike_are_not_compared_for_ever() -> None:
+    alike = [f"*/x{n:04}/*" for n in range(1000)]
+    compared = []
+    with pytest.raises(TooAlike):
+        compared += [len(near) for _, near in neighbours([alike])]
+    assert sum(len(near) for _, near in neighbours([alike[:500]])) == 500 * 500 == COMPARED
+    with pytest.raises(TooAlike):
+        list(neighbours([alike[:400], alike[400:800]]))

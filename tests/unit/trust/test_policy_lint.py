@@ -12,12 +12,12 @@ from proxy.oci.reference import Repository
 from proxy.trust.keys import KeyRing, KeyState
 from proxy.trust.pattern import overlap, specificity
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
-from proxy.trust.policy_lint import Around, lint
+from proxy.trust.policy_lint import Around, lint, looks
 from tests.unit.trust.test_pattern import NAMES, PATTERNS
 from tests.worlds.memory import NOON, SoftSigner
 
 RELEASE = SoftSigner().create("release")
-AROUND = Around(("release",), (), KeyRing("r", (RELEASE,)), NOON, names_proven=True)
+AROUND = Around(looks(["release"], KeyRing("r", (RELEASE,))), (), NOON, names_proven=True)
 GOOD = Policy(("a/**",), PushRules(sign_with=("release",)), PullRules(require=(Clause(("release",)),)))
 
 
@@ -106,9 +106,9 @@ def test_keys_that_sign_for_nobody_and_clauses_nobody_can_satisfy() -> None:
     partner = pull(require=(Clause(("partner",)),))
     assert codes(partner, trust=("partner",)) == ["signed-and-not-required"]
     assert codes(pull(require=(Clause(("release", "partner"), 2),)), trust=("partner",)) == ["others-must-sign"]
-    assert codes(GOOD, ring=KeyRing("r", ())) == ["clause-cannot-hold", "no-active-key"]
+    assert codes(GOOD, keys=looks(["release"], KeyRing("r", ()))) == ["clause-cannot-hold", "no-active-key"]
     retired = replace(RELEASE, state=KeyState.RETIRED)
-    assert codes(GOOD, ring=KeyRing("r", (retired,))) == ["clause-cannot-hold", "no-active-key"]
+    assert codes(GOOD, keys=looks(["release"], KeyRing("r", (retired,)))) == ["clause-cannot-hold", "no-active-key"]
 
 
 def test_names_of_people_where_upstream_proves_none() -> None:
@@ -119,5 +119,6 @@ def test_names_of_people_where_upstream_proves_none() -> None:
 
 
 def test_what_no_policy_uses() -> None:
-    assert codes(GOOD, trust=("partner",), keys=("release", "spare")) == ["trust-not-used", "key-not-used"]
+    keys = looks(["release", "spare"], KeyRing("r", (RELEASE,)))
+    assert codes(GOOD, trust=("partner",), keys=keys) == ["trust-not-used", "key-not-used"]
     assert codes() == ["no-policy", "key-not-used"]

@@ -16,6 +16,7 @@ from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.policy_change import Change
+from proxy.wiring.policy_process import Here
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.worlds.memory import MemoryStore
 
@@ -27,7 +28,7 @@ NOBODY = TEXT.replace("signed_by: [release]", "signed_by: [nobody]")
 
 def made(store: MemoryStore, settings: Settings) -> tuple[Policies, RulesInForce]:
     rules = RulesInForce(PolicySet("", ()))
-    return Policies(settings, store.policy_book, rules, store.journal, store.clock), rules
+    return Policies(settings, store.policy_book, rules, store.journal, store.clock, Here()), rules
 
 
 async def started(store: MemoryStore, text: str = API) -> tuple[Policies, RulesInForce]:
@@ -191,11 +192,11 @@ async def parsing(
     """The reading of this text begins when the first says so, and ends when the second one is set."""
     begun, hold, checked = asyncio.Event(), asyncio.Event(), policies.checked
 
-    async def slow(what: str, name: str) -> PolicyFile:
+    async def slow(what: str, name: str, *, urgent: bool) -> PolicyFile:
         if what == text:
             begun.set()
             await hold.wait()
-        return await checked(what, name)
+        return await checked(what, name, urgent=urgent)
 
     monkeypatch.setattr(policies, "checked", slow)
     return begun, hold
