@@ -69,7 +69,8 @@ def _now(repository: Repository, house: House) -> _Now:
     policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
     policy = policies.for_(repository)
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
-    lists = tuple(authority.lists for authority in ring.authorities)
+    # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
+    lists = tuple(hash(authority.lists) for authority in ring.authorities)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     standing = house.interventions.standing()
     stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.mark)

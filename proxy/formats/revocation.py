@@ -33,7 +33,7 @@ class Crl(bytes):
     def loaded(self) -> x509.CertificateRevocationList:
         """The list. Raises ValueError."""
         try:
-            return x509.load_der_x509_crl(self)
+            return x509.load_der_x509_crl(bytes(self))  # a copy: the library holds it, in a circle that is never freed
         except ValueError as error:
             raise ValueError(f"not a certificate revocation list: {error}") from error
 
