@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bench import report
 from bench.blobs import blobs
+from bench.hostile import hostile
 from bench.pulls import pulls
 from bench.pushes import pushes
 from bench.run import MIB, Run
 from bench.start import start
 from bench.systems import Bench
 
-PARTS = {"pulls": pulls, "pushes": pushes, "blobs": blobs, "start": start}
+PARTS = {"pulls": pulls, "pushes": pushes, "blobs": blobs, "start": start, "hostile": hostile}
 
 
 async def main() -> int:
