@@ -175,9 +175,10 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
         answer = await _put(this, tag, asked, house)
     else:
         async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-            if not await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
-                raise await _stale(this, tag, asked, house)
-            answer = await _put(this, tag, asked, house)
+            kept = await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house)
+            answer = await _put(this, tag, asked, house) if kept else Answer(409)
+        if not kept:  # putting back what upstream lost takes the same lock
+            raise await _stale(this, tag, asked, house)
     if answer.status < 400 and tag not in this.moved:
         this.moved.append(tag)
     return answer
