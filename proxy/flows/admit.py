@@ -30,6 +30,7 @@ from proxy.oci.reference import (
     signature_tag,
     subject_of_tag,
 )
+from proxy.ports import ReferrersApi
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.pattern import glob
@@ -208,5 +209,6 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked
         return True
     # notation writes this tag also where upstream lists referrers by itself: ours never were in it there.
     with suppress(Unavailable):
-        return await house.registry.has_referrers(repository, asked.credential)
+        api = await house.registry.referrers_api(repository, subject, asked.credential)
+        return api is ReferrersApi.HAS
     return False

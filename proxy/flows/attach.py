@@ -16,6 +16,7 @@ from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, signature_tag
+from proxy.ports import ReferrersApi
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
@@ -198,8 +199,8 @@ async def _attach_referrers(
 async def list_referrer(
     repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
 ) -> None:
-    """After this the referrer is listed upstream: by its API, or in the fallback tag where it has none."""
-    if await house.registry.has_referrers(repository, asked.credential):
+    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one."""
+    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
         return
     manifest = parse(body, "", house.limits)
     entry = carrier.referrer(manifest, digest_of(body), len(body))
@@ -217,7 +218,7 @@ async def list_referrer(
 
 async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
     """After this the fallback tag no longer lists a referrer that was deleted."""
-    if await house.registry.has_referrers(repository, asked.credential):
+    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
         return
 
     def change(old: bytes | None) -> bytes | None:

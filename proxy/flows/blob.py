@@ -11,6 +11,7 @@ from proxy.flows.house import House
 from proxy.flows.judge import decision_on, remembered_in
 from proxy.flows.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.flows.meant import denied
+from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -18,7 +19,6 @@ from proxy.oci.operation import PullBlob, StartUpload
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.event import Kind
 from proxy.trust.fact import Listing
-from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
 from proxy.trust.reason import Reason
@@ -35,20 +35,34 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
         reason, what = Reason.NOT_VERIFIABLE, silent.what
     if reason is None:
         return await relay(op, asked, house, RANGE_HEADERS)
-    caller = await house.rights.caller(op.repository, asked.credential)
-    if op.head and await _pushes(op.repository, caller, asked, house):
+    answer = await _upstreams_word(op, asked, house)
+    if answer is not None and answer.status >= 400:  # a login problem, or not there: upstream's own answer says it best
+        return answer
+    policy = house.rules.current().for_(op.repository)
+    caller = await reader(op.repository, policy, asked, house, head=op.head)
+    # A push would upload every layer again, where a HEAD did not say that it is there.
+    if answer is not None and policy is not None and await pushes(op.repository, policy, caller, asked, house):
+        return answer
+    if answer is not None and answer.relayed is not None:
+        await answer.relayed.close()
+    if reason is not Reason.DENIED_DIGEST and await _reviews(op, policy, caller, house):
         return await relay(op, asked, house, RANGE_HEADERS)
-    if reason is not Reason.DENIED_DIGEST and await _reviews(op, caller, house):
+    raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house)
+
+
+async def _upstreams_word(op: PullBlob, asked: Asked, house: House) -> Answer | None:
+    """Return upstream's refusal to let this caller read it, or its answer to a HEAD; None where a GET would be let."""
+    if op.head:
         return await relay(op, asked, house, RANGE_HEADERS)
     probe = await house.registry.perform(PullBlob(op.repository, op.digest, head=True), asked.credential)
     await probe.close()
-    if probe.status >= 400:  # a login problem, or not there: upstream's own answer says it best
-        answer = await relay(op, asked, house)
-        if answer.status >= 400:
-            return answer
-        if answer.relayed is not None:  # HEAD and GET disagree: what was not allowed a moment ago is not now
-            await answer.relayed.close()
-    raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house)
+    if probe.status < 400:
+        return None
+    answer = await relay(op, asked, house)
+    if answer.relayed is not None:  # HEAD and GET disagree: what was not allowed a moment ago is not now
+        await answer.relayed.close()
+        return None
+    return answer
 
 
 async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: House) -> Reason | None:
@@ -134,19 +148,7 @@ async def _likely(repository: Repository, blob: Digest, house: House) -> tuple[D
     return tuple(dict.fromkeys(found))
 
 
-async def _pushes(repository: Repository, caller: Caller, asked: Asked, house: House) -> bool:
-    """True for those who may push here: or every push would upload every layer again."""
-    policy = house.rules.current().for_(repository)
-    if policy is None or not may_push_by_policy(caller, policy):
-        return False
-    try:
-        return await house.rights.may_push(repository, asked.credential)
-    except Unavailable:
-        return False
-
-
-async def _reviews(op: PullBlob, caller: Caller, house: House) -> bool:
-    policy = house.rules.current().for_(op.repository)
+async def _reviews(op: PullBlob, policy: Policy | None, caller: Caller, house: House) -> bool:
     if policy is None or not isinstance(caller, Named) or caller.name not in policy.pull.reviewers:
         return False
     with suppress(Unavailable):

@@ -14,11 +14,16 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX, Descriptor, parse
 from proxy.oci.operation import ListReferrers, ListTags
 from proxy.oci.reference import Repository, digest_of
+from proxy.ports import ReferrersApi
 
 
 async def list_referrers(op: ListReferrers, asked: Asked, house: House) -> Answer:
     """Return the index of what refers to a digest, never 404 (distribution-spec 1.1 "Listing Referrers")."""
-    if await house.registry.has_referrers(op.repository, asked.credential):
+    try:
+        api = await house.registry.referrers_api(op.repository, op.digest, asked.credential)
+    except Unavailable:
+        api = ReferrersApi.HAS  # upstream's own answer to this caller says best what is the matter
+    if api is ReferrersApi.HAS:
         return await relay(op, asked, house)
     refused = await _may_read(op.repository, asked, house)
     if refused is not None:

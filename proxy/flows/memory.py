@@ -20,6 +20,7 @@ from proxy.flows.kept import Kept
 from proxy.flows.once import Once
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
+from proxy.oci.shares import Shares
 from proxy.ports import Credential
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.question import Question, Resolved
@@ -39,7 +40,8 @@ class Memory:
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
         self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
-        self.single_post: bool | None = None  # whether upstream takes a whole blob in one POST; None: not tried yet
+        self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
+        self.push_probes = Shares(limits.push_probes)
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._lists: LRUCache[Place, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it

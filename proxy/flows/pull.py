@@ -5,10 +5,11 @@ from __future__ import annotations
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
+from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
-from proxy.ports import Headers
+from proxy.ports import Effort, Headers
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event, Kind
@@ -20,17 +21,17 @@ from proxy.trust.reason import Reason
 async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
     """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
     ordered = house.interventions.standing().stamp
-    caller = await house.rights.caller(op.repository, asked.credential)
     try:
         judged = await judge(op, asked, house)
     except Fault as unreadable:
-        raise await refuse_manifest(op, unreadable.reason, unreadable.message, caller, asked, house) from unreadable
+        raise await _unreadable(op, unreadable.reason, unreadable.message, asked, house) from unreadable
     except Corrupt as lie:
-        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, lie.what, caller, asked, house) from lie
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house) from lie
     except Unavailable as silent:
-        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, silent.what, caller, asked, house) from silent
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house) from silent
     if isinstance(judged, Answer):
         return judged
+    caller = await _caller(op, judged, asked, house)
     permission = await _permission(op, judged, caller, asked, house)
     try:
         await _record(judged, permission, caller, asked, house)
@@ -45,14 +46,22 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
     return _serve(op, judged, asked, house)
 
 
+async def _unreadable(op: PullManifest, reason: str | None, what: str, asked: Asked, house: House) -> Fault:
+    caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
+    return await refuse_manifest(op, reason, what, caller, asked, house)
+
+
+async def _caller(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Caller:
+    if judged.decision.allowed:  # nothing depends on who it is
+        return await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
+    return await reader(op.repository, judged.policy, asked, house, head=op.head)
+
+
 async def _permission(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> Permission:
     """Ask upstream whether this caller may push only where the answer changes something."""
     may_push = False
     if op.head and not judged.decision.allowed:
-        try:
-            may_push = await house.rights.may_push(op.repository, asked.credential)
-        except Unavailable:
-            may_push = False
+        may_push = await pushes(op.repository, judged.policy, caller, asked, house)
     return permit(caller, judged.decision, judged.policy, head=op.head, may_push=may_push)
 
 

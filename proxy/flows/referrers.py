@@ -15,8 +15,9 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX, Descriptor
 from proxy.oci.operation import ListReferrers, PullManifest
 from proxy.oci.paths import parse as parse_path
-from proxy.oci.reference import Digest, Repository, Tag, fallback_tag
+from proxy.oci.reference import Digest, Repository, Tag, fallback_tag, matches
 from proxy.oci.strict_json import loads
+from proxy.ports import ReferrersApi
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,18 @@ async def from_fallback_tag(
             return ()
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
     body = await whole(reply, house.limits.manifest_bytes, asked, house)
+    if matches(subject, body):
+        return ()  # some registries read the tag as the digest itself: its children are not its referrers
     return await examined(lambda: entries_of(body, house), body, asked, house) or ()
 
 
 async def _from_api(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
     """Follow the pages, bounded in number, never twice to the same one."""
-    if not await house.registry.has_referrers(repository, asked.credential):
+    api = await house.registry.referrers_api(repository, subject, asked.credential)
+    if api is ReferrersApi.HAS_NOT:
         return Listed(())
+    if api is ReferrersApi.UNKNOWN:
+        raise Unavailable("upstream did not say whether it has the referrers API (`upstreams[].referrers`)")
     found: list[Descriptor] = []
     op, seen = ListReferrers(repository, subject), set[ListReferrers]()
     while op not in seen and len(seen) < house.limits.referrer_pages and len(found) <= house.limits.referrers:

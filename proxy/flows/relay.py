@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.resolve import relayed_error
-from proxy.oci.operation import Operation, PullBlob, StartUpload
+from proxy.oci.operation import CheckApi, Operation, PullBlob, StartUpload
+from proxy.ports import Credential
 
 RANGE_HEADERS = ("accept", "range", "if-range", "if-none-match")
 UPLOAD_HEADERS = ("content-type", "content-range")
@@ -49,6 +50,8 @@ async def relay(
     reply = await house.registry.perform(
         op, asked.credential, headers=headers, body=body, length=asked.length if with_body else None
     )
+    if isinstance(op, CheckApi) and asked.credential == Credential() and reply.status in (200, 401):
+        house.rights.front_door(closed=reply.status == 401)
     if reply.status >= 400:
         if reply.status in (401, 403):
             house.rights.refused(asked.credential)

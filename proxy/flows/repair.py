@@ -12,7 +12,7 @@ from proxy.flows.write import exists
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Reference, Repository, fallback_tag, signature_tag
-from proxy.ports import Credential
+from proxy.ports import Credential, ReferrersApi
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.question import Resolved
@@ -34,7 +34,7 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
     }
     try:
         bundles = any(e.key.format != SIMPLE for e in entries)
-        if bundles and not await house.registry.has_referrers(repository, asked.credential):
+        if bundles and await _in_fallback(repository, subject, asked, house):
             carriers.add(fallback_tag(subject.digest))
         there = await asyncio.gather(*(exists(repository, each, asked, house) for each in carriers))
     except (Unavailable, Corrupt, Fault):
@@ -60,3 +60,9 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
             detail={"lost": [str(each) for each in lost], **({"why": why} if why else {})},
         )
     )
+
+
+async def _in_fallback(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool:
+    """True where ours are listed under the fallback tag as well. Raises Unavailable."""
+    api = await house.registry.referrers_api(repository, subject.digest, asked.credential)
+    return api is not ReferrersApi.HAS

@@ -21,7 +21,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import parse
 from proxy.oci.reference import Repository
-from proxy.ports import Clock, Credential, Refusal, Registry
+from proxy.ports import Clock, Credential, Effort, Refusal, Registry
 from proxy.trust.question import Anonymous, Caller, Named
 
 REMEMBERED = 50_000  # what upstream allowed: about 15 MiB at most, 30 where each is about a credential of its own
@@ -58,14 +58,16 @@ class UpstreamRights:
         self._denied = Recall(REFUSED, clock.monotonic)
         self._work: Once[bool] = Once()
         self._asking: Once[Refusal | None] = Once()
+        self._closed_until = 0.0
 
-    async def caller(self, repository: Repository, credential: Credential) -> Caller:
+    async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
         """Return `Named` only where the name is proven, else `Anonymous` with what they called themselves.
 
         A Basic name is proven when upstream lets the credential in, before and after it refuses the same name with a
         password that nobody chose; asked at `/v2/`, then (where `/v2/` is open to all) at the repository's tags, then
-        at the start of an upload. A bearer token's user is who it was issued to through our realm. Never raises: what
-        could not be asked now is not remembered as unproven.
+        at the start of an upload, as far as `effort` goes. A proof at `/v2/` holds everywhere, any other in its
+        repository. A bearer token's user is who it was issued to through our realm. Never raises: what could not be
+        asked now is not remembered as unproven.
         """
         if credential.ours:
             return Anonymous()
@@ -76,35 +78,46 @@ class UpstreamRights:
         name = _user(scheme, text)
         if name is None:
             return Anonymous()
-        proven = self._recall(credential, _NAME, "")
-        if proven is None:
-            proven = self._recall(credential, _NAME, repository)  # only ever a no: proofs hold everywhere
-        if proven is None:
-            key = (self._mac(credential), _NAME, repository)
+        places = ((_NAME, ""), (_NAME, repository), (effort.value, repository))
+        known = (self._recall(credential, *place) for place in places)
+        proven = next((each for each in known if each is not None), None)
+        if proven is None and (effort is not Effort.NOTHING or self._closed_until > self._clock.monotonic()):
+            key = (self._mac(credential), effort.value, repository)
             try:
-                proven = await self._work.do(key, lambda: self._prove(name, repository, credential))
+                proven = await self._work.do(key, lambda: self._prove(name, repository, credential, effort))
             except (Unavailable, Corrupt, Fault):
                 proven = False
         return Named(name, "basic") if proven else Anonymous(name)
 
-    async def _prove(self, name: str, repository: Repository, credential: Credential) -> bool:
+    def front_door(self, *, closed: bool) -> None:
+        """Remember whether upstream lets a caller without any credential in at `/v2/`."""
+        self._closed_until = self._clock.monotonic() + NAME_S if closed else 0.0
+
+    async def _prove(self, name: str, repository: Repository, credential: Credential, effort: Effort) -> bool:
         """True when upstream refuses the name with another password, and lets the credential in before and after.
 
         After as well: what refuses everybody for a moment (a firewall, a limit on logins) proves nobody.
         """
         wrong = Credential(_basic(name, secrets.token_urlsafe(24)))
-        proven = False
-        for asked in (ops.CheckApi(), ops.ListTags(repository, 1)):
+        proven, where = False, ""
+        for asked in (ops.CheckApi(), ops.ListTags(repository, 1))[: 1 if effort is Effort.NOTHING else 2]:
+            where = "" if isinstance(asked, ops.CheckApi) else repository
             if await self._status(asked, credential) not in _LET_IN:
                 break  # upstream does not take this credential at all
             if await self._status(asked, wrong) in _REFUSED:
                 proven = await self._status(asked, credential) in _LET_IN
                 break
         else:
-            if await self.may_push(repository, credential) and await self._start(repository, wrong) in _REFUSED:
-                proven = await self._start(repository, credential) == 202
-        where, seconds = ("", NAME_S) if proven else (repository, self._limits.right_to_read_s)
-        self._remember(credential, _NAME, where, value=proven, seconds=seconds)
+            if (
+                effort is Effort.WRITING
+                and await self.may_push(repository, credential)
+                and await self._start(repository, wrong) in _REFUSED
+            ):
+                proven, where = await self._start(repository, credential) == 202, repository
+        if proven:
+            self._remember(credential, _NAME, where, value=True, seconds=NAME_S)
+        else:
+            self._remember(credential, effort.value, repository, value=False, seconds=self._limits.right_to_read_s)
         return proven
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:

@@ -46,12 +46,14 @@ async def _has_blob(repository: Repository, digest: Digest, asked: Asked, house:
 async def _upload_blob(repository: Repository, data: bytes, digest: Digest, asked: Asked, house: House) -> None:
     """Upload it in one request where upstream can (distribution-spec 1.1 "Single POST"), else in the usual two."""
     started = None
-    if house.memory.single_post is not False:
+    takes = house.memory.single_post
+    if takes.get(repository, True):
         started = await _post(StartUpload(repository, digest), data, asked, house)
         if started.status == 201:
-            house.memory.single_post = True
+            takes[repository] = True
             return
-        house.memory.single_post = False if started.status in _NO_SINGLE_POST else house.memory.single_post
+        if started.status in _NO_SINGLE_POST:
+            takes.setdefault(repository, False)  # what took one before takes one again
     if started is None or started.status in _NO_SINGLE_POST - {202}:
         started = await _post(StartUpload(repository), b"", asked, house)
     _accepted(started, "an upload")

@@ -44,7 +44,11 @@ class Limits:
     tag_age_s: float = 1.0
     repair_check_s: float = 600.0
     connections: int = 4096
-    upstream_connections: int = 512
+    upstream_connections: int = 2048  # for layers on their way: 500 nodes that pull three at a time are below 3/4 of it
+    upstream_questions: int = 512  # for everything else, so that no layer keeps a question waiting
+    push_probes: int = 32
+    transfer_wait_s: float = 2.0
+    transfer_patience_s: float = 5.0
     crl_bytes: int = 10 * MIB
     policy_checks: int = 16
     policy_check_s: float = 20.0

@@ -17,7 +17,9 @@ from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
+from proxy.ports.upstream import Effort as Effort
 from proxy.ports.upstream import Headers as Headers
+from proxy.ports.upstream import ReferrersApi as ReferrersApi
 from proxy.ports.upstream import Refusal as Refusal
 from proxy.ports.upstream import Registry as Registry
 from proxy.ports.upstream import Reply as Reply

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from proxy.oci.operation import Operation
-from proxy.oci.reference import Repository
+from proxy.oci.reference import Digest, Repository
 from proxy.trust.question import Caller
 
 Headers = tuple[tuple[str, str], ...]
@@ -34,6 +35,17 @@ class Credential:
 
     authorization: str | None = field(default=None, repr=False)
     ours: bool = False
+
+
+class ReferrersApi(Enum):
+    """What is known of upstream's referrers API in one repository.
+
+    For a verdict `UNKNOWN` is "could not look"; for where signatures are written it is as good as `HAS_NOT`.
+    """
+
+    HAS = "has"
+    HAS_NOT = "has not"
+    UNKNOWN = "unknown"
 
 
 class Reply(Protocol):
@@ -72,8 +84,12 @@ class Registry(Protocol):
         headers: Headers = (),
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
+        transfer: bool = False,
     ) -> Reply:
-        """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none."""
+        """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none.
+
+        `transfer` says that a body passes between upstream and a caller: those have connections of their own.
+        """
 
     async def follow(self, reply: Reply) -> Reply:
         """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
@@ -81,15 +97,29 @@ class Registry(Protocol):
         Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.
         """
 
-    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
-        """True when the referrers API itself answered as the specification says; cached. Raises Unavailable."""
+    async def referrers_api(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
+        """Return whether the referrers API is there, learned by a question of our own about this manifest; cached.
+
+        Raises Unavailable where asking again may help.
+        """
+
+
+class Effort(Enum):
+    """What may be asked of upstream to prove a name."""
+
+    NOTHING = "nothing"  # what is known already; and the front door, where it is known to be closed to strangers
+    READING = "reading"  # questions that leave nothing behind
+    WRITING = "writing"  # also the start of an upload
 
 
 class Rights(Protocol):
     """Who is calling and what upstream lets them do; every answer is upstream's own, at most a configured time old."""
 
-    async def caller(self, repository: Repository, credential: Credential) -> Caller:
-        """Return `Named` only where the name is proven, else `Anonymous`."""
+    async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
+        """Return `Named` only where the name is proven with this effort or was before, else `Anonymous`."""
+
+    def front_door(self, *, closed: bool) -> None:
+        """Remember whether upstream lets a caller without any credential in at `/v2/`."""
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""

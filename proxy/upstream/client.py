@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Sequence
 from time import monotonic as real_monotonic
 
-from cachetools import TTLCache
+import aiohttp
 
-from proxy.flows.once import Once
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Credential, Headers, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, Reply
 from proxy.upstream import challenge as challenges
 from proxy.upstream.exchange import Exchange
 from proxy.upstream.headers import from_upstream, is_plain, to_upstream
 from proxy.upstream.location import origin, rewritten
 from proxy.upstream.ours import Ours
 from proxy.upstream.realm import Realm
+from proxy.upstream.referrers import Manner, ReferrersProbe
 from proxy.upstream.reply import UpstreamReply
 
-NOBODY = Digest("sha256:" + "0" * 64)  # a digest that nothing has: its referrers are an empty list
-REFERRERS_S = 24 * 3600.0  # the API does not go away
-NO_REFERRERS_S = 600.0  # it may arrive with an upgrade
 _READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
 _REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload)
 
@@ -45,22 +41,22 @@ class Upstream:
         realms: Sequence[str] = (),
         blob_origins: Sequence[str] = (),
         name: str = "registry",
+        referrers: Manner = "auto",
         monotonic: Callable[[], float] = real_monotonic,
     ) -> None:
         """Connect to nothing yet.
 
         `credentials` are ours (name, password), `client_cert` two files (certificate, key), `realms` the origins that
         may issue tokens besides upstream's own, `blob_origins` those that may hold its blobs, `name` what clients see
-        in a request for a password. Raises ValueError for URLs that are not plain, OSError or ssl.SSLError for files
-        that do not load.
+        in a request for a password, `referrers` whether it has that API, `auto` to find out. Raises ValueError for URLs
+        that are not plain, OSError or ssl.SSLError for files that do not load.
         """
         self._exchange = Exchange(url, limits or Limits(), ca_file=ca_file, client_cert=client_cert)
         self._blob_origins = frozenset({self._exchange.origin, *(origin(each) for each in blob_origins)})
         self.realm = Realm(self._exchange, realms, monotonic=monotonic, name=name)
         self._ours = None if credentials is None else Ours(self.realm, *credentials, monotonic)
-        self._has: TTLCache[bool, bool] = TTLCache(1, REFERRERS_S, timer=monotonic)
-        self._has_not: TTLCache[bool, bool] = TTLCache(1, NO_REFERRERS_S, timer=monotonic)
-        self._probes: Once[bool] = Once()
+        ours = credentials is not None
+        self._probe = ReferrersProbe(self._looked, ours=ours, manner=referrers, monotonic=monotonic)
 
     async def perform(
         self,
@@ -70,25 +66,50 @@ class Upstream:
         headers: Headers = (),
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
+        transfer: bool = False,
     ) -> UpstreamReply:
         """Send one operation and return the reply, whatever its status.
 
         Raises Unavailable when there is none or it would lead around us, Corrupt when an upload would go on
         elsewhere, Fault UNAUTHORIZED for an Authorization that is not printable.
         """
+        response = await self._asked(operation, credential, headers, body, length, transfer=transfer)
+        given = from_upstream(response.headers.items())
+        try:
+            answered = rewritten(given, response.status, operation, base=self._exchange.base, at=render(operation)[1])
+        except BaseException:
+            response.close()
+            raise
+        return UpstreamReply(response, answered)
+
+    async def _looked(self, operation: Operation, credential: Credential, headers: Headers) -> UpstreamReply:
+        """Return the reply as it came, for questions where also a redirect is an answer."""
+        response = await self._asked(operation, credential, headers)
+        return UpstreamReply(response, from_upstream(response.headers.items()))
+
+    async def _asked(
+        self,
+        operation: Operation,
+        credential: Credential,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        length: int | None = None,
+        *,
+        transfer: bool = False,
+    ) -> aiohttp.ClientResponse:
         authorization = credential.authorization
         if credential.ours:
             authorization = await self._ours.authorization(operation) if self._ours else None
-        reply = await self._send(operation, authorization, headers, body, length)
+        response = await self._send(operation, authorization, headers, body, length, transfer=transfer)
         again = body is None or isinstance(body, bytes)
-        if reply.status == 401 and credential.ours and self._ours is not None and again:
-            asked = challenges.parse(value for name, value in reply.headers if name == "www-authenticate")
+        if response.status == 401 and credential.ours and self._ours is not None and again:
+            asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
             self.realm.heard(asked)
             renewed = await self._ours.renewed(operation, asked)
             if renewed is not None:
-                await reply.close()
-                return await self._send(operation, renewed, headers, body, length)
-        return reply
+                await UpstreamReply(response, ()).close()
+                return await self._send(operation, renewed, headers, body, length, transfer=transfer)
+        return response
 
     async def _send(
         self,
@@ -97,25 +118,23 @@ class Upstream:
         headers: Headers,
         body: bytes | AsyncIterable[bytes] | None,
         length: int | None,
-    ) -> UpstreamReply:
+        *,
+        transfer: bool,
+    ) -> aiohttp.ClientResponse:
         method, path = render(operation)
         sent = to_upstream(headers)
         if authorization is not None:
             if not is_plain(authorization):
                 raise Fault("UNAUTHORIZED", "Authorization header not valid: it is not printable ASCII")
             sent.append(("authorization", authorization))
-        response = await self._exchange.send(
-            method, self._exchange.base + path, sent, body, length=length, again=_may_repeat(operation)
-        )
+        url, again = self._exchange.base + path, _may_repeat(operation)
+        response = await self._exchange.send(method, url, sent, body, length=length, again=again, transfer=transfer)
         try:
             _fits(response.status, sent)
-            answered = rewritten(
-                from_upstream(response.headers.items()), response.status, operation, base=self._exchange.base, at=path
-            )
         except BaseException:
             response.close()
             raise
-        return UpstreamReply(response, answered)
+        return response
 
     async def follow(self, reply: Reply) -> UpstreamReply:
         """Return what a redirected blob reply points to, fetched without any credential.
@@ -142,33 +161,16 @@ class Upstream:
             raise Unavailable(f"{asked} redirects again; a blob is followed once")
         return found
 
-    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:
-        """True when the referrers API itself answered as distribution-spec 1.1 says; cached for all of upstream.
+    async def referrers_api(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
+        """Return whether the API is there in this repository, asked with our own account where it may read.
 
-        Raises Unavailable when the answer is neither the API nor its absence: nothing was learned.
+        Raises Unavailable where asking again may help.
         """
-        if True in self._has:
-            return True
-        if True in self._has_not:
-            return False
-        return await self._probes.do(credential, lambda: self._probe(repository, credential))
+        return await self._probe.look(repository, subject, credential)
 
-    async def _probe(self, repository: Repository, credential: Credential) -> bool:
-        reply = await self.perform(ops.ListReferrers(repository, NOBODY), credential, headers=(("accept", OCI_INDEX),))
-        kind = next((value for name, value in reply.headers if name == "content-type"), "")
-        is_index = kind.partition(";")[0].strip().lower() == OCI_INDEX
-        if reply.status == 200 and is_index:
-            await reply.close()
-            self._has[True] = True
-            return True
-        if reply.status == 404:
-            # Some registries that have the API still answer 404 below a repository they do not know.
-            about_repository = b"NAME_UNKNOWN" in (await reply.read(self._exchange.limits.manifest_bytes))
-            if not about_repository:
-                self._has_not[True] = True
-            return False
-        await reply.close()
-        raise Unavailable(f"upstream's referrers API could not be probed: it answered {reply.status} ({kind[:60]!a})")
+    async def referrers_answer(self, repository: Repository, subject: Digest) -> ReferrersApi | None:
+        """Return what upstream answers our own account about a digest, whatever is remembered. Raises Unavailable."""
+        return await self._probe.answer(repository, subject, Credential(ours=True))
 
     async def certificate(self) -> bytes | None:
         """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""

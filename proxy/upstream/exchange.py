@@ -54,7 +54,7 @@ class Exchange:
         if client_cert is not None:
             self._upstream = ssl.create_default_context(cafile=ca_file)
             self._upstream.load_cert_chain(*client_cert)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._names = Names()
 
     async def send(
@@ -66,11 +66,14 @@ class Exchange:
         *,
         length: int | None = None,
         again: bool = False,
+        transfer: bool = False,
     ) -> aiohttp.ClientResponse:
         """Return the response once its headers are here; redirects are not followed, bodies not decompressed.
 
         `url` is sent as written. `length` goes with a body that is iterated over; without it the body is chunked.
-        `again` allows a second attempt when a kept connection turns out to be dead. Raises Unavailable.
+        `again` allows a second attempt when a kept connection turns out to be dead. `transfer` takes one of the
+        connections for bodies that a caller reads or writes: those wait for callers, and questions never wait for them.
+        Raises Unavailable.
         """
         given = CIMultiDict([("Accept-Encoding", "identity"), *headers])
         if isinstance(body, bytes):
@@ -80,11 +83,11 @@ class Exchange:
             given["Content-Length"] = str(length)
         try:
             try:
-                return await self._attempt(method, url, given, body, length)
+                return await self._attempt(method, url, given, body, length, transfer=transfer)
             except _Broken:
                 if not again or body is not None:
                     raise
-                return await self._attempt(method, url, given, body, length)
+                return await self._attempt(method, url, given, body, length, transfer=transfer)
         except _FAILURES as exc:
             raise unavailable(url, exc) from exc
 
@@ -95,18 +98,26 @@ class Exchange:
         headers: CIMultiDict[str],
         body: bytes | AsyncIterable[bytes] | None,
         length: int | None,
+        *,
+        transfer: bool,
     ) -> aiohttp.ClientResponse:
+        session = self._opened(transfer=transfer)
         if body is None:
-            return await self._request(method, url, headers, None)
+            return await self._request(session, method, url, headers, None)
         idle = self.limits.body_idle_s
         async with asyncio.timeout(2 * idle if isinstance(body, bytes) else None) as deadline:
             data = body if isinstance(body, bytes) else _Watched(body, length, deadline, idle).chunks()
-            return await self._request(method, url, headers, data)
+            return await self._request(session, method, url, headers, data)
 
     async def _request(
-        self, method: str, url: str, headers: CIMultiDict[str], data: bytes | AsyncIterable[bytes] | None
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: str,
+        headers: CIMultiDict[str],
+        data: bytes | AsyncIterable[bytes] | None,
     ) -> aiohttp.ClientResponse:
-        return await self._opened().request(
+        return await session.request(
             method,
             URL(url, encoded=True),
             headers=headers,
@@ -115,10 +126,11 @@ class Exchange:
             ssl=self._upstream if url.startswith(self.base + "/") else self._elsewhere,
         )
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.limits.upstream_connections, resolver=self._names),
+    def _opened(self, *, transfer: bool) -> aiohttp.ClientSession:
+        if transfer not in self._sessions:
+            most = self.limits.upstream_connections if transfer else self.limits.upstream_questions
+            self._sessions[transfer] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=most, resolver=self._names),
                 timeout=aiohttp.ClientTimeout(
                     total=None,  # a large layer takes as long as it takes
                     connect=self.limits.body_idle_s,
@@ -130,7 +142,7 @@ class Exchange:
                 skip_auto_headers=_NOT_BY_ITSELF,
                 middlewares=(_once,),
             )
-        return self._session
+        return self._sessions[transfer]
 
     async def certificate(self) -> bytes | None:
         """Return the certificate (DER) that upstream shows on a connection made now, None over plain HTTP.
@@ -151,8 +163,8 @@ class Exchange:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
         await self._names.close()
 
 

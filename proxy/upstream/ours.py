@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cachetools import TLRUCache
+from cachetools import LRUCache, TLRUCache
 
 from proxy.flows.once import Once
 from proxy.oci import operation as ops
@@ -26,21 +26,22 @@ class Ours:
         self._name = name
         self._basic = basic(name, password)
         self._now = monotonic
-        self._bearer = False
+        self._wants: LRUCache[str, bool] = LRUCache(1000)  # scopes for which upstream asked for a token
         self._buying: Once[str] = Once()
         self._tokens: TLRUCache[str, tuple[str, float]] = TLRUCache(
             1000, ttu=lambda _key, held, _now: held[1], timer=monotonic
         )
 
     async def authorization(self, operation: Operation) -> str:
-        """Return what to send with an operation: the password until upstream was seen to want tokens.
+        """Return what to send with an operation: the password until upstream asked for a token there.
 
         Raises Unavailable when the realm gives no token.
         """
-        if not self._bearer:
+        scope = scope_of(operation)
+        if scope not in self._wants:
             return self._basic
-        held = self._tokens.get(scope_of(operation))
-        return await self._bought(scope_of(operation)) if held is None else f"Bearer {held[0]}"
+        held = self._tokens.get(scope)
+        return await self._bought(scope) if held is None else f"Bearer {held[0]}"
 
     async def renewed(self, operation: Operation, challenges: Sequence[Challenge]) -> str | None:
         """Return what to send after a 401 with these challenges; None when there is nothing better.
@@ -49,7 +50,7 @@ class Ours:
         """
         if not any(c.scheme == "bearer" for c in challenges):
             return None
-        self._bearer = True
+        self._wants[scope_of(operation)] = True
         return await self._bought(scope_of(operation))
 
     async def _bought(self, scope: str) -> str:

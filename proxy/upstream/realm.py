@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import aiohttp
-from cachetools import TLRUCache, TTLCache
+from cachetools import LRUCache, TLRUCache, TTLCache
 
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
@@ -36,6 +36,8 @@ PARAMETERS = 32
 TOKENS_REMEMBERED = 50_000
 PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
 LEARNT_S = 600.0
+NONE_S = 1.0
+HEARD = 1_000  # repositories whose challenge is another one than that at /v2/
 REFRESH_S = 24 * 3600.0  # how long we know whose refresh token it is; afterwards its user is anonymous
 _ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
 _POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
@@ -69,7 +71,9 @@ class Realm:
         self._now = monotonic
         self._name = name
         self._key = secrets.token_bytes(32)
-        self._bearer: Challenge | None = None
+        self._own: Challenge | None = None  # the answer to our own question at /v2/
+        # What was heard below a repository holds for it alone: which repository that is, callers choose.
+        self._heard: LRUCache[str, Challenge] = LRUCache(HEARD)
         self._learnt_at = float("-inf")
         self._issued: TLRUCache[bytes, _Record] = TLRUCache(
             TOKENS_REMEMBERED, ttu=lambda _key, record, _now: record.ends, timer=monotonic
@@ -110,20 +114,34 @@ class Realm:
         return None  # schemes that speak of the connection or of other hosts do not pass a proxy
 
     def heard(self, found: Sequence[Challenge]) -> None:
-        """Remember the realm in upstream's challenges: some are only heard below a repository."""
-        bearer = next((c for c in found if c.scheme == "bearer" and c.get("realm")), None)
-        if bearer is not None:
-            self._bearer = bearer
-            self._learnt_at = self._now()
+        """Remember the realm in upstream's challenges, for the repository that they speak of."""
+        bearer = _bearer(found)
+        if bearer is None:
+            return
+        below = _repository(bearer.get("scope"))
+        if _same(bearer, self._own):
+            self._heard.pop(below, None)
+        else:
+            self._heard[below] = bearer
 
-    async def learn(self) -> Challenge | None:
-        """Return upstream's bearer challenge, asked for when none was seen lately. Raises Unavailable."""
-        if self._bearer is None or self._now() - self._learnt_at > LEARNT_S:
+    async def learn(self, pairs: Query = ()) -> Challenge | None:
+        """Return the challenge for a token request with these parameters, None where upstream has none.
+
+        What upstream said below that repository counts first, then its answer to our own question at `/v2/`, then
+        whatever was heard. Raises Unavailable.
+        """
+        below = _repository(next((value for key, value in pairs if key == "scope"), None))
+        if below and below in self._heard:
+            return self._heard[below]
+        if self._now() - self._learnt_at > (NONE_S if self._own is None else LEARNT_S):
             response = await self._exchange.send("GET", self._exchange.base + "/v2/", [], again=True)
             self._learnt_at = self._now()
-            self.heard(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
+            self._own = _bearer(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
             await UpstreamReply(response, ()).close()
-        return self._bearer
+        if self._own is not None:
+            return self._own
+        heard = list(self._heard.values())
+        return next((c for c in heard if self._wrong(c.get("realm") or "") is None), next(iter(heard), None))
 
     # Tokens
 
@@ -142,7 +160,7 @@ class Realm:
             raise Fault("UNSUPPORTED", "token request says one parameter twice, and differently", status=400)
         if authorization is not None and not is_plain(authorization):
             raise Fault("UNAUTHORIZED", "Authorization header not valid")
-        if wrong := await self.misplaced():
+        if wrong := await self.misplaced(kept):
             raise Fault("DENIED", wrong)
         reply = await self.relay(method, kept, authorization)
         if reply.status == 200:
@@ -151,7 +169,7 @@ class Realm:
 
     async def relay(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
         """Return the realm's answer and remember nothing. Raises Unavailable, and Fault where no realm is known."""
-        found = await self.learn()
+        found = await self.learn(pairs)
         if found is None:
             raise Fault("UNSUPPORTED", "upstream issues no tokens; log in with name and password", status=404)
         url, service = found.get("realm") or "", found.get("service")
@@ -178,9 +196,9 @@ class Realm:
         )
         return TokenReply(reply.status, headers, await reply.read(TOKEN_BYTES))
 
-    async def misplaced(self) -> str | None:
+    async def misplaced(self, pairs: Query = ()) -> str | None:
         """Return what is wrong with the realm that upstream names, and what to do, or None. Raises Unavailable."""
-        found = await self.learn()
+        found = await self.learn(pairs)
         return None if found is None else self._wrong(found.get("realm") or "")
 
     def _wrong(self, url: str) -> str | None:
@@ -251,3 +269,17 @@ class Realm:
 
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
+
+
+def _bearer(found: Sequence[Challenge]) -> Challenge | None:
+    return next((c for c in found if c.scheme == "bearer" and c.get("realm")), None)
+
+
+def _same(one: Challenge, other: Challenge | None) -> bool:
+    return other is not None and all(one.get(name) == other.get(name) for name in ("realm", "service"))
+
+
+def _repository(scope: str | None) -> str:
+    """Return the repository that a token scope names first, '' for none."""
+    kind, _, rest = (scope or "").partition(" ")[0].partition(":")
+    return rest.rpartition(":")[0] if kind == "repository" else ""

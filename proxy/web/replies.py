@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,13 @@ from proxy.trust.explain import PHRASE_LENGTH, plain
 JSON = "application/json"
 WARNING_LENGTH = 4096
 Failure = Fault | Unavailable | Corrupt
+# What upstream sends comes from the origin of our pages: a browser must not run it, whatever it says it is.
+INERT = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+_HARMLESS = re.compile(
+    r"(?:text/plain|application/(?:json|octet-stream|x-tar|(?:x-)?gzip|zstd|vnd\.(?:(?!xml\b)[a-z0-9.+_-])+))"
+    r"(?:\s*;\s*[a-z]+=\"?[\w.+-]*\"?)*",
+    re.IGNORECASE | re.ASCII,
+)
 API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 
 
@@ -65,6 +73,11 @@ def warning(text: str) -> str:
     return f'299 - "{inner}"'
 
 
+def inert_type(media_type: str) -> str:
+    """Return the media type where no browser runs what has it, else that of bytes."""
+    return media_type if _HARMLESS.fullmatch(media_type) else "application/octet-stream"
+
+
 def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:
     fields: CIMultiDict[str] = CIMultiDict()
     for name, value in answer.headers:
@@ -72,6 +85,9 @@ def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[s
             fields.add(name, value)
     if registry:
         fields[API_VERSION[0]] = API_VERSION[1]
+        fields.update(INERT)
+        if "content-type" in fields:
+            fields["content-type"] = inert_type(fields["content-type"])
     if answer.warning:
         fields.add("warning", warning(answer.warning))
     fields["x-request-id"] = request_id

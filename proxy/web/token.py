@@ -12,6 +12,7 @@ from proxy.oci.operation import Query
 from proxy.ports import Headers
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
+from proxy.web.replies import INERT, inert_type
 
 FORM_BYTES = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -52,8 +53,12 @@ def token_page(issue: Issue) -> Inner:
         else:
             raise Fault("UNSUPPORTED", "a token is asked for with GET or POST", headers={"allow": "GET, POST"})
         issued = await issue(call.method, pairs, call.credential.authorization)
-        safe = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
-        kept = tuple(pair for pair in issued.headers if pair[0] != "cache-control")
+        safe = (("cache-control", "no-store"), *INERT.items())
+        kept = tuple(
+            (name, inert_type(value) if name == "content-type" else value)
+            for name, value in issued.headers
+            if name != "cache-control"
+        )
         return Answer(issued.status, (*kept, *safe), issued.body)
 
     return answer

@@ -15,8 +15,8 @@ from proxy.flows.provable import names_proven
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi
-from proxy.oci.reference import Repository
-from proxy.ports import Credential, Headers
+from proxy.oci.reference import Repository, digest_of
+from proxy.ports import Credential, Headers, ReferrersApi
 from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
@@ -28,6 +28,7 @@ from proxy.wiring.upstream import upstream_of
 State = Literal["ok", "warning", "wrong", "skipped"]
 CLOCK_S = 60.0
 _PROBE = Repository("countersign-doctor")
+_NOTHING = digest_of(b"countersign-doctor")
 # What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
 _MUST = {"SENSITIVE": True, "EXTRACTABLE": False}
 _SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "DERIVE": False}
@@ -182,12 +183,30 @@ async def _capabilities(
             "none, so verify, why and sign see nothing",
             "set upstreams[0].credentials to an account that may read and push",
         )
-    try:
-        has = await upstream.has_referrers(_PROBE, Credential(ours=True))
-        yield Finding("referrers API", "ok", "there" if has else "not there: the proxy serves it from the fallback tag")
-    except (Unavailable, Corrupt, Fault) as error:
-        yield Finding("referrers API", "skipped", f"could not be probed: {error}")
+    yield await _referrers(upstream, settings)
     yield await _names(upstream, status, settings)
+
+
+async def _referrers(upstream: Upstream, settings: Settings) -> Finding:
+    """Ask about nothing: that shows the API where it is there, and an answer that means neither yes nor no."""
+    name, fallback = "referrers API", "the proxy serves it from the fallback tag"
+    if settings.upstream.referrers != "auto":
+        return Finding(name, "ok", f"upstreams[0].referrers says: {settings.upstream.referrers}")
+    try:
+        found = await upstream.referrers_answer(_PROBE, _NOTHING)
+    except (Unavailable, Corrupt, Fault) as error:
+        return Finding(name, "skipped", f"could not be probed: {error}")
+    if found is ReferrersApi.HAS:
+        return Finding(name, "ok", "there")
+    if found is None:
+        return Finding(name, "ok", f"not there: {fallback}")
+    return Finding(
+        name,
+        "warning",
+        f"it answers neither with an index nor with 404: {fallback}, and images without a signature are told apart "
+        "from unsigned ones as `not_verifiable`",
+        "set upstreams[0].referrers to none, if it has none",
+    )
 
 
 async def _account(upstream: Upstream, settings: Settings) -> Finding:

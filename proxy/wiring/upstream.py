@@ -26,6 +26,7 @@ def upstream_of(settings: Settings) -> Upstream:
             realms=entry.realms,
             blob_origins=entry.blob_origins,
             name=settings.server.name,
+            referrers=entry.referrers,
         )
     except (OSError, ValueError) as wrong:
         raise ConfigError(f"upstreams[0]: {wrong}") from None

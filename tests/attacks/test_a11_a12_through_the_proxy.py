@@ -15,7 +15,7 @@ from proxy.formats.table import FORMATS
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
-from proxy.oci.operation import PushManifest
+from proxy.oci.operation import PushManifest, StartUpload
 from proxy.oci.reference import parse_reference, signature_tag
 from proxy.ports import Credential
 from proxy.trust.event import Kind
@@ -166,6 +166,10 @@ async def test_a_wrong_password_where_anonymous_callers_may_read(lenient: bool) 
     w = await real_rights(access)
     with suppress(Fault):
         assert (await w.pull("team/app", "bad", user("release-manager", "wrong"))).status == 401
+    if lenient:  # nothing that is read proves a name here, and no upload is begun for a read
+        assert await w.blocked("team/app", "bad", user("release-manager")) == "unsigned"
+        assert w.registry.count(StartUpload) == 0
+        assert (await w.push(B, "team/app", "v1", user("release-manager"))).status == 201
     assert (await w.pull("team/app", "bad", user("release-manager"))).body == A.body
 
 

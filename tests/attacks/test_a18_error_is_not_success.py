@@ -75,7 +75,7 @@ STEPS: list[tuple[object, str]] = [
 ]
 PORTS = [
     ("registry", "perform"),
-    ("registry", "has_referrers"),
+    ("registry", "referrers_api"),
     ("facts", "manifest"),
     ("facts", "parents"),
     ("facts", "ancestors"),

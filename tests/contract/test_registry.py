@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.paths import parse
 from proxy.oci.reference import Digest, digest_of, parse_repository, parse_tag
-from proxy.ports import Credential, Headers, Registry, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, Registry, Reply
 from proxy.upstream.client import Upstream
 from tests.interop.registries import distribution, docker_registry
 from tests.worlds.registry import MemoryRegistry
@@ -289,7 +289,8 @@ async def test_replies_are_closed_as_often_as_one_likes(world: World) -> None:
 
 
 async def test_the_referrers_api_is_there_or_not(world: World) -> None:
-    await world.push_blob(b"so that the repository exists")
-    assert await world.registry.has_referrers(REPOSITORY, world.credential) is world.referrers
+    digest, _ = await world.push_image("1.0")
+    found = await world.registry.referrers_api(REPOSITORY, digest, world.credential)
+    assert found is (ReferrersApi.HAS if world.referrers else ReferrersApi.HAS_NOT)
     status = await world.says(ops.ListReferrers(REPOSITORY, digest_of(b"x")))
     assert status == (200 if world.referrers else 404)

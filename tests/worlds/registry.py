@@ -10,7 +10,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, matches
-from proxy.ports import Credential, Headers, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, Reply
 from tests.worlds.registry_access import Access, basic
 from tests.worlds.registry_words import MemoryReply, Said, Seen, action, content, created, error, page, upload
 
@@ -36,7 +36,9 @@ class MemoryRegistry:
     class to the number of body bytes after which its replies break off. `seen` is everything that was ever asked.
     """
 
-    def __init__(self, *, referrers: bool = True, access: Access | None = None, needs_blobs: bool = True) -> None:
+    def __init__(
+        self, *, referrers: bool | None = True, access: Access | None = None, needs_blobs: bool = True
+    ) -> None:
         self.referrers = referrers
         self.access = access or Access()
         self.needs_blobs = needs_blobs
@@ -48,6 +50,7 @@ class MemoryRegistry:
         self.pause: Callable[[Seen], Awaitable[None]] | None = None
         self.cuts: dict[type, int] = {}
         self.referrers_down = False
+        self.transfers = 0
         self.single_post = True  # whether a blob may come in one POST; distribution only takes two requests
         self.elsewhere: dict[str, bytes] = {}  # object storage: URL -> blob
         self.ours: str | None = None  # what Credential(ours=True) stands for
@@ -63,8 +66,10 @@ class MemoryRegistry:
         headers: Headers = (),
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
+        transfer: bool = False,
     ) -> Reply:
         """Answer one operation."""
+        self.transfers += transfer
         data = body if isinstance(body, bytes) else b""
         if body is not None and not isinstance(body, bytes):
             data = b"".join([chunk async for chunk in body])
@@ -82,11 +87,14 @@ class MemoryRegistry:
             raise Unavailable(f"upstream keeps this blob at {target}, which we may not ask")
         return MemoryReply(Said(200, (), self.elsewhere[target]), None)
 
-    async def has_referrers(self, repository: Repository, credential: Credential) -> bool:  # the port's shape
-        """Tell whether the API is there, or break while `referrers_down`."""
+    async def referrers_api(
+        self, repository: Repository, subject: Digest, credential: Credential
+    ) -> ReferrersApi:  # the port's shape
+        """Tell whether the API is there (None in `referrers`: it does not say), or break while `referrers_down`."""
         if self.referrers_down:
             raise Unavailable(f"upstream: referrers of {repository} could not be read")
-        return self.referrers
+        said = {True: ReferrersApi.HAS, False: ReferrersApi.HAS_NOT, None: ReferrersApi.UNKNOWN}
+        return said[self.referrers]
 
     async def take(self, seen: Seen) -> Said:
         """Record one request and answer it, hooks and lies included."""

@@ -16,6 +16,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation, Query
 from proxy.oci.reference import Digest, Repository, Tag
 from proxy.upstream.client import Upstream
+from proxy.upstream.referrers import Manner
 from tests.worlds.registry import MemoryRegistry, Said, Seen
 
 Wild = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
@@ -167,11 +168,19 @@ async def connected(
     limits: Limits | None = None,
     credentials: tuple[str, str] | None = None,
     realms: tuple[str, ...] = (),
+    referrers: Manner = "auto",
     monotonic: Callable[[], float] = real_monotonic,
 ) -> AsyncIterator[tuple[RegistryServer, Upstream]]:
     """A registry on a free port and the proxy's own client of it."""
     async with serving(registry) as server:
-        upstream = Upstream(server.url, limits=limits, credentials=credentials, realms=realms, monotonic=monotonic)
+        upstream = Upstream(
+            server.url,
+            limits=limits,
+            credentials=credentials,
+            realms=realms,
+            referrers=referrers,
+            monotonic=monotonic,
+        )
         try:
             yield server, upstream
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from proxy.oci.reference import Repository
-from proxy.ports import Credential, Refusal
+from proxy.ports import Credential, Effort, Refusal
 from proxy.trust.question import Anonymous, Caller, Named
 
 
@@ -19,7 +19,10 @@ class TableRights:
         self.started: list[tuple[Repository, Credential]] = []
         self.readers: set[tuple[Repository, Credential]] = set()
 
-    async def caller(self, repository: Repository, credential: Credential) -> Caller:
+    def front_door(self, *, closed: bool) -> None:
+        """Nothing depends on it here."""
+
+    async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
         name = _name(credential)
         return Named(name, "basic") if name in self.names else Anonymous(name or None)
 

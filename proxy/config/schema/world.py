@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -70,6 +70,10 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
     )
     blob_origins: tuple[Origin, ...] = Field(
         default=(), description="object storage that it redirects to, from where signatures may be read"
+    )
+    referrers: Literal["auto", "api", "none"] = Field(
+        default="auto",
+        description="whether it has the referrers API: auto: it is asked; none: the fallback tag is used",
     )
     credentials: Credentials | None = Field(
         default=None, description="our own account, for work that no caller asked for"

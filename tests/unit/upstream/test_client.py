@@ -14,9 +14,8 @@ from proxy.oci.limits import Limits
 from proxy.oci.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
 from proxy.ports import Credential
-from proxy.upstream.client import NO_REFERRERS_S, NOBODY, REFERRERS_S
 from tests.worlds.memory import FrozenClock
-from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic, error
+from tests.worlds.registry import Access, MemoryRegistry, Seen, basic
 from tests.worlds.registry_http import connected
 
 REPOSITORY = parse_repository("team/app")
@@ -55,13 +54,13 @@ async def test_the_path_is_written_from_the_operation() -> None:
         for operation in (
             ops.UploadChunk(REPOSITORY, "session", state),
             ops.ListTags(REPOSITORY, 5, "a+b"),
-            ops.ListReferrers(REPOSITORY, NOBODY, "a/b+json"),
+            ops.ListReferrers(REPOSITORY, digest_of(b"x"), "a/b+json"),
         ):
             await (await upstream.perform(operation, ALICE)).close()
     assert server.targets == [
         "PATCH /v2/team/app/blobs/uploads/session?_state=a%2Bb%3D&x=y",
         "GET /v2/team/app/tags/list?n=5&last=a%2Bb",
-        f"GET /v2/team/app/referrers/sha256:{'0' * 64}?artifactType=a%2Fb%2Bjson",
+        f"GET /v2/team/app/referrers/{digest_of(b'x')}?artifactType=a%2Fb%2Bjson",
     ]
 
 
@@ -96,71 +95,6 @@ async def test_an_upload_that_breaks_is_not_sent_again() -> None:
         with pytest.raises(Unavailable):
             await upstream.perform(finish, ALICE, body=body(), length=3)
     assert registry.count(ops.FinishUpload) == 1
-
-
-@pytest.mark.parametrize("there", [True, False])
-async def test_the_referrers_api_is_probed_once_for_all_who_ask(there: bool) -> None:
-    clock = FrozenClock()
-    registry = MemoryRegistry(referrers=there)
-    async with connected(registry, monotonic=clock.monotonic) as (_, upstream):
-        for _ in range(2):
-            answers = await asyncio.gather(*(upstream.has_referrers(REPOSITORY, ALICE) for _ in range(20)))
-            assert answers == [there] * 20
-        assert registry.count(ops.ListReferrers) == 1
-        clock.advance((REFERRERS_S if there else NO_REFERRERS_S) + 1)
-        registry.referrers = not there
-        assert await upstream.has_referrers(REPOSITORY, ALICE) is not there
-
-
-@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-async def test_a_probe_that_could_not_look_has_learned_nothing(status: int) -> None:
-    registry = MemoryRegistry()
-    registry.fail(ops.ListReferrers, status)
-    async with connected(registry) as (_, upstream):
-        with pytest.raises(Unavailable, match=f"answered {status}"):
-            await upstream.has_referrers(REPOSITORY, ALICE)
-        assert await upstream.has_referrers(REPOSITORY, ALICE) is True
-
-
-async def test_html_with_200_is_not_the_referrers_api() -> None:
-    registry = MemoryRegistry()
-    registry.lies.append(lambda _seen, _said: Said(200, (("content-type", "text/html"),), b"<html>welcome</html>"))
-    async with connected(registry) as (_, upstream):
-        with pytest.raises(Unavailable, match="text/html"):
-            await upstream.has_referrers(REPOSITORY, ALICE)
-
-
-async def test_a_repository_that_is_not_there_says_nothing_about_the_api() -> None:
-    registry = MemoryRegistry()
-
-    def unknown(seen: Seen) -> Said | None:
-        return error(404, "NAME_UNKNOWN") if isinstance(seen.operation, ops.ListReferrers) else None
-
-    registry.hooks.append(unknown)
-    async with connected(registry) as (_, upstream):
-        assert await upstream.has_referrers(REPOSITORY, ALICE) is False
-        registry.hooks.clear()
-        assert await upstream.has_referrers(REPOSITORY, ALICE) is True
-
-
-async def test_one_who_goes_away_does_not_take_the_probe_along() -> None:
-    registry = MemoryRegistry()
-    arrived, gate = asyncio.Event(), asyncio.Event()
-
-    async def wait(seen: Seen) -> None:
-        arrived.set()
-        await gate.wait()
-
-    registry.pause = wait
-    async with connected(registry) as (_, upstream):
-        first = asyncio.create_task(upstream.has_referrers(REPOSITORY, ALICE))
-        second = asyncio.create_task(upstream.has_referrers(REPOSITORY, ALICE))
-        await arrived.wait()
-        first.cancel()
-        gate.set()
-        assert await second is True
-        with pytest.raises(asyncio.CancelledError):
-            await first
 
 
 async def test_our_password_is_shown_to_a_registry_that_wants_one() -> None:
@@ -204,7 +138,8 @@ async def test_our_wrong_password_is_named_as_what_it_is() -> None:
     assert "wrong" not in str(raised.value)
 
 
-async def test_as_many_connections_as_the_limit_says() -> None:
+@pytest.mark.parametrize("transfer", [True, False])
+async def test_as_many_connections_as_the_limit_says(transfer: bool) -> None:
     registry = MemoryRegistry()
     together = 0
     most = 0
@@ -217,10 +152,11 @@ async def test_as_many_connections_as_the_limit_says() -> None:
         together -= 1
 
     registry.pause = wait
-    async with connected(registry, limits=Limits(upstream_connections=3)) as (_, upstream):
+    few = Limits(upstream_connections=3) if transfer else Limits(upstream_questions=3)
+    async with connected(registry, limits=few) as (_, upstream):
 
         async def ask() -> None:
-            await (await upstream.perform(ops.CheckApi(), ALICE)).close()
+            await (await upstream.perform(ops.CheckApi(), ALICE, transfer=transfer)).close()
 
         await asyncio.gather(*(ask() for _ in range(20)))
     assert most == 3
@@ -229,7 +165,7 @@ async def test_as_many_connections_as_the_limit_says() -> None:
 async def test_an_answer_that_is_not_taken_gives_its_connection_back() -> None:
     registry = MemoryRegistry()
     digest = registry.put_blob(REPOSITORY, bytes(3 << 20))
-    async with connected(registry, limits=Limits(upstream_connections=1, body_idle_s=2)) as (_, upstream):
+    async with connected(registry, limits=Limits(upstream_questions=1, body_idle_s=2)) as (_, upstream):
         for _ in range(3):
             reply = await upstream.perform(ops.PullBlob(REPOSITORY, digest), ALICE)
             async for _ in reply.stream():

@@ -177,6 +177,8 @@ async def test_a_realm_that_is_only_named_below_repositories() -> None:
         clock.advance(LEARNT_S + 1)
         for _ in range(3):
             assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
+        assert registry.count(ops.CheckApi) == 0
+        assert (await upstream.realm.token("GET", (), ALICE)).status == 200  # no repository: whatever was heard
         assert registry.count(ops.CheckApi) == 1
     async with connected(registry) as (_, upstream):
         reply = await upstream.perform(tags, Credential())

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Unavailable
-from proxy.web.replies import WARNING_LENGTH, warning
+from proxy.web.replies import WARNING_LENGTH, inert_type, warning
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, in_memory, registry
 
 BLOB = "/v2/app/blobs/sha256:" + "a" * 64
@@ -87,3 +87,42 @@ async def test_a_warning_is_one_quoted_string() -> None:
 
 def test_a_warning_is_never_longer_than_clients_read() -> None:
     assert len(warning("x" * 10_000)) <= WARNING_LENGTH
+
+
+RUN_BY_BROWSERS = [
+    "text/html",
+    "text/html; charset=utf-8",
+    "TEXT/HTML",
+    "application/json, text/html",
+    "application/xhtml+xml",
+    "image/svg+xml",
+    "application/vnd.x+xml",
+    "application/vnd.x.XML; charset=utf-8",
+    "text/xml",
+    "text/javascript",
+    "application/pdf",
+    "multipart/x-mixed-replace",
+    "",
+]
+KEPT = [
+    "application/octet-stream",
+    "application/json; charset=utf-8",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    'text/plain; charset="utf-8"',
+]
+
+
+@pytest.mark.parametrize("said", [*RUN_BY_BROWSERS, *KEPT])
+@pytest.mark.parametrize("status", [200, 404, 500])
+async def test_what_upstream_sends_is_never_run_by_a_browser(said: str, status: int) -> None:
+    upstream = Reply((b"<script>",), status=status, headers=(("content-type", said),))
+    async with in_memory(registry(relayed(upstream))) as proxy:
+        headers = head_of(await proxy.get(BLOB))[1]
+    assert headers["content-type"] == ("application/octet-stream" if said in RUN_BY_BROWSERS else said)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+def test_a_long_media_type_is_read_in_one_pass() -> None:
+    assert inert_type("application/vnd.a" + ";a=a" * 50_000 + "<") == "application/octet-stream"

@@ -1,0 +1,116 @@
+"""Whether upstream has the referrers API: asked by ourselves, about a manifest that is there, and remembered.
+
+What a caller asks for teaches us nothing: about a repository that is not there, or with an account that may not read,
+registries that have the API answer 404 as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal
+
+from cachetools import TTLCache
+
+from proxy.flows.once import Once
+from proxy.oci import operation as ops
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_INDEX
+from proxy.oci.operation import Operation
+from proxy.oci.reference import Digest, Repository
+from proxy.ports import Credential, Headers, ReferrersApi
+from proxy.upstream.reply import UpstreamReply
+
+HAS_S = 24 * 3600.0  # the API does not go away
+HAS_NOT_S = 600.0  # it may arrive with an upgrade
+REPOSITORIES = 5_000  # remembered at once
+REFUSAL_BYTES = 64 * 1024
+_ITS_MANIFEST: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
+_TEMPORARY = frozenset({408, 425, 429})
+_ABOUT_US = frozenset({401, 403, 404})  # answers that another account may not get
+
+Manner = Literal["auto", "api", "none"]
+Ask = Callable[[Operation, Credential, Headers], Awaitable[UpstreamReply]]
+
+
+class ReferrersProbe:
+    """What is known of the API, by repository. A `HAS` is never replaced by less while it is remembered."""
+
+    def __init__(self, ask: Ask, *, ours: bool, manner: Manner, monotonic: Callable[[], float]) -> None:
+        """Know nothing yet. `ours` says that we have an account of our own; `manner` other than auto asks nobody."""
+        self._ask = ask
+        self._ours = ours
+        self._manner = manner
+        self._has: TTLCache[Repository, bool] = TTLCache(REPOSITORIES, HAS_S, timer=monotonic)
+        self._has_not: TTLCache[Repository, bool] = TTLCache(REPOSITORIES, HAS_NOT_S, timer=monotonic)
+        self._asking: Once[ReferrersApi] = Once()
+
+    async def look(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
+        """Return what the configuration says, what is remembered, or what upstream answers now. Raises Unavailable."""
+        if self._manner != "auto":
+            return ReferrersApi.HAS if self._manner == "api" else ReferrersApi.HAS_NOT
+        if repository in self._has:
+            return ReferrersApi.HAS
+        if repository in self._has_not:
+            return ReferrersApi.HAS_NOT
+        key = (repository, subject, credential)
+        return await self._asking.do(key, lambda: self._learn(repository, subject, credential))
+
+    async def _learn(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
+        found: ReferrersApi | None = None
+        if self._ours:
+            with suppress(Unavailable, Fault):  # an account of ours that does not work here is no answer
+                found = await self.answer(repository, subject, Credential(ours=True))
+        if found is None:
+            found = await self.answer(repository, subject, credential) or ReferrersApi.UNKNOWN
+        if found is ReferrersApi.HAS:
+            self._has[repository] = True
+        elif found is ReferrersApi.HAS_NOT:
+            self._has_not[repository] = True
+        return found
+
+    async def answer(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi | None:
+        """Return what upstream answers this account now, None where another one may hear something else.
+
+        It has the API where it answers 200 with an index, and has not where it answers 404 about a manifest that the
+        same account is let read. An empty 404 and NAME_UNKNOWN are neither. Raises Unavailable.
+        """
+        reply = await self._ask(ops.ListReferrers(repository, subject), credential, (("accept", OCI_INDEX),))
+        kind = next((value for name, value in reply.headers if name == "content-type"), "")
+        if reply.status == 200 and kind.partition(";")[0].strip().lower() == OCI_INDEX:
+            await reply.close()
+            return ReferrersApi.HAS
+        if may_pass(reply.status, reply.headers):
+            await reply.close()
+            raise Unavailable(f"upstream's referrers API could not be asked: it answered {reply.status}")
+        if reply.status not in _ABOUT_US:
+            await reply.close()
+            return ReferrersApi.UNKNOWN
+        if reply.status == 404 and _denies(await _text(reply)) and await self._reads(repository, subject, credential):
+            return ReferrersApi.HAS_NOT
+        await reply.close()
+        return None
+
+    async def _reads(self, repository: Repository, subject: Digest, credential: Credential) -> bool:
+        reply = await self._ask(ops.PullManifest(repository, subject), credential, _ITS_MANIFEST)
+        await reply.close()
+        return reply.status == 200
+
+
+def may_pass(status: int, headers: Headers) -> bool:
+    """True for an answer that says nothing about the API: upstream is busy, broken, or wants a login first."""
+    if status == 401:
+        return any(name == "www-authenticate" for name, _ in headers)
+    return status in _TEMPORARY or (status >= 500 and status != 501)
+
+
+def _denies(body: bytes) -> bool:
+    """True for a 404 that may be about the route. Registries that have it answer so about what they do not know."""
+    return bool(body.strip()) and b"NAME_UNKNOWN" not in body
+
+
+async def _text(reply: UpstreamReply) -> bytes:
+    try:
+        return await reply.read(REFUSAL_BYTES)
+    except (Fault, Corrupt):
+        return b""
