@@ -43,7 +43,7 @@ class Budget:
         self._waiting: list[Budget] | None = None  # those who share this work; None where it is one request's own
         self._whole: Budget | None = None
         self._most: dict[str, float] | None = None
-        self._gone = False
+        self._left: Callable[[], bool] = bool  # nobody has
         self._kept: dict[object, bytes] = {}
 
     def allowed(self, limits: Limits) -> dict[str, float]:
@@ -120,13 +120,13 @@ class Budget:
         """Return what was read under this name before, or None."""
         return self._kept.get(name)
 
-    def leave(self) -> None:
-        """The one whose request this is has gone."""
-        self._gone = True
+    def while_not(self, left: Callable[[], bool]) -> None:
+        """Have this end as soon as the one whose request it is has `left`."""
+        self._left = left
 
     @property
     def gone(self) -> bool:
         """True once nobody waits for what this pays for."""
         if self._whole is not None and self._whole.gone:
             return True
-        return self._gone or (self._waiting is not None and all(each.gone for each in self._waiting))
+        return self._left() or (self._waiting is not None and all(each.gone for each in self._waiting))

@@ -8,7 +8,7 @@ from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.standing import Standing
 
-LOOKED_UP = 10_000  # indexes above one manifest: their digests alone
+LOOKED_UP = 10_000  # indexes above one manifest, at any depth: their digests alone
 
 
 async def named_above(repository: Repository, digest: Digest, standing: Standing, house: House) -> frozenset[Digest]:
@@ -19,19 +19,18 @@ async def named_above(repository: Repository, digest: Digest, standing: Standing
     """
     if not standing.named:
         return frozenset()
-    depth = house.limits.index_depth
     try:
-        above = await house.facts.ancestors(repository, digest, depth, LOOKED_UP)
+        above = await house.facts.ancestors(repository, digest, LOOKED_UP)
     except Unavailable:
-        above = _remembered(repository, digest, depth, house)
+        above = _remembered(repository, digest, house)
     if len(above) > LOOKED_UP:
         raise Unavailable(f"more than {LOOKED_UP} indexes list {digest}: one that is denied may be among the others")
     return (above & standing.named) - {digest}
 
 
-def _remembered(repository: Repository, digest: Digest, depth: int, house: House) -> frozenset[Digest]:
+def _remembered(repository: Repository, digest: Digest, house: House) -> frozenset[Digest]:
     seen, level = {digest}, {digest}
-    for _ in range(depth):
+    while level:
         level = {above for each in level for above in house.memory.parents(repository, each)} - seen
         seen |= level
     return frozenset(seen)

@@ -25,6 +25,7 @@ from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 SIMPLE = "cosign-simple"
+AT_ONCE = 8  # signatures of one image in the queue of a token: one push with many tags does not fill it for others
 
 
 def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
@@ -150,9 +151,14 @@ async def _signed(
     todo = [entry for entry in entries.values() if entry.signature is None]
     if todo:
         require_fresh(house)
-    made = await asyncio.gather(
-        *(house.signer.sign(keys[e.key], e.message, FORMATS[e.key.format].scheme) for e in todo),
-        return_exceptions=True,  # what the token did sign is kept, whatever became of the rest
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(entry: Entry) -> bytes:
+        async with gate:
+            return await house.signer.sign(keys[entry.key], entry.message, FORMATS[entry.key.format].scheme)
+
+    made = await asyncio.gather(  # what the token did sign is kept, whatever became of the rest
+        *(one(entry) for entry in todo), return_exceptions=True
     )
     now = house.clock.now()  # when it was signed, not when that was intended: a key's end is measured by it
     fresh = [

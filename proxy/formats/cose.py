@@ -22,7 +22,9 @@ UNPROTECTED = frozenset({X5CHAIN, notary.TIMESTAMP, notary.AGENT})
 # Registered labels that would point at another key or change what is signed (RFC 9052, RFC 9360).
 BARRED = frozenset({4, 5, 6, 7, 9, 11, 12, 32, 33, 34, 35})
 DEPTH = 8
+ITEMS = 256  # of one value; a signature with eight certificates has about 40
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
+_STRINGS, _COUNTED = frozenset({2, 3}), frozenset({4, 5})  # major types: bytes and text; arrays and maps
 _NUMBERS = {row.number: row.name for row in ALGORITHMS}
 
 
@@ -110,9 +112,11 @@ def _encoded(value: object) -> bytes:
 def _decoded(data: bytes) -> object:
     """Return the value. Raises ValueError unless the bytes are its one deterministic encoding, with tags 1 and 18 only.
 
+    Decoding cannot be interrupted, so its items are counted before.
     What is left out by comparing with an encoding of our own: indefinite lengths, long forms of short numbers, keys out
     of order or twice, floats for whole numbers, and whatever follows the value.
     """
+    _check_size(data)
     try:
         value = cbor2.loads(
             data, max_depth=DEPTH, allow_indefinite=False, allow_duplicate_keys=False, semantic_decoders=_TAGS
@@ -123,6 +127,22 @@ def _decoded(data: bytes) -> object:
     if again != data:
         raise ValueError("not the deterministic encoding of its value")
     return value
+
+
+def _check_size(data: bytes) -> None:
+    """Raise ValueError where these bytes have more heads of items (RFC 8949 section 3) than a signature may have."""
+    at = 0
+    for _ in range(ITEMS):
+        if at >= len(data):
+            return
+        major, info = divmod(data[at], 32)
+        length = 0 if info < 24 else 1 << (info - 24) if info < 28 else len(data)
+        argument = info if info < 24 else int.from_bytes(data[at + 1 : at + 1 + length])
+        if major in _COUNTED and argument > ITEMS:
+            break
+        at += 1 + length + (argument if major in _STRINGS else 0)
+    if at < len(data):
+        raise ValueError(f"not CBOR of a Notary signature: it has more than {ITEMS} items")
 
 
 def _chain(value: object) -> tuple[bytes, ...]:

@@ -27,8 +27,8 @@ class Facts(Protocol):
     async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
         """Return manifests here that list this blob, in the same way."""
 
-    async def ancestors(self, repository: Repository, digest: Digest, depth: int, limit: int) -> frozenset[Digest]:
-        """Return the indexes here above this manifest, up to `depth` steps; more than `limit`: there are others."""
+    async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
+        """Return the indexes here above this manifest, at any depth; more than `limit`: there are others."""
 
     async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
         """Note that this manifest passed now: where to look first, here and on every other server. Never a verdict."""

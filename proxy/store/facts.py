@@ -12,7 +12,6 @@ from typing import Any
 from cachetools import LRUCache
 from sqlalchemy import (
     Connection,
-    Integer,
     Row,
     Select,
     Text,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     delete,
     exists,
     insert,
-    literal,
     select,
     update,
 )
@@ -86,9 +84,9 @@ class StoredFacts:
         asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "skip": skip}
         return await self._database.read(partial(_listing, asked=asked, limit=limit, now=self._clock.now()))
 
-    async def ancestors(self, repository: Repository, digest: Digest, depth: int, limit: int) -> frozenset[Digest]:
-        """Return the indexes here above this manifest, up to `depth` steps; more than `limit`: there are others."""
-        asked = {"in_repository": repository, "of_digest": digest, "depth": depth, "at_most": limit + 1}
+    async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
+        """Return the indexes here above this manifest, at any depth; more than `limit`: there are others."""
+        asked = {"in_repository": repository, "of_digest": digest, "at_most": limit + 1}
         return await self._database.read(partial(_ancestors, asked=asked))
 
     async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
@@ -154,16 +152,17 @@ _PASSED = (
 
 
 def _above() -> Select[Any]:
-    start = select(cast(bindparam("of_digest"), Text).label("digest"), literal(0, Integer).label("level"))
-    up = start.cte("up", recursive=True)
+    """Each once, whatever the ways up to it: it ends, because no index can list what lists it."""
+    up = select(cast(bindparam("of_digest"), Text).label("digest")).cte("up", recursive=True)
     step = (
-        select(manifests.c.digest, up.c.level + 1)
+        select(manifests.c.digest)
+        .select_from(up)
         .join(listed, (listed.c.digest == up.c.digest) & (listed.c.role == _CHILD))
         .join(manifests, manifests.c.id == listed.c.manifest_id)
-        .where(listed.c.repository == bindparam("in_repository"), up.c.level < bindparam("depth"))
+        .where(listed.c.repository == bindparam("in_repository"))
     )
     up = up.union(step)
-    return select(up.c.digest).where(up.c.level > 0).limit(bindparam("at_most"))
+    return select(up.c.digest).where(up.c.digest != bindparam("of_digest")).limit(bindparam("at_most"))
 
 
 _ABOVE = _above()

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from proxy.flows.asked import Answer, Asked
-from proxy.oci.faults import Fault
-from proxy.oci.operation import FinishUpload, Operation, PushManifest, StartUpload, UploadChunk
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.operation import (
+    FinishUpload,
+    ListReferrers,
+    Operation,
+    PullBlob,
+    PullManifest,
+    PushManifest,
+    StartUpload,
+    UploadChunk,
+)
 from proxy.oci.paths import parse
 from proxy.web.call import Call
 from proxy.web.outermost import Inner
 
 Handle = Callable[[Operation, Asked], Awaitable[Answer]]
 
+_READS = (PullManifest, PullBlob, ListReferrers)  # judged, and of no use to a client that has gone
 _WITH_BODY = (PushManifest, StartUpload, UploadChunk, FinishUpload)
 
 
@@ -42,7 +53,17 @@ async def _registry(handle: Handle, call: Call) -> Answer:
     call.kind = type(operation).__name__
     if isinstance(operation, _WITH_BODY) and call.body.present:
         _identity(call)
-    return await handle(operation, call.asked())
+    asked = call.asked()
+    if not isinstance(operation, _READS):  # what has begun to write goes on to its end
+        return await handle(operation, asked)
+    asked.budget.while_not(call.gone)
+    try:
+        return await handle(operation, asked)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not call.gone() or task is None or task.cancelling():
+            raise
+        raise Unavailable("the client has gone, and nobody else waits for this") from None
 
 
 def _identity(call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -44,6 +44,7 @@ class Call:
     kind: str = "other"
     reason: str = ""
     error: str = ""
+    gone: Callable[[], bool] = bool  # True once the connection is lost
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""
@@ -84,6 +85,7 @@ def read_call(
         body=Body(request, idle_s),
         room=kept.room(network),
         network=network,
+        gone=lambda: request.transport is None,
         certificate=_certificate(request),
     )
 

@@ -1,6 +1,7 @@
 """Facts: what lists what, forwards and backwards."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -154,10 +155,17 @@ async def test_ancestors_are_found_however_many_there_are_on_the_way(facts: Fact
     for n in range(150):
         await facts.learn(manifest(f"junk {n}", children=("image",)))
     junk = {digest(f"junk {n}") for n in range(150)}
-    assert await facts.ancestors(APP, digest("image"), 1, 1000) == junk | {digest("inner")}
-    assert await facts.ancestors(APP, digest("image"), 2, 1000) == junk | {digest("inner"), digest("outer")}
-    found = await facts.ancestors(APP, digest("image"), 3, 1000)
+    found = await facts.ancestors(APP, digest("image"), 1000)
     assert found == junk | {digest(name) for name in ("inner", "outer", "outmost")}
-    assert len(await facts.ancestors(APP, digest("image"), 3, 99)) == 100
-    assert await facts.ancestors(APP, digest("outmost"), 3, 1000) == frozenset()
-    assert await facts.ancestors(OTHER, digest("image"), 3, 1000) == frozenset()
+    assert len(await facts.ancestors(APP, digest("image"), 99)) == 100
+    assert await facts.ancestors(APP, digest("outmost"), 1000) == frozenset()
+    assert await facts.ancestors(OTHER, digest("image"), 1000) == frozenset()
+
+
+async def test_an_ancestor_counts_once_whatever_the_ways_up_to_it(facts: Facts) -> None:
+    levels = [("image",), *(tuple(f"{n} of {level}" for n in range(8)) for level in range(6))]
+    for below, level in itertools.pairwise(levels):
+        for name in level:
+            await facts.learn(manifest(name, children=below))
+    await facts.learn(manifest("all", children=tuple(name for level in levels for name in level)))
+    assert len(await facts.ancestors(APP, digest("image"), 49)) == 49

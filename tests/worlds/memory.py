@@ -155,10 +155,10 @@ class MemoryFacts:
             page += [each for each in [e for e in latest if e not in self._denied()][:limit] if each not in page]
         return Listing((*(e for e in latest if e in page), *(e for e in page if e not in when)), whole)
 
-    async def ancestors(self, repository: Repository, digest: Digest, depth: int, limit: int) -> frozenset[Digest]:
+    async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
         seen, level = set[Digest](), {digest}
-        for _ in range(depth):
-            level = {f.digest for f in self._newest(repository) if level & set(f.children)}
+        while level:
+            level = {f.digest for f in self._newest(repository) if level & set(f.children)} - seen
             seen |= level
         return frozenset(itertools.islice(seen, limit + 1))
 

@@ -63,9 +63,9 @@ def test_shared_work_goes_on_while_one_of_those_who_wait_is_there() -> None:
     shared, waiting = first.shared()
     waiting += [first, second]
     part = shared.part(LIMITS)
-    first.leave()
+    first.while_not(lambda: True)
     part.spend(LIMITS, lookups=1)
-    second.leave()
+    second.while_not(lambda: True)
     with pytest.raises(asyncio.CancelledError):
         part.spend(LIMITS, lookups=1)
 

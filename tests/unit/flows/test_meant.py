@@ -22,10 +22,11 @@ async def test_indexes_that_are_named_are_found_above_however_deep() -> None:
     assert await named_above(REPO, LEAF.digest, Standing(), w.house) == frozenset()
 
 
-async def test_no_deeper_than_indexes_may_be() -> None:
+async def test_deeper_than_a_child_stands_on_its_parents_too() -> None:
     w = await world(limits=Limits(index_depth=1, tag_age_s=0))
-    await w.push(OUTER, "team/app", "1")
-    assert await named_above(REPO, LEAF.digest, Standing((denial(OUTER.digest),)), w.house) == frozenset()
+    deep = index(index(index(OUTER)))
+    await w.push(deep, "team/app", "1")
+    assert await named_above(REPO, LEAF.digest, Standing((denial(deep.digest),)), w.house) == {deep.digest}
 
 
 async def test_without_the_store_what_this_process_has_seen_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@ from typing import Any
 
 import cbor2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.formats import cose, notary
 from tests.worlds.certificates import certified
@@ -101,3 +103,30 @@ def test_only_our_messages_are_packed() -> None:
     for other in (b"", b"no", bytes(cbor2.dumps(["Signature", b"", b"", b""]))):
         with pytest.raises(ValueError, match="not"):
             cose.render(other, b"s", KEY.chain)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        cbor2.dumps([0] * 257),
+        cbor2.dumps([[[[0]]] * 100]),
+        cbor2.dumps(dict.fromkeys(range(200), 0)),
+        cbor2.dumps([b""] * 300),
+        b"\x9b" + b"\xff" * 8,
+        b"\xba\xff\xff\xff\xff",
+        b"\x00" * 1_000_000,
+    ],
+    ids=range(7),
+)
+def test_more_items_than_a_signature_has_are_refused_before_any_is_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cbor2, "loads", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match="more than 256 items"):
+        cose.parse(data)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_end_in_an_envelope_or_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="not "):
+        cose.parse(data)
