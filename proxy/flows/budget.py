@@ -83,7 +83,8 @@ class Budget:
         allowed = self.allowed(limits)
         for kind, (name, words) in _KINDS.items():
             if self.spent[kind] > allowed[kind]:
-                return f"more than {allowed[kind]:.6g} {words} would be needed to look at all of it (limits.{name})"
+                most = f"{allowed[kind]:,.0f}" if allowed[kind] >= 10 else f"{allowed[kind]:.2g}"
+                return f"more than {most} {words} would be needed to look at all of it (limits.{name})"
         return None if self._whole is None else self._whole.used_up(limits)
 
     def is_large(self, limits: Limits) -> bool:

@@ -15,10 +15,10 @@ from proxy.formats import carrier
 from proxy.oci.faults import Fault
 from proxy.oci.limits import KIB, MIB
 from proxy.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
-from proxy.oci.operation import ListReferrers, PullBlob, PullManifest, PushManifest
-from proxy.oci.reference import Digest, digest_of, parse_tag, signature_tag
+from proxy.oci.operation import ListReferrers, PullBlob, PullManifest, PushManifest, StartUpload
+from proxy.oci.reference import Digest, digest_of, fallback_tag, parse_repository, parse_tag, signature_tag
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
-from tests.worlds.conversation import REPO, World, user, world
+from tests.worlds.conversation import REPO, World, signed_by, user, world
 from tests.worlds.denials import denied
 from tests.worlds.foreign import list_in_fallback, put_bundle, put_sig, trusted
 from tests.worlds.images import Image, dump, image, index
@@ -233,6 +233,81 @@ async def test_what_was_too_much_is_known_again_as_soon_as_a_signature_is_added(
     assert await w.blocked("team/app", "v1") == "not_verifiable"
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).body == APP.body
+
+
+async def test_what_a_child_uses_up_is_not_held_against_the_index_that_lists_it() -> None:
+    w = await world(PARTNERS, trusted=(trusted(PARTNER),))
+    whole = index(APP)
+    w.plant(whole, "team/app", "v1")
+    put_sig(w.registry, "team/app", whole.digest, PARTNER.layer("cosign-simple", whole.digest))
+    assert (await w.pull("team/app", "v1")).body == whole.body
+    bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
+    put_junk_sig(w, APP.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
+    w.store.clock.advance(120)
+    assert (await w.pull("team/app", APP.digest)).body == APP.body
+    w.store.clock.advance(120)
+    assert (await w.pull("team/app", "v1")).body == whole.body
+
+
+async def test_junk_about_every_index_above_a_child_is_bounded_work() -> None:
+    w = await world(PARTNERS, trusted=(trusted(PARTNER),))
+    bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
+    for n in range(8):
+        above = index(APP, annotations={"n": str(n)})
+        w.plant(above, "team/app", f"v{n}")
+        put_junk_sig(w, above.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
+        assert await w.blocked("team/app", f"v{n}") == "not_verifiable"
+    w.store.clock.advance(120)
+    w.registry.seen.clear()
+    assert await w.blocked("team/app", APP.digest) == "not_verifiable"
+    assert w.registry.count(PullBlob) * len(bombs[0]) <= 2 * w.house.limits.request_bytes
+
+
+async def test_junk_about_everything_under_a_fallback_tag_is_bounded_work() -> None:
+    w = await world(PARTNERS, trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
+    entries: list[dict[str, object]] = []
+    for n in range(100):
+        one = image(f"{n}")
+        w.plant(one, "team/app")
+        layers = [carrier.describe(soft_key().layer("cosign-simple", one.digest, f"{m}").descriptor) for m in range(30)]
+        put_junk_sig(w, one.digest, layers)
+        entries.append({"mediaType": OCI_MANIFEST, "digest": one.digest, "size": len(one.body)})
+    list_in_fallback(w.registry, "team/app", APP.digest, entries)
+    w.registry.seen.clear()
+    assert await w.blocked("team/app", fallback_tag(APP.digest)) in {"not_verifiable", "unsigned"}
+    assert len(w.registry.seen) <= w.house.limits.request_lookups + 10
+
+
+async def test_a_mount_from_where_nothing_can_be_afforded_is_an_upload() -> None:
+    w = await world(PARTNERS, trusted=(trusted(PARTNER),))
+    w.plant(APP, "team/app", "v1")
+    bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
+    put_junk_sig(w, APP.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
+    assert await w.blocked("team/app", "v1") == "not_verifiable"
+    w.store.clock.advance(120)
+    w.registry.seen.clear()
+    answer = await w.say(StartUpload(parse_repository("team/new"), None, digest_of(APP.blobs[1]), REPO))
+    assert answer.status == 202
+    assert w.registry.count(PullBlob) <= 24  # what half of the budget pays, and what was under way then
+
+
+async def test_a_digest_signed_for_many_tags_is_judged_by_a_bounded_number_of_copies() -> None:
+    both = signed_by("release", "partner", at_least=2)
+    w = await world(Policy(("**",), PushRules(("release",), ("cosign-simple",)), both), trusted=(trusted(PARTNER),))
+    for n in range(5):
+        op = PushManifest(REPO, APP.digest, tuple(parse_tag(f"t{n}-{m}") for m in range(32)))
+        for blob in APP.blobs:
+            w.registry.put_blob("team/app", blob)
+        await w.say(op, body=APP.body, content_type=OCI_MANIFEST)
+    assert await w.blocked("team/app", "t0-0") in {"not_verifiable", "too_few_signatures"}
+    put_bundle(
+        w,
+        "team/app",
+        Descriptor(APP.media_type, APP.digest, len(APP.body)),
+        PARTNER.layer("sigstore-bundle", APP.digest),
+    )
+    w.store.clock.advance(120)
+    assert (await w.pull("team/app", "t0-0")).body == APP.body
 
 
 # Lists of referrers
