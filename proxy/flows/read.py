@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 AT_ONCE = 8  # questions to upstream
 LARGE_BYTES = 64 * 1024  # a document of more is parsed alone, and so is one of more values
 LARGE_VALUES = 2000
+LONG_S = 0.005  # what took longer is followed by a rest, however small it was
 _REST_S = 0.25  # at most, after a large document, for everybody else
 ALL_TYPES: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 
@@ -49,20 +51,21 @@ async def examined(work: Callable[[], T], data: bytes, asked: Asked, house: Hous
     """Return what `work` makes of these bytes, its values and its processor time counted. Raises what it raises.
 
     It has no await in it, so nobody else is served meanwhile: large documents are taken one at a time, and everybody
-    else gets the processor as long again after each.
+    else gets the processor as long again after each, and after whatever took long.
     """
     limits, budget = house.limits, asked.budget
     values = min(most_values(data), limits.json_values)
     budget.spend(limits, values=values)
-    if len(data) <= LARGE_BYTES and values <= LARGE_VALUES:
-        return budget.timed(work)
-    async with house.memory.large:
+    large = len(data) > LARGE_BYTES or values > LARGE_VALUES
+    async with house.memory.large if large else nullcontext():
         budget.check(limits)
-        began = budget.clock()
+        before = budget.spent["seconds"]
         try:
             return budget.timed(work)
         finally:
-            await asyncio.sleep(min(max(budget.clock() - began, 0), _REST_S))
+            took = budget.spent["seconds"] - before
+            if large or took > LONG_S:
+                await asyncio.sleep(min(took, _REST_S))
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
