@@ -93,6 +93,8 @@ def main() -> None:
     nice, memory = map(int, sys.argv[1:])
     os.nice(nice)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)  # of whoever started the server
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     with suppress(BrokenPipeError):
         for body in frames(sys.stdin.buffer):

@@ -51,7 +51,7 @@ class Limits:
     transfer_patience_s: float = 5.0
     crl_bytes: int = 10 * MIB
     policy_checks: int = 16
-    policy_check_s: float = 20.0
+    policy_check_s: float = 30.0
     policy_check_bytes: int = 256 * MIB
     outbound_deadline_s: float = 5.0
     drain_s: float = 30.0

@@ -19,7 +19,7 @@ from proxy.oci.shares import Shares
 
 REPLY_BYTES = 64 * MIB
 IDLE_S = 60.0  # after which a process that nobody needs ends
-NICE = 10  # of what is tried out: answering registry clients comes first
+NICE = 5  # of what is tried out: answering registry clients comes first
 
 
 class Reader(Protocol):
