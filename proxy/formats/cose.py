@@ -22,7 +22,7 @@ UNPROTECTED = frozenset({X5CHAIN, notary.TIMESTAMP, notary.AGENT})
 # Registered labels that would point at another key or change what is signed (RFC 9052, RFC 9360).
 BARRED = frozenset({4, 5, 6, 7, 9, 11, 12, 32, 33, 34, 35})
 DEPTH = 8
-ITEMS = 256  # of one value; a signature with eight certificates has about 40
+ITEMS = 4096  # of one value; a signature with eight certificates has about 40
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _STRINGS, _COUNTED = frozenset({2, 3}), frozenset({4, 5})  # major types: bytes and text; arrays and maps
 _NUMBERS = {row.number: row.name for row in ALGORITHMS}
