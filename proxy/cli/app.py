@@ -79,7 +79,9 @@ def run() -> None:
 def init(
     upstream: Annotated[str, typer.Option("--upstream", metavar="URL", help="the registry behind the proxy")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="where everything is put")] = Path(),
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="where clients connect")] = "127.0.0.1:5000",
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="for clients; :5000: IPv4 and IPv6")
+    ] = "127.0.0.1:5000",
     admin_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="metrics and health")] = "127.0.0.1:5001",
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="the URL that clients use")] = None,
     repositories: Annotated[str, typer.Option(metavar="GLOB", help="what the policy is for")] = "**",

@@ -26,7 +26,7 @@ def warnings(file: ConfigFile, document: Document) -> list[Problem]:
 
 
 def _server(file: ConfigFile) -> Iterator[Complaint]:
-    if file.server.listen == file.admin.listen and file.server.address[1] != 0:
+    if _overlap(file.server.address, file.admin.address):
         yield ("admin", "listen"), f"found {file.admin.listen}, where clients connect already; allowed: another port"
     if len(set(file.server.public_urls)) != len(file.server.public_urls):
         yield ("server", "public_urls"), "found the same URL twice; each stands once"
@@ -34,6 +34,13 @@ def _server(file: ConfigFile) -> Iterator[Complaint]:
     own = [u for u in file.upstreams if u.url in file.server.public_urls or u.url.partition("://")[2] in hosts]
     if own:
         yield ("upstreams", 0, "url"), "found one of our own public_urls; allowed: the registry behind the proxy"
+
+
+def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """True when both would listen on one address: `::` stands for all of both families, 0.0.0.0 for all of IPv4."""
+    hosts = {one[0], other[0]}
+    wide = "::" in hosts or ("0.0.0.0" in hosts and not any(":" in host for host in hosts))  # noqa: S104
+    return one[1] == other[1] != 0 and (wide or len(hosts) == 1)
 
 
 def _admin(file: ConfigFile) -> Iterator[Complaint]:

@@ -42,18 +42,26 @@ def _short(text: str) -> str:
     return text
 
 
+_LISTEN = (
+    'allowed: HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000, "[::1]:5000", or ":5000" for IPv4 and IPv6 together'
+)
+
+
 def split_address(text: str) -> tuple[str, int]:
-    """Return host (without brackets) and port. Raises ValueError."""
+    """Return host (without brackets) and port. Raises ValueError.
+
+    `:PORT`, `*:PORT` and `[::]:PORT` are all the host `::`, every address of IPv4 and IPv6.
+    """
     host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65535 or not host:
-        raise ValueError('allowed: HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or "[::]:5000"')
-    if bracketed:
-        ipaddress.IPv6Address(bare)
-    elif not _HOST.fullmatch(host):
-        raise ValueError('allowed: HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or "[::]:5000"')
-    return bare, int(port)
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65535:
+        raise ValueError(_LISTEN)
+    if host.startswith("[") and host.endswith("]"):
+        return str(ipaddress.IPv6Address(host[1:-1])), int(port)
+    if host in {"", "*"}:
+        return "::", int(port)
+    if not _HOST.fullmatch(host):
+        raise ValueError(_LISTEN)
+    return host, int(port)
 
 
 def _address(text: str) -> str:

@@ -7,12 +7,14 @@ import contextlib
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.oci.limits import Limits
 from proxy.web.connections import Connections
 from proxy.web.outermost import Handler
+from proxy.web.sockets import everywhere
 
 GRACE_S = 2.0  # for the first request on connections that were accepted already
 BACKLOG = 1024
@@ -20,10 +22,14 @@ BACKLOG = 1024
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen: a host and a port (0 for any free one)."""
+    """Where to listen: a host and a port (0 for any free one). Host `::` is every address, of IPv4 and of IPv6."""
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        """Return HOST:PORT, as it stands in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Tls:
@@ -63,38 +69,52 @@ def _nobody_to_ask() -> str:
 
 
 class Listener:
-    """One handler on one socket."""
+    """One handler on one address."""
 
     def __init__(self, handler: Handler, limits: Limits) -> None:
         """Nothing listens yet. Needs a running event loop."""
         self.connections = Connections(handler, limits)
         self._limits = limits
-        self._server: asyncio.Server | None = None
+        self.missing = ""  # the address family that this machine does not have, where both were asked for
+        self._servers: list[asyncio.Server] = []
         self._path: Path | None = None
 
     async def listen(self, address: Address, tls: Tls | None = None) -> Address:
         """Listen and return the address, with the real port. Raises OSError."""
-        self._server = await asyncio.get_running_loop().create_server(
-            self.connections,
-            address.host,
-            address.port,
-            backlog=BACKLOG,
-            ssl=None if tls is None else tls.context,
-            ssl_handshake_timeout=None if tls is None else self._limits.header_timeout_s,
-        )
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return Address(host, port)
+        loop = asyncio.get_running_loop()
+        context = None if tls is None else tls.context
+        handshake = None if tls is None else self._limits.header_timeout_s
+        if address.host != "::":
+            server = await loop.create_server(
+                self.connections,
+                address.host,
+                address.port,
+                backlog=BACKLOG,
+                ssl=context,
+                ssl_handshake_timeout=handshake,
+            )
+            self._servers = [server]
+            host, port = server.sockets[0].getsockname()[:2]
+            return Address(host, port)
+        sockets, missing = everywhere(address.port)
+        for bound in sockets:
+            server = await loop.create_server(
+                self.connections, sock=bound, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=handshake
+            )
+            self._servers.append(server)
+        self.missing = missing
+        return Address(address.host, sockets[0].getsockname()[1])
 
     async def listen_unix(self, path: Path) -> None:
         """Listen on a socket that only this user can open; a dead one of that name is replaced. Raises OSError."""
-        self._server = await asyncio.get_running_loop().create_unix_server(self.connections, sock=_bind(path))
+        self._servers = [await asyncio.get_running_loop().create_unix_server(self.connections, sock=_bind(path))]
         self._path = path
 
     async def stop_accepting(self) -> None:
         """Close the socket; what the kernel had accepted for us already is taken in first."""
         await asyncio.sleep(0)
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._path is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)  # noqa: PTH108  one system call on a socket of our own
@@ -121,13 +141,18 @@ def _bind(path: Path) -> socket.socket:
     return bound
 
 
+def _unheard(text: str) -> None:
+    """Tell nobody."""
+
+
 class Server:
     """The listeners of one process. `leaving` is what readiness and `Connection: close` look at."""
 
-    def __init__(self, leaving: asyncio.Event, limits: Limits) -> None:
-        """Nothing listens yet."""
+    def __init__(self, leaving: asyncio.Event, limits: Limits, told: Callable[[str], object] = _unheard) -> None:
+        """Nothing listens yet. What people should know of an address is `told` when something listens there."""
         self.leaving = leaving
         self._limits = limits
+        self._told = told
         self._public: list[Listener] = []
         self._inward: list[Listener] = []
 
@@ -135,13 +160,19 @@ class Server:
         """Listen for registry clients. Raises OSError."""
         listener = Listener(handler, self._limits)
         self._public.append(listener)
-        return await listener.listen(address, tls)
+        return await self._listen(listener, address, tls)
 
     async def admin(self, handler: Handler, address: Address, tls: Tls | None = None) -> Address:
         """Listen for operators and probes; this one leaves last, so that readiness can be seen going down."""
         listener = Listener(handler, self._limits)
         self._inward.append(listener)
-        return await listener.listen(address, tls)
+        return await self._listen(listener, address, tls)
+
+    async def _listen(self, listener: Listener, address: Address, tls: Tls | None) -> Address:
+        at = await listener.listen(address, tls)
+        if listener.missing:
+            self._told(f"this machine has no {listener.missing}: port {at.port} is served without it")
+        return at
 
     async def local(self, handler: Handler, path: Path) -> None:
         """Listen for commands on this host. Raises OSError."""

@@ -105,7 +105,7 @@ class Running:
         self._tls, self._admin_tls = tls, admin_tls
         self._lists = lists
         self._log = log
-        self._server = Server(self.leaving, settings.limits)
+        self._server = Server(self.leaving, settings.limits, log.warning)
         self._ticking = Ticking(log)
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = JobRunner(works(lambda: self.house, store, policies), store, house)
@@ -146,12 +146,12 @@ class Running:
             at = await self._server.public(public, Address(*settings.server.address), self._tls)
         except OSError as taken:
             raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
-        self.public = f"{at.host}:{at.port}"
+        self.public = str(at)
         try:
             at = await self._server.admin(admin, Address(*settings.admin.address), self._admin_tls)
         except OSError as taken:
             raise ConfigError(f"admin.listen: cannot listen on {settings.admin.listen}: {taken.strerror}") from None
-        self.admin = f"{at.host}:{at.port}"
+        self.admin = str(at)
         try:
             await self._server.local(local, settings.socket)
         except OSError as taken:

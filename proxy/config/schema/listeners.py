@@ -30,7 +30,10 @@ class Tls(BaseModel, strict=True, extra="forbid", frozen=True):
 class Server(BaseModel, strict=True, extra="forbid", frozen=True):
     """The listener that clients talk to."""
 
-    listen: Address = Field(default="127.0.0.1:5000", description="HOST:PORT where clients connect")
+    listen: Address = Field(
+        default="127.0.0.1:5000",
+        description='HOST:PORT where clients connect; ":5000" and "[::]:5000" serve IPv4 and IPv6',
+    )
     public_urls: tuple[Origin, ...] = Field(
         min_length=1, description="URLs that clients use, the canonical first; signatures are bound to its host"
     )
@@ -90,7 +93,9 @@ class ClientCertificate(BaseModel, strict=True, extra="forbid", frozen=True):
 class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
     """The listener for metrics, health and the admin API; keep it off the network."""
 
-    listen: Address = Field(default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1")
+    listen: Address = Field(
+        default="127.0.0.1:5001", description="HOST:PORT of /metrics, /livez, /readyz, /admin/v1; as server.listen"
+    )
     tls: Tls | None = Field(default=None, description="serve HTTPS with this certificate; read again on SIGHUP")
     client_ca: ExistingFile | None = Field(
         default=None, description="PEM file with the CAs that client certificates come from; needs tls"

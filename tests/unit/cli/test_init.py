@@ -30,7 +30,7 @@ def test_clients_use_the_listening_address_unless_told_another(listen: str, give
     assert checked == replace(WISH, listen=listen, public_url=url, upstream=checked.upstream)
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:5000", "[::]:5000"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:5000", "[::]:5000", ":5000", "*:5000"])
 def test_every_address_is_no_name(listen: str) -> None:
     with pytest.raises(ConfigError, match="--public-url URL"):
         _checked(replace(WISH, listen=listen))

@@ -73,6 +73,10 @@ def test_names_of_tokens_that_are_not_there() -> None:
 
 def test_listeners_that_collide() -> None:
     assert "where clients connect already" in problems(MINIMAL + 'admin: {listen: "127.0.0.1:5000"}\n')[0]
+    for every in (":5000", "*:5000", "[::]:5000", "0.0.0.0:5000"):
+        assert "where clients connect already" in problems(MINIMAL + f'admin: {{listen: "{every}"}}\n')[0]
+    for apart in (":5001", "[::1]:5000"):
+        parse(MINIMAL + f'admin: {{listen: "{apart}"}}\n')
 
 
 def test_warnings_name_what_is_probably_not_meant() -> None:

@@ -24,13 +24,35 @@ def der(key: PublicKey) -> bytes:
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("127.0.0.1:5000", ("127.0.0.1", 5000)), ("[::1]:0", ("::1", 0)), ("proxy.internal:443", ("proxy.internal", 443))],
+    [
+        ("127.0.0.1:5000", ("127.0.0.1", 5000)),
+        ("[::1]:0", ("::1", 0)),
+        ("proxy.internal:443", ("proxy.internal", 443)),
+        ("0.0.0.0:5000", ("0.0.0.0", 5000)),  # noqa: S104
+        *((every, ("::", 5000)) for every in (":5000", "*:5000", "[::]:5000", "[0::0]:5000")),
+    ],
 )
 def test_addresses(text: str, address: tuple[str, int]) -> None:
     assert values.split_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["5000", ":5000", "host:", "host:70000", "host:\u0663", "::1:5000", "[host]:1", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5000",
+        ":",
+        "**:5000",
+        "[]:5000",
+        "[*]:5000",
+        ":::5000",
+        "host:",
+        "host:70000",
+        "host:\u0663",
+        "::1:5000",
+        "[host]:1",
+        "",
+    ],
+)
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises((ValueError, ipaddress.AddressValueError)):
         values.split_address(text)
