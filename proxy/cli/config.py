@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from proxy import config
+from proxy.config.tls_files import problems
 from proxy.config.yaml import Document, render_where
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import parse_repository
@@ -14,8 +16,13 @@ from proxy.trust.pattern import matches, specificity
 
 
 def validated(path: Path) -> str:
-    """Return that the file is fine, with what is probably not meant. Raises ConfigError."""
+    """Return that the file and the TLS files it names can be used, with what is probably not meant. Raises ConfigError.
+
+    An expired certificate is refused here, although `serve` would still serve with it: clients would not take it.
+    """
     settings = config.load(path)
+    if wrong := list(problems(settings, datetime.now(UTC))):
+        raise ConfigError("\n".join(f"{settings.path}: {each}" for each in wrong))
     lines = [f"{warning}  (warning)" for warning in settings.warnings]
     count = len(settings.policies.policies)
     policies = "1 policy" if count == 1 else f"{count} policies"

@@ -63,7 +63,7 @@ from proxy.wiring.policy_process import PolicyProcesses
 from proxy.wiring.problems import problems_of
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
-from proxy.wiring.served_with import served_with
+from proxy.wiring.served_with import check_listeners, served_with
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.staleness import Staleness
 from proxy.wiring.ticking import Ticking
@@ -206,8 +206,7 @@ class Running:
         settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
         only_changeable(self.settings, settings)
         served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
-        for tls in served:
-            tls.check()
+        check_listeners(settings)
         await self._signer.reopen(settings)
         await self._lists.refresh(settings.trust)
         for _ in range(TRIES):
@@ -220,6 +219,7 @@ class Running:
                     tls.reload()
                 await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
             self._log.info("configuration reloaded", policies=self.policies.described)
+            await self.endings.look()  # a certificate that has expired is told at once
             return
         raise Unavailable("the policies were changed each time while the configuration was read; reload again")
 

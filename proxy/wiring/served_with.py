@@ -5,16 +5,38 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from proxy.config import Settings
 from proxy.config.schema import Tls as Entry
+from proxy.config.tls_files import Unusable, check_authorities, check_pair
 from proxy.oci.faults import ConfigError
 from proxy.web.server import Tls
 
 
 def served_with(name: str, entry: Entry | None, client_ca: Path | None = None) -> Tls | None:
-    """Return what a listener serves HTTPS with, or None for plain HTTP. Raises ConfigError that names the setting."""
+    """Return what a listener serves HTTPS with, or None for plain HTTP. Raises ConfigError naming setting and file."""
     if entry is None:
         return None
+    _usable(name, entry, client_ca)
     try:
         return Tls(entry.cert, entry.key, client_ca)
     except (OSError, ssl.SSLError) as wrong:
         raise ConfigError(f"{name}: certificate, key or CA does not load: {wrong}") from None
+
+
+def check_listeners(settings: Settings) -> None:
+    """Return where every listener can use its files as they are now. Raises ConfigError like `served_with`."""
+    for name, entry, client_ca in (
+        ("server.tls", settings.server.tls, None),
+        ("admin.tls", settings.admin.tls, settings.admin.client_ca),
+    ):
+        if entry is not None:
+            _usable(name, entry, client_ca)
+
+
+def _usable(name: str, entry: Entry, client_ca: Path | None) -> None:
+    try:
+        check_pair(entry.cert, entry.key)
+        if client_ca is not None:
+            check_authorities(client_ca)
+    except Unusable as wrong:
+        raise ConfigError(f"{name}: {wrong}") from None
