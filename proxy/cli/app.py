@@ -217,7 +217,7 @@ def would_block(
 
 @config_app.command()
 def validate(config: ConfigOption = None) -> None:
-    """Check the file and the TLS files it names; every mistake is named with its line, or its file. Exit code 0 or 3."""
+    """Check the file and the TLS files it names; a mistake is named with its line or file. Exit code 0 or 3."""
     from proxy.cli.config import validated
 
     sys.stdout.write(validated(_file(config)))
