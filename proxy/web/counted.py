@@ -1,15 +1,18 @@
-"""A journal that counts what passes through it, so that metrics and record can never tell different stories."""
+"""A journal that counts what passes through it, so that metrics and record tell the same story."""
 
 from __future__ import annotations
 
 from proxy.ports import Journal, Search
-from proxy.trust.decision import Decision
+from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.web.metrics import Metrics
 
 
 class CountedJournal:
-    """The journal behind it, with decisions, signatures and failures to sign counted once they are recorded."""
+    """The journal behind it. What it records is counted; what stopped a request is counted even where no row could be.
+
+    An alarm on failures must work while the store is what fails.
+    """
 
     def __init__(self, journal: Journal, metrics: Metrics) -> None:
         """Count what this journal records."""
@@ -25,7 +28,11 @@ class CountedJournal:
                 self._metrics.not_signed()
 
     async def decided(self, decision: Decision, event: Event) -> None:
-        """Keep the decision and count the event; see the port."""
+        """Keep the decision and count it; see the port."""
+        if event.kind is Kind.PUSH_NOT_SIGNED:
+            self._metrics.not_signed()
+        if decision.outcome is Outcome.INCONCLUSIVE:
+            self._metrics.not_decided()
         await self._journal.decided(decision, event)
         self._metrics.decided(decision)
 

@@ -75,10 +75,12 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
         self._decision(decision.outcome, decision.mode, decision.reason).inc()
-        if decision.outcome is Outcome.INCONCLUSIVE:
-            self._inconclusive.inc()
         if decision.granted is not None:
             self._excepted.inc()
+
+    def not_decided(self) -> None:
+        """Count a request that could not be decided, whether or not a row could say so."""
+        self._inconclusive.inc()
 
     def signed(self, count: int = 1) -> None:
         """Count signatures made."""

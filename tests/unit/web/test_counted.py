@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Fault, Unavailable
 from proxy.ports import Search
+from proxy.trust.decision import Outcome
 from proxy.trust.event import Event, Kind
 from proxy.web.counted import CountedJournal
 from proxy.web.metrics import Metrics
+from tests.worlds.conversation import world
+from tests.worlds.images import image
 from tests.worlds.memory import NOON, MemoryJournal
 from tests.worlds.stored import decision, happened
 
@@ -33,6 +38,29 @@ async def test_what_could_not_be_recorded_is_not_counted() -> None:
     with pytest.raises(Unavailable):
         await journal.decided(PULLED, happened(Kind.PULL_ALLOWED, PULLED))
     assert metrics.text() == before
+
+
+async def test_what_stopped_a_request_is_counted_also_while_the_store_is_what_fails() -> None:
+    metrics = Metrics()
+    journal = CountedJournal(Full(), metrics)
+    silent = replace(PULLED, outcome=Outcome.INCONCLUSIVE)
+    for event in (happened(Kind.PULL_DENIED, silent), happened(Kind.PUSH_NOT_SIGNED, silent)):
+        with pytest.raises(Unavailable):
+            await journal.decided(silent, event)
+    text = metrics.text().decode()
+    assert "countersign_decisions_inconclusive_total 2.0" in text
+    assert "countersign_signing_failures_total 1.0" in text
+
+
+async def test_a_push_that_could_not_be_signed_is_counted_as_it_is_recorded() -> None:
+    """Refusals are kept with their decision, not as bare rows."""
+    w = await world()
+    metrics = Metrics()
+    w.house = replace(w.house, journal=CountedJournal(w.house.journal, metrics))
+    w.signer.down = "the token is gone"
+    with pytest.raises(Fault, match="was not signed"):
+        await w.push(image(), "team/app", "v1")
+    assert "countersign_signing_failures_total 1.0" in metrics.text().decode()
 
 
 async def test_other_events_are_recorded_and_count_as_nothing() -> None:
