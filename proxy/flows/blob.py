@@ -11,6 +11,7 @@ from proxy.flows.house import House
 from proxy.flows.judge import decision_on, remembered_in
 from proxy.flows.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.flows.meant import denied
+from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
@@ -70,7 +71,15 @@ async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: H
 
     Raises Unavailable where none is allowed, but one that lists it could not be judged.
     """
-    require_known(repository, house)
+    for _ in range(AGAIN):
+        stamp = now_in(repository, house).stamp
+        reason = await _kept_back(repository, blob, asked, house)
+        if reason is not None or now_in(repository, house).stamp == stamp:
+            return reason
+    raise Unavailable(CHANGED)
+
+
+async def _kept_back(repository: Repository, blob: Digest, asked: Asked, house: House) -> Reason | None:
     policy, standing = house.rules.current().for_(repository), house.interventions.standing()
     if standing.denial(repository, {blob}) is not None:
         return Reason.DENIED_DIGEST

@@ -16,18 +16,21 @@ def require_fresh(house: House) -> None:
 
     To be asked right before what cannot be undone; it costs nothing.
     """
-    _require(house.limits.books_sign_s, "pushes and signing stop", house)
+    bound = house.limits.books_sign_s
+    if house.books.age() > bound:
+        raise _old(bound, "pushes and signing stop")
 
 
 def require_known(repository: Repository, house: House) -> None:
     """Return where they were read lately enough to serve by, or somebody broke the glass here. Raises Unavailable."""
-    if not house.interventions.standing().without_record(repository):
-        _require(house.limits.books_pull_s, "pulls stop", house)
+    bound = house.limits.books_pull_s
+    if house.books.age() > bound and not house.interventions.standing().without_record(repository):
+        raise _old(bound, "pulls stop")
 
 
-def _require(bound_s: float, stops: str, house: House) -> None:
-    if house.books.age() > bound_s:  # the text is always the same: refusals that say the same are one row
-        raise Unavailable(
-            f"this server has not read denials and keys from the store for more than {bound_s:g} s, and {stops} until "
-            "it has; its operator sees why: countersign status"
-        )
+def _old(bound_s: float, stops: str) -> Unavailable:
+    """Return the refusal. Its text is always the same: refusals that say the same are one row of the journal."""
+    return Unavailable(
+        f"this server has not read denials and keys from the store for more than {bound_s:g} s, and {stops} until "
+        "it has; its operator sees why: countersign status"
+    )

@@ -45,7 +45,8 @@ class NeverOld:
 class House:
     """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
 
-    `plans` is how the keys of each profile are to live.
+    `plans` is how the keys of each profile are to live. A request keeps its house while a reload exchanges it; `names`
+    returns our public names as they are by now.
     """
 
     registry: Registry
@@ -68,6 +69,11 @@ class House:
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
     lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
+    names: Callable[[], tuple[str, ...]] | None = None
     books: Books = field(default_factory=NeverOld)
     witness: Timestamper | None = None
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be
+
+    def hosts_now(self) -> tuple[str, ...]:
+        """Return our public names, canonical first, also where a reload changed them since this request began."""
+        return self.hosts if self.names is None else self.names()

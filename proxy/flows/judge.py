@@ -10,34 +10,38 @@ from datetime import datetime
 
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.fresh import require_known
 from proxy.flows.gather import Enough, from_ledger, gather
 from proxy.flows.house import House
 from proxy.flows.listed import LISTED, Judging, Looked, first_good
 from proxy.flows.meant import named_above
 from proxy.flows.memory import Place as Here
+from proxy.flows.now import AGAIN, CHANGED, Now, now_in
+from proxy.flows.overtaken import Begun, by_now
 from proxy.flows.repair import repair
 from proxy.flows.resolve import resolve
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
-from proxy.trust.decision import Decision, Outcome, Setting, decide
+from proxy.trust.decision import Decision, Outcome
 from proxy.trust.evidence import CouldNotLook, Evidence, Place
 from proxy.trust.fact import Listing
-from proxy.trust.keys import KeyRing
-from proxy.trust.policy import Policy, PolicySet
+from proxy.trust.policy import Policy
 from proxy.trust.question import Question, Resolved
-from proxy.trust.standing import Standing
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A decision, the bytes it is about, and the policy that asked for it."""
+    """A decision, the bytes it is about, the policy that asked for it, and the stamp of what else it rests on.
+
+    It is not `final` where something changed meanwhile and more evidence may be needed.
+    """
 
     subject: Resolved
     decision: Decision
     policy: Policy | None
+    stamp: Hashable = None
+    final: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,33 +56,8 @@ class Walk:
         return Walk(self.depth + 1, self.tried)
 
 
-@dataclass(frozen=True)
-class _Now:
-    """What a decision rests on besides the evidence; `stamp` is all of it that a remembered one must share."""
-
-    policy: Policy | None
-    policies: PolicySet
-    ring: KeyRing
-    standing: Standing
-    at: datetime
-    stamp: Hashable
-
-
-def _now(repository: Repository, house: House) -> _Now:
-    require_known(repository, house)
-    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
-    policy = policies.for_(repository)
-    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
-    # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
-    lists = tuple(hash(authority.lists) for authority in ring.authorities)
-    bucket = int(at.timestamp()) // house.limits.decision_bucket_s
-    standing = house.interventions.standing()
-    stamp = (policies.revision, ring.revision, lists, mode, bucket, standing.mark)
-    return _Now(policy, policies, ring, standing, at, stamp)
-
-
 async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
-    """Return what we come to on this reference, or upstream's own refusal.
+    """Return what we come to on this reference as things stand on return, or upstream's own refusal.
 
     Raises Unavailable (Exhausted where the budget was used up before), Corrupt and Fault where there is nothing to
     judge; a bad signature never raises.
@@ -87,29 +66,35 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
     subject = await resolve(op, asked, house)
     if isinstance(subject, Answer):
         return subject
-    now, walk = _now(op.repository, house), walk or Walk()
+    if walk is not None:  # whoever goes up from a child looks at the end whether anything changed
+        return await _judged(op, subject, asked, house, walk)
+    for _ in range(AGAIN):
+        judged = await _judged(op, subject, asked, house, Walk())
+        if judged.final:
+            return judged
+    raise Unavailable(CHANGED)
+
+
+async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: House, walk: Walk) -> Judged:
+    now = now_in(op.repository, house)
     place = (op.repository, subject.digest)
     question = Question(op.repository, op.reference)
     if (known := _remembered(question, place, now, house)) is not None:
-        return Judged(subject, known, now.policy)
-    setting = Setting(secrets.token_urlsafe(12), now.at, house.hosts, now.policies.revision, now.ring, now.standing)
-
-    def decided(evidence: Evidence) -> Decision:
-        return decide(question, now.policy, (subject.digest, subject.media_type), evidence, setting)
+        return Judged(subject, known, now.policy, now.stamp)
 
     def enough(evidence: Evidence) -> bool:
-        return decided(evidence).outcome is Outcome.PASSED
+        return now.decide(question, subject, evidence).outcome is Outcome.PASSED
 
     changes = house.memory.changes(op.repository)
 
     def made() -> Decision | None:
         return _remembered(question, place, now, house)
 
-    async def work(asked: Asked) -> Decision:
+    async def work(asked: Asked) -> tuple[Decision, Evidence | None]:
         evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, asked, house, walk)
-        decision = house.memory.same(decided(evidence))
+        decision = house.memory.same(now.decide(question, subject, evidence))
         if decision.outcome is not Outcome.PASSED and (known := made()) is not None:
-            return known  # somebody else looked at the same time, and has come to this
+            return known, None  # somebody else looked at the same time, and has come to this
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
             house.memory.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
@@ -119,15 +104,19 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
             house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
             if {found.place for found in evidence.places} == {Place.LEDGER} and house.mends:
                 house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
-        return decision
+        return decision, evidence
 
     if walk.depth > 0:
-        return Judged(subject, await work(asked), now.policy)
-    key = ("judge", op.repository, op.reference, subject.digest, now.stamp, changes, asked.credential)
-    return Judged(subject, await house.memory.shared(key, asked, work), now.policy)
+        decision, evidence = await work(asked)
+    else:
+        key = ("judge", op.repository, op.reference, subject.digest, now.stamp, changes, asked.credential)
+        decision, evidence = await house.memory.shared(key, asked, work)
+    begun = Begun(question, subject, decision, evidence, now, changes)
+    decision, latest, final = await by_now(begun, house)
+    return Judged(subject, decision, latest.policy, latest.stamp, final)
 
 
-def _remembered(question: Question, place: Here, now: _Now, house: House) -> Decision | None:
+def _remembered(question: Question, place: Here, now: Now, house: House) -> Decision | None:
     """Return a decision that holds for this question: the page and the row are about the reference that was used."""
     known = house.memory.decision(place, now.stamp, question.reference)
     if known is None or known.question == question:
@@ -142,7 +131,7 @@ def _remembered(question: Question, place: Here, now: _Now, house: House) -> Dec
 async def _evidence(
     question: Question,
     subject: Resolved,
-    now: _Now,
+    now: Now,
     enough: Enough,
     settled: Callable[[], bool],
     asked: Asked,
@@ -247,7 +236,7 @@ async def decision_on(
     By its digest, or (where the rule binds the tag) under the tag it last passed under, if that still means it.
     Raises Unavailable, Corrupt and Fault where there is nothing to judge.
     """
-    place, now = (repository, digest), _now(repository, house)
+    place, now = (repository, digest), now_in(repository, house)
     decision = house.memory.decision(place, now.stamp, digest)
     if decision is None:
         judged = await judge(PullManifest(repository, digest), asked, house, walk=walk)
@@ -265,7 +254,7 @@ async def decision_on(
 
 def remembered_in(repository: Repository, house: House) -> Callable[[Digest], Decision | None]:
     """Return what says of a manifest here what `decision_on` would, where that costs nothing, else None."""
-    stamp = _now(repository, house).stamp
+    stamp = now_in(repository, house).stamp
 
     def known(digest: Digest) -> Decision | None:
         decision = house.memory.decision((repository, digest), stamp, digest)

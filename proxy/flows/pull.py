@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
+from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -20,30 +21,41 @@ from proxy.trust.reason import Reason
 
 async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
     """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
-    ordered = house.interventions.standing().stamp
+    for _ in range(AGAIN):
+        judged = await _judged(op, asked, house)
+        if isinstance(judged, Answer):
+            return judged
+        caller = await _caller(op, judged, asked, house)
+        permission = await _permission(op, judged, caller, asked, house)
+        try:
+            await _record(judged, permission, caller, asked, house)
+        except Unavailable as down:
+            raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house) from down
+        if permission is Permission.DENY:
+            raise denied(judged, house)
+        if _holds(judged, op, house):
+            return _serve(op, judged, asked, house)
+    raise await _unreadable(op, Reason.NOT_VERIFIABLE, CHANGED, asked, house)
+
+
+async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answer:
+    """Judge. Raises the Fault that refuses what cannot be judged."""
     try:
-        judged = await judge(op, asked, house)
+        return await judge(op, asked, house)
     except Fault as unreadable:
         raise await _unreadable(op, unreadable.reason, unreadable.message, asked, house) from unreadable
     except Corrupt as lie:
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house) from lie
     except Unavailable as silent:
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house) from silent
-    if isinstance(judged, Answer):
-        return judged
-    caller = await _caller(op, judged, asked, house)
-    permission = await _permission(op, judged, caller, asked, house)
+
+
+def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
+    """True unless a key, a policy or an order changed while this was recorded."""
     try:
-        await _record(judged, permission, caller, asked, house)
-    except Unavailable as down:
-        raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house) from down
-    if (
-        permission is not Permission.DENY and house.interventions.standing().stamp != ordered
-    ):  # denied, or its exception over, while this was under way
-        return await pull(op, asked, house)
-    if permission is Permission.DENY:
-        raise denied(judged, house)
-    return _serve(op, judged, asked, house)
+        return now_in(op.repository, house).stamp == judged.stamp
+    except Unavailable:
+        return False  # judging it again says why
 
 
 async def _unreadable(op: PullManifest, reason: str | None, what: str, asked: Asked, house: House) -> Fault:

@@ -277,6 +277,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
         owed=store.owed,
+        names=lambda: policies.settings.server.hosts,
         books=store.watch,
         clock=clock,
         limits=settings.limits,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from proxy.flows import artifact, gather, judge, pull, resolve
+from proxy.flows import artifact, gather, judge, now, overtaken, pull, resolve
 from proxy.flows.asked import Answer
 from proxy.formats import algorithms, bundle, simple_signing
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -34,10 +34,14 @@ STEPS: list[tuple[object, str]] = [
     (judge, "resolve"),
     (judge, "is_signature_artifact"),
     (judge, "gather"),
-    (judge, "decide"),
+    (judge, "_judged"),
+    (judge, "by_now"),
+    (overtaken, "now_in"),
     (judge, "_evidence"),
     (judge, "_outcome"),
-    (judge, "_now"),
+    (judge, "now_in"),
+    (now, "decide"),
+    (now, "require_known"),
     (judge, "_remembered"),
     (judge, "_lists_referrers"),
     (artifact, "_parses"),
@@ -58,6 +62,7 @@ STEPS: list[tuple[object, str]] = [
     (resolve, "learn"),
     (pull, "permit"),
     (pull, "judge"),
+    (pull, "_holds"),
     (pull, "_record"),
     (pull, "_permission"),
     (simple_signing, "verifies"),

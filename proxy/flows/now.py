@@ -1,0 +1,58 @@
+"""What a decision rests on besides the evidence: policies, keys, orders, names and the time, as they are now."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.flows.fresh import require_known
+from proxy.flows.house import House
+from proxy.oci.reference import Repository
+from proxy.trust.decision import Decision, Setting, decide
+from proxy.trust.evidence import Evidence
+from proxy.trust.keys import KeyRing
+from proxy.trust.policy import Policy, PolicySet
+from proxy.trust.question import Question, Resolved
+from proxy.trust.standing import Standing
+
+AGAIN = 3  # times something is judged anew, because what it rests on changed each time while that was under way
+CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
+
+
+@dataclass(frozen=True)
+class Now:
+    """What holds now in one repository.
+
+    `basis` is what evidence is gathered by; `stamp` is all that a remembered decision must share.
+    """
+
+    policy: Policy | None
+    policies: PolicySet
+    ring: KeyRing
+    standing: Standing
+    hosts: tuple[str, ...]
+    at: datetime
+    basis: Hashable
+    stamp: Hashable
+
+    def decide(self, question: Question, subject: Resolved, evidence: Evidence) -> Decision:
+        """Return what this evidence comes to now."""
+        setting = Setting(
+            secrets.token_urlsafe(12), self.at, self.hosts, self.policies.revision, self.ring, self.standing
+        )
+        return decide(question, self.policy, (subject.digest, subject.media_type), evidence, setting)
+
+
+def now_in(repository: Repository, house: House) -> Now:
+    """Return what holds now. Raises Unavailable where denials and keys of other servers are not known any more."""
+    require_known(repository, house)
+    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
+    policy, hosts, standing = policies.for_(repository), house.hosts_now(), house.interventions.standing()
+    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
+    # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
+    lists = tuple(hash(authority.lists) for authority in ring.authorities)
+    basis = (policies.revision, ring.revision, lists, mode, hosts)
+    bucket = int(at.timestamp()) // house.limits.decision_bucket_s
+    return Now(policy, policies, ring, standing, hosts, at, basis, (basis, bucket, standing.mark))
