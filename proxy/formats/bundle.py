@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.formats import dsse, statement
-from proxy.formats.algorithms import to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
+from proxy.formats.algorithms import signer_of, to_base64
+from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing, other_algorithm
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
@@ -52,6 +52,11 @@ def hint_of(spki: bytes) -> str:
 
 def parse(data: bytes) -> Bundle:
     """Return the bundle. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    return _read(*_opened(data))
+
+
+def _opened(data: bytes) -> tuple[str | None, dsse.Envelope]:
+    """Return the hint and the envelope, what is in it not looked at. Raises ValueError."""
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt as error:
@@ -60,10 +65,13 @@ def parse(data: bytes) -> Bundle:
         raise ValueError("not a sigstore bundle with a DSSE envelope")
     if not isinstance(value["mediaType"], str) or value["mediaType"] not in MEDIA_TYPES:
         raise ValueError("a sigstore bundle of a version we do not know")
-    envelope = dsse.parse(value["dsseEnvelope"])
+    return _hint(value["verificationMaterial"]), dsse.parse(value["dsseEnvelope"])
+
+
+def _read(hint: str | None, envelope: dsse.Envelope) -> Bundle:
     if envelope.payload_type != dsse.IN_TOTO:
         raise ValueError("the envelope holds something else than an in-toto statement")
-    return Bundle(_hint(value["verificationMaterial"]), envelope, statement.parse(envelope.payload))
+    return Bundle(hint, envelope, statement.parse(envelope.payload))
 
 
 def _hint(material: object) -> str | None:
@@ -145,21 +153,25 @@ class SigstoreBundle:
     ) -> tuple[Finding, ...]:
         """Return the one finding; the statement is believed only after a key of ours has vouched for its bytes."""
         try:
-            bundle = parse(layer.data)
+            hint, envelope = _opened(layer.data)
         except ValueError as error:
             return (self._no(Reason.BAD_SIGNATURE, str(error)),)
-        return (self._examine(bundle, subject, keys),)
+        return (self._examine(hint, envelope, subject, keys),)
 
-    def _examine(self, bundle: Bundle, subject: Digest, keys: Sequence[Verifier]) -> Finding:
-        said = bundle.statement
-        if bundle.hint is None:
-            return self._no(Reason.UNTRUSTED_KEY, KEYLESS)
+    def _examine(self, hint: str | None, envelope: dsse.Envelope, subject: Digest, keys: Sequence[Verifier]) -> Finding:
         # The hint only says which key to try first, and what to tell people: it chooses no key.
-        hinted = [k for k in keys if hint_of(k.spki) == bundle.hint]
+        hinted = [k for k in keys if hint_of(k.spki) == hint]
         ordered = [*hinted, *(k for k in keys if k not in hinted)]
-        message, signature = bundle.envelope.message, bundle.envelope.signature
-        vouching = next((k for k in ordered if verifies(k.spki, signature, message)), None)
-        if vouching is None:
+        signer = None if hint is None else signer_of(ordered, envelope.signature, envelope.message)
+        try:
+            said = _read(hint, envelope).statement
+        except ValueError as error:
+            if signer is None:
+                return self._no(Reason.BAD_SIGNATURE, str(error))
+            return self._unread(signer.key, str(error))
+        if hint is None:
+            return self._no(Reason.UNTRUSTED_KEY, KEYLESS)
+        if signer is None:
             if hinted:
                 return self._no(Reason.BAD_SIGNATURE, f"does not verify with the key it names ({hinted[0].name})")
             if said.predicate_type != statement.IMAGE_SIGNATURE:
@@ -167,13 +179,17 @@ class SigstoreBundle:
                 return self._no(Reason.UNSIGNED, f"an attestation ({_inert(said.predicate_type)}), not a signature")
             return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
         if said.predicate_type != statement.IMAGE_SIGNATURE:
-            kind = _inert(said.predicate_type)
-            return self._no(Reason.BAD_SIGNATURE, f"signed by {vouching.name}, but as an attestation ({kind})")
+            return self._unread(signer.key, f"an attestation ({_inert(said.predicate_type)})")
         if len(said.subjects) != 1:
             return self._no(Reason.WRONG_SUBJECT, f"the statement has {len(said.subjects)} subjects instead of one")
         if said.subject != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed statement is about {said.subject or 'no digest'}")
-        return Verified(vouching.fingerprint, self.name, said.reference, said.claims)
+        if signer.otherwise:
+            return other_algorithm(self.name, signer)
+        return Verified(signer.key.fingerprint, self.name, said.reference, said.claims)
+
+    def _unread(self, key: Verifier, what: str) -> Rejected:
+        return Rejected(Reason.UNREAD_PAYLOAD, self.name, f"{key.name} signed it: {what}", key.fingerprint)
 
     def _no(self, reason: Reason, detail: str) -> Rejected:
         return Rejected(reason, self.name, detail)

@@ -14,6 +14,7 @@ from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import (
+    DOCKER_MANIFEST,
     EMPTY_DIGEST,
     EMPTY_JSON,
     OCI_CONFIG,
@@ -33,6 +34,8 @@ LAYERS = 100
 COSIGN_CONFIG = "application/vnd.dev.cosign.artifact.sig.v1+json"
 # notation 1.3 names its manifests by their config, which is the empty one.
 CONFIGS = frozenset({OCI_CONFIG, OCI_EMPTY, COSIGN_CONFIG, notary.ARTIFACT_TYPE})
+# What cosign calls the config of a `.sig` for registries that take no OCI types (COSIGN_DOCKER_MEDIA_TYPES=1).
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _EMPTY_CONFIG = {"mediaType": OCI_CONFIG, "size": len(EMPTY_JSON), "digest": EMPTY_DIGEST}
 
 
@@ -131,12 +134,12 @@ def is_artifact_shape(manifest: Manifest) -> bool:
     It is one only once every layer has been fetched and `claimed_by(media type).parses(...)`, and the config that
     `config_to_check` names (if any) has been fetched and `config_parses(...)`.
     """
-    if manifest.kind is not Kind.IMAGE or manifest.media_type != OCI_MANIFEST or manifest.config is None:
-        return False
-    if not 1 <= len(manifest.layers) <= LAYERS or manifest.config.media_type not in CONFIGS:
+    if manifest.kind is not Kind.IMAGE or manifest.config is None or not 1 <= len(manifest.layers) <= LAYERS:
         return False
     formats = {claimed_by(layer.media_type) for layer in manifest.layers}
-    return len(formats) == 1 and None not in formats
+    if manifest.media_type == DOCKER_MANIFEST:
+        return manifest.config.media_type == DOCKER_CONFIG and formats == {simple_signing.SIMPLE}
+    return manifest.config.media_type in CONFIGS and len(formats) == 1 and None not in formats
 
 
 def config_to_check(manifest: Manifest) -> Descriptor | None:

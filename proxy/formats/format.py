@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from proxy.formats.algorithms import Signer, counting
 from proxy.oci.manifest import OCI_EMPTY, Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Finding
+from proxy.trust.evidence import Finding, Rejected
 from proxy.trust.keys import Verifier
+from proxy.trust.reason import Reason
 
 # How a key's signature is written: `pkix` is SHA-256 with DER or PKCS#1 v1.5, `jose` is r||s or PSS with the hash that
-# goes with the key.
+# goes with the key. What other tools may write is more than the first: ADR 0040.
 Scheme = Literal["pkix", "jose"]
 
 
@@ -103,6 +105,12 @@ class Format(Protocol):
         self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
     ) -> tuple[Finding, ...]:
         """Return one finding per signature in the layer, having tried the given keys and authorities and no other."""
+
+
+def other_algorithm(form: str, signer: Signer) -> Rejected:
+    """Return what is said of a signature that a key we know did make, in an algorithm that does not count."""
+    said = f"{signer.key.name} signed it with {signer.otherwise}; what counts is {counting(signer.key.spki)}"
+    return Rejected(Reason.OTHER_ALGORITHM, form, said, signer.key.fingerprint)
 
 
 def claims_at(claims: Sequence[str], pusher: str, now: datetime) -> dict[str, str]:

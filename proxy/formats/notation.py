@@ -113,7 +113,8 @@ class Notation:
         try:
             payload = notary.parse_payload(envelope.payload)
         except ValueError as error:
-            return self._no(Reason.BAD_SIGNATURE, str(error))
+            by = fingerprint(spki) if known and not vouched else ""
+            return Rejected(Reason.UNREAD_PAYLOAD, self.name, str(error), by)
         if payload.digest != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")
         certified = Certified(

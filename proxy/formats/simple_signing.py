@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.formats.algorithms import from_base64, is_plausible, to_base64, verifies
-from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
+from proxy.formats.algorithms import from_base64, is_plausible, signer_of, to_base64
+from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing, other_algorithm
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
@@ -26,6 +26,7 @@ MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
 CERTIFICATE = "dev.sigstore.cosign/certificate"
 TYPE = "cosign container image signature"
+TEKTON = "Tekton container signature"
 KEYLESS = "keyless, in cosign 2's form: it lacks the proof that the log includes it; sign with cosign 3, which adds it"
 # containers/image demands a string and an integer under these; claims of ours are strings under other names.
 TAKEN = frozenset({"creator", "timestamp"})
@@ -33,25 +34,48 @@ TAKEN = frozenset({"creator", "timestamp"})
 
 @dataclass(frozen=True)
 class Payload:
-    """What one payload says: which digest, under which name, and the claims that are text."""
+    """What one payload says: which digest, under which name, and the claims that are text.
+
+    `foreign` says what it is instead, where it is no payload of cosign's: then it is carried, and never counts.
+    """
 
     digest: Digest
     reference: str
     claims: Mapping[str, str]
+    foreign: str = ""
+
+
+# The names of the fields: cosign's, and those of Tekton Chains (pkg/chains/formats/simple), which differ in case.
+_FIELDS = ("critical", "optional", "identity", "image", "type", "docker-reference", "docker-manifest-digest")
+_TEKTON_FIELDS = ("Critical", "Optional", "Identity", "Image", "Type", "docker-reference", "Docker-manifest-digest")
 
 
 def parse(data: bytes) -> Payload:
-    """Return the payload. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the payload. Raises ValueError unless the bytes are wholly and exactly of the shape, cosign's."""
+    payload = parse_carried(data)
+    if payload.foreign:
+        raise ValueError(f"payload is {payload.foreign}, not a cosign image signature")
+    return payload
+
+
+def parse_carried(data: bytes) -> Payload:
+    """Return the payload, also one of those that other tools put beside cosign's, which are no image signatures here.
+
+    Raises ValueError unless the bytes are wholly and exactly of one of these shapes.
+    """
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt as error:
         raise ValueError(f"payload is not strict JSON: {error.what}") from error
-    top = _object(value, {"critical", "optional"})
-    critical = _object(top["critical"], {"identity", "image", "type"})
-    reference = _object(critical["identity"], {"docker-reference"})["docker-reference"]
-    digest = _object(critical["image"], {"docker-manifest-digest"})["docker-manifest-digest"]
-    optional = {} if top["optional"] is None else top["optional"]
-    if critical["type"] != TYPE:
+    theirs = isinstance(value, dict) and "Critical" in value
+    critical_key, optional_key, identity, image, type_, named, digest_key = _TEKTON_FIELDS if theirs else _FIELDS
+    without = isinstance(value, dict) and optional_key not in value
+    top = _object(value, {critical_key} if without else {critical_key, optional_key})
+    critical = _object(top[critical_key], {identity, image, type_})
+    reference = _object(critical[identity], {named})[named]
+    digest = _object(critical[image], {digest_key})[digest_key]
+    optional = {} if top.get(optional_key) is None else top[optional_key]
+    if critical[type_] not in {TYPE, TEKTON}:
         raise ValueError("payload is of another type than a cosign image signature")
     if not isinstance(reference, str) or not isinstance(digest, str) or not isinstance(optional, dict):
         raise ValueError("payload fields are of the wrong JSON type")
@@ -59,7 +83,10 @@ def parse(data: bytes) -> Payload:
         parsed = parse_digest(digest)
     except Fault as error:
         raise ValueError(f"payload: {error.message}") from error
-    return Payload(parsed, reference, {k: v for k, v in optional.items() if isinstance(v, str)})
+    foreign = "without `optional`" if without else ""
+    if theirs or critical[type_] == TEKTON:
+        foreign = "of Tekton Chains"
+    return Payload(parsed, reference, {k: v for k, v in optional.items() if isinstance(v, str)}, foreign)
 
 
 def _object(value: object, keys: set[str]) -> dict[str, object]:
@@ -104,9 +131,12 @@ class SimpleSigning:
         return Blob(MEDIA_TYPE, message, {SIGNATURE: to_base64(signature)})
 
     def parses(self, layer: Layer) -> bool:
-        """True when the payload is exactly of the shape and a signature stands beside it."""
+        """True when the payload is exactly of a shape we know and a signature stands beside it.
+
+        One that only other tools read is carried too: a list of signatures with it in it can be fetched.
+        """
         try:
-            parse(layer.data)
+            parse_carried(layer.data)
         except ValueError:
             return False
         return bool(from_base64(layer.descriptor.annotations.get(SIGNATURE)))
@@ -114,7 +144,7 @@ class SimpleSigning:
     def subject_of(self, layer: Layer) -> Digest | None:
         """Return the digest the payload names, or None."""
         try:
-            return parse(layer.data).digest
+            return parse_carried(layer.data).digest
         except ValueError:
             return None
 
@@ -132,20 +162,31 @@ class SimpleSigning:
         signature = from_base64(layer.descriptor.annotations.get(SIGNATURE))
         if not signature:
             return self._no(Reason.BAD_SIGNATURE, f"annotation {SIGNATURE} is missing or not canonical base64")
-        vouching = next((k for k in keys if verifies(k.spki, signature, layer.data)), None)
+        signer = signer_of(keys, signature, layer.data)
+        if signer is None:
+            return self._of_nobody(layer, signature)
         try:
             payload = parse(layer.data)
         except ValueError as error:
-            return self._no(Reason.BAD_SIGNATURE, str(error))
-        if vouching is None:
-            if not is_plausible(signature):
-                return self._no(Reason.BAD_SIGNATURE, "the signature is neither DER of (r, s) nor of RSA length")
-            if CERTIFICATE in layer.descriptor.annotations:
-                return self._no(Reason.UNTRUSTED_KEY, KEYLESS)
-            return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
+            said = f"{signer.key.name} signed it: {error}"
+            return Rejected(Reason.UNREAD_PAYLOAD, self.name, said, signer.key.fingerprint)
         if payload.digest != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")
-        return Verified(vouching.fingerprint, self.name, payload.reference, payload.claims)
+        if signer.otherwise:
+            return other_algorithm(self.name, signer)
+        return Verified(signer.key.fingerprint, self.name, payload.reference, payload.claims)
+
+    def _of_nobody(self, layer: Layer, signature: bytes) -> Rejected:
+        """Return what is said of a signature by no key we know."""
+        try:
+            parse_carried(layer.data)
+        except ValueError as error:
+            return self._no(Reason.BAD_SIGNATURE, str(error))
+        if not is_plausible(signature):
+            return self._no(Reason.BAD_SIGNATURE, "the signature is neither DER of (r, s) nor of RSA length")
+        if CERTIFICATE in layer.descriptor.annotations:
+            return self._no(Reason.UNTRUSTED_KEY, KEYLESS)
+        return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
 
     def _no(self, reason: Reason, detail: str) -> Rejected:
         return Rejected(reason, self.name, detail)

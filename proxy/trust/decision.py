@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
-from proxy.trust.evidence import CouldNotLook, Evidence, Verified
+from proxy.trust.evidence import CouldNotLook, Evidence, Verified, reason_for
 from proxy.trust.exception import Granted
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
@@ -193,11 +193,13 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
     if good:
         need = f"{signers} of {clause.at_least} signatures needed from {names}"
         return Check(title, Outcome.FAILED, need, Reason.TOO_FEW_SIGNATURES)
-    reasons = [*problems, *(r.reason for r in evidence.rejected)]
+    counted = {r: reason_for(r, verifiers) for r in evidence.rejected}
+    reasons = [*problems, *counted.values()]
     if not reasons:
         return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
     worst = min(reasons, key=_SEVERITY.index)
-    return Check(title, Outcome.FAILED, _detail(worst, names, evidence), worst)
+    detail = next((r.detail for r, reason in counted.items() if reason is worst), "")
+    return Check(title, Outcome.FAILED, _detail(worst, names, detail), worst)
 
 
 def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledger: bool) -> Reason | None:
@@ -216,6 +218,8 @@ _FIRST = (
     Reason.WRONG_IDENTITY,
     Reason.CERTIFICATE_EXPIRED,
     Reason.WRONG_SUBJECT,
+    Reason.OTHER_ALGORITHM,
+    Reason.UNREAD_PAYLOAD,
     Reason.BAD_SIGNATURE,
     Reason.UNTRUSTED_KEY,
 )
@@ -228,13 +232,14 @@ _SAYS = {
     Reason.WRONG_SUBJECT: "the signature here is about another image",
     Reason.CERTIFICATE_REVOKED: "signed, but the signer's certificate was revoked",
     Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
+    Reason.OTHER_ALGORITHM: "signed by a trusted key, with an algorithm that does not count here",
+    Reason.UNREAD_PAYLOAD: "signed by a trusted key, but not as an image signature that is read here",
     Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
     Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
 }
 
 
-def _detail(reason: Reason, names: str, evidence: Evidence) -> str:
-    said = next((r.detail for r in evidence.rejected if r.reason is reason), "")
+def _detail(reason: Reason, names: str, said: str) -> str:
     text = _SAYS.get(reason, str(reason))
     return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from proxy.oci.reference import Digest
+from proxy.trust.keys import VERIFYING, KeyState, Verifier
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed
 
@@ -71,14 +72,30 @@ class Verified:
 
 @dataclass(frozen=True)
 class Rejected:
-    """One signature that does not count, and why."""
+    """One signature that does not count, and why.
+
+    `fingerprint` is that of the key that did make it, where that is proven: the reason holds where that key counts.
+    """
 
     reason: Reason
     format: str
     detail: str
+    fingerprint: str = ""
 
 
 Finding = Verified | Rejected
+
+
+def reason_for(rejected: Rejected, verifiers: Sequence[Verifier]) -> Reason:
+    """Return why this does not count for these keys: what a key of others did sign is untrusted, however it did."""
+    if not rejected.fingerprint:
+        return rejected.reason
+    states = {v.state for v in verifiers if v.fingerprint == rejected.fingerprint}
+    if states & VERIFYING:
+        return rejected.reason
+    if KeyState.COMPROMISED in states:
+        return Reason.KEY_COMPROMISED
+    return Reason.KEY_RETIRED if states else Reason.UNTRUSTED_KEY
 
 
 @dataclass(frozen=True)

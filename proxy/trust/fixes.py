@@ -24,6 +24,16 @@ FIXES: Mapping[Reason, Fix] = {
     Reason.UNSIGNED: Fix("it is not signed", _ASK, _PUSH_AGAIN),
     Reason.UNTRUSTED_KEY: Fix("no key this repository trusts signed it", _ASK, _PUSH_AGAIN),
     Reason.BAD_SIGNATURE: Fix("its signature does not verify", f"do not run it; {_ASK}", _PUSH_AGAIN),
+    Reason.OTHER_ALGORITHM: Fix(
+        "a trusted key signed it, with an algorithm that does not count here",
+        _ASK,
+        f"sign it with SHA-256, or {_PUSH_AGAIN}",
+    ),
+    Reason.UNREAD_PAYLOAD: Fix(
+        "a trusted key signed it, but not as an image signature that is read here",
+        _ASK,
+        f"sign it with cosign, or {_PUSH_AGAIN}",
+    ),
     Reason.WRONG_SUBJECT: Fix("its signature is about another image", f"do not run it; {_ASK}", _PUSH_AGAIN),
     Reason.WRONG_IDENTITY: Fix("its signature is for another repository or tag", _ASK, _PUSH_AGAIN),
     Reason.KEY_RETIRED: Fix("the key that signed it is retired", _ASK, _PUSH_AGAIN),

@@ -11,6 +11,8 @@ class Reason(StrEnum):
     UNSIGNED = "unsigned"
     UNTRUSTED_KEY = "untrusted_key"
     BAD_SIGNATURE = "bad_signature"
+    OTHER_ALGORITHM = "other_algorithm"
+    UNREAD_PAYLOAD = "unread_payload"
     WRONG_SUBJECT = "wrong_subject"
     WRONG_IDENTITY = "wrong_identity"
     KEY_RETIRED = "key_retired"

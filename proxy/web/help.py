@@ -47,6 +47,25 @@ LESSONS: Mapping[Reason, Lesson] = {
         "Push it again through the proxy. If you sign with a tool of your own, check its version and its key.",
         "Look at the signatures with `cosign tree`. A bad signature never hides a good one: there is no good one.",
     ),
+    Reason.OTHER_ALGORITHM: Lesson(
+        "A key that this repository trusts did sign this image, with an algorithm that does not count here: RSA-PSS, "
+        "another hash than SHA-256 (for P-384, SHA-384 counts too), or r||s in place of DER.",
+        "Nothing is wrong with the signature. What counts follows from the key, so that no signature picks how it is "
+        "looked at, and is what every version of cosign can verify.",
+        "Ask the contact; the image itself is not under suspicion.",
+        "Push it through the proxy, or sign it with SHA-256 (ECDSA in DER, RSA as PKCS#1 v1.5).",
+        "Cloud KMS: for RSA take RSA_SIGN_PKCS1_*_SHA256 or RSASSA_PKCS1_V1_5_SHA_256, for P-384 the usual SHA-384. "
+        + _FIND_OUT,
+    ),
+    Reason.UNREAD_PAYLOAD: Lesson(
+        "A key that this repository trusts signed a text about this image, but not one that is read as an image "
+        "signature here: that of another tool, such as Tekton Chains, or an attestation.",
+        "Nothing is wrong with the signature. What a tool means by its own kind of text is not guessed here, and a "
+        "vulnerability report signed by the release key is no release.",
+        "Ask the contact; the image itself is not under suspicion.",
+        "Push it through the proxy, or sign it with `cosign sign`.",
+        "Have the pipeline push through the proxy, or add a `cosign sign` step with a key of `trust`. " + _FIND_OUT,
+    ),
     Reason.WRONG_SUBJECT: Lesson(
         "A signature is attached to this image, but what it signs is the digest of another image.",
         "Moving a good signature to other content is the simplest forgery there is.",

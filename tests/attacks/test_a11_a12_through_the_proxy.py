@@ -108,7 +108,7 @@ async def test_our_own_signatures_copied_into_another_repository() -> None:
 async def test_an_attestation_with_the_right_key_signs_no_image(kind: str) -> None:
     w = await scene()
     put_bundle(w, "team/app", about(A), attestation(kind, A))
-    await denied(w, lambda: w.pull("team/app", "a"), "bad_signature")
+    await denied(w, lambda: w.pull("team/app", "a"), "unread_payload")
     put_bundle(w, "team/app", about(A), attestation(statement.IMAGE_SIGNATURE, A))
     w.store.clock.advance(6)
     assert (await w.pull("team/app", "a")).status == 200

@@ -78,8 +78,10 @@ def test_ecdsa_signatures_of_another_spelling(form: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("digest", [SHA1(), SHA384(), SHA512()])  # noqa: S303 - refused, as it should be
-def test_hashes_other_than_sha256(digest: HashAlgorithm) -> None:
+def test_hashes_that_do_not_go_with_the_key(digest: HashAlgorithm) -> None:
     for kind in ("p256", "p384", "rsa"):
+        if kind == "p384" and isinstance(digest, SHA384):
+            continue  # the hash that goes with that curve
         key = soft_key(kind)
         if isinstance(key.private, rsa.RSAPrivateKey):
             signature = key.private.sign(MESSAGE, padding.PKCS1v15(), digest)

@@ -12,8 +12,8 @@ import json
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -26,6 +26,7 @@ from tests.interop.registries import Registry, docker_registry
 
 HERE = Path(__file__).parent
 ACCEPT = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+ACCEPT += ", application/vnd.docker.distribution.manifest.v2+json"
 V3 = ("--use-signing-config=false", "--tlog-upload=false")
 V2 = ("--tlog-upload=false",)
 OLD = "--new-bundle-format=false"
@@ -41,7 +42,7 @@ class Case:
     flags: Sequence[str]
     where: str = "sig"
     verb: str = "sign"
-    experimental: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 CASES = {
@@ -57,8 +58,13 @@ CASES = {
     "cosign2-simple-annotated": Case("cosign2", ["p256"], [*V2, NAMED, "-a", "pusher=alice", "-a", "time=now"]),
     "cosign2-simple-twice": Case("cosign2", ["p256", "other"], V2),
     "cosign2-simple-referrer": Case(
-        "cosign2", ["p256"], [*V2, "--registry-referrers-mode=oci-1-1"], "referrer", experimental=True
+        "cosign2",
+        ["p256"],
+        [*V2, "--registry-referrers-mode=oci-1-1"],
+        "referrer",
+        environment={"COSIGN_EXPERIMENTAL": "1"},
     ),
+    "cosign2-simple-docker": Case("cosign2", ["p256"], V2, environment={"COSIGN_DOCKER_MEDIA_TYPES": "1"}),
 }
 VULNERABILITIES = {
     "invocation": {"uri": "", "event_id": "", "builder.id": ""},
@@ -100,7 +106,7 @@ def make(name: str, case: Case, registry: Registry, folder: Path) -> dict[str, o
     if case.verb == "attest":
         (folder / "predicate.json").write_text(json.dumps(VULNERABILITIES))
         flags += ["--predicate", str(folder / "predicate.json")]
-    environment = own(folder) | ({"COSIGN_EXPERIMENTAL": "1"} if case.experimental else {})
+    environment = own(folder) | dict(case.environment)
     for key in case.keys:
         private = str(folder / f"{key}.key")
         must(

@@ -32,7 +32,8 @@ class Vector:
 def load(name: str) -> Vector:
     """The vector of that name."""
     raw = json.loads((HERE / f"{name}.json").read_text())
-    manifest = parse(raw["manifest"].encode(), OCI_MANIFEST, Limits())
+    kind = json.loads(raw["manifest"]).get("mediaType", OCI_MANIFEST)
+    manifest = parse(raw["manifest"].encode(), kind, Limits())
     keys = (bytes.fromhex(key) for key in raw["keys"])
     return Vector(
         Digest(raw["subject"]),

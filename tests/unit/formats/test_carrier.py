@@ -17,6 +17,7 @@ from proxy.formats.simple_signing import SIGNATURE
 from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import (
+    DOCKER_LIST,
     DOCKER_MANIFEST,
     EMPTY_DIGEST,
     EMPTY_JSON,
@@ -167,6 +168,8 @@ def test_shapes_that_are_no_artifact() -> None:
     assert good.config is not None
     tar = replace(layer("a"), media_type="application/vnd.oci.image.layer.v1.tar+gzip")
     bundle = replace(layer("a"), media_type=BUNDLE_TYPE)
+    docker_config = replace(good.config, media_type=carrier.DOCKER_CONFIG)
+    docker = replace(good, media_type=DOCKER_MANIFEST, config=docker_config)
     bad = [
         replace(good, layers=()),
         replace(good, layers=(layer("a"), tar)),
@@ -174,10 +177,15 @@ def test_shapes_that_are_no_artifact() -> None:
         replace(good, layers=(layer("a"),) * (carrier.LAYERS + 1)),
         replace(good, media_type=DOCKER_MANIFEST),
         replace(good, config=None),
-        replace(good, config=replace(good.config, media_type="application/vnd.docker.container.image.v1+json")),
+        replace(good, config=replace(good.config, media_type=carrier.DOCKER_CONFIG)),
+        replace(docker, layers=(bundle,)),
+        replace(docker, layers=(layer("a"), tar)),
+        replace(docker, layers=(layer("a"),) * (carrier.LAYERS + 1)),
+        replace(docker, media_type=DOCKER_LIST),
         read(carrier.referrers_index([IMAGE]), OCI_INDEX),
     ]
     assert carrier.is_artifact_shape(good)
+    assert carrier.is_artifact_shape(docker)  # what cosign writes with COSIGN_DOCKER_MEDIA_TYPES=1
     assert carrier.is_artifact_shape(replace(good, layers=(layer("a"),) * carrier.LAYERS))
     assert not any(carrier.is_artifact_shape(manifest) for manifest in bad)
 

@@ -76,7 +76,8 @@ def test_a_certificate_beside_it_is_told() -> None:
 def test_a_signed_payload_must_still_be_one() -> None:
     data = b'{"critical":{}}'
     layer = Layer(Descriptor(MEDIA_TYPE, digest_of(data), len(data), {SIGNATURE: to_base64(KEY.sign(data))}), data)
-    assert reason(layer, KEY) is Reason.BAD_SIGNATURE
+    assert reason(layer, KEY) is Reason.UNREAD_PAYLOAD
+    assert reason(layer, soft_key()) is Reason.BAD_SIGNATURE
     assert SIMPLE.subject_of(layer) is None
 
 

@@ -12,12 +12,7 @@ from proxy.trust.reason import Reason
 from tests.vectors.vector import NAMES, Vector, load
 from tests.worlds.softkey import soft_key
 
-# cosign signs with SHA-384 when a key is on P-384, and a plain `cosign verify --key` of 3.1.3 and 2.6.5 refuses that.
-REFUSED = {
-    "cosign2-simple-p384": Reason.UNTRUSTED_KEY,
-    "cosign3-bundle-p384": Reason.BAD_SIGNATURE,
-    "cosign3-attestation": Reason.BAD_SIGNATURE,
-}
+REFUSED = {"cosign3-attestation": Reason.UNREAD_PAYLOAD}
 
 
 def examine(vector: Vector) -> list[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proxy.oci.reference import digest_of
-from proxy.trust.evidence import CouldNotLook, Evidence, Found, NotExamined, Place, Rejected, Verified
+from proxy.trust.evidence import CouldNotLook, Evidence, Found, NotExamined, Place, Rejected, Verified, reason_for
+from proxy.trust.keys import KeyState, Verifier
 from proxy.trust.reason import Reason
 
 SUBJECT = digest_of(b"subject")
@@ -32,3 +35,21 @@ def test_evidence_begins_with_nothing_in_its_favour() -> None:
     assert (nothing.verified, nothing.allowed_parent) == ((), None)
     assert not nothing.artifact
     assert not nothing.referrers_index
+
+
+@pytest.mark.parametrize(
+    ("states", "reason"),
+    [
+        ([], Reason.UNTRUSTED_KEY),
+        ([KeyState.TRUSTED], Reason.OTHER_ALGORITHM),
+        ([KeyState.RETIRED, KeyState.ACTIVE], Reason.OTHER_ALGORITHM),
+        ([KeyState.RETIRED], Reason.KEY_RETIRED),
+        ([KeyState.RETIRED, KeyState.COMPROMISED], Reason.KEY_COMPROMISED),
+    ],
+)
+def test_what_a_key_did_sign_is_told_to_those_it_counts_for(states: list[KeyState], reason: Reason) -> None:
+    keys = [Verifier("a", b"spki", f"key {n}", "any", False, state) for n, state in enumerate(states)]
+    stranger = Verifier("b", b"spki", "other", "any", False)
+    found = Rejected(Reason.OTHER_ALGORITHM, "cosign-simple", "with PSS", "a")
+    assert reason_for(found, [stranger, *keys]) is reason
+    assert reason_for(BAD, [stranger, *keys]) is Reason.BAD_SIGNATURE
