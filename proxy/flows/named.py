@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import parse_digest, parse_repository, parse_tag
+from proxy.oci.reference import parse_digest, parse_repository, parse_tag, require_sha256
 
 
 def parse_name(text: str, hosts: Sequence[str]) -> PullManifest:
@@ -15,7 +15,9 @@ def parse_name(text: str, hosts: Sequence[str]) -> PullManifest:
     name, at, digest = text.partition("@")
     if at:
         name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
-        return PullManifest(parse_repository(name), parse_digest(digest))
+        known = parse_digest(digest)
+        require_sha256(known)
+        return PullManifest(parse_repository(name), known)
     path, colon, tag = name.rpartition(":")
     if colon and "/" not in tag:
         return PullManifest(parse_repository(path), parse_tag(tag))

@@ -25,7 +25,16 @@ from proxy.flows.write import exists, put_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Reference, Tag, digest_of, fallback_tag, is_digest, parse_tag, subject_of_tag
+from proxy.oci.reference import (
+    Reference,
+    Tag,
+    digest_of,
+    fallback_tag,
+    is_digest,
+    parse_tag,
+    require_sha256,
+    subject_of_tag,
+)
 from proxy.ports import Headers
 from proxy.trust import event, explain
 from proxy.trust.question import Caller, Resolved, name_of
@@ -113,6 +122,8 @@ async def _read(op: PushManifest, room: Room, asked: Asked, house: House) -> Res
         limits = replace(limits, index_children=limits.referrers)  # the index of referrers that clients keep
     kind = asked.header("content-type") or ""
     manifest = await examined(lambda: parse(data, kind, limits), data, asked, house)
+    for descriptor in (*manifest.children, *([manifest.subject] if manifest.subject else [])):
+        require_sha256(descriptor.digest, "it refers to a manifest by another digest")
     return Resolved(digest, manifest.media_type, data, manifest)
 
 

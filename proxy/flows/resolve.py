@@ -7,10 +7,10 @@ from functools import lru_cache
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Repository, digest_of, is_digest
+from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
 from proxy.ports import Headers, Reply
 from proxy.trust.fact import ManifestFact
 from proxy.trust.question import Resolved
@@ -36,6 +36,8 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
 
     Raises Unavailable, Corrupt (bytes are not what was asked for), Fault (unreadable, ambiguous, too large).
     """
+    if is_digest(op.reference):
+        require_sha256(Digest(op.reference))
     accept = accept_of(asked)
     memory = house.memory
     tag_key = (op.repository, op.reference, memory.mark(asked.credential, accept))
@@ -85,8 +87,6 @@ async def _fetch(
         return await relayed_error(reply, head=op.head)
     body = await whole(reply, house.limits.manifest_bytes, asked, house)
     digest = digest_of(body)
-    if is_digest(op.reference) and not op.reference.startswith("sha256:"):
-        raise Fault("UNSUPPORTED", "manifests are judged by their sha256 digest only", status=403, reason="not_judged")
     if is_digest(op.reference) and digest != op.reference:
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
     kind = header(reply, "content-type") or ""

@@ -20,9 +20,10 @@ from proxy.oci.reference import (
     Tag,
     is_digest,
     parse_digest,
-    parse_reference,
+    parse_manifest_reference,
     parse_repository,
     parse_tag,
+    require_sha256,
 )
 
 PATH_LENGTH = 2048
@@ -71,7 +72,7 @@ def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Ope
         case "tags":
             return o.ListTags(repository, _count(pairs, limits), q.value(pairs, "last"))
         case "referrers":
-            return _referrers(repository, parse_digest(last), pairs)
+            return _referrers(repository, last, pairs)
         case "manifests":
             return _manifest(method, repository, last, pairs)
         case "blobs":
@@ -130,7 +131,9 @@ def _count(pairs: o.Query, limits: Limits) -> int | None:
     return min(int(text), limits.list_entries)
 
 
-def _referrers(repository: Repository, digest: Digest, pairs: o.Query) -> o.ListReferrers:
+def _referrers(repository: Repository, last: str, pairs: o.Query) -> o.ListReferrers:
+    digest = parse_digest(last)
+    require_sha256(digest)
     page = q.opaque(pairs, {"artifacttype", *_CLIENT_NOISE})
     if sum(len(key) + len(text) for key, text in page) > PAGE_LENGTH:
         raise q.refused(f"paging parameters are longer than {PAGE_LENGTH} characters")
@@ -138,7 +141,7 @@ def _referrers(repository: Repository, digest: Digest, pairs: o.Query) -> o.List
 
 
 def _manifest(method: str, repository: Repository, last: str, pairs: o.Query) -> o.Operation:
-    reference = parse_reference(last)
+    reference = parse_manifest_reference(last)
     if method == "DELETE":
         return o.DeleteManifest(repository, reference)
     if method != "PUT":

@@ -76,6 +76,29 @@ def parse_reference(text: str) -> Reference:
     return parse_digest(text) if ":" in text else parse_tag(text)
 
 
+NOT_SHA256 = "manifests are known by their sha256 digest here: name it by that, or by a tag, in place of {algorithm}"
+
+
+def parse_manifest_reference(text: str) -> Reference:
+    """Return a tag, or the digest of a manifest. Raises Fault, also for digests that manifests are not known by."""
+    reference = parse_reference(text)
+    if is_digest(reference):
+        require_sha256(Digest(reference))
+    return reference
+
+
+def require_sha256(digest: Digest, where: str = "") -> None:
+    """Return for a digest that manifests are judged, signed, listed and deleted by; `where` it stands is told.
+
+    Raises Fault UNSUPPORTED with reason `not_judged`, in the same words whatever was asked (ADR 0041).
+    """
+    algorithm = digest.partition(":")[0]
+    if algorithm != "sha256":
+        text = NOT_SHA256.format(algorithm=algorithm)
+        where = f"{where}: " if where else ""
+        raise Fault("UNSUPPORTED", where + text, status=403, reason="not_judged", phrase=text)
+
+
 def is_digest(reference: Reference) -> bool:
     """Tell a digest from a tag."""
     return ":" in reference

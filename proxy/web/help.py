@@ -161,10 +161,12 @@ LESSONS: Mapping[Reason, Lesson] = {
         'Add a policy whose `repositories` match it; `["**"]` matches all that have no better one.',
     ),
     Reason.NOT_JUDGED: Lesson(
-        "This kind of manifest has no rule: an old Docker schema 1, or a media type that is not known here.",
+        "This kind of manifest has no rule: an old Docker schema 1, a media type that is not known "
+        "here, or one that is named by another digest than its sha256.",
         "What cannot be read cannot be judged, and what cannot be judged is not served.",
         "Ask the contact for the image in a current format.",
-        "Convert it: pull it with a current docker or skopeo and push it again as an OCI image.",
+        "Convert it: pull it with a current docker or skopeo and push it again as an OCI image. Name it by its sha256 "
+        "digest, or by a tag.",
         "There is no setting that lets these through.",
     ),
     Reason.TOO_LARGE: Lesson(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from proxy.flows.asked import Answer, Asked
 from proxy.oci.faults import Fault, Unavailable
-from proxy.oci.reference import Reference, Repository, is_digest, parse_reference, parse_repository
+from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.fixes import FIXES, fix_for
@@ -199,13 +199,13 @@ def named_image(text: str) -> tuple[Repository, Reference]:
     """Return what `repo`, `repo:tag` or `repo@digest` names; without either, the tag is `latest`."""
     name, at, digest = unquote(text).partition("@")
     if at:
-        reference = parse_reference(digest)
+        reference = parse_manifest_reference(digest)
         if not is_digest(reference):
             raise Fault("DIGEST_INVALID", "after @ comes a digest: repo@sha256:...")
         return parse_repository(name), reference
     head, _, last = name.rpartition("/")
     short, colon, tag = last.partition(":")
-    return parse_repository(f"{head}/{short}" if head else short), parse_reference(tag if colon else "latest")
+    return parse_repository(f"{head}/{short}" if head else short), parse_manifest_reference(tag if colon else "latest")
 
 
 def _verdict(decision: Decision, name: str) -> str:

@@ -35,9 +35,14 @@ def digests() -> st.SearchStrategy[Digest]:
     return st.one_of(short, long).map(parse_digest)
 
 
+def manifest_digests() -> st.SearchStrategy[Digest]:
+    """Draw digests that manifests are known by."""
+    return st.binary(min_size=32, max_size=32).map(lambda b: parse_digest(f"sha256:{b.hex()}"))
+
+
 def references() -> st.SearchStrategy[Tag | Digest]:
-    """Draw tags and digests."""
-    return st.one_of(tags(), digests())
+    """Draw tags and digests of manifests."""
+    return st.one_of(tags(), manifest_digests())
 
 
 def sessions() -> st.SearchStrategy[str]:
@@ -65,10 +70,10 @@ def operations() -> st.SearchStrategy[o.Operation]:
         st.builds(o.CheckApi, head),
         st.builds(o.ListRepositories, count, last),
         st.builds(o.ListTags, name, count, last),
-        st.builds(o.ListReferrers, name, digest, st.none() | text, page),
+        st.builds(o.ListReferrers, name, manifest_digests(), st.none() | text, page),
         st.builds(o.PullManifest, name, references(), head),
         st.builds(o.PushManifest, name, tags()),
-        st.builds(o.PushManifest, name, digest, several),
+        st.builds(o.PushManifest, name, manifest_digests(), several),
         st.builds(o.DeleteManifest, name, references()),
         st.builds(o.PullBlob, name, digest, head),
         st.builds(o.DeleteBlob, name, digest),
