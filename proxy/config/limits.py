@@ -70,6 +70,10 @@ _SAYS = {
     "jobs_each": "of these, by one token for some repositories",
     "approvals": "calls that wait for a second person; one person fills half of it at most",
     "admin_tokens": "valid admin tokens; one maker has made half of them at most",
+    "header_bytes": "all headers of one request, with its request line; more is answered with 431",
+    "authorization_bytes": "the Authorization header of a request",
+    "accept_bytes": "the Accept headers of a request",
+    "waiting_bytes": "headers that are not complete, and requests behind another one, on all connections of a listener",
 }
 _MAY_BE_ZERO = {
     "denial_cache_s",

@@ -21,14 +21,18 @@ def accept_of(asked: Asked) -> tuple[str, ...]:
 
     Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
     """
-    return _accepted(tuple(value for name, value in asked.headers if name == "accept"))
+    values = tuple(value for name, value in asked.headers if name == "accept")
+    return (_remembered if sum(map(len, values)) <= SHORT and len(values) <= MANY else _accepted)(values)
 
 
-@lru_cache(1024)
 def _accepted(values: tuple[str, ...]) -> tuple[str, ...]:
     known = MANIFESTS | INDEXES | {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}
     named = any(part.split(";")[0].strip() in known for value in values for part in value.split(","))
     return values if named else tuple(value for _, value in ALL_TYPES)
+
+
+SHORT, MANY = 512, 16  # characters in all, and headers: what clients send; docker's are 8 of 330
+_remembered = lru_cache(1024)(_accepted)  # 1 MiB at most
 
 
 async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | Answer:

@@ -72,3 +72,7 @@ class Limits:
     jobs_each: int = 10
     approvals: int = 100
     admin_tokens: int = 10_000
+    header_bytes: int = 96 * KIB
+    authorization_bytes: int = 64 * KIB
+    accept_bytes: int = 4 * KIB
+    waiting_bytes: int = 16 * MIB

@@ -54,7 +54,8 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
     `raw_path` and `raw_query` are as sent, without the '?'. Raises Fault: NAME_UNKNOWN for a path of no operation,
     NAME_INVALID for characters or names that no registry has, UNSUPPORTED (405) for another method on a known path.
     """
-    return (_remembered if method in _READS else _parsed)(method, raw_path, raw_query, limits)
+    short = len(raw_path) + len(raw_query) <= SHORT
+    return (_remembered if short and method in _READS else _parsed)(method, raw_path, raw_query, limits)
 
 
 def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Operation:
@@ -84,7 +85,8 @@ def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Ope
 
 
 _READS = frozenset({"GET", "HEAD"})
-_remembered = lru_cache(8192)(_parsed)  # pure, and the same few images are pulled again and again
+SHORT = 256  # characters; longer lines are nobody's who pulls the same few images again and again
+_remembered = lru_cache(8192)(_parsed)  # pure; 10 MiB at most
 
 
 def _place(raw_path: str) -> tuple[str, str, str]:

@@ -37,6 +37,10 @@ class Shares:
         self.used = used
         return True
 
+    def over(self, holder: Hashable | None) -> bool:
+        """Return whether this holder has the whole of a share, or more."""
+        return holder is not None and self._held.get(holder, 0) >= self.limit * SHARE
+
     def give_back(self, holder: Hashable | None, amount: int = 1) -> None:
         """Take back what `take` gave to this holder."""
         self.used -= amount

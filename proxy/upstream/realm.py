@@ -31,8 +31,8 @@ from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
 TOKEN_BYTES = 256 * 1024  # of a whole answer; tokens that list many groups are long
-PARAMETER_BYTES = 16 * 1024
-PARAMETERS = 32
+PARAMETER_BYTES = 64 * 1024
+PARAMETERS = 1_000  # mirrors ask for one token with a scope for each repository
 TOKENS_REMEMBERED = 50_000
 PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
 LEARNT_S = 600.0
@@ -154,7 +154,10 @@ class Realm:
         known = _ASKED if method == "GET" else _POSTED
         kept = tuple((key, value) for key, value in pairs if key in known)
         if len(kept) > PARAMETERS or sum(len(value) for _, value in kept) > PARAMETER_BYTES:
-            raise Fault("UNSUPPORTED", "token request is too large", status=400)
+            text = (
+                f"token request too large: at most {PARAMETERS} parameters of {PARAMETER_BYTES} bytes in all are read"
+            )
+            raise Fault("UNSUPPORTED", text, status=400)
         said = [key for key, _ in kept if key != "scope"]
         if len(set(said)) != len(said) and any(dict(kept)[key] != value for key, value in kept if key != "scope"):
             raise Fault("UNSUPPORTED", "token request says one parameter twice, and differently", status=400)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import ClientPayloadError, web
 from aiohttp.http import HttpProcessingError
@@ -20,6 +20,8 @@ _CUT = (
     ConnectionError,
     asyncio.IncompleteReadError,
 )
+# In a request: what to call before its body is read.
+WANTED: web.RequestKey[Callable[[], None]] = web.RequestKey("wanted", Callable[[], None])  # type: ignore[arg-type]
 
 
 class Body:
@@ -39,6 +41,8 @@ class Body:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the body. Raises Fault when the client falls silent or breaks off."""
+        if (wanted := self._request.get(WANTED)) is not None:
+            wanted()
         if self.expected and not self.continued:
             self.continued = True
             # As aiohttp's own handler does; output_size counts the reply's bytes only.

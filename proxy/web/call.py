@@ -13,10 +13,12 @@ from aiohttp import web
 from proxy.flows.asked import Asked
 from proxy.flows.kept import Kept, Room
 from proxy.oci.faults import Fault
+from proxy.oci.limits import Limits
 from proxy.oci.shares import network_of
 from proxy.ports import HOP_BY_HOP, Credential, Headers
 from proxy.web.body import Body
 
+Network = IPv4Network | IPv6Network
 _KEPT_BACK = HOP_BY_HOP | {"authorization"}
 # What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
 _TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")
@@ -39,6 +41,7 @@ class Call:
     body: Body
     room: Room
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
+    forwarded: bool = False  # by a proxy that is trusted: many callers on few connections
     certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
     sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
     kind: str = "other"
@@ -66,7 +69,7 @@ class Call:
 def read_call(
     request: web.BaseRequest,
     request_id: str,
-    trusted: Sequence[IPv4Network | IPv6Network],
+    trusted: Sequence[Network],
     idle_s: float,
     kept: Kept,
 ) -> Call:
@@ -86,6 +89,7 @@ def read_call(
         room=kept.room(network),
         network=network,
         gone=lambda: request.transport is None,
+        forwarded=is_in(request.remote or "", trusted),
         certificate=_certificate(request),
     )
 
@@ -99,8 +103,13 @@ def _certificate(request: web.BaseRequest) -> bytes | None:
     return shown
 
 
-def check(call: Call, request: web.BaseRequest) -> None:
-    """Raise Fault for a target or a header that could be read in two ways."""
+def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
+    """Raise Fault for a target or a header that could be read in two ways, or is longer than any client's."""
+    for name, most in (("Authorization", limits.authorization_bytes), ("Accept", limits.accept_bytes)):
+        size = sum(map(len, request.headers.getall(name, ())))
+        if size > most:
+            text = f"{name} headers of {size} bytes; at most {most} are read"
+            raise Fault("UNKNOWN", text, status=431)
     if _TARGET.fullmatch(request.raw_path) is None:
         raise Fault("NAME_INVALID", "request target not understood: send a path beginning with '/', percent-encoded")
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
@@ -124,7 +133,7 @@ def _headers(request: web.BaseRequest) -> Headers:
     return tuple(pair for pair in lowered if pair[0] not in dropped)
 
 
-def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """Return the address of the nearest hop that is not a trusted proxy; what lies beyond it is hearsay."""
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     at = peer
@@ -136,7 +145,7 @@ def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Ne
     return at
 
 
-def is_in(text: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+def is_in(text: str, trusted: Sequence[Network]) -> bool:
     """True for an address in one of these networks."""
     address = _address(text)
     return address is not None and any(address in network for network in trusted)

@@ -1,13 +1,14 @@
 """Connections with bounds: how many, how long a header may take, how long a client may stop reading (ATTACKS 28).
 
 aiohttp has no header timeout and no bound on connections; every connection's protocol is therefore wrapped in one of
-ours, which watches the bytes go by and passes everything on.
+ours, which watches the bytes go by and passes each on in its turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from aiohttp import web
@@ -16,120 +17,160 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.oci.limits import Limits
+from proxy.oci.shares import Shares, network_of
+from proxy.web.body import WANTED
+from proxy.web.call import Network, is_in
+from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
-from proxy.web.replies import error_body
+from proxy.web.speaker import FIELDS, FULL, Speaker, too_long
 
 _LOG = logging.getLogger("countersign.http")
 KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers commonly keep idle connections
 LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
-_FULL = error_body("TOOMANYREQUESTS", "too many connections; try again in a few seconds")
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_FULL), _FULL)
-)
+LITTLE = 16 * 1024  # read at once while nobody has asked for more
+MUCH = 256 * 1024  # and of a body that somebody reads
 
 
-class Speaker(RequestHandler):
-    """aiohttp's protocol, but what is not HTTP is answered in our words: nothing that was sent is repeated."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  repeats the request
-    ) -> web.StreamResponse:
-        """Return the refusal of a request that could not be parsed, and end the connection with it."""
-        self.logger.info("not HTTP from %s: %s", request.remote, type(exc).__name__)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is on its way already")
-        fields = {"content-type": "application/json", "server": "countersign"}
-        body = error_body("UNKNOWN", "the request could not be read as HTTP")
-        response = web.Response(status=status, headers=fields, body=body)
-        response.force_close()
-        return response
-
-
-class Guarded(asyncio.Protocol):
-    """One connection: aiohttp's protocol, with a deadline on request headers and on a client that stops reading."""
+class Guarded(asyncio.BufferedProtocol):
+    """One connection: aiohttp's protocol, with bounds on what it may send unasked and on how long it may take."""
 
     def __init__(self, inner: RequestHandler, house: Connections) -> None:
         """Wrap a protocol that has no transport yet."""
         self.inner = inner
         self.busy = False  # between the end of a request's header and the end of its answer
         self.refused = False
+        self.holder: str | None = None
         self.transport: asyncio.Transport | None = None
+        self.intake = Intake(inner.data_received, self._rested, house.limits.header_bytes, house.headers)
         self._house = house
-        self._header: asyncio.TimerHandle | None = None
+        self._made = False
+        self._paused = False
+        self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or turn it away when the house is full and nobody in it is idle."""
         self.transport = cast("asyncio.Transport", transport)
+        self.holder = self._house.holder_of(transport)
         if not self._house.admit(self):
             self.refused = True
             self.transport.write(FULL)
             self.transport.close()
             return
+        self.intake.holder = self.holder
+        self._made = True
         self._await_header()
         self.inner.connection_made(transport)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read to: little, unless somebody reads the body. All connections share it: it is copied."""
+        del sizehint
+        return self._house.buffer if self.intake.phase is Phase.BODY else self._house.buffer[:LITTLE]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on what was read."""
+        self.data_received(bytes(self._house.buffer[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
-        """Pass the bytes on; the first of a header start its deadline."""
+        """Pass the bytes on, each in its turn; the first of a header start its deadline."""
         if self.refused:
             return
-        if not self.busy and self._header is None:
+        if not self.busy and self._deadline is None:
             self._await_header()
-        self.inner.data_received(data)
+        self._turn(lambda: self.intake.arrived(data))
 
     def eof_received(self) -> None:
         """Let the connection close: a client that stopped sending has gone."""
-        if not self.refused:
+        if self._made:
             self.inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._drop(header=True, stall=True)
+        self._drop(deadline=True, stall=True)
+        self.refused = True
+        self.intake.close()
         self._house.forget(self)
-        if not self.refused:
+        if self._made:
             self.inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Start the deadline of a client that stopped reading."""
         self._stall = self._house.loop.call_later(self._house.limits.body_idle_s, self.abort)
-        if not self.refused:
+        if self._made:
             self.inner.pause_writing()
 
     def resume_writing(self) -> None:
         """End that deadline: the client reads again."""
         self._drop(stall=True)
-        if not self.refused:
+        if self._made:
             self.inner.resume_writing()
 
-    def entered(self) -> None:
-        """A whole header was read and its request is being answered."""
+    def entered(self, content: StreamReader, left: int | None) -> None:
+        """A request begins; `left` bytes of its body are to come (None: chunked)."""
         self.busy = True
         self._house.idle.pop(self, None)
-        self._drop(header=True)
+        self._drop(deadline=True)
+        self._turn(lambda: self.intake.entered(content, left))
 
-    def answered(self, *, body_read: bool) -> None:
+    def wanted(self) -> None:
+        """Somebody reads the body."""
+        self._turn(self.intake.wanted)
+
+    def answered(self) -> None:
         """The answer left. While the rest of an unread body still arrives, aiohttp's lingering time is the bound."""
-        self.busy = not body_read
-        if body_read and self.transport is not None and not self.transport.is_closing():
-            self._house.idle[self] = None
+        if not self.refused:
+            self._turn(self.intake.answered)
 
     def abort(self) -> None:
         """End the connection at once."""
         if self.transport is not None:
             self.transport.abort()
 
-    def _await_header(self) -> None:
-        self._header = self._house.loop.call_later(self._house.limits.header_timeout_s, self.abort)
+    def _rested(self) -> None:
+        self.busy = False
+        if self.transport is not None and not self.transport.is_closing():
+            self._house.idle[self] = None
+        if self.intake.waiting and self._deadline is None:
+            self._await_header()
 
-    def _drop(self, *, header: bool = False, stall: bool = False) -> None:
-        if header and self._header is not None:
-            self._header.cancel()
-            self._header = None
+    def _turn(self, step: Callable[[], None]) -> None:
+        """Take a step of the intake; who has sent more than is for now sends no more until it is."""
+        try:
+            step()
+        except TooMuch as much:
+            self._end(FULL if much.share else too_long(self._house.limits.header_bytes))
+            return
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.intake.waiting and not self._paused:
+            self.transport.pause_reading()
+        elif self._paused and not self.intake.waiting:
+            self.transport.resume_reading()
+        self._paused = bool(self.intake.waiting)
+
+    def _end(self, reply: bytes) -> None:
+        """Say this, and read no more of it; a request that is being answered is cut."""
+        self.refused = True
+        self._drop(deadline=True)
+        self.intake.close()
+        if self.transport is None:
+            return
+        if self.busy:
+            self.transport.abort()
+            return
+        self.transport.write(reply)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        # What is still under way to us would turn the answer into a reset.
+        self._deadline = self._house.loop.call_later(LINGER_S, self.transport.close)
+
+    def _await_header(self) -> None:
+        self._deadline = self._house.loop.call_later(self._house.limits.header_timeout_s, self.abort)
+
+    def _drop(self, *, deadline: bool = False, stall: bool = False) -> None:
+        if deadline and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         if stall and self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -138,15 +179,19 @@ class Guarded(asyncio.Protocol):
 class Connections:
     """All connections of one listener; call it to get the protocol of a new one."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        """Start with none. Needs a running event loop."""
+    def __init__(self, handler: Handler, limits: Limits, trusted: Sequence[Network] = ()) -> None:
+        """Start with none. Connections from `trusted` proxies have no share of their own. Needs a running loop."""
         self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.server = web.Server(self._watched(handler), request_factory=self._entered)
         self.idle: dict[Guarded, None] = {}  # answered before and waiting, the longest first
+        self.headers = Shares(limits.waiting_bytes)
+        self.buffer = memoryview(bytearray(MUCH))
+        self._shares = Shares(limits.connections)
+        self._trusted = trusted
         self._open: dict[RequestHandler, Guarded] = {}
 
-    def __call__(self) -> asyncio.Protocol:
+    def __call__(self) -> Guarded:
         """Return the protocol of a new connection."""
         speaker = Speaker(
             self.server,
@@ -156,6 +201,9 @@ class Connections:
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
             logger=_LOG,
+            max_line_size=self.limits.header_bytes,
+            max_field_size=self.limits.header_bytes,
+            max_headers=FIELDS,
         )
         return Guarded(speaker, self)
 
@@ -163,10 +211,21 @@ class Connections:
         """Return how many connections are open."""
         return len(self._open)
 
+    def holder_of(self, transport: asyncio.BaseTransport) -> str | None:
+        """Return whose share this connection counts against; None where many stand behind one address."""
+        peer = transport.get_extra_info("peername")
+        if not isinstance(peer, tuple) or is_in(peer[0], self._trusted):
+            return None
+        return network_of(peer[0])
+
     def admit(self, connection: Guarded) -> bool:
-        """Take the connection in, in place of the one idle for longest when full. False when all are busy."""
-        if len(self._open) >= self.limits.connections:
-            idle = next(iter(self.idle), None)
+        """Take the connection in, in place of the one idle for longest when full. False when there is no room.
+
+        Who has a share already makes room for itself only: nobody else's idle connection is closed for it.
+        """
+        while not self._shares.take(connection.holder):
+            own = self._shares.over(connection.holder)
+            idle = next((each for each in self.idle if not own or each.holder == connection.holder), None)
             if idle is None:
                 return False
             self.forget(idle)
@@ -176,7 +235,8 @@ class Connections:
 
     def forget(self, connection: Guarded) -> None:
         """Take the connection out."""
-        self._open.pop(connection.inner, None)
+        if self._open.pop(connection.inner, None) is not None:
+            self._shares.give_back(connection.holder)
         self.idle.pop(connection, None)
 
     async def drain(self, grace_s: float, deadline_s: float) -> int:
@@ -205,7 +265,7 @@ class Connections:
             finally:
                 connection = self._open.get(request.protocol)
                 if connection is not None:
-                    connection.answered(body_read=request.content.is_eof())
+                    connection.answered()
 
         return watched
 
@@ -217,7 +277,10 @@ class Connections:
         writer: object,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
+        request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
         connection = self._open.get(protocol)
         if connection is not None:
-            connection.entered()
-        return web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
+            request[WANTED] = connection.wanted
+            left = None if message.chunked else request.content_length or 0
+            connection.entered(payload, 0 if payload.is_eof() else left)
+        return request

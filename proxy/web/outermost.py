@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -16,7 +15,8 @@ from proxy.flows.asked import Answer
 from proxy.flows.kept import Kept
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.web.call import Call, check, read_call
+from proxy.oci.shares import Shares
+from proxy.web.call import Call, Network, check, read_call
 from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
 
 Inner = Callable[[Call], Awaitable[Answer]]
@@ -54,7 +54,7 @@ class Edge:
 
     limits: Limits
     watch: Sequence[Watch] = ()
-    trusted: Sequence[IPv4Network | IPv6Network] = ()
+    trusted: Sequence[Network] = ()
     leaving: Callable[[], bool] = bool  # False until a drain begins
     refuse: Callable[[Call, Failure], Ready] = lambda _call, failure: refuse(failure)
     kept: Kept | None = None
@@ -64,15 +64,18 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
     """Return the aiohttp handler around `inner`. It answers every request once and lets no exception out."""
 
     kept = edge.kept or Kept(edge.limits)
+    forwarded = Shares(edge.limits.connections)
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         started = monotonic()
         done = Done(read_call(request, secrets.token_hex(8), edge.trusted, edge.limits.body_idle_s, kept))
+        call = done.call
+        busy = call.forwarded and not forwarded.take(call.network)
         for watch in edge.watch:
             watch.began()
         try:
             with done.call.room:
-                outcome = await _caught(_answer(inner, request, done.call))
+                outcome = await _caught(_answer(inner, request, done.call, edge.limits, busy))
             ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome, edge)
             done.status = ready.answer.status
             written = await _caught(_send(request, ready, edge, done))
@@ -83,6 +86,8 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
             await asyncio.sleep(0)
             return web.Response()  # never sent, the connection is gone; aiohttp wants something to return
         finally:
+            if call.forwarded and not busy:
+                forwarded.give_back(call.network)
             done.seconds = monotonic() - started
             for watch in edge.watch:
                 watch.ended(done)
@@ -98,8 +103,11 @@ async def _caught(work: Awaitable[T]) -> T | Exception:
         return error
 
 
-async def _answer(inner: Inner, request: web.BaseRequest, call: Call) -> Answer:
-    check(call, request)
+async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Limits, busy: bool) -> Answer:
+    if busy:  # a connection of its own would have been refused in the same way
+        text = "too many requests from your address are being answered; try again in a few seconds"
+        raise Fault("TOOMANYREQUESTS", text, headers={"Retry-After": "5"})
+    check(call, request, limits)
     call.sound = "Upgrade" not in request.headers  # aiohttp may lose what follows an upgrade we do not make
     return await inner(call)
 

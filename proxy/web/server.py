@@ -7,11 +7,12 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.oci.limits import Limits
+from proxy.web.call import Network
 from proxy.web.connections import Connections
 from proxy.web.outermost import Handler
 from proxy.web.sockets import everywhere
@@ -71,9 +72,9 @@ def _nobody_to_ask() -> str:
 class Listener:
     """One handler on one address."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        """Nothing listens yet. Needs a running event loop."""
-        self.connections = Connections(handler, limits)
+    def __init__(self, handler: Handler, limits: Limits, trusted: Sequence[Network] = ()) -> None:
+        """Nothing listens yet; `trusted` are proxies in front of us. Needs a running event loop."""
+        self.connections = Connections(handler, limits, trusted)
         self._limits = limits
         self.missing = ""  # the address family that this machine does not have, where both were asked for
         self._servers: list[asyncio.Server] = []
@@ -156,9 +157,11 @@ class Server:
         self._public: list[Listener] = []
         self._inward: list[Listener] = []
 
-    async def public(self, handler: Handler, address: Address, tls: Tls | None = None) -> Address:
-        """Listen for registry clients. Raises OSError."""
-        listener = Listener(handler, self._limits)
+    async def public(
+        self, handler: Handler, address: Address, tls: Tls | None = None, trusted: Sequence[Network] = ()
+    ) -> Address:
+        """Listen for registry clients, also behind `trusted` proxies. Raises OSError."""
+        listener = Listener(handler, self._limits, trusted)
         self._public.append(listener)
         return await self._listen(listener, address, tls)
 

@@ -15,6 +15,7 @@ from proxy.web.outermost import Inner
 from proxy.web.replies import INERT, inert_type
 
 FORM_BYTES = 64 * 1024
+FIELDS = 1_000
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -66,6 +67,6 @@ def token_page(issue: Issue) -> Inner:
 
 def _pairs(text: str) -> Query:
     try:
-        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS))
     except ValueError as error:
         raise Fault("UNSUPPORTED", f"token parameters not understood: {error}", status=400) from error

@@ -143,7 +143,7 @@ class Running:
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
         local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
         try:
-            at = await self._server.public(public, Address(*settings.server.address), self._tls)
+            at = await self._server.public(public, Address(*settings.server.address), self._tls, networks)
         except OSError as taken:
             raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
         self.public = str(at)

@@ -5,12 +5,14 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 from proxy.flows.asked import Answer
 from proxy.web.outermost import Edge
 from tests.worlds.listener import QUICK, Recorder, Reply, everything, on_loopback, registry
 
+INGRESS = [ip_network("127.0.0.0/8")]  # no share of its own: what is bounded here is all connections together
 WHOLE = b"GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -138,7 +140,7 @@ async def test_a_client_that_goes_away_lets_upstream_go() -> None:
 
 async def test_connections_beyond_the_bound_are_told_so_and_idle_ones_make_room() -> None:
     limits = replace(QUICK, connections=5, header_timeout_s=5.0)
-    async with on_loopback(registry(Recorder()), Edge(limits)) as proxy:
+    async with on_loopback(registry(Recorder()), Edge(limits, trusted=INGRESS)) as proxy:
         silent = [await proxy.open() for _ in range(5)]
         await asyncio.sleep(0.05)
         refused = await proxy.say(WHOLE)

@@ -12,7 +12,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.ports import Headers
 from proxy.web.app import Handle, public_app
-from proxy.web.connections import Connections
+from proxy.web.connections import Connections, Guarded
 from proxy.web.outermost import Edge, Inner, outermost
 from proxy.web.server import Address, Listener
 
@@ -86,8 +86,9 @@ class Spoken:
 class Wire(asyncio.Transport):
     """A transport in memory: what the server writes is kept in `received`."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: Guarded, address: str = "192.0.2.7") -> None:
         super().__init__()
+        self._address = address
         self.received = bytearray()
         self.lost = asyncio.Event()
         self.aborted = False
@@ -95,7 +96,7 @@ class Wire(asyncio.Transport):
         self._closing = False
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        return ("192.0.2.7", 40000) if name == "peername" else default
+        return (self._address, 40000) if name == "peername" else default
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._closing:
@@ -103,6 +104,9 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def can_write_eof(self) -> bool:
+        return False
 
     def close(self) -> None:
         if not self._closing:
@@ -128,7 +132,7 @@ class Wire(asyncio.Transport):
 async def in_memory(inner: Inner, edge: Edge | None = None) -> AsyncIterator[Spoken]:
     """Speak to the handler through aiohttp's own protocol, without a socket."""
     edge = edge or Edge(QUICK)
-    connections = Connections(outermost(inner, edge), edge.limits)
+    connections = Connections(outermost(inner, edge), edge.limits, edge.trusted)
 
     async def say(sent: bytes, wait_s: float) -> bytes:
         protocol = connections()
@@ -151,7 +155,7 @@ async def in_memory(inner: Inner, edge: Edge | None = None) -> AsyncIterator[Spo
 async def on_loopback(inner: Inner, edge: Edge | None = None) -> AsyncIterator[Spoken]:
     """Serve this on a free port of loopback."""
     edge = edge or Edge(QUICK)
-    listener = Listener(outermost(inner, edge), edge.limits)
+    listener = Listener(outermost(inner, edge), edge.limits, edge.trusted)
     address = await listener.listen(Address("127.0.0.1", 0))
 
     async def say(sent: bytes, wait_s: float) -> bytes:

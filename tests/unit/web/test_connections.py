@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from ipaddress import ip_network
 
 from aiohttp import web
 
-from proxy.web.connections import FULL, Connections
+from proxy.web.connections import Connections, Guarded
+from proxy.web.speaker import FULL
 from tests.worlds.listener import QUICK, Wire, body_of, head_of
 
 ONE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -18,14 +20,14 @@ async def answer(_request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text="fine")
 
 
-def arrive(house: Connections) -> tuple[asyncio.Protocol, Wire]:
+def arrive(house: Connections) -> tuple[Guarded, Wire]:
     protocol = house()
     wire = Wire(protocol)
     protocol.connection_made(wire)
     return protocol, wire
 
 
-async def said(protocol: asyncio.Protocol, wire: Wire, sent: bytes) -> bytes:
+async def said(protocol: Guarded, wire: Wire, sent: bytes) -> bytes:
     """Send this and return the answer, once it is there."""
     before = len(wire.received)
     protocol.data_received(sent)
@@ -45,7 +47,8 @@ def test_a_full_house_says_so_in_whole_http_and_in_the_registry_s_words() -> Non
 
 
 async def test_who_waited_longest_makes_room_and_who_has_not_asked_yet_does_not() -> None:
-    house = Connections(answer, replace(QUICK, connections=2, header_timeout_s=30.0))
+    ingress = [ip_network("192.0.2.0/24")]  # the same address for all, and no share of its own
+    house = Connections(answer, replace(QUICK, connections=2, header_timeout_s=30.0), ingress)
     first, second = arrive(house), arrive(house)
     _, turned_away = arrive(house)
     assert bytes(turned_away.received) == FULL

@@ -1,0 +1,166 @@
+"""What arrives on a connection, handed on one request at a time: the rest waits, counted, and the sender with it.
+
+aiohttp parses whatever has arrived: dozens of requests behind one that is being answered, and half a megabyte of a body
+that nobody has asked for. Here a header is handed on when it is its turn, a body when somebody reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from enum import Enum, auto
+from typing import Protocol
+
+from proxy.oci.shares import Shares
+
+_END = b"\r\n\r\n"
+
+
+class Content(Protocol):
+    """The body of the request under way, as the parser fills it."""
+
+    def is_eof(self) -> bool:
+        """Return whether the parser has seen its end."""
+
+
+class Phase(Enum):
+    """What the next bytes are."""
+
+    HEADER = auto()  # of the next request
+    PARSED = auto()  # behind a whole header; its request has not begun
+    UNREAD = auto()  # of a body nobody has asked for
+    BODY = auto()
+    BEHIND = auto()  # behind a whole request that is being answered
+
+
+class TooMuch(Exception):
+    """More header than may be sent (`share` False), or more than there is room for now (True)."""
+
+    def __init__(self, *, share: bool) -> None:
+        super().__init__()
+        self.share = share
+
+
+class Intake:
+    """The bytes of one connection. Every call that hands bytes on may raise TooMuch: the connection ends with it."""
+
+    def __init__(
+        self,
+        hand_on: Callable[[bytes], None],
+        rested: Callable[[], None],
+        most: int,
+        headers: Shares,
+        holder: Hashable | None = None,
+    ) -> None:
+        """`most` bytes are one header at most; what waits counts against the holder's share of `headers`.
+
+        `rested` is called when a request is over and its body read: the next header may come.
+        """
+        self.phase = Phase.HEADER
+        self.waiting = bytearray()  # arrived, and not handed on
+        self._hand_on = hand_on
+        self._rested = rested
+        self._most = most
+        self._headers = headers
+        self.holder = holder
+        self._counted = 0  # taken from `headers`
+        self._size = 0  # of the header so far
+        self._last = b""  # its last bytes: its end may arrive in two parts
+        self._content: Content | None = None
+        self._left: int | None = 0  # bytes of the body to come; None: the parser alone knows
+        self._answered = True
+
+    def arrived(self, data: bytes) -> None:
+        """Hand on what is for now, and keep the rest."""
+        while data:
+            if self.phase is Phase.HEADER:
+                data = self._of_header(data)
+            elif self.phase is Phase.BODY:
+                data = self._of_body(data)
+            else:
+                self.waiting += data
+                if self.phase is Phase.BEHIND:
+                    self._count(len(data))
+                return
+
+    def entered(self, content: Content, left: int | None) -> None:
+        """A request begins; `left` bytes of its body are to come (None: chunked)."""
+        self._uncount()
+        self._content, self._left, self._answered = content, left, False
+        done = left == 0 or content.is_eof()
+        self.phase = Phase.BEHIND if done else Phase.UNREAD
+        if done:
+            self._count(len(self.waiting))
+
+    def wanted(self) -> None:
+        """Somebody reads the body."""
+        if self.phase is Phase.UNREAD:
+            self.phase = Phase.BODY
+            self._again()
+
+    def answered(self) -> None:
+        """The answer has left; the rest of the body, if there is one, is read and dropped."""
+        self._answered = True
+        if self.phase is Phase.BEHIND or self._content is None or self._content.is_eof():
+            self._next()
+        else:
+            self.phase = Phase.BODY
+            self._again()
+
+    def close(self) -> None:
+        """Keep nothing."""
+        self.waiting.clear()
+        self._uncount()
+
+    def _next(self) -> None:
+        self._uncount()
+        self.phase, self._size, self._last, self._content = Phase.HEADER, 0, b"", None
+        self._rested()
+        self._again()
+
+    def _again(self) -> None:
+        data = bytes(self.waiting)
+        self.waiting.clear()
+        self.arrived(data)
+
+    def _of_header(self, data: bytes) -> bytes:
+        blank = len(data) - len(data.lstrip(b"\r\n")) if self._size == 0 else 0  # RFC 9112 2.2: lines before it
+        before = len(self._last)
+        found = (self._last + data).find(_END, blank)
+        end = len(data) if found < 0 else found + len(_END) - before
+        head = data[:end]
+        self._size += len(head) - (blank if blank == len(head) else 0)
+        if self._size > self._most:
+            raise TooMuch(share=False)
+        self._count(len(head))
+        self._last = (self._last + head)[-3:] if self._size else b""
+        if found >= 0:
+            self.phase = Phase.PARSED
+        self._hand_on(head)
+        return data[end:]
+
+    def _of_body(self, data: bytes) -> bytes:
+        content = self._content
+        if content is None or content.is_eof():
+            return self._whole(data)
+        now = len(data) if self._left is None else self._left
+        self._hand_on(data[:now] if now < len(data) else data)
+        if self._left is not None:
+            self._left -= min(now, len(data))
+        return self._whole(data[now:]) if self._left == 0 or content.is_eof() else b""
+
+    def _whole(self, rest: bytes) -> bytes:
+        """The body is all there; nobody else says so when its answer has left already."""
+        self.phase = Phase.BEHIND
+        if self._answered:
+            self._next()
+        return rest
+
+    def _count(self, amount: int) -> None:
+        if not self._headers.take(self.holder, amount):
+            raise TooMuch(share=True)
+        self._counted += amount
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._headers.give_back(self.holder, self._counted)
+            self._counted = 0
