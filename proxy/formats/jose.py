@@ -61,9 +61,27 @@ def verifies(certificate: bytes, signature: bytes, message: bytes) -> bool:
     """True when the signature over these very bytes is by the key of this certificate (DER), in its algorithm."""
     try:
         key = parse_certificate(certificate).public_key()
-        row = algorithm_for(key)
+        return _made(key, algorithm_for(key), signature, message)
     except ValueError:
         return False
+
+
+def otherwise(certificate: bytes, signature: bytes, message: bytes) -> str | None:
+    """Return the algorithm in which this certificate's key did make the signature, None for its own and for no other.
+
+    It is for people only: no such signature counts.
+    """
+    try:
+        key = parse_certificate(certificate).public_key()
+        own = algorithm_for(key)
+    except ValueError:
+        return None
+    rows = _RSA if isinstance(key, rsa.RSAPublicKey) else _EC
+    return next((r.name for r in rows.values() if r is not own and _made(key, r, signature, message)), None)
+
+
+def _made(key: object, row: Algorithm, signature: bytes, message: bytes) -> bool:
+    """True when this key made the signature with the hash of this row."""
     try:
         if isinstance(key, rsa.RSAPublicKey):
             if len(signature) != key.key_size // 8:

@@ -13,7 +13,7 @@ from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.formats.format import Blob, Draft, Layer, Scheme, Signing
 from proxy.formats.identity import vouching
-from proxy.formats.jose import algorithm_for, verifies
+from proxy.formats.jose import algorithm_for, otherwise, verifies
 from proxy.formats.notary import Envelope
 from proxy.formats.revocation import listed
 from proxy.formats.statement import REFERENCE
@@ -108,12 +108,15 @@ class Notation:
         vouched = () if broken else vouching(envelope.chain, authorities)
         if not known and not vouched:
             return self._no(Reason.UNTRUSTED_KEY, str(broken[0]) if broken else _STRANGER)
+        by = fingerprint(spki) if known and not vouched else ""  # for whom what it did sign is told
         if problem := _unsound(envelope):
+            how = otherwise(envelope.chain[0], envelope.signature, envelope.signed)
+            if how is not None:
+                return Rejected(Reason.OTHER_ALGORITHM, self.name, f"signed with {how}: {problem}", by)
             return self._no(Reason.BAD_SIGNATURE, problem)
         try:
             payload = notary.parse_payload(envelope.payload)
         except ValueError as error:
-            by = fingerprint(spki) if known and not vouched else ""
             return Rejected(Reason.UNREAD_PAYLOAD, self.name, str(error), by)
         if payload.digest != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")

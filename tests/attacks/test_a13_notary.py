@@ -24,6 +24,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of
 from proxy.trust.authority import Authority, Subject
 from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.reason import Reason
 from tests.attacks.test_a13_algorithms import EXPLICIT
 from tests.worlds.certificates import certified, chain_of, rsa_key, trio
 from tests.worlds.softkey import MADE, SoftKey, about, soft_key
@@ -101,6 +102,18 @@ def test_an_algorithm_that_is_not_that_of_the_key(alg: object, signature: bytes 
 @pytest.mark.parametrize("alg", [0, None, -8, 5, -257, -47, -35, -37, "ES256", True, -6])
 def test_a_cose_algorithm_that_is_not_that_of_the_key(alg: object) -> None:
     assert isinstance(judged("notation-cose", cose_of(CURVE, {1: alg, **LABELS})), Rejected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("bits", "name"), [(384, "PS384"), (512, "PS512")])
+def test_another_hash_than_goes_with_the_key_is_named_and_not_called_broken(form: str, bits: int, name: str) -> None:
+    private = FACTORS.private
+    assert isinstance(private, rsa.RSAPrivateKey)
+    digest = {384: SHA384(), 512: SHA512()}[bits]
+    made = private.sign(message_of(form, FACTORS), padding.PSS(padding.MGF1(digest), bits // 8), digest)
+    found = judged(form, with_signature(form, FACTORS, made), FACTORS)
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.detail[:17]) == (Reason.OTHER_ALGORITHM, f"signed with {name}")
 
 
 def test_hmac_with_the_public_key() -> None:

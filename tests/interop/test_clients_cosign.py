@@ -65,6 +65,23 @@ def test_their_signature_counts_where_it_is_trusted(anywhere: Here, partner: Par
     assert manifest(here.proxy.host, repository, other).status == 403
 
 
+def test_a_list_in_docker_types_could_not_be_fetched_to_verify_it_again(anywhere: Here, partner: Partner) -> None:
+    """What let the image pass lies upstream as cosign writes it for registries that take no OCI types."""
+    here = anywhere
+    repository = f"partner/{here.repository}"
+    digest = push(image(here.clients.fresh(), "docker types"), f"{here.proxy.upstream.host}/{repository}:1")
+    client, known = WAYS["2"]
+    upstream = f"{here.proxy.upstream.host}/{repository}@{digest}"
+    environment = own(here.clients.home) | {"COSIGN_DOCKER_MEDIA_TYPES": "1"}
+    must(client, "sign", *known, "--yes", "--key", partner.cosign_key(), upstream, environment=environment)
+    assert here.clients.pull("crane", here.name(f"@{digest}", repository)).status == 0
+    name = here.name(f"@{digest}", repository)
+    for version in ("cosign", "cosign2"):
+        flags = ["--new-bundle-format=false", "--insecure-ignore-tlog"]
+        verified = here.clients.run(version, "verify", *flags, "--key", partner.public, name)
+        assert verified.status == 0, verified.output
+
+
 def test_two_signers_are_two(here: Here, partner: Partner) -> None:
     repository = f"both/{here.repository}"
     assert here.clients.push("crane", "hello", here.name(repository=repository)).status == 0

@@ -1,7 +1,9 @@
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
-from proxy.formats.jose import ALGORITHMS, algorithm_for, verifies
+from proxy.formats.jose import ALGORITHMS, algorithm_for, otherwise, verifies
 from tests.worlds.certificates import chain_of, rsa_key, trio
 from tests.worlds.softkey import PrivateKey, signature
 
@@ -25,6 +27,27 @@ def test_each_key_has_one_algorithm_and_verifies_in_no_other_scheme(name: str) -
     assert not verifies(leaf, good, b"massage")
     for bad in (signature(key, b"message", "pkix"), good + b"\0", good[:-1], b"", bytes(len(good))):
         assert not verifies(leaf, bad, b"message")
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_what_a_key_made_with_the_hash_of_another_is_named_and_does_not_count(name: str) -> None:
+    key = KEYS[name]
+    (leaf,) = chain_of(trio(key)[0])
+    for row in ALGORITHMS:
+        if row.name[:2] != name[:2]:
+            continue
+        made = signed_as(key, row.digest)
+        assert verifies(leaf, made, b"message") is (row.name == name)
+        assert otherwise(leaf, made, b"message") == (None if row.name == name else row.name)
+        assert otherwise(leaf, made, b"massage") is None
+
+
+def signed_as(key: PrivateKey, digest: HashAlgorithm) -> bytes:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(b"message", padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    size = (key.key_size + 7) // 8
+    halves = decode_dss_signature(key.sign(b"message", ec.ECDSA(digest)))
+    return b"".join(half.to_bytes(size, "big") for half in halves)
 
 
 def test_the_numbers_are_those_of_cose() -> None:
