@@ -99,7 +99,18 @@ def countersign(folder: Path, upstream: Registry, change: Change | None = None) 
     """
     host = initialised(folder, upstream, change)
     with serving(folder, host, upstream) as proxy:
+        when(proxy.daemon, lambda: _signs(proxy), "its token does not sign")
         yield proxy
+
+
+def _signs(proxy: Proxy) -> bool | None:
+    """True once its token has opened, which takes a busy machine longer than the proxy waits before it serves."""
+    listen = yaml.safe_load(proxy.config.read_text())["admin"]["listen"]
+    try:
+        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as metrics:
+            return b"countersign_signing_healthy 1.0" in metrics.read() or None
+    except OSError:
+        return True  # this one serves its metrics otherwise
 
 
 def initialised(folder: Path, upstream: Registry, change: Change | None = None) -> str:
