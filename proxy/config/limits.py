@@ -81,6 +81,7 @@ _MAY_BE_ZERO = {
     "right_to_read_s",
     "tag_age_s",
     "memory_cache_bytes",
+    "transfer_wait_s",
 }  # zero: do not remember
 _HARD = {
     "signature_bytes": 32 * 1024 * 1024,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field, replace
 
 from proxy.flows.budget import Budget
 from proxy.oci.limits import Limits
 from proxy.ports import Credential, Headers, Reply
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Asked:
     body: AsyncIterable[bytes] | None = None
     length: int | None = None
     address: str = ""
+    cut: Callable[[], None] = nothing  # ends the caller's connection at once
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 

@@ -18,6 +18,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.budget import Budget
 from proxy.flows.kept import Kept
 from proxy.flows.once import Once
+from proxy.flows.transfers import Transfers
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Reference, Repository
 from proxy.oci.shares import Shares
@@ -41,6 +42,7 @@ class Memory:
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
         self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
         self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
+        self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look

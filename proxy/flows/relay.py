@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.gate import holder_of
 from proxy.flows.house import House
-from proxy.flows.resolve import relayed_error
-from proxy.oci.operation import CheckApi, Operation, PullBlob, StartUpload
-from proxy.ports import Credential
+from proxy.flows.resolve import ERROR_BODY, relayed_error
+from proxy.flows.transfers import Held
+from proxy.oci.operation import (
+    CheckApi,
+    ListReferrers,
+    ListRepositories,
+    ListTags,
+    Operation,
+    PullBlob,
+    StartUpload,
+)
+from proxy.ports import Credential, Headers, Reply
+
+_STREAMED = (PullBlob, ListTags, ListRepositories, ListReferrers)
 
 RANGE_HEADERS = ("accept", "range", "if-range", "if-none-match")
 UPLOAD_HEADERS = ("content-type", "content-range")
@@ -44,20 +56,59 @@ REPLY_HEADERS = frozenset(
 async def relay(
     op: Operation, asked: Asked, house: House, names: Sequence[str] = ("accept",), *, with_body: bool = False
 ) -> Answer:
-    """Return upstream's answer as a stream. Raises Unavailable when there is none."""
+    """Return upstream's answer, as a stream where it may be long. Raises Unavailable when there is none.
+
+    Whatever a caller reads or writes piece by piece is a transfer, and has its place among those; the rest is answered
+    from memory, so that no caller holds a connection by reading slowly. Raises Fault TOOMANYREQUESTS.
+    """
     headers = tuple((name, value) for name, value in asked.headers if name in names)
     body = asked.body if with_body else None
-    reply = await house.registry.perform(
-        op, asked.credential, headers=headers, body=body, length=asked.length if with_body else None
-    )
+    streams = isinstance(op, _STREAMED) and not getattr(op, "head", False)
+    if body is None and not streams:
+        return await _whole(await house.registry.perform(op, asked.credential, headers=headers), op, asked, house)
+    transfer = await house.memory.transfers.begin(holder_of(asked, house), asked.cut)
+    try:
+        reply = await house.registry.perform(
+            op,
+            asked.credential,
+            headers=headers,
+            body=None if body is None else transfer.watched(body),
+            length=asked.length if with_body else None,
+            transfer=True,
+        )
+        answer = await (_stream if streams else _whole)(Held(reply, transfer), op, asked, house)
+    except BaseException:
+        transfer.end()
+        raise
+    if answer.relayed is None:
+        transfer.end()
+    return answer
+
+
+async def _stream(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
+    if reply.status >= 400:
+        return await _refused(reply, op, asked, house)
+    return Answer(reply.status, _kept(reply), relayed=reply)
+
+
+async def _whole(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
     if isinstance(op, CheckApi) and asked.credential == Credential() and reply.status in (200, 401):
         house.rights.front_door(closed=reply.status == 401)
     if reply.status >= 400:
-        if reply.status in (401, 403):
-            house.rights.refused(asked.credential)
-        # Debian's registry promises the whole blob with a 416 and breaks off: its text is not worth a failure.
-        return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status == 416))
+        return await _refused(reply, op, asked, house)
     if isinstance(op, StartUpload):
         house.rights.confirm_push(op.repository, asked.credential)
-    kept = tuple((name, value) for name, value in reply.headers if name in REPLY_HEADERS)
-    return Answer(reply.status, kept, relayed=reply)
+    body = b"" if getattr(op, "head", False) else await reply.read(ERROR_BODY)
+    await reply.close()
+    return Answer(reply.status, _kept(reply), body)
+
+
+async def _refused(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
+    if reply.status in (401, 403):
+        house.rights.refused(asked.credential)
+    # Debian's registry promises the whole blob with a 416 and breaks off: its text is not worth a failure.
+    return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status == 416))
+
+
+def _kept(reply: Reply) -> Headers:
+    return tuple((name, value) for name, value in reply.headers if name in REPLY_HEADERS)

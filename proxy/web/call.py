@@ -6,17 +6,19 @@ import re
 import ssl
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Asked, nothing
 from proxy.flows.kept import Kept, Room
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.shares import network_of
 from proxy.ports import HOP_BY_HOP, Credential, Headers
 from proxy.web.body import Body
+from proxy.web.replies import cut
 
 Network = IPv4Network | IPv6Network
 _KEPT_BACK = HOP_BY_HOP | {"authorization"}
@@ -42,6 +44,7 @@ class Call:
     room: Room
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
     forwarded: bool = False  # by a proxy that is trusted: many callers on few connections
+    cut: Callable[[], None] = nothing  # ends the connection at once
     certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
     sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
     kind: str = "other"
@@ -63,6 +66,7 @@ class Call:
             length=self.body.length,
             address=self.address,
             network=self.network,
+            cut=self.cut,
         )
 
 
@@ -90,6 +94,7 @@ def read_call(
         network=network,
         gone=lambda: request.transport is None,
         forwarded=is_in(request.remote or "", trusted),
+        cut=partial(cut, request),
         certificate=_certificate(request),
     )
 
