@@ -15,7 +15,7 @@ from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
-from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, signature_tag
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, matches, signature_tag
 from proxy.ports import ReferrersApi
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -206,6 +206,8 @@ async def list_referrer(
     entry = carrier.referrer(manifest, digest_of(body), len(body))
 
     def change(old: bytes | None) -> bytes | None:
+        if old is not None and matches(subject, old):
+            return None  # some registries read this tag as the digest itself: there is no such place
         new = carrier.fallback_index(old if _is_index(old, house) else None, [entry])
         return None if new == old else new
 

@@ -15,7 +15,7 @@ from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.operation import PullBlob, StartUpload
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.event import Kind
@@ -29,11 +29,11 @@ EXCEPTED = 16  # images that exceptions name, looked at whether they list a blob
 
 async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     """Relay the blob where it may be had; else upstream's own refusal, or ours. Bytes are not hashed here."""
-    reason, what = None, str(op.digest)
+    reason, what, told = None, str(op.digest), ""
     try:
         reason = await kept_back(op.repository, op.digest, asked, house)
     except Unavailable as silent:
-        reason, what = Reason.NOT_VERIFIABLE, silent.what
+        reason, what, told = Reason.NOT_VERIFIABLE, silent.what, silent.told
     if reason is None:
         return await relay(op, asked, house, RANGE_HEADERS)
     answer = await _upstreams_word(op, asked, house)
@@ -48,7 +48,7 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
         await answer.relayed.close()
     if reason is not Reason.DENIED_DIGEST and await _reviews(op, policy, caller, house):
         return await relay(op, asked, house, RANGE_HEADERS)
-    raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house)
+    raise await refuse(Kind.BLOB_DENIED, op.repository, op.digest, reason, what, caller, asked, house, told=told)
 
 
 async def _upstreams_word(op: PullBlob, asked: Asked, house: House) -> Answer | None:
@@ -96,7 +96,7 @@ async def _kept_back(repository: Repository, blob: Digest, asked: Asked, house: 
     if looked.found is not None:
         return None
     if looked.silent is not None:
-        raise Unavailable(looked.silent)
+        raise Unavailable(looked.silent, told=Told.PARENTS)
     return Reason.DENIED_DIGEST if looked.denied else Reason.UNLISTED_BLOB
 
 

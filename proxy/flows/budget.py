@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from time import thread_time
 from typing import TypeVar
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.limits import Limits
 
 T = TypeVar("T")
@@ -26,6 +26,9 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 class Exhausted(Unavailable):
     """The budget of this request does not suffice to look at everything. What was not looked at is not absent."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, told=Told.MUCH)
 
 
 class Budget:

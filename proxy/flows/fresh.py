@@ -7,7 +7,7 @@ reading it again and again. A server that cannot read it any more cannot know, a
 from __future__ import annotations
 
 from proxy.flows.house import House
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.reference import Repository
 
 
@@ -32,5 +32,6 @@ def _old(bound_s: float, stops: str) -> Unavailable:
     """Return the refusal. Its text is always the same: refusals that say the same are one row of the journal."""
     return Unavailable(
         f"this server has not read denials and keys from the store for more than {bound_s:g} s, and {stops} until "
-        "it has; its operator sees why: countersign status"
+        "it has; its operator sees why: countersign status",
+        told=Told.RECORD,
     )

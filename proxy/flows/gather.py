@@ -14,7 +14,7 @@ from proxy.flows.referrers import referrers_of
 from proxy.flows.sign import signing_by
 from proxy.formats.format import Format, Layer
 from proxy.formats.table import FORMATS, announces_signatures, claimed_by
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
 from proxy.oci.reference import Digest, Repository, signature_tag
 from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected, Verified
@@ -79,7 +79,7 @@ async def _afforded(
     memory, limits = house.memory, house.limits
     name = (place, repository, subject, memory.changes(repository))
     if (known := memory.exhausted.get(name)) is not None:
-        return [CouldNotLook(place, f"{known}, found less than {limits.exhausted_s:g} s ago")]
+        return [CouldNotLook(place, f"{known}, found less than {limits.exhausted_s:g} s ago", Told.MUCH)]
     part = asked.part(limits)
     looked, late = await _looked(place, repository, subject, ring, part, house)
     why = late or part.budget.used_up(limits)
@@ -98,11 +98,11 @@ async def _looked(
             return await _look(place, repository, subject, ring, asked, house), None
     except TimeoutError:
         late = f"no answer within {house.limits.gather_deadline_s:g} s"
-        looked: Looked = [CouldNotLook(place, late)]
+        looked: Looked = [CouldNotLook(place, late, Told.LATE)]
     except Unavailable as silent:
-        looked = [CouldNotLook(place, silent.what)]
+        looked = [CouldNotLook(place, silent.what, silent.told)]
     except Corrupt as lie:
-        looked = [CouldNotLook(place, lie.what)]
+        looked = [CouldNotLook(place, lie.what, lie.told)]
     except Fault as bad:
         large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
         rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
@@ -164,9 +164,9 @@ async def _referrers(repository: Repository, subject: Digest, ring: KeyRing, ask
     opened = await together([_open(repository, d, asked, house) for d in ordered[:bound]])
     manifests = [m for m in opened if isinstance(m, Manifest)]
     looked = await _layers(Place.REFERRERS, repository, manifests, subject, ring, asked, house)
-    silent = listed.silent or next((m.what for m in opened if isinstance(m, Unavailable)), None)
+    silent = listed.silent or next((m for m in opened if isinstance(m, Unavailable)), None)
     if silent is not None:  # beside what was found, which may be enough
-        looked.append(CouldNotLook(Place.REFERRERS, silent))
+        looked.append(CouldNotLook(Place.REFERRERS, silent.what, silent.told))
     missed = listed.beyond + max(len(ordered) - bound, 0)
     return [*looked, *([NotExamined(Place.REFERRERS, missed)] if missed else [])]
 
@@ -216,7 +216,7 @@ async def _layers(
     findings = tuple(a for a in answers if not isinstance(a, Unavailable))
     looked: Looked = [Found(place, findings)]
     if silent := [a for a in answers if isinstance(a, Unavailable)]:
-        looked.append(CouldNotLook(place, silent[0].what))
+        looked.append(CouldNotLook(place, silent[0].what, silent[0].told))
     if len(layers) > bound:
         looked.append(NotExamined(place, len(layers) - bound))
     return looked
@@ -246,9 +246,9 @@ async def _examine(
         except Unavailable as silent:
             return [*found, silent]
         except Corrupt as lie:  # whatever is said beside it
-            return [*found, Rejected(Reason.BAD_SIGNATURE, form.name, lie.what)]
+            return [*found, Rejected(Reason.BAD_SIGNATURE, form.name, lie.told)]
         except Fault as bad:
-            found.append(Rejected(Reason.BAD_SIGNATURE, form.name, str(bad)))
+            found.append(Rejected(Reason.BAD_SIGNATURE, form.name, bad.message))
     return found
 
 

@@ -11,7 +11,7 @@ from proxy.exports.published import Profile, Scope, profiles_of
 from proxy.exports.table import Rendered, rendered
 from proxy.flows.house import House
 from proxy.flows.once import Once
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.reference import Reference, Repository
 from proxy.trust.keys import BookKey, fingerprint
 
@@ -82,7 +82,7 @@ class Publisher:
         clock = self._house().clock
         until, why = self._failed.get(of, (0.0, ""))
         if clock.monotonic() < until:
-            raise Unavailable(why)
+            raise Unavailable(why, told=Told.SIGNING)
         return await self._once.do((digest, of), lambda: self._sign(digest, of, key, published.index))
 
     async def _sign(self, digest: str, of: str, key: BookKey, message: bytes) -> bytes:
@@ -94,18 +94,18 @@ class Publisher:
             said = f"the index is not signed with this key just now: {why}"
             if digest == self._of:
                 self._failed[of] = (house.clock.monotonic() + AGAIN_S, said)
-            raise Unavailable(said) from None
+            raise Unavailable(said, told=Told.SIGNING) from None
         if digest == self._of:
             self._signed[of] = signature
         return signature
 
     async def unsigned(self) -> str | None:
-        """Return None where every signature of the index is to be had, else why one is not."""
+        """Return None where every signature of the index is to be had, else what callers are told of it."""
         for key in self.signers():
             try:
                 await self.signature(fingerprint(key.spki))
             except Unavailable as failed:
-                return failed.what
+                return f"the index is not signed with every key just now ({failed.told})"
         return None
 
     def _profiles(self) -> tuple[Profile, ...]:

@@ -30,12 +30,12 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
         try:
             await _record(judged, permission, caller, asked, house)
         except Unavailable as down:
-            raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house) from down
+            raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house, down.told) from down
         if permission is Permission.DENY:
             raise denied(judged, house)
         if _holds(judged, op, house):
             return _serve(op, judged, asked, house)
-    raise await _unreadable(op, Reason.NOT_VERIFIABLE, CHANGED, asked, house)
+    raise await _unreadable(op, Reason.NOT_VERIFIABLE, CHANGED, asked, house, CHANGED)
 
 
 async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answer:
@@ -45,9 +45,9 @@ async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answ
     except Fault as unreadable:
         raise await _unreadable(op, unreadable.reason, unreadable.message, asked, house) from unreadable
     except Corrupt as lie:
-        raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house) from lie
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house, lie.told) from lie
     except Unavailable as silent:
-        raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house) from silent
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house, silent.told) from silent
 
 
 def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
@@ -58,9 +58,11 @@ def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
         return False  # judging it again says why
 
 
-async def _unreadable(op: PullManifest, reason: str | None, what: str, asked: Asked, house: House) -> Fault:
+async def _unreadable(
+    op: PullManifest, reason: str | None, what: str, asked: Asked, house: House, told: str = ""
+) -> Fault:
     caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
-    return await refuse_manifest(op, reason, what, caller, asked, house)
+    return await refuse_manifest(op, reason, what, caller, asked, house, told)
 
 
 async def _caller(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Caller:

@@ -22,7 +22,7 @@ from proxy.flows.sign import stood_in
 from proxy.flows.tags import held
 from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import (
@@ -108,7 +108,7 @@ async def _excepted(this: Push, why: Unavailable | Corrupt, asked: Asked, house:
             return replace(answer, warning=f"{house.name}: {repository}@{subject.digest[:19]}... was {left}")
     except (Unavailable, Corrupt) as again:
         why = again
-    raise await _not_signed(this, why.what, asked, house) from why
+    raise await _not_signed(this, why, asked, house) from why
 
 
 async def _read(op: PushManifest, room: Room, asked: Asked, house: House) -> Resolved:
@@ -259,8 +259,9 @@ def _event(
     )
 
 
-async def _not_signed(this: Push, why: str, asked: Asked, house: House) -> Fault:
-    return await _refused(this, Reason.NOT_SIGNED, why, asked, house, event.Kind.PUSH_NOT_SIGNED)
+async def _not_signed(this: Push, why: Unavailable | Corrupt, asked: Asked, house: House) -> Fault:
+    told = Told.SIGNING if why.told is Told.NOTHING else why.told
+    return await _refused(this, Reason.NOT_SIGNED, why.what, asked, house, event.Kind.PUSH_NOT_SIGNED, told)
 
 
 async def _stale(this: Push, tag: Tag, asked: Asked, house: House) -> Fault:
@@ -273,7 +274,13 @@ async def _stale(this: Push, tag: Tag, asked: Asked, house: House) -> Fault:
 
 
 async def _refused(
-    this: Push, reason: Reason, what: str, asked: Asked, house: House, kind: event.Kind = event.Kind.PUSH_DENIED
+    this: Push,
+    reason: Reason,
+    what: str,
+    asked: Asked,
+    house: House,
+    kind: event.Kind = event.Kind.PUSH_DENIED,
+    told: str = "",
 ) -> Fault:
-    op = this.op
-    return await refuse(kind, op.repository, op.reference, reason, what, this.caller, asked, house, pushing=True)
+    to = this.op.repository, this.op.reference
+    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, told=told)

@@ -27,7 +27,7 @@ class Listed:
 
     descriptors: tuple[Descriptor, ...]
     beyond: int = 0
-    silent: str | None = None
+    silent: Unavailable | Corrupt | None = None
 
 
 async def referrers_of(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
@@ -45,9 +45,9 @@ async def _or_silence(look: Awaitable[Listed]) -> Listed:
     try:
         return await look
     except (Unavailable, Corrupt) as why:
-        return Listed((), 0, why.what)
+        return Listed((), 0, why)
     except Fault as large:
-        return Listed((), 1, large.message)
+        return Listed((), 1, Unavailable(large.message))
 
 
 async def _from_tag(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:

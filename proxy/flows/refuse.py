@@ -19,12 +19,20 @@ from proxy.trust.reason import Reason
 
 
 async def refuse_manifest(
-    op: PullManifest, reason: str | None, what: str, caller: Caller, asked: Asked, house: House
+    op: PullManifest, reason: str | None, what: str, caller: Caller, asked: Asked, house: House, told: str = ""
 ) -> Fault:
     """Return the Fault for a manifest that cannot be judged, after recording it."""
     known = reason if reason in set(Reason) else Reason.NOT_JUDGED
     return await refuse(
-        Kind.PULL_DENIED, op.repository, op.reference, Reason(known or Reason.NOT_JUDGED), what, caller, asked, house
+        Kind.PULL_DENIED,
+        op.repository,
+        op.reference,
+        Reason(known or Reason.NOT_JUDGED),
+        what,
+        caller,
+        asked,
+        house,
+        told=told,
     )
 
 
@@ -39,8 +47,12 @@ async def refuse(
     house: House,
     *,
     pushing: bool = False,
+    told: str = "",
 ) -> Fault:
-    """Record a refusal and return the Fault that tells the caller; `what` is the detail shown on its page."""
+    """Record a refusal and return the Fault that tells the caller.
+
+    `what` is for the record, and for the caller and the page where `told` says nothing else.
+    """
     policies = house.rules.current()
     policy = policies.for_(repository)
     inconclusive = reason is Reason.NOT_VERIFIABLE
@@ -59,6 +71,7 @@ async def refuse(
                 Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
                 f"could not verify ({what})" if inconclusive else what,
                 reason,
+                f"could not verify ({told})" if told and inconclusive else told,
             ),
         ),
         signatures=(),
@@ -90,7 +103,7 @@ async def refuse(
         fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)
         text = explain.refusal(house.name, reason, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
-            text = explain.not_signed(house.name, decision.question, what, page)
+            text = explain.not_signed(house.name, decision.question, told or what, page)
     else:
         text = explain.message(decision, house.name, house.url)
     return Fault(

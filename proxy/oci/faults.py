@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 # distribution-spec 1.1 "Error Codes", with the status each is sent with unless the raiser says otherwise.
 STATUS: Mapping[str, int] = {
@@ -24,6 +25,22 @@ STATUS: Mapping[str, int] = {
 }
 
 
+class Told(StrEnum):
+    """All that callers are told of what went wrong inside: words of this table, whatever a library or a module said.
+
+    The whole text, with addresses, paths and names of tokens in it, is for log, journal and operators.
+    """
+
+    REGISTRY = "the registry behind this proxy does not answer"
+    BYTES = "the registry behind this proxy sent what is not what it claims"
+    RECORD = "the record of what was signed and denied does not answer"
+    SIGNING = "no signature could be made"
+    MUCH = "finding out costs more than one request may"
+    LATE = "there was no answer in time"
+    PARENTS = "what lists it could not be judged"
+    NOTHING = "something that is needed gave no usable answer"
+
+
 class ConfigError(Exception):
     """Start-up cannot go on: the text says where (file:line:column), what was found and what is allowed."""
 
@@ -32,6 +49,7 @@ class Fault(Exception):
     """Ends one request with an OCI error body.
 
     `code` is a distribution-spec error code, `reason` one of ours (see trust.decision.Reason) where policy spoke.
+    `inside` is the text for the log, where it says more than callers are told.
     """
 
     def __init__(
@@ -44,8 +62,9 @@ class Fault(Exception):
         detail: str | None = None,
         phrase: str | None = None,
         headers: Mapping[str, str] | None = None,
+        inside: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message if inside is None else inside)
         self.code = code
         self.message = message
         self.status = STATUS[code] if status is None else status
@@ -56,16 +75,22 @@ class Fault(Exception):
 
 
 class Unavailable(Exception):
-    """The world did not answer. Retryable, and never to be read as absence."""
+    """The world did not answer. Retryable, and never to be read as absence.
 
-    def __init__(self, what: str, *, retry_after: int = 5) -> None:
+    `what` says who, what and why to operators; `told` is what callers hear of it.
+    """
+
+    def __init__(self, what: str, *, told: Told = Told.NOTHING, retry_after: int = 5) -> None:
         super().__init__(what)
         self.what = what
+        self.told = told
         self.retry_after = retry_after
 
 
 class Corrupt(Exception):
-    """Bytes lie: a digest, a length or a shape that was claimed is not what was computed."""
+    """Bytes lie: a digest, a length or a shape that was claimed is not what was computed. `what` is for operators."""
+
+    told = Told.BYTES
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -43,7 +43,9 @@ class _Waiting:
         if self.then:
             self.then(None)
         if not self.done.done():
-            self.done.set_exception(Unavailable(error.what) if isinstance(error, Unavailable) else error)
+            self.done.set_exception(
+                Unavailable(error.what, told=error.told) if isinstance(error, Unavailable) else error
+            )
 
 
 class Database:
@@ -134,7 +136,7 @@ def _said(error: Exception) -> Unavailable:
     """Return what the database said, without the statement and its values: those are not for log files."""
     said = error.orig if isinstance(error, DBAPIError) else error
     lines = str(said).strip().splitlines()
-    return Unavailable(f"store: {lines[0] if lines else type(said).__name__}")
+    return Unavailable(f"store: {lines[0] if lines else type(said).__name__}", told=Told.RECORD)
 
 
 def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

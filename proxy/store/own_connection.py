@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.store.database import Work, translated
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class OwnConnection:
             if not attempt.done():
                 _give_up(attempt, held)
         if not attempt.done():
-            raise Unavailable(f"store: no answer within {DEADLINE_S:g} s")
+            raise Unavailable(f"store: no answer within {DEADLINE_S:g} s", told=Told.RECORD)
         return attempt.result()
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
-from proxy.trust.evidence import CouldNotLook, Evidence, Verified, reason_for
+from proxy.trust.evidence import Evidence, Verified, reason_for
 from proxy.trust.exception import Granted
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
@@ -29,12 +29,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One named requirement and its outcome; `detail` is for people."""
+    """One named requirement and its outcome; `detail` is for people, `told` for callers where they hear less."""
 
     name: str
     outcome: Outcome
     detail: str
     reason: Reason | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,11 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
             count += "; our ledger has it from before the key was compromised"
         return Check(title, Outcome.PASSED, count)
     if evidence.silence or unseen:
-        silent = (
-            f"{p.place}: {p.why}" if isinstance(p, CouldNotLook) else f"{p.place}: {p.count} more than the bound"
-            for p in evidence.silence
+        silent = [*(p.says() for p in evidence.silence), *((text, _REVOKED) for text in unseen)]
+        what, told = (
+            "could not verify (" + "; ".join(dict.fromkeys(texts)) + ")" for texts in zip(*silent, strict=True)
         )
-        what = "; ".join((*silent, *dict.fromkeys(unseen)))
-        return Check(title, Outcome.INCONCLUSIVE, f"could not verify ({what})", Reason.NOT_VERIFIABLE)
+        return Check(title, Outcome.INCONCLUSIVE, what, Reason.NOT_VERIFIABLE, told)
     if good:
         need = f"{signers} of {clause.at_least} signatures needed from {names}"
         return Check(title, Outcome.FAILED, need, Reason.TOO_FEW_SIGNATURES)
@@ -225,6 +225,7 @@ _FIRST = (
 )
 _SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
 
+_REVOKED = "whether the signer's certificate is revoked is not known"
 _SAYS = {
     Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
     Reason.KEY_RETIRED: "signed with a key that is retired",

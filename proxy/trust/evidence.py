@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from proxy.oci.faults import Told
 from proxy.oci.reference import Digest
 from proxy.trust.keys import VERIFYING, KeyState, Verifier
 from proxy.trust.reason import Reason
@@ -112,6 +113,11 @@ class CouldNotLook:
 
     place: Place
     why: str
+    told: Told = Told.NOTHING
+
+    def says(self) -> tuple[str, str]:
+        """Return what operators read of it, and what callers are told."""
+        return f"{self.place}: {self.why}", f"{self.place}: {self.told}"
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,11 @@ class NotExamined:
 
     place: Place
     count: int
+
+    def says(self) -> tuple[str, str]:
+        """Return what operators read of it, and what callers are told."""
+        text = f"{self.place}: {self.count} more than the bound"
+        return text, text
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from proxy.oci.faults import Told
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
 from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Check, Decision, Outcome
@@ -65,10 +67,22 @@ def message(decision: Decision, name: str, url: str) -> str:
     host = url.partition("://")[2]
     fix = fix_for(reason, decision.contact, host)
     if decision.outcome is Outcome.INCONCLUSIVE:
-        why = next((c.detail for c in decision.checks if c.outcome is Outcome.INCONCLUSIVE), "could not verify")
+        checks = for_callers(decision).checks
+        why = next((c.detail for c in checks if c.outcome is Outcome.INCONCLUSIVE), "could not verify")
         head = f"blocked by {name} (not a login problem): {plain(target(decision.question), NAME_LENGTH)}: {why}"
         return _line(head, fix, page_url(url, decision.id))
     return refusal(name, reason, target(decision.question), fix, page_url(url, decision.id))
+
+
+def for_callers(decision: Decision) -> Decision:
+    """Return the decision as callers may read it: what could not be looked at is told in words of our own."""
+    checks = tuple(
+        replace(c, detail=c.told or f"could not verify ({Told.NOTHING})", told="")
+        if c.told or c.outcome is Outcome.INCONCLUSIVE
+        else c
+        for c in decision.checks
+    )
+    return replace(decision, checks=checks)
 
 
 def phrase(name: str, code: str, url: str) -> str:
@@ -157,6 +171,7 @@ def as_json(decision: Decision) -> dict[str, Any]:
                 "outcome": c.outcome.value,
                 "detail": c.detail,
                 "reason": c.reason.value if c.reason else None,
+                **({"told": c.told} if c.told else {}),
             }
             for c in decision.checks
         ],
@@ -200,7 +215,13 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         mode=data["mode"],
         reason=Reason(data["reason"]) if data["reason"] else None,
         checks=tuple(
-            Check(c["name"], Outcome(c["outcome"]), c["detail"], Reason(c["reason"]) if c["reason"] else None)
+            Check(
+                c["name"],
+                Outcome(c["outcome"]),
+                c["detail"],
+                Reason(c["reason"]) if c["reason"] else None,
+                c.get("told", ""),
+            )
             for c in data["checks"]
         ),
         signatures=tuple(

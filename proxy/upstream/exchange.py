@@ -11,7 +11,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.limits import Limits
 from proxy.upstream.location import origin
 from proxy.upstream.names import Names
@@ -209,4 +209,4 @@ def unavailable(url: str, exc: BaseException) -> Unavailable:
     else:
         why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else str(exc)
         why = "".join(c for c in why.partition("\n")[0] if " " <= c <= "~")[:_WHY] or type(exc).__name__
-    return Unavailable(f"upstream did not answer: {why} ({url.partition('?')[0]})")
+    return Unavailable(f"upstream did not answer: {why} ({url.partition('?')[0]})", told=Told.REGISTRY)

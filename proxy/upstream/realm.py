@@ -164,7 +164,10 @@ class Realm:
         if authorization is not None and not is_plain(authorization):
             raise Fault("UNAUTHORIZED", "Authorization header not valid")
         if wrong := await self.misplaced(kept):
-            raise Fault("DENIED", wrong)
+            told = "the registry behind this proxy wants the log-in to go somewhere its operator has not listed"
+            raise Fault(
+                "DENIED", f"{told}; nothing was sent there; ask the operator (countersign doctor)", inside=wrong
+            )
         reply = await self.relay(method, kept, authorization)
         if reply.status == 200:
             await self._remember(method, kept, authorization, reply.body)

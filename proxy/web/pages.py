@@ -93,8 +93,9 @@ class Pages:
                 return self._failed(call, fault)
             except Unavailable as failure:
                 later = {"retry-after": str(failure.retry_after)}
-                text = f"not available just now ({failure.what}); try again"
-                return self._failed(call, Fault("UNKNOWN", text, status=503, headers=later))
+                text = f"not available just now ({failure.told}); try again"
+                said = Fault("UNKNOWN", text, status=503, headers=later, inside=failure.what)
+                return self._failed(call, said)
 
         return answer
 
@@ -163,7 +164,7 @@ class Pages:
     def _decided(
         self, form: Form, decision: Decision, template: str, shown: Mapping[str, Any], data: Mapping[str, Any]
     ) -> Answer:
-        name, url = self._rendering.name, self._rendering.url
+        name, url, decision = self._rendering.name, self._rendering.url, explain.for_callers(decision)
         if form == "json":
             return self._rendering.answer(200, _JSON, json.dumps({**explain.as_json(decision), **data}))
         if form == "text":
@@ -181,7 +182,7 @@ class Pages:
 
     def _failed(self, call: Call, fault: Fault) -> Answer:
         """Return the failure as a page; the challenge of a 401 goes with it, so that clients log in."""
-        call.error, call.reason = fault.message, fault.reason or ""
+        call.error, call.reason = str(fault), fault.reason or ""
         form = form_of(call)
         if form == "html":
             title = TITLES.get(fault.status, "Not possible")

@@ -18,7 +18,7 @@ _LONGEST = 2000
 
 def problem(call: Call, failure: Failure) -> Ready:
     """Return the problem of a failure under /admin/v1, and the usual error of one anywhere else."""
-    usual = refuse(failure)
+    usual = refuse(failure, inside=True)
     if not call.path.startswith(f"{ROOT}/"):
         return usual
     status = usual.answer.status

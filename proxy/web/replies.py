@@ -37,19 +37,23 @@ class Ready:
     phrase: str | None = None
 
 
-def refuse(failure: Failure) -> Ready:
-    """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes")."""
+def refuse(failure: Failure, *, inside: bool = False) -> Ready:
+    """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes"); `inside` says all to operators."""
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
-        text = f"not available just now ({plain(failure.what, 200)}); try again"
+        text = f"not available just now ({_said(failure, inside)}); try again"
         return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)))
     if isinstance(failure, Corrupt):
-        text = f"the registry behind this proxy sent bytes that are not what they claim ({plain(failure.what, 160)})"
+        text = f"nothing is handed on ({_said(failure, inside)})"
         return Ready(Answer(502, _json(()), error_body("UNKNOWN", text)))
     body = error_body(failure.code, failure.message, failure.detail)
     headers = tuple((name.lower(), value) for name, value in failure.headers.items())
     phrase = None if failure.phrase is None else plain(failure.phrase, PHRASE_LENGTH)
     return Ready(Answer(failure.status, _json(headers), body), phrase)
+
+
+def _said(failure: Unavailable | Corrupt, inside: bool) -> str:
+    return plain(failure.what, 200) if inside else str(failure.told)
 
 
 def broken(request_id: str) -> Fault:

@@ -219,9 +219,8 @@ class TokenSigner:
             seconds = self._settings.limits.sign_deadline_s
             return await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
-            raise Fault(
-                "TOOMANYREQUESTS", f"{full}; nothing was signed; push again", headers={"Retry-After": "5"}
-            ) from None
+            text, later = "too many signatures wait already; nothing was signed; push again", {"Retry-After": "5"}
+            raise Fault("TOOMANYREQUESTS", text, headers=later, inside=f"{full}; nothing was signed") from None
         except (TokenError, Unavailable) as wrong:
             self.standby.failed(key.token, str(wrong))
             raise Unavailable(str(wrong)) from None

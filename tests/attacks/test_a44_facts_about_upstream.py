@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,13 +10,13 @@ from dataclasses import replace
 import pytest
 
 from proxy.oci.manifest import Descriptor
-from proxy.oci.operation import ListReferrers, ListTags, StartUpload
+from proxy.oci.operation import ListReferrers, ListTags, PullManifest, StartUpload
 from proxy.oci.reference import Digest, fallback_tag, parse_digest, parse_repository
 from proxy.ports import Credential
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.foreign import put_bundle, trusted
-from tests.worlds.images import image
+from tests.worlds.images import image, index
 from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, error
 from tests.worlds.registry_http import connected
 from tests.worlds.softkey import soft_key
@@ -122,6 +123,26 @@ async def test_what_is_signed_here_is_listed_in_both_places_where_the_api_is_in_
         listed = await w.say(ListReferrers(parse_repository("team/new"), new.digest))
         assert listed.status == 200
         assert b"sigstore" in listed.body
+
+
+@pytest.mark.parametrize("seed", ["image", "index"])
+async def test_a_registry_that_reads_the_referrers_tag_as_the_digest_itself(seed: str) -> None:
+    """Pushing works, what is under the tag is left alone, and the children of an index are not its referrers."""
+    pushed = image("a") if seed == "image" else index(image("a"), image("b"))
+    w = await world(registry=MemoryRegistry(referrers=False))
+
+    def dash(seen: Seen) -> Said | None:
+        op = seen.operation
+        if not isinstance(op, PullManifest) or op.reference != fallback_tag(pushed.digest):
+            return None
+        return w.registry.answer(replace(seen, operation=replace(op, reference=pushed.digest)))
+
+    w.registry.hooks.append(dash)
+    assert (await w.push(pushed, "team/app", "v1")).status == 201
+    assert w.tag("team/app", fallback_tag(pushed.digest)) is None
+    assert (await w.pull("team/app", "v1")).body == pushed.body
+    listed = json.loads((await w.say(ListReferrers(REPO, pushed.digest))).body)
+    assert listed["manifests"] == []
 
 
 @pytest.mark.parametrize("refusal", [400, 411, 413, 415, 501])

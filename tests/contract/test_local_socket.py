@@ -14,6 +14,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.web.local import Arguments, Commands, local_app
 from proxy.web.outermost import Edge, outermost
+from proxy.web.problems import problem
 from proxy.web.server import Listener
 
 
@@ -27,7 +28,7 @@ async def answer(arguments: Arguments) -> Mapping[str, Any]:
 
 async def over(path: Path, command: str, arguments: dict[str, str], *, post: bool = False) -> dict[str, Any]:
     """Ask as a command does, from outside the server's loop."""
-    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits())), Limits())
+    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits(), refuse=problem)), Limits())
     await listener.listen_unix(path)
     try:
         return await asyncio.to_thread(ask, path, command, arguments, post=post)
@@ -57,7 +58,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 async def test_only_who_runs_the_server_may_ask(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
-    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits())), Limits())
+    listener = Listener(outermost(local_app(Commands(*[answer] * 6)), Edge(Limits(), refuse=problem)), Limits())
     await listener.listen_unix(path)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
     await listener.leave(0.0, 1.0)

@@ -136,7 +136,7 @@ async def test_an_active_key_whose_token_is_away_is_distrusted_all_the_same() ->
     await keylife.compromise(bad, *BY, w.house)
     assert states(w) == [KeyState.COMPROMISED]
     await denied(w, lambda: w.pull("team/app", "old"), "key_compromised")
-    with pytest.raises(Fault, match="no active key for profile release"):
+    with pytest.raises(Fault, match="no signature could be made"):
         await w.push(NEW, "team/app", "new")
     w.signer.down = None
     await keylife.rotate("release", *BY, w.house)
@@ -278,7 +278,7 @@ async def test_a_standby_signs_while_the_first_token_is_away_and_says_so() -> No
     w.signer.away["soft"] = "token soft is away"
     answer = await w.push(OLD, "team/app", "old")
     assert w.signer.made[-1][0] == name(spare)
-    assert answer.warning == "countersign: signed for release by its standby spare, not by soft (token soft is away)"
+    assert answer.warning == "countersign: signed for release by a standby of its token; its operators see why"
     assert (await w.pull("team/app", "old")).status == 200
     made = [e for e in w.store.journal.events if e.kind is Kind.SIGNED]
     assert made[-1].detail["standby"] == "spare"
@@ -298,11 +298,11 @@ async def test_a_token_that_fails_in_the_middle_of_a_push_does_not_fail_the_push
 async def test_where_no_token_works_the_first_ones_reason_is_told() -> None:
     w, _, _ = await two_tokens()
     w.signer.away |= {"soft": "token soft is away", "spare": "token spare is away"}
-    with pytest.raises(Fault, match="token soft is away"):
+    with pytest.raises(Fault, match="no signature could be made"):
         await w.push(NEW, "team/app", "new")
     w.signer.away.clear()
     w.signer.breaks |= {"soft": "token soft broke", "spare": "token spare broke"}
-    with pytest.raises(Fault, match=r"token s[a-z]+ (broke|is away)"):
+    with pytest.raises(Fault, match="no signature could be made"):
         await w.push(NEW, "team/app", "new")
 
 

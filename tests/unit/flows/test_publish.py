@@ -100,7 +100,7 @@ async def test_a_failure_is_said_and_stands_for_a_while() -> None:
         with pytest.raises(Unavailable, match="not signed with this key just now: token main is away"):
             await publish.signature(name)
     assert signer.calls == 1
-    assert "token main is away" in (await publish.unsigned() or "")
+    assert "no signature could be made" in (await publish.unsigned() or "")
     signer.fails = False
     cast("FrozenClock", w.house.clock).advance(AGAIN_S + 1)
     assert verifies(active(w).spki, await publish.signature(name), publish.now().index)
