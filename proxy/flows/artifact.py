@@ -14,7 +14,7 @@ from proxy.formats.archive import is_tar
 from proxy.formats.carrier import config_parses, config_to_check, is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor, Manifest
 from proxy.oci.reference import Repository
@@ -38,14 +38,14 @@ async def is_signature_artifact(repository: Repository, subject: Resolved, asked
         name = ("artifact", repository, subject.digest, house.memory.changes(repository))
         known = house.memory.exhausted.get(name)
         if known is not None:
-            raise Unavailable(known)
+            raise Unavailable(known, told=Told.MUCH)
         part, late = asked.part(limits), f"no answer within {limits.gather_deadline_s:g} s"
         try:
             async with asyncio.timeout(limits.gather_deadline_s):
                 proven = await _parses(repository, subject, part, house)
         except TimeoutError:
             house.memory.exhausted[name] = late
-            raise Unavailable(late) from None
+            raise Unavailable(late, told=Told.LATE) from None
         except Exhausted as much:
             if part.budget.is_large(limits):
                 house.memory.exhausted[name] = much.what
