@@ -35,7 +35,7 @@ from proxy.oci.reference import (
     require_sha256,
     subject_of_tag,
 )
-from proxy.ports import Headers
+from proxy.ports import Effort, Headers
 from proxy.trust import event, explain
 from proxy.trust.question import Caller, Resolved, name_of
 from proxy.trust.reason import Reason
@@ -61,7 +61,7 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
     try:
         subject = await _read(op, room, asked, house)
     except Fault as unreadable:
-        caller = await house.rights.caller(op.repository, asked.credential)
+        caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
         await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
         raise
     async with held(op.repository, tags, house):
