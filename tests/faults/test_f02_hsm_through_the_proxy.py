@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -59,18 +60,19 @@ async def signed(client: Caller, tag: str, body: bytes) -> None:
 
 
 async def refused(proxy: Served, client: Caller, tag: str, body: bytes) -> str:
-    """The push is refused in words that people read, and nothing has moved; those words."""
+    """The push is refused in words that people read, and nothing has moved; why, as operators read it."""
     pushed = await client.push(REPOSITORY, tag, body)
     assert pushed.status == 403, pushed
     assert pushed.message.startswith("blocked by countersign (not a login problem): ")
-    assert "was not signed (" in pushed.message
+    assert "was not signed (no signature could be made)" in pushed.message
     assert "the tag was not moved; push again" in pushed.message
     assert len(pushed.message) <= 300
     assert pushed.reason.startswith("blocked by countersign: not_signed - http://")
     assert (await client.at(proxy.upstream.host).pull(REPOSITORY, tag)).status == 404
     page = await client.ask("GET", pushed.message.rpartition(" - ")[2])
     assert page.status == 200
-    return pushed.message
+    ((detail,),) = proxy.rows("SELECT detail FROM journal WHERE kind = 'push.not_signed' ORDER BY rowid DESC LIMIT 1")
+    return str(json.loads(detail)["what"])
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ async def test_a_reset_in_the_middle_of_a_push(world: World, where: str, after: 
         assert len(await world.behind.signatures(REPOSITORY, name)) == 2
     else:
         assert (reply.status, there.status) == (403, 404), reply
-        assert "did not answer: Server disconnected" in reply.message
+        assert "(the registry behind this proxy does not answer)" in reply.message
         assert "push again" in reply.message
     await converges(world, tag, body, before)
 

@@ -106,7 +106,7 @@ async def test_the_standby_signs_loudly_and_the_first_takes_over_again_by_itself
         proxy.token.inject("sign", DEVICE_REMOVED, ALWAYS)
         try:
             warning = await pushed(client, "meanwhile", meanwhile)
-            assert "signed for release by its standby spare, not by hsm" in warning
+            assert "signed for release by a standby of its token" in warning
             made = {json.loads(d)["standby"] for (d,) in proxy.rows(SIGNED, digest_of(meanwhile))}
             assert made == {"spare"}
             assert {row for row in signers(proxy, meanwhile) if signature_of(proxy, meanwhile, row)} == {keys["spare"]}
@@ -207,7 +207,7 @@ async def test_a_start_without_the_first_token_signs_with_the_standby(made: Serv
         made.start()
         async with caller(made.host) as client:
             await furnished(client, made)
-            assert "by its standby spare" in await pushed(client, "early", image())
+            assert "by a standby of its token" in await pushed(client, "early", image())
     finally:
         made.token.heal("gone")
     made.until(lambda: made.metric("countersign_standby_profiles") == 0, "the first does not come back", 40)
