@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from proxy.config import Settings
 from proxy.config.policy_file import PolicyFile, in_the_file
@@ -17,6 +17,7 @@ from proxy.wiring.policy_process import Reader
 from proxy.wiring.policy_texts import PolicyTexts
 
 OURS = "countersign"
+BEHIND = timedelta(seconds=5)  # how long a revision of another server may be on its way here, unsaid
 TRIES = 3  # where the configuration is reloaded while a text is read
 Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
 
@@ -43,6 +44,7 @@ class Policies:
         self.revision: PolicyRevision | None = None
         self.lock = asyncio.Lock()
         self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
+        self._reading: datetime | None = None  # since when what may be newer is on its way
         self.unsure = False  # whether a revision of ours may or may not be in the store
         self._book = book
         self._rules = rules
@@ -85,13 +87,14 @@ class Policies:
         """Put the newest revision in force where another process added one; what cannot be read leaves the old one."""
         reading, loaded = True, False
         self.unsure = False  # of what comes from now on, somebody says so again
+        self._reading = self._reading or self._clock.now()
         try:
             while reading and (settings := self.settings).policies_from != "file":
                 found = await self._found(settings)
                 async with self.lock:
                     reading = self.settings is not settings  # a reload came meanwhile, and names mean other things
                     loaded = not reading and self._overtake(found)
-            reading = False
+            reading, self._reading = False, None
         finally:
             self.unsure = self.unsure or reading
         if loaded:
@@ -144,9 +147,10 @@ class Policies:
 
     def problems(self) -> list[dict[str, str]]:
         """Return what is wrong with them now, what it stops and the next command."""
-        if self.trouble is None:
+        late = self._reading is not None and self._clock.now() - self._reading > BEHIND
+        since, why = self.trouble or (self._reading if late else None, "it could not be read yet")
+        if since is None:
             return []
-        since, why = self.trouble
         there = "none" if self.revision is None else f"revision {self.revision.number}"
         return [
             {

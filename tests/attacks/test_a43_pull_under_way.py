@@ -5,6 +5,7 @@ Upstream is as slow as it likes; whoever makes it slow must not be served by key
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -123,6 +124,15 @@ async def test_what_holds_when_a_slow_pull_is_answered_decides(change: Change, r
     assert Kind.PULL_ALLOWED not in w.store.journal.kinds()
     w.registry.pause = None
     assert await w.blocked("team/app", reference) == reason
+
+
+async def test_all_who_share_one_slow_look_get_what_holds_by_then() -> None:
+    w = await signed_by_both()
+    slow = changing(w, compromised)
+    wanted = [w.blocked("team/app", reference) for reference in ("1", APP.digest, "1", APP.digest)]
+    assert set(await asyncio.gather(*wanted)) == {"key_compromised"}
+    assert slow.looks <= 4
+    assert Kind.PULL_ALLOWED not in w.store.journal.kinds()
 
 
 async def test_an_exception_that_ends_meanwhile_lets_nothing_through() -> None:

@@ -279,3 +279,28 @@ async def test_what_is_in_force_is_not_parsed_again_and_what_is_unsure_stays_so_
     assert policies.unsure
     await policies.refresh()
     assert not policies.unsure
+
+
+async def test_a_revision_that_takes_long_to_come_is_said_and_no_more_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    policies, rules = await started(store)
+    await follow(store, OTHER)
+    with monkeypatch.context() as m:
+
+        async def away(_: Settings) -> Taken:
+            raise Unavailable("the reader is busy")
+
+        m.setattr(policies, "taken", away)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await policies.refresh()
+            assert policies.problems() == []
+            store.clock.advance(3)
+    (problem,) = policies.problems()
+    assert problem["what"] == "a newer revision of the policies is not in force here: it could not be read yet"
+    assert "revision 1 stays in force" in problem["stops"]
+    await policies.refresh()
+    assert policies.problems() == []
+    assert patterns(rules) == ["live/**"]

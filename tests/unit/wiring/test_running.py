@@ -17,6 +17,8 @@ from proxy.oci.operation import CheckApi
 from proxy.ports import Credential, Search
 from proxy.trust.event import Kind
 from proxy.web.logs import open_log
+from proxy.wiring.policies import Taken
+from proxy.wiring.policy_change import Change
 from proxy.wiring.running import Running, open_running
 from tests.unit.config.test_settings import MINIMAL
 from tests.worlds.registry import MemoryRegistry, Said, Seen
@@ -112,3 +114,37 @@ async def test_a_reload_leaves_revisions_in_force_and_says_so(tmp_path: Path) ->
         path.write_text(by_api)
         assert await running.reload() is None
         assert running.policies.source == {"policies_from": "api", "policies_number": 1}
+
+
+async def test_a_request_under_way_sees_the_names_of_a_reload(running: Running) -> None:
+    under_way, path = running.house, running.settings.path
+    assert under_way.hosts_now() == under_way.hosts
+    path.write_text(path.read_text().replace("http://10.0.0.7:5000", "http://10.0.0.8:5000"))
+    assert await running.reload() is None
+    assert under_way.hosts != running.house.hosts
+    assert under_way.hosts_now() == running.house.hosts
+
+
+async def test_a_reload_puts_no_policies_back_that_were_replaced_while_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(TWO_NAMES + "policies_from: api\npolicies: [{repositories: [a]}]\n")
+    async with AsyncExitStack() as stack:
+        running = await open_running(config.load(path), open_log(io.StringIO(), as_json=True), stack)
+        policies = running.policies
+        taken, reads = policies.taken, []
+
+        async def slow(settings: config.Settings) -> Taken:
+            found = await taken(settings)
+            reads.append(found)
+            if len(reads) == 1:
+                assert not policies.lock.locked()
+                await policies.change(Change("policies: [{repositories: [b]}]\n", "p", 1, "r", "erika", "socket"))
+            return found
+
+        monkeypatch.setattr(policies, "taken", slow)
+        assert await running.reload() is None
+        (policy,) = running.house.rules.current().policies
+        assert policy.repositories == ("b",)
+        assert len(reads) == 2
