@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from proxy.cli.admin import Place, call, pages
+from proxy.cli.agreed import Manner, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
+from proxy.trust.admin_token import SECRET_BYTES, fingerprint_of, written
 
 
 def show(place: Place, form: Form) -> Exit:
@@ -19,18 +22,42 @@ def show(place: Place, form: Form) -> Exit:
         return json_out({"items": tokens})
     if not tokens:
         return lines_out(["there is no admin token; make one: countersign tokens create NAME --role ROLE"])
-    rows = [("ID", "NAME", "ROLES", "FOR", "STATE", "UNTIL", "MADE BY")]
+    rows = [("ID", "NAME", "ROLES", "FOR", "STATE", "UNTIL", "MADE BY", "AGREED BY")]
     return lines_out(table([*rows, *(_row(token) for token in tokens)]))
 
 
+def draft() -> Exit:
+    """Print a new token that only its holder has, alone on standard output, and what others need to make it known."""
+    text = written(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
+    sys.stderr.write(
+        "a token that nobody knows yet: keep it to yourself, it is shown this once; whoever makes it known needs\n"
+        f"this alone: countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
+    )
+    return lines_out([text])
+
+
 def create(
-    place: Place, name: str, roles: Sequence[str], days: int, form: Form, repositories: Sequence[str] = ()
+    place: Place,
+    name: str,
+    roles: Sequence[str],
+    days: int,
+    form: Form,
+    repositories: Sequence[str] = (),
+    *,
+    fingerprint: str = "",
+    dry_run: bool = False,
 ) -> Exit:
     """Print the new token on standard output, alone, and what there is to know on standard error."""
-    wish = {"name": name, "roles": list(roles), "valid_days": days, "repositories": list(repositories)}
+    wish: dict[str, object] = {"name": name, "roles": list(roles), "valid_days": days}
+    wish |= {"repositories": list(repositories)} | ({"fingerprint": fingerprint} if fingerprint else {})
+    if dry_run:
+        planned = agreed(place, "tokens", wish, Manner(dry_run=True, form=form))
+        return planned if isinstance(planned, Exit) else Exit.FINE
     made = call(place, "POST", "tokens", wish)
     if form is Form.JSON:
         return json_out(made)
+    if not made["token"]:
+        return lines_out([f"token {made['id']} ({made['name']}) is valid until {when(made['expires'])}"])
     sys.stderr.write(f"token {made['id']} until {when(made['expires'])}; this is the only time it is shown:\n")
     return lines_out([made["token"]])
 
@@ -47,4 +74,13 @@ def _row(token: dict[str, Any]) -> tuple[str, ...]:
     state = "valid" if token["valid"] else "revoked" if token["revoked"] else "expired"
     scope = ",".join(token["repositories"]) or "everything"
     ends = when(token["revoked"] or token["expires"])
-    return (token["id"], token["name"], ",".join(token["roles"]), scope, state, ends, token["by"])
+    return (
+        token["id"],
+        token["name"],
+        ",".join(token["roles"]),
+        scope,
+        state,
+        ends,
+        token["by"],
+        token["agreed_by"] or "-",
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.form import Form
-from proxy.cli.options import Config, Output, Server, Token, place_of
+from proxy.cli.options import Config, DryRun, Output, Server, Token, place_of
 from proxy.oci.faults import ConfigError
 from proxy.trust.roles import Role
 
@@ -34,6 +34,10 @@ def create(
         ),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="days until it expires")] = 90,
+    fingerprint: Annotated[
+        str, typer.Option("--fingerprint", metavar="ID:SHA256", help="of a token that its holder drafted")
+    ] = "",
+    dry_run: DryRun = False,
     server: Server = "",
     token: Token = "",
     config: Config = None,
@@ -43,8 +47,19 @@ def create(
     from proxy.cli import tokens
 
     raise typer.Exit(
-        tokens.create(place_of(server, token, config), name, [r.value for r in role], days, output, repository or ())
-    )
+        tokens.create(
+            place_of(server, token, config), name, [r.value for r in role], days, output, repository or (),
+            fingerprint=fingerprint, dry_run=dry_run,
+        )
+    )  # fmt: skip
+
+
+@tokens_app.command()
+def draft() -> None:
+    """Draft a token that only its holder sees: printed here, and made known by its fingerprint."""
+    from proxy.cli import tokens
+
+    raise typer.Exit(tokens.draft())
 
 
 @tokens_app.command()

@@ -50,15 +50,31 @@ async def pending(approval_id: str, approvals: Approvals, house: House) -> Appro
 
 async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, house: House) -> None:
     """Return where this person may agree to it and whoever asked still may ask. Raises Fault, Unavailable."""
-    known = await tokens.all()
-    if (why := one_person(wanted.by, by, known)) is not None:
-        raise Fault("DENIED", f"{wanted.by.who!a} asked for this and {by.who!a} cannot agree to it: {why}; ask another")
+    await must_count(by, tokens)
+    if one_person(wanted.by, by):
+        raise Fault(
+            "DENIED", f"{wanted.by.who!a} asked for this and cannot agree to it as {by.who!a}: ask somebody else"
+        )
     if not wanted.by.token_id:
         return
-    asker = next((token for token in known if token.id == wanted.by.token_id), None)
+    asker = await tokens.find(wanted.by.token_id)
     ended = "is gone" if asker is None else over(asker, house.clock.now())
+    if ended is None and asker is not None and not asker.counts:
+        ended = "was made by one person alone"
     if ended is not None:
         raise Fault("DENIED", f"the token of {wanted.by.who!a}, who asked for this, {ended}: reject it", status=409)
+
+
+async def must_count(by: Person, tokens: AdminTokens) -> None:
+    """Return where this is one of two people. Raises Fault for who has a token that one alone made, Unavailable."""
+    token = await tokens.find(by.token_id) if by.token_id else None
+    if by.token_id and (token is None or not token.counts):
+        maker = "nobody we know" if token is None else repr(token.by)
+        raise Fault(
+            "DENIED",
+            f"{maker} alone made the token of {by.who!a}: where two people are asked for (admin.dual_control) it asks "
+            "for nothing and agrees to nothing; on the host: countersign tokens create NAME --role ROLE",
+        )
 
 
 async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals, house: House) -> Approval:

@@ -94,10 +94,20 @@ def _values(token: AdminToken) -> dict[str, Any]:
         "created_by": token.by,
         "revoked": token.revoked,
         "repositories": json.dumps(token.repositories),
+        "agreed_by": token.agreed_by,
     }
 
 
 def _token(row: Row[Any]) -> AdminToken:
-    roles = tuple(Role(name) for name in json.loads(row.roles))
-    scope = tuple(json.loads(row.repositories))
-    return AdminToken(row.id, row.name, roles, row.hashed, row.created, row.expires, row.created_by, row.revoked, scope)
+    return AdminToken(
+        row.id,
+        row.name,
+        tuple(Role(name) for name in json.loads(row.roles)),
+        row.hashed,
+        row.created,
+        row.expires,
+        row.created_by,
+        row.revoked,
+        tuple(json.loads(row.repositories)),
+        row.agreed_by,
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from proxy.trust.allotment import Allotment
-from proxy.trust.names import same_name
+from proxy.trust.names import ON_THE_HOST, same_name
 from proxy.trust.roles import Role
 
 PREFIX = "csadm"  # so that scanners for leaked secrets can know one
@@ -37,6 +37,12 @@ class AdminToken:
     by: str
     revoked: datetime | None = None
     repositories: tuple[str, ...] = ()
+    agreed_by: str = ""  # the second person, where one had to agree that it is made
+
+    @property
+    def counts(self) -> bool:
+        """True where no one person over the network made it: only then is its holder one of two people."""
+        return self.by == ON_THE_HOST or bool(self.agreed_by)
 
 
 def written(token_id: str, secret: bytes) -> str:
@@ -50,6 +56,11 @@ def id_of(text: str) -> str | None:
     """Return the public id within a token's text, or None when it is no such text."""
     match = _TEXT.fullmatch(text)
     return None if match is None else match.group(1)
+
+
+def fingerprint_of(text: str) -> str:
+    """Return what its holder may show of a token: its public id and what the store keeps of it."""
+    return f"{id_of(text)}:{hashed(text)}"
 
 
 def holds_token(text: str) -> bool:

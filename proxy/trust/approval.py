@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from proxy.trust.admin_token import AdminToken
 from proxy.trust.allotment import Allotment
 from proxy.trust.names import same_name
-from proxy.trust.roles import Role
+from proxy.trust.roles import Permission, Role, permitted
 
 WAITS_FOR = timedelta(hours=24)
-# Who runs the host is one person to us, whatever is asked for in which of these names.
-_HOST = frozenset({"operator on the host", "bootstrap", "countersign init"})
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", re.ASCII)
 
 
@@ -97,29 +94,20 @@ def same_steps(then: Iterable[str], now: Iterable[str]) -> bool:
     return [_MOMENT.sub("", step) for step in then] == [_MOMENT.sub("", step) for step in now]
 
 
-def one_person(one: Person, other: Person, tokens: Iterable[AdminToken]) -> str | None:
-    """Return why these two cannot be two people, or None.
+def one_person(one: Person, other: Person) -> bool:
+    """True where these cannot be two people: they have one token, or one name."""
+    return bool(one.token_id and one.token_id == other.token_id) or same_name(one.who) == same_name(other.who)
 
-    Whoever makes a token has seen it. So two tokens count as two people only where nobody but the host's operator had
-    a hand in both: not one in the other, and no third in the two.
+
+def short_of_two(roles: Iterable[Role], holders: Iterable[tuple[str, Collection[Role]]]) -> bool:
+    """True while fewer than two people have each of these roles that may agree: then nobody could agree to a third.
+
+    `holders` are the names and roles of those who count as people.
     """
-    if (one.token_id and one.token_id == other.token_id) or same_name(one.who) == same_name(other.who):
-        return "both are the same"
-    known = tuple(tokens)
-    both = _hands(one.who, known) & _hands(other.who, known)
-    if "" in both:
-        return "both are whoever runs the host"
-    return f"{min(both)} had a hand in both" if both else None
+    there = tuple(holders)
+    return all(len({same_name(name) for name, has in there if role in has}) < 2 for role in roles if agrees((role,)))
 
 
-def _hands(who: str, tokens: tuple[AdminToken, ...]) -> frozenset[str]:
-    """Return the names of all who have seen a token of this name: its holder, its makers, and theirs."""
-    if who in _HOST:
-        return frozenset({""})
-    found, todo = set[str](), [same_name(who)]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += [same_name(t.by) for t in tokens if same_name(t.name) == name and t.by not in _HOST]
-    return frozenset(found)
+def agrees(roles: Collection[Role]) -> bool:
+    """True where a holder of these roles, for all repositories, is one who may agree to what others ask for."""
+    return permitted(roles, Permission.APPROVE)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from proxy.flows.approval import expire
+from proxy.trust.admin_token import fingerprint_of, written
 from proxy.trust.event import Kind
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
@@ -18,9 +20,32 @@ from tests.worlds.softtokens import held
 # Written out by hand: what one person alone does not do where two are asked for.
 SECOND = {
     "rotate_key", "activate_key", "compromise_key", "import_key", "rebind_key", "destroy_key",
-    "apply_policies", "revert_policies",
+    "apply_policies", "revert_policies", "create_token",
 }  # fmt: skip
+TOKENS = "/admin/v1/tokens"
 ROTATE, WHY = "/admin/v1/keys/release/rotate", {"reason": "tuesday"}
+
+
+BOTH = (Role.KEY_ADMIN, Role.POLICY_ADMIN)
+
+
+def wish(name: str) -> dict[str, Any]:
+    """A token that may agree to everything, shown to who asks for it."""
+    return {"name": name, "roles": ["key-admin", "policy-admin"]}
+
+
+def drafted(name: str) -> dict[str, Any]:
+    return {**wish(name), "fingerprint": "ab" * 6 + ":" + "cd" * 32}
+
+
+def drafted_by_uwe(**more: Any) -> tuple[str, dict[str, Any]]:
+    """The token that uwe keeps, and what he tells the others."""
+    text = written("0123456789ab", bytes(32))
+    return text, {**wish("uwe"), "fingerprint": fingerprint_of(text), **more}
+
+
+async def make(a: Admin, body: dict[str, Any], token: str = "", *, socket: bool = False) -> Reply:
+    return await a.call("POST", "/admin/v1/tokens", body, token=token, socket=socket)
 
 
 async def asked(a: Admin, token: str = "", *, socket: bool = False) -> str:
@@ -79,37 +104,147 @@ async def test_a_key_brought_along_verifies_nothing_before_a_second_person_agree
 async def test_nobody_agrees_with_themselves_in_whatever_name() -> None:
     async with admin(dual=True) as a:
         erika = await a.token(Role.KEY_ADMIN, name="erika")
-        theirs = [
-            erika,
-            await a.token(Role.KEY_ADMIN, name="made by her", by="erika"),
-            await a.token(Role.KEY_ADMIN, name="made by that", by="made by her"),
+        which = await asked(a, erika)
+        assert (await agree(a, which, erika)).status == 403
+        await a.world.store.admin_tokens.revoke("0" * 12, a.world.store.clock.now())
+        again = await a.token(Role.KEY_ADMIN, name="Erika")
+        which = await asked(a, again)
+        assert (await agree(a, which, again)).status == 403
+
+
+async def test_a_token_that_one_person_made_is_nobody() -> None:
+    """Before: the first token made another over the network, and agreed to what that asked for."""
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.KEY_ADMIN, name="max")
+        bootstrap = await a.token(*BOTH, name="bootstrap", by="countersign init")
+        lone = [
+            bootstrap,
+            await a.token(*BOTH, name="of bootstrap", by="bootstrap"),
+            await a.token(*BOTH, name="of erika", by="erika"),
+            await a.token(*BOTH, name="of that", by="of erika"),
         ]
-        for one in theirs:
-            which = await asked(a, one)
-            for other in theirs:
-                reply = await agree(a, which, other)
-                assert reply.status == 403, reply.value
-            await agree(a, which, one, how="reject")
-        uwe = await a.token(Role.KEY_ADMIN, name="uwe")
-        one, other = [await a.token(Role.KEY_ADMIN, name=n, by="uwe") for n in ("x", "y")]
-        which = await asked(a, one)
-        for each in (uwe, other):
-            assert "uwe had a hand in both" in (await agree(a, which, each)).value["detail"]
-        assert (await agree(a, which, erika)).status == 200
+        before, which = a.active(), await asked(a, erika)
+        for each in lone:
+            for how in ("approve", "reject"):
+                assert "alone made the token" in (await agree(a, which, each, how=how)).value["detail"]
+            for path, body in (
+                (ROTATE, WHY),
+                ("/admin/v1/tokens", wish("mallory")),
+                ("/admin/v1/tokens", drafted("m")),
+            ):
+                reply = await a.call("POST", path, body, token=each)
+                assert (reply.status, "countersign tokens create" in reply.value["detail"]) == (403, True), path
+        assert a.active() == before
+        assert list(a.world.store.approvals.rows) == [which]
+        assert (await agree(a, which, max_)).status == 200
+
+
+async def test_what_a_token_asked_for_that_is_nobody_by_now_is_not_done() -> None:
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.KEY_ADMIN, name="max")
+        which = await asked(a, erika)
+        rows = a.world.store.admin_tokens.rows
+        rows["0" * 12] = replace(rows["0" * 12], by="bootstrap")  # as one was that asked before this was so
+        assert "made by one person alone" in (await agree(a, which, max_)).value["detail"]
 
 
 async def test_who_runs_the_host_is_one_person() -> None:
     async with admin(dual=True) as a:
-        bootstrap = await a.token(Role.KEY_ADMIN, name="bootstrap", by="countersign init")
         erika = await a.token(Role.KEY_ADMIN, name="erika", by="operator on the host")
         before = a.active()
         which = await asked(a, socket=True)
         assert (await agree(a, which, socket=True)).status == 403
-        assert "whoever runs the host" in (await agree(a, which, bootstrap)).value["detail"]
         assert a.active() == before
         assert (await agree(a, which, erika)).status == 200
         which = await asked(a, erika)
         assert (await agree(a, which, socket=True)).status == 200
+
+
+async def test_the_first_two_are_made_on_the_host_and_everything_else_by_two() -> None:
+    """How an organisation begins: nothing but the host, then two people, then a third."""
+    async with admin(dual=True) as a:
+        first, second = [await make(a, wish(name), socket=True) for name in ("erika", "max")]
+        erika, max_ = first.value["token"], second.value["token"]
+        assert (first.status, second.status) == (201, 201)
+        assert (await agree(a, await asked(a, erika), max_)).status == 200, "they are two people"
+
+        assert "countersign tokens draft" in (await make(a, wish("uwe"), socket=True)).value["detail"]
+        text, third = drafted_by_uwe()
+        on_the_host = await make(a, third, socket=True)
+        assert (on_the_host.status, on_the_host.value["done"]) == (202, False)
+        which = on_the_host.value["approval"]["id"]
+        assert any(third["fingerprint"][:20] in step for step in on_the_host.value["approval"]["plan"])
+        assert (await a.call("GET", "/admin/v1/keys", token=text)).status == 401, "nobody agreed yet"
+        assert (await agree(a, which, socket=True)).status == 403
+        done = await agree(a, which, erika)
+        assert done.value["result"]["token"] == "", "whoever agreed has not seen it"
+        assert (done.value["result"]["by"], done.value["result"]["agreed_by"]) == ("operator on the host", "erika")
+
+        assert (await agree(a, await asked(a, text), max_)).status == 200, "the third is a person too"
+        which = await asked(a, erika)
+        assert (await agree(a, which, text)).status == 200
+
+
+async def test_two_make_a_third_over_the_network_and_neither_sees_the_token() -> None:
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(*BOTH, name="erika"), await a.token(*BOTH, name="max")
+        assert (await make(a, wish("uwe"), erika)).status == 409
+        text, third = drafted_by_uwe()
+        held = await make(a, third, erika)
+        assert held.status == 202
+        which = held.value["approval"]["id"]
+        assert (await agree(a, which, erika)).status == 403
+        assert (await agree(a, which, max_)).value["result"]["token"] == ""
+        token = a.world.store.admin_tokens.rows[third["fingerprint"][:12]]
+        assert (token.by, token.agreed_by, token.counts) == ("erika", "max", True)
+        assert (await a.call("GET", "/admin/v1/keys", token=text)).status == 200
+        assert "there is a token" in (await make(a, {**third, "name": "other"}, max_)).value["detail"]
+        secret = text.rpartition("_")[2]
+        assert not any(secret in repr(event) for event in a.world.store.journal.events)
+
+
+async def test_who_agrees_that_a_role_is_handed_out_has_it() -> None:
+    async with admin(dual=True) as a:
+        erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.POLICY_ADMIN, name="max")
+        uwe = await a.token(Role.KEY_ADMIN, name="uwe")
+        _, third = drafted_by_uwe(roles=["key-admin"], name="eve")
+        which = (await make(a, third, erika)).value["approval"]["id"]
+        assert "handed out" in (await agree(a, which, max_)).value["detail"]
+        assert (await agree(a, which, uwe)).status == 200
+
+
+async def test_what_agrees_to_nothing_is_made_by_one() -> None:
+    async with admin(dual=True) as a:
+        erika = await a.token(*BOTH, name="erika")
+        bootstrap = await a.token(*BOTH, name="bootstrap", by="countersign init")
+        for n, by in enumerate((erika, bootstrap)):
+            assert (await make(a, {"name": f"viewer {n}", "roles": ["viewer", "operator"]}, by)).status == 201
+            scoped = {**wish(f"scoped {n}"), "repositories": ["**"]}
+            made = await make(a, scoped, by)
+            assert made.status == 201
+            assert (await a.call("POST", ROTATE, WHY, token=made.value["token"])).status == 403
+
+
+async def test_one_who_is_left_alone_is_helped_by_the_host() -> None:
+    async with admin(dual=True) as a:
+        for name in ("erika", "max"):
+            assert (await make(a, wish(name), socket=True)).status == 201
+        rows = a.world.store.admin_tokens.rows
+        assert (await make(a, drafted("uwe"), socket=True)).status == 202
+        lost = next(t for t in rows.values() if t.name == "max")
+        assert (await a.call("DELETE", f"/admin/v1/tokens/{lost.id}", socket=True)).status == 200
+        assert (await make(a, wish("max"), socket=True)).status == 201
+        assert (await make(a, drafted("uwe"), socket=True)).status == 202
+
+
+async def test_tokens_made_before_two_were_asked_for_count_only_if_the_host_made_them() -> None:
+    async with admin() as before:
+        boot = await before.token(*BOTH, name="bootstrap", by="countersign init")
+        made = [await make(before, wish(name), boot) for name in ("mallory", "alice")]
+        assert [reply.status for reply in made] == [201, 201]
+        assert not any(token.counts for token in before.world.store.admin_tokens.rows.values())
+        assert (await make(before, wish("erika"), socket=True)).status == 201
+        assert [t.name for t in before.world.store.admin_tokens.rows.values() if t.counts] == ["erika"]
 
 
 async def test_nobody_has_a_token_in_the_name_of_who_runs_the_host() -> None:

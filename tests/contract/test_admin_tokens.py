@@ -4,8 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from proxy.ports import AdminTokens, Search
 from proxy.trust.admin_token import AdminToken, hashed
+from proxy.trust.allotment import Allotment
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role
 from tests.contract.conftest import Record
@@ -20,6 +23,7 @@ TOKEN = AdminToken(
     NOON + timedelta(days=1),
     "bootstrap",
     repositories=("team/**",),
+    agreed_by="max",
 )
 OTHER = replace(TOKEN, id="ffffffffffff", name="other", created=NOON + timedelta(seconds=1))
 
@@ -55,6 +59,19 @@ async def test_two_who_want_one_name_at_once_are_told_apart(admin_tokens: AdminT
     assert [type(each) for each in got if each is not None] == [ValueError]
     assert len(await admin_tokens.all()) == 1
     await admin_tokens.add(replace(same, id="0" * 12, created=TOKEN.expires))
+
+
+async def test_one_maker_has_only_so_many_that_are_valid(admin_tokens: AdminTokens) -> None:
+    room = Allotment("bootstrap", 2, 5)
+    await admin_tokens.add(TOKEN, room)
+    await admin_tokens.add(OTHER, room)
+    third = replace(TOKEN, id="0" * 12, name="third")
+    with pytest.raises(ValueError, match="tokens list"):
+        await admin_tokens.add(third, room)
+    await admin_tokens.add(replace(third, by="erika"), Allotment("erika", 2, 5))
+    await admin_tokens.revoke(OTHER.id, NOON)
+    await admin_tokens.add(replace(third, id="1" * 12, name="fourth"), room)
+    assert len(await admin_tokens.all()) == 4
 
 
 async def test_the_journal_is_read_page_by_page(journal: Record) -> None:

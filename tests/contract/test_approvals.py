@@ -5,6 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import pytest
+
+from proxy.ports import Search
+from proxy.trust.allotment import Allotment
 from proxy.trust.approval import ApprovalState, decided
 from proxy.trust.event import Event, Kind
 from tests.contract.conftest import AnyStore
@@ -46,3 +50,19 @@ async def test_lists_and_what_is_overdue(store: AnyStore) -> None:
     await store.approvals.change(FULL.id, expired)
     assert await store.approvals.overdue(NOON + timedelta(days=1)) == ()
     assert [a.id for a in await store.approvals.page(ApprovalState.PENDING, 10, 0)] == [LATER.id]
+
+
+async def test_the_same_request_of_the_same_person_waits_once_and_a_person_has_only_so_many(store: AnyStore) -> None:
+    approvals, room = store.approvals, Allotment("erika", 2, 5)
+    assert await approvals.add(FULL, ASKED, room) == FULL
+    assert await approvals.add(replace(FULL, id="9" * 16), ASKED, room) == FULL
+    assert await approvals.add(LATER, ASKED, room) == LATER
+    more = replace(FULL, id="8" * 16, body="{}")
+    with pytest.raises(ValueError, match="approvals list"):
+        await approvals.add(more, ASKED, room)
+    assert len(await store.journal.search(Search(kinds=(Kind.APPROVAL_ASKED,)))) == 2, "one for each that is kept"
+    assert await approvals.add(replace(more, by=MAX), ASKED, Allotment("max", 2, 5)) == replace(more, by=MAX)
+    gone = partial(decided, state=ApprovalState.REJECTED, by=MAX, now=NOON, note="")
+    await approvals.change(FULL.id, gone)
+    again = replace(FULL, id="7" * 16)
+    assert await approvals.add(again, ASKED, room) == again

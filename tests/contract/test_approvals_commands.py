@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import approvals, journal, keys
+from proxy.cli import approvals, journal, keys, tokens
 from proxy.cli.admin import Place
 from proxy.cli.agreed import Manner
 from proxy.cli.exits import Exit
@@ -54,3 +54,43 @@ async def test_a_request_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFix
         await away(lambda: approvals.reject(local, which, "not today", Form.TEXT))
         assert f"request {which}: rotate_key, rejected" in capsys.readouterr().out
         assert url
+
+
+async def test_two_make_a_third_and_see_nothing_of_the_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(tmp_path, dual=True) as (a, url, _):
+        erika = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
+        other = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
+        assert tokens.draft() is Exit.FINE
+        printed = capsys.readouterr()
+        mine, fingerprint = printed.out.strip(), printed.err.split()[-1]
+        assert mine not in printed.err
+        uwe = Place(server=url, token=mine)
+
+        def ask(*, dry_run: bool = False) -> Exit:
+            return tokens.create(erika, "uwe", ["key-admin"], 7, Form.TEXT, fingerprint=fingerprint, dry_run=dry_run)
+
+        assert await away(lambda: ask(dry_run=True)) is Exit.FINE
+        assert fingerprint[:20] in capsys.readouterr().out
+        with pytest.raises(Fault, match="waits for a second person"):
+            await away(ask)
+        (which,) = a.world.store.approvals.rows
+        with pytest.raises(Fault, match="no admin token"):
+            await away(lambda: tokens.show(uwe, Form.TEXT))
+        assert await away(lambda: approvals.approve(other, which, "seen", Manner(yes=True))) is Exit.FINE
+        assert mine not in capsys.readouterr().out
+        await away(lambda: tokens.show(uwe, Form.TEXT))
+        row = next(line.split() for line in capsys.readouterr().out.splitlines() if " uwe " in line)
+        assert row[-2:] == ["erika", "max"]
+
+
+async def test_a_drafted_token_is_made_known_by_one_where_one_is_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(tmp_path) as (_, _, socket):
+        tokens.draft()
+        fingerprint = capsys.readouterr().err.split()[-1]
+        local = Place(socket=socket)
+        await away(lambda: tokens.create(local, "uwe", ["viewer"], 7, Form.TEXT, fingerprint=fingerprint))
+        assert fingerprint[:12] in capsys.readouterr().out

@@ -4,10 +4,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from proxy.oci.reference import parse_digest, parse_repository
-from proxy.ports import Jobs
+from proxy.ports import Jobs, Search
+from proxy.trust.allotment import Allotment
 from proxy.trust.event import Event, Kind
-from proxy.trust.job import Job, JobState, called_off, put_off, taken_up
+from proxy.trust.job import Job, JobState, called_off, over, put_off, taken_up
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON
@@ -98,3 +101,20 @@ async def test_the_ledger_is_walked_through_in_parts(store: AnyStore) -> None:
     assert await store.ledger.images(["f" * 64], "a/c", ("", ""), 9) == tuple(all_of_them[2:4])
     assert await store.ledger.count(["e" * 64, "f" * 64], "a/b") == 2
     assert await store.ledger.images([], "", ("", ""), 9) == ()
+
+
+async def test_the_same_job_of_the_same_holder_waits_once_and_a_holder_has_only_so_many(store: AnyStore) -> None:
+    jobs, room = store.jobs, Allotment("erika", 2, 5)
+    assert await jobs.add(JOB, QUEUED, room) == JOB
+    assert await jobs.add(replace(JOB, id="9" * 16), QUEUED, room) == JOB
+    assert await jobs.add(LATER, QUEUED, room) == LATER
+    more = replace(JOB, id="8" * 16, repository="team/other")
+    with pytest.raises(ValueError, match="jobs list"):
+        await jobs.add(more, QUEUED, room)
+    assert len(await store.journal.search(Search(kinds=(Kind.JOB_QUEUED,)))) == 2, "one for each that is kept"
+    await jobs.change(JOB.id, lambda job: taken_up(job, NOON))
+    with pytest.raises(ValueError, match="jobs list"):
+        await jobs.add(replace(JOB, id="9" * 16), QUEUED, room)
+    await jobs.change(JOB.id, lambda job: over(job, JobState.DONE, NOON, ""))
+    assert (await jobs.add(replace(JOB, id="9" * 16), QUEUED, room)).id == "9" * 16
+    assert await jobs.add(more, QUEUED) == more, "our own need no room"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust import pattern
+from proxy.trust import names, pattern
 from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role
@@ -43,7 +43,7 @@ class Holder:
         return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
 
 
-ON_THE_HOST = Holder("operator on the host", "socket", tuple(Role))
+ON_THE_HOST = Holder(names.ON_THE_HOST, "socket", tuple(Role))
 
 
 class Callers:

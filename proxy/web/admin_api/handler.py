@@ -41,9 +41,11 @@ class Acting:
     places: Mapping[str, str]
     query: BaseModel | None = None
     body: BaseModel | None = None
+    agreed_by: str = ""  # the second person, where one had to agree
 
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
+Alone = Callable[[Acting], Awaitable[bool]]
 Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
 Holds = Callable[[Route, Acting], Awaitable[Held | None]]  # keeps a call for a second person; None: none is needed
 About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty where it names none
@@ -51,12 +53,16 @@ About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty
 
 @dataclass(frozen=True)
 class Topic:
-    """What the routes of one topic do, by their names, what they would do, and what repository they are about."""
+    """What the routes of one topic do, by their names, what they would do, and what repository they are about.
+
+    `alone` says of a route that may need a second person which calls need none.
+    """
 
     actions: Mapping[str, Action]
     plans: Mapping[str, Planned] = field(default_factory=dict)
     about: Mapping[str, About] = field(default_factory=dict)
     holds: Holds | None = None
+    alone: Mapping[str, Alone] = field(default_factory=dict)
 
 
 class AdminApi:

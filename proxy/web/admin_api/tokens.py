@@ -20,6 +20,11 @@ class TokenWish(BaseModel, strict=True, extra="forbid", frozen=True):
         default=(), max_length=32, description="patterns of those it is for; none: all, and what is about none"
     )
     valid_days: int = Field(default=90, ge=1, le=366, description="days until it expires")
+    fingerprint: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$",
+        description="of a token that its holder drafted (countersign tokens draft), which the answer then is without",
+    )
 
 
 class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -34,12 +39,13 @@ class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
     expires: datetime
     revoked: datetime | None
     by: str
+    agreed_by: str = Field(description="the second person, where one had to agree that it is made")
 
 
 class TokenMade(TokenShown, strict=True, extra="forbid", frozen=True):
     """A new token."""
 
-    token: str = Field(repr=False, description="the token itself; shown this once")
+    token: str = Field(repr=False, description="the token itself, shown this once; empty: its holder drafted it")
 
 
 class Tokens(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -57,6 +63,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "create_token", "POST", f"{ROOT}/tokens", Permission.CHANGE_TOKENS,
         "Make an admin token; the answer is the only place it is ever shown.", TokenMade, body=TokenWish, status=201,
+        plans=True, second=True,
     ),
     Route(
         "revoke_token", "DELETE", f"{ROOT}/tokens/{{id}}", Permission.CHANGE_TOKENS,

@@ -46,7 +46,7 @@ def topics(
         CustodyDesk(house, held).topic(),
         PolicyDesk(house, policies, store).topic(),
         ChainDesk(house).topic(),
-        TokenDesk(house, store.admin_tokens).topic(),
+        TokenDesk(house, store.admin_tokens, people).topic(),
         JobDesk(house, store.jobs, store.ledger).topic(),
         DenialDesk(house).topic(),
         ExceptionDesk(house).topic(),

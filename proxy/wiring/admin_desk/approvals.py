@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from proxy.config.schema import ClientCertificate
@@ -11,12 +12,13 @@ from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.ports import AdminTokens, Approvals
 from proxy.trust.approval import WAITS_FOR, Approval, ApprovalState, Person, same_steps
-from proxy.trust.roles import holders, permitted
+from proxy.trust.roles import beyond, holders, permitted
 from proxy.web.admin_api import approvals as shapes
 from proxy.web.admin_api.handler import Acting, Holder, Topic
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.shapes import ApprovalShown, Held, Why, kept
 from proxy.web.admin_api.table import ROUTES
+from proxy.web.admin_api.tokens import TokenWish
 from proxy.wiring.admin_certificates import may_ask
 
 
@@ -41,6 +43,7 @@ class ApprovalDesk:
         self._tokens = tokens
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
         self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
+        self._alone = {name: alone for topic in topics for name, alone in topic.alone.items()}
         self._dual = dual
         self._people = people
 
@@ -59,8 +62,16 @@ class ApprovalDesk:
 
     async def _hold(self, route: Route, acting: Acting) -> Held | None:
         """Keep the call where it waits for somebody, after its plan has shown that it could be done now."""
-        if not self._dual():
+        if not self._dual() or (route.name in self._alone and await self._alone[route.name](acting)):
             return None
+        await flow.must_count(_person(acting.holder), self._tokens)
+        if isinstance(acting.body, TokenWish) and acting.body.fingerprint is None:
+            raise Fault(
+                "DENIED",
+                f"{acting.body.name!a} could agree to what others ask for (admin.dual_control), so nobody else may see "
+                "that token: have them run countersign tokens draft, and ask with the fingerprint it prints",
+                status=409,
+            )
         now = self._house().clock.now()
         wanted = Approval(
             id="",
@@ -92,8 +103,9 @@ class ApprovalDesk:
     async def _reject(self, acting: Acting) -> ApprovalShown:
         wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
         by = _person(acting.holder)
-        if by.who != wanted.by.who:
+        if by != wanted.by:
             self._may(wanted, acting.holder)
+            await flow.must_count(by, self._tokens)
         reason = cast("Why", acting.body).reason
         return shown(await flow.reject(wanted, by, reason, self._approvals, self._house()))
 
@@ -109,7 +121,7 @@ class ApprovalDesk:
         reason = cast("Why", acting.body).reason
         agreed = await flow.agree(wanted, _person(acting.holder), reason, self._approvals, self._house())
         try:
-            result = await self._actions[wanted.route](again)
+            result = await self._actions[wanted.route](replace(again, agreed_by=acting.holder.who))
         except (Fault, Unavailable, Corrupt) as failed:
             await flow.came_to(agreed, ApprovalState.FAILED, str(failed), self._approvals)
             raise
@@ -145,6 +157,8 @@ class ApprovalDesk:
             raise Fault("DENIED", f"this version has no call {wanted.route}: reject it", status=409)
         if not permitted(holder.roles, route.permission):
             raise Fault("DENIED", f"only a holder of the role {', '.join(holders(route.permission))} decides on this")
+        if route.body is TokenWish and (more := beyond(holder.roles, TokenWish.model_validate_json(wanted.body).roles)):
+            raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may agree that it is handed out")
         return route
 
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
+from proxy.config.schema import ClientCertificate
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens
-from proxy.trust.admin_token import SECRET_BYTES, AdminToken, hashed, over, written
+from proxy.trust.admin_token import SECRET_BYTES, AdminToken, hashed, id_of, over, token_refusal, written
 from proxy.trust.allotment import Allotment, allotment, rank_of
-from proxy.trust.roles import beyond
+from proxy.trust.approval import agrees, short_of_two
+from proxy.trust.roles import Role, beyond
 from proxy.web.admin_api import tokens as shapes
-from proxy.web.admin_api.handler import Acting, Holder, Topic
+from proxy.web.admin_api.handler import ON_THE_HOST, Acting, Holder, Topic
 from proxy.wiring.admin_desk.part import part
 
 
 class TokenDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], tokens: AdminTokens) -> None:
-        """`house` returns the one in force."""
+    def __init__(
+        self, house: Callable[[], House], tokens: AdminTokens, people: Callable[[], Iterable[ClientCertificate]] = tuple
+    ) -> None:
+        """`house` returns the one in force, `people` who calls with a certificate, as configured by now."""
         self._house = house
         self._tokens = tokens
+        self._people = people
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -33,7 +38,9 @@ class TokenDesk:
                 "list_tokens": self._list,
                 "create_token": self._create,
                 "revoke_token": self._revoke,
-            }
+            },
+            {"create_token": self._plan_create},
+            alone={"create_token": self._alone},
         )
 
     async def _list(self, acting: Acting) -> shapes.Tokens:
@@ -42,21 +49,53 @@ class TokenDesk:
         return shapes.Tokens(items=tuple(_token(token, now) for token in tokens), next=after)
 
     async def _create(self, acting: Acting) -> shapes.TokenMade:
-        wish, now = cast("shapes.TokenWish", acting.body), self._house().clock.now()
-        roles = tuple(dict.fromkeys(wish.roles))
-        if more := beyond(acting.holder.roles, roles):
-            raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
-        token_id = secrets.token_hex(6)
-        text = written(token_id, secrets.token_bytes(SECRET_BYTES))
-        ends = now + timedelta(days=wish.valid_days)
-        token = AdminToken(
-            token_id, wish.name, roles, hashed(text), now, ends, acting.holder.who, repositories=wish.repositories
-        )
+        token, text = await self._drawn_up(acting)
         try:
             await self._tokens.add(token, _room(acting.holder, self._house()))
         except ValueError as taken:
             raise Fault("DENIED", str(taken), status=409) from None
-        return shapes.TokenMade(token=text, **dict(_token(token, now)))
+        return shapes.TokenMade(token=text, **dict(_token(token, token.created)))
+
+    async def _drawn_up(self, acting: Acting) -> tuple[AdminToken, str]:
+        """Return the token as it would be kept, and its text where nobody else has it. Raises Fault."""
+        wish, now = cast("shapes.TokenWish", acting.body), self._house().clock.now()
+        roles = tuple(dict.fromkeys(wish.roles))
+        if more := beyond(acting.holder.roles, roles):
+            raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
+        if wish.fingerprint is None:
+            text = written(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
+            token_id, kept = id_of(text) or "", hashed(text)
+        else:
+            text, (token_id, kept) = "", wish.fingerprint.split(":")
+            if await self._tokens.find(token_id) is not None:
+                raise Fault("DENIED", f"there is a token {token_id} already: have its holder draft another", status=409)
+        ends = now + timedelta(days=wish.valid_days)
+        who, scope = acting.holder.who, wish.repositories
+        return AdminToken(token_id, wish.name, roles, kept, now, ends, who, None, scope, acting.agreed_by), text
+
+    async def _plan_create(self, acting: Acting) -> tuple[str, ...]:
+        wish = cast("shapes.TokenWish", acting.body)
+        token, _ = await self._drawn_up(acting)
+        if why := token_refusal(token, await self._tokens.all(), _room(acting.holder, self._house())):
+            raise Fault("DENIED", why, status=409)
+        scope = ", ".join(token.repositories) or "all repositories"
+        made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {wish.valid_days} days"
+        if wish.fingerprint is not None:
+            return (made, f"it is the one that its holder drafted, {wish.fingerprint[:29]}...: ask them whether it is")
+        return (made, "show it once, to whoever calls")
+
+    async def _alone(self, acting: Acting) -> bool:
+        """True for a token that agrees to nothing, and on the host while there are not two people who could agree."""
+        wish = cast("shapes.TokenWish", acting.body)
+        if wish.repositories or not agrees(wish.roles):
+            return True
+        return acting.holder is ON_THE_HOST and short_of_two(wish.roles, await self._who_count())
+
+    async def _who_count(self) -> list[tuple[str, tuple[Role, ...]]]:
+        now = self._house().clock.now()
+        known = await self._tokens.all()
+        tokens = [(t.name, t.roles) for t in known if t.counts and not t.repositories and over(t, now) is None]
+        return tokens + [(person.name, person.roles) for person in self._people() if not person.repositories]
 
     async def _revoke(self, acting: Acting) -> shapes.TokenShown:
         token_id, now = acting.places["id"], self._house().clock.now()
@@ -86,4 +125,5 @@ def _token(token: AdminToken, now: datetime) -> shapes.TokenShown:
         expires=token.expires,
         revoked=token.revoked,
         by=token.by,
+        agreed_by=token.agreed_by,
     )

@@ -5,8 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.trust.admin_token import AdminToken
-from proxy.trust.approval import Approval, ApprovalState, Person, decided, ended, one_person
+from proxy.trust.approval import (
+    Approval,
+    ApprovalState,
+    Person,
+    agrees,
+    decided,
+    ended,
+    one_person,
+    request_there,
+    short_of_two,
+)
 from proxy.trust.roles import Role
 from tests.worlds.memory import NOON
 
@@ -16,36 +25,61 @@ REQUEST = Approval(
 )
 
 
-def token(name: str, by: str) -> AdminToken:
-    return AdminToken(name[:1] * 12, name, (Role.KEY_ADMIN,), "", NOON, NOON, by)
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ERIKA, MAX, False),
+        (ERIKA, ERIKA, True),
+        (ERIKA, replace(MAX, who="Erika"), True),
+        (ERIKA, Person("erika", "client-cert:c"), True),
+        (ERIKA, replace(MAX, token_id="a"), True),
+        (Person("operator on the host", "socket"), ERIKA, False),
+        (Person("operator on the host", "socket"), Person("operator on the host", "socket"), True),
+        (Person("x", "client-cert:c"), Person("y", "client-cert:d"), False),
+    ],
+)
+def test_who_counts_as_one(one: Person, other: Person, same: bool) -> None:
+    assert one_person(one, other) is same is one_person(other, one)
+
+
+KEYS, POLICIES = Role.KEY_ADMIN, Role.POLICY_ADMIN
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "makers", "why"),
+    ("roles", "holders", "short"),
     [
-        ("erika", "max", {}, None),
-        ("erika", "max", {"erika": "operator on the host", "max": "operator on the host"}, None),
-        ("erika", "max", {"erika": "bootstrap", "max": "countersign init"}, None),
-        ("erika", "erika", {}, "the same"),
-        ("erika", "Erika", {}, "the same"),
-        ("erika", "max", {"max": "erika"}, "erika had a hand"),
-        ("erika", "max", {"erika": "Max"}, "max had a hand"),
-        ("erika", "max", {"max": "uwe", "uwe": "erika"}, "erika had a hand"),
-        ("erika", "max", {"max": "uwe", "erika": "uwe"}, "uwe had a hand"),
-        ("erika", "max", {"max": "uwe", "uwe": "max"}, None),
-        ("operator on the host", "bootstrap", {}, "whoever runs the host"),
-        ("operator on the host", "max", {"max": "operator on the host"}, None),
+        ((KEYS,), [], True),
+        ((KEYS,), [("a", (KEYS,))], True),
+        ((KEYS,), [("a", (KEYS,)), ("A", (KEYS,))], True),
+        ((KEYS,), [("a", (KEYS,)), ("b", (KEYS, POLICIES))], False),
+        ((KEYS,), [("a", (POLICIES,)), ("b", (POLICIES,)), ("c", (Role.OPERATOR,))], True),
+        ((KEYS, POLICIES), [("a", (KEYS,)), ("b", (KEYS,))], False),
+        ((KEYS, POLICIES, Role.VIEWER), [("a", (KEYS, POLICIES))], True),
     ],
 )
-def test_who_counts_as_one(one: str, other: str, makers: dict[str, str], why: str | None) -> None:
-    tokens = [token(name, by) for name, by in makers.items()]
-    for a, b in ((one, other), (other, one)):
-        found = one_person(Person(a, "x", ""), Person(b, "y", ""), tokens)
-        assert found is None if why is None else why in (found or "")
+def test_the_first_two_of_each_role(
+    roles: tuple[Role, ...], holders: list[tuple[str, tuple[Role, ...]]], short: bool
+) -> None:
+    assert short_of_two(roles, holders) is short
 
 
-def test_one_token_is_one_person_whatever_it_is_called() -> None:
-    assert one_person(ERIKA, replace(MAX, token_id="a"), []) is not None
+def test_which_roles_agree_to_what_others_ask_for() -> None:
+    assert {role for role in Role if agrees((role,))} == {KEYS, POLICIES}
+    assert not agrees(())
+
+
+def test_who_asks_for_the_same_again_has_one_request() -> None:
+    again = replace(REQUEST, id="1" * 16, created=NOON + timedelta(hours=1))
+    assert request_there(again, [REQUEST], None) is REQUEST
+    for other in (
+        replace(again, by=MAX),
+        replace(again, route="x"),
+        replace(again, body="{ }"),
+        replace(again, places={"profile": "a"}),
+        replace(again, plan=("do more",)),
+        replace(again, created=NOON + timedelta(days=1)),
+    ):
+        assert request_there(other, [REQUEST], None) is None
 
 
 def test_a_request_is_decided_once_and_ends_once() -> None:
