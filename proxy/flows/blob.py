@@ -127,16 +127,19 @@ async def _only_denied(repository: Repository, blob: Digest, house: House) -> Re
 
 
 def _parts(repository: Repository, blob: Digest, house: House) -> Part:
-    """Return what finds the manifests that list this blob here: those that are likely to serve it, then all known.
+    """Return what finds the manifests that list this blob here: what served it last, what exceptions name, all known.
 
     While the store does not answer, known is what this process remembers; it raises Unavailable where that is nothing.
     """
 
     async def part(number: int) -> Listing:
         if number == 0:
-            return Listing(await _likely(repository, blob, house), whole=False)
+            served = house.memory.lister(repository, blob)
+            return Listing(() if served is None else (served,), whole=False)
+        if number == 1:
+            return Listing(await _excepted(repository, blob, house), whole=False)
         try:
-            return await house.facts.listing(repository, blob, LISTED, LISTED * (number - 1))
+            return await house.facts.listing(repository, blob, LISTED, LISTED * (number - 2))
         except Unavailable:
             held = house.memory.listing(repository, blob)
             if not held:
@@ -146,15 +149,14 @@ def _parts(repository: Repository, blob: Digest, house: House) -> Part:
     return part
 
 
-async def _likely(repository: Repository, blob: Digest, house: House) -> tuple[Digest, ...]:
-    """Return those that list it of what served it last and what exceptions name, without a look at all of them."""
-    served = house.memory.lister(repository, blob)
-    found = [] if served is None else [served]
+async def _excepted(repository: Repository, blob: Digest, house: House) -> tuple[Digest, ...]:
+    """Return those that list it of what exceptions name."""
+    found = list[Digest]()
     for digest in house.interventions.standing().excepted(repository)[:EXCEPTED]:
         with suppress(Unavailable):
             fact = await house.facts.manifest(repository, digest)
             found += [digest] if fact is not None and blob in fact.blobs else []
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 async def _reviews(op: PullBlob, policy: Policy | None, caller: Caller, house: House) -> bool:

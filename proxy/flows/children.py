@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from proxy.flows.asked import Asked
+from proxy.flows.asker import Asker
 from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to, sign
@@ -22,6 +23,7 @@ async def sign_children(
     tags: Sequence[Tag],
     rules: PushRules,
     claims: Mapping[str, str],
+    by: Asker,
     asked: Asked,
     house: House,
 ) -> tuple[Entry, ...]:
@@ -41,7 +43,7 @@ async def sign_children(
     made: tuple[Entry, ...] = ()
     pairs = [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
     for child in children:
-        made += await sign(repository, child, pairs, rules.sign_with, claims, asked.request_id, house)
+        made += await sign(repository, child, pairs, rules.sign_with, claims, by, house)
     return made
 
 

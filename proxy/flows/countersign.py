@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.asker import Asker
 from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.meant import denied
@@ -44,7 +45,7 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
     async with held(op.repository, tags, house):
-        made = await _signed(op, policy.push, tags, f"{who} ({how})", asked, house)
+        made = await _signed(op, policy.push, tags, Asker(who, how, reason, asked.request_id), asked, house)
     event = Event(
         at=house.clock.now(),
         kind=Kind.COUNTERSIGNED,
@@ -61,10 +62,10 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
 
 
 async def _signed(
-    op: PullManifest, rules: PushRules, tags: Sequence[Tag], pusher: str, asked: Asked, house: House
+    op: PullManifest, rules: PushRules, tags: Sequence[Tag], by: Asker, asked: Asked, house: House
 ) -> Countersigned:
     """As `countersign`. What is signed for the tag is attached where upstream still has it there at the end."""
-    claims = claims_at(rules.claims, pusher, house.clock.now())
+    claims = claims_at(rules.claims, f"{by.who} ({by.how})", house.clock.now())
     made: tuple[Entry, ...] = ()
     top: Descriptor | None = None
     todo, seen = [op], set[PullManifest]()
@@ -89,7 +90,7 @@ async def _signed(
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
         top = top or descriptor
-        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, asked.request_id, house)
+        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, house)
         await attach(op.repository, descriptor, asked, house)
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     if top is None:

@@ -18,7 +18,7 @@ from proxy.oci.operation import DeleteBlob, DeleteManifest
 from proxy.oci.reference import Digest, is_digest, parse_digest, parse_tag, signature_tag, subject_of_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Stage
-from proxy.trust.question import name_of
+from proxy.trust.question import how_of, name_of
 
 
 async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Answer:
@@ -98,7 +98,7 @@ async def _record(
             at=house.clock.now(),
             kind=Kind.SIGNATURE_REMOVED if subject else Kind.MANIFEST_DELETED,
             who=name_of(caller),
-            how=getattr(caller, "how", ""),
+            how=how_of(caller),
             repository=op.repository,
             reference=op.reference,
             digest=subject or digest,
@@ -121,7 +121,7 @@ async def delete_blob(op: DeleteBlob, asked: Asked, house: House) -> Answer:
                 at=house.clock.now(),
                 kind=Kind.BLOB_DELETED,
                 who=name_of(caller),
-                how=getattr(caller, "how", ""),
+                how=how_of(caller),
                 repository=op.repository,
                 digest=op.digest,
                 request_id=asked.request_id,

@@ -48,6 +48,15 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
         raise Fault("DENIED", str(full), status=409) from None
 
 
+async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
+    """Return where such a job would be kept now. Raises Fault where its holder's room is used up, Unavailable."""
+    waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", room.together, 0)
+    try:
+        jobs_of.job_there(job, waiting, room)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+
+
 async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
     """Return the job as it is once nobody wants it any more; what it did is done. Raises Fault, Unavailable."""
     gone = await jobs.change(job_id, partial(jobs_of.called_off, now=clock.now()))

@@ -15,7 +15,7 @@ from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.trust.permit import Permission, permit
-from proxy.trust.question import Caller, name_of
+from proxy.trust.question import Caller, how_of, name_of
 from proxy.trust.reason import Reason
 
 
@@ -88,7 +88,7 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
         kind = kind if decision.granted is None else Kind.PULL_EXCEPTED
     elif permission is not Permission.REVIEWER:
         kind = Kind.PULL_DENIED
-    how = getattr(caller, "how", "")
+    how = how_of(caller)
     event = Event(
         at=house.clock.now(),
         kind=kind,

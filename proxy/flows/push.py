@@ -37,7 +37,7 @@ from proxy.oci.reference import (
 )
 from proxy.ports import Effort, Headers
 from proxy.trust import event, explain
-from proxy.trust.question import Caller, Resolved, name_of
+from proxy.trust.question import Caller, Resolved, how_of, name_of
 from proxy.trust.reason import Reason
 
 
@@ -247,7 +247,7 @@ def _event(
         at=house.clock.now(),
         kind=kind,
         who=name_of(caller),
-        how=getattr(caller, "how", ""),
+        how=how_of(caller),
         repository=op.repository,
         reference=op.reference,
         digest=digest,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.flows.admit import still_admitted
 from proxy.flows.asked import Asked
+from proxy.flows.asker import Asker
 from proxy.flows.attach import attach, live
 from proxy.flows.children import sign_children
 from proxy.flows.house import House
@@ -19,7 +20,7 @@ from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Tag
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import Policy, PushRules
-from proxy.trust.question import Caller, Resolved, name_of
+from proxy.trust.question import Caller, Resolved, how_of, name_of
 
 ROUNDS = 6  # of asking whether a push may go on: each change of policy or keys meanwhile takes two
 
@@ -78,11 +79,12 @@ async def ready(this: Push, before: Signed | None, asked: Asked, house: House) -
 async def _sign(this: Push, rules: PushRules, asked: Asked, house: House) -> tuple[Entry, ...]:
     """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
     repository = this.op.repository
-    claims = claims_at(rules.claims, name_of(this.caller), house.clock.now())
+    by = Asker(name_of(this.caller), how_of(this.caller), "", asked.request_id)
+    claims = claims_at(rules.claims, by.who, house.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, house)
     made, _ = await asyncio.gather(
-        sign(repository, this.descriptor, pairs, rules.sign_with, claims, asked.request_id, house),
+        sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, house),
         learn(repository, this.subject, house),
     )
-    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, asked, house)
+    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, by, asked, house)
     return (*made, *below)

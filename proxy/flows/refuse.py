@@ -14,7 +14,7 @@ from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.trust.fixes import fix_for
-from proxy.trust.question import NOTHING, Caller, Question, name_of
+from proxy.trust.question import NOTHING, Caller, Question, how_of, name_of
 from proxy.trust.reason import Reason
 
 
@@ -86,7 +86,7 @@ async def refuse(
         at=now,
         kind=kind,
         who=name_of(caller),
-        how=getattr(caller, "how", ""),
+        how=how_of(caller),
         repository=repository,
         reference=reference,
         reason=reason,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.asker import Asker
 from proxy.flows.attach import attach, due
 from proxy.flows.house import House
 from proxy.flows.job import Step
@@ -53,7 +54,7 @@ async def resign(job: Job, step: Step, house: House, signed: Signed) -> Mapping[
     while part := await signed.images(keys, job.repository, (before, digest), _PART):
         for at in range(0, len(part), _TOGETHER):
             some = part[at : at + _TOGETHER]
-            for image, (outcome, why) in zip(some, await _all(some, profile, job.id, house), strict=True):
+            for image, (outcome, why) in zip(some, await _all(some, profile, job, house), strict=True):
                 counts[outcome] += 1
                 if why and len(counts["named"]) < _NAMED:
                     counts["named"] = [*counts["named"], f"{image[0]}@{image[1]}: {why[:200]}"]
@@ -68,10 +69,10 @@ def _counts(before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _all(
-    images: Sequence[tuple[Repository, Digest]], profile: str, job_id: str, house: House
+    images: Sequence[tuple[Repository, Digest]], profile: str, job: Job, house: House
 ) -> list[tuple[str, str]]:
     """Return what became of each, all of them ended. Raises Unavailable where upstream answered for none."""
-    made = await asyncio.gather(*(_again(*image, profile, job_id, house) for image in images), return_exceptions=True)
+    made = await asyncio.gather(*(_again(*image, profile, job, house) for image in images), return_exceptions=True)
     outcomes: list[tuple[str, str]] = []
     for outcome in made:
         if isinstance(outcome, BaseException):
@@ -82,7 +83,7 @@ async def _all(
     return [("failed" if outcome == "away" else outcome, why) for outcome, why in outcomes]
 
 
-async def _again(repository: Repository, digest: Digest, profile: str, job_id: str, house: House) -> tuple[str, str]:
+async def _again(repository: Repository, digest: Digest, profile: str, job: Job, house: House) -> tuple[str, str]:
     """Return what became of one image, and why where it is not signed now. Raises Unavailable: the token is away."""
     entries = [e for e in due(await house.ledger.entries(repository, digest)) if e.stage in _MADE]
     missing = _missing(entries, profile, house)
@@ -90,7 +91,7 @@ async def _again(repository: Repository, digest: Digest, profile: str, job_id: s
         return "there", ""
     if (denial := await denied(repository, digest, house)) is not None:
         return "failed", f"an operator denied {denial.target}"
-    asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
+    asked = Asked(Credential(ours=True), f"job-{job.id}", address="job")
     try:
         subject = await resolve(PullManifest(repository, digest), asked, house)
     except Unavailable as away:
@@ -100,9 +101,10 @@ async def _again(repository: Repository, digest: Digest, profile: str, job_id: s
     if isinstance(subject, Answer):
         return ("gone", "") if subject.status == 404 else ("failed", f"upstream answered {subject.status}")
     about = Descriptor(subject.media_type, digest, len(subject.body))
+    by = Asker(job.who, job.how, job.reason, asked.request_id)
     try:
         for claims, pairs in missing:
-            await sign(repository, about, pairs, (profile,), claims, asked.request_id, house)
+            await sign(repository, about, pairs, (profile,), claims, by, house)
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:

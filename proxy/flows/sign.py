@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from proxy.flows.asker import Asker
 from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
 from proxy.flows.witness import witnessed
@@ -59,7 +60,7 @@ async def sign(
     pairs: Sequence[tuple[str, str]],
     profiles: Sequence[str],
     claims: Mapping[str, str],
-    request_id: str,
+    by: Asker,
     house: House,
 ) -> tuple[Entry, ...]:
     """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
@@ -86,7 +87,7 @@ async def sign(
         try:
             return await house.memory.once(
                 ("sign", repository, subject.digest, *keys),
-                partial(_alone, repository, subject, keys, claims, request_id, house),
+                partial(_alone, repository, subject, keys, claims, by, house),
             )
         except Unavailable:
             if _flat({profile: signers_now(profile, house) for profile in profiles}) in tried:
@@ -126,11 +127,11 @@ async def _alone(
     subject: Descriptor,
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
-    request_id: str,
+    by: Asker,
     house: House,
 ) -> tuple[Entry, ...]:
     async with house.memory.alone(("sign", repository, subject.digest)):
-        return await _signed(subject, keys, claims, request_id, house)
+        return await _signed(subject, keys, claims, by, house)
 
 
 def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
@@ -142,7 +143,7 @@ async def _signed(
     subject: Descriptor,
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
-    request_id: str,
+    by: Asker,
     house: House,
 ) -> tuple[Entry, ...]:
     """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
@@ -166,13 +167,13 @@ async def _signed(
         if not isinstance(signature, BaseException)
     ]
     if fresh:
-        events = [_event(entry, keys[entry.key], claims, request_id, house) for entry in fresh]
+        events = [_event(entry, keys[entry.key], by, house) for entry in fresh]
         stored, _ = await asyncio.gather(_put(fresh, house), house.journal.record(*events))
         entries |= {entry.key: entry for entry in stored}
     for failure in made:
         if isinstance(failure, BaseException):
             raise failure
-    return await witnessed([entries[key] for key in keys], request_id, house)
+    return await witnessed([entries[key] for key in keys], by.request_id, house)
 
 
 async def _intended(
@@ -198,15 +199,16 @@ async def _put(entries: Sequence[Entry], house: House) -> Sequence[Entry]:
     return await asyncio.gather(*(house.ledger.put(entry) for entry in entries))
 
 
-def _event(entry: Entry, key: BookKey, claims: Mapping[str, str], request_id: str, house: House) -> Event:
+def _event(entry: Entry, key: BookKey, by: Asker, house: House) -> Event:
     return Event(
         at=house.clock.now(),
         kind=Kind.SIGNED,
-        who=claims.get("pusher", "countersign"),
+        who=by.who,
+        how=by.how,
         repository=entry.key.repository,
         reference=entry.key.bound,
         digest=entry.key.digest,
-        request_id=request_id,
+        request_id=by.request_id,
         key_revision=house.keybook.ring().revision,
         detail={
             "key": entry.key.fingerprint,

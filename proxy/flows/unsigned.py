@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.asker import Asker
 from proxy.flows.attach import attach
 from proxy.flows.children import sign_children
 from proxy.flows.house import House
@@ -29,10 +30,11 @@ from proxy.trust.exception import PolicyException
 from proxy.trust.job import Job
 from proxy.trust.keys import BookKey
 from proxy.trust.policy import PushRules
-from proxy.trust.question import Caller, name_of
+from proxy.trust.question import Caller, how_of, name_of
 from proxy.trust.unsigned import UnsignedPush
 
 SIGN_OWED = "sign-owed"  # the kind of these jobs
+OWED = "unsigned-push"  # how we know who pushed: it was on record before it was signed
 AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
 _PART = 100
 
@@ -64,7 +66,7 @@ async def owe(
     await house.owed.owe(*(UnsignedPush(repository, digest, tag, opened.id, who, now) for tag in under))
     event = _event(Kind.PUSH_UNSIGNED, repository, digest, asked.request_id, house)
     detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
-    how = getattr(caller, "how", "")
+    how = how_of(caller)
     await house.journal.record(replace(event, who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
     return opened
 
@@ -137,14 +139,14 @@ async def _signed(push: UnsignedPush, rules: PushRules, asked: Asked, house: Hou
         return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
     tags = [push.tag] if tagged and push.tag is not None else []
     about = Descriptor(subject.media_type, push.digest, len(subject.body))
-    claims = claims_at(rules.claims, push.who, push.at)
+    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", asked.request_id)
     pairs = wanted(rules.formats, push.repository, tags, house)
     try:
-        await sign(push.repository, about, pairs, rules.sign_with, claims, asked.request_id, house)
+        await sign(push.repository, about, pairs, rules.sign_with, claims, by, house)
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:
-        await sign_children(push.repository, subject.manifest, tags, rules, claims, asked, house)
+        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, asked, house)
         await attach(push.repository, about, asked, house)
         now = None if push.tag is None else await exists(push.repository, push.tag, asked, house)
         if now == push.digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Only what looks alike to everybody: a name stands in journals and signed claims, beside those of other people.
 NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
@@ -19,8 +20,16 @@ def same_name(name: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """True for a name that the record uses for Countersign, the host's operator or nobody in particular."""
-    return same_name(name) in _RESERVED
+    """True for a name that looks like one the record uses for Countersign, the host's operator or nobody."""
+    return _bare(name) in _BARE
+
+
+def _bare(name: str) -> str:
+    """Return what a reader sees of a name: its letters and digits, whatever stands between them or cannot be seen."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", name).casefold() if sign.isalnum())
+
+
+_BARE = frozenset(map(_bare, _RESERVED))
 
 
 def name_refusal(name: str) -> str | None:

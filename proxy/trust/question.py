@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from proxy.oci.manifest import Manifest
 from proxy.oci.reference import Digest, Reference, Repository, digest_of
+from proxy.trust.names import is_reserved
 
 NOTHING = digest_of(b"")  # stands for the digest, or the reference, that a refusal is not about
 
@@ -47,5 +48,15 @@ Caller = Anonymous | Named
 
 
 def name_of(caller: Caller) -> str:
-    """Return the proven name, or `anonymous`."""
-    return caller.name if isinstance(caller, Named) else "anonymous"
+    """Return the proven name, or `anonymous`, as rows and signed claims have it.
+
+    A user of the registry who is called as Countersign calls itself, or the host's operator, is marked as one.
+    """
+    if not isinstance(caller, Named):
+        return "anonymous"
+    return f"{caller.name} (registry)" if is_reserved(caller.name) else caller.name
+
+
+def how_of(caller: Caller) -> str:
+    """Return how the name is proven; empty where none is."""
+    return caller.how if isinstance(caller, Named) else ""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.flows import keylife
+from proxy.flows.asker import Asker
 from proxy.flows.sign import sign, wanted
 from proxy.oci.reference import signature_tag
 from proxy.trust.keys import KeyState, fingerprint
@@ -15,6 +16,8 @@ from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
 from tests.worlds.softkey import about
+
+BY = Asker("bob", "basic", "", "r")
 
 APP = image("app")
 DENIED = {KeyState.RETIRED: "key_retired", KeyState.DESTROYED: "key_retired", KeyState.COMPROMISED: "key_compromised"}
@@ -73,7 +76,7 @@ async def test_no_time_from_the_signature_is_believed() -> None:
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
     w.plant(APP, "team/app")
-    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.house)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
     await move(w, KeyState.COMPROMISED)
@@ -130,7 +133,7 @@ async def test_what_the_thief_dates_back_and_hangs_up_is_not_in_our_ledger() -> 
     forged = image("forged")
     w.plant(forged, "team/app", "v9")
     pairs = wanted(SIGN.push.formats, REPO, (), w.house)
-    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, "r", w.house)
+    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.house)
     assert (await w.push(forged, "team/app", "v9")).status == 201
     w.store.ledger.rows.clear()  # so that what is left is what the thief could have written: upstream, not here
     assert w.tag("team/app", signature_tag(forged.digest)) is not None

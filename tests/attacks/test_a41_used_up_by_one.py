@@ -11,7 +11,8 @@ import pytest
 from proxy.oci.reference import digest_of
 from proxy.trust.event import Kind
 from proxy.trust.roles import Role
-from tests.worlds.admin import Admin, Reply, admin
+from proxy.web.admin_api.table import ROUTES
+from tests.worlds.admin import POLICIES, Admin, Reply, admin
 
 DENIALS, EXCEPTIONS, JOBS = "/admin/v1/denials", "/admin/v1/exceptions", "/admin/v1/keys/release/resign"
 BAD = digest_of(b"bad")
@@ -186,6 +187,17 @@ async def test_jobs_of_one_repository_do_not_fill_the_queue() -> None:
         assert a.world.store.journal.kinds().count(Kind.JOB_QUEUED) == 5
         assert (await a.call("POST", f"/admin/v1/jobs/{first.value['id']}/cancel", token=x)).status == 200
         assert (await resign(a, "team/x/5", x)).status == 202
+
+
+async def test_texts_of_plans_are_kept_only_where_there_is_room_for_the_job() -> None:
+    async with admin(policies_from="api") as a:
+        small(a, jobs=4)
+        operator = await a.token(Role.OPERATOR, name="ci")
+        texts = [f"{POLICIES}# {n}\n" for n in range(3)]
+        path = next(r.path for r in ROUTES if r.name == "plan_policies_job")
+        got = [(await a.call("POST", path, {"text": text}, token=operator)).status for text in texts]
+        assert got == [202, 409, 409]
+        assert sum(kind == "candidate" for kind, _ in a.world.store.journal.revisions) == 1
 
 
 async def test_requests_that_wait_for_a_second_person() -> None:

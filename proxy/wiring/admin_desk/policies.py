@@ -180,11 +180,12 @@ class PolicyDesk:
         wish, house, by = cast("shapes.LongPlanWish", acting.body), self._house(), acting.holder
         async with self._trying.of(by.key):
             await self._policies.checked(wish.text, wish.name)
-        await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
-        job = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked)
-        return shown(await jobs_of.start(job, self._store.jobs, job_room(by, house)))
+        job, room = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked), job_room(by, house)
+        await jobs_of.may_start(job, self._store.jobs, room)  # before its text is kept for good
+        await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
+        return shown(await jobs_of.start(job, self._store.jobs, room))
 
 
 def _ours(acting: Acting) -> Asked:

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.flows import keylife
 from proxy.flows.asked import Asked
+from proxy.flows.asker import Asker
 from proxy.flows.attach import attach, carried, due, layer_of, take_off
 from proxy.flows.sign import SIMPLE, sign
 from proxy.formats import carrier
@@ -25,6 +26,8 @@ from tests.worlds.images import image
 from tests.worlds.memory import NOON
 from tests.worlds.softkey import about, soft_key
 
+BY = Asker("bob", "basic", "", "r")
+
 APP = image("app")
 ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))
 ASKED = Asked(ANYBODY, "r")
@@ -35,7 +38,7 @@ V1 = parse_tag("v1")
 async def signed(*bounds: str) -> tuple[World, tuple[Entry, ...]]:
     w = await world()
     pairs = [(SIMPLE, bound) for bound in bounds]
-    return w, await sign(REPO, about(APP.digest), pairs, ("release",), {}, "r", w.house)
+    return w, await sign(REPO, about(APP.digest), pairs, ("release",), {}, BY, w.house)
 
 
 def layers(w: World) -> list[dict[str, str]]:
@@ -97,7 +100,7 @@ async def test_a_bounded_list_has_for_each_name_the_signatures_of_all_keys_or_of
     w = await world(limits=Limits(own_layers=5))
     await keylife.rotate("release", "a", "socket", "r", w.house, terms=Handover(dual_sign=timedelta(days=1)))
     for bound in (OWN, f"{OWN}:v1", f"{OWN}:v2"):
-        await sign(REPO, about(APP.digest), [(SIMPLE, bound)], ("release",), {}, "r", w.house)
+        await sign(REPO, about(APP.digest), [(SIMPLE, bound)], ("release",), {}, BY, w.house)
         w.store.clock.advance(1)
     kept = carried(await w.store.ledger.entries(REPO, APP.digest), w.house)
     assert [e.key.bound for e in kept] == [OWN, OWN, f"{OWN}:v2", f"{OWN}:v2"]

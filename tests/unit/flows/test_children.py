@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from proxy.flows.asked import Asked
+from proxy.flows.asker import Asker
 from proxy.flows.children import sign_children
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, Manifest, parse
@@ -8,6 +9,8 @@ from proxy.oci.reference import parse_tag
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import ANYBODY, REPO, world
 from tests.worlds.images import Image, image, index
+
+BY = Asker("bob", "basic", "", "r")
 
 RULES = PushRules(("release",))
 ASKED = Asked(ANYBODY, "r")
@@ -23,7 +26,7 @@ async def test_children_we_signed_are_bound_to_the_tag_down_to_the_last() -> Non
     leaf = image("leaf")
     nested = index(index(leaf))
     await w.push(nested, "team/app")
-    made = await sign_children(REPO, read(nested), (TAG,), RULES, {}, ASKED, w.house)
+    made = await sign_children(REPO, read(nested), (TAG,), RULES, {}, BY, ASKED, w.house)
     assert {e.key.digest for e in made} == {leaf.digest, nested.children[0].digest}
     assert {e.key.bound for e in made} == {"proxy.example/team/app:v1"}
     assert {e.key.format for e in made} == {"cosign-simple"}
@@ -33,8 +36,8 @@ async def test_others_are_left_alone() -> None:
     w = await world()
     stranger = image("stranger")
     w.plant(stranger, "team/app")
-    assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, BY, ASKED, w.house)
     await w.push(image("ours"), "team/app")
-    assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, BY, ASKED, w.house)
     bundles_only = PushRules(("release",), ("sigstore-bundle",))
-    assert not await sign_children(REPO, read(index(image("ours"))), (TAG,), bundles_only, {}, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(image("ours"))), (TAG,), bundles_only, {}, BY, ASKED, w.house)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from proxy.flows.asker import Asker
 from proxy.flows.fresh import require_fresh, require_known
 from proxy.flows.sign import sign
 from proxy.oci.faults import Fault, Unavailable
@@ -17,6 +18,8 @@ from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import World, user, world
 from tests.worlds.images import image
 from tests.worlds.orders import exception
+
+BY = Asker("bob", "basic", "", "r")
 
 APP = image("app")
 REPO = Repository("team/app")
@@ -81,7 +84,7 @@ async def test_the_token_is_not_asked_whoever_wants_a_signature() -> None:
     books.seconds = SIGN_S + 1
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     with pytest.raises(Unavailable, match="countersign status"):
-        await sign(REPO, about, [("cosign-simple", "proxy.example/team/app")], ("release",), {}, "r", w.house)
+        await sign(REPO, about, [("cosign-simple", "proxy.example/team/app")], ("release",), {}, BY, w.house)
     assert all(entry.signature is None for entry in w.store.ledger.rows.values())
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.flows.asker import Asker
 from proxy.flows.sign import SIMPLE, bound_to, sign, wanted
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import digest_of, parse_tag
@@ -10,6 +11,8 @@ from proxy.trust.ledger import Stage
 from tests.worlds.certificates import certify
 from tests.worlds.conversation import REPO, world
 from tests.worlds.softkey import about
+
+BY = Asker("bob", "basic", "", "r")
 
 SUBJECT = digest_of(b"subject")
 BUNDLE = "sigstore-bundle"
@@ -30,12 +33,12 @@ async def test_intent_then_signature_then_bytes_and_never_twice() -> None:
     pairs = wanted((SIMPLE,), REPO, (), w.house)
     w.signer.down = "gone"
     with pytest.raises(Unavailable, match="gone"):
-        await sign(REPO, about(SUBJECT), pairs, ("release",), {}, "r", w.house)
+        await sign(REPO, about(SUBJECT), pairs, ("release",), {}, BY, w.house)
     (entry,) = w.store.ledger.rows.values()
     assert (entry.stage, entry.signature) == (Stage.INTENDED, None)
     w.signer.down = None
-    (first,) = await sign(REPO, about(SUBJECT), pairs, ("release",), {"pusher": "bob"}, "r", w.house)
-    (again,) = await sign(REPO, about(SUBJECT), pairs, ("release",), {"pusher": "eve"}, "r", w.house)
+    (first,) = await sign(REPO, about(SUBJECT), pairs, ("release",), {"pusher": "bob"}, BY, w.house)
+    (again,) = await sign(REPO, about(SUBJECT), pairs, ("release",), {"pusher": "eve"}, BY, w.house)
     assert first.signature == again.signature
     assert first.message == entry.message == w.signer.made[0][1]
     assert len(w.signer.made) == 1
@@ -45,18 +48,18 @@ async def test_intent_then_signature_then_bytes_and_never_twice() -> None:
 async def test_no_active_key_is_the_world_not_answering() -> None:
     w = await world()
     with pytest.raises(Unavailable, match="no active key for profile nobody"):
-        await sign(REPO, about(SUBJECT), [(SIMPLE, "x")], ("nobody",), {}, "r", w.house)
+        await sign(REPO, about(SUBJECT), [(SIMPLE, "x")], ("nobody",), {}, BY, w.house)
 
 
 async def test_a_format_that_needs_certificates_waits_for_them_and_the_others_do_not() -> None:
     w = await world()
     pairs = [(SIMPLE, "x"), ("notation-jws", "x")]
-    made = await sign(REPO, about(SUBJECT), pairs, ("release",), {}, "r", w.house)
+    made = await sign(REPO, about(SUBJECT), pairs, ("release",), {}, BY, w.house)
     assert [entry.key.format for entry in made] == [SIMPLE]
     with pytest.raises(Unavailable, match="profile release has no certificate chain yet, which notation-jws needs"):
-        await sign(REPO, about(SUBJECT), pairs[1:], ("release",), {}, "r", w.house)
+        await sign(REPO, about(SUBJECT), pairs[1:], ("release",), {}, BY, w.house)
     await certify(w)
-    made = await sign(REPO, about(SUBJECT), pairs, ("release",), {}, "r", w.house)
+    made = await sign(REPO, about(SUBJECT), pairs, ("release",), {}, BY, w.house)
     assert [entry.key.format for entry in made] == [SIMPLE, "notation-jws"]
     assert len(w.signer.made) == 2
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from proxy.flows.asker import Asker
 from proxy.flows.sign import SIMPLE, sign, wanted
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import digest_of, parse_tag
@@ -12,6 +13,8 @@ from proxy.trust.ledger import Entry, Stage
 from tests.worlds.certificates import certify
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.softkey import about
+
+BY = Asker("bob", "basic", "", "r")
 
 SUBJECT = digest_of(b"subject")
 FORMATS = (SIMPLE, "sigstore-bundle", "notation-jws", "notation-cose")
@@ -42,7 +45,7 @@ async def witnessed_world(witness: Clockwork) -> World:
 
 async def signed(w: World) -> dict[str, Entry]:
     pairs = [pair for pair in wanted(FORMATS, REPO, (parse_tag("v1"),), w.house) if not pair[1].endswith(":v1")]
-    return {e.key.format: e for e in await sign(REPO, about(SUBJECT), pairs, ("release",), {}, "r", w.house)}
+    return {e.key.format: e for e in await sign(REPO, about(SUBJECT), pairs, ("release",), {}, BY, w.house)}
 
 
 async def test_notary_signatures_get_a_token_and_keep_it() -> None:
