@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, true, update
 
 from proxy.oci.reference import Digest
 from proxy.ports import Clock
 from proxy.store.database import Database
 from proxy.store.ordered import Ordered
 from proxy.store.own_connection import Reader
-from proxy.store.tables import denials, exceptions
+from proxy.store.tables import denials, exceptions, versions
 from proxy.store.versions import bump
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
@@ -61,14 +61,21 @@ class StoredInterventions:
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
         """Keep a denial, in the place of the holder's own of the same target; in force on return.
 
-        Raises ValueError when there is no room for it (None: there always is).
+        Raises ValueError when there is no room for it (None: there always is). Others of its digest are read, and those
+        of repositories where room is looked for: a recall costs the same however many there are.
         """
-        await self._change(partial(with_denial, denial=denial, now=self._clock.now(), room=room))
+        now = self._clock.now()
+        about = denials.c.until <= now
+        if denial.digest is None or room is not None:
+            about |= denials.c.digest.is_(None)
+        if denial.digest is not None:
+            about |= denials.c.digest == denial.digest
+        await self._change(partial(with_denial, denial=denial, now=now, room=room), about)
 
     async def lift(self, denial_id: str) -> Denial | None:
         """Remove a denial and return it, or None when there is none of this id."""
         found = next((d for d in self.orders().denials if d.id == denial_id), None)
-        await self._change(lambda there: replace(there, denials=_without(there.denials, denial_id)))
+        await self._change(lambda there: replace(there, denials=()), denials.c.id == denial_id)
         return found
 
     async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
@@ -82,31 +89,41 @@ class StoredInterventions:
         """Have an exception stand that was made on this host, whether or not it is on record yet."""
         self._ordered.put_offline(exception)
 
-    async def _change(self, change: Callable[[Orders], Orders]) -> bool:
-        def then(done: tuple[Orders, bool] | None) -> None:
+    async def _change(self, change: Callable[[Orders], Orders], about: ColumnElement[bool] | None = None) -> bool:
+        """Change the denials that this is about, or (None) exceptions; in memory too. False where nothing changed."""
+
+        def then(done: tuple[Orders, Orders] | None) -> None:
             self._changed += 1
-            if done is None or not done[1]:
-                self.unsure = True  # what changed nothing tells no version: what it read may be old by now
+            if done is None or done[0] == done[1]:
+                self.unsure = True  # what changed nothing tells no version: what we have may be old by now
             else:
-                self._ordered.put(done[0])
+                self._ordered.put(_put(self._ordered.recorded, *done))
 
-        return (await self._database.write(partial(_change, change=change), then))[1]
-
-
-def _without(there: tuple[Denial, ...], denial_id: str) -> tuple[Denial, ...]:
-    return tuple(d for d in there if d.id != denial_id)
+        before, after = await self._database.write(partial(_change, change=change, about=about), then)
+        return before != after
 
 
-def _change(connection: Connection, change: Callable[[Orders], Orders]) -> tuple[Orders, bool]:
-    """Return what there is now, and whether that is anything else than before."""
-    before = _all(connection, lock=True)
+def _change(
+    connection: Connection, change: Callable[[Orders], Orders], about: ColumnElement[bool] | None
+) -> tuple[Orders, Orders]:
+    """Return what was there of it and what is there now."""
+    connection.execute(select(versions).where(versions.c.name == INTERVENTIONS).with_for_update())  # one at a time
+    before = Orders(exceptions=_exceptions(connection)) if about is None else Orders(_denials(connection, about))
     after = change(before)
     _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
     old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
     _write(connection, exceptions, old, new)
     if after != before:
         bump(connection, INTERVENTIONS)
-    return after, after != before
+    return before, after
+
+
+def _put(orders: Orders, before: Orders, after: Orders) -> Orders:
+    """Return these orders with what was there of them exchanged for what is there now."""
+    if before.exceptions or after.exceptions:
+        return replace(orders, exceptions=after.exceptions)
+    gone = {d.id for d in (*before.denials, *after.denials)}
+    return replace(orders, denials=(*(d for d in orders.denials if d.id not in gone), *after.denials))
 
 
 def _write(connection: Connection, table: Table, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -119,22 +136,22 @@ def _write(connection: Connection, table: Table, before: dict[str, Any], after: 
             connection.execute(update(table).where(table.c.id == name).values(values))
 
 
-def _all(connection: Connection, *, lock: bool = False) -> Orders:
-    ordered = select(denials).order_by(denials.c.at, denials.c.id)
+def _all(connection: Connection) -> Orders:
+    return Orders(_denials(connection, true()), _exceptions(connection))
+
+
+def _denials(connection: Connection, about: ColumnElement[bool]) -> tuple[Denial, ...]:
+    """Return these, oldest first. There may be a hundred thousand: they are made of their columns as they stand."""
+    columns = [denials.c[each.name] for each in fields(Denial)]
+    rows = connection.execute(select(*columns).where(about).order_by(denials.c.at, denials.c.id))
+    return tuple(Denial(*row) for row in rows)
+
+
+def _exceptions(connection: Connection) -> tuple[PolicyException, ...]:
     waiting = select(exceptions).where(exceptions.c.reviewed.is_(None)).order_by(exceptions.c.opened, exceptions.c.id)
     done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
-    rows = [
-        *connection.execute(done.limit(_REVIEWED)),
-        *connection.execute(waiting.with_for_update() if lock else waiting),
-    ]
-    there = connection.execute(ordered.with_for_update() if lock else ordered)
-    opened = sorted((_exception(row) for row in rows), key=lambda e: (e.opened, e.id))
-    return Orders(tuple(_denial(row) for row in there), tuple(opened))
-
-
-def _denial(row: Row[Any]) -> Denial:
-    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public way
-    return Denial(**{**values, "digest": None if row.digest is None else Digest(row.digest)})
+    rows = [*connection.execute(done.limit(_REVIEWED)), *connection.execute(waiting)]
+    return tuple(sorted((_exception(row) for row in rows), key=lambda e: (e.opened, e.id)))
 
 
 def _exception(row: Row[Any]) -> PolicyException:

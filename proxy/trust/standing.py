@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,14 +27,10 @@ class Standing:
         return (*(d.id for d in self.denials), *(e.id for e in self.exceptions))
 
     @cached_property
-    def mark(self) -> str:
-        """What stands as one short text: another one too when a denial or an exception was renewed."""
-        told = hashlib.sha256()
-        for denial in self.denials:
-            told.update(f"{denial.id} {denial.at} {denial.until}\n".encode())
-        for exception in self.exceptions:
-            told.update(f"{exception.id} {exception.until}\n".encode())
-        return told.hexdigest() if self.denials or self.exceptions else ""
+    def mark(self) -> int:
+        """What stands as a number of this process: another one too when a denial or an exception was renewed."""
+        denials = tuple((d.id, d.at, d.until) for d in self.denials)
+        return hash((denials, tuple((e.id, e.until) for e in self.exceptions)))
 
     @cached_property
     def named(self) -> frozenset[Digest]:
