@@ -15,7 +15,7 @@ from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
-from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullBlob, StartUpload
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.event import Kind
@@ -96,7 +96,7 @@ async def _kept_back(repository: Repository, blob: Digest, asked: Asked, house: 
     if looked.found is not None:
         return None
     if looked.silent is not None:
-        raise Unavailable(looked.silent, told=Told.PARENTS)
+        raise Unavailable(looked.silent, told=looked.told)
     return Reason.DENIED_DIGEST if looked.denied else Reason.UNLISTED_BLOB
 
 

@@ -19,7 +19,7 @@ from proxy.flows.now import AGAIN, CHANGED, Now, now_in
 from proxy.flows.overtaken import Begun, by_now
 from proxy.flows.repair import repair
 from proxy.flows.resolve import resolve
-from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
@@ -185,7 +185,7 @@ async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked,
         return replace(evidence, allowed_parent=looked.found)
     if looked.silent is None:
         return evidence
-    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, looked.silent, Told.PARENTS)))
+    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, looked.silent, looked.told)))
 
 
 async def _noted(place: Here, at: datetime, house: House) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from proxy.flows.house import House
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.fact import Listing
@@ -24,6 +24,7 @@ class Looked:
     found: Digest | None = None
     silent: str | None = None
     denied: bool = False
+    told: Told = Told.PARENTS  # what callers hear of it where it is silent
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
             if digest in tried:
                 continue
             if spent >= limits.parents_tried or len(tried) >= limits.parents_tried * limits.index_depth:
-                return Looked(silent=silent or f"more manifests list it than the {len(tried)} that were looked through")
+                return _ended(silent, f"the {len(tried)} that were looked through")
             tried.add(digest)
             decision = None
             try:
@@ -81,5 +82,12 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
         if listing.whole:
             break
     else:
-        silent = silent or f"more manifests list it than the {LISTED * LOOKS} newest"
+        return _ended(silent, f"the {LISTED * LOOKS} newest")
     return Looked(silent=silent, denied=silent is None and any_denied and all_denied)
+
+
+def _ended(silent: str | None, looked_through: str) -> Looked:
+    """Return that a bound ended it, unless something else was silent before."""
+    if silent is not None:
+        return Looked(silent=silent)
+    return Looked(silent=f"more manifests list it than {looked_through}", told=Told.MUCH)

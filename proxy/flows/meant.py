@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.flows.house import House
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.denial import Denial
 from proxy.trust.standing import Standing
@@ -24,7 +24,8 @@ async def named_above(repository: Repository, digest: Digest, standing: Standing
     except Unavailable:
         above = _remembered(repository, digest, house)
     if len(above) > LOOKED_UP:
-        raise Unavailable(f"more than {LOOKED_UP} indexes list {digest}: one that is denied may be among the others")
+        what = f"more than {LOOKED_UP} indexes list {digest}: one that is denied may be among the others"
+        raise Unavailable(what, told=Told.MUCH)
     return (above & standing.named) - {digest}
 
 
