@@ -282,5 +282,5 @@ async def _refused(
     kind: event.Kind = event.Kind.PUSH_DENIED,
     told: str = "",
 ) -> Fault:
-    to = this.op.repository, this.op.reference
-    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, told=told)
+    to, moved = (this.op.repository, this.op.reference), bool(this.moved)
+    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, moved=moved, told=told)

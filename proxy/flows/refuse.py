@@ -47,6 +47,7 @@ async def refuse(
     house: House,
     *,
     pushing: bool = False,
+    moved: bool = False,
     told: str = "",
 ) -> Fault:
     """Record a refusal and return the Fault that tells the caller.
@@ -103,7 +104,7 @@ async def refuse(
         fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)
         text = explain.refusal(house.name, reason, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
-            text = explain.not_signed(house.name, decision.question, told or what, page)
+            text = explain.not_signed(house.name, decision.question, told or what, page, moved=moved)
     else:
         text = explain.message(decision, house.name, house.url)
     return Fault(
