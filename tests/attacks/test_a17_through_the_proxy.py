@@ -186,9 +186,11 @@ async def test_a_certificate_that_expired_takes_nothing_off_a_key_of_ours(form: 
 
 async def test_without_a_chain_a_push_that_wants_nothing_else_is_refused_and_its_tag_stays() -> None:
     w = await world(ours("notation-jws"))
-    with pytest.raises(Fault, match="no certificate chain yet") as refused:
+    with pytest.raises(Fault, match="no signature could be made") as refused:
         await w.push(APP, "team/app", "v1")
     assert (refused.value.status, refused.value.reason) == (403, "not_signed")
+    (row,) = [e for e in w.store.journal.events if e.kind == "push.not_signed"]
+    assert "no certificate chain yet" in str(row.detail["what"])
     assert w.tag("team/app", "v1") is None
     await certify(w)
     await w.push(APP, "team/app", "v1")
