@@ -99,7 +99,6 @@ def countersign(folder: Path, upstream: Registry, change: Change | None = None) 
     """
     host = initialised(folder, upstream, change)
     with serving(folder, host, upstream) as proxy:
-        when(proxy.daemon, lambda: _signs(proxy), "its token does not sign")
         yield proxy
 
 
@@ -131,7 +130,9 @@ def serving(folder: Path, host: str, upstream: Registry) -> Iterator[Proxy]:
     config = folder / "countersign.yaml"
     with daemon(folder / "serve.log", [PROGRAM, "serve", "--config", config]) as running:
         when(running, lambda: answers(f"http://{host}/v2/"), "the proxy does not serve")
-        yield Proxy(host, folder, running, upstream)
+        proxy = Proxy(host, folder, running, upstream)
+        when(running, lambda: _signs(proxy), "its token does not sign")
+        yield proxy
         _leaves(running)
 
 
