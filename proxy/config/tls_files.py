@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from proxy.config.schema import Tls
 from proxy.config.settings import Settings
@@ -22,7 +22,7 @@ class Unusable(ValueError):
 
 def check_pair(certificate: Path, key: Path) -> x509.Certificate:
     """Return the certificate that a listener or client shows. Raises Unusable."""
-    chain = _certificates(certificate)
+    chain = certificates_in(certificate)
     data = _read(key)
     try:
         private = load_pem_private_key(data, None)
@@ -32,18 +32,13 @@ def check_pair(certificate: Path, key: Path) -> x509.Certificate:
         ) from None
     except ValueError:
         raise Unusable(f"{key}: no PEM private key in it ({_begins(data)})") from None
-    if _spki(private.public_key()) != _spki(chain[0].public_key()):
+    if private.public_key() != chain[0].public_key():
         raise Unusable(f"{key}: this key does not belong to the certificate in {certificate}")
     try:  # what else OpenSSL minds: a weak key, an order of certificates it does not take
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError) as wrong:
         raise Unusable(f"{certificate}: OpenSSL does not load it: {wrong}") from None
     return chain[0]
-
-
-def check_authorities(file: Path) -> tuple[x509.Certificate, ...]:
-    """Return the CA certificates in this file. Raises Unusable."""
-    return _certificates(file)
 
 
 def problems(settings: Settings, now: datetime) -> Iterator[str]:
@@ -68,7 +63,7 @@ def problems(settings: Settings, now: datetime) -> Iterator[str]:
     for name, file in authorities:
         if file is not None:
             try:
-                check_authorities(file)
+                certificates_in(file)
             except Unusable as wrong:
                 yield f"{name}: {wrong}"
 
@@ -85,7 +80,8 @@ def _outside(certificate: x509.Certificate, now: datetime) -> str:
     return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
 
 
-def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
+def certificates_in(file: Path) -> tuple[x509.Certificate, ...]:
+    """Return every certificate in this file, one at least. Raises Unusable."""
     data = _read(file)
     try:
         return tuple(x509.load_pem_x509_certificates(data))
@@ -106,8 +102,3 @@ def _begins(data: bytes) -> str:
     if not first:
         return "it is empty" if not data.strip() else "line 1 is empty"
     return f"line 1: {first[:_SHOWN]!a}" if first.startswith("-----") else "line 1 is no PEM header"
-
-
-def _spki(key: object) -> bytes:
-    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    return encoded

@@ -42,10 +42,6 @@ class Tls:
         self._client_ca = client_ca
         self.context = self._fresh()
 
-    def check(self) -> None:
-        """Return when what is in the files now can be used. Raises OSError or ssl.SSLError."""
-        self._fresh()
-
     def reload(self) -> None:
         """Use what is in the files now. Raises OSError or ssl.SSLError, and then the old ones stay in use."""
         self._fresh()

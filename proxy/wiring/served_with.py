@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import Settings
 from proxy.config.schema import Tls as Entry
-from proxy.config.tls_files import Unusable, check_authorities, check_pair
+from proxy.config.tls_files import Unusable, certificates_in, check_pair
 from proxy.oci.faults import ConfigError
 from proxy.web.server import Tls
 
@@ -37,6 +37,6 @@ def _usable(name: str, entry: Entry, client_ca: Path | None) -> None:
     try:
         check_pair(entry.cert, entry.key)
         if client_ca is not None:
-            check_authorities(client_ca)
+            certificates_in(client_ca)
     except Unusable as wrong:
         raise ConfigError(f"{name}: {wrong}") from None

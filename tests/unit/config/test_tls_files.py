@@ -10,7 +10,7 @@ import trustme
 
 from proxy.cli.config import validated
 from proxy.config.schema import Tls as Entry
-from proxy.config.tls_files import Unusable, check_authorities, check_pair
+from proxy.config.tls_files import Unusable, certificates_in, check_pair
 from proxy.oci.faults import ConfigError
 from proxy.wiring.served_with import served_with
 
@@ -40,7 +40,7 @@ def test_garbage_is_named_with_its_file_and_never_repeats_what_may_be_a_secret(t
         check_pair(cert, key)
     cert.write_text("")
     with pytest.raises(Unusable, match="it is empty"):
-        check_authorities(cert)
+        certificates_in(cert)
 
 
 def test_a_key_of_another_certificate_is_named(tmp_path: Path) -> None:
