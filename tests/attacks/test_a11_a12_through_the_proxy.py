@@ -28,20 +28,11 @@ from tests.worlds.foreign import put_bundle, put_sig, trusted
 from tests.worlds.images import Image, image
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry
+from tests.worlds.rights import NoTokens
 from tests.worlds.softkey import layer_of, soft_key
 
 A, B = image("a"), image("b")
 PARTNER = soft_key(name="partner")
-
-
-class NoTokens:
-    """Tokens that were not issued through us."""
-
-    def name_of(self, _: str) -> str | None:
-        return None
-
-    def ends(self, _: str) -> float | None:
-        return None
 
 
 async def scene(identity: Identity = "any", *, referrers: bool = True) -> World:

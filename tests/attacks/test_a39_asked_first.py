@@ -19,6 +19,7 @@ from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, basic
+from tests.worlds.rights import NoTokens
 
 APP = image("app")
 REPO = parse_repository("team/app")
@@ -36,18 +37,6 @@ PUTS = [
     o.PushManifest(REPO, APP.digest),
     o.PushManifest(REPO, parse_reference("sha256-" + "1" * 64 + ".sig")),
 ]
-
-
-class NoTokens:
-    """No token was ever issued through us."""
-
-    def name_of(self, token: str) -> str | None:
-        del token
-        return None
-
-    def ends(self, token: str) -> float | None:
-        del token
-        return None
 
 
 @dataclass

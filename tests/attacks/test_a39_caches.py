@@ -11,6 +11,7 @@ from proxy.oci.reference import parse_repository
 from proxy.ports import Credential
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, basic
+from tests.worlds.rights import NoTokens
 
 REPO = parse_repository("team/app")
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -53,7 +54,7 @@ def test_a_request_line_longer_than_any_clients_is_not_remembered() -> None:
 
 async def test_what_is_kept_of_credentials_is_bounded_for_all_of_them_together() -> None:
     registry = MemoryRegistry(access=Access("htpasswd", {"alice": "secret"}))
-    rights = UpstreamRights(registry, _NoTokens(), FrozenClock(), Limits())
+    rights = UpstreamRights(registry, NoTokens(), FrozenClock(), Limits())
     alice = Credential(basic("alice", "secret"))
     for n in range(3_000):  # one credential, many repositories
         rights.confirm_read(parse_repository(f"team/r{n}"), alice)
@@ -63,13 +64,3 @@ async def test_what_is_kept_of_credentials_is_bounded_for_all_of_them_together()
     assert len(rights._denied) <= REFUSED
     assert len(rights._allowed) <= 1_001
     assert b"xxxx" not in repr(list(rights._denied._by.items())).encode()
-
-
-class _NoTokens:
-    def name_of(self, token: str) -> str | None:
-        del token
-        return None
-
-    def ends(self, token: str) -> float | None:
-        del token
-        return None

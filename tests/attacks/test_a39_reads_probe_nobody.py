@@ -19,20 +19,11 @@ from tests.worlds.conversation import SIGN, World, signed_by, user, world
 from tests.worlds.images import image
 from tests.worlds.memory import MemoryStore
 from tests.worlds.registry import Access, MemoryRegistry
+from tests.worlds.rights import NoTokens
 
 GOOD, BAD = image("good"), image("bad")
 VICTIM = user("victim", "wrong")
 USERS = {"alice": "secret", "scanner": "secret"}
-
-
-class NoTokens:
-    """Nobody logged in through us."""
-
-    def name_of(self, _token: str) -> str | None:
-        return None
-
-    def ends(self, _token: str) -> float | None:
-        return None
 
 
 async def scene(kind: Literal["open", "htpasswd", "token"] = "open", policy: Policy = SIGN) -> World:

@@ -1,4 +1,4 @@
-"""Rights as a table: for tests of flows that are not about how rights are found out."""
+"""Rights as a table, for tests of flows that are not about how rights are found out; tokens, for those that are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ import base64
 from proxy.oci.reference import Repository
 from proxy.ports import Credential, Effort, Refusal
 from proxy.trust.question import Anonymous, Caller, Named
+
+
+class NoTokens:
+    """Nobody logged in through us: no token was issued here."""
+
+    def name_of(self, _token: str) -> str | None:
+        return None
+
+    def ends(self, _token: str) -> float | None:
+        return None
 
 
 class TableRights:
