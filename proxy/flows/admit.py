@@ -12,7 +12,7 @@ from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
-from proxy.flows.sign import SIMPLE
+from proxy.flows.sign import SIMPLE, tag_of
 from proxy.flows.write import exists
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
@@ -113,9 +113,9 @@ async def _kept(repository: Repository, policy: Policy, reference: Reference, as
         return next(iter(immutable(policy, [parse_tag(reference)])), None)
     if not policy.push.immutable_tags:
         return None
-    names = {e.key.bound.rpartition("/")[2] for e in await house.ledger.entries(repository, parse_digest(reference))}
-    tags = sorted(parse_tag(name.partition(":")[2]) for name in names if ":" in name)
-    for tag in immutable(policy, tags):
+    entries = await house.ledger.entries(repository, parse_digest(reference))
+    tags = {tag for e in entries if (tag := tag_of(e.key.bound)) is not None}
+    for tag in immutable(policy, sorted(tags)):
         try:
             if await exists(repository, tag, asked, house) == reference:
                 return tag

@@ -8,7 +8,7 @@ from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.sign import SIMPLE, signing_by, tag_of
+from proxy.flows.sign import SIMPLE, names_a_tag, signing_by, tag_of
 from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
@@ -117,7 +117,7 @@ def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
     signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
     names = dict.fromkeys(e.key.bound for e in signed)
     kept: list[Entry] = []
-    for name in sorted(names, key=lambda bound: tag_of(bound) is not None):
+    for name in sorted(names, key=names_a_tag):
         together = [e for e in signed if e.key.bound == name]
         if kept and len(kept) + len(together) > house.limits.own_layers:
             break

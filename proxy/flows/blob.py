@@ -11,7 +11,7 @@ from proxy.flows.house import House
 from proxy.flows.judge import decision_on, remembered_in
 from proxy.flows.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.flows.meant import denied
-from proxy.flows.now import AGAIN, CHANGED, now_in
+from proxy.flows.now import AGAIN, CHANGED, Now, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
@@ -72,15 +72,15 @@ async def kept_back(repository: Repository, blob: Digest, asked: Asked, house: H
     Raises Unavailable where none is allowed, but one that lists it could not be judged.
     """
     for _ in range(AGAIN):
-        stamp = now_in(repository, house).stamp
-        reason = await _kept_back(repository, blob, asked, house)
-        if reason is not None or now_in(repository, house).stamp == stamp:
+        now = now_in(repository, house)
+        reason = await _kept_back(repository, blob, now, asked, house)
+        if reason is not None or now_in(repository, house).stamp == now.stamp:
             return reason
     raise Unavailable(CHANGED)
 
 
-async def _kept_back(repository: Repository, blob: Digest, asked: Asked, house: House) -> Reason | None:
-    policy, standing = house.rules.current().for_(repository), house.interventions.standing()
+async def _kept_back(repository: Repository, blob: Digest, now: Now, asked: Asked, house: House) -> Reason | None:
+    policy, standing = now.policy, now.standing
     if standing.denial(repository, {blob}) is not None:
         return Reason.DENIED_DIGEST
     if _open(policy, house) or standing.exception(repository, ()) is not None:
@@ -88,7 +88,7 @@ async def _kept_back(repository: Repository, blob: Digest, asked: Asked, house: 
     if policy is None and not standing.exceptions:
         return Reason.UNLISTED_BLOB
     judging = Judging(
-        remembered_in(repository, house),
+        remembered_in(repository, now.stamp, house),
         lambda digest: decision_on(repository, digest, asked, house),
         lambda decision: decision.allowed,
     )

@@ -11,7 +11,7 @@ from proxy.flows.certified import by_certificate
 from proxy.flows.house import House
 from proxy.flows.read import examined, read_blob, read_manifest, together
 from proxy.flows.referrers import referrers_of
-from proxy.flows.sign import signing_by
+from proxy.flows.sign import names_a_tag, signing_by
 from proxy.formats.format import Format, Layer
 from proxy.formats.table import FORMATS, announces_signatures, claimed_by
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
@@ -131,11 +131,12 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house:
     entries = await house.ledger.entries(repository, subject)
     attached = [e for e in entries if e.stage is Stage.ATTACHED and e.signature is not None and e.key.format in FORMATS]
     # What names no tag comes first: there is one for each key, however many tags there were.
-    attached.sort(key=lambda e: ":" in e.key.bound.rpartition("/")[2])
+    attached.sort(key=lambda e: names_a_tag(e.key.bound))
     bound = house.limits.signatures_per_digest
+    keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # the first of equal ones counts
+    verifiers = ring.all_verifiers()
     for entry in attached[:bound]:
-        form = FORMATS[entry.key.format]
-        key = next((k for k in ring.ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+        form, key = FORMATS[entry.key.format], keys.get(entry.key.fingerprint)
         if key is not None and (key.chain or not form.certified):
             try:
                 blob = form.blob(entry.message, entry.signature or b"", signing_by(key, entry.timestamp))
@@ -143,7 +144,7 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house:
                 findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
                 continue
             layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
-            mine = [v for v in ring.all_verifiers() if v.fingerprint == entry.key.fingerprint]
+            mine = [v for v in verifiers if v.fingerprint == entry.key.fingerprint]
             findings += [_recorded(f, entry) for f in form.examine(layer, subject, mine)]
     missed = len(attached) - bound
     return [Found(Place.LEDGER, tuple(findings)), *([NotExamined(Place.LEDGER, missed)] if missed > 0 else [])]

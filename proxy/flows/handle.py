@@ -19,8 +19,10 @@ from proxy.oci import operation as o
 async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
     """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
     answer = await _answered(op, asked, house)
+    if not asked.budget.notes:
+        return answer
     notes = [*([answer.warning] if answer.warning else []), *(f"{house.name}: {note}" for note in asked.budget.notes)]
-    return replace(answer, warning="; ".join(notes)) if asked.budget.notes else answer
+    return replace(answer, warning="; ".join(notes))
 
 
 async def _answered(op: o.Operation, asked: Asked, house: House) -> Answer:

@@ -169,7 +169,7 @@ async def _evidence(
 async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
     judging = Judging(
-        remembered_in(repository, house),
+        remembered_in(repository, now_in(repository, house).stamp, house),
         lambda parent: decision_on(repository, parent, asked, house, walk=walk.up()),
         lambda decision: decision.outcome is Outcome.PASSED,
     )
@@ -252,9 +252,8 @@ async def decision_on(
     return judged.decision if isinstance(judged, Judged) and judged.subject.digest == digest else decision
 
 
-def remembered_in(repository: Repository, house: House) -> Callable[[Digest], Decision | None]:
-    """Return what says of a manifest here what `decision_on` would, where that costs nothing, else None."""
-    stamp = now_in(repository, house).stamp
+def remembered_in(repository: Repository, stamp: Hashable, house: House) -> Callable[[Digest], Decision | None]:
+    """Return what says of a manifest here what `decision_on` would under this stamp, where that is free, else None."""
 
     def known(digest: Digest) -> Decision | None:
         decision = house.memory.decision((repository, digest), stamp, digest)

@@ -37,8 +37,12 @@ def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
 
 def tag_of(bound: str) -> Tag | None:
     """Return the tag that a signature is bound to, None where it is bound to the repository."""
-    _, named, tag = bound.rpartition("/")[2].partition(":")
-    return parse_tag(tag) if named else None
+    return parse_tag(bound.rpartition("/")[2].partition(":")[2]) if names_a_tag(bound) else None
+
+
+def names_a_tag(bound: str) -> bool:
+    """True where a signature is bound to a tag and not to the repository; the port of a host is none."""
+    return ":" in bound.rpartition("/")[2]
 
 
 def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], house: House) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.judge import Judged, decision_on, judge, remembered_in
+from proxy.flows.now import now_in
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import digest_of, parse_reference
 from proxy.trust.decision import Outcome
@@ -66,7 +67,7 @@ async def test_another_reference_gets_a_decision_of_its_own_without_new_work() -
 async def test_what_passed_is_noted_for_every_server_and_remembered_without_work() -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
-    known = remembered_in(REPO, w.house)
+    known = remembered_in(REPO, now_in(REPO, w.house).stamp, w.house)
     assert known(APP.digest) is None
     made = (await judged(w, "v1")).decision
     await w.house.memory.settle()
@@ -74,7 +75,7 @@ async def test_what_passed_is_noted_for_every_server_and_remembered_without_work
     by_digest = (await judged(w, APP.digest)).decision
     assert known(APP.digest) == by_digest != made
     w.store.clock.advance(60)
-    assert remembered_in(REPO, w.house)(APP.digest) is None
+    assert remembered_in(REPO, now_in(REPO, w.house).stamp, w.house)(APP.digest) is None
 
 
 async def test_a_child_is_allowed_by_its_parent_and_says_so() -> None:
