@@ -26,6 +26,7 @@ from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import Descriptor, Kind, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import (
+    Digest,
     Reference,
     Tag,
     digest_of,
@@ -182,17 +183,17 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
     about = subject_of_tag(tag)
-    if about is None:
-        answer = await _put(this, tag, asked, house)
-    else:
-        async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-            kept = await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house)
-            answer = await _put(this, tag, asked, house) if kept else Answer(409)
-        if not kept:  # putting back what upstream lost takes the same lock
-            raise await _stale(this, tag, asked, house)
+    answer = await (_put(this, tag, asked, house) if about is None else _put_list(this, tag, about, asked, house))
     if answer.status < 400 and tag not in this.moved:
         this.moved.append(tag)
     return answer
+
+
+async def _put_list(this: Push, tag: Tag, about: Digest, asked: Asked, house: House) -> Answer:
+    async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
+        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
+            return await _put(this, tag, asked, house)
+    raise await _stale(this, tag, asked, house)  # which puts back what upstream lost, and takes the same lock for that
 
 
 async def _list(this: Push, asked: Asked, house: House) -> None:

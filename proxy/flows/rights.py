@@ -21,7 +21,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import parse
 from proxy.oci.reference import Repository
-from proxy.ports import Clock, Credential, Effort, Refusal, Registry
+from proxy.ports import Clock, Credential, Effort, Refusal, Registry, Reply
 from proxy.trust.question import Anonymous, Caller, Named
 
 REMEMBERED = 50_000  # what upstream allowed: about 15 MiB at most, 30 where each is about a credential of its own
@@ -147,9 +147,8 @@ class UpstreamRights:
     async def _ask(self, repository: Repository, credential: Credential) -> Refusal | None:
         reply = await self._registry.perform(ops.StartUpload(repository), credential)
         if 200 <= reply.status < 300:
-            location = next((value for name, value in reply.headers if name == "location"), "")
             await reply.close()
-            await self._cancel(location, credential)
+            await self._cancel(reply, credential)
             self.confirm_push(repository, credential)
             return None
         if reply.status in _REFUSED:
@@ -169,16 +168,16 @@ class UpstreamRights:
     async def _start(self, repository: Repository, credential: Credential) -> int:
         """Start an upload, cancel it, return the start's status. Raises Unavailable for neither yes nor no."""
         reply = await self._registry.perform(ops.StartUpload(repository), credential)
-        location = next((value for name, value in reply.headers if name == "location"), "")
         await reply.close()
         if reply.status == 429 or reply.status >= 500:
             raise Unavailable(f"upstream answered {reply.status} to the start of an upload in {repository}")
         if reply.status == 202:
-            await self._cancel(location, credential)
+            await self._cancel(reply, credential)
         return reply.status
 
-    async def _cancel(self, location: str, credential: Credential) -> None:
+    async def _cancel(self, started: Reply, credential: Credential) -> None:
         """Give the upload back. An upstream that will not take it drops it by itself after a while."""
+        location = next((value for name, value in started.headers if name == "location"), "")
         path, _, query = location.partition("?")
         try:
             cancelled = await self._registry.perform(parse("DELETE", path, query), credential)
