@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from proxy.flows.house import House
 from proxy.formats.table import FORMATS
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.ports.timestamper import Timestamper
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Entry, Stage
@@ -39,9 +39,8 @@ async def _witnessed(entry: Entry, witness: Timestamper, request_id: str, house:
         token = await witness.stamp(entry.signature)
     except Unavailable as away:
         if witness.required:
-            raise Unavailable(
-                f"signed, but not timestamped, which `timestamps.required` asks for: {away.what}"
-            ) from None
+            what = f"signed, but not timestamped, which `timestamps.required` asks for: {away.what}"
+            raise Unavailable(what, told=Told.TIMESTAMP) from None
         await house.journal.record(_event(entry, away.what, request_id, house))
         return entry
     return await house.ledger.put(replace(entry, timestamp=token))
