@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import carried, due, layer_of, live
 from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
+from proxy.flows.immutable import immutable, kept_by
 from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
-from proxy.flows.sign import SIMPLE, tag_of
+from proxy.flows.sign import SIMPLE
+from proxy.flows.tags import Held
 from proxy.flows.write import exists
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
@@ -33,25 +34,48 @@ from proxy.oci.reference import (
 from proxy.ports import ReferrersApi
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
-from proxy.trust.pattern import glob
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
 from proxy.trust.question import NOTHING, Anonymous, Caller, Resolved
 from proxy.trust.reason import Reason
 
 
-async def admit(
-    op: PushManifest, subject: Resolved, tags: Sequence[Tag], asked: Asked, house: House
-) -> tuple[Policy, Caller] | Answer:
+async def admit(op: PushManifest, digest: Digest, asked: Asked, house: House) -> tuple[Policy, Caller] | Answer:
     """Return the policy and the caller of an admitted push, or upstream's demand to log in. Raises Fault."""
     caller = await house.rights.caller(op.repository, asked.credential)
-    found = await _allowed(op.repository, subject.digest, caller, house)
+    found = await _allowed(op.repository, digest, caller, house)
     if isinstance(found, Policy):
-        moved = await _moved(op.repository, found, tags, subject, asked, house)
-        if moved is None:
-            return found, caller
-        found = Reason.TAG_IMMUTABLE, f"tag {moved} exists and the policy makes it immutable"
+        return found, caller
     return await _refused(op.repository, op.reference, *found, caller, asked, house)
+
+
+async def unmoved(
+    op: PushManifest, policy: Policy, subject: Resolved, hold: Held, caller: Caller, asked: Asked, house: House
+) -> None:
+    """Return where no tag that the policy makes immutable would move. Raises Fault.
+
+    What such a tag was first known to point at is what it points at for good, whatever has become of that upstream;
+    where it is not known yet, upstream is asked, and what it says is recorded.
+    """
+    for tag in immutable(policy, sorted(hold.tags)):
+        known = hold.fact(tag).digest
+        what = f"tag {tag} exists as {known} and the policy makes it immutable"
+        if known is None:
+            try:
+                there = await exists(op.repository, tag, asked, house)
+            except Unavailable as silent:
+                known = NOTHING
+                what = f"the policy makes tag {tag} immutable, and where it points is not known: {silent.what}"
+            else:
+                known = None if there is None else parse_digest(there)
+                what = f"tag {tag} exists as {known} upstream and the policy makes it immutable"
+                if known is not None:
+                    hold.points(tag, known, "", "upstream")
+        if known not in (None, subject.digest):
+            raise await refuse(
+                Kind.PUSH_DENIED, op.repository, op.reference, Reason.TAG_IMMUTABLE, what, caller, asked, house,
+                pushing=True,
+            )  # fmt: skip
 
 
 async def still_admitted(op: PushManifest, digest: Digest, caller: Caller, asked: Asked, house: House) -> Policy:
@@ -80,16 +104,21 @@ async def _allowed(repository: Repository, digest: Digest, caller: Caller, house
 async def admit_delete(repository: Repository, reference: Reference, asked: Asked, house: House) -> Answer | None:
     """Return None where policy lets this caller delete this here, or upstream's demand to log in. Raises Fault.
 
-    Whoever may not push may not delete, and what may not move may not go: it could come back as something else.
+    Whoever may not push may not delete, and what may not move may not go, nor anything it needs: it could come back as
+    something else.
     """
     caller = await house.rights.caller(repository, asked.credential)
     policy = house.rules.current().for_(repository)
     reason, what = _not_allowed(repository, policy)
     if policy is not None and may_push_by_policy(caller, policy):
-        kept = await _kept(repository, policy, reference, asked, house)
+        if is_digest(reference):
+            kept = await kept_by(repository, parse_digest(reference), policy, asked, house)
+        else:
+            named = immutable(policy, [parse_tag(reference)])
+            kept = f"the policy makes tag {named[0]} immutable" if named else None
         if kept is None:
             return None
-        reason, what = Reason.TAG_IMMUTABLE, f"the policy makes tag {kept} immutable: it is not deleted either"
+        reason, what = Reason.TAG_IMMUTABLE, f"{kept}: it is not deleted either"
     return await _refused(repository, reference, reason, what, caller, asked, house)
 
 
@@ -102,26 +131,6 @@ async def _refused(
         if login is not None:
             return login
     raise await refuse(Kind.PUSH_DENIED, repository, reference, reason, what, caller, asked, house, pushing=True)
-
-
-async def _kept(repository: Repository, policy: Policy, reference: Reference, asked: Asked, house: House) -> Tag | None:
-    """Return the immutable tag that would go with this: itself, or one that points at the digest as far as we know.
-
-    Tags are known from what was signed for them. Not being able to look refuses the deletion.
-    """
-    if not is_digest(reference):
-        return next(iter(immutable(policy, [parse_tag(reference)])), None)
-    if not policy.push.immutable_tags:
-        return None
-    entries = await house.ledger.entries(repository, parse_digest(reference))
-    tags = {tag for e in entries if (tag := tag_of(e.key.bound)) is not None}
-    for tag in immutable(policy, sorted(tags)):
-        try:
-            if await exists(repository, tag, asked, house) == reference:
-                return tag
-        except Unavailable:
-            return tag
-    return None
 
 
 async def admit_upload(repository: Repository, about: Digest | None, asked: Asked, house: House) -> None:
@@ -167,26 +176,6 @@ async def ask_to_log_in(asked: Asked, house: House) -> Answer | None:
     if reply.status == 401:
         return await relayed_error(reply)
     await reply.close()
-    return None
-
-
-def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
-    """Return those of the tags that the policy lets nobody move."""
-    patterns = policy.push.immutable_tags if policy else ()
-    return [tag for tag in tags if any(glob(pattern, tag) for pattern in patterns)]
-
-
-async def _moved(
-    repository: Repository, policy: Policy, tags: Sequence[Tag], subject: Resolved, asked: Asked, house: House
-) -> Tag | None:
-    """Return the first immutable tag that exists with another digest. Not being able to look refuses the push."""
-    for tag in immutable(policy, tags):
-        try:
-            there = await exists(repository, tag, asked, house)
-        except Unavailable:
-            return tag
-        if there is not None and there != subject.digest:
-            return tag
     return None
 
 

@@ -188,12 +188,11 @@ async def _attach_referrers(
         if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
             await house.ledger.advance([entry.key], Stage.ATTACHED, digest)
         if relist or not there or entry.stage is not Stage.ATTACHED:
-            learning = asyncio.create_task(_learn(repository, subject.digest, None if there else body, house))
-            try:
-                await list_referrer(repository, subject.digest, body, asked, house, locked=True)
-                await _done(repository, subject.digest, [entry], digest, asked, house)
-            finally:
-                await learning
+            await list_referrer(repository, subject.digest, body, asked, house, locked=True)
+            await asyncio.gather(  # one commit
+                _done(repository, subject.digest, [entry], digest, asked, house),
+                _learn(repository, subject.digest, None if there else body, house),
+            )
 
 
 async def list_referrer(
@@ -278,7 +277,8 @@ async def _learn(repository: Repository, subject: Digest, body: bytes | None, ho
     if body is None:
         return
     blobs = parse(body, OCI_MANIFEST, house.limits).blobs
-    await house.facts.learn(ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject))
+    fact = ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject)
+    await house.facts.learn(fact, fresh=True)
 
 
 async def take_off(

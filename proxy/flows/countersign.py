@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.flows.asked import Answer, Asked
@@ -10,16 +9,16 @@ from proxy.flows.asker import Asker
 from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.meant import denied
-from proxy.flows.moved import bind
+from proxy.flows.moved import bind, tree
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import SIMPLE, sign, wanted
-from proxy.flows.tags import held
+from proxy.flows.tags import Held, held
 from proxy.flows.write import exists
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Tag, is_digest, parse_tag
+from proxy.oci.reference import Digest, is_digest, parse_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
@@ -44,8 +43,8 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
-    async with held(op.repository, tags, house):
-        made = await _signed(op, policy.push, tags, Asker(who, how, reason, asked.request_id), asked, house)
+    async with held(op.repository, tags, house) as hold:
+        made = await _signed(op, policy.push, hold, Asker(who, how, reason, asked.request_id), asked, hold.house)
     event = Event(
         at=house.clock.now(),
         kind=Kind.COUNTERSIGNED,
@@ -62,10 +61,10 @@ async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: 
 
 
 async def _signed(
-    op: PullManifest, rules: PushRules, tags: Sequence[Tag], by: Asker, asked: Asked, house: House
+    op: PullManifest, rules: PushRules, hold: Held, by: Asker, asked: Asked, house: House
 ) -> Countersigned:
     """As `countersign`. What is signed for the tag is attached where upstream still has it there at the end."""
-    claims = claims_at(rules.claims, f"{by.who} ({by.how})", house.clock.now())
+    claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", house.clock.now()), sorted(hold.tags)
     made: tuple[Entry, ...] = ()
     top: Descriptor | None = None
     todo, seen = [op], set[PullManifest]()
@@ -91,11 +90,14 @@ async def _signed(
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
         top = top or descriptor
         made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, house)
-        await attach(op.repository, descriptor, asked, house)
+        async with held(op.repository, (), house, about=[subject.digest]) as lists:
+            await attach(op.repository, descriptor, asked, lists.house)
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     if top is None:
         raise Unavailable(f"nothing was found for {op.repository} {op.reference}")
     for tag in tags:
         if await exists(op.repository, tag, asked, house) == top.digest:
-            await bind(op.repository, top, tags, asked, house)
+            async with held(op.repository, (), house, about=await tree(op.repository, (top.digest,), house)) as lists:
+                await bind(op.repository, top, tags, asked, lists.house)
+            hold.points(tag, top.digest, by.who, by.how)
     return Countersigned(top.digest, made)

@@ -6,9 +6,11 @@ from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import unlist_referrer
 from proxy.flows.house import House
+from proxy.flows.moved import finish_later, told
 from proxy.flows.read import examined, read_blob, read_manifest
 from proxy.flows.relay import relay
 from proxy.flows.sign import SIMPLE
+from proxy.flows.tags import held
 from proxy.flows.write import exists
 from proxy.formats.carrier import is_artifact_shape
 from proxy.formats.format import Layer
@@ -22,17 +24,39 @@ from proxy.trust.question import how_of, name_of
 
 
 async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Answer:
-    """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there."""
-    if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
-        return login
+    """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there.
+
+    Nobody moves the tag or writes the list of signatures meanwhile: what is attached by a push beside it stays known.
+    """
     digest = await _digest(op, asked, house)
     subject = None if digest is None else await _subject(op, digest, asked, house)
+    tags = [] if is_digest(op.reference) else [tag for tag in [parse_tag(op.reference)] if subject_of_tag(tag) is None]
+    about = [each for each in (digest, subject) if each is not None]
+    async with held(op.repository, tags, house, about=about) as hold:
+        if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
+            return login
+        async with house.memory.alone(("attach", op.repository, subject or digest)):
+            answer = await _deleted(op, digest, subject, asked, hold.house)
+        if answer.status < 300 and digest is not None:
+            if subject is not None and is_digest(op.reference):
+                await unlist_referrer(op.repository, subject, digest, asked, hold.house)
+            caller = await house.rights.caller(op.repository, asked.credential)
+            await told(hold.tags, None, (name_of(caller), getattr(caller, "how", "")), hold, house)
+            finish_later(hold, asked, house)
+    return answer
+
+
+async def _deleted(
+    op: DeleteManifest, digest: Digest | None, subject: Digest | None, asked: Asked, house: House
+) -> Answer:
+    """Have upstream delete it. Of our signatures, those go that were attached; what waits to be attached still may."""
     carries = subject is not None and digest is not None and await _carries(op, subject, digest, asked, house)
     answer = await relay(op, asked, house)
     if answer.status >= 300 or digest is None:
         return answer
     entries = await house.ledger.entries(op.repository, subject) if subject else ()
-    lost = [e for e in entries if (carries if e.key.format == SIMPLE else e.artifact == digest)]
+    attached = [e for e in entries if e.stage is Stage.ATTACHED]
+    lost = [e for e in attached if (carries if e.key.format == SIMPLE else e.artifact == digest)]
     if lost:
         await house.ledger.advance([e.key for e in lost], Stage.REMOVED)
     if subject is not None:
@@ -41,9 +65,9 @@ async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Ans
     house.memory.forget_tag(op.repository, op.reference)
     if is_digest(op.reference):
         await house.facts.forget(op.repository, digest)
+        for tag in await house.tags.gone(op.repository, digest):
+            house.memory.forget_tag(op.repository, tag)
     await _record(op, digest, subject if lost else None, len(lost), asked, house)
-    if subject is not None and is_digest(op.reference):
-        await unlist_referrer(op.repository, subject, digest, asked, house)
     return answer
 
 
@@ -109,7 +133,7 @@ async def _record(
 
 
 async def delete_blob(op: DeleteBlob, asked: Asked, house: House) -> Answer:
-    """Relay the deletion of a blob and record it."""
+    """Relay the deletion of a blob and record it. A layer that an immutable tag needs stays."""
     if (login := await admit_delete(op.repository, op.digest, asked, house)) is not None:
         return login
     answer = await relay(op, asked, house)

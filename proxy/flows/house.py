@@ -22,6 +22,7 @@ from proxy.ports import (
     Rights,
     Rules,
     Signer,
+    Tags,
 )
 from proxy.ports.timestamper import Timestamper
 from proxy.trust.keys import KeyRing
@@ -58,6 +59,7 @@ class House:
     keybook: KeyBook
     ledger: Ledger
     facts: Facts
+    tags: Tags
     journal: Journal
     interventions: Interventions
     owed: Owed

@@ -99,6 +99,10 @@ class Memory:
         while self._later:
             await asyncio.gather(*self._later, return_exceptions=True)
 
+    def busy(self, key: Hashable) -> bool:
+        """True while somebody here holds the lock of this key, or waits for it."""
+        return key in self._locks
+
     @asynccontextmanager
     async def alone(self, key: Hashable) -> AsyncIterator[None]:
         """Hold the lock of this key: whatever reads, changes and writes one tag does so alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted
+from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted, unmoved
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, list_referrer
@@ -12,9 +12,9 @@ from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
-from proxy.flows.moved import bind, told
+from proxy.flows.moved import bind, finish_later, told
 from proxy.flows.read import examined
-from proxy.flows.ready import Push, ready
+from proxy.flows.ready import Push, lists_of, ready
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
@@ -65,25 +65,28 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
         caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
         await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
         raise
-    async with held(op.repository, tags, house):
-        admitted = await admit(op, subject, tags, asked, house)
-        if isinstance(admitted, Answer):
-            return admitted
-        this = Push(op, subject, tags, *admitted)
+    admitted = await admit(op, subject.digest, asked, house)
+    if isinstance(admitted, Answer):
+        return admitted
+    named = [tag for tag in tags if subject_of_tag(tag) is None]  # lists of signatures have a lock of their own
+    about = [] if house.tags.sole else await lists_of(op, subject, tags, house)
+    async with held(op.repository, named, house, moving_to=subject.digest, about=about) as hold:
+        this = Push(op, subject, tags, *admitted, hold)
         try:
-            answer = await _pushed(this, asked, house)
+            answer = await _pushed(this, asked, hold.house)
+            by = name_of(this.caller), getattr(this.caller, "how", "")
+            accepted = _event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest)
+            await told(this.moved, subject.digest, by, hold, house, *([accepted] if answer.status < 400 else []))
         finally:
-            for tag in this.moved:
-                told(op.repository, tag, subject.digest, asked, house)
+            finish_later(hold, asked, house)
     if answer.status < 400:
         house.memory.forget_denials(op.repository)
-        accepted = _event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest)
-        await house.journal.record(accepted)
     return answer
 
 
 async def _pushed(this: Push, asked: Asked, house: House) -> Answer:
     """Do what was admitted; without a signature where an exception says so. Raises Fault."""
+    await unmoved(this.op, this.policy, this.subject, this.hold, this.caller, asked, house)
     for tag in this.tags:
         if not await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
             raise await _stale(this, tag, asked, house)
@@ -183,8 +186,11 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
 async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
     about = subject_of_tag(tag)
+    await this.hold.trying(tag)
     answer = await (_put(this, tag, asked, house) if about is None else _put_list(this, tag, about, asked, house))
-    if answer.status < 400 and tag not in this.moved:
+    if answer.status >= 400:
+        this.hold.refused(tag)
+    elif tag not in this.moved:
         this.moved.append(tag)
     return answer
 

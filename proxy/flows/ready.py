@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.flows.admit import still_admitted
@@ -11,13 +12,15 @@ from proxy.flows.asker import Asker
 from proxy.flows.attach import attach, live
 from proxy.flows.children import sign_children
 from proxy.flows.house import House
+from proxy.flows.moved import tree
 from proxy.flows.resolve import learn
 from proxy.flows.sign import SIMPLE, sign, wanted
+from proxy.flows.tags import Held
 from proxy.formats.format import claims_at
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Tag
+from proxy.oci.reference import Digest, Tag, subject_of_tag
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Caller, Resolved, how_of, name_of
@@ -34,12 +37,21 @@ class Push:
     tags: tuple[Tag, ...]
     policy: Policy
     caller: Caller
+    hold: Held
     moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
 
     @property
     def descriptor(self) -> Descriptor:
         """The pushed manifest as others point at it."""
         return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
+
+
+async def lists_of(op: PushManifest, subject: Resolved, tags: Sequence[Tag], house: House) -> list[Digest]:
+    """Return the digests whose lists of signatures or referrers this push may write."""
+    below = [child.digest for child in subject.manifest.children] if tags else []
+    named = [digest for tag in tags if (digest := subject_of_tag(tag)) is not None]
+    refers = [subject.manifest.subject.digest] if subject.manifest.subject else []
+    return [subject.digest, *await tree(op.repository, below, house), *named, *refers]
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ async def ready(this: Push, before: Signed | None, asked: Asked, house: House) -
     for _ in range(ROUNDS):
         policy = await still_admitted(this.op, digest, this.caller, asked, house)
         if signed is None or not signed.holds(policy, house):
+            await this.hold.begin()
             signed = Signed(policy.push, await _sign(this, policy.push, asked, house))
         elif signed is before:
             return signed

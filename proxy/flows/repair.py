@@ -8,6 +8,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.attach import attach, live
 from proxy.flows.house import House
 from proxy.flows.sign import SIMPLE
+from proxy.flows.tags import held
 from proxy.flows.write import exists
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
@@ -47,7 +48,8 @@ async def repair(repository: Repository, subject: Resolved, asked: Asked, house:
     ours = Asked(Credential(ours=True), asked.request_id)
     about = Descriptor(subject.media_type, subject.digest, len(subject.body))
     try:
-        await attach(repository, about, ours, house, relist=True)
+        async with held(repository, (), house, about=[subject.digest]) as lists:
+            await attach(repository, about, ours, lists.house, relist=True)
     except (Unavailable, Corrupt, Fault) as refused:
         kind, why = Kind.SIGNATURE_LOST, str(refused)
     await house.journal.record(

@@ -17,6 +17,7 @@ from proxy.flows.job import Step
 from proxy.flows.meant import denied
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import sign, signers_now
+from proxy.flows.tags import held
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
@@ -108,7 +109,8 @@ async def _again(repository: Repository, digest: Digest, profile: str, job: Job,
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:
-        await attach(repository, about, asked, house)
+        async with held(repository, (), house, about=[digest]) as lists:
+            await attach(repository, about, asked, lists.house)
     except Unavailable as away:  # signed; put upstream when this is tried again, or by the next who asks for it
         return "away", away.what
     except (Corrupt, Fault) as wrong:

@@ -26,7 +26,6 @@ from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 SIMPLE = "cosign-simple"
-AT_ONCE = 8  # signatures of one image in the queue of a token: one push with many tags does not fill it for others
 
 
 def bound_to(repository: Repository, tag: Tag | None, house: House) -> str:
@@ -155,7 +154,7 @@ async def _signed(
     todo = [entry for entry in entries.values() if entry.signature is None]
     if todo:
         require_fresh(house)
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(house.limits.signatures_at_once)  # so that one push does not fill the token's queue
 
     async def one(entry: Entry) -> bytes:
         async with gate:

@@ -14,7 +14,7 @@ from proxy.flows.children import sign_children
 from proxy.flows.house import House
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
-from proxy.flows.moved import bind, clear
+from proxy.flows.moved import bind, clear, tree
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import sign, wanted
 from proxy.flows.tags import held
@@ -118,8 +118,12 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     if (denial := await denied(push.repository, push.digest, house)) is not None:
         return "failed", f"an operator denied {denial.target}"
     asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
-    async with held(push.repository, (push.tag,) if push.tag else (), house):
-        outcome, note = await _signed(push, policy.push, asked, house)
+    about = await tree(push.repository, (push.digest,), house)
+    try:
+        async with held(push.repository, (push.tag,) if push.tag else (), house, about=about) as hold:
+            outcome, note = await _signed(push, policy.push, asked, hold.house)
+    except Fault as busy:
+        return "failed", busy.message
     if outcome == "signed":
         event = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
         detail = {"exception": push.exception}

@@ -37,11 +37,14 @@ class Limits:
     body_idle_s: float = 30.0
     gather_deadline_s: float = 5.0
     sign_queue: int = 256
+    signatures_at_once: int = 4
     sign_deadline_s: float = 10.0
     denial_cache_s: float = 5.0
     decision_bucket_s: int = 60
     right_to_read_s: float = 60.0
     tag_age_s: float = 1.0
+    tag_wait_s: float = 30.0
+    tags_looked_at: int = 256
     repair_check_s: float = 600.0
     connections: int = 4096
     upstream_connections: int = 2048  # for layers on their way: 500 nodes that pull three at a time are below 3/4 of it

@@ -15,6 +15,8 @@ from proxy.ports.facts import Facts as Facts
 from proxy.ports.interventions import Books as Books
 from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed
+from proxy.ports.tags import Hold as Hold
+from proxy.ports.tags import Tags as Tags
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
 from proxy.ports.upstream import Credential as Credential
 from proxy.ports.upstream import Effort as Effort
@@ -153,7 +155,10 @@ class Ledger(Protocol):
         """Insert the entry, or return the one that is there already when its stage is further on."""
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was."""
+        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was.
+
+        What was removed meanwhile stays so: only signing it again brings it back.
+        """
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
         """Return everything we signed for this digest here, newest first, removed ones left out."""

@@ -12,8 +12,11 @@ from proxy.trust.fact import Listing, ManifestFact
 class Facts(Protocol):
     """Content we hashed ourselves. All calls raise Unavailable."""
 
-    async def learn(self, fact: ManifestFact) -> None:
-        """Record the fact; `artifact` is only ever overwritten by a value that is not None."""
+    async def learn(self, fact: ManifestFact, *, fresh: bool = False) -> None:
+        """Record the fact; `artifact` is only ever overwritten by a value that is not None.
+
+        `fresh`: it is about bytes that were made just now, so it is not looked up first.
+        """
 
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         """Return what we know of this manifest here, or None."""

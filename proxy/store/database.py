@@ -6,11 +6,11 @@ Adapters hand in plain functions of a connection. What the database throws becom
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +23,8 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 _TOGETHER = 256  # works in one commit, at most
 _DEADLINE_S = 10.0
+_READ_ONLY = "store: opened to read only; changes go through the running server"
+_DEADLOCK = "40P01"  # PostgreSQL's code: two transactions of several works each waited for each other
 # What one work did wrong; anything else that a database says concerns everybody in the same commit.
 _OWN_FAULT = (DataError, IntegrityError, ProgrammingError)
 
@@ -46,6 +48,17 @@ class _Waiting:
             self.done.set_exception(
                 Unavailable(error.what, told=error.told) if isinstance(error, Unavailable) else error
             )
+
+
+class _Along(Generic[T]):
+    def __init__(self, done: asyncio.Future[T], wake: Callable[[], None]) -> None:
+        self._done = done
+        self._wake = wake
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._done.done():
+            self._wake()
+        return asyncio.shield(self._done).__await__()
 
 
 class Database:
@@ -75,16 +88,45 @@ class Database:
         if self._writer is None:
             if then:
                 then(None)
-            raise Unavailable("store: opened to read only; changes go through the running server")
+            raise Unavailable(_READ_ONLY)
         waiting = _Waiting(work, then, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain(self._writer))
+        self._wake()
         result: T = await waiting.done
         return result
 
+    def along(self, work: Work[T]) -> Awaitable[T]:
+        """Queue a write that goes with the next commit that somebody waits for; awaiting it makes one where none came.
+
+        It may be awaited as often as one likes, or never. Raises what `write` raises, there.
+        """
+        waiting = _Waiting(work, None, asyncio.get_running_loop().create_future())
+        waiting.done.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody asks
+        if self._writer is None:
+            waiting.fail(Unavailable(_READ_ONLY))
+        else:
+            self._queue.append(waiting)
+        return _Along(waiting.done, self._wake)
+
+    async def at_once(self, work: Work[T]) -> T:
+        """Return what `work` returned once its commit is durable, in a transaction that it shares with nobody.
+
+        For works that lock several rows: what they wait for is not held by a stranger's work in the same transaction.
+        Raises Unavailable, and what `work` raises: then nothing was written.
+        """
+        if self._writer is None:
+            raise Unavailable(_READ_ONLY)
+        with translated():
+            async with asyncio.timeout(_DEADLINE_S), self._writer.begin() as connection:
+                return await connection.run_sync(work)
+
+    def _wake(self) -> None:
+        if self._draining is None and self._writer is not None and self._queue:
+            self._draining = asyncio.create_task(self._drain(self._writer))
+
     async def close(self) -> None:
         """Finish what is queued and give all connections back. Readers first: the writer checkpoints alone."""
+        self._wake()
         if self._draining is not None:
             await self._draining
         with translated():
@@ -129,6 +171,8 @@ def translated(*, let: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     except let:
         raise
     except (SQLAlchemyError, OSError) as error:  # TimeoutError is an OSError
+        if let and isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK:
+            raise  # works that share a transaction lock in no order; each by itself gets through
         raise _said(error) from error
 
 

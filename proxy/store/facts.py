@@ -51,9 +51,10 @@ class StoredFacts:
         self._passed: LRUCache[_Name, datetime] = LRUCache(_REMEMBERED)
         self._changes = 0
 
-    async def learn(self, fact: ManifestFact) -> None:
-        """Record the fact; nothing is written when it is known already."""
-        known = await self.manifest(fact.repository, fact.digest)
+    async def learn(self, fact: ManifestFact, *, fresh: bool = False) -> None:
+        """Record the fact; nothing is written when it is known already. `fresh`: it is not looked up first."""
+        place = (fact.repository, fact.digest)
+        known = self._manifests.get(place) if fresh else await self.manifest(*place)
         if known is not None and known == _together(known, fact):
             return
         await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, stands))

@@ -35,7 +35,7 @@ class StoredLedger:
         return await self._database.write(partial(_put, entry=entry))
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage, with the manifest that carries them; what is not there stays not there."""
+        """Move entries to a stage, with the manifest that carries them; what is not there, or removed, stays so."""
         if keys:
             await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, artifact=artifact))
 
@@ -114,7 +114,8 @@ def _put(connection: Connection, entry: Entry) -> Entry:
 
 def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None) -> None:
     changes = {"stage": stage.value} | ({"artifact": artifact} if artifact is not None else {})
-    connection.execute(update(ledger).where(_SAME).values(changes), [_is(key) for key in keys])
+    left = () if stage is Stage.REMOVED else (ledger.c.stage != Stage.REMOVED.value,)
+    connection.execute(update(ledger).where(_SAME, *left).values(changes), [_is(key) for key in keys])
 
 
 def _entries(connection: Connection, query: Select[Any], about: dict[str, str]) -> tuple[Entry, ...]:

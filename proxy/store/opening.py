@@ -25,6 +25,7 @@ from proxy.store.ledger import StoredLedger
 from proxy.store.owed import StoredOwed
 from proxy.store.own_connection import OwnConnection
 from proxy.store.policy_book import StoredPolicyBook
+from proxy.store.tags import StoredTags
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
@@ -35,6 +36,7 @@ class Store:
 
     ledger: StoredLedger
     facts: StoredFacts
+    tags: StoredTags
     journal: StoredJournal
     keybook: StoredKeyBook
     leases: StoredLeases
@@ -80,6 +82,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         keybook = StoredKeyBook(database, trusted, apart)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
         ledger, facts, leases = StoredLedger(database), StoredFacts(database, clock), StoredLeases(database, clock)
+        tags = StoredTags(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         interventions = StoredInterventions(database, clock, apart)
         await interventions.refresh()
@@ -87,7 +90,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         await owed.refresh()
         watch = Watch(apart, {INTERVENTIONS: interventions, KEYBOOK: keybook}, clock.monotonic)
         approvals = StoredApprovals(database)
-        rooms = (ledger, facts, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
+        rooms = (ledger, facts, tags, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
         return Store(*rooms, sole, watch, database, stack.pop_all())
 
 

@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
+from proxy.flows import moved
 from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
@@ -53,8 +54,6 @@ from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.gauges import watch_books, watch_endings, watch_interventions, watch_key_times, watch_standby
 from proxy.wiring.host_exception import HostException
-from proxy.wiring.job_runner import JobRunner
-from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
@@ -65,7 +64,6 @@ from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.served_with import check_listeners, served_with
 from proxy.wiring.signer import TokenSigner
-from proxy.wiring.staleness import Staleness
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
@@ -108,11 +106,11 @@ class Running:
         self._server = Server(self.leaving, settings.limits, log.warning)
         self._ticking = Ticking(log)
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
-        self._jobs = JobRunner(works(lambda: self.house, store, policies), store, house)
-        self._staleness = Staleness(store.watch, settings.limits, house.clock.now, log)
+        self._jobs = job_runner.JobRunner(works(lambda: self.house, store, policies), store, house)
+        self._staleness = staleness.Staleness(store.watch, settings.limits, house.clock.now, log)
         self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
-        self.keytimes = KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        self.keytimes = keytimes.KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
         watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
         ends = Everything(
             lambda: self.settings, lambda: self.house, store.admin_tokens, lists.times, upstream.certificate
@@ -170,6 +168,7 @@ class Running:
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
+        self._ticking.every(moved.LOOK_S, "tags that were moving", lambda: moved.finish_all(self.house))
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         return await answer_as_realm(op, asked, self.house, self.upstream.realm, self.settings.server.public_urls)
@@ -274,6 +273,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         keybook=store.keybook,
         ledger=store.ledger,
         facts=store.facts,
+        tags=store.tags,
         journal=CountedJournal(store.journal, metrics),
         interventions=store.interventions,
         owed=store.owed,

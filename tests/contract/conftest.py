@@ -24,6 +24,7 @@ from proxy.ports import (
     Owed,
     PolicyBook,
     Signed,
+    Tags,
 )
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
@@ -74,6 +75,9 @@ class AnyStore(Protocol):
 
     @property
     def facts(self) -> Facts: ...
+
+    @property
+    def tags(self) -> Tags: ...
 
     @property
     def journal(self) -> Record: ...

@@ -138,3 +138,13 @@ async def test_a_removed_intent_starts_anew(ledger: Ledger) -> None:
     await ledger.put(intended())
     await ledger.advance([signature_key()], Stage.REMOVED)
     assert await ledger.put(intended(at=LATER)) == intended(at=LATER)
+
+
+async def test_what_was_removed_meanwhile_is_not_attached_by_who_comes_late(ledger: Ledger) -> None:
+    await ledger.put(signed())
+    await ledger.advance([signature_key()], Stage.REMOVED)
+    await ledger.advance([signature_key()], Stage.ATTACHED, digest("carrier"))
+    found = await ledger.find(signature_key())
+    assert found is not None
+    assert (found.stage, found.artifact) == (Stage.REMOVED, None)
+    assert await ledger.entries(APP, digest("image")) == ()

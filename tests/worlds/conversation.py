@@ -141,6 +141,7 @@ async def world(
         keybook=store.keybook,
         ledger=store.ledger,
         facts=store.facts,
+        tags=store.tags,
         journal=store.journal,
         interventions=store.interventions,
         owed=store.owed,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.flows.memory import Memory
-from proxy.ports import Facts, Journal, KeyBook, Ledger, Registry, Signer
+from proxy.ports import Facts, Journal, KeyBook, Ledger, Registry, Signer, Tags
+from proxy.ports.tags import HELD_S
 from tests.worlds.conversation import World
 
 
@@ -68,6 +69,7 @@ def mortal(w: World, hours: Hours) -> World:
     signer: Signer = wrapped(w.house.signer)
     ledger: Ledger = wrapped(w.house.ledger)
     facts: Facts = wrapped(w.house.facts)
+    tags: Tags = wrapped(w.house.tags)
     journal: Journal = wrapped(w.house.journal)
     keybook: KeyBook = wrapped(w.house.keybook)
     house = replace(
@@ -76,6 +78,7 @@ def mortal(w: World, hours: Hours) -> World:
         signer=signer,
         ledger=ledger,
         facts=facts,
+        tags=tags,
         journal=journal,
         keybook=keybook,
         memory=Memory(w.house.limits, w.store.clock.monotonic),
@@ -84,7 +87,10 @@ def mortal(w: World, hours: Hours) -> World:
 
 
 def restarted(w: World) -> World:
-    """The next process: nothing remembered, the same store and registry."""
+    """The next process: nothing remembered, the same store and registry. What it held is over by now."""
+    w.store.tags.restarted()
+    if not w.store.tags.sole:
+        w.store.clock.advance(HELD_S + 1)
     memory = Memory(w.house.limits, w.store.clock.monotonic)
     house = replace(
         w.house,
@@ -92,6 +98,7 @@ def restarted(w: World) -> World:
         signer=w.signer,
         ledger=w.store.ledger,
         facts=w.store.facts,
+        tags=w.store.tags,
         journal=w.store.journal,
         keybook=w.store.keybook,
         memory=memory,

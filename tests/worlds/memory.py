@@ -46,6 +46,7 @@ from proxy.trust.question import NOTHING
 from proxy.trust.standing import Orders, Standing
 from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
+from tests.worlds.tags import MemoryTags
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 MemoryRules = RulesInForce  # the real one is already in memory
@@ -86,7 +87,8 @@ class MemoryLedger:
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
         for key in keys:
-            if (entry := self.rows.get(key)) is not None:
+            entry = self.rows.get(key)
+            if entry is not None and (stage is Stage.REMOVED or entry.stage is not Stage.REMOVED):
                 self.rows[key] = replace(entry, stage=stage, artifact=artifact or entry.artifact)
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
@@ -130,7 +132,7 @@ class MemoryFacts:
         self.when: dict[tuple[Repository, Digest], datetime] = {}
         self._denied = denied
 
-    async def learn(self, fact: ManifestFact) -> None:
+    async def learn(self, fact: ManifestFact, *, fresh: bool = False) -> None:
         key = (fact.repository, fact.digest)
         known = self.rows.get(key)
         artifact = fact.artifact if fact.artifact is not None or known is None else known.artifact
@@ -549,6 +551,7 @@ class MemoryStore:
         self.admin_tokens = MemoryAdminTokens()
         self.interventions = MemoryInterventions(self.clock)
         self.facts = MemoryFacts(lambda: [d.digest for d in self.interventions.standing().denials if d.digest])
+        self.tags = MemoryTags(self.clock, self.facts)
         self.owed = MemoryOwed()
         self.policy_book = MemoryPolicyBook(self.journal)
 

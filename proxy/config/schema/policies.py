@@ -38,7 +38,7 @@ class PushEntry(BaseModel, strict=True, extra="forbid", frozen=True):
         default=(), description="what is signed along: who pushed, and when"
     )
     immutable_tags: tuple[TagPattern, ...] = Field(
-        default=(), description="tags that are never moved or deleted once pushed, * allowed"
+        default=(), description="tags that are never moved or deleted once pushed, nor what they need, * allowed"
     )
     allow: tuple[Line, ...] = Field(
         default=("*",), description="proven names that may push and delete, * allowed; upstream decides too"

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.admit import admit, ask_to_log_in, immutable, keeps_ours
+from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, unmoved
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.immutable import immutable
+from proxy.flows.tags import held
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse
@@ -21,8 +23,12 @@ V1 = parse_tag("v1")
 
 
 async def ask(w: World, *tags: Tag, asked: Asked | None = None) -> object:
-    op = PushManifest(REPO, tags[0] if tags else APP.digest)
-    return await admit(op, SUBJECT, tags, asked or Asked(user("x"), "r"), w.house)
+    op, asked = PushManifest(REPO, tags[0] if tags else APP.digest), asked or Asked(user("x"), "r")
+    admitted = await admit(op, SUBJECT.digest, asked, w.house)
+    if isinstance(admitted, tuple):
+        async with held(REPO, tags, w.house, moving_to=SUBJECT.digest) as hold:
+            await unmoved(op, admitted[0], SUBJECT, hold, admitted[1], asked, w.house)
+    return admitted
 
 
 async def test_admitted_with_policy_and_caller() -> None:
@@ -50,6 +56,9 @@ async def test_an_immutable_tag_may_be_set_once_and_again_to_the_same() -> None:
     assert isinstance(await ask(w, V1), tuple)
     assert immutable(w.rules.current().policies[0], [V1, parse_tag("latest")]) == [V1]
     assert immutable(None, [V1]) == []
+    everything = Policy(("**",), PushRules(immutable_tags=("*",)))
+    names = [fallback_tag(APP.digest), signature_tag(APP.digest)]
+    assert immutable(everything, [V1, *names]) == [V1], "signers must be able to write theirs"
 
 
 async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:

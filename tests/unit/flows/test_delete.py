@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from proxy.oci.operation import DeleteBlob, DeleteManifest, PullManifest
 from proxy.oci.reference import digest_of, fallback_tag, parse_reference, parse_tag, signature_tag
 from proxy.trust.event import Kind
+from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PushRules
-from tests.worlds.conversation import REPO, user, world
+from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
-from tests.worlds.registry import Access, MemoryRegistry
+from tests.worlds.named import names
+from tests.worlds.registry import Access, MemoryRegistry, Seen
 from tests.worlds.rights import TableRights
 
 APP = image("app")
@@ -142,3 +145,31 @@ async def test_a_deleted_signature_is_gone_for_pulls_at_once() -> None:
     await w.say(DeleteManifest(REPO, SIG))
     await w.say(DeleteManifest(REPO, parse_reference(bundle)))
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
+
+
+async def test_a_list_deleted_while_it_is_written_leaves_what_the_ledger_says_true() -> None:
+    """Whoever comes first: the ledger says attached of what is upstream, and removed of what went."""
+    for turns in range(1, 40):
+        w = await world()
+        await w.push(APP, "team/app", "v1")
+        asked = 0
+
+        async def slowly(_seen: Seen) -> None:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+
+        w.registry.pause = slowly
+
+        async def later(w: World = w, turns: int = turns) -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await w.say(DeleteManifest(REPO, SIG))
+
+        await asyncio.gather(w.push(APP, "team/app", "v2"), later())
+        await w.house.memory.settle()
+        w.registry.pause = None
+        entries = [e for e in w.store.ledger.rows.values() if e.key.format == "cosign-simple"]
+        attached = {e.key.bound.rpartition("/")[2].partition(":")[2] for e in entries if e.stage is Stage.ATTACHED}
+        assert attached - {""} == set(names(w, APP.digest)), turns
+        assert {e.stage for e in entries} <= {Stage.ATTACHED, Stage.REMOVED}

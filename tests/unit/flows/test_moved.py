@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from proxy.flows.asked import Asked
+from proxy.flows.moved import finish
 from proxy.flows.tags import held
 from proxy.oci.operation import PullManifest, PushManifest
 from proxy.oci.reference import parse_tag, signature_tag
@@ -12,7 +14,7 @@ from proxy.trust.event import Kind
 from proxy.trust.keys import TrustedKey
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy
-from tests.worlds.conversation import REPO, World, signed_by, world
+from tests.worlds.conversation import ANYBODY, REPO, World, signed_by, world
 from tests.worlds.foreign import put_sig
 from tests.worlds.images import Image, image, index
 from tests.worlds.registry import Said, Seen, error
@@ -149,12 +151,14 @@ async def test_a_tag_that_points_elsewhere_by_now_or_cannot_be_seen_changes_noth
 async def test_while_somebody_holds_the_tag_nothing_is_dropped() -> None:
     w = await world()
     await pushed(w, OLD, "latest")
-    await w.push(NEW, "team/app", "latest")
+    w.registry.shelf("team/app").tags["latest"] = NEW.digest
+    await w.push(NEW, "team/app")
     async with held(REPO, [parse_tag("latest")], w.house):
+        clearing = asyncio.create_task(finish(REPO, parse_tag("latest"), Asked(ANYBODY, "r"), w.house))
         for _ in range(50):
             await asyncio.sleep(0)
         assert names(w, OLD) == [OWN, f"{OWN}:latest"]
-    await w.house.memory.settle()
+    await clearing
     assert names(w, OLD) == [OWN]
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from proxy.flows.asker import Asker
 from proxy.flows.sign import SIMPLE, bound_to, sign, wanted
 from proxy.oci.faults import Unavailable
+from proxy.oci.operation import PushManifest
 from proxy.oci.reference import digest_of, parse_tag
 from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from tests.worlds.certificates import certify
 from tests.worlds.conversation import REPO, world
+from tests.worlds.images import image
 from tests.worlds.softkey import about
 
 BY = Asker("bob", "basic", "", "r")
@@ -69,3 +74,33 @@ async def test_nothing_is_acknowledged_unsigned_where_no_simple_signatures_are_m
     own = bound_to(REPO, None, w.house)
     assert wanted(("notation-jws",), REPO, (), w.house) == [("notation-jws", own)]
     assert wanted((SIMPLE, "notation-jws"), REPO, (), w.house) == [(SIMPLE, own)]
+
+
+async def test_a_push_with_many_tags_waits_its_turns_and_leaves_the_queue_to_others() -> None:
+    """Nine pushes with 32 tags each asked for more than the queue of a slow token holds."""
+    w = await world()
+    waiting = most = 0
+    made = w.signer.sign
+
+    async def slow(*args: Any) -> bytes:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        assert waiting <= w.house.limits.sign_queue, "somebody is answered 429"
+        for _ in range(3):
+            await asyncio.sleep(0)
+        waiting -= 1
+        return await made(*args)
+
+    w.signer.sign = slow  # type: ignore[method-assign, assignment]
+    images = [image(f"slow {n}") for n in range(9)]
+    for one in images:
+        for blob in one.blobs:
+            w.registry.put_blob("team/app", blob)
+    tags = [tuple(parse_tag(f"t{n}-{m}") for m in range(32)) for n in range(9)]
+    pushes = [
+        w.say(PushManifest(REPO, one.digest, some), body=one.body, content_type=one.media_type)
+        for one, some in zip(images, tags, strict=True)
+    ]
+    assert [answer.status for answer in await asyncio.gather(*pushes)] == [201] * 9
+    assert most <= 9 * w.house.limits.signatures_at_once

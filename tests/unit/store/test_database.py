@@ -101,6 +101,41 @@ async def test_a_reader_who_goes_away_leaves_the_others_their_connections(databa
     assert await asyncio.gather(*(database.read(count) for _ in range(20))) == [0] * 20
 
 
+async def test_what_goes_along_waits_for_a_commit_or_makes_one_when_it_is_awaited(database: Database) -> None:
+    commits = commits_of(database)
+    along = database.along(row(1))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not commits
+    await database.write(row(2))
+    assert await along == 1
+    assert await along == 1
+    assert (len(commits), await database.read(count)) == (1, 2)
+    assert await database.along(row(3)) == 3
+    assert len(commits) == 2
+    database.along(row(1))  # fails, and nobody asks
+    await database.write(row(4))
+
+
+async def test_what_is_queued_to_go_along_is_written_when_the_store_closes(store: Store) -> None:
+    along = store._database.along(row(1))
+    await store.close()
+    assert await along == 1
+
+
+async def test_a_work_by_itself_shares_its_commit_with_nobody_and_leaves_nothing_where_it_raises(
+    database: Database,
+) -> None:
+    def fails(connection: Connection) -> None:
+        row(1)(connection)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await database.at_once(fails)
+    assert await database.at_once(row(2)) == 2
+    assert await database.read(count) == 1
+
+
 async def test_readers_cannot_write(database: Database) -> None:
     with pytest.raises(Unavailable, match="readonly"):
         await database.read(row(1))

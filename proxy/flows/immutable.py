@@ -1,0 +1,128 @@
+"""Tags that the policy lets nobody move: whatever they need is not deleted either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.read import header
+from proxy.flows.resolve import resolve
+from proxy.flows.write import exists
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import ListTags, PullManifest
+from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_tag, subject_of_tag
+from proxy.oci.strict_json import loads
+from proxy.trust.pattern import glob
+from proxy.trust.policy import Policy
+from proxy.trust.tag import TagFact
+
+_PAGE = 1000  # tags asked for at once
+
+
+def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
+    """Return those of the tags that the policy lets nobody move. Names reserved for signatures are never among them."""
+    patterns = policy.push.immutable_tags if policy else ()
+    return [tag for tag in tags if subject_of_tag(tag) is None and any(glob(pattern, tag) for pattern in patterns)]
+
+
+async def kept_by(repository: Repository, digest: Digest, policy: Policy, asked: Asked, house: House) -> str | None:
+    """Return why this manifest or blob stays: an immutable tag points at it or at what lists it, or nobody knows.
+
+    What upstream has under such tags without our knowing is looked at first, and is known afterwards.
+    """
+    if not policy.push.immutable_tags:
+        return None
+    if (found := await _above(repository, digest, policy, house)) is not None:
+        return found
+    try:
+        if await _learned(repository, policy, asked, house):
+            return await _above(repository, digest, policy, house)
+    except (Unavailable, Corrupt, Fault) as silent:
+        return f"whether an immutable tag needs it could not be found out ({silent})"
+    return None
+
+
+async def _above(repository: Repository, digest: Digest, policy: Policy, house: House) -> str | None:
+    bound = house.limits.list_entries
+    tags = await house.tags.above(repository, digest, house.limits.index_depth + 1, bound)
+    for tag in immutable(policy, tags):
+        return f"the policy makes tag {tag} immutable, which needs this"
+    return f"more than {bound} tags need this" if len(tags) >= bound else None
+
+
+async def _learned(repository: Repository, policy: Policy, asked: Asked, house: House) -> int:
+    """Return how many manifests under immutable tags were not known and are now. Raises Unavailable, Corrupt, Fault."""
+    looks = _Looks(house.limits.tags_looked_at)
+    tags = immutable(policy, await _tags(repository, asked, house))
+    known = await house.tags.find(repository, tags)
+    for tag in tags:
+        fact = known.get(tag)
+        digest = None if fact is None else fact.digest
+        if digest is None:
+            looks.spend()
+            there = await exists(repository, tag, asked, house)
+            if there is None:
+                continue
+            digest = parse_digest(there)
+        await _below(repository, digest, looks, asked, house)
+        if fact is None or fact.digest is None:
+            await house.tags.learn(TagFact(repository, tag, digest, house.clock.now(), "", "upstream"))
+    return looks.spent
+
+
+class _Looks:
+    """How often upstream is asked, counted for one deletion. What was found is known the next time."""
+
+    def __init__(self, bound: int) -> None:
+        self.spent = 0
+        self._bound = bound
+
+    def spend(self) -> None:
+        self.spent += 1
+        if self.spent > self._bound:
+            raise Unavailable(f"{self._bound} were looked at so far; delete again to look at more")
+
+
+async def _below(repository: Repository, digest: Digest, looks: _Looks, asked: Asked, house: House) -> None:
+    """After this what this manifest lists is known, at all levels; what upstream does not have lists nothing."""
+    level, seen = [digest], {digest}
+    for _ in range(house.limits.index_depth + 1):
+        below: list[Digest] = []
+        for each in level:
+            fact = await house.facts.manifest(repository, each)
+            if fact is None:
+                looks.spend()
+                found = await resolve(PullManifest(repository, each), asked, house)
+                if isinstance(found, Answer):
+                    if found.status != 404:
+                        raise Unavailable(f"upstream answered {found.status} for {each}")
+                    continue
+                fact = await house.facts.manifest(repository, each)
+            below += [child for child in (fact.children if fact else ()) if child not in seen]
+            seen.update(below)
+        level = below
+
+
+async def _tags(repository: Repository, asked: Asked, house: House) -> list[Tag]:
+    """Return upstream's tags, all of them. Raises Unavailable where they are too many, Corrupt, Fault."""
+    found: dict[Tag, None] = {}
+    last: str | None = None
+    while len(found) <= house.limits.list_entries:
+        reply = await house.registry.perform(ListTags(repository, _PAGE, last), asked.credential)
+        if reply.status == 404:
+            await reply.close()
+            return list(found)
+        if reply.status != 200:
+            await reply.close()
+            raise Unavailable(f"upstream answered {reply.status} for the list of tags")
+        more = 'rel="next"' in (header(reply, "link") or "")
+        document = loads(await reply.read(house.limits.manifest_bytes), house.limits.json_depth)
+        names = document.get("tags") if isinstance(document, dict) else None
+        page = [parse_tag(name) for name in names or () if isinstance(name, str)]
+        new = [tag for tag in page if tag not in found]
+        found.update(dict.fromkeys(new))
+        if not new or not more:
+            return list(found)
+        last = page[-1]
+    raise Unavailable(f"upstream has more than {house.limits.list_entries} tags there")

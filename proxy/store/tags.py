@@ -1,0 +1,274 @@
+"""Where tags point, and who may move them, in one table: a row is the fact and the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, union, update
+from sqlalchemy import literal as value_of
+
+from proxy.oci.reference import Digest, Repository, Tag
+from proxy.ports import Clock
+from proxy.ports.tags import HELD_S, Hold
+from proxy.store.database import Database, upsert
+from proxy.store.tables import listed, manifests
+from proxy.store.tag_rows import FACT, fact_of, tags, values_of
+from proxy.trust.tag import TagFact
+
+_Place = tuple[Repository, Tag]
+
+
+class StoredTags:
+    """The Tags port on a database.
+
+    Where other processes write too, tags are taken by one statement in a transaction of its own, sorted, so that two
+    that want the same wait for each other in one order; and each taking counts `fence` up, so that what was read before
+    can be compared. On a database of our own a hold is in memory.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Use this database and this clock."""
+        self._database = database
+        self._clock = clock
+        self.sole = database.sole
+        self._holds: dict[_Place, str] = {}  # by whom, on a database of our own
+        self._beginning: dict[str, Awaitable[object]] = {}  # by holder: recorded with the next commit
+
+    async def find(self, repository: Repository, names: Collection[Tag]) -> Mapping[Tag, TagFact]:
+        """Return what is known of these tags; those nothing is known of are left out."""
+        rows = await self._database.read(partial(_rows, repository=repository, names=sorted(names)))
+        return {fact.tag: fact for fact in (fact_of(row) for row in rows)}
+
+    async def take(
+        self, repository: Repository, names: Collection[Tag], holder: str, moving_to: Mapping[Tag, Digest]
+    ) -> Hold | None:
+        """Hold all of these tags for a while, or none: a try that fails has only read."""
+        wanted, now = tuple(sorted(set(names))), self._clock.now()
+        if self.sole:
+            if any((repository, tag) in self._holds for tag in wanted):
+                return None
+            self._holds |= dict.fromkeys([(repository, tag) for tag in wanted], holder)
+            try:
+                return Hold(repository, wanted, holder, await self.find(repository, wanted))
+            except BaseException:
+                self._let_go(repository, wanted, holder)
+                raise
+        rows = {row.tag: row for row in await self._database.read(partial(_rows, repository=repository, names=wanted))}
+        if any(_held(row, now) for row in rows.values()):
+            return None
+        values = [_taken(repository, tag, rows.get(tag), holder, moving_to.get(tag), now) for tag in wanted]
+        try:
+            await self._database.at_once(partial(_take, values=values, now=now))
+        except _Busy:
+            return None
+        return Hold(repository, wanted, holder, {tag: fact_of(row) for tag, row in rows.items()})
+
+    async def begin(self, hold: Hold, moving_to: Mapping[Tag, Digest]) -> None:
+        """Have it recorded where these tags move; where it was not when they were taken, with the next commit."""
+        if self.sole:
+            now = self._clock.now()
+            moving = {tag: to for tag, to in moving_to.items() if not _points(hold.rows.get(tag), to)}
+            values = [_taken(hold.repository, tag, None, None, to, now) for tag, to in moving.items()]
+            if values:
+                self._beginning[hold.holder] = self._database.along(partial(_begin, values=values))
+
+    async def begun(self, hold: Hold) -> None:
+        """Return once it is durable."""
+        if hold.holder in self._beginning:
+            await self._beginning[hold.holder]
+
+    async def renew(self, hold: Hold) -> bool:
+        """Hold them for another while; False where somebody else took one of them."""
+        if self.sole:
+            return self._has(hold)
+        until = self._clock.now() + timedelta(seconds=HELD_S)
+        return await self._database.write(partial(_renew, hold=hold, until=until))
+
+    async def give_back(self, hold: Hold, facts: Sequence[TagFact]) -> bool:
+        """Record what is known of the tags now and let others have them; False where they were lost before."""
+        if not self.sole:
+            return await self._database.write(partial(_give_back, hold=hold, facts=tuple(facts)))
+        if not self._has(hold):
+            return False
+        try:
+            begun = self._beginning.pop(hold.holder, None) is not None
+            changed = [fact for fact in facts if begun or fact != hold.rows.get(fact.tag)]
+            if changed:
+                await self._database.write(partial(_record, facts=changed))
+        finally:
+            self._let_go(hold.repository, hold.tags, hold.holder)
+        return True
+
+    async def learn(self, fact: TagFact) -> None:
+        """Record where a tag was seen to point, unless that is known, or somebody holds it."""
+        if (fact.repository, fact.tag) not in self._holds:
+            await self._database.write(partial(_learn, fact=fact))
+
+    async def gone(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+        """Record that a manifest was deleted; return the tags that pointed at it."""
+        return await self._database.write(partial(_gone, repository=repository, digest=digest))
+
+    async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
+        """Return tags that point at this manifest or blob, or at what lists it, so many levels up."""
+        work = partial(_above, repository=repository, digest=digest, depth=depth, limit=limit)
+        return await self._database.read(work)
+
+    async def unfinished(self, limit: int) -> tuple[TagFact, ...]:
+        """Return tags whose move nobody finished and nobody holds, the oldest first."""
+        found = await self._database.read(partial(_unfinished, now=self._clock.now(), limit=limit))
+        return tuple(fact for fact in found if (fact.repository, fact.tag) not in self._holds)
+
+    def _has(self, hold: Hold) -> bool:
+        return all(self._holds.get((hold.repository, tag)) == hold.holder for tag in hold.tags)
+
+    def _let_go(self, repository: Repository, names: Collection[Tag], holder: str) -> None:
+        for tag in names:
+            if self._holds.get((repository, tag)) == holder:
+                del self._holds[repository, tag]
+
+
+def _points(fact: TagFact | None, at: Digest | None) -> bool:
+    return fact is not None and fact.digest == at
+
+
+def _held(row: Row[Any], now: datetime) -> bool:
+    """False for a hold that lasts far longer than one may: the clock it was made by has been put back since."""
+    return row.holder is not None and now < row.until <= now + timedelta(seconds=3 * HELD_S)
+
+
+def _rows(connection: Connection, repository: Repository, names: Sequence[Tag]) -> list[Row[Any]]:
+    query = select(tags).where(tags.c.repository == repository, tags.c.tag.in_(names)).order_by(tags.c.tag)
+    return list(connection.execute(query))
+
+
+def _taken(
+    repository: Repository, tag: Tag, row: Row[Any] | None, holder: str | None, moving_to: Digest | None, now: datetime
+) -> dict[str, Any]:
+    """Return the row of a tag that is taken, as it is to be."""
+    known = TagFact(repository, tag, None, now) if row is None else fact_of(row)
+    if moving_to is not None and known.digest != moving_to:
+        known = replace(known, moving_to=moving_to)
+    fence = 1 if row is None else row.fence + 1
+    return {**values_of(known), "holder": holder, "fence": fence, "until": now + timedelta(seconds=HELD_S)}
+
+
+class _Busy(Exception):
+    """Somebody else was first; nothing was written."""
+
+
+def _take(connection: Connection, values: list[dict[str, Any]], now: datetime) -> None:
+    """Take all, or raise _Busy. What was read before must still stand: somebody else may have been first."""
+    statement = upsert(connection.dialect.name, tags).values(values)
+    free = or_(tags.c.holder.is_(None), tags.c.until <= now, tags.c.until > now + timedelta(seconds=3 * HELD_S))
+    taken = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[tags.c.repository, tags.c.tag],
+            set_={name: statement.excluded[name] for name in ("moving_to", "holder", "fence", "until")},
+            where=and_(free, tags.c.fence == statement.excluded.fence - 1),
+        ).returning(tags.c.tag)
+    ).all()
+    if len(taken) != len(values):
+        raise _Busy
+
+
+def _begin(connection: Connection, values: list[dict[str, Any]]) -> None:
+    statement = upsert(connection.dialect.name, tags)
+    moving = statement.on_conflict_do_update(
+        index_elements=[tags.c.repository, tags.c.tag], set_={"moving_to": statement.excluded.moving_to}
+    )
+    connection.execute(moving, [{**v, "until": None} for v in values])
+
+
+def _renew(connection: Connection, hold: Hold, until: datetime) -> bool:
+    result = connection.execute(update(tags).where(_ours(hold)).values(until=until))
+    return result.rowcount == len(hold.tags)
+
+
+def _ours(hold: Hold) -> Any:
+    return and_(tags.c.repository == hold.repository, tags.c.tag.in_(hold.tags), tags.c.holder == hold.holder)
+
+
+def _give_back(connection: Connection, hold: Hold, facts: tuple[TagFact, ...]) -> bool:
+    """Facts first: letting go in the same statement would leave the next one without a row to compare."""
+    ours = connection.execute(select(tags.c.tag).where(_ours(hold)).order_by(tags.c.tag).with_for_update()).all()
+    if len(ours) == len(hold.tags):
+        _change(connection, facts)
+    connection.execute(update(tags).where(_ours(hold)).values(holder=None, until=None))
+    _sweep(connection, hold.repository, hold.tags)
+    return len(ours) == len(hold.tags)
+
+
+def _change(connection: Connection, facts: Sequence[TagFact]) -> None:
+    if facts:
+        this = and_(tags.c.repository == bindparam("in_repository"), tags.c.tag == bindparam("of_tag"))
+        values = [{"in_repository": fact.repository, "of_tag": fact.tag, **_said(fact)} for fact in facts]
+        connection.execute(update(tags).where(this).values({n: bindparam(f"new_{n}") for n in FACT}), values)
+
+
+def _said(fact: TagFact) -> dict[str, Any]:
+    return {f"new_{name}": getattr(fact, name) for name in FACT}
+
+
+def _record(connection: Connection, facts: Sequence[TagFact]) -> None:
+    statement = upsert(connection.dialect.name, tags)
+    put = statement.on_conflict_do_update(
+        index_elements=[tags.c.repository, tags.c.tag], set_={name: statement.excluded[name] for name in FACT}
+    )
+    connection.execute(put, [{**values_of(fact), "holder": None, "fence": 1, "until": None} for fact in facts])
+    for repository in {fact.repository for fact in facts}:
+        _sweep(connection, repository, [fact.tag for fact in facts if fact.repository == repository])
+
+
+def _sweep(connection: Connection, repository: Repository, names: Collection[Tag]) -> None:
+    """A lock that is given back and says nothing leaves no row."""
+    these = and_(tags.c.repository == repository, tags.c.tag.in_(names), tags.c.holder.is_(None))
+    connection.execute(delete(tags).where(these, tags.c.digest.is_(None), tags.c.moving_to.is_(None)))
+
+
+def _learn(connection: Connection, fact: TagFact) -> None:
+    statement = upsert(connection.dialect.name, tags).values(
+        {**values_of(fact), "holder": None, "fence": 1, "until": None}
+    )
+    names = ("digest", "at", "by", "how")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[tags.c.repository, tags.c.tag],
+            set_={name: statement.excluded[name] for name in names},
+            where=and_(tags.c.digest.is_(None), tags.c.holder.is_(None)),
+        )
+    )
+
+
+def _gone(connection: Connection, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+    these = and_(tags.c.repository == repository, tags.c.digest == digest)
+    names = tuple(Tag(row.tag) for row in connection.execute(select(tags.c.tag).where(these).order_by(tags.c.tag)))
+    if names:
+        connection.execute(update(tags).where(these).values(digest=None))
+        _sweep(connection, repository, names)
+    return names
+
+
+def _above(connection: Connection, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
+    up = select(value_of(digest).label("digest"), value_of(0).label("level")).cte("up", recursive=True)
+    here = and_(listed.c.repository == repository, listed.c.digest == up.c.digest)
+    step = (
+        select(manifests.c.digest, up.c.level + 1)
+        .join(listed, listed.c.manifest_id == manifests.c.id)
+        .where(here, up.c.level < depth)
+    )
+    up = up.union(step)
+    points = [
+        select(tags.c.tag).join(up, up.c.digest == column).where(tags.c.repository == repository)
+        for column in (tags.c.digest, tags.c.moving_to)
+    ]
+    return tuple(Tag(row.tag) for row in connection.execute(union(*points).limit(limit)))
+
+
+def _unfinished(connection: Connection, now: datetime, limit: int) -> list[TagFact]:
+    free = or_(tags.c.holder.is_(None), tags.c.until <= now)
+    query = select(tags).where(tags.c.moving_to.is_not(None), free).order_by(tags.c.at, tags.c.tag).limit(limit)
+    return [fact_of(row) for row in connection.execute(query)]
