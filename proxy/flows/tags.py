@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from proxy.flows.house import House
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.operation import (
     DeleteBlob,
     DeleteManifest,
@@ -59,7 +59,7 @@ class Held:
     def require(self) -> None:
         """Return while they are held for sure. Raises Unavailable."""
         if asyncio.get_running_loop().time() > self.until:
-            raise Unavailable("another server has taken over this tag; push again")
+            raise Unavailable("another server has taken over this tag; push again", told=Told.TAG)
 
     async def begin(self) -> None:
         """Have the store know where the tags are to move, with the next commit: who dies then leaves that behind."""

@@ -38,6 +38,7 @@ class Told(StrEnum):
     TIMESTAMP = "signed, but not timestamped, which this registry requires"
     MUCH = "finding out costs more than one request may"
     LATE = "there was no answer in time"
+    TAG = "another server has taken over this tag"
     PARENTS = "what lists it could not be judged"
     NOTHING = "something that is needed gave no usable answer"
 
