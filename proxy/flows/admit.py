@@ -36,7 +36,7 @@ from proxy.trust.event import Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
-from proxy.trust.question import NOTHING, Anonymous, Caller, Resolved
+from proxy.trust.question import NOTHING, Anonymous, Caller, Named, Resolved
 from proxy.trust.reason import Reason
 
 
@@ -125,8 +125,8 @@ async def admit_delete(repository: Repository, reference: Reference, asked: Aske
 async def _refused(
     repository: Repository, reference: Reference, reason: Reason, what: str, caller: Caller, asked: Asked, house: House
 ) -> Answer:
-    """Return upstream's demand to log in to who has not said who they are; everybody else is told. Raises Fault."""
-    if asked.credential.authorization is None:
+    """Return upstream's demand to log in to whom it has not let in; everybody else is told. Raises Fault."""
+    if not isinstance(caller, Named) and not house.rights.knows(repository, asked.credential):
         login = await ask_to_log_in(asked, house)
         if login is not None:
             return login

@@ -54,10 +54,14 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
 async def _upstreams_word(op: PullBlob, asked: Asked, house: House) -> Answer | None:
     """Return upstream's refusal to let this caller read it, or its answer to a HEAD; None where a GET would be let."""
     if op.head:
-        return await relay(op, asked, house, RANGE_HEADERS)
+        answer = await relay(op, asked, house, RANGE_HEADERS)
+        if answer.status < 400:
+            house.rights.confirm_read(op.repository, asked.credential)
+        return answer
     probe = await house.registry.perform(PullBlob(op.repository, op.digest, head=True), asked.credential)
     await probe.close()
     if probe.status < 400:
+        house.rights.confirm_read(op.repository, asked.credential)
         return None
     answer = await relay(op, asked, house)
     if answer.relayed is not None:  # HEAD and GET disagree: what was not allowed a moment ago is not now

@@ -86,17 +86,21 @@ class Room:
         await self._kept.take(self._holder, most)
         self.taken += most
         seconds = self._kept.deadline_s(most)
-        data = bytearray()
+        data, size = bytearray(most), 0  # in one piece: many that grow beside one another would break up the heap
         try:
             async with asyncio.timeout(seconds):
                 async for chunk in body:
-                    data += chunk
-                    if len(data) > limit:
+                    end = size + len(chunk)
+                    if end <= most:
+                        data[size:end] = chunk
+                    size = end
+                    if size > limit:
                         text = f"{what} of more than {limit} bytes"
                         raise Fault("SIZE_INVALID", text, status=413, reason=reason)
         except TimeoutError:
             text = f"the {what} did not arrive within {seconds:.0f} seconds; send it again over a faster line"
             raise Fault("UNKNOWN", text, status=408) from None
-        self._kept.give_back(self._holder, most - len(data))
-        self.taken -= most - len(data)
+        self._kept.give_back(self._holder, most - size)
+        self.taken -= most - size
+        del data[size:]
         return bytes(data)

@@ -19,15 +19,49 @@ from proxy.flows.budget import Budget
 from proxy.flows.kept import Kept
 from proxy.flows.once import Once
 from proxy.flows.transfers import Transfers
-from proxy.oci.limits import Limits
+from proxy.flows.weight import of_decision, of_manifest
+from proxy.oci.limits import MIB, Limits
 from proxy.oci.reference import Digest, Reference, Repository
 from proxy.oci.shares import Shares
 from proxy.ports import Credential
 from proxy.trust.decision import Decision, Outcome
+from proxy.trust.event import Event
 from proxy.trust.question import Question, Resolved
 
 T = TypeVar("T")
 Place = tuple[Repository, Digest]
+
+
+DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most of the first are in both caches that it bounds, once
+ROWS_TOGETHER = 100_000  # told apart in an hour, of all callers; about 8 MiB
+
+
+class Rows:
+    """Tells whether a caller may have a row of its own for an event, or has had too many this hour."""
+
+    def __init__(self, each: int) -> None:
+        """`each` holder has so many an hour."""
+        self._each = each
+        self._hour = ""
+        self._had: dict[Hashable, set[int]] = {}
+        self._all = 0
+
+    def own(self, holder: Hashable, event: Event) -> bool:
+        """True for a row that this holder has already this hour, or may have."""
+        hour = event.at.isoformat()[: len("2026-01-02T12")]
+        if hour != self._hour:
+            self._hour, self._had, self._all = hour, {}, 0
+        had = self._had.get(holder, set())
+        reference = event.reference if event.decision_id else ""  # as rows are told apart
+        row = hash((event.kind, event.how, event.repository, reference, event.reason))
+        if row in had:
+            return True
+        if len(had) >= self._each or self._all >= ROWS_TOGETHER:
+            return False
+        had.add(row)
+        self._had[holder] = had
+        self._all += 1
+        return True
 
 
 class Memory:
@@ -35,7 +69,7 @@ class Memory:
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
-        self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, lambda r: len(r.body) + 512)
+        self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
         self.unlearned: LRUCache[Place, bool] = LRUCache(20_000)  # served without the store, which has yet to know them
         self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
@@ -50,9 +84,11 @@ class Memory:
         # What a request could not afford to look at, and why: asked again at once, it would cost the same again.
         self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
         self.large = asyncio.Lock()  # held while a large document is parsed
-        self._decisions: LRUCache[Hashable, Decision] = LRUCache(50_000)
-        self._denials: TTLCache[Hashable, Decision] = TTLCache(10_000, limits.denial_cache_s, timer=monotonic)
-        self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(50_000)
+        self._decisions: LRUCache[Hashable, Decision] = LRUCache(DECISIONS, of_decision)
+        self._denials: TTLCache[Hashable, Decision] = TTLCache(
+            DENIALS, limits.denial_cache_s, timer=monotonic, getsizeof=of_decision
+        )
+        self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(DECISIONS, of_decision)
         self._key = secrets.token_bytes(32)
         self._changes: LRUCache[Repository, int] = LRUCache(20_000)
         self._counter = itertools.count(1)
@@ -61,6 +97,7 @@ class Memory:
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
+        self.rows = Rows(limits.rows_each)
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs."""

@@ -8,6 +8,7 @@ from proxy.flows.judge import Judged, judge
 from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse_manifest
+from proxy.flows.rows import record_refusal
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.ports import Effort, Headers
@@ -104,7 +105,10 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
         key_revision=decision.key_revision,
         detail=_detail(permission, decision),
     )
-    await house.journal.decided(decision, event)
+    if kind is Kind.PULL_DENIED:
+        await record_refusal(event, decision, caller, asked, house)
+    else:
+        await house.journal.decided(decision, event)
 
 
 def _detail(permission: Permission, decision: Decision) -> dict[str, object]:

@@ -18,6 +18,7 @@ from proxy.flows.ready import Push, lists_of, ready
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
+from proxy.flows.rows import record_refusal
 from proxy.flows.sign import stood_in
 from proxy.flows.tags import held
 from proxy.flows.unsigned import owe
@@ -63,7 +64,8 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
         subject = await _read(op, room, asked, house)
     except Fault as unreadable:
         caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
-        await house.journal.record(_event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable))
+        refused = _event(event.Kind.PUSH_DENIED, op, caller, asked, house, fault=unreadable)
+        await record_refusal(refused, None, caller, asked, house)
         raise
     admitted = await admit(op, subject.digest, asked, house)
     if isinstance(admitted, Answer):

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
+from proxy.flows.rows import record_refusal
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest
@@ -98,7 +99,7 @@ async def refuse(
         detail={"what": what[:500]},
     )
     with suppress(Unavailable):  # a store that is down takes the row, not the refusal: it would be a 5xx (WIRE 6)
-        await house.journal.decided(decision, event)
+        await record_refusal(event, decision, caller, asked, house)
     page = explain.page_url(house.url, decision.id)
     if pushing:
         fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
+from proxy.flows.weight import of_manifest
 from proxy.oci.faults import Corrupt, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
@@ -89,6 +90,7 @@ async def _fetch(
             await reply.close()
             raise Corrupt(f"upstream answered {reply.status} to an unconditional request for a manifest")
         return await relayed_error(reply, head=op.head)
+    house.rights.confirm_read(op.repository, asked.credential)
     body = await whole(reply, house.limits.manifest_bytes, asked, house)
     digest = digest_of(body)
     if is_digest(op.reference) and digest != op.reference:
@@ -106,7 +108,7 @@ def _remember(op: PullManifest, asked: Asked, house: House, known: Resolved, tag
     house.rights.confirm_read(op.repository, asked.credential)
     if place not in house.memory.unlearned:
         house.memory.present[place] = True
-    if len(known.body) + 512 <= house.limits.memory_cache_bytes:
+    if of_manifest(known) <= house.limits.memory_cache_bytes:
         house.memory.bodies[place] = known
     if not is_digest(op.reference):
         house.memory.last[tag_key] = known.digest

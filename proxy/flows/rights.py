@@ -24,7 +24,7 @@ from proxy.oci.reference import Repository
 from proxy.ports import Clock, Credential, Effort, Refusal, Registry, Reply
 from proxy.trust.question import Anonymous, Caller, Named
 
-REMEMBERED = 50_000  # what upstream allowed: about 15 MiB at most, 30 where each is about a credential of its own
+REMEMBERED = 50_000  # what upstream allowed: 17 MiB at most
 REFUSED = 5_000  # what it refused: apart, so that strangers push out nobody but strangers
 NAME_S = 900.0  # each proof is a failed login at upstream: seldom enough not to lock anybody out
 _READ, _PUSH, _WRITE, _NAME = "read", "push", "write", "name"
@@ -191,6 +191,10 @@ class UpstreamRights:
         if reply.status == 429 or reply.status >= 500:
             raise Unavailable(f"upstream answered {reply.status} when asked who is calling")
         return reply.status
+
+    def knows(self, repository: str, credential: Credential) -> bool:
+        """True where upstream let this credential read or write here lately; asks nobody."""
+        return any(self._recall(credential, right, repository) for right in (_READ, _WRITE, _PUSH))
 
     def proven(self, credential: Credential) -> str | None:
         """Return the name behind this credential where it is proven already; asks nobody."""

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CERTIFICATE_BYTES = 64 * 1024
+USUAL = 8 * 1024  # longer ones are not remembered
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", re.ASCII)
 # What the library raises for bytes that it reads in part; TypeError: an attribute of a name is of a wrong kind.
 UNUSABLE = (
@@ -20,9 +21,12 @@ UNUSABLE = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=512)  # a pure function of the bytes
 def parse_certificate(der: bytes) -> x509.Certificate:
     """Return the certificate. Raises ValueError unless the bytes are wholly one X.509 v3 certificate with a key."""
+    return (_remembered if len(der) <= USUAL else _parsed)(der)
+
+
+def _parsed(der: bytes) -> x509.Certificate:
     if len(der) > CERTIFICATE_BYTES:
         raise ValueError(f"a certificate of {len(der)} bytes; at most {CERTIFICATE_BYTES} are read")
     try:
@@ -39,6 +43,9 @@ def parse_certificate(der: bytes) -> x509.Certificate:
     if certificate.version is not x509.Version.v3 or certificate.public_bytes(Encoding.DER) != der:
         raise ValueError("not an X.509 v3 certificate in DER")
     return certificate
+
+
+_remembered = lru_cache(maxsize=512)(_parsed)  # a pure function of the bytes; 8 MiB at most
 
 
 def from_pem(text: bytes) -> tuple[bytes, ...]:

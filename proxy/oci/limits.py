@@ -46,6 +46,7 @@ class Limits:
     tag_wait_s: float = 30.0
     tags_looked_at: int = 256
     repair_check_s: float = 600.0
+    rows_each: int = 1_000
     connections: int = 4096
     upstream_connections: int = 2048  # for layers on their way: 500 nodes that pull three at a time are below 3/4 of it
     upstream_questions: int = 512  # for everything else, so that no layer keeps a question waiting

@@ -197,8 +197,14 @@ class Journal(Protocol):
     async def record(self, *events: Event) -> None:
         """Append rows; durable on return (group commit with whatever else is waiting)."""
 
-    async def decided(self, decision: Decision, event: Event) -> None:
-        """Keep the decision under its id and count the event: a row per decision, caller and hour."""
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
+        """Keep the decision under its id and count the event: a row per decision, caller and hour.
+
+        Without `keep` the event is counted alone, as by `counted`.
+        """
+
+    async def counted(self, event: Event) -> None:
+        """Count the event: a row per kind, caller, repository, reason and hour."""
 
     async def decision(self, decision_id: str) -> Decision | None:
         """Return a decision by its id, or None."""

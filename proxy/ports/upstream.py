@@ -133,6 +133,9 @@ class Rights(Protocol):
     def confirm_push(self, repository: Repository, credential: Credential) -> None:
         """Remember that upstream just let this credential start an upload here."""
 
+    def knows(self, repository: str, credential: Credential) -> bool:
+        """True where upstream let this credential read or write here lately; asks nobody."""
+
     def proven(self, credential: Credential) -> str | None:
         """Return the name behind this credential where it is proven already; asks nobody."""
 

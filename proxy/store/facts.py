@@ -24,6 +24,8 @@ from sqlalchemy import (
     update,
 )
 
+from proxy.flows.weight import of_fact
+from proxy.oci.limits import MIB
 from proxy.oci.reference import Digest, Repository
 from proxy.ports import Clock
 from proxy.store.canonical import canonical
@@ -31,7 +33,8 @@ from proxy.store.database import Database, insert_once
 from proxy.store.tables import denials, listed, manifests
 from proxy.trust.fact import Listing, ManifestFact
 
-_REMEMBERED = 20_000  # answers of each kind
+_REMEMBERED = 20_000  # when something passed
+_FACTS = 32 * MIB  # bytes
 _AGAIN = timedelta(days=1)  # until that it passed is noted again
 _CHILD, _BLOB = "child", "blob"
 _Name = tuple[Repository, Digest]
@@ -47,7 +50,7 @@ class StoredFacts:
         """Use this database and start with an empty memory."""
         self._database = database
         self._clock = clock
-        self._manifests: LRUCache[_Name, ManifestFact] = LRUCache(_REMEMBERED)
+        self._manifests: LRUCache[_Name, ManifestFact] = LRUCache(_FACTS, of_fact)
         self._passed: LRUCache[_Name, datetime] = LRUCache(_REMEMBERED)
         self._changes = 0
 

@@ -12,7 +12,9 @@ from typing import Any
 from cachetools import LRUCache
 from sqlalchemy import Connection, Insert, Row, insert, select
 
+from proxy.flows.weight import of_decision
 from proxy.oci.faults import Unavailable
+from proxy.oci.limits import MIB
 from proxy.ports import Search
 from proxy.store.adoption import WouldBlock, would_block
 from proxy.store.canonical import canonical
@@ -27,7 +29,7 @@ from proxy.trust.impact import Pulled
 
 _FLUSH_AFTER_S = 0.5
 _FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk too
-_REMEMBERED = 2_000  # decisions kept in memory, for the page that a refusal points to
+_REMEMBERED = 16 * MIB  # of decisions kept in memory, for the page that a refusal points to
 
 
 @dataclass
@@ -46,7 +48,7 @@ class StoredJournal:
         self._flush_after = flush_after
         self._pending: dict[tuple[str, ...], _Counted] = {}
         self._unwritten: dict[str, Decision] = {}
-        self._decisions: LRUCache[str, Decision] = LRUCache(_REMEMBERED)
+        self._decisions: LRUCache[str, Decision] = LRUCache(_REMEMBERED, of_decision)
         self._flushing: asyncio.Task[None] | None = None
         self._flush_lock = asyncio.Lock()
         self.trouble: str | None = None  # why allowed pulls are not on disk yet, when they should be
@@ -56,16 +58,26 @@ class StoredJournal:
         if events:
             await self._database.write(partial(append_rows, events=events))
 
-    async def decided(self, decision: Decision, event: Event) -> None:
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
         """Keep the decision under its id and count the event: a row per decision, caller and hour.
 
+        Without `keep` the event is counted alone, as by `counted`.
         Durable on return, except for an allowed pull: that returns at once unless thousands of rows are waiting.
         """
-        if event.decision_id != decision.id:
+        if keep and event.decision_id != decision.id:
             event = replace(event, decision_id=decision.id)
+        await self._counted(event, decision if keep else None)
+
+    async def counted(self, event: Event) -> None:
+        """Count the event: a row per kind, caller, repository, reason and hour. Durable as by `decided`."""
+        await self._counted(event, None)
+
+    async def _counted(self, event: Event, decision: Decision | None) -> None:
         if len(self._pending) >= _FLUSH_AT:
             await self.flush()
-        self._add(decision, event)
+        if decision is not None:
+            self._keep(decision)
+        self._add(event)
         if not may_follow(event):
             await self.flush()
         elif self._flushing is None:
@@ -125,10 +137,12 @@ class StoredJournal:
                 self._flushing.cancel()
                 await asyncio.wait([self._flushing])
 
-    def _add(self, decision: Decision, event: Event) -> None:
+    def _keep(self, decision: Decision) -> None:
         if decision.id not in self._decisions:
             self._unwritten[decision.id] = decision
         self._decisions[decision.id] = decision
+
+    def _add(self, event: Event) -> None:
         row = self._pending.get(same_row(event))
         if row is None:
             self._pending[same_row(event)] = _Counted(event, event.at)

@@ -9,7 +9,7 @@ from proxy.store.canonical import canonical
 from proxy.trust.event import Event, Kind
 
 # Warm pulls do not wait for the disk. Everything else, exceptions made for a caller included, is durable first.
-_MAY_FOLLOW = frozenset({Kind.PULL_ALLOWED, Kind.PULL_WARNED})
+_MAY_FOLLOW = frozenset({Kind.PULL_ALLOWED, Kind.PULL_WARNED, Kind.TURNED_AWAY})
 COUNT = "count"
 
 
@@ -22,10 +22,14 @@ def may_follow(event: Event) -> bool:
 
 
 def same_row(event: Event) -> tuple[str, ...]:
-    """Return what two events share that are one row: decision, caller, hour, and what was asked and answered."""
+    """Return what two events share that are one row: decision, caller, hour, and what was asked and answered.
+
+    Without a decision the reference does not count: whatever was tried, it was refused for one reason.
+    """
     hour = event.at.isoformat()[: len("2026-01-02T12")]
     who = (event.decision_id, event.who, event.how)
-    return (*who, event.kind, event.repository, event.reference, event.reason, hour)
+    reference = event.reference if event.decision_id else ""
+    return (*who, event.kind, event.repository, reference, event.reason, hour)
 
 
 def row_key(event: Event) -> str:

@@ -25,6 +25,7 @@ from proxy.upstream import challenge as challenges
 from proxy.upstream.challenge import Challenge
 from proxy.upstream.exchange import Exchange, unavailable
 from proxy.upstream.headers import is_plain
+from proxy.upstream.issued import IssuedTokens
 from proxy.upstream.location import origin
 from proxy.upstream.reply import UpstreamReply
 from proxy.upstream.tokens import basic, fields, token_in, user_of
@@ -53,12 +54,6 @@ class TokenReply:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Record:
-    name: str
-    ends: float
-
-
 class Realm:
     """Upstream's token realm, learned from its challenges; `allowed` are further origins that may be it."""
 
@@ -75,9 +70,7 @@ class Realm:
         # What was heard below a repository holds for it alone: which repository that is, callers choose.
         self._heard: LRUCache[str, Challenge] = LRUCache(HEARD)
         self._learnt_at = float("-inf")
-        self._issued: TLRUCache[bytes, _Record] = TLRUCache(
-            TOKENS_REMEMBERED, ttu=lambda _key, record, _now: record.ends, timer=monotonic
-        )
+        self._issued = IssuedTokens(TOKENS_REMEMBERED, monotonic)
         # Apart, so that whoever asks for many tokens as nobody pushes no name out.
         self._nameless: TLRUCache[bytes, float] = TLRUCache(
             TOKENS_REMEMBERED, ttu=lambda _key, ends, _now: ends, timer=monotonic
@@ -227,13 +220,13 @@ class Realm:
         key, ends = self._mac(token), self._now() + life
         held = self._issued.get(key)
         if name is None or key in self._nameless or (held is not None and held.name != name):
-            self._issued.pop(key, None)  # one token for several people names none of them
+            self._issued.drop(key)  # one token for several people names none of them
             self._nameless[key] = ends
             return
-        self._issued[key] = _Record(name, ends)
+        self._issued.put(key, name, ends)
         refresh = fields(body).get("refresh_token")
         if isinstance(refresh, str):
-            self._issued[self._mac(refresh)] = _Record(name, self._now() + REFRESH_S)
+            self._issued.put(self._mac(refresh), name, self._now() + REFRESH_S)
 
     async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
         """Return whose token this is, where the realm has shown that it checks."""

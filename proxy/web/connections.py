@@ -1,7 +1,6 @@
 """Connections with bounds: how many, how long a header may take, how long a client may stop reading (ATTACKS 28).
 
-aiohttp has no header timeout and no bound on connections; every connection's protocol is therefore wrapped in one of
-ours, which watches the bytes go by and passes each on in its turn.
+aiohttp has neither; every connection's protocol is wrapped in one of ours, which hands bytes on in their turn.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers comm
 LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
 LITTLE = 16 * 1024  # read at once while nobody has asked for more
 MUCH = 256 * 1024  # and of a body that somebody reads
+READ_AHEAD = 64 * 1024  # of a body, before whoever reads it has taken what is there
 
 
 class Guarded(asyncio.BufferedProtocol):
@@ -44,23 +44,33 @@ class Guarded(asyncio.BufferedProtocol):
         self.intake = Intake(inner.data_received, self._rested, house.limits.header_bytes, house.headers)
         self._house = house
         self._made = False
+        self._early = b""
         self._paused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or turn it away when the house is full and nobody in it is idle."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.holder = self._house.holder_of(transport)
-        if not self._house.admit(self):
+        if self.refused:  # lost at the end of its handshake
+            return
+        known, self.transport = self.transport is not None, cast("asyncio.Transport", transport)
+        if not known and not self.enter(self.transport):
             self.refused = True
             self.transport.write(FULL)
             self.transport.close()
             return
-        self.intake.holder = self.holder
         self._made = True
         self._await_header()
         self.inner.connection_made(transport)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def enter(self, transport: asyncio.Transport) -> bool:
+        """Take the connection in, before its handshake where there is one. False when there is no room."""
+        self.transport = transport
+        self.holder = self.intake.holder = self._house.holder_of(transport)
+        return self._house.admit(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: little, unless somebody reads the body. All connections share it: it is copied."""
@@ -74,6 +84,9 @@ class Guarded(asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on, each in its turn; the first of a header start its deadline."""
         if self.refused:
+            return
+        if not self._made:  # with the last bytes of its handshake
+            self._early += data
             return
         if not self.busy and self._deadline is None:
             self._await_header()
@@ -204,6 +217,7 @@ class Connections:
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
             max_headers=FIELDS,
+            read_bufsize=READ_AHEAD,
         )
         return Guarded(speaker, self)
 

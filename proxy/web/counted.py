@@ -27,14 +27,18 @@ class CountedJournal:
             if event.kind is Kind.PUSH_NOT_SIGNED:
                 self._metrics.not_signed()
 
-    async def decided(self, decision: Decision, event: Event) -> None:
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
         """Keep the decision and count it; see the port."""
         if event.kind is Kind.PUSH_NOT_SIGNED:
             self._metrics.not_signed()
         if decision.outcome is Outcome.INCONCLUSIVE:
             self._metrics.not_decided()
-        await self._journal.decided(decision, event)
+        await self._journal.decided(decision, event, keep=keep)
         self._metrics.decided(decision)
+
+    async def counted(self, event: Event) -> None:
+        """Count the event; see the port."""
+        await self._journal.counted(event)
 
     async def decision(self, decision_id: str) -> Decision | None:
         """Return a decision by its id, or None."""

@@ -118,9 +118,19 @@ def _refuse(done: Done, failure: Exception, edge: Edge) -> Ready:
     if not isinstance(known, Fault | Unavailable | Corrupt):
         done.error = known
         return edge.refuse(done.call, broken(done.call.request_id))
+    _let_go(known)
     done.call.error = str(known)
     done.call.reason = (known.reason or "") if isinstance(known, Fault) else ""
     return edge.refuse(done.call, known)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget where it was raised: those frames hold the body, and a cycle with them waits for the collector."""
+    while error is not None:
+        error.__traceback__ = None
+        below = error.__cause__ or error.__context__
+        error.__context__ = error.__cause__ = None
+        error = below
 
 
 async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from pathlib import Path
 from proxy.oci.limits import Limits
 from proxy.web.call import Network
 from proxy.web.connections import Connections
+from proxy.web.handshake import Handshake
 from proxy.web.outermost import Handler
 from proxy.web.sockets import everywhere
 
@@ -79,26 +80,16 @@ class Listener:
     async def listen(self, address: Address, tls: Tls | None = None) -> Address:
         """Listen and return the address, with the real port. Raises OSError."""
         loop = asyncio.get_running_loop()
-        context = None if tls is None else tls.context
-        handshake = None if tls is None else self._limits.header_timeout_s
+        house, context = self.connections, None if tls is None else tls.context
+        door = house if context is None else lambda: Handshake(house, context)
         if address.host != "::":
-            server = await loop.create_server(
-                self.connections,
-                address.host,
-                address.port,
-                backlog=BACKLOG,
-                ssl=context,
-                ssl_handshake_timeout=handshake,
-            )
+            server = await loop.create_server(door, address.host, address.port, backlog=BACKLOG)
             self._servers = [server]
             host, port = server.sockets[0].getsockname()[:2]
             return Address(host, port)
         sockets, missing = everywhere(address.port)
         for bound in sockets:
-            server = await loop.create_server(
-                self.connections, sock=bound, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=handshake
-            )
-            self._servers.append(server)
+            self._servers.append(await loop.create_server(door, sock=bound, backlog=BACKLOG))
         self.missing = missing
         return Address(address.host, sockets[0].getsockname()[1])
 

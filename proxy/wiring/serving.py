@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import resource
@@ -26,6 +27,8 @@ from proxy.wiring.running import Running, open_running
 
 PIN_REFUSED = 10  # for systemd's RestartPreventExitStatus: restarting would lock the token
 CONFIG, STORE = 3, 8
+LARGE = 1024 * 1024  # bytes; more than is read from a socket at once
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 T = TypeVar("T")
 
 
@@ -65,8 +68,13 @@ async def serve(path: Path) -> int:
 def bound_process() -> None:
     """Leave no core dump with PINs and passwords in it, and as many open files as this user may have at all.
 
-    Where the usual 1,024 files were the bound, connections would run out of them before they reach their own.
+    Where the usual 1,024 files were the bound, connections would run out of them before they reach their own. Large
+    buffers are given back to the system when they are freed: by itself glibc keeps what was once used for bodies.
     """
+    with contextlib.suppress(AttributeError, OSError):  # a C library that is not glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, LARGE)
+        mallopt(_M_TRIM_THRESHOLD, 4 * LARGE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # where that is no number the system takes

@@ -15,7 +15,7 @@ from proxy.trust import admin_token
 from proxy.trust.event import Kind
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.roles import Permission, Role
-from proxy.web.admin_api.rate import ADDRESS, FAILED, TOKEN
+from proxy.web.admin_api.rate import ADDRESS, FAILED, ROWS, TOKEN
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.table import ROUTES
 from proxy.web.logs import AccessLog, open_log
@@ -163,7 +163,23 @@ async def test_guessing_ends_after_a_few_and_only_for_who_guesses() -> None:
         a.world.store.clock.advance(11)
         assert (await a.call("GET", "/admin/v1/status", token=guess)).status == 401
         refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
-        assert len(refused) == FAILED.burst + 1, "what was limited is not written: the journal is no target either"
+        (row,) = refused
+        assert row.detail["count"] == FAILED.burst + 1, (
+            "what was limited is not counted: the journal is no target either"
+        )
+        assert row.how.startswith("address ")
+
+
+async def test_calls_that_a_token_may_not_make_have_rows_and_are_counted_beyond_them() -> None:
+    async with admin() as a:
+        token = await a.token(Role.VIEWER)
+        for _ in range(60):
+            for _ in range(4):
+                assert (await a.call("POST", "/admin/v1/tokens", token=token, body={})).status == 403
+            a.world.store.clock.advance(1)
+        rows = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        assert len(rows) <= ROWS.burst + 2 + 1
+        assert sum(int(e.detail.get("count", 1)) for e in rows) == 240
 
 
 async def test_calls_are_limited_for_each_address_and_each_token() -> None:

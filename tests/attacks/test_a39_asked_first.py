@@ -15,6 +15,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.ports import Credential
+from proxy.trust.event import Kind
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock
@@ -70,7 +71,8 @@ async def test_a_strangers_manifest_is_not_read(op: o.PushManifest, who: str, bo
     assert answer.status == (403 if who == "who may only read" else 401)
     assert not sent.read
     assert [type(seen.operation) for seen in w.registry.seen] == [o.StartUpload]
-    assert not w.store.journal.events
+    (row,) = w.store.journal.events
+    assert (row.kind, row.repository, row.reference, row.detail) == (Kind.TURNED_AWAY, "", "", {})
     assert not w.store.journal.decisions
     assert w.house.memory.kept.used == 0
     assert not w.registry.uploads

@@ -203,9 +203,13 @@ class MemoryJournal:
     async def record(self, *events: Event) -> None:
         self._rows.extend(_Row(event, event.at) for event in events)
 
-    async def decided(self, decision: Decision, event: Event) -> None:
-        self.decisions.setdefault(decision.id, decision)
-        event = replace(event, decision_id=decision.id)
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
+        if keep:
+            self.decisions.setdefault(decision.id, decision)
+            event = replace(event, decision_id=decision.id)
+        await self.counted(event)
+
+    async def counted(self, event: Event) -> None:
         row = self._counted.get(row_key(event))
         if row is None:
             row = self._counted[row_key(event)] = _Row(event, event.at)

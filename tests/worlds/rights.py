@@ -45,6 +45,9 @@ class TableRights:
     def confirm_push(self, repository: Repository, credential: Credential) -> None:
         self.started.append((repository, credential))
 
+    def knows(self, repository: str, credential: Credential) -> bool:
+        return any(reader == (repository, credential) for reader in self.readers)
+
     def proven(self, credential: Credential) -> str | None:
         name = _name(credential)
         return name if name in self.names else None

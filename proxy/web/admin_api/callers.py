@@ -11,7 +11,7 @@ from proxy.trust import names, pattern
 from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role
-from proxy.web.admin_api.rate import FAILED, TOKEN, Allowance, place
+from proxy.web.admin_api.rate import FAILED, ROWS, TOKEN, Allowance, place
 from proxy.web.call import Call
 
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
@@ -63,6 +63,7 @@ class Callers:
         self._by_certificate = by_certificate
         self._by_token = Allowance(TOKEN, clock.monotonic)
         self._failed = Allowance(FAILED, clock.monotonic)
+        self._rows = Allowance(ROWS, clock.monotonic)
 
     async def holder(self, call: Call) -> Holder:
         """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
@@ -124,19 +125,15 @@ class Callers:
         return Fault("UNAUTHORIZED", text, headers=_SCHEME)
 
     async def refused(self, call: Call, reason: str, holder: Holder | None) -> None:
-        who, how = ("", "") if holder is None else (holder.who, holder.how)
-        detail = {"call": called(call), "from": call.address}
-        await self._journal.record(
-            Event(
-                self._clock.now(),
-                Kind.ADMIN_REFUSED,
-                who,
-                how,
-                reason=reason,
-                request_id=call.request_id,
-                detail=detail,
-            )
-        )
+        """Record that a call was refused: who has a token has rows, so many; all others are counted by address."""
+        who, how = ("", f"address {place(call.address)}") if holder is None else (holder.who, holder.how)
+        now, detail = self._clock.now(), {"call": called(call), "from": call.address}
+        event = Event(now, Kind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
+        if holder is not None and self._rows.left(how):
+            self._rows.take(how)
+            await self._journal.record(event)
+        else:
+            await self._journal.counted(event)
 
 
 def called(call: Call) -> str:

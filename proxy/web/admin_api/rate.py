@@ -25,6 +25,7 @@ class Rate:
 ADDRESS = Rate(120, 4)  # what is told without a token
 TOKEN = Rate(120, 4)
 FAILED = Rate(10, 0.1)  # calls without a valid token
+ROWS = Rate(120, 1 / 30)  # rows about calls that a token may not make; those beyond it are counted
 
 
 class Allowance:
@@ -35,6 +36,10 @@ class Allowance:
         self._rate = rate
         self._monotonic = monotonic
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(_REMEMBERED)
+
+    def left(self, key: str) -> bool:
+        """True when a call is left."""
+        return self._left(key) >= 1
 
     def check(self, key: str) -> None:
         """Return when a call is left. Raises Fault TOOMANYREQUESTS (429) with the seconds to wait."""

@@ -39,7 +39,7 @@ async def test_every_refusal_has_a_page_a_row_and_a_line(reason: Reason, pushing
 async def test_a_store_that_is_down_takes_the_row_and_not_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await world()
 
-    async def down(*_: object) -> None:
+    async def down(*_: object, **__: object) -> None:
         raise Unavailable("store: locked")
 
     monkeypatch.setattr(w.store.journal, "decided", down)

@@ -13,12 +13,17 @@ EVENT = happened(Kind.PULL_ALLOWED, decision("d"))
 
 def test_only_pulls_that_policy_lets_through_may_be_answered_first() -> None:
     follow = {kind for kind in Kind if may_follow(Event(NOON, kind))}
-    assert follow == {Kind.PULL_ALLOWED, Kind.PULL_WARNED}
+    assert follow == {Kind.PULL_ALLOWED, Kind.PULL_WARNED, Kind.TURNED_AWAY}
 
 
 @pytest.mark.parametrize("name", ["decision_id", "who", "how", "repository", "reference", "reason"])
 def test_what_makes_another_row(name: str) -> None:
     assert row_key(replace(EVENT, **{name: "x"})) != row_key(EVENT)  # type: ignore[arg-type]
+
+
+def test_without_a_decision_what_was_tried_makes_no_other_row() -> None:
+    bare = replace(EVENT, decision_id="")
+    assert row_key(replace(bare, reference="x")) == row_key(bare)
 
 
 @pytest.mark.parametrize("name", ["request_id", "digest", "key_revision"])

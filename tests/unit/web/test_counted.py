@@ -8,7 +8,7 @@ import pytest
 
 from proxy.oci.faults import Fault, Unavailable
 from proxy.ports import Search
-from proxy.trust.decision import Outcome
+from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event, Kind
 from proxy.web.counted import CountedJournal
 from proxy.web.metrics import Metrics
@@ -26,7 +26,7 @@ class Full(MemoryJournal):
     async def record(self, *events: Event) -> None:
         raise Unavailable("store: disk is full")
 
-    async def decided(self, *_given: object) -> None:
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
         raise Unavailable("store: disk is full")
 
 

@@ -1,0 +1,31 @@
+"""Rows about refusals: each caller has so many of its own an hour, and is counted beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.trust.decision import Decision
+from proxy.trust.event import Event
+from proxy.trust.question import Caller, Named
+
+STRANGERS = "strangers"  # all who were not let in, as one holder: while upstream is silent, that is everybody
+
+
+async def record_refusal(event: Event, decision: Decision | None, caller: Caller, asked: Asked, house: House) -> None:
+    """Record a refusal and its decision; beyond `rows_each` an hour only that there were more. Raises Unavailable."""
+    own = house.memory.rows.own(_holder(event, caller, asked, house), event)
+    if not own:
+        event = replace(event, repository="", reference="", digest="", decision_id="", detail={})
+    if decision is None:
+        await house.journal.counted(event)
+    else:
+        await house.journal.decided(decision, event, keep=own)
+
+
+def _holder(event: Event, caller: Caller, asked: Asked, house: House) -> Hashable:
+    if isinstance(caller, Named):
+        return ("name", caller.name)
+    return asked.network if house.rights.knows(event.repository, asked.credential) else STRANGERS
