@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from proxy.formats.format import Scheme
-from proxy.oci.reference import Digest, Repository
 from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
 from proxy.ports.facts import Facts as Facts
 from proxy.ports.interventions import Books as Books
 from proxy.ports.interventions import Interventions as Interventions
 from proxy.ports.interventions import Owed as Owed
+from proxy.ports.ledger import Ledger as Ledger
+from proxy.ports.ledger import Signed as Signed
 from proxy.ports.tags import Hold as Hold
 from proxy.ports.tags import Tags as Tags
 from proxy.ports.upstream import HOP_BY_HOP as HOP_BY_HOP
@@ -33,7 +34,6 @@ from proxy.trust.decision import Decision
 from proxy.trust.event import Event, Kind
 from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
-from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 
@@ -143,40 +143,6 @@ class KeyBook(Protocol):
 
         Raises ValueError when there is no such key.
         """
-
-
-class Ledger(Protocol):
-    """What we signed. Every call is durable before it returns."""
-
-    async def find(self, key: SignatureKey) -> Entry | None:
-        """Return the entry of this very signature, or None."""
-
-    async def put(self, entry: Entry) -> Entry:
-        """Insert the entry, or return the one that is there already when its stage is further on."""
-
-    async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was.
-
-        What was removed meanwhile stays so: only signing it again brings it back.
-        """
-
-    async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-        """Return everything we signed for this digest here, newest first, removed ones left out."""
-
-    async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
-        """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
-
-
-class Signed(Protocol):
-    """The whole of what we signed, walked through in parts. All calls raise Unavailable."""
-
-    async def images(
-        self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
-    ) -> tuple[tuple[Repository, Digest], ...]:
-        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
-
-    async def count(self, fingerprints: Collection[str], repository: str) -> int:
-        """Return how many images `images` would list."""
 
 
 @dataclass(frozen=True)
