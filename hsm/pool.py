@@ -18,7 +18,7 @@ from hsm.child import LOGGING_IN, Child, ChildGone
 from hsm.errors import ModuleMissing, PinRefused, SignatureInvalid, TokenError, TokenNotFound, TokenUnavailable
 from hsm.line import Job, Line
 from hsm.pin import PinMemory
-from hsm.replies import expect, told
+from hsm.replies import by_the_session, expect, told
 from hsm.settings import TokenSettings
 
 _T = TypeVar("_T")
@@ -182,10 +182,12 @@ class Pool:
         """The job has its answer. The child of this slot may be another one, or none, afterwards."""
         loop = asyncio.get_running_loop()
         for last in (not job.repeatable, True):
+            if job.abandoned:
+                return None
             request = job.current(loop.time())
             try:
                 reply = await told(child, request, loop.time() + request.seconds)
-                if isinstance(reply, wire.Failed) and reply.reason == "session-lost":
+                if by_the_session(reply, request) and not (last and reply.reason == "key-missing"):
                     raise ChildGone(reply.text)
                 return job.work(reply)
             except TimeoutError:
@@ -195,7 +197,7 @@ class Pool:
                 await self._lost(number, child)
                 if last or job.abandoned:
                     return job.fail(self._unavailable(str(gone)))
-                fresh = await self._replaced(number, None)
+                fresh = await self._replaced(number, None, job)
                 if fresh is None:
                     return job.fail(self._unavailable(str(gone)))
                 child = fresh
@@ -217,11 +219,13 @@ class Pool:
                     raise
             await _pause(attempt)
 
-    async def _replaced(self, number: int, dead: Child | None) -> Child | None:
+    async def _replaced(self, number: int, dead: Child | None, job: Job[Any] | None = None) -> Child | None:
         """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in.
 
-        None when the slot is to have none any more.
+        None when the slot is to have none any more. A job that waits for it is failed after a while.
         """
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + _DOWN_AFTER
         if dead is not None:
             await self._lost(number, dead)
         attempt = 0
@@ -233,6 +237,8 @@ class Pool:
                 raise
             except TokenError as error:
                 self._trouble = str(error)
+                if job is not None and loop.time() > patience:
+                    job.fail(self._unavailable(self._trouble))
             else:
                 self._arrived(number, child)
                 return child

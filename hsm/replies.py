@@ -1,6 +1,6 @@
 """What a child answered, as the kind that was asked for or as the error it stands for."""
 
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from hsm import wire
 from hsm.child import Child, ChildGone
@@ -50,3 +50,10 @@ async def told(child: Child, request: wire.Request, until: float) -> wire.Reply:
     if not isinstance(reply, wire.Reply):
         raise ChildGone(f"{child} answered with a request")
     return reply
+
+
+def by_the_session(reply: wire.Reply, request: wire.Request) -> TypeGuard[wire.Failed]:
+    """True where a new session may help: this one is lost, or does not see a key that is to sign (any more)."""
+    return isinstance(reply, wire.Failed) and (
+        reply.reason == "session-lost" or (reply.reason == "key-missing" and isinstance(request, wire.Sign))
+    )

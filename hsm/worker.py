@@ -23,14 +23,8 @@ from hsm.errors import MechanismMissing
 from hsm.mechanisms import Scheme, Way, algorithm_named, way_to_sign
 from hsm.objects import Objects, Refusal
 from hsm.signing import raw_signature
+from hsm.troubles import Remedy, trouble_of
 
-_PIN = (ck.PinIncorrect, ck.PinLocked, ck.PinInvalid, ck.PinLenRange, ck.PinExpired, ck.UserPinNotInitialized)
-# A new process is the cure for all of these; after the last row some modules want to be initialized again.
-_LOST = (
-    ck.SessionHandleInvalid, ck.SessionClosed, ck.UserNotLoggedIn, ck.KeyHandleInvalid, ck.ObjectHandleInvalid,
-    ck.DeviceRemoved, ck.DeviceError, ck.TokenNotPresent, ck.TokenNotRecognised,
-    ck.GeneralError, ck.FunctionFailed, ck.OperationActive,
-)  # fmt: skip
 _GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, should the parent be gone
 
 
@@ -165,9 +159,13 @@ def _reply(session: Session, request: wire.Request) -> wire.Reply:
         return refusal.failed
     except MechanismMissing as error:
         return wire.Failed("mechanism-missing", str(error))
-    except _LOST as error:
-        return wire.Failed("session-lost", f"the token ended the session: {error!r}")
-    except (ck.PKCS11Error, ValueError) as error:
+    except ck.PKCS11Error as error:
+        trouble = trouble_of(type(error))
+        if trouble.remedy in (Remedy.REPLACE, Remedy.AGAIN_LATER):
+            return wire.Failed("session-lost", f"the token ended the session ({trouble.means}): {error!r}")
+        text = f"{type(request).__name__} failed on the token ({trouble.means}): {error!r}"
+        return wire.Failed("pin-refused" if trouble.remedy is Remedy.NEVER else "failed", text)
+    except ValueError as error:
         return wire.Failed("failed", f"{type(request).__name__} failed on the token: {error!r}")
 
 
@@ -178,9 +176,9 @@ def _opened(order: wire.Request) -> Session | wire.Failed:
         return Session(order)
     except Refusal as refusal:
         return refusal.failed
-    except _PIN as error:
-        return wire.Failed("pin-refused", f"token {order.label or order.serial!r} refused the PIN: {error!r}")
     except ck.PKCS11Error as error:
+        if trouble_of(type(error)).remedy is Remedy.NEVER:
+            return wire.Failed("pin-refused", f"token {order.label or order.serial!r} refused the PIN: {error!r}")
         return wire.Failed("token-busy", f"token {order.label or order.serial!r} did not open: {error!r}")
 
 

@@ -57,6 +57,8 @@ class Kind(StrEnum):
     APPROVAL_EXPIRED = "approval.expired"
     JOB_QUEUED = "job.queued"
     JOB_ENDED = "job.ended"
+    PROBLEM_BEGAN = "problem.began"
+    PROBLEM_ENDED = "problem.ended"
     STARTED = "server.started"
     STOPPED = "server.stopped"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -94,9 +94,11 @@ class Metrics:
         """Show a value that somebody else keeps, asked for at every scrape."""
         Gauge(f"countersign_{name}", text, registry=self.registry).set_function(value)
 
-    def watch_each(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
-        """Show values that somebody else keeps, by a label out of a closed set, asked for at every scrape."""
-        self.registry.register(_Each(f"countersign_{name}", text, label, values))
+    def watch_each(
+        self, name: str, text: str, labels: Sequence[str], values: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        """Show values that somebody else keeps, by labels out of closed sets, asked for at every scrape."""
+        self.registry.register(_Each(f"countersign_{name}", text, labels, values))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -106,12 +108,14 @@ class Metrics:
 class _Each(Collector):
     """A gauge whose labels are there only where there is a value."""
 
-    def __init__(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
-        self._family = partial(GaugeMetricFamily, name, text, labels=[label])
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str], values: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._family = partial(GaugeMetricFamily, name, text, labels=list(labels))
         self._values = values
 
     def collect(self) -> Iterable[Metric]:
         family = self._family()
         for name, value in self._values().items():
-            family.add_metric([name], value)
+            family.add_metric(name, value)
         return [family]

@@ -18,6 +18,7 @@ from proxy.ports import Credential
 from proxy.store import Store, WouldBlock
 from proxy.trust import explain
 from proxy.trust.decision import Decision
+from proxy.trust.problem import Problem
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -29,7 +30,7 @@ class Desk:
         self,
         house: Callable[[], House],
         store: Store,
-        problems: Callable[[], list[dict[str, str]]],
+        problems: Callable[[], list[Problem]],
         source: Callable[[], dict[str, str | int]],
         soon: Callable[[], list[dict[str, Any]]] = list,
         warnings: Callable[[], list[dict[str, str]]] = list,
@@ -102,7 +103,7 @@ class Desk:
             ],
             "soon": self._soon(),
             "warnings": self._warnings(),
-            "problems": self._problems(),
+            "problems": [each.shown() for each in self._problems()],
         }
 
 

@@ -18,6 +18,7 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.authority import Authority
 from proxy.trust.expiry import OVER, Ending, Ends, due, next_of_each
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
+from proxy.trust.problem import Problem, ProblemId
 
 LOOK_S = 15.0
 UPSTREAM_S = 3600.0
@@ -73,11 +74,19 @@ class Endings:
             if now <= each.at
         ]
 
-    def problems(self) -> list[dict[str, str]]:
+    def problems(self, server: str = "") -> list[Problem]:
         """Return what has ended and stops something. Lists have a place of their own; a token that ends is meant to."""
         now = self._now()
         return [
-            {"what": each.says(now), "stops": _STOPS[each.kind], "next": each.next}
+            Problem(
+                ProblemId.ENDED,
+                each.says(now),
+                _STOPS[each.kind],
+                each.next,
+                since=each.at,
+                about=f"{each.kind} {each.name}",
+                server=server,
+            )
             for each in due(self._known, now)
             if now > each.at and each.kind in _STOPS
         ]

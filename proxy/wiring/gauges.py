@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from proxy.ports import Interventions, Owed
+from proxy.trust.problem import Problem, counted
 from proxy.web.metrics import Metrics
 
 
@@ -26,9 +27,16 @@ def watch_books(metrics: Metrics, age: Callable[[], float]) -> None:
     metrics.watch("books_age_seconds", text, age)
 
 
-def watch_standby(metrics: Metrics, count: Callable[[], int]) -> None:
-    """Show for how many key profiles another token than the first signs, or none."""
-    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", count)
+def watch_signing(metrics: Metrics, health: Callable[[], str | None], standing: Callable[[], int]) -> None:
+    """Show whether everything signs, and for how many key profiles another token than the first does, or none."""
+    metrics.watch("signing_healthy", "1 while every token and key signs", lambda: float(health() is None))
+    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", standing)
+
+
+def watch_problems(metrics: Metrics, now: Callable[[], list[Problem]]) -> None:
+    """Show how many problems there are, as `status` tells them."""
+    text = "What is wrong now, as `countersign status` tells it"
+    metrics.watch_each("problems", text, ("id", "severity"), lambda: counted(now()))
 
 
 def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
@@ -41,4 +49,4 @@ def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Cal
 def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
     """Show how many days are left to the first of each kind of thing that ends."""
     text = "Days to the end of the first certificate, revocation list or admin token of this kind"
-    metrics.watch_each("days_until_expiry", text, "kind", days)
+    metrics.watch_each("days_until_expiry", text, ("kind",), lambda: {(kind,): left for kind, left in days().items()})

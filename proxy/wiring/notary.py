@@ -9,6 +9,7 @@ from proxy.formats.format import Scheme
 from proxy.formats.table import FORMATS
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.policy import Policy
+from proxy.trust.problem import Problem, ProblemId, Severity
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,16 @@ def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Wai
             yield Waiting(profile, tuple(wanted), alone)
 
 
-def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[dict[str, str]]:
+def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[Problem]:
     """Return what does not work for want of certificates, as `status` shows it."""
     return [
-        {
-            "what": each.says,
-            "since": "",
-            "stops": "pushes under policies that write nothing else" if each.alone else "nothing; other formats go on",
-            "next": "countersign keys chain set KEY FILE",
-        }
+        Problem(
+            ProblemId.CHAIN_MISSING,
+            each.says,
+            "pushes under policies that write nothing else" if each.alone else "nothing; other formats go on",
+            "countersign keys chain set KEY FILE",
+            Severity.ERROR if each.alone else Severity.WARNING,
+            about=each.profile,
+        )
         for each in waiting(policies, ours)
     ]

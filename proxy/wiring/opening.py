@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
-from hsm.errors import ModuleMissing, TokenNotFound
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.config.schema import KeyEntry
@@ -16,6 +15,7 @@ from proxy.ports import Clock, Journal, KeyBook
 from proxy.setup_token import strays, token_settings
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.wiring.failing import FailingKeys
 from proxy.wiring.notary import schemes
 
 
@@ -49,29 +49,31 @@ class Stray:
     fingerprint: str
 
 
-async def open_token(name: str, settings: Settings, record: Record, allowed: int | None = None) -> Opened:
+async def open_token(
+    name: str, settings: Settings, record: Record, failing: FailingKeys, allowed: int | None = None
+) -> Opened:
     """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
-    Raises Unavailable when it may be there later: an HSM that is switched off shows no token at all. Raises
-    PinRefusedAtStart, and ConfigError for what no waiting mends.
+    Keys that should be on it and are not are marked in `failing`: the others sign, and a new one can be made.
+    Raises Unavailable where the token cannot be used now, whatever the cause: it is tried again. Raises
+    PinRefusedAtStart, and ConfigError where there is no PIN.
     """
     wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
     try:
         token = await Token.open(wanted, allowed=allowed)
     except PinRefused as refused:
         raise PinRefusedAtStart(str(refused)) from None
-    except ModuleMissing as wrong:
-        raise ConfigError(str(wrong)) from None
-    except (TokenUnavailable, TokenNotFound) as away:
+    except TokenError as away:
         raise Unavailable(str(away)) from None
-    except TokenError as wrong:
-        raise ConfigError(str(wrong)) from None
     try:
         there = await _usable(token)
         for profile, entry in settings.keys.items():
             if name in entry.tokens:
                 await served(profile, entry, token, schemes(profile, settings.policies.policies))
-                await _profile(Place(profile, name, settings.label(profile), entry), there, token, record)
+                await _profile(Place(profile, name, settings.label(profile), entry), there, token, record, failing)
+    except ConfigError as wrong:
+        await token.close()
+        raise Unavailable(str(wrong)) from None
     except BaseException:
         await token.close()
         raise
@@ -111,10 +113,8 @@ async def may_serve(name: str, before: Settings, after: Settings, token: Token) 
 async def _usable(token: Token) -> dict[str, KeyInfo]:
     try:
         return {fingerprint(info.spki): info for info in await token.keys()}
-    except TokenUnavailable as away:
+    except TokenError as away:
         raise Unavailable(str(away)) from None
-    except TokenError as wrong:
-        raise ConfigError(str(wrong)) from None
 
 
 @dataclass(frozen=True)
@@ -127,20 +127,31 @@ class Place:
     entry: KeyEntry
 
 
-async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record: Record) -> None:
+async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record: Record, failing: FailingKeys) -> None:
     """Compare the token with the key book; the first key ever seen there becomes the profile's active one on it."""
     ring = record.keybook.ring()
     active = ring.active(at.profile, at.token)
     if active is None:
-        if not any(key.profile == at.profile and key.token == at.token for key in ring.ours):
+        if any(key.profile == at.profile and key.token == at.token for key in ring.ours):
+            return
+        try:
             await _adopt(at, _fitting(at, await _labelled(at, token)), record)
+        except ConfigError as wrong:
+            elsewhere = next((key for key in ring.ours if key.profile == at.profile), None)
+            failing.not_made(at.profile, at.token, f"{wrong}{_or_lost(elsewhere)}")
+        else:
+            failing.made(at.profile, at.token)
     elif fingerprint(active.spki) not in there:
         holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
-        raise ConfigError(
-            f"key {at.profile}: token {at.token} holds {holds}, "
-            f"the key book says {fingerprint(active.spki)[:12]}; another token or a replaced key: "
-            "restore the right one, or start with a new store"
-        )
+        failing.failed(active, f"token {at.token} holds {holds}", missing=True)
+
+
+def _or_lost(other: BookKey | None) -> str:
+    """Say what to do where the key book has keys of the profile, and none of them is on this token."""
+    if other is None:
+        return ""
+    name = fingerprint(other.spki)[:12]
+    return f"; if the key on token {other.token} is lost: countersign keys lost {name} --reason TEXT"
 
 
 async def _labelled(at: Place, token: Token) -> KeyInfo:

@@ -12,6 +12,7 @@ from proxy.ports import Clock, Journal, PolicyBook
 from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
 from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.problem import Problem, ProblemId
 from proxy.wiring.policy_change import LINES_KEPT, Change, event_of
 from proxy.wiring.policy_process import Reader
 from proxy.wiring.policy_texts import PolicyTexts
@@ -145,7 +146,7 @@ class Policies:
         besides = f"; what {self.settings.path} says under `policies` is another matter, and not in force"
         return f"{self.revision.name}{besides if differ else ''}"
 
-    def problems(self) -> list[dict[str, str]]:
+    def problems(self, server: str = "") -> list[Problem]:
         """Return what is wrong with them now, what it stops and the next command."""
         late = self._reading is not None and self._clock.now() - self._reading > BEHIND
         since, why = self.trouble or (self._reading if late else None, "it could not be read yet")
@@ -153,12 +154,14 @@ class Policies:
             return []
         there = "none" if self.revision is None else f"revision {self.revision.number}"
         return [
-            {
-                "what": f"a newer revision of the policies is not in force here: {why}",
-                "since": since.isoformat(timespec="seconds"),
-                "stops": f"nothing; {there} stays in force here",
-                "next": "countersign policy history",
-            }
+            Problem(
+                ProblemId.POLICIES,
+                f"a newer revision of the policies is not in force here: {why}",
+                f"nothing; {there} stays in force here",
+                "countersign policy history",
+                since=since,
+                server=server,
+            )
         ]
 
     async def checked(self, text: str, name: str, *, urgent: bool = False) -> PolicyFile:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.trust.exception import PolicyException
+from proxy.trust.problem import Problem, ProblemId, Severity
+from proxy.wiring.failing import Failing as FailingKey
 from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.standby import StandIn
@@ -24,94 +26,128 @@ class Written(Protocol):
 def problems_of(
     signer: TokenSigner,
     journal: Written,
-    refused: tuple[str, str] | None,
+    refused: tuple[datetime, str] | None,
     path: Path,
     exceptions: Sequence[PolicyException] = (),
     now: datetime | None = None,
     owed: int = 0,
     failing: Failing | None = None,
-) -> list[dict[str, str]]:
+    server: str = "",
+) -> list[Problem]:
     """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration.
 
     Of `exceptions`, those that are open and those that nobody has reviewed; `owed` is how many pushes are not signed.
+    `server` is this one: some of it is wrong here, and some in every server that shares the store.
     """
     found = [_exception(each, now) for each in exceptions if each.reviewed is None]
     if owed:
         found.append(
-            {
-                "what": f"{owed} pushed without a signature, and not signed yet",
-                "stops": "pulls of them, but for open exceptions; a job signs them as soon as signing works",
-                "next": "countersign exceptions unsigned",
-            }
+            Problem(
+                ProblemId.UNSIGNED_PUSHES,
+                f"{owed} pushed without a signature, and not signed yet",
+                "pulls of them, but for open exceptions; a job signs them as soon as signing works",
+                "countersign exceptions unsigned",
+            )
         )
-    if (why := signer.health()) is not None:
-        found.append(
-            {
-                "what": why,
-                "since": _moment(signer.ill_since),
-                "stops": "nothing, as others stand by" if signer.standby.all_sign() else _PUSHES,
-                "next": f"countersign doctor --config {path}",
-            }
-        )
-    found += [_stood_in(each, path) for each in signer.standby.now()]
+    found += _signing(signer, path, server)
+    found += [_stood_in(each, path, server) for each in signer.standby.now()]
     if failing is not None:
         found.append(
-            {
-                "what": f"what was due for keys could not be done: {failing.why}",
-                "since": _moment(failing.since),
-                "stops": "nothing; the keys from before go on, and it is tried again",
-                "next": f"countersign keys list --config {path}",
-            }
+            Problem(
+                ProblemId.KEY_TIMES,
+                f"what was due for keys could not be done: {failing.why}",
+                "nothing; the keys from before go on, and it is tried again",
+                f"countersign keys list --config {path}",
+                Severity.WARNING,
+                failing.since,
+                server=server,
+            )
         )
     if (trouble := journal.trouble) is not None:
         found.append(
-            {
-                "what": f"the journal cannot be written: {trouble}",
-                "stops": "denials and pushes, which are recorded first; allowed pulls wait in memory",
-                "next": f"countersign doctor --config {path}",
-            }
+            Problem(
+                ProblemId.JOURNAL,
+                f"the journal cannot be written: {trouble}",
+                "denials and pushes, which are recorded first; allowed pulls wait in memory",
+                f"countersign doctor --config {path}",
+                server=server,
+            )
         )
     if refused is not None:
         found.append(
-            {
-                "what": f"the configuration was not reloaded: {refused[1]}",
-                "since": refused[0],
-                "stops": "nothing; the one from before is in force",
-                "next": f"countersign config validate --config {path}",
-            }
+            Problem(
+                ProblemId.CONFIGURATION,
+                f"the configuration was not reloaded: {refused[1]}",
+                "nothing; the one from before is in force",
+                f"countersign config validate --config {path}",
+                Severity.WARNING,
+                refused[0],
+                server=server,
+            )
         )
     return found
 
 
-def _stood_in(each: StandIn, path: Path) -> dict[str, str]:
+def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:
+    """Return the tokens that are away, and on those that are there the keys that do not sign."""
+    on = signer.standby.all_sign()
+    stops, severity = ("nothing, as others stand by", Severity.WARNING) if on else (_PUSHES, Severity.ERROR)
+    found = []
+    for token, (why, since) in signer.away().items():
+        fix = f"countersign doctor --config {path}"
+        found.append(Problem(ProblemId.TOKEN_AWAY, why, stops, fix, severity, since, about=token, server=server))
+    found += [_failing(each, stops, severity, path, server) for each in signer.failing.now(signer.away())]
+    return found
+
+
+def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, server: str) -> Problem:
+    if each.key is None:
+        about, made = f"{each.profile} on {each.token}", f"countersign init {path.parent}"
+        return Problem(ProblemId.KEY_NOT_MADE, each.why, stops, made, severity, each.since, about=about, server=server)
+    name = each.key[:12]
+    what = f"key {name} of {each.profile} does not sign: {each.why}"
+    fix = f"countersign doctor --config {path}"
+    if each.missing:
+        what += "; restore the token that holds it (docs/operations-restore.md); if it is lost for good:"
+        fix = f"countersign keys lost {name} --reason TEXT --config {path}"
+    return Problem(ProblemId.KEY_FAILS, what, stops, fix, severity, each.since, about=each.key, server=server)
+
+
+def _stood_in(each: StandIn, path: Path, server: str) -> Problem:
     instead = f"{each.token}, which stands by, signs with a key of its own" if each.token else "no other does either"
-    return {
-        "what": f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
-        "since": _moment(each.since),
-        "stops": "nothing, where verifiers have that key too" if each.token else _PUSHES,
-        "next": f"countersign doctor --config {path}",
-    }
+    return Problem(
+        ProblemId.STANDBY,
+        f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
+        "nothing, where verifiers have that key too" if each.token else _PUSHES,
+        f"countersign doctor --config {path}",
+        Severity.WARNING if each.token else Severity.ERROR,
+        each.since,
+        about=each.profile,
+        server=server,
+    )
 
 
-def _exception(each: PolicyException, now: datetime | None) -> dict[str, str]:
+def _exception(each: PolicyException, now: datetime | None) -> Problem:
     what = f"exception {each.id} for {each.scope} by {each.by}: {each.reason}"
-    about = "" if "*" in each.repositories else each.repositories
+    where = "" if "*" in each.repositories else each.repositories
     if each.closed is None and (now is None or now < each.until):
-        return {
-            "what": f"open until {_moment(each.until)}: {what}",
-            "since": _moment(each.opened),
-            "stops": "blocking there: what policy forbids is let through",
-            "next": f"countersign exceptions close {each.id} --reason TEXT",
-            "repository": about,
-        }
-    return {
-        "what": f"not reviewed: {what}",
-        "since": _moment(each.closed or each.until),
-        "stops": "nothing any more; somebody has to look at what it let through",
-        "next": f"countersign exceptions review {each.id} --note TEXT",
-        "repository": about,
-    }
-
-
-def _moment(at: datetime | None) -> str:
-    return "" if at is None else at.isoformat(timespec="seconds")
+        return Problem(
+            ProblemId.EXCEPTION_OPEN,
+            f"open until {each.until.isoformat(timespec='seconds')}: {what}",
+            "blocking there: what policy forbids is let through",
+            f"countersign exceptions close {each.id} --reason TEXT",
+            Severity.WARNING,
+            each.opened,
+            where,
+            each.id,
+        )
+    return Problem(
+        ProblemId.EXCEPTION_UNREVIEWED,
+        f"not reviewed: {what}",
+        "nothing any more; somebody has to look at what it let through",
+        f"countersign exceptions review {each.id} --note TEXT",
+        Severity.WARNING,
+        each.closed or each.until,
+        where,
+        each.id,
+    )

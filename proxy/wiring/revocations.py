@@ -17,6 +17,7 @@ from proxy.outbound.client import Outbound
 from proxy.ports import Clock
 from proxy.trust.authority import Authority
 from proxy.trust.keys import KeyRing, Trusted
+from proxy.trust.problem import Problem, ProblemId
 
 AGAIN = timedelta(hours=1)  # a list is asked for again, however long it is in force
 RETRY = timedelta(minutes=1)
@@ -63,7 +64,7 @@ class RevocationLists:
         there = {name: source.der for name, source in self._sources.items() if source.der is not None}
         return {name: (last_update(der), next_update(der)) for name, der in there.items()}
 
-    def problems(self) -> list[dict[str, str]]:
+    def problems(self, server: str = "") -> list[Problem]:
         """Return the sources that give nothing, with what that stops."""
         now = self._clock.now()
         found = []
@@ -71,11 +72,14 @@ class RevocationLists:
             over = source.der is None or now > next_update(source.der)
             if over and source.wrong is not None:
                 found.append(
-                    {
-                        "what": f"no revocation list in force from {name}: {source.wrong}",
-                        "stops": "pulls of images signed under that authority, unless `crl_unavailable: allow`",
-                        "next": "countersign doctor",
-                    }
+                    Problem(
+                        ProblemId.REVOCATION_LIST,
+                        f"no revocation list in force from {name}: {source.wrong}",
+                        "pulls of images signed under that authority, unless `crl_unavailable: allow`",
+                        "countersign doctor",
+                        about=name,
+                        server=server,
+                    )
                 )
         return found
 

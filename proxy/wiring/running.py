@@ -40,9 +40,10 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, revocations, staleness
+from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, problem_watch, revocations, staleness
 from proxy.wiring.admin_certificates import known_by
 from proxy.wiring.admin_desk import topics
+from proxy.wiring.all_problems import AllProblems
 from proxy.wiring.answering import answer_as_realm
 from proxy.wiring.asking import outbound_of
 from proxy.wiring.certifying import TokenCertifier
@@ -52,14 +53,20 @@ from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import watch_books, watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.gauges import (
+    watch_books,
+    watch_endings,
+    watch_interventions,
+    watch_key_times,
+    watch_problems,
+    watch_signing,
+)
 from proxy.wiring.host_exception import HostException
-from proxy.wiring.notary import chain_problems
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
 from proxy.wiring.policies import TRIES, Policies, Taken
 from proxy.wiring.policy_process import PolicyProcesses
-from proxy.wiring.problems import problems_of
+from proxy.wiring.problem_watch import ProblemWatch
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.served_with import check_listeners, served_with
@@ -108,7 +115,6 @@ class Running:
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
         self._jobs = job_runner.JobRunner(works(lambda: self.house, store, policies), store, house)
         self._staleness = staleness.Staleness(store.watch, settings.limits, house.clock.now, log)
-        self._refused: tuple[str, str] | None = None  # when, why the last reload was refused
         self._reloading = asyncio.Lock()
         self.keytimes = keytimes.KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
         watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
@@ -117,7 +123,13 @@ class Running:
         )
         self.endings = Endings(ends, house.clock.now, log)
         watch_endings(metrics, self.endings.days)
-        told = self.keytimes.shown, self.endings.warnings
+        knowing = policies, lists, self.endings
+        path, times = settings.path, self.keytimes
+        self._wrong = AllProblems(signer, store, lambda: self.house, path, times, self._staleness, knowing)
+        self.problems = self._wrong.now
+        self._told = ProblemWatch(self.problems, store.journal, house.clock.now, log)
+        watch_problems(metrics, self.problems)
+        told = times.shown, self.endings.warnings
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
         held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
@@ -156,6 +168,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         watch, store = self.store.watch, self.store
+        self._ticking.every(problem_watch.LOOK_S, "what is wrong", self._told.look)
         self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
         self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
         self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
@@ -177,15 +190,6 @@ class Running:
         """Return why no traffic should come. A token that is away is none: pulls go on."""
         return "leaving" if self.leaving.is_set() else None
 
-    def problems(self) -> list[dict[str, str]]:
-        """Return what is wrong now, what it stops and the next command."""
-        exceptions, now = self.store.interventions.orders().exceptions, self.house.clock.now()
-        path, failing, waiting = self.settings.path, self.keytimes.failing, self.store.owed.waiting()
-        found = problems_of(self._signer, self.store.journal, self._refused, path, exceptions, now, waiting, failing)
-        found += chain_problems(self.house.rules.current().policies, self.house.keybook.ring().ours)
-        found += self._staleness.problems(path)
-        return [*found, *self.policies.problems(), *self._lists.problems(), *self.endings.problems()]
-
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
         async with self._reloading:
@@ -194,7 +198,7 @@ class Running:
             except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError, Unavailable) as wrong:
                 why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
                 now = self.house.clock.now()
-                self._refused = (now.isoformat(timespec="seconds"), why)
+                self._wrong.refused = now, why
                 self._log.error("configuration refused, the old one stays in force", why=why)
                 with contextlib.suppress(Unavailable):  # the store has its own place in `problems`
                     await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": why[:2000]}))
@@ -227,7 +231,7 @@ class Running:
         self.policies.put(settings, taken)
         server = settings.server
         self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
-        self.settings, self._refused = settings, None
+        self.settings, self._wrong.refused = settings, None
 
     async def leave(self) -> int:
         """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
@@ -261,8 +265,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     metrics = Metrics()
     watch_interventions(metrics, store.interventions, store.owed)
     watch_books(metrics, store.watch.age)
-    metrics.watch("signing_healthy", "1 while every token works", lambda: float(signer.health() is None))
-    watch_standby(metrics, lambda: len(signer.standby.now()))
+    watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),

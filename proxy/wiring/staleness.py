@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.limits import Limits
 from proxy.store.versions import Watch
+from proxy.trust.problem import Problem, ProblemId
 
 LOOK_S = 0.5  # apart from the look at the store, which may be what hangs
 
@@ -35,19 +36,21 @@ class Staleness:
                 self._log.info("denials and keys are known again")
         self._told = stops
 
-    def problems(self, path: Path) -> list[dict[str, str]]:
+    def problems(self, path: Path, server: str = "") -> list[Problem]:
         """Return what is wrong, what it stops and the next command, `path` being the configuration."""
         stops = self._stops()
         if stops is None:
             return []
         since = self._now() - timedelta(seconds=self._watch.age())
         return [
-            {
-                "what": f"what other servers denied or changed of keys is not known here: {self._why()}",
-                "since": since.isoformat(timespec="seconds"),
-                "stops": stops,
-                "next": f"countersign doctor --config {path}",
-            }
+            Problem(
+                ProblemId.BOOKS,
+                f"what other servers denied or changed of keys is not known here: {self._why()}",
+                stops,
+                f"countersign doctor --config {path}",
+                since=since,
+                server=server,
+            )
         ]
 
     def _stops(self) -> str | None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Unavailable
 from proxy.ports import Turn
 from proxy.trust.event import Event, Kind
 from proxy.wiring.opening import Record
 
 LOOK_S = 0.5
-PROVE_S = 2.0  # between two attempts to have a token sign again that failed to
 
 
 @dataclass(frozen=True)
@@ -31,35 +30,27 @@ class StandIn:
 
 
 class Standby:
-    """What is known of tokens that stand by for one another. A token that failed to sign is away until it signed."""
+    """What is known of tokens that stand by for one another."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
-        away: Callable[[str], str | None],
-        prove: Callable[[str], Awaitable[None]],
+        away: Callable[[str, str], str | None],
         record: Record,
         log: FilteringBoundLogger,
     ) -> None:
-        """`away` says why a token cannot sign as far as it knows itself; `prove` has it sign, or raises Unavailable."""
+        """`away` says why a profile is not expected to sign on a token, None where it is."""
         self._settings = settings
         self._away = away
-        self._prove = prove
         self._record = record
         self._log = log
-        self._failed: dict[str, str] = {}
         self._told: dict[str, StandIn] = {}
 
     def turns(self, profile: str) -> tuple[Turn, ...]:
         """Return the profile's tokens in its order, each with why it is not expected to sign now."""
         entry = self._settings().keys.get(profile)
         tokens = () if entry is None else entry.tokens
-        return tuple(Turn(token, self._away(token) or self._failed.get(token)) for token in tokens)
-
-    def failed(self, token: str, why: str) -> None:
-        """Take the token for away until it has signed again, where others stand by for it."""
-        if any(token in entry.tokens and len(entry.tokens) > 1 for entry in self._settings().keys.values()):
-            self._failed[token] = why
+        return tuple(Turn(token, self._away(profile, token)) for token in tokens)
 
     def all_sign(self) -> bool:
         """True when every profile for images has a token that signs."""
@@ -72,26 +63,11 @@ class Standby:
         return tuple(self._told.values())
 
     async def watch(self) -> None:
-        """Have tokens that failed prove themselves, and tell the journal whenever another one signs."""
-        proving = asyncio.create_task(self._keep_proving())
-        try:
-            while True:
-                for profile in self._settings().keys:
-                    await self._tell(profile)
-                await asyncio.sleep(LOOK_S)
-        finally:
-            proving.cancel()
-
-    async def _keep_proving(self) -> None:
+        """Tell the journal whenever another token signs, without end."""
         while True:
-            await asyncio.sleep(PROVE_S)
-            for token in list(self._failed):
-                try:
-                    await self._prove(token)
-                except (Unavailable, Fault) as still:
-                    self._failed[token] = str(still)
-                else:
-                    self._failed.pop(token, None)
+            for profile in self._settings().keys:
+                await self._tell(profile)
+            await asyncio.sleep(LOOK_S)
 
     async def _tell(self, profile: str) -> None:
         """Record who signs for this profile now, where that is another one than the journal has."""

@@ -57,7 +57,7 @@ async def asked(url: str, *allowed: str) -> tuple[str, str]:
     finally:
         await outbound.close()
     (problem,) = lists.problems()
-    return problem["what"], refused.value.what
+    return problem.what, refused.value.what
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "[::ffff:127.0.0.1]", "0.0.0.0"])  # noqa: S104

@@ -85,7 +85,7 @@ async def test_a_store_that_fails_on_the_way_changes_nothing(
         assert await world.running.reload() == "store: database or disk is full"
     assert world.in_force() == before
     assert world.running.settings is settings
-    assert "not reloaded" in world.running.problems()[0]["what"]
+    assert "not reloaded" in world.running.problems()[0].what
     assert await world.running.reload() is None
     assert world.in_force()[0] != before[0]
     assert world.running.problems() == []

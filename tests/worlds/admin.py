@@ -19,6 +19,7 @@ from proxy.store import Store
 from proxy.store.rules import RulesInForce
 from proxy.trust.admin_token import AdminToken, hashed, written
 from proxy.trust.keys import fingerprint
+from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
 from proxy.web.admin_api.handler import AdminApi, Topic
@@ -162,7 +163,7 @@ async def admin(
         return reloads[-1]
 
     store = cast("Store", w.store)  # only its ports are used
-    found = [{"what": "w", "stops": "s", "next": "n"}]
+    found = [Problem(ProblemId.JOURNAL, "w", "s", "n")]
     desk = Desk(lambda: w.house, store, lambda: found, lambda: policies.source)
     astray: list[Stray | Unavailable] = []
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from proxy.trust.keys import KeyState
+from proxy.trust.problem import ProblemId, Severity
 from proxy.trust.roles import Permission
 from proxy.web.admin_api.route import ROOT, Reach, Route
 from proxy.web.admin_api.shapes import Line, Why
@@ -44,10 +45,14 @@ class Warned(BaseModel, strict=True, extra="forbid", frozen=True):
 class Trouble(BaseModel, strict=True, extra="forbid", frozen=True):
     """Something that does not work."""
 
+    id: ProblemId = Field(description="what kind of problem it is")
+    severity: Severity = Field(description="error where it stops something, else warning")
     what: str
     since: str = Field(default="", description="since when; empty where that is not known")
     stops: str = Field(description="what does not work for as long")
     next: str = Field(description="the next command")
+    about: str = Field(default="", description="tells it from others of its kind: a token, a key, an exception")
+    server: str = Field(default="", description="the server that has it; empty: all that share the store")
     repository: str = Field(default="", description="the one repository it is about; empty: more, or none")
 
 

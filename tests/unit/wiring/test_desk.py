@@ -14,15 +14,21 @@ from proxy.oci.operation import PullManifest
 from proxy.store import Store
 from proxy.trust.event import Kind
 from proxy.trust.policy import Policy
+from proxy.trust.problem import Problem, ProblemId
 from proxy.wiring.desk import Desk, since_when
 from tests.worlds.conversation import World, signed_by, user, world
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
 
+WRONG = Problem(ProblemId.JOURNAL, "nothing much", "s", "n")
+
 
 def desk(w: World) -> Desk:
     return Desk(
-        lambda: w.house, cast("Store", w.store), lambda: [{"what": "nothing much"}], lambda: {"policies_from": "file"}
+        lambda: w.house,
+        cast("Store", w.store),
+        lambda: [WRONG],
+        lambda: {"policies_from": "file"},
     )
 
 
@@ -107,7 +113,7 @@ async def test_status_has_the_revisions_that_decisions_are_made_under() -> None:
     assert (told["policy_revision"], told["key_revision"]) == (shown["policy_revision"], shown["key_revision"])
     assert (told["started"], told["pid"]) == (NOON.isoformat(), os.getpid())
     assert [(k["profile"], k["state"]) for k in told["keys"]] == [("release", "active")]
-    assert told["problems"] == [{"what": "nothing much"}]
+    assert [(p["id"], p["what"]) for p in told["problems"]] == [("journal", "nothing much")]
 
 
 @pytest.mark.parametrize(

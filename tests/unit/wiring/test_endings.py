@@ -83,7 +83,7 @@ async def test_what_is_due_is_a_warning_and_what_is_over_stops_something() -> No
          "at": "2026-01-03T12:00:00+00:00"}
     ]  # fmt: skip
     (problem,) = scene.endings.problems()
-    assert problem["what"].startswith("key chain old ended at")
+    assert problem.what.startswith("key chain old ended at")
     assert scene.endings.days() == {
         "server certificate": 1.0, "key chain": -1.0, "admin token": -1.0, "revocation list": -1.0
     }  # fmt: skip

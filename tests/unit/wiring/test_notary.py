@@ -27,7 +27,7 @@ def test_a_key_without_certificates_waits_for_them_where_some_format_wants_them(
 
 def test_what_status_says_of_it() -> None:
     (beside,), (alone,) = chain_problems([BESIDE], [BARE]), chain_problems([ALONE], [BARE])
-    assert beside["what"] == "the active key of release has no certificate chain, so notation-jws is not written"
-    assert beside["stops"] == "nothing; other formats go on"
-    assert alone["stops"] == "pushes under policies that write nothing else"
-    assert beside["next"] == "countersign keys chain set KEY FILE"
+    assert beside.what == "the active key of release has no certificate chain, so notation-jws is not written"
+    assert beside.stops == "nothing; other formats go on"
+    assert alone.stops == "pushes under policies that write nothing else"
+    assert beside.next == "countersign keys chain set KEY FILE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -12,6 +13,8 @@ from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
+from proxy.web.logs import open_log
+from proxy.wiring.failing import FailingKeys
 from proxy.wiring.opening import Place, Record, _adopt, _fitting, _labelled, _profile, served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
@@ -23,6 +26,10 @@ def info() -> KeyInfo:
     return KeyInfo("prod-release", "01", "ecdsa-p256", SoftSigner().create().spki, "s1", {})
 
 
+def failing(store: MemoryStore) -> FailingKeys:
+    return FailingKeys(store.keybook.ring, store.clock, open_log(io.StringIO(), as_json=True))
+
+
 def record(store: MemoryStore) -> Record:
     return Record(store.keybook, store.journal, store.clock)
 
@@ -31,7 +38,7 @@ async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_onc
     store, found = MemoryStore(), info()
     there = {fingerprint(found.spki): found}
     for _ in range(2):
-        await _profile(FIRST, there, cast("Token", Shelf(found)), record(store))
+        await _profile(FIRST, there, cast("Token", Shelf(found)), record(store), failing(store))
     (key,) = store.keybook.ring().ours
     assert (key.profile, key.token, key.token_serial, key.key_id) == ("release", "hsm", "s1", "01")
     assert (key.label, key.spki, key.state) == ("prod-release", found.spki, KeyState.ACTIVE)
@@ -43,20 +50,25 @@ async def test_another_key_under_the_same_label_is_never_taken() -> None:
     store, first, other = MemoryStore(), info(), info()
     await _adopt(FIRST, first, record(store))
     there = {fingerprint(other.spki): other}
-    with pytest.raises(ConfigError) as refused:
-        await _profile(FIRST, there, cast("Token", Shelf(other)), record(store))
-    for told in (fingerprint(first.spki)[:12], fingerprint(other.spki)[:12], "'prod-release'", "token hsm"):
-        assert told in str(refused.value)
+    marked = failing(store)
+    await _profile(FIRST, there, cast("Token", Shelf(other)), record(store), marked)
+    (one,) = marked.now()
+    assert (one.key, one.missing) == (fingerprint(first.spki), True)
+    for told in (fingerprint(other.spki)[:12], "'prod-release'", "token hsm"):
+        assert told in one.why
     assert [key.spki for key in store.keybook.ring().ours] == [first.spki]
     assert len(store.journal.events) == 1
 
 
 async def test_a_token_that_stands_by_has_an_active_key_of_its_own() -> None:
     store, first, second = MemoryStore(), info(), info()
-    await _profile(FIRST, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store))
-    with pytest.raises(ConfigError, match="a token that stands by has a key of its own: give spare another key"):
-        await _profile(SECOND, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store))
-    await _profile(SECOND, {fingerprint(second.spki): second}, cast("Token", Shelf(second)), record(store))
+    await _profile(FIRST, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store), failing(store))
+    marked = failing(store)
+    await _profile(SECOND, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store), marked)
+    assert "a token that stands by has a key of its own: give spare another key" in marked.now()[0].why
+    await _profile(
+        SECOND, {fingerprint(second.spki): second}, cast("Token", Shelf(second)), record(store), failing(store)
+    )
     assert [(key.token, key.state) for key in store.keybook.ring().ours] == [
         ("hsm", KeyState.ACTIVE),
         ("spare", KeyState.ACTIVE),

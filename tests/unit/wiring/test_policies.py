@@ -100,8 +100,8 @@ async def test_a_newer_revision_that_means_nothing_leaves_the_old_one_in_force_l
     await policies.refresh()
     assert patterns(rules) == ["prod/**"]
     (problem,) = policies.problems()
-    assert "found nobody" in problem["what"]
-    assert "revision 1 stays in force" in problem["stops"]
+    assert "found nobody" in problem.what
+    assert "revision 1 stays in force" in problem.stops
     await follow(store, OTHER)
     await policies.refresh()
     assert policies.problems() == []
@@ -129,7 +129,7 @@ async def test_an_altered_revision_is_never_put_in_force(monkeypatch: pytest.Mon
     monkeypatch.setattr(store.policy_book, "newest", altered)
     await policies.refresh()
     assert patterns(rules) == ["prod/**"]
-    assert "was altered" in policies.problems()[0]["what"]
+    assert "was altered" in policies.problems()[0].what
     with pytest.raises(ConfigError, match="was altered"):
         await started(store)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy.trust.exception import PolicyException
+from proxy.trust.problem import Problem
 from proxy.wiring.problems import problems_of
 from tests.worlds.memory import NOON
 from tests.worlds.orders import exception
@@ -17,48 +18,52 @@ class Well:
     """A signer and a journal that nothing is wrong with."""
 
     trouble: str | None = None
-    ill_since: datetime | None = None
-
-    def health(self) -> str | None:
-        return None
 
     @property
     def standby(self) -> Well:
         return self
 
-    def now(self) -> tuple[()]:
+    failing = standby
+
+    def now(self, *_: object) -> tuple[()]:
         return ()
 
+    def away(self) -> dict[str, tuple[str, datetime]]:
+        return {}
 
-def problems(*exceptions: PolicyException, now: datetime = NOON, owed: int = 0) -> list[dict[str, str]]:
+    def all_sign(self) -> bool:
+        return True
+
+
+def problems(*exceptions: PolicyException, now: datetime = NOON, owed: int = 0) -> list[Problem]:
     well = cast("Any", Well())
     return problems_of(well, well, None, Path("/c.yaml"), exceptions, now, owed)
 
 
 def test_an_open_exception_says_until_when_and_how_to_close_it() -> None:
     (problem,) = problems(exception())
-    assert problem["what"] == (
+    assert problem.what == (
         "open until 2026-01-02T14:00:00+00:00: exception e1 for team/app by ann: the incident of noon"
     )
-    assert problem["next"] == "countersign exceptions close e1 --reason TEXT"
-    assert problem["repository"] == "team/app"
+    assert problem.next == "countersign exceptions close e1 --reason TEXT"
+    assert problem.repository == "team/app"
 
 
 def test_one_that_is_over_stays_until_it_was_reviewed() -> None:
     over, closed = exception(), replace(exception(), closed=NOON)
     for each, now in ((over, NOON + timedelta(hours=2)), (closed, NOON)):
         (problem,) = problems(each, now=now)
-        assert problem["what"].startswith("not reviewed: exception e1")
-        assert problem["next"] == "countersign exceptions review e1 --note TEXT"
+        assert problem.what.startswith("not reviewed: exception e1")
+        assert problem.next == "countersign exceptions review e1 --note TEXT"
     assert problems(replace(closed, reviewed=NOON)) == []
 
 
 def test_one_about_many_repositories_is_about_no_one_repository() -> None:
-    assert problems(exception("team/**"))[0]["repository"] == ""
+    assert problems(exception("team/**"))[0].repository == ""
 
 
 def test_what_is_owed_a_signature_is_counted() -> None:
     assert problems() == []
     (problem,) = problems(owed=3)
-    assert problem["what"].startswith("3 pushed without a signature")
-    assert problem["next"] == "countersign exceptions unsigned"
+    assert problem.what.startswith("3 pushed without a signature")
+    assert problem.next == "countersign exceptions unsigned"

@@ -86,8 +86,8 @@ async def test_a_source_that_gives_nothing_in_force_is_a_problem(tmp_path: Path)
     scene = Scene(tmp_path)
     await scene.lists.refresh()
     (problem,) = scene.lists.problems()
-    assert problem["what"] == f"no revocation list in force from {scene.file}: {scene.file}: No such file or directory"
-    assert "crl_unavailable" in problem["stops"]
+    assert problem.what == f"no revocation list in force from {scene.file}: {scene.file}: No such file or directory"
+    assert "crl_unavailable" in problem.stops
 
 
 async def test_sources_that_are_about_to_be_in_force_are_asked_before_and_others_forgotten_after(

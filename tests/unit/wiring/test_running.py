@@ -77,9 +77,9 @@ async def test_a_new_proxy_has_no_problems_and_a_broken_file_is_one_until_it_is_
     why = await running.reload()
     assert why is not None
     (problem,) = running.problems()
-    assert why in problem["what"]
-    assert problem["next"] == f"countersign config validate --config {path}"
-    assert problem["since"]
+    assert why in problem.what
+    assert problem.next == f"countersign config validate --config {path}"
+    assert problem.since
     path.write_text(TWO_NAMES + "# mended\n")
     assert await running.reload() is None
     assert running.problems() == []

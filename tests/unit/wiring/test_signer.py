@@ -33,6 +33,7 @@ async def test_without_tokens_nothing_is_wrong_and_nothing_is_signed(tmp_path: P
     await store.keybook.add(key := SoftSigner().create("release"))
     with pytest.raises(Unavailable, match="token soft"):
         await none.sign(key, b"message")
+    assert none.health() == "token soft is not open"
     await none.close()
 
 
@@ -41,9 +42,9 @@ async def test_since_when_it_is_ill_is_remembered_until_it_is_well(tmp_path: Pat
     ill = signer(SIGNING, tmp_path, clock)
     since = []
     for wrong in ("it did not open", "it still does not", None, "again"):
-        ill._wrong = {"hsm": wrong} if wrong else {}
+        ill._tokens.wrong = {"hsm": wrong} if wrong else {}
         assert ill.health() == (f"token hsm: {wrong}" if wrong else None)
-        since.append(ill.ill_since)
+        since.append(next((at for _, at in ill.away().values()), None))
         clock.advance(60)
     assert since == [NOON, NOON, None, NOON + timedelta(seconds=180)]
 
@@ -52,7 +53,7 @@ async def test_why_a_token_is_away_is_what_a_push_is_told(tmp_path: Path) -> Non
     store = MemoryStore()
     await store.keybook.add(key := SoftSigner().create("release"))
     away = signer(MINIMAL, tmp_path, store=store)
-    away._wrong["soft"] = "the module shows no token"
+    away._tokens.wrong["soft"] = "the module shows no token"
     with pytest.raises(Unavailable, match="the module shows no token"):
         await away.sign(key, b"message")
 

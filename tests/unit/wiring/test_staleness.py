@@ -45,14 +45,14 @@ async def test_it_is_said_from_the_first_bound_on_once_and_when_it_is_over() -> 
     for _ in range(3):
         await staleness.look()
     (problem,) = staleness.problems(PATH)
-    assert problem["what"].endswith("is not known here: store: connection refused")
-    assert problem["since"] == "2026-01-02T11:59:54+00:00"
-    assert problem["stops"] == "pushes and signing; pulls too from 60 s on (limits.books_pull_s)"
-    assert problem["next"] == f"countersign doctor --config {PATH}"
+    assert problem.what.endswith("is not known here: store: connection refused")
+    assert problem.shown()["since"] == "2026-01-02T11:59:54+00:00"
+    assert problem.stops == "pushes and signing; pulls too from 60 s on (limits.books_pull_s)"
+    assert problem.next == f"countersign doctor --config {PATH}"
     assert b"countersign_books_age_seconds 6.0" in metrics.text()
     watch.seconds = 61.0
     await staleness.look()
-    assert staleness.problems(PATH)[0]["stops"] == "pulls, pushes and signing"
+    assert staleness.problems(PATH)[0].stops == "pulls, pushes and signing"
     watch.seconds, watch.trouble = 0.1, None
     await staleness.look()
     assert staleness.problems(PATH) == []
@@ -64,4 +64,4 @@ async def test_it_is_said_from_the_first_bound_on_once_and_when_it_is_over() -> 
 async def test_a_process_that_had_no_time_to_look_says_that() -> None:
     staleness, watch, _ = made()
     watch.seconds = 9.0
-    assert "had no time" in staleness.problems(PATH)[0]["what"]
+    assert "had no time" in staleness.problems(PATH)[0].what

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-from contextlib import suppress
 from typing import cast
-
-import pytest
 
 from proxy.config import Settings
 from proxy.oci.faults import Unavailable
@@ -25,18 +21,14 @@ BOTH = SIGNING.replace("  hsm: {", "  spare: {module: /m.so, label: x, pin: {fil
 
 
 class Scene:
-    """A standby whose tokens are away when `away` says so, and prove themselves unless `broken` says so."""
+    """A standby whose tokens are away when `away` says so."""
 
     def __init__(self, text: str = BOTH) -> None:
-        self.store, self.away, self.broken = MemoryStore(), dict[str, str](), dict[str, str]()
+        self.store, self.away = MemoryStore(), dict[str, str]()
         self.settings: Settings = parse(text)
         record = Record(self.store.keybook, self.store.journal, self.store.clock)
         log = open_log(io.StringIO(), as_json=True)
-        self.standby = Standby(lambda: self.settings, self.away.get, self.prove, record, log)
-
-    async def prove(self, token: str) -> None:
-        if token in self.broken:
-            raise Unavailable(self.broken[token])
+        self.standby = Standby(lambda: self.settings, lambda _, token: self.away.get(token), record, log)
 
     async def look(self) -> None:
         for profile in self.settings.keys:
@@ -56,30 +48,6 @@ def test_tokens_are_asked_in_their_order_and_say_why_they_are_away() -> None:
     assert s.standby.all_sign()
     s.away["spare"] = "too"
     assert not s.standby.all_sign()
-
-
-async def test_a_token_that_failed_is_away_until_it_has_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.wiring.standby.PROVE_S", 0)
-    s = Scene()
-    s.standby.failed("hsm", "session lost")
-    s.broken["hsm"] = "still lost"
-    proving = asyncio.create_task(s.standby._keep_proving())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert s.standby.turns("release")[0] == Turn("hsm", "still lost")
-    s.broken.clear()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert s.standby.turns("release")[0] == Turn("hsm")
-    proving.cancel()
-    with suppress(asyncio.CancelledError):
-        await proving
-
-
-def test_where_nothing_stands_by_a_failure_is_not_remembered() -> None:
-    s = Scene(SIGNING)
-    s.standby.failed("hsm", "session lost")
-    assert s.standby.turns("release") == (Turn("hsm"),)
 
 
 async def test_the_journal_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
