@@ -23,7 +23,14 @@ from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
 from proxy.web.help import LESSONS
 from proxy.web.metrics import Metrics
-from proxy.wiring.gauges import watch_books, watch_endings, watch_interventions, watch_key_times, watch_standby
+from proxy.wiring.gauges import (
+    watch_books,
+    watch_endings,
+    watch_interventions,
+    watch_key_times,
+    watch_problems,
+    watch_signing,
+)
 from tests.worlds.memory import FrozenClock, MemoryInterventions, MemoryOwed
 
 ROOT = Path(__file__).parents[1]
@@ -147,10 +154,10 @@ def test_every_reason_is_documented() -> None:
 
 def test_every_metric_is_documented_and_no_other() -> None:
     metrics = Metrics()
-    metrics.watch("signing_healthy", "as the wiring does", lambda: 1.0)
     watch_interventions(metrics, MemoryInterventions(FrozenClock()), MemoryOwed())
     watch_books(metrics, lambda: 0.0)
-    watch_standby(metrics, lambda: 0)
+    watch_signing(metrics, lambda: None, lambda: 0)
+    watch_problems(metrics, list)
     watch_endings(metrics, lambda: {"key chain": 1.0})
     watch_key_times(metrics, lambda: 0, lambda: 0.0)
     shown = {

@@ -12,8 +12,6 @@ from proxy.ports import Journal
 from proxy.trust.event import Event, Kind
 from proxy.trust.problem import Problem, Severity
 
-LOOK_S = 0.5
-
 
 class ProblemWatch:
     """Looks again and again; each problem is told once when it begins and once when it ends."""

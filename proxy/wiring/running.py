@@ -40,7 +40,7 @@ from proxy.web.metrics import Metrics
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Server, Tls
-from proxy.wiring import endings, host_exception, job_runner, keytimes, owed, problem_watch, revocations, staleness
+from proxy.wiring import endings, gauges, host_exception, job_runner, keytimes, owed, revocations, staleness
 from proxy.wiring.admin_certificates import known_by
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.all_problems import AllProblems
@@ -53,14 +53,6 @@ from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
 from proxy.wiring.endings import Endings, Everything
 from proxy.wiring.faces import commands, public_pages
-from proxy.wiring.gauges import (
-    watch_books,
-    watch_endings,
-    watch_interventions,
-    watch_key_times,
-    watch_problems,
-    watch_signing,
-)
 from proxy.wiring.host_exception import HostException
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
@@ -117,18 +109,18 @@ class Running:
         self._staleness = staleness.Staleness(store.watch, settings.limits, house.clock.now, log)
         self._reloading = asyncio.Lock()
         self.keytimes = keytimes.KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
-        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        gauges.watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
         ends = Everything(
             lambda: self.settings, lambda: self.house, store.admin_tokens, lists.times, upstream.certificate
         )
         self.endings = Endings(ends, house.clock.now, log)
-        watch_endings(metrics, self.endings.days)
+        gauges.watch_endings(metrics, self.endings.days)
         knowing = policies, lists, self.endings
-        path, times = settings.path, self.keytimes
-        self._wrong = AllProblems(signer, store, lambda: self.house, path, times, self._staleness, knowing)
+        times, stale, path = self.keytimes, self._staleness, settings.path
+        self._wrong = AllProblems(signer, store, lambda: self.house, path, times, stale, knowing)
         self.problems = self._wrong.now
         self._told = ProblemWatch(self.problems, store.journal, house.clock.now, log)
-        watch_problems(metrics, self.problems)
+        gauges.watch_problems(metrics, self.problems)
         told = times.shown, self.endings.warnings
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
         held = OpenTokens(signer, lambda: self.settings)
@@ -168,7 +160,7 @@ class Running:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
         await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
         watch, store = self.store.watch, self.store
-        self._ticking.every(problem_watch.LOOK_S, "what is wrong", self._told.look)
+        self._ticking.every(LOOK_S, "what is wrong", self._told.look)
         self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
         self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
         self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
@@ -263,9 +255,9 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    watch_interventions(metrics, store.interventions, store.owed)
-    watch_books(metrics, store.watch.age)
-    watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
+    gauges.watch_interventions(metrics, store.interventions, store.owed)
+    gauges.watch_books(metrics, store.watch.age)
+    gauges.watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
     house = House(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),

@@ -12,6 +12,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 from proxy.oci.faults import Fault
 from proxy.trust.event import Kind
+from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
 from tests.worlds.admin import admin
@@ -152,8 +153,8 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
 async def test_status_names_exceptions_to_who_may_see_their_repository() -> None:
     async with admin() as a:
         a.found[:] = [
-            {"what": "open", "stops": "s", "next": "n", "repository": "other/app"},
-            {"what": "wide", "stops": "s", "next": "n", "repository": ""},
+            Problem(ProblemId.EXCEPTION_OPEN, "open", "s", "n", repository="other/app"),
+            Problem(ProblemId.EXCEPTION_OPEN, "wide", "s", "n", repository=""),
         ]
         everything, some = await a.token(Role.VIEWER), await a.token(Role.VIEWER, only=("team/*",))
         for token, count in ((everything, 2), (some, 0)):

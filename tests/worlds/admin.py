@@ -64,7 +64,7 @@ class Admin:
     strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
     tokens: SoftTokens
-    found: list[dict[str, str]]  # what is wrong, as status has it
+    found: list[Problem]  # what is wrong, as status has it
 
     async def token(
         self,
