@@ -103,11 +103,15 @@ def make_softhsm(directory: Path, label: str, pin_file: Path, so_pin_file: Path)
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A key that shall be on a token. One that is missing is only made when it `may_make` it."""
+    """A key that shall be on a token. One that is missing is only made when it `may_make` it.
+
+    `else_` is what to do where it may not.
+    """
 
     label: str
     algorithm: str
     may_make: bool
+    else_: str = ""
 
 
 async def make_keys(settings: TokenSettings, wanted: Sequence[WantedKey]) -> tuple[Key, ...]:
@@ -119,9 +123,9 @@ async def make_keys(settings: TokenSettings, wanted: Sequence[WantedKey]) -> tup
 async def _make_key(token: Token, wanted: WantedKey) -> Key:
     try:
         found = await token.key(wanted.label)
-    except KeyMissing:
+    except KeyMissing as missing:
         if not wanted.may_make:
-            raise
+            raise ConfigError(f"{missing}; {wanted.else_}" if wanted.else_ else str(missing)) from None
         made = await token.create(wanted.label, wanted.algorithm)
         return Key(wanted.label, made.algorithm, pem(made.spki), True)
     if wanted.may_make and found.algorithm != wanted.algorithm:  # one known before may be older than the setting
@@ -138,6 +142,18 @@ def pem(spki: bytes) -> bytes:
 
     key = serialization.load_der_public_key(spki)
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def fingerprint_of(public: bytes) -> str:
+    """Return the fingerprint of a public key in PEM; empty where it is none."""
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_public_key(public)
+    except ValueError:
+        return ""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return fingerprint(key.public_bytes(serialization.Encoding.DER, form))
 
 
 @dataclass(frozen=True)

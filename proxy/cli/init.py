@@ -97,7 +97,12 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
             key: settings.directory / "keys" / (f"{key}.pub" if key in first else f"{key}-{name}.pub") for key in here
         }
         wanted = [
-            setup_token.WantedKey(settings.label(key), settings.keys[key].algorithm, may_make=not known[key].exists())
+            setup_token.WantedKey(
+                settings.label(key),
+                settings.keys[key].algorithm,
+                may_make=not known[key].exists(),
+                else_=_lost(known[key], settings.path),
+            )
             for key in here
         ]
         described = setup_token.token_settings(name, entry, settings.directory)
@@ -111,6 +116,18 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
                 made.append(f"{public}")
             elif public.read_bytes().strip() != found.pem.strip():
                 raise ConfigError(f"{public} is not the public half of key {key!r} on token {name!r}; keep one of them")
+
+
+def _lost(public: Path, config: Path) -> str:
+    """Say what to do about a key that was made here before and is gone from its token."""
+    if not public.exists():
+        return ""
+    name = setup_token.fingerprint_of(public.read_bytes())
+    return (
+        f"{public} says that it was made already. Restore the token that holds it; or, if it is lost for good: "
+        f"countersign keys lost {name[:12]} --reason TEXT --config {config} (with --offline where no server runs); "
+        f"or, if no server has ever started here, remove {public} and run this again"
+    )
 
 
 def _write(path: Path, text: str) -> None:

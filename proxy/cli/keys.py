@@ -25,8 +25,11 @@ def show(place: Place, form: Form) -> Exit:
         lines = table(rows)
         for stray in strays:
             lines.append(
-                f"NOT RECORDED: key {stray['fingerprint'][:12]}, {stray['label']!r} on token {stray['token']}; it "
-                "signs nothing. If no rotation is under way, one was cut short: delete it with the token's own tool"
+                f"NOT RECORDED: key {stray['fingerprint'][:12]}, {stray['label']!r} on token {stray['token']}: it is "
+                "not in the key book and signs nothing. To use it: countersign keys import PROFILE --label "
+                f"{stray['label']} --on {stray['token']} --reason TEXT. One that `countersign init` made for a token "
+                "that stands by is recorded when the server starts. Delete it only if it is left from a rotation "
+                "that was interrupted"
             )
         if beside["not_looked"]:
             lines.append(f"the tokens were not looked at: {beside['not_looked']}")
@@ -43,7 +46,7 @@ def change(place: Place, verb: str, of: str, body: Mapping[str, object], manner:
         return json_out(answer)
     changed = [answer["new"], answer["old"]] if "new" in answer else [answer]
     lines = [line for k in changed if k is not None for line in _told(k)]
-    if verb in ("rotate", "prepare", "activate"):
+    if verb in ("rotate", "prepare", "activate") or (verb == "lost" and changed[0] is not None):
         lines += str(changed[0]["public_key"]).splitlines()
     return lines_out(lines)
 
@@ -53,9 +56,9 @@ def _told(key: Mapping[str, Any]) -> list[str]:
     lines = [f"key {key['fingerprint']} of {key['profile']} is {key['state']}"]
     if key.get("activate_at"):
         lines.append(f"  it becomes active at {when(key['activate_at'])} UTC")
-    elif key.get("signs_until"):
+    elif key.get("signs_until") and key["state"] == "trusted":
         lines.append(f"  it signs beside the active key until {when(key['signs_until'])} UTC")
-    if key.get("retire_after") and not key.get("activate_at"):
+    if key.get("retire_after") and key["state"] == "trusted":
         lines.append(f"  it is retired at {when(key['retire_after'])} UTC")
     return lines
 

@@ -122,6 +122,34 @@ def compromise(
 
 
 @keys_app.command()
+def lost(
+    key: _Key,
+    reason: Reason,
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="others may have it: nothing that it signed counts any more")
+    ] = False,
+    since: Annotated[str, typer.Option(metavar="TIME", help="with --compromised: since when others may have it")] = "",
+    on: _On = "",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="in the store of this host, with the server stopped; shows no plan")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: Server = "",
+    token: Token = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> None:
+    """Let another key take the place of one that is gone from its token, without a backup; pulls go on."""
+    if offline:
+        from proxy.cli.keys_offline import lost_offline
+
+        raise typer.Exit(lost_offline(config, key, reason, (compromised, since, on), output))
+    body = {"compromised": compromised, **_body(reason, since=since, token=on)}
+    _change("lost", key, body, (server, token, config), (dry_run, yes, output))
+
+
+@keys_app.command()
 def resign(
     profile: _Profile,
     reason: Reason,

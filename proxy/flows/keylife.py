@@ -53,8 +53,8 @@ async def rotate(
     async with house.memory.alone(ALONE):
         old = may_rotate(profile, house, token)
         begins = None if terms.publish_first is None else house.clock.now() + terms.publish_first
-        new = await _prepared(profile, asker, house, token, begins, terms)
-        return Rotated(old, new) if begins else await _activated(new, asker, house, terms)
+        new = await prepared(profile, asker, house, token, begins, terms)
+        return Rotated(old, new) if begins else await activated(new, asker, house, terms)
 
 
 async def prepare(
@@ -66,14 +66,14 @@ async def prepare(
     """
     async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
-        return await _prepared(profile, Asker(who, how, reason, request_id), house, token)
+        return await prepared(profile, Asker(who, how, reason, request_id), house, token)
 
 
 async def schedule(profile: str, token: str, begins: datetime, why: str, house: House, terms: Handover) -> BookKey:
     """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
     async with house.memory.alone(ALONE):
         may_rotate(profile, house, token)
-        return await _prepared(profile, Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
+        return await prepared(profile, Asker(*BY_ITSELF, why, ""), house, token, begins, terms)
 
 
 async def activate(
@@ -94,14 +94,14 @@ async def activate(
     async with house.memory.alone(ALONE):
         new = may_become(key, KeyState.ACTIVE, house)
         await house.signer.prove(new)
-        return await _activated(new, Asker(who, how, reason, request_id), house, terms)
+        return await activated(new, Asker(who, how, reason, request_id), house, terms)
 
 
 async def retire(key: str, who: str, how: str, reason: str, house: House, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
     async with house.memory.alone(ALONE):
         old = may_become(key, KeyState.RETIRED, house)
-        return await _moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), house)
+        return await moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), house)
 
 
 async def compromise(
@@ -126,10 +126,10 @@ async def compromise(
         bad = may_be_compromised(key, since, house)
         if rotate and bad.state is KeyState.ACTIVE:
             waiting = house.keybook.ring().prepared(bad.profile, bad.token)
-            new = waiting or await _prepared(bad.profile, asker, house, bad.token)
+            new = waiting or await prepared(bad.profile, asker, house, bad.token)
             await house.signer.prove(new)
-            await _activated(new, asker, house, None)
-        return await _moved(find(key, house), KeyState.COMPROMISED, asker, house, since)
+            await activated(new, asker, house, None)
+        return await moved(find(key, house), KeyState.COMPROMISED, asker, house, since)
 
 
 def find(key: str, house: House) -> BookKey:
@@ -188,7 +188,7 @@ def _where(profile: str, house: House, token: str | None) -> str:
     return token or tokens[0]
 
 
-async def _prepared(
+async def prepared(
     profile: str,
     asker: Asker,
     house: House,
@@ -196,6 +196,7 @@ async def _prepared(
     begins: datetime | None = None,
     terms: Handover = AT_ONCE,
 ) -> BookKey:
+    """Return a key made and proved just now, recorded as prepared. Raises Fault, Unavailable."""
     now = house.clock.now()
     old = house.keybook.ring().active(profile, _where(profile, house, token))
     label = f"{profile}-{now:%Y%m%d}-{secrets.token_hex(3)}"
@@ -212,8 +213,11 @@ async def _prepared(
     return find(fingerprint(new.spki), house)
 
 
-async def _activated(new: BookKey, asker: Asker, house: House, terms: Handover | None) -> Rotated:
-    """`terms` None: the old key neither signs beside the new one nor has an end set."""
+async def activated(new: BookKey, asker: Asker, house: House, terms: Handover | None) -> Rotated:
+    """Let a prepared key sign; with `terms` None the old key neither signs beside it nor has an end set.
+
+    Raises Fault, Unavailable.
+    """
     old, now, name = house.keybook.ring().active(new.profile, new.token), house.clock.now(), fingerprint(new.spki)
     ends: dict[str, datetime | None] = {}
     if terms is not None:
@@ -233,7 +237,8 @@ def _moments(key: BookKey) -> dict[str, str]:
     return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
 
 
-async def _moved(key: BookKey, to: KeyState, asker: Asker, house: House, since: datetime | None = None) -> BookKey:
+async def moved(key: BookKey, to: KeyState, asker: Asker, house: House, since: datetime | None = None) -> BookKey:
+    """Return the key in its new state, which is on record first. Raises Fault, Unavailable."""
     name = fingerprint(key.spki)
     was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
     change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since, was=was)

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"
     KEY_STATE = "key.state"
+    KEY_LOST = "key.lost"
     KEY_STANDBY = "key.standby"
     DENIAL_ADDED = "denial.added"
     DENIAL_REMOVED = "denial.removed"

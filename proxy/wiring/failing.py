@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
@@ -25,7 +25,7 @@ _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 class Failing:
     """A key that failed to sign: `key` is its fingerprint, None where the profile has none on that token yet.
 
-    `missing` is True where the token works and does not hold the key.
+    `missing` is True where the token works and does not hold the key, and `lost` the key that would have to be given up.
     """
 
     profile: str
@@ -34,6 +34,7 @@ class Failing:
     why: str
     since: datetime
     missing: bool = False
+    lost: str = ""
 
 
 class FailingKeys:
@@ -48,18 +49,19 @@ class FailingKeys:
 
     def failed(self, key: BookKey, why: str, *, missing: bool = False) -> None:
         """Take this key for one that does not sign, until it has signed again."""
-        self._mark(fingerprint(key.spki), key.profile, key.token, fingerprint(key.spki), why, missing)
+        name = fingerprint(key.spki)
+        lost = name if missing else ""
+        self._mark(name, Failing(key.profile, key.token, name, why, self._clock.now(), missing, lost))
 
-    def not_made(self, profile: str, token: str, why: str) -> None:
-        """Take note that the profile has no key on this token that could sign."""
-        self._mark(f"{profile} {token}", profile, token, None, why, True)
+    def not_made(self, profile: str, token: str, why: str, other: str = "") -> None:
+        """Take note that the profile has no key on this token that could sign; `other` is one that it has elsewhere."""
+        self._mark(f"{profile} {token}", Failing(profile, token, None, why, self._clock.now(), True, other))
 
-    def _mark(self, name: str, profile: str, token: str, key: str | None, why: str, missing: bool) -> None:
+    def _mark(self, name: str, now: Failing) -> None:
         before = self._known.get(name)
-        since = self._clock.now() if before is None else before.since
-        self._known[name] = Failing(profile, token, key, why, since, missing)
+        self._known[name] = now if before is None else replace(now, since=before.since)
         if before is None:
-            self._log.error("a key does not sign", profile=profile, token=token, key=key, why=why)
+            self._log.error("a key does not sign", profile=now.profile, token=now.token, key=now.key, why=now.why)
 
     def works(self, key: BookKey) -> None:
         """Take note that this key has signed."""

@@ -137,21 +137,14 @@ async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record
         try:
             await _adopt(at, _fitting(at, await _labelled(at, token)), record)
         except ConfigError as wrong:
-            elsewhere = next((key for key in ring.ours if key.profile == at.profile), None)
-            failing.not_made(at.profile, at.token, f"{wrong}{_or_lost(elsewhere)}")
+            active = (key for key in ring.ours if key.profile == at.profile and key.state is KeyState.ACTIVE)
+            other = next((key for key in active if key.token not in at.entry.tokens), None)
+            failing.not_made(at.profile, at.token, str(wrong), "" if other is None else fingerprint(other.spki))
         else:
             failing.made(at.profile, at.token)
     elif fingerprint(active.spki) not in there:
         holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
         failing.failed(active, f"token {at.token} holds {holds}", missing=True)
-
-
-def _or_lost(other: BookKey | None) -> str:
-    """Say what to do where the key book has keys of the profile, and none of them is on this token."""
-    if other is None:
-        return ""
-    name = fingerprint(other.spki)[:12]
-    return f"; if the key on token {other.token} is lost: countersign keys lost {name} --reason TEXT"
 
 
 async def _labelled(at: Place, token: Token) -> KeyInfo:

@@ -101,16 +101,21 @@ def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:
 
 
 def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, server: str) -> Problem:
+    lost = f"countersign keys lost {each.lost[:12]} --reason TEXT --config {path}"
     if each.key is None:
-        about, made = f"{each.profile} on {each.token}", f"countersign init {path.parent}"
-        return Problem(ProblemId.KEY_NOT_MADE, each.why, stops, made, severity, each.since, about=about, server=server)
-    name = each.key[:12]
-    what = f"key {name} of {each.profile} does not sign: {each.why}"
-    fix = f"countersign doctor --config {path}"
-    if each.missing:
-        what += "; restore the token that holds it (docs/operations-restore.md); if it is lost for good:"
-        fix = f"countersign keys lost {name} --reason TEXT --config {path}"
-    return Problem(ProblemId.KEY_FAILS, what, stops, fix, severity, each.since, about=each.key, server=server)
+        kind, about, what = ProblemId.KEY_NOT_MADE, f"{each.profile} on {each.token}", each.why
+        fix = f"countersign init {path.parent} --upstream URL"
+    else:
+        kind, about, what = (
+            ProblemId.KEY_FAILS,
+            each.key,
+            f"key {each.key[:12]} of {each.profile} does not sign: {each.why}",
+        )
+        fix = f"countersign doctor --config {path}"
+    if each.lost:
+        what += f"; restore the token that holds {each.lost[:12]}, or give that key up if it is lost for good"
+        fix = lost
+    return Problem(kind, what, stops, fix, severity, each.since, about=about, server=server)
 
 
 def _stood_in(each: StandIn, path: Path, server: str) -> Problem:

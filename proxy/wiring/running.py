@@ -96,7 +96,7 @@ class Running:
         self.leaving = asyncio.Event()
         self.public = self.admin = ""
         self.policies = policies
-        self._signer = signer
+        self.signer = signer
         self.upstream = upstream
         self.metrics = metrics
         self._tls, self._admin_tls = tls, admin_tls
@@ -202,7 +202,7 @@ class Running:
         only_changeable(self.settings, settings)
         served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
         check_listeners(settings)
-        await self._signer.reopen(settings)
+        await self.signer.reopen(settings)
         await self._lists.refresh(settings.trust)
         for _ in range(TRIES):
             taken = await self.policies.taken(settings)

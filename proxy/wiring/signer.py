@@ -47,6 +47,10 @@ class TokenSigner:
         self._tokens.do(self.standby.watch())
         self._tokens.do(self.failing.keep_proving(self._prove_again, self._look_again))
 
+    async def opened_within(self, seconds: float) -> None:
+        """Wait until each token has opened or has said why it does not, for no longer than this."""
+        await self._tokens.opened_within(seconds)
+
     async def close(self) -> None:
         """Log out everywhere."""
         await self._tokens.close()

@@ -40,6 +40,7 @@ class Tokens:
         self._failing = failing
         self._log = log
         self._since: dict[str, datetime] = {}
+        self._first: tuple[asyncio.Task[None], ...] = ()
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -57,6 +58,7 @@ class Tokens:
         """
         first = {name: asyncio.create_task(self.open_again(name)) for name in self.settings.tokens}
         self._opening.update(first)
+        self._first = tuple(first.values())
         if first:
             await asyncio.wait(first.values(), timeout=START_S)
         for name, opening in first.items():
@@ -69,6 +71,11 @@ class Tokens:
                 self._later(name, away.what)
         for name in self._shares:
             self.do(self._keep_share(name))
+
+    async def opened_within(self, seconds: float) -> None:
+        """Wait until each token has opened or has said why it does not, for no longer than this."""
+        if self._first:
+            await asyncio.wait(self._first, timeout=seconds)
 
     async def close(self) -> None:
         """Log out everywhere."""

@@ -37,6 +37,7 @@ ALLOWED = {
     "POST /admin/v1/keys/{fingerprint}/activate": {Role.KEY_ADMIN},
     "POST /admin/v1/keys/{fingerprint}/retire": {Role.KEY_ADMIN},
     "POST /admin/v1/keys/{fingerprint}/compromise": {Role.KEY_ADMIN},
+    "POST /admin/v1/keys/{fingerprint}/lost": {Role.KEY_ADMIN},
     "GET /admin/v1/keys/{fingerprint}/chain": EVERYBODY,
     "POST /admin/v1/keys/{fingerprint}/chain": {Role.KEY_ADMIN},
     "POST /admin/v1/keys/{fingerprint}/csr": {Role.KEY_ADMIN},

@@ -64,6 +64,15 @@ class Compromise(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
+class Lost(Making, strict=True, extra="forbid", frozen=True):
+    """A key is gone from its token, and no backup of it."""
+
+    compromised: bool = Field(default=False, description="others may have it: it is compromised; else trusted")
+    since: AwareDatetime | None = Field(
+        default=None, description="since when others may have had it, as of `compromise`"
+    )
+
+
 class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
     """A key of ours."""
 
@@ -114,7 +123,14 @@ class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
     new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
 
 
-_SECOND = frozenset({"rotate", "activate", "compromise"})  # what one person alone does not do
+class Replaced(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What became of a lost key."""
+
+    old: KeyShown = Field(description="the lost key; it signs no more")
+    new: KeyShown | None = Field(description="the key that signs from now on in its place; null where nothing had to")
+
+
+_SECOND = frozenset({"rotate", "activate", "compromise", "lost"})  # what one person alone does not do
 
 
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:
@@ -137,4 +153,5 @@ ROUTES: tuple[Route, ...] = (
     _key("activate", "fingerprint", "Let this prepared key sign from now on.", Rotation, Activation),
     _key("retire", "fingerprint", "Let this key no longer count."),
     _key("compromise", "fingerprint", "Distrust a key that others may have.", body=Compromise),
+    _key("lost", "fingerprint", "Let another key take the place of one that is lost.", Replaced, Lost),
 )  # fmt: skip

@@ -7,17 +7,20 @@ from datetime import datetime
 from typing import cast
 
 from proxy.flows import keylife
+from proxy.flows.asker import Asker
 from proxy.flows.house import House
+from proxy.flows.lost import Loss, lose
 from proxy.oci.faults import Fault, Unavailable
 from proxy.setup_token import pem
 from proxy.trust.handover import Handover, parse_overlap
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 from proxy.trust.schedule import KeyPlan
 from proxy.trust.span import parse_span
 from proxy.web.admin_api import keys as shapes
 from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.shapes import Why
 from proxy.wiring.admin_desk.part import part
+from proxy.wiring.lost_steps import lost_steps
 from proxy.wiring.opening import Stray
 
 
@@ -40,6 +43,7 @@ class KeyDesk:
                 "activate_key": self._activate,
                 "retire_key": self._retire,
                 "compromise_key": self._compromise,
+                "lost_key": self._lost,
             },
             {
                 "rotate_key": self._plan_rotate,
@@ -47,6 +51,7 @@ class KeyDesk:
                 "activate_key": self._plan_activate,
                 "retire_key": self._plan_retire,
                 "compromise_key": self._plan_compromise,
+                "lost_key": self._plan_lost,
             },
         )
 
@@ -86,6 +91,15 @@ class KeyDesk:
         which, wish = acting.places["fingerprint"], cast("shapes.Compromise", acting.body)
         why, asked = self._why(acting), acting.request_id
         return shown(await keylife.compromise(which, *why, rotate=wish.rotate, since=wish.since, request_id=asked))
+
+    async def _lost(self, acting: Acting) -> shapes.Replaced:
+        holder, why = acting.holder, cast("Why", acting.body).reason
+        asker = Asker(holder.who, holder.how, why, acting.request_id)
+        done = await lose(acting.places["fingerprint"], _loss(acting), asker, self._house())
+        return shapes.Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
+
+    async def _plan_lost(self, acting: Acting) -> tuple[str, ...]:
+        return lost_steps(acting.places["fingerprint"], _loss(acting), self._house())
 
     def _why(self, acting: Acting) -> tuple[str, str, str, House]:
         return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._house()
@@ -161,6 +175,11 @@ class KeyDesk:
         return (*steps, block, _excused(wish.since, house))
 
 
+def _loss(acting: Acting) -> Loss:
+    wish = cast("shapes.Lost", acting.body)
+    return Loss(wish.compromised, wish.since, wish.token)
+
+
 def _excused(since: datetime | None, house: House) -> str:
     """Say what becomes of images that our ledger has from before."""
     trusting = any(policy.pull.trust_ledger for policy in house.rules.current().policies)
@@ -211,6 +230,6 @@ def shown(key: BookKey) -> shapes.KeyShown:
         label=key.label,
         public_key=pem(key.spki).decode(),
         activate_at=key.activate_at,
-        signs_until=key.signs_until,
-        retire_after=key.retire_after,
+        signs_until=key.signs_until if key.state in VERIFYING else None,
+        retire_after=key.retire_after if key.state in VERIFYING else None,
     )

@@ -24,6 +24,7 @@ COMMANDS = {
     "activate_key": "keys activate",
     "retire_key": "keys retire",
     "compromise_key": "keys compromise",
+    "lost_key": "keys lost",
     "import_key": "keys import",
     "rebind_key": "keys rebind",
     "backup_key": "keys backup-recorded",

@@ -1,0 +1,43 @@
+"""A lost key given up while no server runs: the way out where the server cannot be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import datetime
+from pathlib import Path
+
+from proxy.cli.ask import json_out, lines_out
+from proxy.cli.exits import Exit
+from proxy.cli.form import Form
+from proxy.config import find, load
+from proxy.flows.lost import Loss
+from proxy.oci.faults import ConfigError
+from proxy.setup_token import pem
+from proxy.trust.keys import fingerprint
+from proxy.wiring.keys_offline import lose_offline
+
+
+def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: Form) -> Exit:
+    """Give up the key, and say what became of it and which one signs now. `said`: compromised, since when, token."""
+    compromised, since, token = said
+    try:
+        at = datetime.fromisoformat(since) if since else None
+    except ValueError:
+        at = datetime.min  # noqa: DTZ901  refused with the next line
+    if at is not None and at.tzinfo is None:
+        raise ConfigError(f"--since: found {since!a}; allowed: a time with a zone, such as 2027-01-31T08:00:00Z")
+    settings = load(find(config, os.environ))
+    done = asyncio.run(lose_offline(settings, key, reason, Loss(compromised, at, token or None)))
+    old, new = done.old, done.new
+    if form is Form.JSON:
+        shown = {"old": fingerprint(old.spki), "state": old.state.value}
+        return json_out({**shown, "new": None if new is None else fingerprint(new.spki)})
+    lines = [f"key {fingerprint(old.spki)} of {old.profile} is {old.state}"]
+    if new is not None:
+        lines = [
+            f"key {fingerprint(new.spki)} of {new.profile} is {new.state}",
+            *lines,
+            *pem(new.spki).decode().split(),
+        ]
+    return lines_out(lines)

@@ -1,0 +1,128 @@
+"""A key that is gone from its token, and no backup of it: another takes its place, and what it signed is kept or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.flows.asker import Asker, key_event
+from proxy.flows.house import House
+from proxy.flows.keylife import ALONE, activated, find, may_be_compromised, moved, prepared
+from proxy.oci.faults import Fault, Unavailable
+from proxy.trust.event import Kind
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The lost key as it is now, and the key that took its place; None where nothing had to."""
+
+    old: BookKey
+    new: BookKey | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is said of a lost key: others may have it (`compromised`, and since when); `token` makes the next one."""
+
+    compromised: bool = False
+    since: datetime | None = None
+    token: str | None = None
+
+
+async def lose(key: str, loss: Loss, asker: Asker, house: House) -> Lost:
+    """After this the key signs no more, and another does where a token can make one or has one.
+
+    What it signed verifies on (trusted), unless the loss says that others may have it (compromised). A lost key that
+    was prepared is given up. Nothing is changed where no token of the profile signs afterwards.
+    Raises Fault, Unavailable.
+    """
+    async with house.memory.alone(ALONE):
+        gone = may_be_lost(key, loss, house)
+        new = await _successor(gone, loss, asker, house)
+        detail = {"from": gone.state.value, "token": gone.token, "compromised": loss.compromised}
+        detail["new"] = "" if new is None else fingerprint(new.spki)
+        await house.journal.record(key_event(Kind.KEY_LOST, gone, asker, detail, house))
+        return Lost(await _given_up(find(fingerprint(gone.spki), house), loss, asker, house), new)
+
+
+def may_be_lost(key: str, loss: Loss, house: House) -> BookKey:
+    """Return the key, where it signs or is to sign. Raises Fault."""
+    if loss.since is not None and not loss.compromised:
+        raise Fault(
+            "UNSUPPORTED", "since when others have it is said of a compromised key: add --compromised", status=400
+        )
+    gone = may_be_compromised(key, loss.since, house) if loss.compromised else find(key, house)
+    if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, house):
+        return gone
+    name = fingerprint(gone.spki)[:12]
+    instead = "" if gone.state is KeyState.COMPROMISED else f"; to distrust it: countersign keys compromise {name}"
+    text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so that nothing has to take its place"
+    raise Fault("DENIED", f"{text}{instead}", status=409)
+
+
+def places(gone: BookKey, loss: Loss, house: House) -> tuple[str, ...]:
+    """Return the tokens on which a key may take its place, the first to try first. Raises Fault.
+
+    A token with an active key of its own is none of them.
+    """
+    if gone.state is not KeyState.ACTIVE:
+        return ()
+    tokens, ring = [turn.token for turn in house.signer.turns(gone.profile)], house.keybook.ring()
+    free = [token for token in tokens if ring.active(gone.profile, token) in (None, gone)]
+    if loss.token is None:
+        return tuple(sorted(free, key=lambda token: token != gone.token))
+    if loss.token not in tokens:
+        raise Fault("NAME_UNKNOWN", f"keys.{gone.profile}.tokens lists {', '.join(tokens)}, not {loss.token[:80]!a}")
+    if loss.token not in free:
+        text = f"token {loss.token} has an active key of {gone.profile} already"
+        raise Fault("DENIED", f"{text}; to replace that one: countersign keys rotate {gone.profile}", status=409)
+    return (loss.token,)
+
+
+def others(gone: BookKey, house: House) -> tuple[str, ...]:
+    """Return the other tokens that have an active key of its profile."""
+    signers = house.keybook.ring().signers(gone.profile, house.clock.now())
+    tokens = [turn.token for turn in house.signer.turns(gone.profile)]
+    return tuple(token for token in tokens if token in signers and token != gone.token)
+
+
+def _beside(key: BookKey, house: House) -> bool:
+    return key.state is KeyState.TRUSTED and key.signs_until is not None and house.clock.now() < key.signs_until
+
+
+async def _successor(gone: BookKey, loss: Loss, asker: Asker, house: House) -> BookKey | None:
+    """Return the key that signs now in its place: one that is prepared, else one made now. Raises Fault, Unavailable."""
+    why = []
+    for token in places(gone, loss, house):
+        waiting = house.keybook.ring().prepared(gone.profile, token)
+        try:
+            if waiting is not None:
+                await house.signer.prove(waiting)
+            new = waiting or await prepared(gone.profile, asker, house, token)
+            return (await activated(new, asker, house, None)).new
+        except Unavailable as away:
+            too = "" if waiting is None else f" (if key {fingerprint(waiting.spki)[:12]} is lost too, say so first)"
+            why.append(f"{away.what}{too}")
+    if why and (loss.token is not None or not others(gone, house)):
+        text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
+        at = f"tokens.{loss.token or gone.token}"
+        distrust = f"; to distrust it now: countersign keys compromise {fingerprint(gone.spki)[:12]}"
+        mend = f"let {at} be a token that works (a new one may be blank), then ask again"
+        raise Unavailable(f"{text}; {mend}{distrust if loss.compromised else ''}")
+    return None
+
+
+async def _given_up(gone: BookKey, loss: Loss, asker: Asker, house: House) -> BookKey:
+    if loss.compromised:
+        return await moved(gone, KeyState.COMPROMISED, asker, house, loss.since)
+    if gone.state is KeyState.PREPARED:
+        return await moved(gone, KeyState.RETIRED, asker, house)
+    if gone.state is KeyState.ACTIVE:  # its successor is on another token
+        return await moved(gone, KeyState.TRUSTED, asker, house)
+    if gone.signs_until is not None:
+        try:
+            await house.keybook.amend(fingerprint(gone.spki), {"signs_until": None})
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+    return find(fingerprint(gone.spki), house)
