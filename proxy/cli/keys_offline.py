@@ -35,9 +35,6 @@ def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, s
         return json_out({**shown, "new": None if new is None else fingerprint(new.spki)})
     lines = [f"key {fingerprint(old.spki)} of {old.profile} is {old.state}"]
     if new is not None:
-        lines = [
-            f"key {fingerprint(new.spki)} of {new.profile} is {new.state}",
-            *lines,
-            *pem(new.spki).decode().split(),
-        ]
+        made = f"key {fingerprint(new.spki)} of {new.profile} is {new.state}"
+        lines = [made, *lines, *pem(new.spki).decode().splitlines()]
     return lines_out(lines)

@@ -1,4 +1,4 @@
-"""A key that is gone from its token, and no backup of it: another takes its place, and what it signed is kept or not."""
+"""A key that is gone from its token, and no backup of it: another takes its place; what it signed counts on or not."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _beside(key: BookKey, house: House) -> bool:
 
 
 async def _successor(gone: BookKey, loss: Loss, asker: Asker, house: House) -> BookKey | None:
-    """Return the key that signs now in its place: one that is prepared, else one made now. Raises Fault, Unavailable."""
+    """Return the key that signs now in its place: the prepared one, else one made now. Raises Fault, Unavailable."""
     why = []
     for token in places(gone, loss, house):
         waiting = house.keybook.ring().prepared(gone.profile, token)

@@ -25,7 +25,7 @@ _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 class Failing:
     """A key that failed to sign: `key` is its fingerprint, None where the profile has none on that token yet.
 
-    `missing` is True where the token works and does not hold the key, and `lost` the key that would have to be given up.
+    `missing` is True where the token works and does not hold the key, and `lost` which key is to be given up then.
     """
 
     profile: str

@@ -137,8 +137,8 @@ async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record
         try:
             await _adopt(at, _fitting(at, await _labelled(at, token)), record)
         except ConfigError as wrong:
-            active = (key for key in ring.ours if key.profile == at.profile and key.state is KeyState.ACTIVE)
-            other = next((key for key in active if key.token not in at.entry.tokens), None)
+            signing = (key for key in ring.ours if key.profile == at.profile and key.state is KeyState.ACTIVE)
+            other = next((key for key in signing if key.token not in at.entry.tokens), None)
             failing.not_made(at.profile, at.token, str(wrong), "" if other is None else fingerprint(other.spki))
         else:
             failing.made(at.profile, at.token)

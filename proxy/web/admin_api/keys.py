@@ -68,9 +68,7 @@ class Lost(Making, strict=True, extra="forbid", frozen=True):
     """A key is gone from its token, and no backup of it."""
 
     compromised: bool = Field(default=False, description="others may have it: it is compromised; else trusted")
-    since: AwareDatetime | None = Field(
-        default=None, description="since when others may have had it, as of `compromise`"
-    )
+    since: AwareDatetime | None = Field(default=None, description="since when others may have had it")
 
 
 class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
