@@ -120,8 +120,8 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
                 "warning",
                 f"{fingerprint(stray.spki)[:12]} is on the token and not in the key book: it signs nothing",
                 f"to use it: countersign keys import PROFILE --label {stray.label} --on {name} --reason TEXT; a key "
-                "that init made is recorded when the server starts; delete it only if it is left from a rotation that was "
-                "interrupted",
+                "that init made is recorded when the server starts; delete it only if it is left from an interrupted "
+                "rotation",
             )
 
 
