@@ -126,7 +126,7 @@ def test_a_key_in_no_record_is_shown_and_is_code_1(
     assert "release-x" in printed
     assert (
         form is Form.JSON
-        or "NOT RECORDED: key cdcdcdcdcdcd, 'release-x' on token hsm: it is not in the key book" in printed
+        or "'release-x' on token hsm: it is not in the key book" in printed
     )
 
 
