@@ -124,10 +124,7 @@ def test_a_key_in_no_record_is_shown_and_is_code_1(
     assert keys.show(PLACE, form) == Exit.NO
     printed = capsys.readouterr().out
     assert "release-x" in printed
-    assert (
-        form is Form.JSON
-        or "'release-x' on token hsm: it is not in the key book" in printed
-    )
+    assert form is Form.JSON or "'release-x' on token hsm: it is not in the key book" in printed
 
 
 def test_tokens_that_were_not_looked_at_are_said(

@@ -299,8 +299,8 @@ async def test_a_revision_that_takes_long_to_come_is_said_and_no_more_once_it_is
             assert policies.problems() == []
             store.clock.advance(3)
     (problem,) = policies.problems()
-    assert problem["what"] == "a newer revision of the policies is not in force here: it could not be read yet"
-    assert "revision 1 stays in force" in problem["stops"]
+    assert problem.what == "a newer revision of the policies is not in force here: it could not be read yet"
+    assert "revision 1 stays in force" in problem.stops
     await policies.refresh()
     assert policies.problems() == []
     assert patterns(rules) == ["live/**"]
