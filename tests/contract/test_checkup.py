@@ -121,7 +121,7 @@ async def test_keys_are_looked_for_as_they_are_recorded(tmp_path: Path) -> None:
     await signer.close()
     found = (await check_tokens(described)).inner[0].inner
     stray = named(found, f"key {new.label}")
-    assert (stray.state, "in no record" in stray.detail) == ("warning", True)
+    assert (stray.state, "not in the key book" in stray.detail) == ("warning", True)
 
     await store.keybook.add(new)
     await store.keybook.activate(fingerprint(new.spki), SystemClock().now())

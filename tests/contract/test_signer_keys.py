@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import structlog
 from proxy import config
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import Wish
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import Fault, Unavailable
 from proxy.store import Store, open_store
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.clock import SystemClock
@@ -99,15 +100,24 @@ async def test_a_restart_finds_the_active_key_whatever_its_label(settings: confi
     await again.close()
 
 
-async def test_an_active_key_that_is_not_on_the_token_ends_the_start(
+async def test_an_active_key_that_is_not_on_the_token_is_said_and_never_replaced_by_what_is_there(
     settings: config.Settings, store: Store, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
     wish = Wish(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
     await asyncio.to_thread(initialise, wish)
     await (await started(settings, store)).close()
-    with pytest.raises(ConfigError, match=r"holds 'attestation' .*'release' \(.*the key book says .*replaced key"):
-        await started(config.load(other / "countersign.yaml"), store)
+    recorded = active(store)
+    signer = await started(config.load(other / "countersign.yaml"), store)
+    try:
+        found = {each.key: each for each in signer.failing.now()}
+        assert found[fingerprint(recorded.spki)].missing
+        assert re.search(r"token \S+ holds 'attestation' .*'release' \(", found[fingerprint(recorded.spki)].why)
+        with pytest.raises(Unavailable, match=f"does not hold key {fingerprint(recorded.spki)[:12]}"):
+            await signer.sign(recorded, b"m")
+        assert len(store.keybook.ring().ours) == 2
+    finally:
+        await signer.close()
 
 
 async def test_a_profile_that_is_not_configured_gets_no_key(signer: TokenSigner) -> None:
