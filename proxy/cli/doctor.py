@@ -15,10 +15,11 @@ from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
 from proxy.wiring.admin_checkup import check_admin
-from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
+from proxy.wiring.checkup import Finding, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.endings_checkup import check_endings
 from proxy.wiring.policy_checkup import check_policies
+from proxy.wiring.upstream_checkup import check_upstream
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {

@@ -39,6 +39,10 @@ class Told(StrEnum):
     MUCH = "finding out costs more than one request may"
     LATE = "there was no answer in time"
     TAG = "another server has taken over this tag"
+    UPLOADS = (
+        "the registry behind this proxy wants uploads to go on at another address than it is configured with: its "
+        "operators find with `countersign doctor` which url to set"
+    )
     PARENTS = "what lists it could not be judged"
     NOTHING = "something that is needed gave no usable answer"
 

@@ -26,6 +26,7 @@ from proxy.store.owed import StoredOwed
 from proxy.store.own_connection import OwnConnection
 from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.tags import StoredTags
+from proxy.store.secrets import StoredSecrets
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
@@ -46,6 +47,7 @@ class Store:
     policy_book: StoredPolicyBook
     jobs: StoredJobs
     approvals: StoredApprovals
+    secrets: StoredSecrets
     sole: bool  # no other process can write it
     watch: Watch
     _database: Database = field(repr=False)
@@ -89,9 +91,9 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         owed = StoredOwed(database)
         await owed.refresh()
         watch = Watch(apart, {INTERVENTIONS: interventions, KEYBOOK: keybook}, clock.monotonic)
-        approvals = StoredApprovals(database)
+        approvals, secrets = StoredApprovals(database), StoredSecrets(database)
         rooms = (ledger, facts, tags, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
-        return Store(*rooms, sole, watch, database, stack.pop_all())
+        return Store(*rooms, secrets, sole, watch, database, stack.pop_all())
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0036"  # the newest migration; a test compares
+HEAD = "0044"  # the newest migration; a test compares
 
 # Only INTEGER counts up by itself in SQLite.
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -242,6 +242,13 @@ exceptions = Table(
     Column("reviewed_by", Text, nullable=False),
     Column("review", Text, nullable=False),
     Column("offline", Boolean, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
 )
 
 jobs = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Sequence
+from secrets import token_bytes
 from time import monotonic as real_monotonic
 
 import aiohttp
@@ -22,6 +23,7 @@ from proxy.upstream.ours import Ours
 from proxy.upstream.realm import Realm
 from proxy.upstream.referrers import Manner, ReferrersProbe
 from proxy.upstream.reply import UpstreamReply
+from proxy.upstream.uploads import KEY_BYTES, Target, Uploads
 
 _READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
 _REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload)
@@ -40,6 +42,8 @@ class Upstream:
         limits: Limits | None = None,
         realms: Sequence[str] = (),
         blob_origins: Sequence[str] = (),
+        upload_origins: Sequence[str] = (),
+        uploads_key: bytes | None = None,
         name: str = "registry",
         referrers: Manner = "auto",
         monotonic: Callable[[], float] = real_monotonic,
@@ -47,12 +51,15 @@ class Upstream:
         """Connect to nothing yet.
 
         `credentials` are ours (name, password), `client_cert` two files (certificate, key), `realms` the origins that
-        may issue tokens besides upstream's own, `blob_origins` those that may hold its blobs, `name` what clients see
-        in a request for a password, `referrers` whether it has that API, `auto` to find out. Raises ValueError for URLs
-        that are not plain, OSError or ssl.SSLError for files that do not load.
+        may issue tokens besides upstream's own, `blob_origins` those that may hold its blobs, `upload_origins` those
+        that uploads may go on at, `uploads_key` what addresses of uploads are sealed with (one of this process alone
+        where there is none), `name` what clients see in a request for a password, `referrers` whether it has that API,
+        `auto` to find out. Raises ValueError for URLs that are not plain, OSError or ssl.SSLError for files that do
+        not load.
         """
         self._exchange = Exchange(url, limits or Limits(), ca_file=ca_file, client_cert=client_cert)
         self._blob_origins = frozenset({self._exchange.origin, *(origin(each) for each in blob_origins)})
+        self._uploads = Uploads(self._exchange.base, upload_origins, uploads_key or token_bytes(KEY_BYTES))
         self.realm = Realm(self._exchange, realms, monotonic=monotonic, name=name)
         self._ours = None if credentials is None else Ours(self.realm, *credentials, monotonic)
         ours = credentials is not None
@@ -70,17 +77,35 @@ class Upstream:
     ) -> UpstreamReply:
         """Send one operation and return the reply, whatever its status.
 
-        Raises Unavailable when there is none or it would lead around us, Corrupt when an upload would go on
-        elsewhere, Fault UNAUTHORIZED for an Authorization that is not printable.
+        Raises Unavailable when there is none or it would lead around us, Fault UNAUTHORIZED for an Authorization that
+        is not printable.
         """
         response = await self._asked(operation, credential, headers, body, length, transfer=transfer)
         given = from_upstream(response.headers.items())
         try:
-            answered = rewritten(given, response.status, operation, base=self._exchange.base, at=render(operation)[1])
+            answered = self._here(given, response.status, operation)
         except BaseException:
             response.close()
             raise
         return UpstreamReply(response, answered)
+
+    def _here(self, headers: Headers, status: int, operation: Operation) -> Headers:
+        """Return the headers with every address as one of ours."""
+        to = self._target(operation)
+        if isinstance(operation, ops.StartUpload | ops.Upload) and status != 201 and not 300 <= status < 400:
+            onward = (
+                (name, self._uploads.here(value, operation.repository, to.url) if name == "location" else value)
+                for name, value in headers
+                if to.own or name != "www-authenticate"  # what another origin asks for is not upstream's to get
+            )
+            return tuple(onward)
+        return rewritten(headers, status, operation, base=self._exchange.base, asked=to.url)
+
+    def _target(self, operation: Operation) -> Target:
+        if isinstance(operation, ops.Upload):
+            return self._uploads.target(operation)
+        method, path = render(operation)
+        return Target(method, self._exchange.base + path, own=True)
 
     async def _looked(self, operation: Operation, credential: Credential, headers: Headers) -> UpstreamReply:
         """Return the reply as it came, for questions where also a redirect is an answer."""
@@ -121,14 +146,16 @@ class Upstream:
         *,
         transfer: bool,
     ) -> aiohttp.ClientResponse:
-        method, path = render(operation)
+        to = self._target(operation)
         sent = to_upstream(headers)
-        if authorization is not None:
+        if authorization is not None and to.own:
             if not is_plain(authorization):
                 raise Fault("UNAUTHORIZED", "Authorization header not valid: it is not printable ASCII")
             sent.append(("authorization", authorization))
-        url, again = self._exchange.base + path, _may_repeat(operation)
-        response = await self._exchange.send(method, url, sent, body, length=length, again=again, transfer=transfer)
+        again = _may_repeat(operation)
+        response = await self._exchange.send(
+            to.method, to.url, sent, body, length=length, again=again, transfer=transfer
+        )
         try:
             _fits(response.status, sent)
         except BaseException:

@@ -45,6 +45,7 @@ class Exchange:
         """Connect to nothing yet. Raises ValueError for a URL that is not plain http or https."""
         self.base = url.rstrip("/")
         self.origin = origin(url)
+        self._root = "{0.scheme}://{0.netloc}/".format(urlsplit(url))
         self.limits = limits
         if urlsplit(url).query or urlsplit(url).fragment:
             raise ValueError(f"upstream's URL has a query or a fragment: {url[:80]!a}")
@@ -123,7 +124,7 @@ class Exchange:
             headers=headers,
             data=data,
             allow_redirects=False,
-            ssl=self._upstream if url.startswith(self.base + "/") else self._elsewhere,
+            ssl=self._upstream if url.startswith(self._root) else self._elsewhere,
         )
 
     def _opened(self, *, transfer: bool) -> aiohttp.ClientSession:

@@ -27,16 +27,16 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if parts.port is None else parts.port}"
 
 
-def path_here(target: str, *, base: str, at: str) -> str | None:
+def path_here(target: str, *, base: str, asked: str) -> str | None:
     """Return `/v2/...` with its query untouched when `target` is below `base`; None when it is anywhere else.
 
-    `base` is upstream's URL (perhaps with a path), `at` the path of the request that was answered. Raises Corrupt
-    when the target cannot be read in one way only.
+    `base` is upstream's URL (perhaps with a path), `asked` the URL that was answered. Raises Corrupt when the target
+    cannot be read in one way only.
     """
     if not all("!" <= c <= "~" for c in target) or "\\" in target:
         raise Corrupt(f"upstream pointed to {target[:80]!a}, which parsers read differently")
     try:
-        absolute = urljoin(base.rstrip("/") + at, target)
+        absolute = urljoin(asked, target)
         if origin(absolute) != origin(base):
             return None
         parts = urlsplit(absolute)
@@ -49,43 +49,38 @@ def path_here(target: str, *, base: str, at: str) -> str | None:
     return f"{below}?{parts.query}" if parts.query else below
 
 
-def rewritten(headers: Headers, status: int, operation: Operation, *, base: str, at: str) -> Headers:
-    """Return the headers with `Location` and `Link` as paths of ours.
+def rewritten(headers: Headers, status: int, operation: Operation, *, base: str, asked: str) -> Headers:
+    """Return the headers with `Location` and `Link` as paths of ours; where uploads go on is no business of this.
 
     Content redirects of blobs to other places pass untouched: the caller follows them, without our credentials.
-    Raises Corrupt when an upload or a page would go on elsewhere, Unavailable for a redirect of anything else.
+    Raises Corrupt when a page would go on elsewhere, Unavailable for a redirect of anything else.
     """
     return tuple(
         pair
         for name, value in headers
-        for pair in _pointing(name, value, status, operation, base, at)  # one or none
+        for pair in _pointing(name, value, status, operation, base, asked)  # one or none
     )
 
 
-def _pointing(name: str, value: str, status: int, operation: Operation, base: str, at: str) -> Headers:
+def _pointing(name: str, value: str, status: int, operation: Operation, base: str, asked: str) -> Headers:
     if name == "link":
-        return ((name, _link(value, base, at)),)
+        return ((name, _link(value, base, asked)),)
     if name != "location":
         return ((name, value),)
-    here = path_here(value, base=base, at=at)
+    here = path_here(value, base=base, asked=asked)
     if here is not None:
         return ((name, here),)
-    if 300 <= status < 400:
-        if isinstance(operation, ops.PullBlob):
-            return ((name, value),)
-        raise Unavailable(
-            f"upstream answers {at} with a redirect to {_shown(value)}, which would go around this proxy; "
-            "set the upstream's url to where it sends us"
-        )
-    if status == 201:
+    if not 300 <= status < 400:
         return ()  # content is where the specification says it is; a foreign address would only mislead
-    raise Corrupt(
-        f"upstream wants uploads to go on at {_shown(value)}, which is not below {base}; "
-        "check the upstream's url and its own idea of its public address"
+    if isinstance(operation, ops.PullBlob):
+        return ((name, value),)
+    raise Unavailable(
+        f"upstream answers {urlsplit(asked).path} with a redirect to {shown(value)}, which would go around this proxy; "
+        "set the upstream's url to where it sends us"
     )
 
 
-def _link(value: str, base: str, at: str) -> str:
+def _link(value: str, base: str, asked: str) -> str:
     """Return the Link header with every `<target>` as a path of ours (RFC 8288 §3)."""
     done, rest = "", value
     while rest:
@@ -93,13 +88,13 @@ def _link(value: str, base: str, at: str) -> str:
         target, closed, rest = after.partition(">")
         if not opened:
             return done + before
-        here = path_here(target, base=base, at=at) if closed else None
+        here = path_here(target, base=base, asked=asked) if closed else None
         if here is None:
-            raise Corrupt(f"upstream's next page is at {_shown(target)}, which is not below {base}")
+            raise Corrupt(f"upstream's next page is at {shown(target)}, which is not below {base}")
         done += f"{before}<{here}>"
     return done
 
 
-def _shown(target: str) -> str:
+def shown(target: str) -> str:
     """Return a target for an error text: no query, it may hold upload state or a signature."""
     return f"{target.partition('?')[0][:120]!a}"

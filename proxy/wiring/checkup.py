@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from hsm import KeyInfo, TokenError
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
-from proxy.flows.provable import names_proven
 from proxy.formats.format import Scheme
-from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
-from proxy.oci.operation import CheckApi
+from proxy.oci.faults import ConfigError, Unavailable
 from proxy.oci.reference import Repository, digest_of
-from proxy.ports import Credential, Headers, ReferrersApi
 from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
-from proxy.upstream.client import Upstream
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.notary import schemes, waiting
-from proxy.wiring.upstream import upstream_of
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 CLOCK_S = 60.0
@@ -145,122 +138,6 @@ def _key(
     detail += f" (not told: {', '.join(untold)})" if untold else ""
     fix = "make a key on the token itself that cannot leave it" if wrong or doubtful else ""
     return Finding(title, "wrong" if wrong else "warning" if doubtful else "ok", detail, fix)
-
-
-async def check_upstream(settings: Settings) -> tuple[Finding, Finding]:
-    """Look at the registry and what it can do, and at our clock beside its."""
-    url = settings.upstream.url
-    try:
-        upstream = upstream_of(settings)
-    except ConfigError as error:
-        return Finding("upstream", "wrong", str(error), f"correct upstreams in {settings.path}"), _no_clock()
-    try:
-        reply = await upstream.perform(CheckApi(), Credential())
-        headers, status = reply.headers, reply.status
-        await reply.close()
-        fine = status in {200, 401}
-        inner = [f async for f in _capabilities(upstream, status, headers, settings)] if fine else []
-    except (Unavailable, Corrupt, Fault) as error:
-        return Finding("upstream", "wrong", f"{url}: {error}", f"is it running? curl -i {url}/v2/"), _no_clock()
-    finally:
-        await upstream.close()
-    fix = "" if fine else f"curl -i {url}/v2/ must answer 200 or 401"
-    state: State = "ok" if fine else "wrong"
-    return Finding("upstream", state, f"{url} answers {status}", fix, tuple(inner)), _clock(headers)
-
-
-async def _capabilities(
-    upstream: Upstream, status: int, headers: Headers, settings: Settings
-) -> AsyncIterator[Finding]:
-    scheme = next((v.partition(" ")[0] for n, v in headers if n == "www-authenticate"), "none")
-    yield Finding("login", "ok", "anybody may read" if status == 200 else f"asks for a login ({scheme})")
-    if wrong := await upstream.realm.misplaced():
-        yield Finding("token realm", "wrong", wrong, "add its origin to upstreams[0].realms, if it is the right one")
-    elif settings.upstream.credentials is not None:
-        yield await _account(upstream, settings)
-    elif status == 401:
-        yield Finding(
-            "our account",
-            "warning",
-            "none, so verify, why and sign see nothing",
-            "set upstreams[0].credentials to an account that may read and push",
-        )
-    yield await _referrers(upstream, settings)
-    yield await _names(upstream, status, settings)
-
-
-async def _referrers(upstream: Upstream, settings: Settings) -> Finding:
-    """Ask about nothing: that shows the API where it is there, and an answer that means neither yes nor no."""
-    name, fallback = "referrers API", "the proxy serves it from the fallback tag"
-    if settings.upstream.referrers != "auto":
-        return Finding(name, "ok", f"upstreams[0].referrers says: {settings.upstream.referrers}")
-    try:
-        found = await upstream.referrers_answer(_PROBE, _NOTHING)
-    except (Unavailable, Corrupt, Fault) as error:
-        return Finding(name, "skipped", f"could not be probed: {error}")
-    if found is ReferrersApi.HAS:
-        return Finding(name, "ok", "there")
-    if found is None:
-        return Finding(name, "ok", f"not there: {fallback}")
-    return Finding(
-        name,
-        "warning",
-        f"it answers neither with an index nor with 404: {fallback}, and images without a signature are told apart "
-        "from unsigned ones as `not_verifiable`",
-        "set upstreams[0].referrers to none, if it has none",
-    )
-
-
-async def _account(upstream: Upstream, settings: Settings) -> Finding:
-    reply = await upstream.perform(CheckApi(), Credential(ours=True))
-    await reply.close()
-    if reply.status == 200:
-        return Finding("our account", "ok", "is let in")
-    account = settings.upstream.credentials
-    name = account.username if account else ""
-    return Finding("our account", "wrong", f"{name} gets {reply.status}", "correct upstreams[0].credentials")
-
-
-async def _names(upstream: Upstream, status: int, settings: Settings) -> Finding:
-    """A name counts only where upstream would refuse it with another password."""
-    provable = status == 401 or await names_proven(upstream)
-    listing = [n for n, _ in _listing_names(settings)]
-    if provable:
-        return Finding("names of callers", "ok", "can be proven")
-    if settings.policies_from == "api":
-        return Finding("names of callers", "ok", "cannot be proven; policy lint says where a policy needs them")
-    if listing:
-        where = ", ".join(listing)
-        detail = f"cannot be proven (any name is let in), yet {where} lists names: nobody is ever one of them"
-        return Finding("names of callers", "warning", detail, f"give upstream a login, or remove {where}")
-    return Finding("names of callers", "ok", "cannot be proven; no policy needs them")
-
-
-def _listing_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for at, policy in enumerate(settings.policies.policies):
-        if policy.push.allow != ("*",):
-            yield f"policies[{at}].push.allow", policy.push.allow
-        if policy.pull.reviewers:
-            yield f"policies[{at}].pull.reviewers", policy.pull.reviewers
-
-
-def _no_clock() -> Finding:
-    return Finding("clock", "skipped", "there was nobody to compare it with")
-
-
-def _clock(headers: Headers) -> Finding:
-    told = next((value for name, value in headers if name == "date"), None)
-    try:
-        theirs = parsedate_to_datetime(told) if told else None
-    except ValueError:
-        theirs = None
-    if theirs is None:
-        return _no_clock()
-    off = (datetime.now(UTC) - theirs.astimezone(UTC)).total_seconds()
-    if abs(off) <= CLOCK_S:
-        return Finding("clock", "ok", f"{abs(off):.0f} s from upstream's")
-    ours = "ahead of" if off > 0 else "behind"
-    return Finding("clock", "wrong", f"{abs(off):.0f} s {ours} upstream's", "synchronise it: timedatectl set-ntp true")
 
 
 async def check_store(settings: Settings) -> Finding:

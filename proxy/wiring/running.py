@@ -241,7 +241,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     clock = SystemClock()
     store = await open_store(settings.store.url, clock, trusted=settings.trust)
     stack.push_async_callback(store.close)
-    upstream = upstream_of(settings)
+    upstream = upstream_of(settings, await store.secrets.named("uploads"))
     stack.push_async_callback(upstream.close)
     shared = None if store.sole else store.leases
     signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)

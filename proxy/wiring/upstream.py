@@ -8,8 +8,11 @@ from proxy.oci.faults import ConfigError
 from proxy.upstream.client import Upstream
 
 
-def upstream_of(settings: Settings) -> Upstream:
-    """Return the client of the configured registry; nothing is asked yet. Raises ConfigError."""
+def upstream_of(settings: Settings, uploads_key: bytes | None = None) -> Upstream:
+    """Return the client of the configured registry; nothing is asked yet. Raises ConfigError.
+
+    Every server needs the same `uploads_key`: the next request of an upload may reach another one.
+    """
     entry = settings.upstream
     credentials = None
     if entry.credentials is not None:
@@ -25,6 +28,8 @@ def upstream_of(settings: Settings) -> Upstream:
             limits=settings.limits,
             realms=entry.realms,
             blob_origins=entry.blob_origins,
+            upload_origins=entry.upload_origins,
+            uploads_key=uploads_key,
             name=settings.server.name,
             referrers=entry.referrers,
         )

@@ -25,6 +25,7 @@ from proxy.oci.reference import parse_repository, signature_tag
 from proxy.trust import explain
 from proxy.upstream.client import Upstream
 from proxy.upstream.location import rewritten
+from proxy.upstream.uploads import Uploads
 from proxy.web.app import public_app
 from proxy.wiring.faces import public_pages
 from tests.worlds.conversation import World, world
@@ -64,7 +65,7 @@ ASKED = (
     ("GET", "/-/help/not_verifiable"),
 )
 UPLOAD = StartUpload(parse_repository("a"))
-HERE = {"base": "http://127.0.0.1:5000", "at": "/v2/a"}
+HERE = {"base": "http://127.0.0.1:5000", "asked": "http://127.0.0.1:5000/v2/a"}
 FORMS = ("text/html", "application/json", "text/plain")
 
 
@@ -167,7 +168,7 @@ async def test_operators_read_all_of_it() -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        lambda: rewritten((("location", f"http://{HOST}/x"),), 202, UPLOAD, **HERE),
+        lambda: Uploads(HERE["base"], (), b"k").here(f"http://{HOST}/x", parse_repository("a"), HERE["asked"]),
         lambda: rewritten((("location", f"http://{HOST}/x"),), 302, UPLOAD, **HERE),
         lambda: rewritten((("link", f"<http://{HOST}/x>"),), 200, UPLOAD, **HERE),
         lambda: rewritten((("location", "http://canary\\x"),), 200, UPLOAD, **HERE),

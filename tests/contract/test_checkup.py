@@ -13,10 +13,11 @@ from proxy.cli.init import initialise
 from proxy.cli.init_texts import Wish
 from proxy.store import open_store
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.checkup import Finding, check_store, check_tokens, check_upstream
+from proxy.wiring.checkup import Finding, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.opening import Record
 from proxy.wiring.signer import TokenSigner
+from proxy.wiring.upstream_checkup import check_upstream
 from tests.worlds.memory import SoftSigner
 from tests.worlds.registry import MemoryRegistry
 from tests.worlds.registry_access import Access

@@ -71,6 +71,9 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
     blob_origins: tuple[Origin, ...] = Field(
         default=(), description="object storage that it redirects to, from where signatures may be read"
     )
+    upload_origins: tuple[Origin, ...] = Field(
+        default=(), description="further origins that it may send uploads to; they get bytes and never a password"
+    )
     referrers: Literal["auto", "api", "none"] = Field(
         default="auto",
         description="whether it has the referrers API: auto: it is asked; none: the fallback tag is used",

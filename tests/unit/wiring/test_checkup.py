@@ -12,7 +12,8 @@ import time_machine
 
 from hsm import KeyInfo, TokenInfo
 from proxy.setup_token import Seen
-from proxy.wiring.checkup import Finding, State, _clock, _key, check_tokens
+from proxy.wiring.checkup import Finding, State, _key, check_tokens
+from proxy.wiring.upstream_checkup import _clock
 from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
 
 GOOD = dict.fromkeys(("SENSITIVE", "ALWAYS_SENSITIVE", "NEVER_EXTRACTABLE", "LOCAL"), True)
