@@ -25,8 +25,8 @@ from proxy.store.ledger import StoredLedger
 from proxy.store.owed import StoredOwed
 from proxy.store.own_connection import OwnConnection
 from proxy.store.policy_book import StoredPolicyBook
-from proxy.store.tags import StoredTags
 from proxy.store.secrets import StoredSecrets
+from proxy.store.tags import StoredTags
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
