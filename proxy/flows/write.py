@@ -17,6 +17,7 @@ from proxy.ports import Reply
 
 TRIES = 4
 _NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if the bytes had not been there
+_NO_HEAD = frozenset({405, 501})  # gateways that let GET through only
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
 
@@ -150,8 +151,10 @@ async def exists(repository: Repository, reference: Reference, asked: Asked, hou
     await reply.close()
     if reply.status == 404:
         return None
-    _accepted(reply, f"a look at {reference}")
-    claimed = header(reply, "docker-content-digest")
+    claimed = None
+    if reply.status not in _NO_HEAD:
+        _accepted(reply, f"a look at {reference}")
+        claimed = header(reply, "docker-content-digest")
     if claimed is None:  # a registry need not say it on HEAD
         found = await read_manifest_bytes(repository, reference, asked, house)
         return None if found is None else digest_of(found[0])

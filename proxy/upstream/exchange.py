@@ -12,11 +12,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.oci.faults import Told, Unavailable
-from proxy.oci.limits import Limits
+from proxy.oci.limits import KIB, Limits
 from proxy.upstream.location import origin
 from proxy.upstream.names import Names
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+HEADER_BYTES = 64 * KIB  # of one header from upstream, and of its status line: gateways add much of their own
 _WHY = 160  # characters of what a library says about a failure
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -141,6 +142,8 @@ class Exchange:
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NOT_BY_ITSELF,
+                max_line_size=HEADER_BYTES,
+                max_field_size=HEADER_BYTES,
                 middlewares=(_once,),
             )
         return self._sessions[transfer]

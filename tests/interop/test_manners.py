@@ -1,0 +1,155 @@
+"""In front of registries with other manners: push, pull, sign, block and doctor, for each manner by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.countersign import Proxy, countersign
+from tests.interop.handmade import Handmade
+from tests.interop.manners import NAMES, Mannered, mannered
+from tests.interop.peers import run
+from tests.interop.registries import Registry, docker_registry
+from tests.interop.wire import ask, manifest
+
+# What an operator has to say before it works; docs/registries.md says the same.
+NEEDS: dict[str, Callable[[dict[str, Any], Mannered], None]] = {
+    "uploads-other-origin": lambda settings, registry: settings["upstreams"][0].update(
+        upload_origins=[f"http://localhost:{registry.host.rpartition(':')[2]}"]
+    ),
+    "immutable-tags": lambda settings, _: settings["policies"][-1]["push"].update(formats=["sigstore-bundle"]),
+}
+NO_PUSHES = "uploads-other-name"  # until the operator does what doctor says
+ASIDE = "uploads-other-origin"
+WORKING = tuple(name for name in NAMES if name != NO_PUSHES)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A proxy in front of a registry with one manner."""
+
+    manner: str
+    proxy: Proxy
+    registry: Mannered
+
+    def image(self, repository: str, content: str, tag: str | None = None, *, behind: bool = False) -> str:
+        """An image is there, pushed through the proxy or behind its back; return its digest."""
+        host = self.registry.plain.host if behind else self.proxy.host
+        return str(Handmade(host, repository).image(content, tag)["digest"])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with docker_registry(tmp_path_factory.mktemp("plain")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="module", params=WORKING)
+def place(request: pytest.FixtureRequest, plain: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as running:
+        registry = running.enter_context(mannered(folder, plain, request.param))
+
+        def change(settings: dict[str, Any]) -> None:
+            if request.param in NEEDS:
+                NEEDS[request.param](settings, registry)
+
+        yield Place(request.param, running.enter_context(countersign(folder / "proxy", registry, change)), registry)
+
+
+def repository(place: Place, name: str) -> str:
+    return f"{place.manner}/{name}"
+
+
+def test_what_is_pushed_is_signed_and_pulled(place: Place) -> None:
+    name = repository(place, "pushed")
+    digest = place.image(name, "an image", "1")
+    assert {bound for of, _, bound in place.proxy.signatures(name) if of == digest}
+    for reference in ("1", digest):
+        found = manifest(place.proxy.host, name, reference)
+        assert (found.status, found.headers["docker-content-digest"]) == (200, digest)
+        assert manifest(place.proxy.host, name, reference, "HEAD").status == 200
+
+
+def test_an_index_its_children_and_a_second_tag_are_signed(place: Place) -> None:
+    name = repository(place, "index")
+    pushes = Handmade(place.proxy.host, name)
+    children = [pushes.image(content) for content in ("amd64", "arm64")]
+    index = pushes.index(children, "1")
+    assert pushes.index(children, "1.0") == index
+    assert {digest for digest, _, _ in place.proxy.signatures(name)} == {each["digest"] for each in (index, *children)}
+    for child in children:
+        assert manifest(place.proxy.host, name, child["digest"]).status == 200
+
+
+def test_a_push_that_is_repeated_changes_nothing(place: Place) -> None:
+    name = repository(place, "again")
+    assert place.image(name, "the same", "1") == place.image(name, "the same", "1")
+    assert manifest(place.proxy.host, name, "1").status == 200
+
+
+def test_what_came_behind_the_proxys_back_is_blocked_until_it_is_signed(place: Place) -> None:
+    name = repository(place, "behind")
+    digest = place.image(name, "unsigned", "1", behind=True)
+    blocked = manifest(place.proxy.host, name, "1")
+    assert blocked.status == 403, blocked
+    assert "blocked by countersign" in blocked.body.decode()
+    signed = place.proxy("sign", f"{name}:1", "--reason", "reviewed")
+    assert signed.status == 0, signed.output
+    assert manifest(place.proxy.host, name, digest).status == 200
+
+
+def test_tags_are_listed_whole_and_in_order(place: Place) -> None:
+    name = repository(place, "tags")
+    for tag in ("b", "a", "c"):
+        place.image(name, tag, tag)
+    listed = json.loads(ask(place.proxy.host, "GET", f"/v2/{name}/tags/list").body)["tags"]
+    assert {"a", "b", "c"} <= set(listed)
+
+
+def test_a_client_pushes_and_pulls(place: Place, tmp_path: Path) -> None:
+    name = repository(place, "skopeo")
+    layout = tmp_path / "image"
+    there = f"docker://{place.proxy.host}/{name}:1"
+    source = f"docker://{place.registry.plain.host}/{name}-source:1"
+    place.image(f"{name}-source", "from a client", "1", behind=True)
+    flags = ("--src-tls-verify=false", "--dest-tls-verify=false", "--insecure-policy")
+    pushed = run("skopeo", "copy", *flags, source, there)
+    assert pushed.status == 0, pushed.output
+    pulled = run("skopeo", "copy", *flags, there, f"oci:{layout}:1")
+    assert pulled.status == 0, pulled.output
+
+
+def test_doctor_finds_nothing_wrong(place: Place) -> None:
+    looked = place.proxy("doctor")
+    assert "wrong" not in looked.output, looked.output
+
+
+@pytest.mark.parametrize("place", [NO_PUSHES], indirect=True)
+def test_a_registry_that_calls_itself_otherwise_is_told_by_doctor_and_not_to_callers(place: Place) -> None:
+    looked = place.proxy("doctor")
+    assert looked.status != 0
+    assert "set upstreams[].url to https://registry.example.com:443" in " ".join(looked.output.split())
+    begun = ask(place.proxy.host, "POST", "/v2/some/app/blobs/uploads/", b"")
+    assert begun.status == 503
+    assert "countersign doctor" in begun.body.decode()
+    assert "registry.example.com" not in begun.body.decode()
+    name = repository(place, "behind")
+    place.image(name, "unsigned", "1", behind=True)
+    assert manifest(place.proxy.host, name, "1").status == 403, "pulls go on being judged"
+
+
+@pytest.mark.parametrize("place", [ASIDE], indirect=True)
+def test_another_origin_gets_bytes_and_no_password(place: Place) -> None:
+    name = repository(place, "aside")
+    login = {"Authorization": "Basic YWxpY2U6c2VjcmV0"}
+    assert Handmade(place.proxy.host, name, login).blob(b"some bytes", "text/plain")["size"] == 10
+    asides = place.registry.asides()
+    assert asides
+    assert not any(aside["authorization"] for aside in asides)
