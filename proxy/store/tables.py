@@ -245,10 +245,7 @@ exceptions = Table(
 )
 
 secrets = Table(
-    "secrets",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
+    "secrets", metadata, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
 )
 
 jobs = Table(
