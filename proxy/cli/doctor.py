@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from proxy.cli.local import ask
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
+from proxy.trust.problem import Severity
 from proxy.wiring.admin_checkup import check_admin
-from proxy.wiring.checkup import Finding, check_store, check_tokens
+from proxy.wiring.checkup import Finding, State, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.endings_checkup import check_endings
 from proxy.wiring.policy_checkup import check_policies
@@ -78,7 +80,7 @@ def _server(path: Path) -> Finding:
     except Fault as error:
         return Finding("server", "wrong", error.message)
     problems = tuple(
-        Finding("problem", "wrong", f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", "")))
+        Finding("problem", _state(p), f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", "")))
         for p in status.get("problems", [])
     )
     warned = tuple(
@@ -87,6 +89,10 @@ def _server(path: Path) -> Finding:
     )
     serves = f"serves {status.get('url', '')} since {status.get('started', '')}"
     return Finding("server", "ok", serves, inner=(*problems, *warned))
+
+
+def _state(problem: Mapping[str, Any]) -> State:
+    return "warning" if problem.get("severity") == Severity.WARNING else "wrong"
 
 
 def _lines(finding: Finding, depth: int) -> list[str]:

@@ -111,7 +111,7 @@ def decide(
         mode=mode,
         reason=None if outcome is Outcome.PASSED else _first_reason(checks),
         checks=checks,
-        signatures=tuple(_without_bytes(s) for s in evidence.verified),
+        signatures=tuple(_as_kept(s, at.ring) for s in evidence.verified),
         policy_revision=at.policy_revision,
         key_revision=at.ring.revision,
         at=at.now,
@@ -122,8 +122,11 @@ def decide(
     )
 
 
-def _without_bytes(signature: Verified) -> Verified:
-    """Return the signature as it is kept with a decision: what was said, not the certificates that said it."""
+def _as_kept(signature: Verified, ring: KeyRing) -> Verified:
+    """Return the signature as it is kept with a decision: with the state of its key, without certificates' bytes."""
+    state = next((key.state for key in ring.ours if fingerprint(key.spki) == signature.fingerprint), None)
+    if state is not None and state not in VERIFYING:
+        signature = replace(signature, state=state)
     if signature.certified is None:
         return signature
     return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))

@@ -60,7 +60,8 @@ class Verified:
 
     `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
     `claims` are signed with it (pusher, time). `recorded` is when our own ledger says that we made it: None for what
-    was found anywhere else, whatever it says of itself.
+    was found anywhere else, whatever it says of itself. `state` is set by a decision on it, where the key is ours and
+    no longer verified then.
     """
 
     fingerprint: str
@@ -69,6 +70,7 @@ class Verified:
     claims: Mapping[str, str] = field(default_factory=dict)
     recorded: datetime | None = None
     certified: Certified | None = None
+    state: KeyState | None = None
 
 
 @dataclass(frozen=True)

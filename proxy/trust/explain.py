@@ -14,6 +14,7 @@ from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
 from proxy.trust.exception import Granted
 from proxy.trust.fixes import FIXES, fix_for
+from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
 
@@ -139,7 +140,8 @@ def _said(signature: Verified) -> str:
     if signature.recorded:
         parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
     said = ", ".join(plain(p, 200) for p in parts if p)
-    return f" ({said})" if said else ""
+    state = "" if signature.state is None else f", which is {signature.state}"
+    return f"{state} ({said})" if said else state
 
 
 def verdict(decision: Decision, name: str) -> str:
@@ -183,6 +185,7 @@ def as_json(decision: Decision) -> dict[str, Any]:
                 "bound": s.bound,
                 "claims": dict(s.claims),
                 "recorded": s.recorded.isoformat() if s.recorded else None,
+                **({"state": s.state.value} if s.state else {}),
                 **({"certified": certified_as_json(s.certified)} if s.certified else {}),
             }
             for s in decision.signatures
@@ -233,6 +236,7 @@ def from_json(data: Mapping[str, Any]) -> Decision:
                 dict(s["claims"]),
                 _moment(s.get("recorded")),
                 certified_from_json(s.get("certified")),
+                KeyState(s["state"]) if s.get("state") else None,
             )
             for s in data["signatures"]
         ),

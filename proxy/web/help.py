@@ -85,7 +85,8 @@ LESSONS: Mapping[Reason, Lesson] = {
         "Old keys stop counting so that what they protected can be forgotten with them.",
         "Ask the contact for a newer build, or for this one to be signed again.",
         "Push it again through the proxy: that signs it with the key in use now.",
-        "Sign what must stay with `countersign sign REF --reason TEXT`, or set the key back to `trusted`.",
+        "Sign what must stay with `countersign sign REF --reason TEXT`, which uses the key that signs now. No "
+        "retired key comes back.",
     ),
     Reason.KEY_COMPROMISED: Lesson(
         "The image is signed with a key that was declared compromised.",

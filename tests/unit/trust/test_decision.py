@@ -304,6 +304,7 @@ def test_what_a_compromised_key_made_before_counts_where_policy_and_our_ledger_s
     assert (decision.outcome is Outcome.PASSED) is passes
     assert decision.reason is (None if passes else Reason.KEY_COMPROMISED)
     assert ("from before the key was compromised" in decision.checks[0].detail) is passes
+    assert [signature.state for signature in decision.signatures] == [KeyState.COMPROMISED]
 
 
 def test_the_ledger_excuses_neither_a_retired_key_nor_another_repository() -> None:

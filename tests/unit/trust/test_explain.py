@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.evidence import Verified
+from proxy.trust.keys import KeyState
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from tests.worlds.stored import decision
@@ -88,6 +90,14 @@ def test_a_push_that_was_not_signed_says_that_the_tag_did_not_move() -> None:
     said = explain.not_signed(NAME, denied().question, "token hsm1: " + "no answer " * 50, PAGE)
     assert said.endswith(f"; the tag was not moved; push again - {PAGE}")
     assert len(said) <= 300
+
+
+def test_a_signature_of_a_key_that_no_longer_verifies_is_not_listed_as_a_good_one() -> None:
+    state = KeyState.COMPROMISED
+    one = replace(denied(Reason.KEY_COMPROMISED), signatures=(Verified("ab" * 32, "cosign", "r/a:1", state=state),))
+    said = explain.text(one, NAME, URL)
+    assert "by key abababababab, which is compromised (for r/a:1)" in said
+    assert explain.from_json(explain.as_json(one)) == one
 
 
 def test_verdicts() -> None:
