@@ -15,6 +15,7 @@ from proxy.trust.admin_token import AdminToken
 from proxy.trust.authority import Authority
 from proxy.trust.expiry import Ending, Ends
 from proxy.trust.keys import KeyState
+from proxy.trust.problem import ProblemId
 from proxy.trust.roles import Role
 from proxy.wiring.endings import (
     Endings,
@@ -84,6 +85,7 @@ async def test_what_is_due_is_a_warning_and_what_is_over_stops_something() -> No
     ]  # fmt: skip
     (problem,) = scene.endings.problems()
     assert problem.what.startswith("key chain old ended at")
+    assert problem.id is ProblemId.ENDED
     assert scene.endings.days() == {
         "server certificate": 1.0, "key chain": -1.0, "admin token": -1.0, "revocation list": -1.0
     }  # fmt: skip

@@ -14,6 +14,7 @@ from proxy.store.rules import RulesInForce
 from proxy.trust.event import Kind
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.problem import ProblemId
 from proxy.wiring.policies import Policies, Taken
 from proxy.wiring.policy_change import Change
 from proxy.wiring.policy_process import Here
@@ -301,6 +302,7 @@ async def test_a_revision_that_takes_long_to_come_is_said_and_no_more_once_it_is
     (problem,) = policies.problems()
     assert problem.what == "a newer revision of the policies is not in force here: it could not be read yet"
     assert "revision 1 stays in force" in problem.stops
+    assert problem.id is ProblemId.POLICIES
     await policies.refresh()
     assert policies.problems() == []
     assert patterns(rules) == ["live/**"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy.trust.exception import PolicyException
-from proxy.trust.problem import Problem
+from proxy.trust.problem import Problem, ProblemId, Severity
+from proxy.wiring.keytimes import Failing
 from proxy.wiring.problems import problems_of
 from tests.worlds.memory import NOON
 from tests.worlds.orders import exception
@@ -60,6 +61,14 @@ def test_one_that_is_over_stays_until_it_was_reviewed() -> None:
 
 def test_one_about_many_repositories_is_about_no_one_repository() -> None:
     assert problems(exception("team/**"))[0].repository == ""
+
+
+def test_what_is_due_for_keys_and_fails_stops_nothing() -> None:
+    well = cast("Any", Well())
+    (problem,) = problems_of(well, well, None, Path("/c.yaml"), failing=Failing(NOON, "token hsm: away"))
+    assert (problem.id, problem.severity, problem.since) == (ProblemId.KEY_TIMES, Severity.WARNING, NOON)
+    assert problem.what == "what was due for keys could not be done: token hsm: away"
+    assert problem.next == "countersign keys list --config /c.yaml"
 
 
 def test_what_is_owed_a_signature_is_counted() -> None:

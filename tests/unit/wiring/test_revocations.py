@@ -12,6 +12,7 @@ from proxy.oci.limits import Limits
 from proxy.outbound.client import Outbound
 from proxy.trust.authority import Authority
 from proxy.trust.keys import KeyRing
+from proxy.trust.problem import ProblemId
 from proxy.wiring.revocations import AGAIN, RETRY, RevocationLists
 from tests.worlds.certificates import chain_of, trio
 from tests.worlds.memory import NOON, FrozenClock
@@ -88,6 +89,7 @@ async def test_a_source_that_gives_nothing_in_force_is_a_problem(tmp_path: Path)
     (problem,) = scene.lists.problems()
     assert problem.what == f"no revocation list in force from {scene.file}: {scene.file}: No such file or directory"
     assert "crl_unavailable" in problem.stops
+    assert problem.id is ProblemId.REVOCATION_LIST
 
 
 async def test_sources_that_are_about_to_be_in_force_are_asked_before_and_others_forgotten_after(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy.oci.limits import Limits
+from proxy.trust.problem import ProblemId
 from proxy.web.logs import open_log
 from proxy.web.metrics import Metrics
 from proxy.wiring.gauges import watch_books
@@ -46,6 +47,7 @@ async def test_it_is_said_from_the_first_bound_on_once_and_when_it_is_over() -> 
         await staleness.look()
     (problem,) = staleness.problems(PATH)
     assert problem.what.endswith("is not known here: store: connection refused")
+    assert problem.id is ProblemId.BOOKS
     assert problem.shown()["since"] == "2026-01-02T11:59:54+00:00"
     assert problem.stops == "pushes and signing; pulls too from 60 s on (limits.books_pull_s)"
     assert problem.next == f"countersign doctor --config {PATH}"
