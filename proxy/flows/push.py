@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted, unmoved
@@ -20,7 +21,7 @@ from proxy.flows.relay import REPLY_HEADERS
 from proxy.flows.resolve import learn, relayed_error
 from proxy.flows.rows import record_refusal
 from proxy.flows.sign import stood_in
-from proxy.flows.tags import held
+from proxy.flows.tags import Held, held
 from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
@@ -71,8 +72,14 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
     if isinstance(admitted, Answer):
         return admitted
     named = [tag for tag in tags if subject_of_tag(tag) is None]  # lists of signatures have a lock of their own
-    about = [] if house.tags.sole else await lists_of(op, subject, tags, house)
-    async with held(op.repository, named, house, moving_to=subject.digest, about=about) as hold:
+    async with AsyncExitStack() as inside:
+        try:
+            about = [] if house.tags.sole else await lists_of(op, subject, tags, house)
+            holding = held(op.repository, named, house, moving_to=subject.digest, about=about)
+            hold = await inside.enter_async_context(holding)
+        except Unavailable as why:
+            nothing = Push(op, subject, tags, *admitted, Held(op.repository, house))
+            raise await _not_signed(nothing, why, asked, house) from why
         this = Push(op, subject, tags, *admitted, hold)
         try:
             answer = await _pushed(this, asked, hold.house)

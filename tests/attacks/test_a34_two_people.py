@@ -19,7 +19,7 @@ from tests.worlds.softtokens import held
 
 # Written out by hand: what one person alone does not do where two are asked for.
 SECOND = {
-    "rotate_key", "activate_key", "compromise_key", "import_key", "rebind_key", "destroy_key",
+    "rotate_key", "activate_key", "compromise_key", "lost_key", "import_key", "rebind_key", "destroy_key",
     "apply_policies", "revert_policies", "create_token",
 }  # fmt: skip
 TOKENS = "/admin/v1/tokens"

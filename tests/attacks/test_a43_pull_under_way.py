@@ -306,8 +306,8 @@ async def test_what_changes_while_the_row_is_written_counts(monkeypatch: pytest.
     assert (await w.pull("team/app", "1")).status == 200  # remembered: the next one waits for its row alone
     decided = w.store.journal.decided
 
-    async def slow(decision: Decision, event: Event) -> None:
-        await decided(decision, event)
+    async def slow(decision: Decision, event: Event, *, keep: bool = True) -> None:
+        await decided(decision, event, keep=keep)
         if event.kind is Kind.PULL_ALLOWED:
             await compromised(w)
 

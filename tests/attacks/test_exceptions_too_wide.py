@@ -124,9 +124,9 @@ async def test_its_end_while_the_answer_was_on_its_way(monkeypatch: pytest.Monke
     w = await opened()
     decided = w.store.journal.decided
 
-    async def slow(*given: object) -> None:
+    async def slow(*given: object, **more: object) -> None:
         w.store.clock.advance(2 * 3600)
-        await decided(*given)  # type: ignore[arg-type]
+        await decided(*given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(w.store.journal, "decided", slow)
     assert await w.blocked("team/app", "1") == "unsigned"

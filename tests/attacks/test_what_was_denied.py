@@ -203,9 +203,9 @@ async def test_while_the_answer_was_on_its_way(monkeypatch: pytest.MonkeyPatch) 
     await w.push(APP, "team/app", "1")
     decided = w.store.journal.decided
 
-    async def slow(*given: object) -> None:
+    async def slow(*given: object, **more: object) -> None:
         await deny(w, APP.digest) if not w.store.interventions.standing().denials else None
-        await decided(*given)  # type: ignore[arg-type]
+        await decided(*given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(w.store.journal, "decided", slow)
     assert await w.blocked("team/app", "1") == "denied_digest"
