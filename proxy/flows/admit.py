@@ -17,7 +17,6 @@ from proxy.flows.tags import Held
 from proxy.flows.write import exists
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
-from proxy.oci.manifest import Manifest
 from proxy.oci.operation import CheckApi, PushManifest
 from proxy.oci.reference import (
     Digest,
@@ -179,7 +178,7 @@ async def ask_to_log_in(asked: Asked, house: House) -> Answer | None:
     return None
 
 
-async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked: Asked, house: House) -> bool:
+async def keeps_ours(repository: Repository, tag: Tag, pushed: Resolved, asked: Asked, house: House) -> bool:
     """True unless this would take signatures of ours off a `.sig` or fallback tag.
 
     Never merged instead: merging would change the digest that the client just computed.
@@ -189,10 +188,12 @@ async def keeps_ours(repository: Repository, tag: Tag, manifest: Manifest, asked
         return True
     entries = await house.ledger.entries(repository, subject)
     if tag == signature_tag(subject):
-        marks = {carrier.mark(d) for d in manifest.layers}
+        marks = {carrier.mark(d) for d in pushed.manifest.layers}
         mine = [e for e in carried(due(entries), house) if e.stage is Stage.ATTACHED]
         return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
-    listed = {d.digest for d in (*manifest.children, *manifest.entries)}
+    listed = {d.digest for d in (*pushed.manifest.children, *pushed.manifest.entries)}
+    if tag == fallback_tag(subject) and subject == pushed.digest:
+        return True  # mirrors keep an image under its own digest: nothing of ours is in it, the referrers API lists it
     others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
     if tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others):
         return True

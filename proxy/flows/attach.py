@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
+from proxy.flows.kept_list import lists_referrers
 from proxy.flows.sign import SIMPLE, names_a_tag, signing_by, tag_of
-from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
+from proxy.flows.write import Change, change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
-from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, matches, signature_tag
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, signature_tag
 from proxy.ports import ReferrersApi
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
@@ -198,23 +200,21 @@ async def _attach_referrers(
 async def list_referrer(
     repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
 ) -> None:
-    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one."""
+    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
+
+    What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
+    """
     if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
         return
     manifest = parse(body, "", house.limits)
     entry = carrier.referrer(manifest, digest_of(body), len(body))
 
     def change(old: bytes | None) -> bytes | None:
-        if old is not None and matches(subject, old):
-            return None  # some registries read this tag as the digest itself: there is no such place
-        new = carrier.fallback_index(old if _is_index(old, house) else None, [entry])
+        new = carrier.fallback_index(old, [entry])
         return None if new == old else new
 
-    if locked:
-        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
-        return
-    async with house.memory.alone(("attach", repository, subject)):
-        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
+    async with nullcontext() if locked else house.memory.alone(("attach", repository, subject)):
+        await _change_list(repository, subject, change, asked, house)
 
 
 async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
@@ -223,23 +223,20 @@ async def unlist_referrer(repository: Repository, subject: Digest, digest: Diges
         return
 
     def change(old: bytes | None) -> bytes | None:
-        if old is None or not _is_index(old, house):
+        if old is None:
             return None
         new = carrier.fallback_index(old, (), {digest})
         return None if new == old else new
 
     async with house.memory.alone(("attach", repository, subject)):
-        await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house)
+        await _change_list(repository, subject, change, asked, house)
 
 
-def _is_index(body: bytes | None, house: House) -> bool:
-    if body is None:
-        return False
-    try:
-        parse(body, OCI_INDEX, house.limits)
-    except Fault as unreadable:
-        return unreadable.reason == "too_large"
-    return True
+async def _change_list(repository: Repository, subject: Digest, change: Change, asked: Asked, house: House) -> None:
+    async def ours(body: bytes) -> bool:
+        return await lists_referrers(repository, subject, body, asked, house)
+
+    await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house, ours=ours)
 
 
 async def _done(

@@ -11,7 +11,7 @@ from proxy.flows.resolve import resolve
 from proxy.flows.write import exists
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import ListTags, PullManifest
-from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_tag, subject_of_tag
+from proxy.oci.reference import Digest, Repository, Tag, names_a_digest, parse_digest, parse_tag
 from proxy.oci.strict_json import loads
 from proxy.trust.pattern import glob
 from proxy.trust.policy import Policy
@@ -23,7 +23,7 @@ _PAGE = 1000  # tags asked for at once
 def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
     """Return those of the tags that the policy lets nobody move. Names reserved for signatures are never among them."""
     patterns = policy.push.immutable_tags if policy else ()
-    return [tag for tag in tags if subject_of_tag(tag) is None and any(glob(pattern, tag) for pattern in patterns)]
+    return [tag for tag in tags if not names_a_digest(tag) and any(glob(pattern, tag) for pattern in patterns)]
 
 
 async def kept_by(repository: Repository, digest: Digest, policy: Policy, asked: Asked, house: House) -> str | None:

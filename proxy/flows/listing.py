@@ -9,12 +9,14 @@ from proxy.flows.house import House
 from proxy.flows.read import examined, read_manifest_bytes, together
 from proxy.flows.referrers import from_fallback_tag
 from proxy.flows.relay import relay
+from proxy.flows.sign import SIMPLE
 from proxy.formats import carrier
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.manifest import OCI_INDEX, Descriptor, parse
+from proxy.oci.manifest import OCI_INDEX, Descriptor, Manifest, parse
 from proxy.oci.operation import ListReferrers, ListTags
-from proxy.oci.reference import Repository, digest_of
+from proxy.oci.reference import Repository
 from proxy.ports import ReferrersApi
+from proxy.trust.ledger import Stage
 
 
 async def list_referrers(op: ListReferrers, asked: Asked, house: House) -> Answer:
@@ -29,13 +31,23 @@ async def list_referrers(op: ListReferrers, asked: Asked, house: House) -> Answe
     if refused is not None:
         return refused
     listed = await from_fallback_tag(op.repository, op.digest, asked, house)
-    corrected = await _corrected(op, listed[: house.limits.referrers], asked, house)
+    corrected = await _corrected(op, (listed or ())[: house.limits.referrers], asked, house)
+    if listed is None or len(corrected) < len({d.digest for d in listed[: house.limits.referrers]}):
+        corrected = [*corrected, *await _corrected(op, await _recorded(op, house), asked, house)]
     shown = [d for d in corrected if op.artifact_type in (None, d.artifact_type)]
     body = carrier.referrers_index(shown)
     headers = [("content-type", OCI_INDEX), ("content-length", str(len(body)))]
     if op.artifact_type is not None:
         headers.append(("oci-filters-applied", "artifactType"))
     return Answer(200, tuple(headers), body)
+
+
+async def _recorded(op: ListReferrers, house: House) -> tuple[Descriptor, ...]:
+    """Return what we attached to the digest: its tag holds what somebody else keeps there, so nothing else lists it."""
+    entries = await house.ledger.entries(op.repository, op.digest)
+    artifacts = [e.artifact for e in entries if e.stage is Stage.ATTACHED and e.key.format != SIMPLE and e.artifact]
+    facts = [await house.facts.manifest(op.repository, digest) for digest in dict.fromkeys(artifacts)]
+    return tuple(Descriptor(fact.media_type, fact.digest, fact.size) for fact in facts if fact is not None)
 
 
 async def _may_read(repository: Repository, asked: Asked, house: House) -> Answer | None:
@@ -51,7 +63,7 @@ async def _may_read(repository: Repository, asked: Asked, house: House) -> Answe
 async def _corrected(
     op: ListReferrers, listed: Sequence[Descriptor], asked: Asked, house: House
 ) -> Sequence[Descriptor]:
-    """Return each once, as far as the budget goes as the API would have made it: beyond that as it was.
+    """Return each once that may refer to the digest, as the API would have made it; beyond the budget as it was.
 
     Small ones first: a manifest that refers to something is small. What one request could not afford is not tried
     again for some seconds.
@@ -61,24 +73,32 @@ async def _corrected(
     if name in house.memory.exhausted:
         return listed
     small_first = sorted(listed, key=lambda d: d.size)
-    corrected = await together([_correct(op.repository, d, asked, house) for d in small_first])
+    corrected = await together([_correct(op, d, asked, house) for d in small_first])
     if (why := asked.budget.used_up(house.limits)) is not None:
         house.memory.exhausted[name] = why
     as_they_are = dict(zip((d.digest for d in small_first), corrected, strict=True))
-    return [as_they_are[d.digest] for d in listed]
+    return [found for d in listed if (found := as_they_are[d.digest]) is not None]
 
 
-async def _correct(repository: Repository, d: Descriptor, asked: Asked, house: House) -> Descriptor:
-    """Return the descriptor as the API would have made it; as it was where the manifest cannot be read."""
+async def _correct(op: ListReferrers, d: Descriptor, asked: Asked, house: House) -> Descriptor | None:
+    """Return the descriptor as the API would have made it; as it was where the manifest cannot be read.
+
+    None where the manifest refers to nothing, or to something else: the tag holds an index of somebody's.
+    """
     try:
-        held = house.memory.bodies.get((repository, d.digest))  # whether this caller may read here was just asked
+        held = house.memory.bodies.get((op.repository, d.digest))  # whether this caller may read here was just asked
         if held is not None:
-            return carrier.referrer(held.manifest, held.digest, len(held.body))
-        found = await read_manifest_bytes(repository, d.digest, asked, house)
+            return _referring(op, held.manifest, len(held.body), d)
+        found = await read_manifest_bytes(op.repository, d.digest, asked, house)
         if found is None:
             return d
         body, kind = found
         manifest = await examined(lambda: parse(body, kind or "", house.limits), body, asked, house)
-        return carrier.referrer(manifest, digest_of(body), len(body))
+        return _referring(op, manifest, len(body), d)
     except (Unavailable, Corrupt, Fault):
         return d
+
+
+def _referring(op: ListReferrers, manifest: Manifest, size: int, d: Descriptor) -> Descriptor | None:
+    about = manifest.subject
+    return carrier.referrer(manifest, d.digest, size) if about is not None and about.digest == op.digest else None

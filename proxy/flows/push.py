@@ -13,6 +13,7 @@ from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
+from proxy.flows.kept_list import lists_referrers
 from proxy.flows.moved import bind, finish_later, told
 from proxy.flows.read import examined
 from proxy.flows.ready import Push, lists_of, ready
@@ -97,7 +98,7 @@ async def _pushed(this: Push, asked: Asked, house: House) -> Answer:
     """Do what was admitted; without a signature where an exception says so. Raises Fault."""
     await unmoved(this.op, this.policy, this.subject, this.hold, this.caller, asked, house)
     for tag in this.tags:
-        if not await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
+        if not await keeps_ours(this.op.repository, tag, this.subject, asked, house):
             raise await _stale(this, tag, asked, house)
     try:
         require_fresh(house)
@@ -144,14 +145,18 @@ async def _unsigned(this: Push, asked: Asked, house: House) -> bool:
     """True for what needs no signature: by policy, a signature itself, and the index of referrers that clients keep."""
     if not this.policy.push.sign_with or await is_signature_artifact(this.op.repository, this.subject, asked, house):
         return True
-    about = [subject_of_tag(tag) for tag in this.tags]
-    return (
-        bool(about)
-        and this.subject.manifest.kind is Kind.INDEX
-        and all(
-            digest is not None and tag == fallback_tag(digest) for digest, tag in zip(about, this.tags, strict=True)
-        )
-    )
+    if this.subject.manifest.kind is not Kind.INDEX:
+        return False
+    lists = [await _is_list(this, tag, asked, house) for tag in this.tags]
+    return bool(lists) and all(lists)
+
+
+async def _is_list(this: Push, tag: Tag, asked: Asked, house: House) -> bool:
+    """True for the index of what refers to the digest that the tag names; its name alone earns nothing."""
+    about, op, body = subject_of_tag(tag), this.op, this.subject.body
+    if about is None or tag != fallback_tag(about):
+        return False
+    return await lists_referrers(op.repository, about, body, asked, house, all_there=True)
 
 
 async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
@@ -206,7 +211,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
 
 async def _put_list(this: Push, tag: Tag, about: Digest, asked: Asked, house: House) -> Answer:
     async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject.manifest, asked, house):
+        if await keeps_ours(this.op.repository, tag, this.subject, asked, house):
             return await _put(this, tag, asked, house)
     raise await _stale(this, tag, asked, house)  # which puts back what upstream lost, and takes the same lock for that
 

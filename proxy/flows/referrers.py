@@ -51,13 +51,13 @@ async def _or_silence(look: Awaitable[Listed]) -> Listed:
 
 
 async def _from_tag(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
-    return Listed(await from_fallback_tag(repository, subject, asked, house))
+    return Listed(await from_fallback_tag(repository, subject, asked, house) or ())
 
 
 async def from_fallback_tag(
     repository: Repository, subject: Digest, asked: Asked, house: House
-) -> tuple[Descriptor, ...]:
-    """Return the entries of the fallback index; none where the tag does not exist or holds an image.
+) -> tuple[Descriptor, ...] | None:
+    """Return the entries of the fallback index, none where the tag does not exist; None where it holds something else.
 
     Raises Unavailable, Corrupt (what is there is no manifest of any kind), Fault (it is too large).
     """
@@ -70,8 +70,8 @@ async def from_fallback_tag(
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
     body = await whole(reply, house.limits.manifest_bytes, asked, house)
     if matches(subject, body):
-        return ()  # some registries read the tag as the digest itself: its children are not its referrers
-    return await examined(lambda: entries_of(body, house), body, asked, house) or ()
+        return None  # some registries read the tag as the digest itself: its children are not its referrers
+    return await examined(lambda: entries_of(body, house), body, asked, house)
 
 
 async def _from_api(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:

@@ -20,6 +20,7 @@ _NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a sessi
 _NO_HEAD = frozenset({405, 501})  # gateways that let GET through only
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
+Look = Callable[[bytes], Awaitable[bool]]
 
 
 async def write_blob(repository: Repository, data: bytes, asked: Asked, house: House) -> Digest:
@@ -169,16 +170,20 @@ async def change_tag(
     prepare: Prepare,
     asked: Asked,
     house: House,
+    *,
+    ours: Look | None = None,
 ) -> bytes | None:
     """Apply `change` to what the tag holds until it sticks; return what it holds, None when nothing needed writing.
 
     `change` gets the bytes there (None: no tag) and returns new bytes, or None for "as it should be"; `prepare` is
-    awaited before a write, for the blobs it lists.
+    awaited before a write, for the blobs it lists. What `ours` says is somebody else's stays as it is.
     The caller holds the lock of this tag; another proxy may not, hence the reading back.
     """
     for _ in range(TRIES):
         found = await read_manifest_bytes(repository, tag, asked, house)
         old = b"" if found is None else found[0]
+        if found is not None and ours is not None and not await ours(old):
+            return None
         new = await examined(partial(change, None if found is None else old), old, asked, house)
         if new is None:
             return None

@@ -128,6 +128,11 @@ def fallback_tag(digest: Digest) -> Tag:
     return Tag(f"{algorithm}-{value[:64]}")
 
 
+def names_a_digest(tag: Tag) -> bool:
+    """True for names under which tools keep what they say of a digest: `sha256-<hex>`, with `.sig`, `.att` or more."""
+    return subject_of_tag(Tag(tag.partition(".")[0])) is not None
+
+
 def subject_of_tag(tag: Tag) -> Digest | None:
     """Return the digest that a `.sig` or fallback tag is about, or None for any other tag.
 

@@ -313,10 +313,15 @@ async def test_a_digest_signed_for_many_tags_is_judged_by_a_bounded_number_of_co
 # Lists of referrers
 
 
+def referring(*layers: dict[str, object], n: int = 0) -> bytes:
+    """A manifest that refers to APP."""
+    return dump(json.loads(list_of(*layers, n=n).body) | {"subject": descriptor(APP.media_type, APP.body)})
+
+
 @pytest.mark.parametrize("size", [700, 4 * MIB - 100])
 async def test_a_thousand_entries_that_are_one_manifest_are_read_once(size: int) -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
-    body = list_of(*junk(1)).body
+    body = referring(*junk(1))
     body += b" " * (size - len(body))
     digest = w.registry.put_manifest("team/app", body, OCI_MANIFEST)
     entry: dict[str, object] = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(body)}
@@ -328,7 +333,7 @@ async def test_a_thousand_entries_that_are_one_manifest_are_read_once(size: int)
 
 async def test_many_large_entries_end_at_the_budget_and_stay_as_they_were() -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
-    bodies = [list_of(*junk(1), n=n).body + b" " * (3 * MIB) for n in range(40)]
+    bodies = [referring(*junk(1), n=n) + b" " * (3 * MIB) for n in range(40)]
     entries: list[dict[str, object]] = [
         {"mediaType": OCI_MANIFEST, "digest": w.registry.put_manifest("team/app", body, OCI_MANIFEST), "size": 7}
         for body in bodies
@@ -412,7 +417,7 @@ async def test_a_thousand_referrers_are_listed_as_the_api_would() -> None:
     entries: list[dict[str, object]] = []
     for n in range(1000):
         told = {"artifactType": BUNDLE, "layers": [], "annotations": {"n": str(n), "a": "b", "c": "d", "e": "f"}}
-        body = dump(json.loads(list_of().body) | told)
+        body = dump(json.loads(referring()) | told)
         digest = w.registry.put_manifest("team/app", body, OCI_MANIFEST)
         entries.append({"mediaType": OCI_MANIFEST, "digest": digest, "size": len(body), "annotations": {"a": "b"}})
     list_in_fallback(w.registry, "team/app", APP.digest, entries)

@@ -10,7 +10,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Tag, fallback_tag, parse_tag, signature_tag
+from proxy.oci.reference import Tag, digest_of, fallback_tag, parse_tag, signature_tag
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Anonymous, Resolved
 from tests.worlds.conversation import ANYBODY, REPO, World, user, world
@@ -58,7 +58,9 @@ async def test_an_immutable_tag_may_be_set_once_and_again_to_the_same() -> None:
     assert immutable(None, [V1]) == []
     everything = Policy(("**",), PushRules(immutable_tags=("*",)))
     names = [fallback_tag(APP.digest), signature_tag(APP.digest)]
+    names += [Tag(f"{fallback_tag(APP.digest)}.{kind}") for kind in ("att", "sbom", "cosign")]
     assert immutable(everything, [V1, *names]) == [V1], "signers must be able to write theirs"
+    assert immutable(everything, [Tag("sha256-abc.att"), Tag("v1.sig")]) == ["sha256-abc.att", "v1.sig"]
 
 
 async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
@@ -74,10 +76,14 @@ async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
 NOBODY = Asked(ANYBODY, "r")
 
 
+def read(body: bytes, media_type: str) -> Resolved:
+    return Resolved(digest_of(body), media_type, body, parse(body, media_type, Limits()))
+
+
 async def test_where_upstream_lists_referrers_by_itself_a_fallback_tag_takes_nothing_off() -> None:
     w = await world(registry=MemoryRegistry(referrers=True))
     await w.push(APP, "team/app", "v1")
-    empty = parse(index().body, OCI_INDEX, Limits())
+    empty = read(index().body, OCI_INDEX)
     assert await keeps_ours(REPO, fallback_tag(APP.digest), empty, NOBODY, w.house)
     assert not await keeps_ours(REPO, signature_tag(APP.digest), empty, NOBODY, w.house)
 
@@ -86,10 +92,10 @@ async def test_lists_that_lack_ours() -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
     await w.push(APP, "team/app", "v1")
     shelf = w.registry.shelf("team/app")
-    empty = parse(index().body, OCI_INDEX, Limits())
+    empty = read(index().body, OCI_INDEX)
     for tag in (signature_tag(APP.digest), fallback_tag(APP.digest)):
         media_type, body = shelf.manifests[shelf.tags[tag]]
-        assert await keeps_ours(REPO, tag, parse(body, media_type, Limits()), NOBODY, w.house)
+        assert await keeps_ours(REPO, tag, read(body, media_type), NOBODY, w.house)
         assert not await keeps_ours(REPO, tag, empty, NOBODY, w.house)
     assert await keeps_ours(REPO, V1, empty, NOBODY, w.house)
     assert await keeps_ours(REPO, signature_tag(image("other").digest), empty, NOBODY, w.house)
