@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from proxy.flows.asked import Asked
 from proxy.flows.budget import Exhausted
 from proxy.flows.house import House
+from proxy.flows.kept_list import lists_referrers
 from proxy.flows.read import AT_ONCE, examined, read_blob, together
 from proxy.flows.resolve import learn
 from proxy.formats.archive import is_tar
@@ -16,9 +18,27 @@ from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.limits import Limits
-from proxy.oci.manifest import Descriptor, Manifest
-from proxy.oci.reference import Repository
+from proxy.oci.manifest import Descriptor, Kind, Manifest
+from proxy.oci.reference import Repository, Tag, fallback_tag, subject_of_tag
 from proxy.trust.question import Resolved
+
+
+async def needs_no_signature(
+    repository: Repository, subject: Resolved, tags: Sequence[Tag], asked: Asked, house: House
+) -> bool:
+    """True for what is a signature itself, and for the index of referrers that clients keep, under all these tags.
+
+    The name of a tag alone earns nothing. Raises Unavailable.
+    """
+    if subject.manifest.kind is not Kind.INDEX:
+        return await is_signature_artifact(repository, subject, asked, house)
+    for tag in tags:
+        about = subject_of_tag(tag)
+        if about is None or tag != fallback_tag(about):
+            return False
+        if not await lists_referrers(repository, about, subject.body, asked, house, all_there=True):
+            return False
+    return bool(tags)
 
 
 async def is_signature_artifact(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool:

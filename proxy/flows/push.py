@@ -6,14 +6,13 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted, unmoved
-from proxy.flows.artifact import is_signature_artifact
+from proxy.flows.artifact import needs_no_signature
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import attach, list_referrer
 from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
-from proxy.flows.kept_list import lists_referrers
 from proxy.flows.moved import bind, finish_later, told
 from proxy.flows.read import examined
 from proxy.flows.ready import Push, lists_of, ready
@@ -26,14 +25,13 @@ from proxy.flows.tags import Held, held
 from proxy.flows.unsigned import owe
 from proxy.flows.write import exists, put_manifest
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
-from proxy.oci.manifest import Descriptor, Kind, parse
+from proxy.oci.manifest import Descriptor, parse
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import (
     Digest,
     Reference,
     Tag,
     digest_of,
-    fallback_tag,
     is_digest,
     parse_tag,
     require_sha256,
@@ -142,21 +140,10 @@ async def _read(op: PushManifest, room: Room, asked: Asked, house: House) -> Res
 
 
 async def _unsigned(this: Push, asked: Asked, house: House) -> bool:
-    """True for what needs no signature: by policy, a signature itself, and the index of referrers that clients keep."""
-    if not this.policy.push.sign_with or await is_signature_artifact(this.op.repository, this.subject, asked, house):
+    """True for what needs no signature: by policy, or by what it is."""
+    if not this.policy.push.sign_with:
         return True
-    if this.subject.manifest.kind is not Kind.INDEX:
-        return False
-    lists = [await _is_list(this, tag, asked, house) for tag in this.tags]
-    return bool(lists) and all(lists)
-
-
-async def _is_list(this: Push, tag: Tag, asked: Asked, house: House) -> bool:
-    """True for the index of what refers to the digest that the tag names; its name alone earns nothing."""
-    about, op, body = subject_of_tag(tag), this.op, this.subject.body
-    if about is None or tag != fallback_tag(about):
-        return False
-    return await lists_referrers(op.repository, about, body, asked, house, all_there=True)
+    return await needs_no_signature(this.op.repository, this.subject, this.tags, asked, house)
 
 
 async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
