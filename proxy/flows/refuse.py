@@ -8,7 +8,7 @@ from contextlib import suppress
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.rows import record_refusal
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest
 from proxy.trust import explain
@@ -105,7 +105,9 @@ async def refuse(
         fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)
         text = explain.refusal(house.name, reason, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
-            text = explain.not_signed(house.name, decision.question, told or what, page, moved=moved)
+            text = explain.not_signed(
+                house.name, decision.question, told or what, page, moved=moved, again=told != Told.IMMUTABLE
+            )
     else:
         text = explain.message(decision, house.name, house.url)
     return Fault(

@@ -8,15 +8,17 @@ from functools import partial
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
 from proxy.flows.read import ALL_TYPES, examined, header, read_manifest_bytes
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import EMPTY_JSON
 from proxy.oci.operation import FinishUpload, PullBlob, PullManifest, PushManifest, StartUpload, UploadChunk
 from proxy.oci.paths import parse as parse_path
-from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of
+from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of, is_digest
 from proxy.ports import Reply
 
 TRIES = 4
 _NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if the bytes had not been there
+_NOT_AGAIN = frozenset({400, 403, 405, 409, 412, 422})  # what registries answer where a tag is immutable
+_ERROR_BYTES, _SAID = 64 * 1024, 300
 _NO_HEAD = frozenset({405, 501})  # gateways that let GET through only
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
@@ -135,14 +137,29 @@ async def write_manifest(
         if await exists(repository, reference, asked, house) != digest_of(body):
             raise
         return
-    await reply.close()
     if reply.status in (400, 404):
+        await reply.close()
         for place in [p for p in house.memory.blobs if p[0] == repository]:
             house.memory.blobs.pop(place, None)
         await prepare()
         reply = await put_manifest(repository, reference, body, media_type, asked, house)
-        await reply.close()
+    said = await _said(reply)
+    await reply.close()
+    if reply.status in _NOT_AGAIN and not is_digest(reference) and await exists(repository, reference, asked, house):
+        what = f"upstream does not let {reference} be written again: {reply.status} {said}"
+        raise Unavailable(what, told=Told.IMMUTABLE)
     _accepted(reply, f"manifest {reference}")
+
+
+async def _said(reply: Reply) -> str:
+    """Return what upstream says of its refusal, printable and short."""
+    if reply.status < 400:
+        return ""
+    try:
+        text = (await reply.read(_ERROR_BYTES)).decode("utf-8", "replace")
+    except (Fault, Unavailable, Corrupt):
+        return ""
+    return "".join(c for c in text if c.isprintable())[:_SAID]
 
 
 async def exists(repository: Repository, reference: Reference, asked: Asked, house: House) -> str | None:

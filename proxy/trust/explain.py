@@ -55,10 +55,13 @@ def _line(head: str, fix: str, page: str) -> str:
     return plain(head, max(MESSAGE_LENGTH - len(tail), HEAD_LENGTH)) + plain(tail, MESSAGE_LENGTH - HEAD_LENGTH)
 
 
-def not_signed(name: str, question: Question, why: str, page: str, *, moved: bool = False) -> str:
-    """Return the one line a pusher reads when signing failed; `moved`: once the tag pointed at the image already."""
+def not_signed(name: str, question: Question, why: str, page: str, *, moved: bool = False, again: bool = True) -> str:
+    """Return the one line a pusher reads when signing failed.
+
+    `moved`: once the tag pointed at the image already; `again`: where pushing again can help.
+    """
     became = "the tag has moved, and lacks the signature that names it" if moved else "the tag was not moved"
-    tail = f"); {became}; push again - {page}"
+    tail = f"); {became}{'; push again' if again else ''} - {page}"
     head = f"blocked by {name} (not a login problem): {target(question)} was not signed ({why}"
     return plain(head, MESSAGE_LENGTH - len(tail)) + tail
 
