@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 from collections.abc import AsyncIterable, Hashable
 from typing import Self
 
@@ -86,21 +87,30 @@ class Room:
         await self._kept.take(self._holder, most)
         self.taken += most
         seconds = self._kept.deadline_s(most)
-        data, size = bytearray(most), 0  # in one piece: many that grow beside one another would break up the heap
+        too_long = Fault("SIZE_INVALID", f"{what} of more than {most} bytes", status=413, reason=reason)
         try:
             async with asyncio.timeout(seconds):
-                async for chunk in body:
-                    end = size + len(chunk)
-                    if end <= most:
-                        data[size:end] = chunk
-                    size = end
-                    if size > limit:
-                        text = f"{what} of more than {limit} bytes"
-                        raise Fault("SIZE_INVALID", text, status=413, reason=reason)
+                data = await _read(body, most, too_long)
         except TimeoutError:
             text = f"the {what} did not arrive within {seconds:.0f} seconds; send it again over a faster line"
             raise Fault("UNKNOWN", text, status=408) from None
-        self._kept.give_back(self._holder, most - size)
-        self.taken -= most - size
-        del data[size:]
-        return bytes(data)
+        self._kept.give_back(self._holder, most - len(data))
+        self.taken -= most - len(data)
+        return data
+
+
+async def _read(body: AsyncIterable[bytes], most: int, too_long: Fault) -> bytes:
+    """Return the body. Raises the fault beyond `most` bytes.
+
+    It is put together in pages of its own: the system gives them as bytes arrive, and has them back at the end. On the
+    heap, what was promised to bodies that never came would stay, between things that live longer.
+    """
+    with mmap.mmap(-1, max(most, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
+        size = 0
+        async for chunk in body:
+            end = size + len(chunk)
+            if end > most:
+                raise too_long
+            pages[size:end] = chunk
+            size = end
+        return pages[:size]

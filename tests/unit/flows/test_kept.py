@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,13 @@ async def test_what_is_too_large_is_refused_and_given_back(length: int | None) -
     kept = Kept(QUICK)
     with pytest.raises(Fault, match="form of") as told, kept.room("a") as room:
         await room.whole(chunks(b"abc", b"de"), length, 4, "form")
+    assert (told.value.status, kept.used) == (413, 0)
+
+
+async def test_more_than_was_announced_is_refused_and_not_made_up_with_zeros() -> None:
+    kept = Kept(QUICK)
+    with pytest.raises(Fault, match="body of more than 4 bytes") as told, kept.room("a") as room:
+        await room.whole(chunks(b"abc", b"de"), 4, 10, "body")
     assert (told.value.status, kept.used) == (413, 0)
 
 
@@ -136,4 +144,29 @@ async def test_a_client_that_goes_away_gives_back_what_it_held() -> None:
     assert kept.used == 10
     going.cancel()
     await asyncio.gather(going, return_exceptions=True)
+    assert kept.used == 0
+
+
+def resident() -> int:
+    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of this process from /proc")
+async def test_bodies_that_were_announced_and_did_not_come_take_no_memory() -> None:
+    kept, size, count = Kept(Limits(kept_bytes=128 * 1024 * 1024)), 60_000, 1500
+
+    async def one() -> None:
+        with kept.room(None) as room:
+            await room.whole(never(), size, size, "form")
+
+    before = resident()
+    waiting = [asyncio.ensure_future(one()) for _ in range(count)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert kept.used == size * count
+    assert resident() - before < size * count / 3
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
     assert kept.used == 0
