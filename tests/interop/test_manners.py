@@ -158,10 +158,9 @@ def test_another_origin_gets_bytes_and_no_password(place: Place) -> None:
 def test_where_tags_are_immutable_a_refusal_says_so_and_not_to_push_again(plain: Registry, tmp_path: Path) -> None:
     with mannered(tmp_path, plain, "immutable-tags") as registry, countersign(tmp_path / "proxy", registry) as proxy:
         name = "immutable/simple"
-        pushes = Handmade(proxy.host, name)
-        index = pushes.index([pushes.image("amd64")], "1")
+        image = Handmade(proxy.host, name).image("amd64", "1")
         body = manifest(proxy.host, name, "1").body
-        again = ask(proxy.host, "PUT", f"/v2/{name}/manifests/1.0", body, {"Content-Type": index["mediaType"]})
+        again = ask(proxy.host, "PUT", f"/v2/{name}/manifests/1.0", body, {"Content-Type": image["mediaType"]})
         (detail,) = proxy.rows("SELECT detail FROM journal WHERE kind = 'push.not_signed'")
     assert again.status == 403
     assert "upstream's tags are immutable: leave sha256-* out of that rule" in again.body.decode()
