@@ -20,6 +20,7 @@ class Kind(StrEnum):
     BLOB_DENIED = "blob.denied"
     PUSH_ACCEPTED = "push.accepted"
     PUSH_DENIED = "push.denied"
+    UPSTREAM_UNAVAILABLE = "upstream.unavailable"
     TURNED_AWAY = "caller.turned_away"
     PUSH_NOT_SIGNED = "push.not_signed"
     PUSH_UNSIGNED = "push.unsigned"

@@ -199,6 +199,11 @@ class Upstream:
         """Return what upstream answers our own account about a digest, whatever is remembered. Raises Unavailable."""
         return await self._probe.answer(repository, subject, Credential(ours=True))
 
+    @property
+    def silent(self) -> str | None:
+        """Why upstream gave no answer to the last request, None where it did."""
+        return self._exchange.silent
+
     async def certificate(self) -> bytes | None:
         """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""
         return await self._exchange.certificate()

@@ -58,6 +58,7 @@ class Exchange:
             self._upstream.load_cert_chain(*client_cert)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._names = Names()
+        self.silent: str | None = None  # why upstream gave no answer to the last request, None where it did
 
     async def send(
         self,
@@ -85,13 +86,19 @@ class Exchange:
             given["Content-Length"] = str(length)
         try:
             try:
-                return await self._attempt(method, url, given, body, length, transfer=transfer)
+                answer = await self._attempt(method, url, given, body, length, transfer=transfer)
             except _Broken:
                 if not again or body is not None:
                     raise
-                return await self._attempt(method, url, given, body, length, transfer=transfer)
+                answer = await self._attempt(method, url, given, body, length, transfer=transfer)
+            if url.startswith(self._root):
+                self.silent = None
+            return answer
         except _FAILURES as exc:
-            raise unavailable(url, exc) from exc
+            failed = unavailable(url, exc)
+            if url.startswith(self._root) and (body is None or isinstance(body, bytes)):  # no fault of a caller's body
+                self.silent = failed.what
+            raise failed from exc
 
     async def _attempt(
         self,

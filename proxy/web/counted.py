@@ -38,6 +38,8 @@ class CountedJournal:
 
     async def counted(self, event: Event) -> None:
         """Count the event; see the port."""
+        if event.kind is Kind.UPSTREAM_UNAVAILABLE:
+            self._metrics.no_upstream()
         await self._journal.counted(event)
 
     async def decision(self, decision_id: str) -> Decision | None:

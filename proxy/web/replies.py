@@ -12,7 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.flows.asked import Answer
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.ports import HOP_BY_HOP, Headers, Reply
 from proxy.trust.explain import PHRASE_LENGTH, plain
 
@@ -42,7 +42,8 @@ def refuse(failure: Failure, *, inside: bool = False) -> Ready:
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
         text = f"not available just now ({_said(failure, inside)}); try again"
-        return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)))
+        phrase = f"{failure.told}".removeprefix("the ") if failure.told is Told.REGISTRY else None
+        return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)), phrase)
     if isinstance(failure, Corrupt):
         text = f"nothing is handed on ({_said(failure, inside)})"
         return Ready(Answer(502, _json(()), error_body("UNKNOWN", text)))

@@ -66,6 +66,7 @@ from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import upstream_of
+from proxy.wiring.upstream_watch import UpstreamWatch
 from proxy.wiring.works import works
 
 LOOK_S = 0.3  # how old our books may be where another process changes them
@@ -115,8 +116,9 @@ class Running:
         )
         self.endings = Endings(ends, house.clock.now, log)
         gauges.watch_endings(metrics, self.endings.days)
-        knowing = policies, lists, self.endings
         times, stale, path = self.keytimes, self._staleness, settings.path
+        self._registry = UpstreamWatch(upstream, house.clock, path, log)
+        knowing = self._registry, policies, lists, self.endings
         self._wrong = AllProblems(signer, store, lambda: self.house, path, times, stale, knowing)
         self.problems = self._wrong.now
         self._told = ProblemWatch(self.problems, store.journal, house.clock.now, log)
@@ -162,6 +164,7 @@ class Running:
         watch, store = self.store.watch, self.store
         self._ticking.every(LOOK_S, "what is wrong", self._told.look)
         self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
+        self._ticking.every(self._registry.every_s, "whether upstream answers", self._registry.look)
         self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
         self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
         self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.owed))

@@ -17,12 +17,16 @@ import pytest
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.handle import handle
+from proxy.flows.refuse import refuse_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_MANIFEST
-from proxy.oci.operation import Operation, StartUpload
-from proxy.oci.reference import parse_repository, signature_tag
+from proxy.oci.operation import Operation, PullManifest, StartUpload
+from proxy.oci.reference import parse_repository, parse_tag, signature_tag
+from proxy.ports import Credential
 from proxy.trust import explain
+from proxy.trust.question import Anonymous
+from proxy.trust.reason import Reason
 from proxy.upstream.client import Upstream
 from proxy.upstream.location import rewritten
 from proxy.upstream.uploads import Uploads
@@ -150,11 +154,16 @@ async def test_nothing_of_the_inside_is_told_to_anybody_outside(what: str) -> No
 
 async def test_operators_read_all_of_it() -> None:
     async with away("registry stopped") as w:
-        with pytest.raises(
-            Fault, match="could not verify \\(the registry behind this proxy does not answer\\)"
-        ) as told:
+        with pytest.raises(Unavailable) as silent:
             await w.pull("team/app", "v1")
-        assert NEVER.search(told.value.message) is None
+        assert NEVER.search(silent.value.told) is None
+        (row,) = [e for e in w.store.journal.events if e.kind.value == "upstream.unavailable"]
+        assert "127.0.0.1" in str(row.detail["what"])
+        op = PullManifest(parse_repository("team/app"), parse_tag("v1"))
+        away_now = (silent.value.what, Anonymous(), Asked(Credential(), "r"), w.house, silent.value.told)
+        told = await refuse_manifest(op, Reason.NOT_VERIFIABLE, *away_now)
+        assert "could not verify (the registry behind this proxy does not answer)" in told.message
+        assert NEVER.search(told.message) is None
         (row,) = [e for e in w.store.journal.events if e.kind.value == "pull.denied"]
         assert "127.0.0.1" in str(row.detail["what"])
         decision = await w.store.journal.decision(row.decision_id)

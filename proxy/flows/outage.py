@@ -1,0 +1,29 @@
+"""The registry behind us does not answer: an outage reads as one, and nothing was judged or denied."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from proxy.flows.house import House
+from proxy.oci.faults import Told, Unavailable
+from proxy.trust.event import Event, Kind
+from proxy.trust.question import Anonymous, name_of
+
+
+def is_outage(silent: Unavailable) -> bool:
+    """True where upstream did not answer; a store, a token or a budget that failed is something else."""
+    return silent.told is Told.REGISTRY
+
+
+async def record_outage(silent: Unavailable, house: House) -> None:
+    """Count it: one row an hour, whoever asks for whatever. A store that is down takes the row alone."""
+    event = Event(
+        at=house.clock.now(),
+        kind=Kind.UPSTREAM_UNAVAILABLE,
+        who=name_of(Anonymous()),
+        policy_revision=house.rules.current().revision,
+        key_revision=house.keybook.ring().revision,
+        detail={"what": silent.what[:500]},
+    )
+    with suppress(Unavailable):
+        await house.journal.counted(event)
