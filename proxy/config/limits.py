@@ -11,6 +11,7 @@ from proxy.oci.limits import Limits
 
 _SAYS = {
     "manifest_bytes": "a larger manifest is refused on push, not judged on pull",
+    "manifest_hard_bytes": "a larger manifest is not served in the modes `warn` and `off` either",
     "signature_bytes": "a larger signature is not examined",
     "signatures_per_digest": "signatures examined for one image; what is beyond counts as not examined",
     "own_layers": "our own signatures in one `.sig`; the oldest tags make room",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.flows.as_it_is import as_it_is, reason_of
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
@@ -45,7 +46,7 @@ async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answ
     try:
         return await judge(op, asked, house)
     except Fault as unreadable:
-        raise await _unreadable(op, unreadable.reason, unreadable.message, asked, house) from unreadable
+        return await _as_it_is(op, unreadable, asked, house)
     except Corrupt as lie:
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house, lie.told) from lie
     except Unavailable as silent:
@@ -53,6 +54,21 @@ async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answ
             await record_outage(silent, house)
             raise
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house, silent.told) from silent
+
+
+async def _as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: House) -> Answer:
+    """Serve what cannot be read where the policy does not block; raise the Fault that refuses it elsewhere."""
+    why: tuple[str | None, str, str] = (reason_of(unreadable), unreadable.message, "")
+    try:
+        answer = await as_it_is(op, unreadable, asked, house)
+        if answer is not None:
+            return answer
+    except Fault as worse:
+        why = (reason_of(worse), worse.message, "")
+    except (Unavailable, Corrupt) as silent:
+        why = (Reason.NOT_VERIFIABLE, silent.what, silent.told)
+    reason, what, told = why
+    raise await _unreadable(op, reason, what, asked, house, told) from unreadable
 
 
 def _holds(judged: Judged, op: PullManifest, house: House) -> bool:

@@ -13,6 +13,7 @@ class Limits:
     """What one request, one judgement and one process may cost at most."""
 
     manifest_bytes: int = 4 * MIB
+    manifest_hard_bytes: int = 32 * MIB
     signature_bytes: int = 1 * MIB
     signatures_per_digest: int = 100
     own_layers: int = 32

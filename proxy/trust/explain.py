@@ -110,15 +110,19 @@ def granted(by: Granted) -> str:
     return f"exception {by.id}{offline} until {by.until:%Y-%m-%dT%H:%M:%SZ} ({by.reason})"
 
 
+_REFUSED_UNREAD = {"push", "readable"}  # checks that no policy was asked about
+
+
 def text(decision: Decision, name: str, url: str) -> str:
     """Return the whole story for a terminal: criteria first, then each check, then the verdict and the fix."""
     mark = {Outcome.PASSED: "ok", Outcome.FAILED: "NO", Outcome.INCONCLUSIVE: "??"}
     host = url.partition("://")[2]
+    judged = decision.allowed or not {c.name for c in decision.checks} & _REFUSED_UNREAD
     lines = [
         f"{plain(decision.question.repository, 300)} {plain(decision.question.reference, 200)}",
-        f"  digest    {decision.digest}",
+        f"  digest    {'not known' if decision.digest == NOTHING else decision.digest}",
         f"  criteria  {'; '.join(plain(c.name, 120) for c in decision.checks) or 'none (allows nobody)'}",
-        f"  mode      {decision.mode}",
+        *([f"  mode      {decision.mode}"] if judged else []),
         "",
         *(f"  [{mark[c.outcome]}] {plain(c.name, 120)}: {plain(c.detail, 300)}" for c in decision.checks),
         *(f"       signature {s.format} by key {s.fingerprint[:12]}{_said(s)}" for s in decision.signatures),

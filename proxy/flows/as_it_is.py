@@ -1,0 +1,110 @@
+"""Serve what could not be judged where the policy does not block: whole, hashed here, with a warning, on record."""
+
+from __future__ import annotations
+
+import secrets
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.gate import holder_of
+from proxy.flows.house import House
+from proxy.flows.now import Now, now_in
+from proxy.flows.read import header
+from proxy.flows.resolve import accept_of, relayed_error
+from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, digest_of, is_digest
+from proxy.ports import Effort
+from proxy.trust import explain
+from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.event import Event, Kind
+from proxy.trust.policy import Policy
+from proxy.trust.question import Question, how_of, name_of
+from proxy.trust.reason import Reason
+
+_UNREADABLE = frozenset({Reason.TOO_LARGE, Reason.AMBIGUOUS_MANIFEST, Reason.NOT_JUDGED})
+
+
+async def as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: House) -> Answer | None:
+    """Return upstream's bytes in the modes `warn` and `off`, or its own refusal; None where they are blocked.
+
+    They are read wholly, up to `manifest_hard_bytes`, and hashed before the first leaves. What is denied by that digest
+    is blocked in every mode. Raises Corrupt, Unavailable, Fault.
+    """
+    now = now_in(op.repository, house)
+    if now.policy is None or reason_of(unreadable) not in _UNREADABLE:
+        return None
+    mode = now.policy.pull.mode_at(now.at)
+    if mode == "enforce":
+        return None
+    headers = tuple(("accept", value) for value in accept_of(asked))
+    reply = await house.registry.perform(PullManifest(op.repository, op.reference), asked.credential, headers=headers)
+    if reply.status != 200:
+        return await relayed_error(reply, head=op.head)
+    try:
+        with house.memory.kept.room(holder_of(asked, house)) as room:
+            length = header(reply, "content-length") or ""
+            size = int(length) if length.isascii() and length.isdigit() else None
+            limit = house.limits.manifest_hard_bytes
+            body = await room.whole(reply.stream(), size, limit, "manifest", Reason.TOO_LARGE)
+    finally:
+        await reply.close()
+    digest = digest_of(body)
+    if is_digest(op.reference) and digest != op.reference:
+        raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
+    if now_in(op.repository, house).standing.denial(op.repository, {digest}) is not None:
+        raise Fault("DENIED", str(digest), reason=Reason.DENIED_DIGEST)
+    house.rights.confirm_read(op.repository, asked.credential)
+    kind = header(reply, "content-type") or "application/octet-stream"
+    decision = _decision(op, unreadable, digest, kind, now, now.policy)
+    await _record(decision, asked, house)
+    fields = (("content-type", kind), ("content-length", str(len(body))), ("docker-content-digest", digest))
+    warning = explain.warning(decision, house.name, house.url) if mode == "warn" else None
+    return Answer(200, fields, b"" if op.head else body, warning=warning)
+
+
+def reason_of(unreadable: Fault) -> str | None:
+    """Return why a manifest could not be read: one that is cut off as too long says so by its code alone."""
+    return unreadable.reason or (Reason.TOO_LARGE if unreadable.code == "SIZE_INVALID" else None)
+
+
+def _decision(
+    op: PullManifest, unreadable: Fault, digest: Digest, media_type: str, now: Now, policy: Policy
+) -> Decision:
+    reason = Reason(reason_of(unreadable) or Reason.NOT_JUDGED)
+    return Decision(
+        id=secrets.token_urlsafe(12),
+        question=Question(op.repository, op.reference),
+        digest=digest,
+        media_type=media_type,
+        outcome=Outcome.FAILED,
+        mode=policy.pull.mode_at(now.at),
+        reason=reason,
+        checks=(Check("readable", Outcome.FAILED, unreadable.message, reason),),
+        signatures=(),
+        policy_revision=now.policies.revision,
+        key_revision=now.ring.revision,
+        at=now.at,
+        contact=policy.contact,
+        help_url=policy.help_url,
+    )
+
+
+async def _record(decision: Decision, asked: Asked, house: House) -> None:
+    caller = await house.rights.caller(decision.question.repository, asked.credential, Effort.NOTHING)
+    await house.journal.decided(
+        decision,
+        Event(
+            at=decision.at,
+            kind=Kind.PULL_WARNED if decision.mode == "warn" else Kind.PULL_ALLOWED,
+            who=name_of(caller),
+            how=how_of(caller),
+            repository=decision.question.repository,
+            reference=decision.question.reference,
+            digest=decision.digest,
+            reason=decision.reason or "",
+            decision_id=decision.id,
+            request_id=asked.request_id,
+            policy_revision=decision.policy_revision,
+            key_revision=decision.key_revision,
+        ),
+    )
