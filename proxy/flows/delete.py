@@ -6,12 +6,13 @@ from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.attach import unlist_referrer
 from proxy.flows.house import House
+from proxy.flows.immutable import immutable
 from proxy.flows.moved import finish_later, told
 from proxy.flows.read import examined, read_blob, read_manifest
 from proxy.flows.relay import relay
 from proxy.flows.sign import SIMPLE
 from proxy.flows.tags import held
-from proxy.flows.write import exists
+from proxy.flows.write import exists, unsure
 from proxy.formats.carrier import is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
@@ -28,6 +29,8 @@ async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Ans
 
     Nobody moves the tag or writes the list of signatures meanwhile: what is attached by a push beside it stays known.
     """
+    if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
+        return login  # who may not delete keeps nobody waiting
     digest = await _digest(op, asked, house)
     subject = None if digest is None else await _subject(op, digest, asked, house)
     tags = [] if is_digest(op.reference) else [tag for tag in [parse_tag(op.reference)] if subject_of_tag(tag) is None]
@@ -35,8 +38,14 @@ async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Ans
     async with held(op.repository, tags, house, about=about) as hold:
         if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
             return login
-        async with house.memory.alone(("attach", op.repository, subject or digest)):
-            answer = await _deleted(op, digest, subject, asked, hold.house)
+        hold.left |= hold.tags  # until upstream has said what became of them
+        try:
+            async with house.memory.alone(("attach", op.repository, subject or digest)):
+                answer = await _deleted(op, digest, subject, asked, hold.house)
+            if not unsure(answer.status):
+                hold.left.clear()
+        finally:
+            finish_later(hold, asked, house)
         if answer.status < 300 and digest is not None:
             if subject is not None and is_digest(op.reference):
                 await unlist_referrer(op.repository, subject, digest, asked, hold.house)
@@ -65,7 +74,8 @@ async def _deleted(
     house.memory.forget_tag(op.repository, op.reference)
     if is_digest(op.reference):
         await house.facts.forget(op.repository, digest)
-        for tag in await house.tags.gone(op.repository, digest):
+        policy = house.rules.current().for_(op.repository)
+        for tag in await house.tags.gone(op.repository, digest, lambda tag: bool(immutable(policy, [tag]))):
             house.memory.forget_tag(op.repository, tag)
     await _record(op, digest, subject if lost else None, len(lost), asked, house)
     return answer

@@ -27,6 +27,7 @@ from proxy.ports import Credential
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event
 from proxy.trust.question import Question, Resolved
+from proxy.trust.tag import TagFact
 
 T = TypeVar("T")
 Place = tuple[Repository, Digest]
@@ -93,6 +94,7 @@ class Memory:
         self._changes: LRUCache[Repository, int] = LRUCache(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
+        self.finished_to: TagFact | None = None  # the last unfinished move that was seen to
         self._once: Once[Any] = Once()
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}

@@ -73,8 +73,13 @@ def finish_later(held: Held, asked: Asked, house: House) -> None:
 
 
 async def finish_all(house: House) -> None:
-    """Finish the moves that somebody who died left unfinished, on this server or another one. Raises Unavailable."""
-    for fact in await house.tags.unfinished(PART):
+    """Finish the moves that somebody who died left unfinished, on this server or another one. Raises Unavailable.
+
+    Each call goes on after the last one: those that cannot be finished keep nobody else waiting.
+    """
+    found = await house.tags.unfinished(PART, house.memory.finished_to)
+    house.memory.finished_to = found[-1] if len(found) == PART else None
+    for fact in found:
         await finish(fact.repository, fact.tag, Asked(Credential(ours=True), "unfinished"), house)
 
 
@@ -118,8 +123,8 @@ async def _bind_known(repository: Repository, tag: Tag, digest: Digest, asked: A
         return
     if await denied(repository, digest, house) is None:
         about = Descriptor(fact.media_type, digest, fact.size)
-        async with held(repository, (), house, about=await tree(repository, (digest,), house)):
-            await bind(repository, about, [tag], asked, house)
+        async with held(repository, (), house, about=await tree(repository, (digest,), house)) as lists:
+            await bind(repository, about, [tag], asked, lists.house)
 
 
 async def clear(repository: Repository, tag: Tag, digest: Digest | None, asked: Asked, house: House) -> None:

@@ -23,7 +23,7 @@ from proxy.flows.rows import record_refusal
 from proxy.flows.sign import stood_in
 from proxy.flows.tags import Held, held
 from proxy.flows.unsigned import owe
-from proxy.flows.write import exists, put_manifest
+from proxy.flows.write import exists, is_there, put_manifest, unsure
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import Descriptor, parse
 from proxy.oci.operation import PushManifest
@@ -189,9 +189,9 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     about = subject_of_tag(tag)
     await this.hold.trying(tag)
     answer = await (_put(this, tag, asked, house) if about is None else _put_list(this, tag, about, asked, house))
-    if answer.status >= 400:
+    if answer.status >= 400 and not unsure(answer.status):
         this.hold.refused(tag)
-    elif tag not in this.moved:
+    elif answer.status < 400 and tag not in this.moved:
         this.moved.append(tag)
     return answer
 
@@ -221,11 +221,15 @@ async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> 
             raise
     else:
         if reply.status >= 400:
-            return await relayed_error(reply)
-        await reply.close()
-        if not 200 <= reply.status < 300:  # a redirect is no acceptance
-            raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
-        headers = reply.headers
+            refused = await relayed_error(reply)
+            to = (this.op.repository, reference, subject.digest)
+            if not unsure(reply.status) or not await is_there(*to, asked, house):
+                return refused
+        else:
+            await reply.close()
+            if not 200 <= reply.status < 300:  # a redirect is no acceptance
+                raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
+            headers = reply.headers
     kept = {
         "docker-content-digest": subject.digest,
         "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from proxy.flows.asked import Asked
@@ -162,6 +163,11 @@ async def _said(reply: Reply) -> str:
     return "".join(c for c in text if c.isprintable())[:_SAID]
 
 
+def unsure(status: int) -> bool:
+    """True for an answer that does not say whether the request was carried out: it may come from in between."""
+    return status >= 500 or status in (408, 429)
+
+
 async def exists(repository: Repository, reference: Reference, asked: Asked, house: House) -> str | None:
     """Return the digest upstream claims for this reference, None on 404. Raises Unavailable, or Fault UNAUTHORIZED."""
     op = PullManifest(repository, reference, head=True)
@@ -177,6 +183,13 @@ async def exists(repository: Repository, reference: Reference, asked: Asked, hou
         found = await read_manifest_bytes(repository, reference, asked, house)
         return None if found is None else digest_of(found[0])
     return claimed
+
+
+async def is_there(repository: Repository, reference: Reference, digest: Digest, asked: Asked, house: House) -> bool:
+    """True where upstream says that it has this digest there; False also where it cannot be asked."""
+    with suppress(Unavailable, Corrupt, Fault):
+        return await exists(repository, reference, asked, house) == digest
+    return False
 
 
 async def change_tag(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,11 +59,13 @@ class Tags(Protocol):
     async def learn(self, fact: TagFact) -> None:
         """Record where a tag was seen to point, unless that is known, or somebody holds it."""
 
-    async def gone(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
-        """Record that a manifest was deleted: tags that pointed at it point at nothing. Return them."""
+    async def gone(self, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]) -> tuple[Tag, ...]:
+        """Record that a manifest was deleted: tags that pointed at it point at nothing, but for those that `stays`
+        names: they are never moved. Return all of them.
+        """
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
         """Return tags that point (or are moving) at this manifest or blob, or at what lists it, so many levels up."""
 
-    async def unfinished(self, limit: int) -> tuple[TagFact, ...]:
-        """Return tags whose move nobody finished and nobody holds, the oldest first."""
+    async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
+        """Return tags whose move nobody finished and nobody holds, the oldest first; those after this one only."""

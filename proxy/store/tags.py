@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, union, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, tuple_, union, update
 from sqlalchemy import literal as value_of
 
 from proxy.oci.reference import Digest, Repository, Tag
@@ -108,18 +108,19 @@ class StoredTags:
         if (fact.repository, fact.tag) not in self._holds:
             await self._database.write(partial(_learn, fact=fact))
 
-    async def gone(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
-        """Record that a manifest was deleted; return the tags that pointed at it."""
-        return await self._database.write(partial(_gone, repository=repository, digest=digest))
+    async def gone(self, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]) -> tuple[Tag, ...]:
+        """Record that a manifest was deleted; return the tags that pointed at it. Those that stay are known still."""
+        return await self._database.write(partial(_gone, repository=repository, digest=digest, stays=stays))
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
         """Return tags that point at this manifest or blob, or at what lists it, so many levels up."""
         work = partial(_above, repository=repository, digest=digest, depth=depth, limit=limit)
         return await self._database.read(work)
 
-    async def unfinished(self, limit: int) -> tuple[TagFact, ...]:
-        """Return tags whose move nobody finished and nobody holds, the oldest first."""
-        found = await self._database.read(partial(_unfinished, now=self._clock.now(), limit=limit))
+    async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
+        """Return tags whose move nobody finished and nobody holds, the oldest first; those after this one only."""
+        work = partial(_unfinished, now=self._clock.now(), limit=limit, after=after)
+        found = await self._database.read(work)
         return tuple(fact for fact in found if (fact.repository, fact.tag) not in self._holds)
 
     def _has(self, hold: Hold) -> bool:
@@ -243,12 +244,15 @@ def _learn(connection: Connection, fact: TagFact) -> None:
     )
 
 
-def _gone(connection: Connection, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+def _gone(
+    connection: Connection, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]
+) -> tuple[Tag, ...]:
     these = and_(tags.c.repository == repository, tags.c.digest == digest)
     names = tuple(Tag(row.tag) for row in connection.execute(select(tags.c.tag).where(these).order_by(tags.c.tag)))
-    if names:
-        connection.execute(update(tags).where(these).values(digest=None))
-        _sweep(connection, repository, names)
+    freed = [tag for tag in names if not stays(tag)]
+    if freed:
+        connection.execute(update(tags).where(these, tags.c.tag.in_(freed)).values(digest=None))
+        _sweep(connection, repository, freed)
     return names
 
 
@@ -268,7 +272,10 @@ def _above(connection: Connection, repository: Repository, digest: Digest, depth
     return tuple(Tag(row.tag) for row in connection.execute(union(*points).limit(limit)))
 
 
-def _unfinished(connection: Connection, now: datetime, limit: int) -> list[TagFact]:
+def _unfinished(connection: Connection, now: datetime, limit: int, after: TagFact | None) -> list[TagFact]:
     free = or_(tags.c.holder.is_(None), tags.c.until <= now)
-    query = select(tags).where(tags.c.moving_to.is_not(None), free).order_by(tags.c.at, tags.c.tag).limit(limit)
+    order = (tags.c.at, tags.c.repository, tags.c.tag)
+    query = select(tags).where(tags.c.moving_to.is_not(None), free).order_by(*order).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(*order) > (after.at, after.repository, after.tag))
     return [fact_of(row) for row in connection.execute(query)]

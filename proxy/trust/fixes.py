@@ -51,7 +51,7 @@ FIXES: Mapping[Reason, Fix] = {
         "pull the image by its name",
         "push the manifest that lists it first",
     ),
-    Reason.TAG_IMMUTABLE: Fix("this tag exists and may not move", _ASK, "push under a new tag"),
+    Reason.TAG_IMMUTABLE: Fix("this tag exists and may not move", _ASK, f"push under a new tag; to delete it, {_ASK}"),
     Reason.PUSH_NOT_ALLOWED: Fix("you are not on this repository's push list", _ASK, _ASK),
     Reason.AMBIGUOUS_MANIFEST: Fix(
         "its manifest can be read in two ways", f"do not run it; {_ASK}", "rebuild it with a current tool, then push"

@@ -141,9 +141,27 @@ async def test_what_was_seen_upstream_never_replaces_what_is_known(tags: Tags) -
 async def test_what_was_deleted_is_pointed_at_by_nothing(tags: Tags) -> None:
     for tag, to in ((V1, ONE), (LATEST, ONE), (V2, TWO)):
         await moved(tags, tag, to)
-    assert await tags.gone(OTHER, ONE) == ()
-    assert await tags.gone(APP, ONE) == (LATEST, V1)
+    assert await tags.gone(OTHER, ONE, nothing_stays) == ()
+    assert await tags.gone(APP, ONE, lambda tag: tag == V1) == (LATEST, V1)
+    assert set(await tags.find(APP, [V1, V2, LATEST])) == {V1, V2}, "what is never moved stays known"
+    assert await tags.gone(APP, ONE, nothing_stays) == (V1,)
     assert set(await tags.find(APP, [V1, V2, LATEST])) == {V2}
+
+
+def nothing_stays(_tag: Tag) -> bool:
+    return False
+
+
+async def test_unfinished_moves_are_told_in_parts(tags: Tags, clock: FrozenClock) -> None:
+    for tag in (V2, V1):
+        await tags.give_back(await taken(tags, tag), [replace(points(tag, None, moving_to=ONE), at=clock.now())])
+    clock.advance(1)
+    await tags.give_back(await taken(tags, LATEST), [replace(points(LATEST, None, moving_to=ONE), at=clock.now())])
+    told, last = [], None
+    while found := await tags.unfinished(1, last):
+        last = found[-1]
+        told.append(last.tag)
+    assert told == [V1, V2, LATEST]
 
 
 async def test_tags_above_a_child_and_a_layer_are_found_at_every_level(tags: Tags, store: AnyStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +20,10 @@ class _Row:
     fact: TagFact
     holder: str | None = None
     until: datetime | None = None
+
+
+def _place(fact: TagFact) -> tuple[datetime, str, str]:
+    return fact.at, fact.repository, fact.tag
 
 
 class MemoryTags:
@@ -79,9 +83,9 @@ class MemoryTags:
         if there is None or (there.holder is None and there.fact.digest is None):
             self._rows[fact.repository, fact.tag] = _Row(fact)
 
-    async def gone(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+    async def gone(self, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]) -> tuple[Tag, ...]:
         these = [key for key, row in self._rows.items() if key[0] == repository and row.fact.digest == digest]
-        for key in these:
+        for key in [key for key in these if not stays(key[1])]:
             self._rows[key] = replace(self._rows[key], fact=replace(self._rows[key].fact, digest=None))
         self._sweep()
         return tuple(sorted(tag for _, tag in these))
@@ -98,11 +102,11 @@ class MemoryTags:
         ]
         return tuple(sorted(found)[:limit])
 
-    async def unfinished(self, limit: int) -> tuple[TagFact, ...]:
+    async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
         now = self._clock.now()
         free = [r for r in self._rows.values() if r.holder is None or not (self.sole or self._lasts(r, now))]
-        found = sorted((r.fact for r in free if r.fact.moving_to is not None), key=lambda f: (f.at, f.tag))
-        return tuple(found[:limit])
+        found = sorted((r.fact for r in free if r.fact.moving_to is not None), key=_place)
+        return tuple(fact for fact in found if after is None or _place(fact) > _place(after))[:limit]
 
     def restarted(self) -> None:
         """Another process has this store to itself now: holds in memory are gone with the one before."""
