@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from proxy.trust.problem import ProblemId
 from tests.interop.countersign import Proxy, countersign
 from tests.interop.handmade import Handmade
 from tests.interop.peers import free_port, run, when
@@ -17,7 +18,7 @@ NAME = "team/app"
 
 def problems(proxy: Proxy) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(proxy("status", "-o", "json").stdout)["problems"]
-    return [each for each in found if each["id"] == "upstream"]
+    return [each for each in found if each["id"] == ProblemId.UPSTREAM.value]
 
 
 def test_a_registry_that_stops_is_an_outage_and_no_denial_and_nobody_has_to_help(tmp_path: Path) -> None:
