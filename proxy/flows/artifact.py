@@ -19,7 +19,7 @@ from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor, Kind, Manifest
-from proxy.oci.reference import Repository, Tag, fallback_tag, subject_of_tag
+from proxy.oci.reference import Repository, Tag, subject_of_list
 from proxy.trust.question import Resolved
 
 
@@ -33,10 +33,8 @@ async def needs_no_signature(
     if subject.manifest.kind is not Kind.INDEX:
         return await is_signature_artifact(repository, subject, asked, house)
     for tag in tags:
-        about = subject_of_tag(tag)
-        if about is None or tag != fallback_tag(about):
-            return False
-        if not await lists_referrers(repository, about, subject.body, asked, house, all_there=True):
+        about = subject_of_list(tag)
+        if about is None or not await lists_referrers(repository, about, subject.body, asked, house, all_there=True):
             return False
     return bool(tags)
 

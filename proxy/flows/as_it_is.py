@@ -17,7 +17,7 @@ from proxy.ports import Effort
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.event import Event, Kind
-from proxy.trust.policy import Policy
+from proxy.trust.policy import Mode, Policy
 from proxy.trust.question import Question, how_of, name_of
 from proxy.trust.reason import Reason
 
@@ -55,7 +55,7 @@ async def as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: Hou
         raise Fault("DENIED", str(digest), reason=Reason.DENIED_DIGEST)
     house.rights.confirm_read(op.repository, asked.credential)
     kind = header(reply, "content-type") or "application/octet-stream"
-    decision = _decision(op, unreadable, digest, kind, now, now.policy)
+    decision = _decision(op, unreadable, digest, kind, now, now.policy, mode)
     await _record(decision, asked, house)
     fields = (("content-type", kind), ("content-length", str(len(body))), ("docker-content-digest", digest))
     warning = explain.warning(decision, house.name, house.url) if mode == "warn" else None
@@ -68,7 +68,7 @@ def reason_of(unreadable: Fault) -> str | None:
 
 
 def _decision(
-    op: PullManifest, unreadable: Fault, digest: Digest, media_type: str, now: Now, policy: Policy
+    op: PullManifest, unreadable: Fault, digest: Digest, media_type: str, now: Now, policy: Policy, mode: Mode
 ) -> Decision:
     reason = Reason(reason_of(unreadable) or Reason.NOT_JUDGED)
     return Decision(
@@ -77,7 +77,7 @@ def _decision(
         digest=digest,
         media_type=media_type,
         outcome=Outcome.FAILED,
-        mode=policy.pull.mode_at(now.at),
+        mode=mode,
         reason=reason,
         checks=(Check("readable", Outcome.FAILED, unreadable.message, reason),),
         signatures=(),

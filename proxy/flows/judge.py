@@ -22,7 +22,7 @@ from proxy.flows.resolve import resolve
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Reference, Repository, fallback_tag, is_digest, parse_tag, subject_of_tag
+from proxy.oci.reference import Digest, Reference, Repository, is_digest, parse_tag, subject_of_list
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.evidence import CouldNotLook, Evidence, Place
 from proxy.trust.fact import Listing
@@ -196,8 +196,7 @@ async def _noted(place: Here, at: datetime, house: House) -> None:
 
 def _fallback_of(reference: Reference) -> Digest | None:
     """Return the digest whose referrers clients list under this tag, None for any other reference."""
-    about = None if is_digest(reference) else subject_of_tag(parse_tag(reference))
-    return about if about is not None and reference == fallback_tag(about) else None
+    return None if is_digest(reference) else subject_of_list(parse_tag(reference))
 
 
 async def _lists_referrers(question: Question, subject: Resolved, asked: Asked, house: House, walk: Walk) -> bool:

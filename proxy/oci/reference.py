@@ -128,6 +128,12 @@ def fallback_tag(digest: Digest) -> Tag:
     return Tag(f"{algorithm}-{value[:64]}")
 
 
+def subject_of_list(tag: Tag) -> Digest | None:
+    """Return the digest whose referrers clients list under this tag, None for any other tag."""
+    about = subject_of_tag(tag)
+    return about if about is not None and tag == fallback_tag(about) else None
+
+
 def names_a_digest(tag: Tag) -> bool:
     """True for names under which tools keep what they say of a digest: `sha256-<hex>`, with `.sig`, `.att` or more."""
     return subject_of_tag(Tag(tag.partition(".")[0])) is not None
