@@ -40,7 +40,7 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     if answer is not None and answer.status >= 400:  # a login problem, or not there: upstream's own answer says it best
         return answer
     policy = house.rules.current().for_(op.repository)
-    caller = await reader(op.repository, policy, asked, house, head=op.head)
+    caller = await reader(op.repository, policy, asked, house, pushing=op.head)
     # A push would upload every layer again, where a HEAD did not say that it is there.
     if answer is not None and policy is not None and await pushes(op.repository, policy, caller, asked, house):
         return answer

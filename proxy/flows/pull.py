@@ -8,11 +8,12 @@ from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
 from proxy.flows.now import AGAIN, CHANGED, now_in
 from proxy.flows.outage import is_outage, record_outage
-from proxy.flows.reader import pushes, reader
+from proxy.flows.reader import looks_to_push, pushes, reader
 from proxy.flows.refuse import refuse_manifest
 from proxy.flows.rows import record_refusal
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
+from proxy.oci.reference import is_digest
 from proxy.ports import Effort, Headers
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
@@ -34,6 +35,8 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
             await _record(judged, permission, caller, asked, house)
         except Unavailable as down:
             raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house, down.told) from down
+        if permission is Permission.PUSH_LOOK:
+            raise _not_there(op)
         if permission is Permission.DENY:
             raise denied(judged, house)
         if _holds(judged, op, house):
@@ -82,22 +85,32 @@ def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
 async def _unreadable(
     op: PullManifest, reason: str | None, what: str, asked: Asked, house: House, told: str = ""
 ) -> Fault:
-    caller = await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
-    return await refuse_manifest(op, reason, what, caller, asked, house, told)
+    policy = house.rules.current().for_(op.repository)
+    look = looks_to_push(op, asked)
+    caller = await reader(op.repository, policy if look else None, asked, house, pushing=look)
+    refused = await refuse_manifest(op, reason, what, caller, asked, house, told)
+    recalled = refused.reason == Reason.DENIED_DIGEST and is_digest(op.reference)
+    if look and not recalled and await pushes(op.repository, policy, caller, asked, house):
+        return _not_there(op)
+    return refused
+
+
+def _not_there(op: PullManifest) -> Fault:
+    """Return what a push is told that looks at a blocked manifest first: it may go on over it."""
+    return Fault("MANIFEST_UNKNOWN", f"nothing that may be pulled is at {op.repository} {op.reference}")
 
 
 async def _caller(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Caller:
     if judged.decision.allowed:  # nothing depends on who it is
         return await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
-    return await reader(op.repository, judged.policy, asked, house, head=op.head)
+    return await reader(op.repository, judged.policy, asked, house, pushing=looks_to_push(op, asked))
 
 
 async def _permission(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> Permission:
     """Ask upstream whether this caller may push only where the answer changes something."""
-    may_push = False
-    if op.head and not judged.decision.allowed:
-        may_push = await pushes(op.repository, judged.policy, caller, asked, house)
-    return permit(caller, judged.decision, judged.policy, head=op.head, may_push=may_push)
+    look = not judged.decision.allowed and looks_to_push(op, asked)
+    look = look and await pushes(op.repository, judged.policy, caller, asked, house)
+    return permit(caller, judged.decision, judged.policy, head=op.head, push_look=look)
 
 
 async def _record(judged: Judged, permission: Permission, caller: Caller, asked: Asked, house: House) -> None:

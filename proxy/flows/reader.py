@@ -6,18 +6,36 @@ from proxy.flows.asked import Asked
 from proxy.flows.gate import holder_of
 from proxy.flows.house import House
 from proxy.oci.faults import Unavailable
-from proxy.oci.reference import Repository
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Repository, is_digest
 from proxy.ports import Effort
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller
 
 
-async def reader(repository: Repository, policy: Policy | None, asked: Asked, house: House, *, head: bool) -> Caller:
+async def reader(repository: Repository, policy: Policy | None, asked: Asked, house: House, *, pushing: bool) -> Caller:
     """Return who asks for what is not allowed: a name is asked about only where this policy lists names for it."""
-    lists = policy is not None and (policy.pull.reviewers or (head and "*" not in policy.push.allow))
+    lists = policy is not None and (policy.pull.reviewers or (pushing and "*" not in policy.push.allow))
     effort = Effort.READING if lists else Effort.NOTHING
     return await house.rights.caller(repository, asked.credential, effort)
+
+
+ORAS_KIND = "application/vnd.oci.artifact.manifest.v1+json"  # a kind that came to nothing; only oras still names it
+
+
+def looks_to_push(op: PullManifest, asked: Asked) -> bool:
+    """True for the two forms in which clients look before a push; pulls have others (measured: ADR 0052).
+
+    containerd, buildkit, docker and crane accept the one kind they hold; oras and helm ask by digest for every kind
+    that oras knows. The form is no proof and needs to be none: a HEAD that is denied gets 403 or 404, and neither lets
+    an image start.
+    """
+    named = (
+        one.partition(";")[0].strip() for key, value in asked.headers if key == "accept" for one in value.split(",")
+    )
+    kinds = {kind for kind in named if kind and not kind.endswith("/*")}
+    return op.head and (len(kinds) == 1 or (is_digest(op.reference) and ORAS_KIND in kinds))
 
 
 async def pushes(repository: Repository, policy: Policy | None, caller: Caller, asked: Asked, house: House) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from proxy.oci.reference import is_digest
 from proxy.trust.decision import Decision
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
@@ -14,26 +15,27 @@ class Permission(StrEnum):
     """Why a request is answered with content, or `DENY`."""
 
     ALLOWED = "allowed"
-    PUSHER_HEAD = "pusher-head"  # a pusher may learn that something exists, or clients abort their push (WIRE 6)
+    PUSH_LOOK = "push-look"  # answered 404: a push goes on over it, and a client that has it cached starts nothing
     REVIEWER = "reviewer"
     OPEN_HEAD = "open-head"  # `head_on_denied: allow`
     DENY = "deny"
 
 
-def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: bool, may_push: bool) -> Permission:
-    """Return what this caller gets of a decided manifest. Never part of a cached decision."""
+def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: bool, push_look: bool) -> Permission:
+    """Return what this caller gets of a decided manifest. Never part of a cached decision.
+
+    `push_look` is true for the question a client asks before it pushes, from a caller who may push.
+    """
     if decision.allowed:
         return Permission.ALLOWED
-    if policy is None:
-        return Permission.PUSHER_HEAD if head and may_push else Permission.DENY
-    denied = decision.reason is Reason.DENIED_DIGEST  # also to reviewers; who replaces it must learn that it is there
-    if not denied and isinstance(caller, Named) and caller.name in policy.pull.reviewers:
+    denied = decision.reason is Reason.DENIED_DIGEST  # a recall holds for reviewers and open heads too
+    if push_look and not (denied and is_digest(decision.question.reference)):
+        return Permission.PUSH_LOOK
+    if policy is None or denied:
+        return Permission.DENY
+    if isinstance(caller, Named) and caller.name in policy.pull.reviewers:
         return Permission.REVIEWER
-    if head and may_push and may_push_by_policy(caller, policy):
-        return Permission.PUSHER_HEAD
-    if head and policy.pull.head_on_denied and not denied:
-        return Permission.OPEN_HEAD
-    return Permission.DENY
+    return Permission.OPEN_HEAD if head and policy.pull.head_on_denied else Permission.DENY
 
 
 def may_push_by_policy(caller: Caller, policy: Policy) -> bool:

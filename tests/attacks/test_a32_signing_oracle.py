@@ -125,9 +125,10 @@ async def test_who_is_not_on_the_list(allow: tuple[str, ...], reason: str) -> No
 async def test_pulling_signs_nothing() -> None:
     w = await world()
     w.plant(APP, "team/app", "v1")
-    for head in (True, False):
+    for reference in ("v1", APP.digest):
+        for head in (True, False):
+            assert await w.blocked("team/app", reference, PUSHER, head=head) == "unsigned"
         with pytest.raises(Fault):
-            await w.pull("team/app", "v1", PUSHER, head=head) if not head else await w.pull("team/app", APP.digest)
-    await w.pull("team/app", "v1", PUSHER, head=True)
+            await w.look("team/app", reference, PUSHER)
     assert not w.signer.made
     assert not w.store.ledger.rows

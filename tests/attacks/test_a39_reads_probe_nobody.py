@@ -16,6 +16,7 @@ from proxy.ports import Credential
 from proxy.trust.event import Kind
 from proxy.trust.policy import Policy, PullRules, PushRules
 from tests.worlds.conversation import SIGN, World, signed_by, user, world
+from tests.worlds.denials import denied
 from tests.worlds.images import image
 from tests.worlds.memory import MemoryStore
 from tests.worlds.registry import Access, MemoryRegistry
@@ -108,9 +109,11 @@ async def test_only_so_many_are_asked_about_at_once_whether_they_may_push() -> N
     while probes.take(None):
         pass
     started = w.registry.count(ops.StartUpload)
-    assert await w.blocked("team/app", "bad", VICTIM, head=True) == "unsigned"
+    await denied(w, lambda: w.look("team/app", "bad", VICTIM), "unsigned")
     assert w.registry.count(ops.StartUpload) == started
     for _ in range(w.house.limits.push_probes):
         probes.give_back(None)
-    assert (await w.pull("team/app", "bad", VICTIM, head=True)).status == 200  # an open registry: anybody may push
+    with pytest.raises(Fault) as looked:
+        await w.look("team/app", "bad", VICTIM)
+    assert looked.value.status == 404  # an open registry: anybody may push
     assert probes.used == 0

@@ -126,7 +126,7 @@ async def test_a_layer_by_mounting_it_elsewhere() -> None:
     assert answer.status == 202, "an ordinary upload"
 
 
-async def test_reviewers_and_the_open_head_get_nothing_and_pushers_only_that_it_is_there() -> None:
+async def test_reviewers_open_heads_and_pushers_get_nothing_but_a_tag_is_pushed_over() -> None:
     """What replaces it is pushed by people whose clients first ask whether the tag is there."""
     rules = replace(SIGN.pull, reviewers=("scanner",), head_on_denied=True)
     policy = replace(SIGN, push=PushRules(sign_with=("release",), allow=("alice",)), pull=rules)
@@ -137,8 +137,16 @@ async def test_reviewers_and_the_open_head_get_nothing_and_pushers_only_that_it_
     assert await w.blocked("team/app", "1", user("scanner")) == "denied_digest"
     assert await w.blocked("team/app", "1", user("scanner"), head=True) == "denied_digest"
     await denied(w, lambda: w.blob("team/app", LAYER, user("scanner")), "denied_digest")
+    for reference in ("1", APP.digest):
+        assert await w.blocked("team/app", reference, user("alice")) == "denied_digest"
+        assert await w.blocked("team/app", reference, user("alice"), head=True) == "denied_digest"
+    await denied(w, lambda: w.look("team/app", APP.digest, user("alice")), "denied_digest")
+    await denied(w, lambda: w.look("team/app", "1", user("scanner")), "denied_digest")
+    with pytest.raises(Fault) as looked:
+        await w.look("team/app", "1", user("alice"))
+    assert looked.value.status == 404
+    await w.push(OTHER, "team/app", "1", by=user("alice"))
     assert (await w.pull("team/app", "1", user("alice"), head=True)).status == 200
-    assert await w.blocked("team/app", "1", user("alice")) == "denied_digest"
 
 
 async def test_an_exception_does_not_help() -> None:

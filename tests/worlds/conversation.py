@@ -93,6 +93,11 @@ class World:
         """Pull a manifest."""
         return await self.say(o.PullManifest(parse_repository(repo), parse_reference(reference), head), by)
 
+    async def look(self, repo: str, reference: str, by: Credential = ANYBODY) -> Answer:
+        """Look whether a manifest is there, in the form of a client that is about to push one there."""
+        op = o.PullManifest(parse_repository(repo), parse_reference(reference), head=True)
+        return await self.say(op, by, accept="application/vnd.oci.image.manifest.v1+json, */*")
+
     async def blob(self, repo: str, digest: str, by: Credential = ANYBODY, *, head: bool = False) -> Answer:
         """Pull a blob."""
         return await self.say(o.PullBlob(parse_repository(repo), parse_digest(digest), head), by)

@@ -61,9 +61,11 @@ async def test_exceptions_are_recorded_as_such() -> None:
     w = await world(Policy(("**",), SIGN.push, pull), rights=rights)
     w.plant(BAD, "team/app", "bad")
     assert (await w.pull("team/app", "bad", user("scanner"))).body == BAD.body
-    assert (await w.pull("team/app", "bad", user("pusher"), head=True)).status == 200
+    with pytest.raises(Fault) as looked:
+        await w.look("team/app", "bad", user("pusher"))
+    assert (looked.value.code, looked.value.status) == ("MANIFEST_UNKNOWN", 404)
     rows = [(e.kind, e.detail.get("permission")) for e in w.store.journal.events]
-    assert rows == [(Kind.PULL_REVIEWED, "reviewer"), (Kind.PULL_DENIED, "pusher-head")]
+    assert rows == [(Kind.PULL_REVIEWED, "reviewer"), (Kind.PULL_DENIED, "push-look")]
 
 
 @pytest.mark.parametrize("status", [404, 401, 403, 429, 500])

@@ -16,40 +16,47 @@ ALICE, SCANNER, NOBODY = Named("alice", "basic"), Named("scanner", "token"), Ano
 POLICY = Policy(("**",), PushRules(allow=("alice",)), PullRules(reviewers=("scanner",)))
 
 
-@pytest.mark.parametrize(("caller", "head", "may_push"), list(product([ALICE, SCANNER, NOBODY], [0, 1], [0, 1])))
-def test_what_is_allowed_is_allowed_to_everybody(caller: Caller, head: bool, may_push: bool) -> None:
+@pytest.mark.parametrize(("caller", "head", "push_look"), list(product([ALICE, SCANNER, NOBODY], [0, 1], [0, 1])))
+def test_what_is_allowed_is_allowed_to_everybody(caller: Caller, head: bool, push_look: bool) -> None:
     for policy in (POLICY, None):
-        assert permit(caller, YES, policy, head=head, may_push=may_push) is Permission.ALLOWED
+        assert permit(caller, YES, policy, head=head, push_look=push_look) is Permission.ALLOWED
     warned = replace(NO, mode="warn")
-    assert permit(caller, warned, POLICY, head=head, may_push=may_push) is Permission.ALLOWED
+    assert permit(caller, warned, POLICY, head=head, push_look=push_look) is Permission.ALLOWED
 
 
 @pytest.mark.parametrize(
-    ("caller", "head", "may_push", "expected"),
+    ("caller", "head", "push_look", "expected"),
     [
-        (ALICE, False, True, Permission.DENY),
-        (ALICE, True, True, Permission.PUSHER_HEAD),
+        (ALICE, False, False, Permission.DENY),
+        (ALICE, True, True, Permission.PUSH_LOOK),
         (ALICE, True, False, Permission.DENY),
         (SCANNER, False, False, Permission.REVIEWER),
         (SCANNER, True, False, Permission.REVIEWER),
-        (NOBODY, False, True, Permission.DENY),
-        (NOBODY, True, True, Permission.DENY),
+        (SCANNER, True, True, Permission.PUSH_LOOK),
+        (NOBODY, False, False, Permission.DENY),
         (NOBODY, True, False, Permission.DENY),
     ],
 )
-def test_exceptions_by_caller(caller: Caller, head: bool, may_push: bool, expected: Permission) -> None:
-    assert permit(caller, NO, POLICY, head=head, may_push=may_push) is expected
+def test_exceptions_by_caller(caller: Caller, head: bool, push_look: bool, expected: Permission) -> None:
+    assert permit(caller, NO, POLICY, head=head, push_look=push_look) is expected
 
 
-def test_without_a_policy_a_pusher_may_still_ask_whether_something_is_there() -> None:
-    assert permit(ALICE, NO, None, head=True, may_push=True) is Permission.PUSHER_HEAD
-    assert permit(ALICE, NO, None, head=False, may_push=True) is Permission.DENY
+def test_without_a_policy_a_push_still_gets_as_far_as_being_told_so() -> None:
+    assert permit(ALICE, NO, None, head=True, push_look=True) is Permission.PUSH_LOOK
+    assert permit(ALICE, NO, None, head=True, push_look=False) is Permission.DENY
+
+
+def test_a_denied_digest_is_not_pushed_again_but_a_tag_on_it_is_pushed_over() -> None:
+    recalled = replace(NO, reason=Reason.DENIED_DIGEST)
+    by_digest = replace(recalled, question=replace(recalled.question, reference=recalled.digest))
+    assert permit(ALICE, recalled, POLICY, head=True, push_look=True) is Permission.PUSH_LOOK
+    assert permit(ALICE, by_digest, POLICY, head=True, push_look=True) is Permission.DENY
 
 
 def test_open_heads_are_heads_only() -> None:
     policy = replace(POLICY, pull=replace(POLICY.pull, head_on_denied=True))
-    assert permit(NOBODY, NO, policy, head=True, may_push=False) is Permission.OPEN_HEAD
-    assert permit(NOBODY, NO, policy, head=False, may_push=False) is Permission.DENY
+    assert permit(NOBODY, NO, policy, head=True, push_look=False) is Permission.OPEN_HEAD
+    assert permit(NOBODY, NO, policy, head=False, push_look=False) is Permission.DENY
 
 
 @pytest.mark.parametrize(
