@@ -83,6 +83,8 @@ class Budget:
 
     def used_up(self, limits: Limits) -> str | None:
         """Return what there is too little of, or None."""
+        if self._whole is None and not any(self.spent.values()):
+            return None
         allowed = self.allowed(limits)
         for kind, (name, words) in _KINDS.items():
             if self.spent[kind] > allowed[kind]:

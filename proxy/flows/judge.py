@@ -32,7 +32,7 @@ from proxy.trust.question import Question, Resolved
 
 @dataclass(frozen=True)
 class Judged:
-    """A decision, the bytes it is about, the policy that asked for it, and the stamp of what else it rests on.
+    """A decision, the bytes it is about, the policy that asked for it, and all else that held when it was made.
 
     It is not `final` where something changed meanwhile and more evidence may be needed.
     """
@@ -40,7 +40,7 @@ class Judged:
     subject: Resolved
     decision: Decision
     policy: Policy | None
-    stamp: Hashable = None
+    now: Now
     final: bool = True
 
 
@@ -80,7 +80,7 @@ async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: Hous
     place = (op.repository, subject.digest)
     question = Question(op.repository, op.reference)
     if (known := _remembered(question, place, now, house)) is not None:
-        return Judged(subject, known, now.policy, now.stamp)
+        return Judged(subject, known, now.policy, now)
 
     def enough(evidence: Evidence) -> bool:
         return now.decide(question, subject, evidence).outcome is Outcome.PASSED
@@ -113,7 +113,7 @@ async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: Hous
         decision, evidence = await house.memory.shared(key, asked, work)
     begun = Begun(question, subject, decision, evidence, now, changes)
     decision, latest, final = await by_now(begun, house)
-    return Judged(subject, decision, latest.policy, latest.stamp, final)
+    return Judged(subject, decision, latest.policy, latest, final)
 
 
 def _remembered(question: Question, place: Here, now: Now, house: House) -> Decision | None:

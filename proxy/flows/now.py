@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from proxy.flows.fresh import require_known
 from proxy.flows.house import House
@@ -21,8 +21,7 @@ AGAIN = 3  # times something is judged anew, because what it rests on changed ea
 CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
 
 
-@dataclass(frozen=True)
-class Now:
+class Now(NamedTuple):
     """What holds now in one repository.
 
     `basis` is what evidence is gathered by; `stamp` is all that a remembered decision must share.
@@ -56,3 +55,15 @@ def now_in(repository: Repository, house: House) -> Now:
     basis = (policies.revision, ring.revision, lists, mode, hosts)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     return Now(policy, policies, ring, standing, hosts, at, basis, (basis, bucket, standing.mark))
+
+
+def holds_still(then: Now, repository: Repository, house: House) -> bool:
+    """True where what held then holds now. Raises Unavailable as `now_in` does.
+
+    Every pull asks this last: where nobody has put anything else there, nothing is worked out anew.
+    """
+    require_known(repository, house)
+    same = house.rules.current() is then.policies and house.interventions.standing() is then.standing
+    if same and house.lists(house.keybook.ring()) is then.ring and house.hosts_now() == then.hosts:
+        return True
+    return now_in(repository, house).stamp == then.stamp

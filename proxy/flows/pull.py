@@ -6,7 +6,7 @@ from proxy.flows.as_it_is import as_it_is, reason_of
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
-from proxy.flows.now import AGAIN, CHANGED, now_in
+from proxy.flows.now import AGAIN, CHANGED, holds_still
 from proxy.flows.outage import is_outage, record_outage
 from proxy.flows.reader import looks_to_push, pushes, reader
 from proxy.flows.refuse import refuse_manifest
@@ -77,7 +77,7 @@ async def _as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: Ho
 def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
     """True unless a key, a policy or an order changed while this was recorded."""
     try:
-        return now_in(op.repository, house).stamp == judged.stamp
+        return holds_still(judged.now, op.repository, house)
     except Unavailable:
         return False  # judging it again says why
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from functools import lru_cache
 from ipaddress import ip_address
 
 PRESSURE = 3 / 4  # of the limit in use: below this nobody is held to a share
+LONGEST = 45  # characters of an IPv6 address; nothing longer is remembered
 SHARE = 1 / 8  # of the limit: what one holder may have while there is pressure
 
 
@@ -57,6 +59,10 @@ class Shares:
 
 def network_of(address: str) -> str:
     """Return what counts as one caller before the caller is known: an IPv4 address, an IPv6 /64, else the text."""
+    return _known_network(address) if len(address) <= LONGEST else _network(address)
+
+
+def _network(address: str) -> str:
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -66,3 +72,6 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return f"{parsed.exploded[:19]}::/64"
+
+
+_known_network = lru_cache(4096)(_network)

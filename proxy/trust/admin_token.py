@@ -70,7 +70,7 @@ def holds_token(text: str) -> bool:
 
 def blotted(text: str) -> str:
     """Return the text with the secret of every token in it left out; the public id stays."""
-    return _TEXT.sub(rf"{PREFIX}_\1_...", text)
+    return _TEXT.sub(rf"{PREFIX}_\1_...", text) if PREFIX in text else text
 
 
 def hashed(text: str) -> str:

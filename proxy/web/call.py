@@ -152,6 +152,8 @@ def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Networ
 
 def is_in(text: str, trusted: Sequence[Network]) -> bool:
     """True for an address in one of these networks."""
+    if not trusted:
+        return False
     address = _address(text)
     return address is not None and any(address in network for network in trusted)
 

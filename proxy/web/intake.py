@@ -118,9 +118,10 @@ class Intake:
         self._again()
 
     def _again(self) -> None:
-        data = bytes(self.waiting)
-        self.waiting.clear()
-        self.arrived(data)
+        if self.waiting:
+            data = bytes(self.waiting)
+            self.waiting.clear()
+            self.arrived(data)
 
     def _of_header(self, data: bytes) -> bytes:
         blank = len(data) - len(data.lstrip(b"\r\n")) if self._size == 0 else 0  # RFC 9112 2.2: lines before it

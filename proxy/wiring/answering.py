@@ -15,17 +15,16 @@ from proxy.upstream.realm import Realm
 
 async def answer_as_realm(op: Operation, asked: Asked, house: House, realm: Realm, urls: Sequence[str]) -> Answer:
     """Answer one operation. `urls` are our public ones: the realm is at the one that the caller used."""
-    url = _url_for(asked, urls)
     try:
         answer = await handle(op, asked, house)
     except Fault as fault:
         challenge = fault.headers.pop("WWW-Authenticate", None)
         if challenge is not None:
-            ours = realm.relayed((("www-authenticate", challenge),), url)
+            ours = realm.relayed((("www-authenticate", challenge),), _url_for(asked, urls))
             fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
         raise
     if any(name == "www-authenticate" for name, _ in answer.headers):  # whatever the status, and wherever it points
-        return replace(answer, headers=realm.relayed(answer.headers, url))
+        return replace(answer, headers=realm.relayed(answer.headers, _url_for(asked, urls)))
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 from cryptography import x509
@@ -53,7 +54,7 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
         """The canonical public URL, without a slash at the end."""
         return self.public_urls[0]
 
-    @property
+    @cached_property
     def hosts(self) -> tuple[str, ...]:
         """Public names, as they stand in image references: host[:port], canonical first."""
         return tuple(dict.fromkeys(url.partition("://")[2] for url in self.public_urls))
