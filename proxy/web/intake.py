@@ -10,9 +10,14 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Protocol
 
+from proxy.flows.asked import nothing
 from proxy.oci.shares import Shares
 
 _END = b"\r\n\r\n"
+
+
+def _dropped(_data: bytes) -> None:
+    """Hand on nothing: the connection has ended."""
 
 
 class Content(Protocol):
@@ -107,9 +112,10 @@ class Intake:
             self._again()
 
     def close(self) -> None:
-        """Keep nothing."""
+        """Keep nothing, and nobody: what refers to itself waits for the collector."""
         self.waiting.clear()
         self._uncount()
+        self._hand_on, self._rested, self._content = _dropped, nothing, None
 
     def _next(self) -> None:
         self._uncount()

@@ -91,6 +91,8 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
             done.seconds = monotonic() - started
             for watch in edge.watch:
                 watch.ended(done)
+            for failure in (done.error, call.body.fault):
+                _let_go(failure)
 
     return handler
 
