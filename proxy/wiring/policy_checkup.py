@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.store import open_store
@@ -10,28 +12,36 @@ from proxy.wiring.checkup import Finding
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.policies import Policies, mend
 from proxy.wiring.policy_process import Here
+from proxy.wiring.pullers_checkup import check_pull_accounts
 
 NAME = "policies"
 
 
 async def check_policies(settings: Settings) -> Finding:
     """Look at the newest revision as a start would, changing nothing."""
-    if settings.policies_from == "file":
-        return Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
+    from_file = Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
     except (ConfigError, Unavailable) as away:
+        if settings.policies_from == "file":
+            return from_file
         return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away}")
     try:
+        if settings.policies_from == "file":
+            pullers = await check_pull_accounts(store.journal, settings.policies, SystemClock())
+            return replace(from_file, inner=(pullers,))
         if await store.policy_book.tip() == (0, ""):
             return Finding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
         rules = RulesInForce(settings.policies)
         policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock(), Here())
         policies.put(settings, await policies.taken(settings))
-        return Finding(NAME, "ok", f"by the API; {policies.described}")
+        pullers = await check_pull_accounts(store.journal, rules.current(), SystemClock())
+        return Finding(NAME, "ok", f"by the API; {policies.described}", inner=(pullers,))
     except ConfigError as wrong:
         return Finding(NAME, "wrong", str(wrong), mend(settings))
     except Unavailable as away:
+        if settings.policies_from == "file":
+            return from_file
         return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away.what}")
     finally:
         await store.close()
