@@ -19,7 +19,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.shares import Shares, network_of
 from proxy.web.body import WANTED
 from proxy.web.call import Network, is_in
-from proxy.web.given_back import give_back_memory
+from proxy.web.given_back import Sweep
 from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
 from proxy.web.speaker import FIELDS, FULL, Speaker, too_long
@@ -29,8 +29,6 @@ KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers comm
 LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
 LITTLE = 16 * 1024  # read at once while nobody has asked for more
 MUCH = 256 * 1024  # and of a body that somebody reads
-CROWD = 1000  # connections that ended, after which memory is given back to the system
-SWEEP_S = 5.0  # later: by then the last request of the crowd has ended too
 READ_AHEAD = 64 * 1024  # of a body, before whoever reads it has taken what is there
 
 
@@ -206,7 +204,7 @@ class Connections:
         self._shares = Shares(limits.connections)
         self._trusted = trusted
         self._open: dict[RequestHandler, Guarded] = {}
-        self._gone = 0  # since memory was given back
+        self._sweep = Sweep(self.loop)
 
     def __call__(self) -> Guarded:
         """Return the protocol of a new connection."""
@@ -255,16 +253,8 @@ class Connections:
         """Take the connection out."""
         if self._open.pop(connection.inner, None) is not None:
             self._shares.give_back(connection.holder)
-            self._gone += 1
-            if self._gone == CROWD:
-                self.loop.call_later(SWEEP_S, self._sweep)
+            self._sweep.ended()
         self.idle.pop(connection, None)
-
-    def _sweep(self) -> None:
-        """Give back what a crowd of connections took: their transports refer to themselves, so they stay till then."""
-        self._gone = 0
-        if give_back_memory() > CROWD:  # and perhaps the last of its requests have not ended yet
-            self.loop.call_later(SWEEP_S, self._sweep)
 
     async def drain(self, grace_s: float, deadline_s: float) -> int:
         """Close every connection once it is done; return how many had to be cut at the deadline.
