@@ -44,9 +44,8 @@ class Guarded(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport | None = None
         self.intake = Intake(inner.data_received, self._rested, house.limits.header_bytes, house.headers)
         self._house = house
-        self._made = False
         self._early = b""
-        self._paused = False
+        self._made = self._paused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
@@ -280,8 +279,7 @@ class Connections:
             try:
                 return await handler(request)
             finally:
-                connection = self._open.get(request.protocol)
-                if connection is not None:
+                if (connection := self._open.get(request.protocol)) is not None:
                     connection.answered()
 
         return watched
@@ -295,8 +293,7 @@ class Connections:
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
-        connection = self._open.get(protocol)
-        if connection is not None:
+        if (connection := self._open.get(protocol)) is not None:
             request[WANTED] = connection.wanted
             left = None if message.chunked else request.content_length or 0
             connection.entered(payload, 0 if payload.is_eof() else left)
