@@ -15,9 +15,10 @@ _SAYS = {
     "signature_bytes": "a larger signature is not examined",
     "signatures_per_digest": "signatures examined for one image; what is beyond counts as not examined",
     "own_layers": "our own signatures in one `.sig`; the oldest tags make room",
+    "signature_layers": "signatures one `.sig` may hold after a push; `own_layers` of them are kept for ours",
     "parents_tried": "indexes tried for a child that is not signed itself",
     "referrer_pages": "pages of upstream's referrers read for one image",
-    "referrers": "referrers read for one image",
+    "referrers": "referrers read for one image, and listed under its fallback tag after a push",
     "index_depth": "how deep indexes may be nested",
     "index_children": "manifests one index may list",
     "layers": "layers one manifest may list",
@@ -91,6 +92,7 @@ _MAY_BE_ZERO = {
 _HARD = {
     "signature_bytes": 32 * 1024 * 1024,
     "own_layers": 1000,
+    "signature_layers": 1000,  # cosign reads no more
     "right_to_read_s": 60,
     "json_depth": 200,
     "books_sign_s": 60,

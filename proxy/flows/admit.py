@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import carried, due, layer_of, live
 from proxy.flows.fresh import require_fresh
 from proxy.flows.house import House
 from proxy.flows.immutable import immutable, kept_by
 from proxy.flows.meant import denied
 from proxy.flows.refuse import refuse
 from proxy.flows.resolve import relayed_error
-from proxy.flows.sign import SIMPLE
 from proxy.flows.tags import Held
 from proxy.flows.write import exists
-from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import CheckApi, PushManifest
 from proxy.oci.reference import (
     Digest,
     Reference,
     Repository,
-    Tag,
-    fallback_tag,
     is_digest,
     parse_digest,
     parse_tag,
-    signature_tag,
-    subject_of_tag,
 )
-from proxy.ports import ReferrersApi
 from proxy.trust.event import Kind
-from proxy.trust.ledger import Stage
 from proxy.trust.permit import may_push_by_policy
 from proxy.trust.policy import Policy
 from proxy.trust.question import NOTHING, Anonymous, Caller, Named, Resolved
@@ -176,29 +165,3 @@ async def ask_to_log_in(asked: Asked, house: House) -> Answer | None:
         return await relayed_error(reply)
     await reply.close()
     return None
-
-
-async def keeps_ours(repository: Repository, tag: Tag, pushed: Resolved, asked: Asked, house: House) -> bool:
-    """True unless this would take signatures of ours off a `.sig` or fallback tag.
-
-    Never merged instead: merging would change the digest that the client just computed.
-    """
-    subject = subject_of_tag(tag)
-    if subject is None:
-        return True
-    entries = await house.ledger.entries(repository, subject)
-    if tag == signature_tag(subject):
-        marks = {carrier.mark(d) for d in pushed.manifest.layers}
-        mine = [e for e in carried(due(entries), house) if e.stage is Stage.ATTACHED]
-        return all(carrier.mark(layer_of(entry, house)) in marks for entry in mine)
-    listed = {d.digest for d in (*pushed.manifest.children, *pushed.manifest.entries)}
-    if tag == fallback_tag(subject) and subject == pushed.digest:
-        return True  # mirrors keep an image under its own digest: nothing of ours is in it, the referrers API lists it
-    others = [e for e in live(entries, house) if e.stage is Stage.ATTACHED and e.key.format != SIMPLE]
-    if tag != fallback_tag(subject) or all(e.artifact is None or e.artifact in listed for e in others):
-        return True
-    # notation writes this tag also where upstream lists referrers by itself: ours never were in it there.
-    with suppress(Unavailable):
-        api = await house.registry.referrers_api(repository, subject, asked.credential)
-        return api is ReferrersApi.HAS
-    return False

@@ -13,7 +13,7 @@ from proxy.flows.kept_list import lists_referrers
 from proxy.flows.read import AT_ONCE, examined, read_blob, together
 from proxy.flows.resolve import learn
 from proxy.formats.archive import is_tar
-from proxy.formats.carrier import config_parses, config_to_check, is_artifact_shape
+from proxy.formats.carrier import LAYERS, config_parses, config_to_check, is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
@@ -39,18 +39,23 @@ async def needs_no_signature(
     return bool(tags)
 
 
-async def is_signature_artifact(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool:
+async def is_signature_artifact(
+    repository: Repository, subject: Resolved, asked: Asked, house: House, *, most: int = LAYERS
+) -> bool:
     """True once every layer has been fetched and parsed as the format it claims; remembered as a fact by digest.
 
-    What is too large to be one is none, and nothing of it is read. Raises Unavailable where a layer could not be read,
-    or not within half of what is left of the budget: then nothing is known, and it is not tried again for some seconds.
+    One of more than `most` layers is not looked at, but counts where it was proven before. What is too large to be one
+    is none, and nothing of it is read. Raises Unavailable where a layer could not be read, or not within half of what
+    is left of the budget: then nothing is known, and it is not tried again for some seconds.
     """
     manifest, limits = subject.manifest, house.limits
-    if not is_artifact_shape(manifest):
+    if not is_artifact_shape(manifest, max(most, limits.signature_layers)):
         return False
     fact = await house.facts.manifest(repository, subject.digest)
     if fact is not None and fact.artifact is not None:
         return fact.artifact
+    if len(manifest.layers) > most:
+        return False
     proven: bool | None = False
     if _fits(manifest, limits):
         name = ("artifact", repository, subject.digest, house.memory.changes(repository))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from functools import partial
 
 from proxy.flows.asked import Asked
+from proxy.flows.fallback import list_referrer
 from proxy.flows.house import House
-from proxy.flows.kept_list import lists_referrers
 from proxy.flows.sign import SIMPLE, names_a_tag, signing_by, tag_of
-from proxy.flows.write import Change, change_tag, exists, nothing, write_blob, write_manifest
+from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
-from proxy.oci.manifest import EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
-from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag, signature_tag
-from proxy.ports import ReferrersApi
+from proxy.oci.manifest import EMPTY_JSON, OCI_MANIFEST, Descriptor, parse
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, signature_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
@@ -81,16 +79,18 @@ async def _attach_simple(
     keep = carried(entries, house)
     blobs = {e.key: _blob(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
-    states = _states(house)
-    gone = [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
-    drop = {carrier.mark(_layer(blobs[e.key])) for e in gone}
+    drop = {carrier.mark(_layer(blobs[e.key])) for e in taken_off(entries, keep, house)}
+    base: bytes | None = None
+    strange: bytes | None = None
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
         await _upload(repository, [blobs[e.key] for e in fresh], asked, house)
 
     def change(old: bytes | None) -> bytes | None:
-        base = old if old is not None and _holds_signatures(old, house) else None
-        present = set() if base is None else _marks(base, house)
+        nonlocal base, strange
+        base = old if old is not None and holds_signatures(old, house) else None
+        strange = old if base is None else None
+        present = set() if base is None else marks_of(base, house)
         if base is not None and {carrier.mark(d) for d in add} <= present and not present & drop:
             return None
         return carrier.sig_manifest(base, add, drop)
@@ -99,8 +99,32 @@ async def _attach_simple(
     tag = signature_tag(subject)
     written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, asked, house)
     artifact = None if written is None else digest_of(written)
+    if written is not None and strange is not None:
+        await house.journal.record(replaced(repository, subject, strange, asked, house))
+    known = None if base is None else await house.facts.manifest(repository, digest_of(base))
+    proven = None if known is None else known.artifact  # ours add nothing that would have to be
     await asyncio.gather(
-        _done(repository, subject, keep, artifact, asked, house), _learn(repository, subject, written, house)
+        _done(repository, subject, keep, artifact, asked, house),
+        learn_list(repository, subject, written, house, artifact=proven),
+    )
+
+
+def taken_off(entries: Sequence[Entry], keep: Collection[Entry], house: House) -> list[Entry]:
+    """Return those that leave the `.sig`: they are not kept there, and their key is not retired."""
+    states = _states(house)
+    return [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
+
+
+def replaced(repository: Repository, subject: Digest, strange: bytes, asked: Asked, house: House) -> Event:
+    """Return the row that says what somebody kept under a `.sig` name: there it is by that digest, and by no tag."""
+    return Event(
+        at=house.clock.now(),
+        kind=Kind.TAG_REPLACED,
+        repository=repository,
+        reference=signature_tag(subject),
+        digest=digest_of(strange),
+        request_id=asked.request_id,
+        detail={"about": subject, "bytes": len(strange)},
     )
 
 
@@ -143,17 +167,18 @@ def _states(house: House) -> dict[str, KeyState]:
     return {fingerprint(key.spki): key.state for key in house.keybook.ring().ours}
 
 
-def _holds_signatures(body: bytes, house: House) -> bool:
+def holds_signatures(body: bytes, house: House) -> bool:
     """False for a runnable image or junk under a `.sig` name: it is replaced, not extended."""
     try:
-        manifest = parse(body, OCI_MANIFEST, house.limits)
+        manifest = parse(body, "", house.limits)  # also one in Docker's media types, as cosign can write them
     except (Fault, Corrupt):
         return False
     return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
-def _marks(body: bytes, house: House) -> set[carrier.Mark]:
-    return {carrier.mark(d) for d in parse(body, OCI_MANIFEST, house.limits).layers}
+def marks_of(body: bytes, house: House) -> set[carrier.Mark]:
+    """Return what makes each layer of a `.sig` the signature it is."""
+    return {carrier.mark(d) for d in parse(body, "", house.limits).layers}
 
 
 def _blob(entry: Entry, house: House) -> Blob:
@@ -193,50 +218,8 @@ async def _attach_referrers(
             await list_referrer(repository, subject.digest, body, asked, house, locked=True)
             await asyncio.gather(  # one commit
                 _done(repository, subject.digest, [entry], digest, asked, house),
-                _learn(repository, subject.digest, None if there else body, house),
+                learn_list(repository, subject.digest, None if there else body, house),
             )
-
-
-async def list_referrer(
-    repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
-) -> None:
-    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
-
-    What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
-    """
-    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
-        return
-    manifest = parse(body, "", house.limits)
-    entry = carrier.referrer(manifest, digest_of(body), len(body))
-
-    def change(old: bytes | None) -> bytes | None:
-        new = carrier.fallback_index(old, [entry])
-        return None if new == old else new
-
-    async with nullcontext() if locked else house.memory.alone(("attach", repository, subject)):
-        await _change_list(repository, subject, change, asked, house)
-
-
-async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
-    """After this the fallback tag no longer lists a referrer that was deleted."""
-    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
-        return
-
-    def change(old: bytes | None) -> bytes | None:
-        if old is None:
-            return None
-        new = carrier.fallback_index(old, (), {digest})
-        return None if new == old else new
-
-    async with house.memory.alone(("attach", repository, subject)):
-        await _change_list(repository, subject, change, asked, house)
-
-
-async def _change_list(repository: Repository, subject: Digest, change: Change, asked: Asked, house: House) -> None:
-    async def ours(body: bytes) -> bool:
-        return await lists_referrers(repository, subject, body, asked, house)
-
-    await change_tag(repository, fallback_tag(subject), OCI_INDEX, change, nothing, asked, house, ours=ours)
 
 
 async def _done(
@@ -269,12 +252,16 @@ async def _done(
     )
 
 
-async def _learn(repository: Repository, subject: Digest, body: bytes | None, house: House) -> None:
-    """Record what a carrier of ours lists. Whether it is a signature artifact is still proven when it is pulled."""
+async def learn_list(
+    repository: Repository, subject: Digest, body: bytes | None, house: House, *, artifact: bool | None = None
+) -> None:
+    """Record what a carrier lists, and whether each layer was read and is a signature: else that is proven on pull."""
     if body is None:
         return
-    blobs = parse(body, OCI_MANIFEST, house.limits).blobs
-    fact = ManifestFact(repository, digest_of(body), OCI_MANIFEST, len(body), (), blobs, subject)
+    manifest = parse(body, "", house.limits)
+    fact = ManifestFact(
+        repository, digest_of(body), manifest.media_type, len(body), (), manifest.blobs, subject, artifact
+    )
     await house.facts.learn(fact, fresh=True)
 
 
@@ -288,10 +275,10 @@ async def take_off(
     marks = {carrier.mark(layer_of(e, house)) for e in entries if e.signature is not None}
 
     def change(old: bytes | None) -> bytes | None:
-        if old is None or not _holds_signatures(old, house) or not marks & _marks(old, house):
+        if old is None or not holds_signatures(old, house) or not marks & marks_of(old, house):
             return None
         return carrier.sig_manifest(old, (), marks)
 
     written = await change_tag(repository, signature_tag(subject), OCI_MANIFEST, change, nothing, asked, house)
     await house.ledger.advance([e.key for e in entries], Stage.REMOVED)
-    await _learn(repository, subject, written, house)
+    await learn_list(repository, subject, written, house)

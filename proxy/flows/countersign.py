@@ -91,7 +91,7 @@ async def _signed(
         top = top or descriptor
         made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, house)
         async with held(op.repository, (), house, about=[subject.digest]) as lists:
-            await attach(op.repository, descriptor, asked, lists.house)
+            await attach(op.repository, descriptor, asked, lists.house, relist=True)  # also where its tag was not free
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     if top is None:
         raise Unavailable(f"nothing was found for {op.repository} {op.reference}")

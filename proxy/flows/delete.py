@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import unlist_referrer
+from proxy.flows.fallback import unlist_referrer
 from proxy.flows.house import House
 from proxy.flows.immutable import immutable
 from proxy.flows.moved import finish_later, told
@@ -18,7 +18,7 @@ from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import DeleteBlob, DeleteManifest
-from proxy.oci.reference import Digest, is_digest, parse_digest, parse_tag, signature_tag, subject_of_tag
+from proxy.oci.reference import Digest, fallback_tag, is_digest, parse_digest, parse_tag, signature_tag, subject_of_tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.question import how_of, name_of
@@ -72,6 +72,8 @@ async def _deleted(
         house.memory.forget((op.repository, subject))
     house.memory.forget((op.repository, digest))
     house.memory.forget_tag(op.repository, op.reference)
+    kept = fallback_tag(digest) if is_digest(op.reference) else parse_tag(op.reference)
+    house.memory.kept_by_users.pop((op.repository, kept), None)
     if is_digest(op.reference):
         await house.facts.forget(op.repository, digest)
         policy = house.rules.current().for_(op.repository)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -21,7 +22,7 @@ from proxy.flows.once import Once
 from proxy.flows.transfers import Transfers
 from proxy.flows.weight import of_decision, of_manifest
 from proxy.oci.limits import MIB, Limits
-from proxy.oci.reference import Digest, Reference, Repository
+from proxy.oci.reference import Digest, Reference, Repository, Tag
 from proxy.oci.shares import Shares
 from proxy.ports import Credential
 from proxy.trust.decision import Decision, Outcome
@@ -80,6 +81,9 @@ class Memory:
         self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
         self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self.kept_by_users: LRUCache[tuple[Repository, Tag], datetime] = LRUCache(
+            1_000
+        )  # fallback tags, seen since when
         self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
         self._lists: LRUCache[Place, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
         # What a request could not afford to look at, and why: asked again at once, it would cost the same again.

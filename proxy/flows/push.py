@@ -5,39 +5,30 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, still_admitted, unmoved
+from proxy.flows.admit import admit, ask_to_log_in, still_admitted, unmoved
 from proxy.flows.artifact import needs_no_signature
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import attach, list_referrer
+from proxy.flows.fallback import list_referrer
 from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
 from proxy.flows.moved import bind, finish_later, told
+from proxy.flows.pushed_list import left_out, may_lie_there, put_list
+from proxy.flows.put import put, refused
 from proxy.flows.read import examined
 from proxy.flows.ready import Push, lists_of, ready
-from proxy.flows.refuse import refuse
-from proxy.flows.relay import REPLY_HEADERS
-from proxy.flows.resolve import learn, relayed_error
+from proxy.flows.resolve import learn
 from proxy.flows.rows import record_refusal
 from proxy.flows.sign import stood_in
 from proxy.flows.tags import Held, held
 from proxy.flows.unsigned import owe
-from proxy.flows.write import exists, is_there, put_manifest, unsure
+from proxy.flows.write import unsure
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
-from proxy.oci.manifest import Descriptor, parse
+from proxy.oci.manifest import parse
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import (
-    Digest,
-    Reference,
-    Tag,
-    digest_of,
-    is_digest,
-    parse_tag,
-    require_sha256,
-    subject_of_tag,
-)
-from proxy.ports import Effort, Headers
+from proxy.oci.reference import Tag, digest_of, is_digest, parse_tag, require_sha256, subject_of_tag
+from proxy.ports import Effort
 from proxy.trust import event, explain
 from proxy.trust.question import Caller, Resolved, how_of, name_of
 from proxy.trust.reason import Reason
@@ -84,6 +75,7 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
             answer = await _pushed(this, asked, hold.house)
             by = name_of(this.caller), getattr(this.caller, "how", "")
             accepted = _event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest)
+            accepted = replace(accepted, detail={**accepted.detail, **this.merged})
             await told(this.moved, subject.digest, by, hold, house, *([accepted] if answer.status < 400 else []))
         finally:
             finish_later(hold, asked, house)
@@ -95,10 +87,8 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
 async def _pushed(this: Push, asked: Asked, house: House) -> Answer:
     """Do what was admitted; without a signature where an exception says so. Raises Fault."""
     await unmoved(this.op, this.policy, this.subject, this.hold, this.caller, asked, house)
-    for tag in this.tags:
-        if not await keeps_ours(this.op.repository, tag, this.subject, asked, house):
-            raise await _stale(this, tag, asked, house)
     try:
+        await may_lie_there(this, asked, house)
         require_fresh(house)
         return await (_pass_on if await _unsigned(this, asked, house) else _signed)(this, asked, house)
     except (Unavailable, Corrupt) as why:
@@ -150,7 +140,7 @@ async def _pass_on(this: Push, asked: Asked, house: House) -> Answer:
     """Hand a manifest that needs no signature upstream; what would lose signatures of ours is refused, not merged."""
     answer = Answer(201)
     if is_digest(this.op.reference):
-        answer = await _put(this, this.op.reference, asked, house)
+        answer = await put(this, this.op.reference, asked, house)
     for tag in this.tags:
         if answer.status < 400:
             now = await still_admitted(this.op, this.subject.digest, this.caller, asked, house)
@@ -168,7 +158,7 @@ async def _signed(this: Push, asked: Asked, house: House) -> Answer:
 
     Whatever dies, no tag points at an unsigned manifest, and no signature names a tag that did not move.
     """
-    answer = await _put(this, this.subject.digest, asked, house)
+    answer = await put(this, this.subject.digest, asked, house)
     if answer.status >= 400:
         return answer
     signed = await ready(this, None, asked, house)
@@ -188,7 +178,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
     about = subject_of_tag(tag)
     await this.hold.trying(tag)
-    answer = await (_put(this, tag, asked, house) if about is None else _put_list(this, tag, about, asked, house))
+    answer = await (put(this, tag, asked, house) if about is None else put_list(this, tag, about, asked, house))
     if answer.status >= 400 and not unsure(answer.status):
         this.hold.refused(tag)
     elif answer.status < 400 and tag not in this.moved:
@@ -196,50 +186,11 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     return answer
 
 
-async def _put_list(this: Push, tag: Tag, about: Digest, asked: Asked, house: House) -> Answer:
-    async with house.memory.alone(("attach", this.op.repository, about)):  # nor while we add to it
-        if await keeps_ours(this.op.repository, tag, this.subject, asked, house):
-            return await _put(this, tag, asked, house)
-    raise await _stale(this, tag, asked, house)  # which puts back what upstream lost, and takes the same lock for that
-
-
 async def _list(this: Push, asked: Asked, house: House) -> None:
     """List what has a subject where clients look for it, before anybody is told that they need not."""
     about = this.subject.manifest.subject
-    if about is not None:
+    if about is not None and not await left_out(this, about.digest, asked, house):
         await list_referrer(this.op.repository, about.digest, this.subject.body, asked, house)
-
-
-async def _put(this: Push, reference: Reference, asked: Asked, house: House) -> Answer:
-    """Send the pushed bytes upstream under this reference, with the caller's own credentials."""
-    subject = this.subject
-    headers: Headers = ()
-    try:
-        reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, asked, house)
-    except Unavailable:  # perhaps only its answer was lost
-        if await exists(this.op.repository, reference, asked, house) != subject.digest:
-            raise
-    else:
-        if reply.status >= 400:
-            refused = await relayed_error(reply)
-            to = (this.op.repository, reference, subject.digest)
-            if not unsure(reply.status) or not await is_there(*to, asked, house):
-                return refused
-        else:
-            await reply.close()
-            if not 200 <= reply.status < 300:  # a redirect is no acceptance
-                raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
-            headers = reply.headers
-    kept = {
-        "docker-content-digest": subject.digest,
-        "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",
-        "content-length": "0",
-    }
-    if subject.manifest.subject is not None:  # we list it where upstream does not, before this answer leaves
-        kept["oci-subject"] = subject.manifest.subject.digest
-    extra = [(k, v) for k, v in headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
-    tags = [("oci-tag", tag) for tag in this.op.tags]
-    return Answer(201, (*kept.items(), *tags, *extra))
 
 
 def _event(
@@ -273,26 +224,4 @@ def _event(
 
 async def _not_signed(this: Push, why: Unavailable | Corrupt, asked: Asked, house: House) -> Fault:
     told = Told.SIGNING if why.told is Told.NOTHING else why.told
-    return await _refused(this, Reason.NOT_SIGNED, why.what, asked, house, event.Kind.PUSH_NOT_SIGNED, told)
-
-
-async def _stale(this: Push, tag: Tag, asked: Asked, house: House) -> Fault:
-    """Refuse a list that lacks ours, after putting back what upstream lost: or fetching again helps nobody."""
-    about = subject_of_tag(tag)
-    fact = await house.facts.manifest(this.op.repository, about) if about else None
-    if about is not None and fact is not None:
-        await attach(this.op.repository, Descriptor(fact.media_type, about, fact.size), asked, house)
-    return await _refused(this, Reason.STALE_SIGNATURE_LIST, "it lacks signatures made here", asked, house)
-
-
-async def _refused(
-    this: Push,
-    reason: Reason,
-    what: str,
-    asked: Asked,
-    house: House,
-    kind: event.Kind = event.Kind.PUSH_DENIED,
-    told: str = "",
-) -> Fault:
-    to, moved = (this.op.repository, this.op.reference), bool(this.moved)
-    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, moved=moved, told=told)
+    return await refused(this, Reason.NOT_SIGNED, why.what, asked, house, event.Kind.PUSH_NOT_SIGNED, told)

@@ -39,6 +39,7 @@ class Push:
     caller: Caller
     hold: Held
     moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
+    merged: dict[str, object] = field(default_factory=dict)  # what the record says of a list that was merged
 
     @property
     def descriptor(self) -> Descriptor:

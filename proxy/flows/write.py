@@ -23,7 +23,15 @@ _ERROR_BYTES, _SAID = 64 * 1024, 300
 _NO_HEAD = frozenset({405, 501})  # gateways that let GET through only
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
-Look = Callable[[bytes], Awaitable[bool]]
+Look = Callable[[bytes | None], Awaitable[bool]]
+
+
+class NotTaken(Unavailable):
+    """Upstream answered 4xx to a manifest of ours: the same one is not taken later either."""
+
+    def __init__(self, status: int, what: str, told: Told = Told.NOTHING) -> None:
+        super().__init__(what, told=told)
+        self.status = status
 
 
 async def write_blob(repository: Repository, data: bytes, asked: Asked, house: House) -> Digest:
@@ -148,7 +156,9 @@ async def write_manifest(
     await reply.close()
     if reply.status in _NOT_AGAIN and not is_digest(reference) and await exists(repository, reference, asked, house):
         what = f"upstream does not let {reference} be written again: {reply.status} {said}"
-        raise Unavailable(what, told=Told.IMMUTABLE)
+        raise NotTaken(reply.status, what, Told.IMMUTABLE)
+    if 400 <= reply.status < 500 and reply.status != 401 and not unsure(reply.status):
+        raise NotTaken(reply.status, f"upstream answered {reply.status} to manifest {reference}: {said}")
     _accepted(reply, f"manifest {reference}")
 
 
@@ -195,7 +205,7 @@ async def is_there(repository: Repository, reference: Reference, digest: Digest,
 async def change_tag(
     repository: Repository,
     tag: Tag,
-    media_type: str,
+    media_type: str | Callable[[bytes], str],
     change: Change,
     prepare: Prepare,
     asked: Asked,
@@ -206,18 +216,19 @@ async def change_tag(
     """Apply `change` to what the tag holds until it sticks; return what it holds, None when nothing needed writing.
 
     `change` gets the bytes there (None: no tag) and returns new bytes, or None for "as it should be"; `prepare` is
-    awaited before a write, for the blobs it lists. What `ours` says is somebody else's stays as it is.
+    awaited before a write, for the blobs it lists. `ours` looks at the same bytes first: where it says no, they stay.
     The caller holds the lock of this tag; another proxy may not, hence the reading back.
     """
     for _ in range(TRIES):
         found = await read_manifest_bytes(repository, tag, asked, house)
         old = b"" if found is None else found[0]
-        if found is not None and ours is not None and not await ours(old):
+        if ours is not None and not await ours(None if found is None else old):
             return None
         new = await examined(partial(change, None if found is None else old), old, asked, house)
         if new is None:
             return None
-        await write_manifest(repository, tag, new, media_type, prepare, asked, house)
+        kind = media_type if isinstance(media_type, str) else media_type(new)
+        await write_manifest(repository, tag, new, kind, prepare, asked, house)
         house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
         if await exists(repository, tag, asked, house) == digest_of(new):
             return new

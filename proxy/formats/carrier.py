@@ -114,6 +114,69 @@ def fallback_index(old: bytes | None, add: Sequence[Descriptor], drop: Collectio
     return _index([*kept, *new.values()], value)
 
 
+def merged_sig(
+    old: bytes | None,
+    pushed: bytes,
+    ours: Sequence[Descriptor],
+    leave: Collection[Mark] = (),
+    drop: Collection[Mark] = (),
+) -> bytes | None:
+    """Return the `.sig` manifest of what is there less `drop`, of what is pushed but for `leave`, and of ours.
+
+    The very bytes of `old`, or those pushed, where they hold just that; None when no layer is left. Ours are as we
+    write them, whatever stands beside them in what is pushed. Raises Corrupt.
+    """
+    mine = {mark(layer): describe(layer) for layer in ours}
+    value = _document(pushed)
+    theirs = _entries(value, "layers")
+    there = [] if old is None else _entries(_document(old), "layers")
+    found = {_raw_mark(layer): layer for layer in there if _raw_mark(layer) not in drop}
+    for layer in theirs:
+        if _raw_mark(layer) not in leave:
+            found.setdefault(_raw_mark(layer), mine.get(_raw_mark(layer), layer))
+    for at, layer in mine.items():
+        found.setdefault(at, layer)
+    layers = list(found.values())
+    if not layers:
+        return None
+    if old is not None and _same(layers, there):
+        return old
+    if _same(layers, theirs):
+        return pushed
+    head = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": _EMPTY_CONFIG, "layers": layers}
+    rest = value if old is None else _document(old)
+    return _render({**head, **{k: v for k, v in rest.items() if k not in head}})
+
+
+def merged_index(
+    old: bytes | None, pushed: bytes, ours: Sequence[Descriptor], leave: Collection[Digest] = ()
+) -> bytes | None:
+    """Return the index under a fallback tag of what is there, of what is pushed but for `leave`, and of ours.
+
+    The very bytes of `old`, or those pushed, where they list just that; None where there is nothing to list, and that
+    is not what is pushed. Raises Corrupt.
+    """
+    mine = {entry.digest: describe(entry) for entry in ours}
+    value = _document(pushed)
+    theirs = _entries(value, "manifests")
+    there = [] if old is None else _entries(_document(old), "manifests")
+    found = {str(entry.get("digest")): entry for entry in there}
+    for entry in theirs:
+        digest = str(entry.get("digest"))
+        if digest not in leave:
+            own = mine.get(Digest(digest))
+            right = own is None or all(entry.get(key) == own.get(key) for key in ("mediaType", "size"))
+            found.setdefault(digest, entry if own is None or right else own)
+    for at, entry in mine.items():
+        found.setdefault(at, entry)
+    listed = list(found.values())
+    if old is not None and _same(listed, there):
+        return old
+    if _same(listed, theirs):
+        return pushed
+    return None if not listed else _index(listed, value if old is None else _document(old))
+
+
 def describe(descriptor: Descriptor) -> dict[str, object]:
     """Return the descriptor as JSON values, in the order the specification lists them."""
     value: dict[str, object] = {
@@ -128,13 +191,13 @@ def describe(descriptor: Descriptor) -> dict[str, object]:
     return value
 
 
-def is_artifact_shape(manifest: Manifest) -> bool:
-    """True when this could be a signature artifact: necessary, never enough.
+def is_artifact_shape(manifest: Manifest, most: int = LAYERS) -> bool:
+    """True when this could be a signature artifact of at most so many layers: necessary, never enough.
 
     It is one only once every layer has been fetched and `claimed_by(media type).parses(...)`, and the config that
     `config_to_check` names (if any) has been fetched and `config_parses(...)`.
     """
-    if manifest.kind is not Kind.IMAGE or manifest.config is None or not 1 <= len(manifest.layers) <= LAYERS:
+    if manifest.kind is not Kind.IMAGE or manifest.config is None or not 1 <= len(manifest.layers) <= most:
         return False
     formats = {claimed_by(layer.media_type) for layer in manifest.layers}
     if manifest.media_type == DOCKER_MANIFEST:
@@ -183,6 +246,15 @@ def _raw_mark(layer: Mapping[str, object]) -> Mark:
     annotations = layer.get("annotations")
     signature = annotations.get(simple_signing.SIGNATURE, "") if isinstance(annotations, dict) else ""
     return (str(layer.get("digest")), str(signature))
+
+
+def _same(some: Sequence[Mapping[str, object]], others: Sequence[Mapping[str, object]]) -> bool:
+    """True for the same descriptors, in whatever order."""
+    return sorted(map(_sortable, some)) == sorted(map(_sortable, others))
+
+
+def _sortable(entry: Mapping[str, object]) -> str:
+    return json.dumps(entry, sort_keys=True)
 
 
 def _index(entries: Sequence[Mapping[str, object]], old: Mapping[str, object]) -> bytes:

@@ -17,6 +17,7 @@ class Limits:
     signature_bytes: int = 1 * MIB
     signatures_per_digest: int = 100
     own_layers: int = 32
+    signature_layers: int = 1000
     parents_tried: int = 8
     referrer_pages: int = 10
     referrers: int = 1000

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     SIGNATURE_REMOVED = "signature.removed"
     SIGNATURE_LOST = "signature.lost"
     SIGNATURE_REPAIRED = "signature.repaired"
+    TAG_REPLACED = "tag.replaced"
     MANIFEST_DELETED = "manifest.deleted"
     BLOB_DELETED = "blob.deleted"
     KEY_CREATED = "key.created"

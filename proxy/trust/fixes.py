@@ -61,9 +61,7 @@ FIXES: Mapping[Reason, Fix] = {
     Reason.TOO_LARGE: Fix("it is larger than what is inspected", _ASK, "make it smaller, then push"),
     Reason.DENIED_DIGEST: Fix("it was denied by an operator", f"do not run it; {_ASK}", "rebuild, then push"),
     Reason.NOT_SIGNED: Fix("it could not be signed; the tag was not moved", _ASK, "push again"),
-    Reason.STALE_SIGNATURE_LIST: Fix(
-        "this list of signatures lacks ones that are there now", _ASK, "fetch it again, then sign again"
-    ),
+    Reason.TAG_RESERVED: Fix("this tag is kept for lists of signatures", _ASK, "push it under another tag"),
 }
 
 

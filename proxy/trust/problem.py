@@ -26,6 +26,7 @@ class ProblemId(StrEnum):
     CONFIGURATION = "configuration"
     POLICIES = "policies"
     BOOKS = "books"
+    TAGS_KEPT = "tags_kept"
     REVOCATION_LIST = "revocation_list"
     ENDED = "ended"
 

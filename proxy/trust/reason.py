@@ -30,4 +30,4 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     DENIED_DIGEST = "denied_digest"
     NOT_SIGNED = "not_signed"
-    STALE_SIGNATURE_LIST = "stale_signature_list"
+    TAG_RESERVED = "tag_reserved"

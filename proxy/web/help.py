@@ -191,11 +191,13 @@ LESSONS: Mapping[Reason, Lesson] = {
         "Push again. What was uploaded is kept, so it is quick.",
         "See `countersign status` for what is wrong with the token: its PIN, its module, or its load.",
     ),
-    Reason.STALE_SIGNATURE_LIST: Lesson(
-        "A list of signatures was pushed that lacks signatures which have been added since it was fetched.",
-        "Accepting it would silently remove signatures that others rely on.",
+    Reason.TAG_RESERVED: Lesson(
+        "An image, or something else that is no list of signatures, was pushed under a tag that holds signatures: "
+        "`sha256-<hex>.sig`, or `sha256-<hex>` where our list of what refers to that digest lies.",
+        "Signatures of a digest are found by that name. Whoever could put something else there could take them away.",
         "Nothing to do: pulling is not affected.",
-        "Fetch the list and sign again; the signing tool does both when it is run again.",
-        "If this happens often, two pipelines sign the same image at once.",
+        "Push it under another tag. Lists of signatures are taken: `cosign copy`, `crane cp -a` and `regctl image copy "
+        "--digest-tags` bring them, and what is there already stays.",
+        "What somebody kept under a `.sig` name before is in the journal (`tag.replaced`), with its digest.",
     ),
 }

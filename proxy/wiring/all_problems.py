@@ -13,7 +13,7 @@ from proxy.store import Store
 from proxy.trust.problem import Problem
 from proxy.wiring.keytimes import KeyTimes
 from proxy.wiring.notary import chain_problems
-from proxy.wiring.problems import problems_of
+from proxy.wiring.problems import kept_by_users, problems_of
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.staleness import Staleness
 
@@ -58,5 +58,6 @@ class AllProblems:
             *problems_of(*about, store.owed.waiting(), self._keytimes.failing, here),
             *chain_problems(house.rules.current().policies, house.keybook.ring().ours),
             *self._staleness.problems(self._path, here),
+            *kept_by_users(house.memory.kept_by_users, here),
             *(problem for part in self._others for problem in part.problems(here)),
         ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from proxy.oci.reference import Repository, Tag
 from proxy.trust.exception import PolicyException
 from proxy.trust.problem import Problem, ProblemId, Severity
 from proxy.wiring.failing import Failing as FailingKey
@@ -14,6 +15,7 @@ from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.standby import StandIn
 
+_SHOWN = 5  # of things that are alike
 _PUSHES = "pushes that must be signed; pulls go on"
 
 
@@ -86,6 +88,28 @@ def problems_of(
             )
         )
     return found
+
+
+def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) -> list[Problem]:
+    """Return the one problem of fallback tags that hold somebody's image, so that our list cannot be written there."""
+    if not tags:
+        return []
+    repositories = {repository for repository, _ in tags}
+    some = [f"{repository}:{tag}" for repository, tag in sorted(tags)[:_SHOWN]]
+    more = f" and {len(tags) - _SHOWN} more" if len(tags) > _SHOWN else ""
+    repository, tag = min(tags)
+    return [
+        Problem(
+            ProblemId.TAGS_KEPT,
+            f"somebody keeps something else where the list of signatures belongs: {', '.join(some)}{more}",
+            "verifiers that read this list from upstream itself; here it is listed from the record",
+            f"countersign sign {repository}@{tag.replace('-', ':', 1)} --reason TEXT (once that tag is deleted)",
+            Severity.WARNING,
+            min(tags.values()),
+            repository if len(repositories) == 1 else "",
+            server=server,
+        )
+    ]
 
 
 def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:

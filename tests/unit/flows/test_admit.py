@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.admit import admit, ask_to_log_in, keeps_ours, unmoved
+from proxy.flows.admit import admit, ask_to_log_in, unmoved
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.immutable import immutable
 from proxy.flows.tags import held
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
-from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse
+from proxy.oci.manifest import OCI_MANIFEST, parse
 from proxy.oci.operation import PushManifest
-from proxy.oci.reference import Tag, digest_of, fallback_tag, parse_tag, signature_tag
+from proxy.oci.reference import Tag, fallback_tag, parse_tag, signature_tag
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Anonymous, Resolved
 from tests.worlds.conversation import ANYBODY, REPO, World, user, world
-from tests.worlds.images import image, index
+from tests.worlds.images import image
 from tests.worlds.registry import Access, MemoryRegistry
 
 APP = image("app")
@@ -71,31 +71,3 @@ async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
     assert answer.status == 401
     assert "www-authenticate" in dict(answer.headers)
     assert await ask_to_log_in(Asked(user("x"), "r"), w.house) is None
-
-
-NOBODY = Asked(ANYBODY, "r")
-
-
-def read(body: bytes, media_type: str) -> Resolved:
-    return Resolved(digest_of(body), media_type, body, parse(body, media_type, Limits()))
-
-
-async def test_where_upstream_lists_referrers_by_itself_a_fallback_tag_takes_nothing_off() -> None:
-    w = await world(registry=MemoryRegistry(referrers=True))
-    await w.push(APP, "team/app", "v1")
-    empty = read(index().body, OCI_INDEX)
-    assert await keeps_ours(REPO, fallback_tag(APP.digest), empty, NOBODY, w.house)
-    assert not await keeps_ours(REPO, signature_tag(APP.digest), empty, NOBODY, w.house)
-
-
-async def test_lists_that_lack_ours() -> None:
-    w = await world(registry=MemoryRegistry(referrers=False))
-    await w.push(APP, "team/app", "v1")
-    shelf = w.registry.shelf("team/app")
-    empty = read(index().body, OCI_INDEX)
-    for tag in (signature_tag(APP.digest), fallback_tag(APP.digest)):
-        media_type, body = shelf.manifests[shelf.tags[tag]]
-        assert await keeps_ours(REPO, tag, read(body, media_type), NOBODY, w.house)
-        assert not await keeps_ours(REPO, tag, empty, NOBODY, w.house)
-    assert await keeps_ours(REPO, V1, empty, NOBODY, w.house)
-    assert await keeps_ours(REPO, signature_tag(image("other").digest), empty, NOBODY, w.house)

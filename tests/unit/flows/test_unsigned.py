@@ -141,7 +141,7 @@ async def test_not_from_whom_upstream_would_not_take_it(monkeypatch: pytest.Monk
     async def lost(*_: object) -> None:
         raise Unavailable("the connection to upstream broke")
 
-    monkeypatch.setattr("proxy.flows.push.put_manifest", lost)
+    monkeypatch.setattr("proxy.flows.put.put_manifest", lost)
     for name, owed in (("mallory", 0), ("alice", 1)):
         with pytest.raises(Fault, match="was not signed"):
             await w.push(APP, "team/app", "1", user(name))

@@ -1,0 +1,131 @@
+"""The fallback tag `sha256-<hex>`: where referrers are listed while upstream has no API for them (spec 1.1)."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from proxy.flows.asked import Asked
+from proxy.flows.house import House
+from proxy.flows.kept_list import lists_referrers
+from proxy.flows.read import ALL_TYPES, ask, together
+from proxy.flows.referrers import entries_of
+from proxy.flows.write import Change, Look, NotTaken, Prepare, change_tag, nothing
+from proxy.formats import carrier
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.manifest import OCI_INDEX, parse
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag
+from proxy.oci.strict_json import loads
+from proxy.ports import ReferrersApi
+
+_ERROR_BYTES = 64 * 1024
+_LACKS = frozenset({400, 404, 422})  # what registries answer to a list of something they do not have
+
+
+async def list_referrer(
+    repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
+) -> None:
+    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
+
+    What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
+    """
+    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
+        return
+    manifest = parse(body, "", house.limits)
+    entry = carrier.referrer(manifest, digest_of(body), len(body))
+
+    def change(old: bytes | None) -> bytes | None:
+        new = carrier.fallback_index(old, [entry])
+        return None if new == old else new
+
+    async with nullcontext() if locked else house.memory.alone(("attach", repository, subject)):
+        await change_list(repository, subject, change, asked, house)
+
+
+async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
+    """After this the fallback tag no longer lists a referrer that was deleted."""
+    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
+        return
+
+    def change(old: bytes | None) -> bytes | None:
+        if old is None:
+            return None
+        new = carrier.fallback_index(old, (), {digest})
+        return None if new == old else new
+
+    async with house.memory.alone(("attach", repository, subject)):
+        await change_list(repository, subject, change, asked, house)
+
+
+async def change_list(
+    repository: Repository,
+    subject: Digest,
+    change: Change,
+    asked: Asked,
+    house: House,
+    *,
+    prepare: Prepare = nothing,
+    look: Look | None = None,
+) -> bytes | None:
+    """Apply `change` to the list under the fallback tag as `change_tag` does. The caller holds the attach lock.
+
+    `look` says whether what is there may be written over; without one, only a list of referrers may. Where upstream
+    refuses the list because it lists a manifest that is gone, those that are gone are left out, once.
+    """
+    tag = fallback_tag(subject)
+    tried: list[bytes] = []
+    gone: set[Digest] = set()
+
+    async def ours(body: bytes | None) -> bool:
+        free = body is None or await lists_referrers(repository, subject, body, asked, house)
+        note(repository, tag, free, house)
+        return free
+
+    def changed(old: bytes | None) -> bytes | None:
+        new = change(old)
+        if new is not None and gone:
+            new = carrier.fallback_index(new, (), gone)
+        if new is not None:
+            tried[:] = [new]
+        return None if new == old else new
+
+    async def write() -> bytes | None:
+        return await change_tag(repository, tag, OCI_INDEX, changed, prepare, asked, house, ours=look or ours)
+
+    try:
+        return await write()
+    except NotTaken as refused:
+        gone |= await _gone(repository, tried, asked, house) if refused.status in _LACKS else set()
+        if not gone:
+            raise
+    return await write()
+
+
+def note(repository: Repository, tag: Tag, free: bool, house: House) -> None:
+    """Remember, for status, where somebody keeps something else under a tag that our list belongs to."""
+    if free:
+        house.memory.kept_by_users.pop((repository, tag), None)
+    else:
+        house.memory.kept_by_users.setdefault((repository, tag), house.clock.now())
+
+
+async def _gone(repository: Repository, lists: list[bytes], asked: Asked, house: House) -> set[Digest]:
+    """Return which entries of this list upstream says it does not have. What it does not answer for stays."""
+    entries = [entry.digest for body in lists for entry in entries_of(body, house) or ()]
+    missing = await together([_is_gone(repository, digest, asked, house) for digest in entries])
+    return {digest for digest, gone in zip(entries, missing, strict=True) if gone}
+
+
+async def _is_gone(repository: Repository, digest: Digest, asked: Asked, house: House) -> bool:
+    """True for a 404 about this manifest: one that says nothing, or knows no such repository, is no answer to that."""
+    try:
+        reply = await ask(PullManifest(repository, digest), asked, house, ALL_TYPES)
+        if reply.status != 404:
+            await reply.close()
+            return False
+        said = loads(await reply.read(_ERROR_BYTES), house.limits.json_depth)
+    except (Unavailable, Corrupt, Fault):
+        return False
+    errors = said.get("errors") if isinstance(said, dict) else None
+    codes = {error.get("code") for error in errors if isinstance(error, dict)} if isinstance(errors, list) else set()
+    return bool(codes) and "NAME_UNKNOWN" not in codes

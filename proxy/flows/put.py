@@ -1,0 +1,62 @@
+"""What a push sends upstream with the caller's own credentials, and how it is refused."""
+
+from __future__ import annotations
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.ready import Push
+from proxy.flows.refuse import refuse
+from proxy.flows.relay import REPLY_HEADERS
+from proxy.flows.resolve import relayed_error
+from proxy.flows.write import exists, is_there, put_manifest, unsure
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Reference
+from proxy.ports import Headers
+from proxy.trust import event
+from proxy.trust.reason import Reason
+
+
+async def put(this: Push, reference: Reference, asked: Asked, house: House) -> Answer:
+    """Send the pushed bytes upstream under this reference, with the caller's own credentials."""
+    subject = this.subject
+    headers: Headers = ()
+    try:
+        reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, asked, house)
+    except Unavailable:  # perhaps only its answer was lost
+        if await exists(this.op.repository, reference, asked, house) != subject.digest:
+            raise
+    else:
+        if reply.status >= 400:
+            refused = await relayed_error(reply)
+            to = (this.op.repository, reference, subject.digest)
+            if not unsure(reply.status) or not await is_there(*to, asked, house):
+                return refused
+        else:
+            await reply.close()
+            if not 200 <= reply.status < 300:  # a redirect is no acceptance
+                raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
+            headers = reply.headers
+    kept = {
+        "docker-content-digest": subject.digest,
+        "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",
+        "content-length": "0",
+    }
+    if subject.manifest.subject is not None:  # we list it where upstream does not, before this answer leaves
+        kept["oci-subject"] = subject.manifest.subject.digest
+    extra = [(k, v) for k, v in headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
+    tags = [("oci-tag", tag) for tag in this.op.tags]
+    return Answer(201, (*kept.items(), *tags, *extra))
+
+
+async def refused(
+    this: Push,
+    reason: Reason,
+    what: str,
+    asked: Asked,
+    house: House,
+    kind: event.Kind = event.Kind.PUSH_DENIED,
+    told: str = "",
+) -> Fault:
+    """Record that this push is refused, and return the Fault that tells the caller."""
+    to, moved = (this.op.repository, this.op.reference), bool(this.moved)
+    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, moved=moved, told=told)
