@@ -77,14 +77,14 @@ async def _attach_simple(
     if not entries:
         return
     keep = carried(entries, house)
-    blobs = {e.key: _blob(e, house) for e in entries}
+    blobs = {e.key: blob_of(e, house) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
     drop = {carrier.mark(_layer(blobs[e.key])) for e in taken_off(entries, keep, house)}
     base: bytes | None = None
     strange: bytes | None = None
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
-        await _upload(repository, [blobs[e.key] for e in fresh], asked, house)
+        await upload(repository, [blobs[e.key] for e in fresh], asked, house)
 
     def change(old: bytes | None) -> bytes | None:
         nonlocal base, strange
@@ -95,7 +95,7 @@ async def _attach_simple(
             return None
         return carrier.sig_manifest(base, add, drop)
 
-    prepare = partial(_upload, repository, [blobs[e.key] for e in keep], asked, house)
+    prepare = partial(upload, repository, [blobs[e.key] for e in keep], asked, house)
     tag = signature_tag(subject)
     written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, asked, house)
     artifact = None if written is None else digest_of(written)
@@ -128,7 +128,7 @@ def replaced(repository: Repository, subject: Digest, strange: bytes, asked: Ask
     )
 
 
-async def _upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, house: House) -> None:
+async def upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, house: House) -> None:
     """Have upstream hold these, and the empty configuration that everything of ours has."""
     await asyncio.gather(
         *(write_blob(repository, data, asked, house) for data in (EMPTY_JSON, *(b.data for b in blobs)))
@@ -181,7 +181,7 @@ def marks_of(body: bytes, house: House) -> set[carrier.Mark]:
     return {carrier.mark(d) for d in parse(body, "", house.limits).layers}
 
 
-def _blob(entry: Entry, house: House) -> Blob:
+def blob_of(entry: Entry, house: House) -> Blob:
     """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
     key = next((k for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
     by = signing_by(key, entry.timestamp) if key else Signing(b"")
@@ -190,7 +190,7 @@ def _blob(entry: Entry, house: House) -> Blob:
 
 def layer_of(entry: Entry, house: House) -> Descriptor:
     """Return the layer that carries this entry, as it stands in a manifest."""
-    return _layer(_blob(entry, house))
+    return _layer(blob_of(entry, house))
 
 
 def _layer(blob: Blob) -> Descriptor:
@@ -202,7 +202,7 @@ async def _attach_referrers(
 ) -> None:
     """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
-        blob = _blob(entry, house)
+        blob = blob_of(entry, house)
         body = carrier.referrer_manifest(
             subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
         )
@@ -210,7 +210,7 @@ async def _attach_referrers(
         there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
         if not there:
             await write_manifest(
-                repository, digest, body, OCI_MANIFEST, partial(_upload, repository, [blob], asked, house), asked, house
+                repository, digest, body, OCI_MANIFEST, partial(upload, repository, [blob], asked, house), asked, house
             )
         if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
             await house.ledger.advance([entry.key], Stage.ATTACHED, digest)

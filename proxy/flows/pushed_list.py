@@ -11,7 +11,19 @@ from dataclasses import replace
 
 from proxy.flows.artifact import is_signature_artifact
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.attach import carried, due, holds_signatures, layer_of, learn_list, live, marks_of, replaced, taken_off
+from proxy.flows.attach import (
+    blob_of,
+    carried,
+    due,
+    holds_signatures,
+    layer_of,
+    learn_list,
+    live,
+    marks_of,
+    replaced,
+    taken_off,
+    upload,
+)
 from proxy.flows.fallback import change_list, note
 from proxy.flows.house import House
 from proxy.flows.kept_list import lists_referrers
@@ -120,6 +132,7 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, asked: Asked, hou
     drop = {carrier.mark(layer_of(e, house)) for e in taken_off(simple, keep, house)}
     base: bytes | None = None
     strange: bytes | None = None
+    goal: bytes | None = None
     leave: set[carrier.Mark] = set()
 
     async def look(old: bytes | None) -> bool:
@@ -132,6 +145,7 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, asked: Asked, hou
         return True
 
     def change(old: bytes | None) -> bytes | None:
+        nonlocal goal
         new = carrier.merged_sig(base, pushed.body, ours, leave | drop, drop)
         if new is None or new == old:
             return None
@@ -139,11 +153,17 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, asked: Asked, hou
         _bound(len(layers) - len(ours), house.limits.signature_layers, "signature_layers", new, house)
         if sum(d.size for d in layers) > house.limits.artifact_bytes:
             raise _TooMuch("artifact_bytes")
+        goal = new
         return new
 
     async def write(store: Prepare) -> bytes | None:
+        async def prepare() -> None:
+            await store()
+            if goal != pushed.body:
+                await upload(repository, [blob_of(e, house) for e in keep], asked, house)
+
         kind = lambda new: pushed.media_type if new == pushed.body else OCI_MANIFEST  # noqa: E731
-        return await change_tag(repository, tag, kind, change, store, asked, house, ours=look)
+        return await change_tag(repository, tag, kind, change, prepare, asked, house, ours=look)
 
     answer, written = await _written(this, write, asked, house)
     if written is not None:

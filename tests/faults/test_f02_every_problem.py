@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy.layouts import digest_of
 from proxy.trust.problem import ProblemId
 from tests.faults.caller import Caller, caller, image
 from tests.faults.served import Served, served
@@ -135,6 +136,15 @@ def without_a_chain(proxy: Served, _: Caller) -> AbstractAsyncContextManager[Non
     return reloaded(proxy, change)
 
 
+@asynccontextmanager
+async def tag_kept(proxy: Served, client: Caller) -> AsyncIterator[None]:
+    """A mirror keeps an image under its own digest, where our list of what refers to it belongs."""
+    tag = digest_of(image("known")).replace(":", "-")
+    assert (await client.push(REPOSITORY, tag, image("known"))).status == 201
+    yield
+    assert (await client.ask("DELETE", f"/v2/{REPOSITORY}/manifests/{tag}")).status == 202
+
+
 Making = Callable[[Served, Caller], AbstractAsyncContextManager[None]]
 MADE: Mapping[ProblemId, Making] = {
     ProblemId.TOKEN_AWAY: away_at_start,
@@ -145,6 +155,7 @@ MADE: Mapping[ProblemId, Making] = {
     ProblemId.JOURNAL: journal_locked,
     ProblemId.CONFIGURATION: refused,
     ProblemId.CHAIN_MISSING: without_a_chain,
+    ProblemId.TAGS_KEPT: tag_kept,
 }
 # Those that need a second token, and those that need another server or days to pass.
 ELSEWHERE = {

@@ -65,7 +65,6 @@ def listing(*entries: Raw) -> bytes:
 
 async def put(w: World, tag: str, body: bytes, kind: str = OCI_MANIFEST) -> Mapping[str, str]:
     """Push it under that tag as somebody, be answered 201, and return the headers."""
-    w.registry.put_blob("team/app", b"{}")
     op = PushManifest(REPO, parse_reference(tag))
     answer = await w.say(op, user("mallory"), body, content_type=kind)
     assert answer.status == 201

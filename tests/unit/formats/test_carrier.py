@@ -163,6 +163,58 @@ def test_old_bytes_that_are_no_document(old: bytes) -> None:
         carrier.fallback_index(old, [IMAGE])
 
 
+def sig(*layers: Descriptor, **more: object) -> bytes:
+    return json.dumps({**json.loads(carrier.sig_manifest(None, layers) or b""), **more}, indent=1).encode()
+
+
+def test_a_merged_sig_holds_what_is_there_what_is_pushed_and_ours_each_once() -> None:
+    a, b, c = layer("a"), layer("b"), layer("c")
+    merged = read(carrier.merged_sig(sig(a), sig(b, a), [c]))
+    assert merged.layers == (a, b, c)
+    assert read(carrier.merged_sig(None, sig(b), [c])).layers == (b, c)
+
+
+def test_a_merged_sig_is_byte_for_byte_what_holds_everything_already() -> None:
+    a, b = layer("a"), layer("b")
+    old, pushed = sig(b, a, annotations={"by": "us"}), sig(a, b, annotations={"by": "them"})
+    assert carrier.merged_sig(old, pushed, [a]) == old
+    assert carrier.merged_sig(None, pushed, [a]) == pushed
+    assert carrier.merged_sig(sig(a), pushed, [a]) == pushed
+
+
+def test_a_merged_sig_leaves_out_what_it_is_told_to() -> None:
+    a, b, c = layer("a"), layer("b"), layer("c")
+    assert carrier.merged_sig(None, sig(a), [], {carrier.mark(a)}) is None
+    assert read(carrier.merged_sig(sig(a, c), sig(a, b), [], {carrier.mark(b)})).layers == (a, c), "what is there stays"
+    assert read(carrier.merged_sig(sig(a, c), sig(b), [], (), {carrier.mark(a)})).layers == (c, b)
+
+
+def test_ours_in_a_merged_sig_are_as_we_write_them() -> None:
+    ours = layer("a")
+    beside = replace(ours, annotations={**ours.annotations, "dev.sigstore.cosign/certificate": "x"})
+    assert read(carrier.merged_sig(None, sig(beside, layer("b")), [ours])).layers == (ours, layer("b"))
+
+
+def test_fields_of_others_survive_a_merge() -> None:
+    raw = {"mediaType": "m/x", "digest": digest_of(b"r"), "size": 1, "platform": {"os": "linux"}, "artifactType": "a/b"}
+    pushed = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [raw], "annotations": {"k": "v"}})
+    merged = json.loads(carrier.merged_index(None, pushed.encode(), [IMAGE]) or b"")
+    assert merged["manifests"][0] == raw
+    assert merged["annotations"] == {"k": "v"}
+    assert len(merged["manifests"]) == 2
+
+
+def test_a_merged_index_corrects_ours_and_leaves_out_what_it_is_told_to() -> None:
+    lies = {**carrier.describe(IMAGE), "size": 1}
+    pushed = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [lies]}).encode()
+    assert read(carrier.merged_index(None, pushed, [IMAGE]), OCI_INDEX).children[0].size == IMAGE.size
+    assert carrier.merged_index(None, pushed, [], {IMAGE.digest}) is None
+    old = carrier.referrers_index([IMAGE])
+    assert carrier.merged_index(old, pushed, [], {IMAGE.digest}) == old
+    empty = carrier.referrers_index([])
+    assert carrier.merged_index(None, empty, []) == empty
+
+
 def test_shapes_that_are_no_artifact() -> None:
     good = read(carrier.sig_manifest(None, [layer("a")]))
     assert good.config is not None

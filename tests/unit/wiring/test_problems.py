@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from proxy.oci.reference import Tag, parse_repository
 from proxy.trust.exception import PolicyException
 from proxy.trust.problem import Problem, ProblemId, Severity
 from proxy.wiring.keytimes import Failing
-from proxy.wiring.problems import problems_of
+from proxy.wiring.problems import kept_by_users, problems_of
 from tests.worlds.memory import NOON
 from tests.worlds.orders import exception
 
@@ -76,3 +77,21 @@ def test_what_is_owed_a_signature_is_counted() -> None:
     (problem,) = problems(owed=3)
     assert problem.what.startswith("3 pushed without a signature")
     assert problem.next == "countersign exceptions unsigned"
+
+
+def test_tags_that_users_keep_are_one_problem_however_many_there_are() -> None:
+    assert kept_by_users({}, "here") == []
+    tags = {
+        (parse_repository(f"team/{n}"), Tag(f"sha256-{n:064x}")): NOON + timedelta(hours=n) for n in range(100, 200)
+    }
+    (problem,) = kept_by_users(tags, "here")
+    assert problem.what.count("sha256-") == 5
+    assert problem.what.endswith("and 95 more")
+    assert (problem.id, problem.severity, problem.server) == (ProblemId.TAGS_KEPT, Severity.WARNING, "here")
+    assert problem.since == NOON + timedelta(hours=100)
+    assert problem.repository == ""
+    assert problem.next.startswith(f"countersign sign team/100@sha256:{100:064x} --reason TEXT")
+    ((place, since), *_) = tags.items()
+    (one,) = kept_by_users({place: since}, "here")
+    assert one.repository == "team/100"
+    assert "more" not in one.what
