@@ -139,10 +139,10 @@ def without_a_chain(proxy: Served, _: Caller) -> AbstractAsyncContextManager[Non
 @asynccontextmanager
 async def tag_kept(proxy: Served, client: Caller) -> AsyncIterator[None]:
     """A mirror keeps an image under its own digest, where our list of what refers to it belongs."""
-    tag = digest_of(image("known")).replace(":", "-")
-    assert (await client.push(REPOSITORY, tag, image("known"))).status == 201
+    digest = digest_of(image("known"))
+    assert (await client.push(REPOSITORY, digest.replace(":", "-"), image("known"))).status == 201
     yield
-    assert (await client.ask("DELETE", f"/v2/{REPOSITORY}/manifests/{tag}")).status == 202
+    assert (await client.ask("DELETE", f"/v2/{REPOSITORY}/manifests/{digest}")).status == 202
 
 
 Making = Callable[[Served, Caller], AbstractAsyncContextManager[None]]
