@@ -9,7 +9,7 @@ from proxy.flows.house import House
 from proxy.flows.read import examined, read_blob, read_manifest, together
 from proxy.formats.algorithms import from_base64, signer_of
 from proxy.formats.format import Layer
-from proxy.formats.simple_signing import SIGNATURE
+from proxy.formats.simple_signing import SIGNATURE, SIMPLE
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import Descriptor
@@ -53,11 +53,10 @@ async def _made_here(repository: Repository, about: Digest, layer: Descriptor, a
     except (Corrupt, Fault):
         return False
     asked.budget.spend(house.limits, signatures=1)
-    signature = from_base64(layer.annotations.get(SIGNATURE))  # beside the payload, whatever that says it is about
 
     def made() -> bool:
-        if signature and signer_of(keys, signature, data) is not None:
-            return True
+        if form is SIMPLE:  # whatever its payload says it is about
+            return signer_of(keys, from_base64(layer.annotations.get(SIGNATURE)) or b"", data) is not None
         return any(f.fingerprint in known for f in form.examine(Layer(layer, data), about, keys))
 
     return await examined(made, data, asked, house)

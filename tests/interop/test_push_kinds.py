@@ -11,7 +11,7 @@ from tests.interop.countersign import own
 from tests.interop.handmade import Handmade
 from tests.interop.peers import run
 from tests.interop.shared import Here
-from tests.interop.wire import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, ask, manifest
+from tests.interop.wire import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, ask, manifest
 
 pytestmark = pytest.mark.go
 
@@ -100,6 +100,30 @@ def test_an_artifact_and_what_is_attached_to_it(anywhere: Here, tmp_path: Path) 
     assert sbom["digest"] in discovered.stdout
     pulled = here.clients.pull("oras", here.name(f"@{sbom['digest']}"))
     assert pulled.status == 0, pulled.output
+
+
+def test_a_referrer_that_was_deleted_behind_the_proxy_stops_none_after_it(anywhere: Here) -> None:
+    """distribution takes no index that lists a manifest it does not have, and the list has its entry for ever."""
+    here = anywhere
+    assert here.clients.push("crane", "hello", here.name()).status == 0
+    digest, pushes = upstream_digest(here), Handmade(here.proxy.host, here.repository)
+    body = manifest(here.proxy.host, here.repository, "1").body
+    about = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(body)}
+
+    def attach(text: str) -> str:
+        layer = pushes.blob(text.encode(), "text/plain")
+        config = pushes.blob(b"{}", "application/vnd.oci.empty.v1+json")
+        note = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "text/plain"}
+        refers = {**note, "config": config, "layers": [layer], "subject": about}
+        return str(pushes.manifest(refers, OCI_MANIFEST)["digest"])
+
+    gone = attach("first")
+    assert ask(here.proxy.upstream.host, "DELETE", f"/v2/{here.repository}/manifests/{gone}").status == 202
+    there = attach("second")
+    listed = ask(here.proxy.host, "GET", f"/v2/{here.repository}/referrers/{digest}").json()["manifests"]
+    assert there in {entry["digest"] for entry in listed}
+    assert len(listed) == 2, "ours and theirs"
+    here.verifiers.accept(here.repository, "1", digest)
 
 
 def test_a_helm_chart(anywhere: Here, tmp_path: Path) -> None:
