@@ -90,7 +90,9 @@ async def change_list(
         return None if new == old else new
 
     async def write() -> bytes | None:
-        return await change_tag(repository, tag, OCI_INDEX, changed, prepare, asked, house, ours=look or ours)
+        return await change_tag(
+            repository, tag, OCI_INDEX, changed, prepare, asked, house, ours=look or ours, reads_as=subject
+        )
 
     try:
         return await write()

@@ -181,7 +181,7 @@ async def _move(this: Push, tag: Tag, asked: Asked, house: House) -> Answer:
     answer = await (put(this, tag, asked, house) if about is None else put_list(this, tag, about, asked, house))
     if answer.status >= 400 and not unsure(answer.status):
         this.hold.refused(tag)
-    elif answer.status < 400 and tag not in this.moved:
+    elif answer.status < 400 and tag not in this.moved and tag not in this.under_others:
         this.moved.append(tag)
     return answer
 

@@ -175,7 +175,7 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, asked: Asked, hou
             whole = Resolved(digest_of(written), manifest.media_type, written, manifest)
             with suppress(Unavailable):  # then nobody reads it here, and it is there all the same
                 await is_signature_artifact(repository, whole, asked, house, most=house.limits.signature_layers)
-    _told(this, written, len(leave))
+    _told(this, tag, written, len(leave))
     return answer
 
 
@@ -209,7 +209,7 @@ async def _put_referrers(this: Push, about: Digest, asked: Asked, house: House) 
         return await change_list(repository, about, change, asked, house, prepare=store, look=look)
 
     answer, written = await _written(this, write, asked, house)
-    _told(this, written, len(leave))
+    _told(this, fallback_tag(about), written, len(leave))
     return answer
 
 
@@ -284,8 +284,10 @@ async def _too_large(this: Push, limit: str, asked: Asked, house: House) -> Faul
     return await refused(this, Reason.TOO_LARGE, what, asked, house)
 
 
-def _told(this: Push, written: bytes | None, left_out: int) -> None:
+def _told(this: Push, tag: Tag, written: bytes | None, left_out: int) -> None:
     """Have the record say what lies under the tag where that is not what was pushed."""
+    if written != this.subject.body:
+        this.under_others.add(tag)
     if written is not None and written != this.subject.body:
         this.merged["merged"] = digest_of(written)
     if left_out:

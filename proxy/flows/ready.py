@@ -40,6 +40,7 @@ class Push:
     hold: Held
     moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
     merged: dict[str, object] = field(default_factory=dict)  # what the record says of a list that was merged
+    under_others: set[Tag] = field(default_factory=set)  # tags of lists, which hold more than what is pushed
 
     @property
     def descriptor(self) -> Descriptor:

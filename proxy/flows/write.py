@@ -212,11 +212,13 @@ async def change_tag(
     house: House,
     *,
     ours: Look | None = None,
+    reads_as: Digest | None = None,
 ) -> bytes | None:
     """Apply `change` to what the tag holds until it sticks; return what it holds, None when nothing needed writing.
 
     `change` gets the bytes there (None: no tag) and returns new bytes, or None for "as it should be"; `prepare` is
     awaited before a write, for the blobs it lists. `ours` looks at the same bytes first: where it says no, they stay.
+    `reads_as` is what some registries read the tag as, whatever was written there.
     The caller holds the lock of this tag; another proxy may not, hence the reading back.
     """
     for _ in range(TRIES):
@@ -230,7 +232,7 @@ async def change_tag(
         kind = media_type if isinstance(media_type, str) else media_type(new)
         await write_manifest(repository, tag, new, kind, prepare, asked, house)
         house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
-        if await exists(repository, tag, asked, house) == digest_of(new):
+        if await exists(repository, tag, asked, house) in (digest_of(new), reads_as):
             return new
     raise Unavailable(f"somebody else keeps writing {tag}")
 

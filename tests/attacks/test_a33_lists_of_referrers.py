@@ -9,8 +9,9 @@ import pytest
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from proxy.oci.operation import DeleteManifest, ListReferrers, PushManifest
-from proxy.oci.reference import digest_of, parse_reference
+from proxy.oci.reference import digest_of, parse_reference, parse_tag
 from proxy.trust.denial import Denial
+from proxy.trust.ledger import Stage
 from tests.worlds.conversation import REPO, user, world
 from tests.worlds.denials import denied
 from tests.worlds.foreign import list_in_fallback, put_bundle
@@ -136,3 +137,16 @@ async def test_a_client_can_add_to_a_list_of_which_an_entry_is_gone() -> None:
     list_in_fallback(w.registry, "team/app", APP.digest, [descriptor(OCI_MANIFEST, gone.body), *there])
     await put(w, FALLBACK, listing(descriptor(OCI_MANIFEST, new.body)), OCI_INDEX)
     assert entries(w) == [ours, new.digest]
+
+
+async def test_no_signature_names_a_tag_that_holds_more_than_what_was_pushed() -> None:
+    """A list under its own tag and another one: it is signed for the other, and lies there alone."""
+    w = await pushed()
+    note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
+    w.plant(note, "team/app")
+    body = listing(descriptor(OCI_MANIFEST, note.body))
+    op = PushManifest(REPO, digest_of(body), (FALLBACK, parse_tag("lists")))
+    assert (await w.say(op, body=body, content_type=OCI_INDEX)).status == 201
+    assert w.tag("team/app", "lists") == digest_of(body)
+    attached = [e for e in await w.store.ledger.entries(REPO, digest_of(body)) if e.stage is Stage.ATTACHED]
+    assert {e.key.bound.rpartition("/")[2] for e in attached} == {"app", "app:lists"}

@@ -16,7 +16,7 @@ from tests.interop.handmade import Handmade
 from tests.interop.manners import NAMES, Mannered, mannered
 from tests.interop.peers import run
 from tests.interop.registries import Registry, docker_registry
-from tests.interop.wire import ask, manifest
+from tests.interop.wire import OCI_MANIFEST, ask, manifest
 
 # What an operator has to say before it works; docs/registries.md says the same.
 NEEDS: dict[str, Callable[[dict[str, Any], Mannered], None]] = {
@@ -143,6 +143,22 @@ def test_a_registry_that_calls_itself_otherwise_is_told_by_doctor_and_not_to_cal
     name = repository(place, "behind")
     place.image(name, "unsigned", "1", behind=True)
     assert manifest(place.proxy.host, name, "1").status == 403, "pulls go on being judged"
+
+
+@pytest.mark.parametrize("place", ["dash-is-digest", "no-head"], indirect=True)
+def test_a_list_of_referrers_that_a_client_pushes_is_taken(place: Place) -> None:
+    """As notation and older clients keep one, twice."""
+    name = repository(place, "listed")
+    digest = place.image(name, "listed", "1")
+    pushes = Handmade(place.proxy.host, name)
+    about = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(manifest(place.proxy.host, name, "1").body)}
+    layer = pushes.blob(b"a note", "text/plain")
+    config = pushes.blob(b"{}", "application/vnd.oci.empty.v1+json")
+    note = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "text/plain", "config": config}
+    refers = pushes.manifest({**note, "layers": [layer], "subject": about}, OCI_MANIFEST)
+    for _ in range(2):
+        pushes.index([refers], digest.replace(":", "-"))
+    assert manifest(place.proxy.host, name, "1").status == 200
 
 
 @pytest.mark.parametrize("place", [ASIDE], indirect=True)
