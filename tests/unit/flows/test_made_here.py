@@ -75,11 +75,10 @@ async def test_what_cannot_be_read_was_made_by_nobody_and_silence_is_no_answer()
         await layers_made_here(REPO, APP.digest, [layer.descriptor], ASKED.fresh(), w.house)
 
 
-async def test_bundles_are_opened_and_images_are_not() -> None:
+@pytest.mark.parametrize("form", ["sigstore-bundle", "notation-jws", "notation-cose"])
+async def test_referrers_are_opened_and_images_are_not(form: str) -> None:
     w, key = await ours()
-    found = [
-        put_bundle(w, "team/app", about(APP.digest), k.layer("sigstore-bundle", APP.digest)) for k in (key, STRANGER)
-    ]
+    found = [put_bundle(w, "team/app", about(APP.digest), k.layer(form, APP.digest)) for k in (key, STRANGER)]
     w.plant(APP, "team/app")
     gone = Digest("sha256:" + "0" * 64)
     everything = [*found, APP.digest, gone]
