@@ -182,5 +182,5 @@ async def start_upload(op: StartUpload, asked: Asked, house: House) -> Answer:
         except (Unavailable, Corrupt, Fault):
             allowed = False
         if not allowed:
-            op = StartUpload(op.repository)
+            op = StartUpload(op.repository, op.digest)
     return await relay(op, asked, house, ("content-type",), with_body=op.digest is not None)

@@ -7,18 +7,25 @@ from typing import assert_never
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.blob import pull_blob, start_upload
+from proxy.flows.cross_origin import cross_origin, told
 from proxy.flows.delete import delete_blob, delete_manifest
 from proxy.flows.house import House
 from proxy.flows.listing import list_referrers
 from proxy.flows.pull import pull
 from proxy.flows.push import push
-from proxy.flows.relay import UPLOAD_HEADERS, relay
+from proxy.flows.relay import PREFLIGHT_HEADERS, UPLOAD_HEADERS, relay
 from proxy.oci import operation as o
+from proxy.oci.faults import Fault
 
 
 async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
     """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
-    answer = await _answered(op, asked, house)
+    learnt = () if isinstance(op, o.Options) else await cross_origin(asked, house)
+    try:
+        answer = told(await _answered(op, asked, house), learnt)
+    except Fault as fault:
+        fault.headers = {**dict(learnt), **fault.headers}
+        raise
     if not asked.budget.notes:
         return answer
     notes = [*([answer.warning] if answer.warning else []), *(f"{house.name}: {note}" for note in asked.budget.notes)]
@@ -45,5 +52,7 @@ async def _answered(op: o.Operation, asked: Asked, house: House) -> Answer:
             return await relay(op, asked, house, UPLOAD_HEADERS, with_body=True)
         case o.UploadStatus() | o.CancelUpload() | o.CheckApi() | o.ListRepositories() | o.ListTags():
             return await relay(op, asked, house)
+        case o.Options():
+            return await relay(op, asked, house, PREFLIGHT_HEADERS)
         case _:
             assert_never(op)

@@ -24,7 +24,7 @@ from proxy.flows.weight import of_decision, of_manifest
 from proxy.oci.limits import MIB, Limits
 from proxy.oci.reference import Digest, Reference, Repository, Tag
 from proxy.oci.shares import Shares
-from proxy.ports import Credential
+from proxy.ports import Credential, Headers
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.event import Event
 from proxy.trust.question import Question, Resolved
@@ -76,6 +76,7 @@ class Memory:
         self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
+        self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)  # what upstream says to their pages
         self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
         self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
         self.transfers = Transfers(limits, monotonic)

@@ -13,7 +13,7 @@ from proxy.flows.refuse import refuse_manifest
 from proxy.flows.rows import record_refusal
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
-from proxy.oci.reference import is_digest
+from proxy.oci.reference import Digest, is_digest
 from proxy.ports import Effort, Headers
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
@@ -176,6 +176,16 @@ def _serve(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Answ
     )
     warn = decision.outcome is not Outcome.PASSED and decision.mode != "off"
     warning = explain.warning(decision, house.name, house.url) if warn else None
-    if etag in (asked.header("if-none-match") or ""):
+    if _has(subject.digest, asked):
         return Answer(304, tuple(h for h in headers if h[0] != "content-length"), warning=warning)
     return Answer(200, headers, b"" if op.head else subject.body, warning=warning)
+
+
+def _has(digest: Digest, asked: Asked) -> bool:
+    """True when the caller has these bytes: their tag is in If-None-Match, weak or not (RFC 9110 13.1.2), or `*` is.
+
+    Registries also take the digest without quotes, which is no entity tag.
+    """
+    given = ",".join(value for name, value in asked.headers if name == "if-none-match").split(",")
+    tags = {each.strip().removeprefix("W/") for each in given}
+    return not tags.isdisjoint({f'"{digest}"', digest, "*"})

@@ -38,7 +38,7 @@ async def put(this: Push, reference: Reference, asked: Asked, house: House) -> A
             headers = reply.headers
     kept = {
         "docker-content-digest": subject.digest,
-        "location": f"/v2/{this.op.repository}/manifests/{this.op.reference}",
+        "location": f"/v2/{this.op.repository}/manifests/{subject.digest}",
         "content-length": "0",
     }
     if subject.manifest.subject is not None:  # we list it where upstream does not, before this answer leaves

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.gate import holder_of
 from proxy.flows.house import House
-from proxy.flows.resolve import ERROR_BODY, relayed_error
+from proxy.flows.resolve import CROSS_ORIGIN, ERROR_BODY, relayed_error
 from proxy.flows.transfers import Held
 from proxy.oci.operation import (
     CheckApi,
@@ -22,12 +22,15 @@ from proxy.ports import Credential, Headers, Reply
 
 _STREAMED = (PullBlob, ListTags, ListRepositories, ListReferrers)
 
-RANGE_HEADERS = ("accept", "range", "if-range", "if-none-match")
+CONDITIONS = ("if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since")
+RANGE_HEADERS = ("accept", "range", *CONDITIONS)
+PREFLIGHT_HEADERS = ("origin", "access-control-request-method", "access-control-request-headers")
 UPLOAD_HEADERS = ("content-type", "content-range")
 # What may come back; everything else upstream says is about its own connection, or none of the client's business.
 REPLY_HEADERS = frozenset(
     {
         "accept-ranges",
+        "allow",
         "cache-control",
         "content-disposition",
         "content-encoding",
@@ -47,6 +50,7 @@ REPLY_HEADERS = frozenset(
         "oci-tag",
         "range",
         "retry-after",
+        "vary",
         "warning",
         "www-authenticate",
     }
@@ -106,9 +110,11 @@ async def _whole(reply: Reply, op: Operation, asked: Asked, house: House) -> Ans
 async def _refused(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
     if reply.status in (401, 403):
         house.rights.refused(asked.credential)
-    # Debian's registry promises the whole blob with a 416 and breaks off: its text is not worth a failure.
-    return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status == 416))
+    # Debian's registry promises the whole blob with these and breaks off: its text is not worth a failure.
+    return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status in (412, 416)))
 
 
 def _kept(reply: Reply) -> Headers:
-    return tuple((name, value) for name, value in reply.headers if name in REPLY_HEADERS)
+    return tuple(
+        (name, value) for name, value in reply.headers if name in REPLY_HEADERS or name.startswith(CROSS_ORIGIN)
+    )

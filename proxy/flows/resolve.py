@@ -146,8 +146,10 @@ async def learn(repository: Repository, resolved: Resolved, house: House, *, art
 
 
 ERROR_BODY = 64 * 1024
+CROSS_ORIGIN = "access-control-"  # for pages of other origins: who may read is upstream's to say
 ERROR_HEADERS = frozenset(
-    {"content-type", "content-range", "www-authenticate", "retry-after", "docker-distribution-api-version"}
+    {"allow", "content-type", "content-range", "docker-content-digest", "docker-distribution-api-version", "etag"}
+    | {"retry-after", "vary", "www-authenticate"}
 )
 
 
@@ -155,4 +157,5 @@ async def relayed_error(reply: Reply, *, head: bool = False) -> Answer:
     """Return upstream's refusal as it came: its right to refuse is its own."""
     body = b"" if head else await reply.read(ERROR_BODY)
     await reply.close()
-    return Answer(reply.status, tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS), body)
+    kept = tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS or k.startswith(CROSS_ORIGIN))
+    return Answer(reply.status, kept, body)

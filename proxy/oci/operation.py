@@ -120,11 +120,12 @@ class FinishUpload:
 
 @dataclass(frozen=True)
 class UploadStatus:
-    """GET of an upload."""
+    """GET or HEAD of an upload."""
 
     repository: Repository
     session: str
     state: Query = ()
+    head: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,13 @@ class CancelUpload:
     repository: Repository
     session: str
     state: Query = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """OPTIONS of the path of another operation: which methods it has, and what a page of another origin may do."""
+
+    of: CheckApi | ListRepositories | ListTags | ListReferrers | PullManifest | PullBlob | StartUpload | UploadStatus
 
 
 Upload = UploadChunk | FinishUpload | UploadStatus | CancelUpload
@@ -148,5 +156,6 @@ Operation = (
     | PullBlob
     | DeleteBlob
     | StartUpload
+    | Options
     | Upload
 )

@@ -44,7 +44,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "manifests": ("GET", "HEAD", "PUT", "DELETE"),
     "blobs": ("GET", "HEAD", "DELETE"),
     "uploads": ("POST",),
-    "upload": ("GET", "PATCH", "PUT", "DELETE"),
+    "upload": ("GET", "HEAD", "PATCH", "PUT", "DELETE"),
 }
 
 
@@ -60,6 +60,9 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
 
 def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Operation:
     endpoint, name, last = _place(raw_path)
+    if method == "OPTIONS":  # whatever it asks about is read as strictly; only an upload's query says where it is
+        of = _parsed(ALLOWED[endpoint][0], raw_path, raw_query if endpoint == "upload" else "", limits)
+        return o.Options(of)  # type: ignore[arg-type]  # the first method of each endpoint changes nothing
     if method not in ALLOWED[endpoint]:
         allowed = ", ".join(ALLOWED[endpoint])
         raise Fault("UNSUPPORTED", f"{method[:20]!a} is not supported here, only {allowed}", headers={"Allow": allowed})
@@ -95,6 +98,8 @@ def _place(raw_path: str) -> tuple[str, str, str]:
     Read from the right: names may hold words such as `blobs` or `tags`, references, digests and sessions hold no
     slash, so the last two or three segments decide and no path can be read in two ways.
     """
+    if raw_path == "/v2":
+        return "api", "", ""  # registries redirect it to the path with the slash
     if not raw_path.startswith("/v2/"):
         raise Fault("NAME_UNKNOWN", f"no such path: {raw_path[:80]!a}; this registry answers below /v2/")
     if len(raw_path) > PATH_LENGTH or not all(c in _PATH for c in raw_path):
@@ -179,8 +184,8 @@ def _upload(method: str, repository: Repository, session: str, pairs: o.Query) -
     match method:
         case "PATCH":
             return o.UploadChunk(repository, session, state)
-        case "GET":
-            return o.UploadStatus(repository, session, state)
+        case "GET" | "HEAD":
+            return o.UploadStatus(repository, session, state, head=method == "HEAD")
         case "DELETE":
             return o.CancelUpload(repository, session, state)
     digest = _digest(pairs, "digest")
@@ -220,9 +225,11 @@ def render(op: o.Operation) -> tuple[str, str]:
         case o.FinishUpload():
             return "PUT", _at_upload(op) + q.join((("digest", op.digest),), op.state)
         case o.UploadStatus():
-            return "GET", _at_upload(op) + q.join((), op.state)
+            return _read(op.head), _at_upload(op) + q.join((), op.state)
         case o.CancelUpload():
             return "DELETE", _at_upload(op) + q.join((), op.state)
+        case o.Options():
+            return "OPTIONS", render(op.of)[1]
     assert_never(op)
 
 

@@ -35,8 +35,11 @@ def values(pairs: Query, name: str) -> tuple[str, ...]:
 
 
 def value(pairs: Query, name: str) -> str | None:
-    """Return the decoded value of a parameter that may be given once. Raises Fault when it is given twice."""
-    found = values(pairs, name)
+    """Return the decoded value of a parameter that may be given once. Raises Fault when it is given twice.
+
+    None also where the value is empty: forms and clients send parameters that they have no value for.
+    """
+    found = values(tuple(pair for pair in pairs if pair[1]), name)
     if len(found) > 1:
         raise refused(f"query parameter {name} is given {len(found)} times; give it once")
     return found[0] if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import replace
 from secrets import token_bytes
 from time import monotonic as real_monotonic
 
@@ -26,7 +27,7 @@ from proxy.upstream.reply import UpstreamReply
 from proxy.upstream.uploads import KEY_BYTES, Target, Uploads
 
 _READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
-_REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload)
+_REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload, ops.Options)
 
 
 class Upstream:
@@ -102,6 +103,8 @@ class Upstream:
         return rewritten(headers, status, operation, base=self._exchange.base, asked=to.url)
 
     def _target(self, operation: Operation) -> Target:
+        if isinstance(operation, ops.Options):
+            return replace(self._target(operation.of), method="OPTIONS")
         if isinstance(operation, ops.Upload):
             return self._uploads.target(operation)
         method, path = render(operation)
@@ -221,6 +224,6 @@ def _may_repeat(operation: Operation) -> bool:
 def _fits(status: int, sent: list[tuple[str, str]]) -> None:
     """Raise Corrupt for a status that only another request could have got (RFC 9110 §15)."""
     names = {name for name, _ in sent}
-    asked = {304: {"if-none-match", "if-match"}, 206: {"range"}}
+    asked = {304: {"if-none-match", "if-match", "if-modified-since"}, 206: {"range"}}
     if status < 200 or (status in asked and not asked[status] & names):
         raise Corrupt(f"upstream answered {status} to a request that did not ask for it")

@@ -9,7 +9,21 @@ from proxy.ports import HOP_BY_HOP, Headers
 # What upstream says about its own host to browsers and clients; said in our name it would be about us.
 _ITS_OWN = frozenset({"alt-svc", "public-key-pins", "set-cookie", "strict-transport-security"})
 _SENT = frozenset(
-    {"accept", "content-range", "content-type", "if-match", "if-none-match", "range", "user-agent"},
+    {
+        "accept",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "content-range",
+        "content-type",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "origin",
+        "range",
+        "user-agent",
+    },
 )
 _SENT_PREFIXES = ("docker-", "oci-")
 

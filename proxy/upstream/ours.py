@@ -74,7 +74,7 @@ class Ours:
 def scope_of(operation: Operation) -> str:
     """Return the token scope that an operation needs (distribution, token scope documentation); '' for none."""
     match operation:
-        case ops.CheckApi():
+        case ops.CheckApi() | ops.Options():
             return ""
         case ops.ListRepositories():
             return "registry:catalog:*"

@@ -26,6 +26,7 @@ _HARMLESS = re.compile(
     r"(?:\s*;\s*[a-z]+=\"?[\w.+-]*\"?)*",
     re.IGNORECASE | re.ASCII,
 )
+_RANGES = re.compile(r"multipart/byteranges; boundary=\"?[\w'()+,./:=?-]{1,70}\"?", re.ASCII)
 API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 
 
@@ -80,7 +81,8 @@ def warning(text: str) -> str:
 
 def inert_type(media_type: str) -> str:
     """Return the media type where no browser runs what has it, else that of bytes."""
-    return media_type if _HARMLESS.fullmatch(media_type) else "application/octet-stream"
+    harmless = _HARMLESS.fullmatch(media_type) or _RANGES.fullmatch(media_type)  # several parts of one layer
+    return media_type if harmless else "application/octet-stream"
 
 
 def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:

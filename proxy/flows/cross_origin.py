@@ -1,0 +1,50 @@
+"""Pages of other origins: what upstream lets them read, they may read of every answer, also of those made here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from proxy.flows.asked import Answer, Asked
+from proxy.flows.house import House
+from proxy.flows.resolve import CROSS_ORIGIN
+from proxy.oci.faults import Corrupt, Unavailable
+from proxy.oci.operation import CheckApi
+from proxy.ports import Credential, Headers
+
+ORIGIN_LENGTH = 256  # characters; a scheme, a host and a port
+LEARNT_LENGTH = 4096  # characters of all that is said to one origin
+
+
+async def cross_origin(asked: Asked, house: House) -> Headers:
+    """Return what upstream says at `/v2/` to a page of the caller's origin; nothing where there is none to ask for.
+
+    Manifests and refusals are made here, and a browser hands no page an answer that does not name its origin
+    (Fetch standard, "CORS protocol"). Where upstream does not answer there is nothing to say.
+    """
+    origin = asked.header("origin")
+    if origin is None or len(origin) > ORIGIN_LENGTH:
+        return ()
+    learnt = house.memory.origins.get(origin)
+    if learnt is None:
+        try:
+            learnt = await house.memory.once(("origin", origin), partial(_learn, origin, house))
+        except (Unavailable, Corrupt):
+            return ()
+        house.memory.origins[origin] = learnt
+    return learnt
+
+
+async def _learn(origin: str, house: House) -> Headers:
+    reply = await house.registry.perform(CheckApi(), Credential(), headers=(("origin", origin),))
+    await reply.close()
+    said = tuple((name, value) for name, value in reply.headers if name == "vary" or name.startswith(CROSS_ORIGIN))
+    short = sum(len(name) + len(value) for name, value in said) <= LEARNT_LENGTH
+    return said if short and any(name != "vary" for name, _ in said) else ()
+
+
+def told(answer: Answer, learnt: Headers) -> Answer:
+    """Return the answer with what upstream says to this origin, unless upstream said so in this answer itself."""
+    if not learnt or any(name.startswith(CROSS_ORIGIN) for name, _ in answer.headers):
+        return answer
+    return replace(answer, headers=(*answer.headers, *learnt))
