@@ -9,6 +9,7 @@ from proxy.flows.gate import holder_of
 from proxy.flows.house import House
 from proxy.flows.resolve import CROSS_ORIGIN, ERROR_BODY, relayed_error
 from proxy.flows.transfers import Held
+from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import (
     CheckApi,
     ListReferrers,
@@ -110,8 +111,14 @@ async def _whole(reply: Reply, op: Operation, asked: Asked, house: House) -> Ans
 async def _refused(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
     if reply.status in (401, 403):
         house.rights.refused(asked.credential)
-    # Debian's registry promises the whole blob with these and breaks off: its text is not worth a failure.
-    return await relayed_error(reply, head=isinstance(op, PullBlob) and (op.head or reply.status in (412, 416)))
+    head = isinstance(op, PullBlob) and op.head
+    try:
+        return await relayed_error(reply, head=head)
+    except (Unavailable, Fault):
+        # distribution promises the whole blob with these and breaks off: its text is not worth a failure.
+        if not isinstance(op, PullBlob) or reply.status not in (412, 416):
+            raise
+        return await relayed_error(reply, head=True)
 
 
 def _kept(reply: Reply) -> Headers:

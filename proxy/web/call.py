@@ -22,7 +22,6 @@ from proxy.web.replies import cut
 
 Network = IPv4Network | IPv6Network
 _KEPT_BACK = HOP_BY_HOP | {"authorization"}
-# A whole URL may be the target (RFC 9112 3.2.2); no user name in it, which would be another host to some.
 _ABSOLUTE = re.compile(r"https?://([a-zA-Z0-9.:\[\]-]{1,255})(?=/)", re.IGNORECASE)
 # What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
 _TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")
@@ -82,13 +81,12 @@ def read_call(
     """Return the call as it was sent; `check` says whether it can be answered."""
     address = caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
     network = None if not address or is_in(address, trusted) else network_of(address)
-    host, target = _target(request)
-    path, _, query = target.partition("?")
+    path, _, query = _target(request).partition("?")
     return Call(
         method=request.method,
         path=path,
         query=query,
-        headers=_headers(request, host),
+        headers=_headers(request),
         credential=Credential(request.headers.get("Authorization")),
         request_id=request_id,
         address=address,
@@ -118,8 +116,9 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
         if size > most:
             text = f"{name} headers of {size} bytes; at most {most} are read"
             raise Fault("UNKNOWN", text, status=431)
-    if _TARGET.fullmatch(_target(request)[1]) is None:
-        raise Fault("NAME_INVALID", "request target not understood: send a path beginning with '/', percent-encoded")
+    if _TARGET.fullmatch(_target(request)) is None:
+        text = "request target not understood: send a path beginning with '/', percent-encoded, or a URL of your Host"
+        raise Fault("NAME_INVALID", text)
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
         raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
     if call.body.chunked and request.version < (1, 1):
@@ -131,24 +130,27 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
             raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)
 
 
-def _target(request: web.BaseRequest) -> tuple[str | None, str]:
-    """Return the host that the target names, if it does, and the rest of it as sent, nothing decoded."""
-    absolute = _ABSOLUTE.match(request.raw_path)
-    return (None, request.raw_path) if absolute is None else (absolute[1], request.raw_path[absolute.end() :])
+def _target(request: web.BaseRequest) -> str:
+    """Return path and query as sent, nothing decoded, also where a whole URL is the target (RFC 9112 3.2.2).
 
-
-def _headers(request: web.BaseRequest, host: str | None) -> Headers:
-    """Return lower-case names with repeats kept; what speaks about this connection is left out.
-
-    A host in the target counts, and the header does not (RFC 9112 3.2.2).
+    A URL of another host than the Host header's stays as it is, and is refused: one of the two was meant for somebody
+    else.
     """
+    target = request.raw_path  # aiohttp: the target as sent
+    absolute = _ABSOLUTE.match(target)
+    named = absolute is not None and [absolute[1].lower()] == [
+        host.lower() for host in request.headers.getall("Host", [])
+    ]
+    return target[absolute.end() :] if absolute is not None and named else target
+
+
+def _headers(request: web.BaseRequest) -> Headers:
+    """Return lower-case names with repeats kept; what speaks about this connection is left out."""
     dropped: Set[str] = _KEPT_BACK
     if "Connection" in request.headers:
         lines = request.headers.getall("Connection")
         dropped = dropped | {name.strip().lower() for value in lines for name in value.split(",")}
     lowered = [(name.lower(), value) for name, value in request.headers.items()]
-    if host is not None:
-        lowered = [("host", host), *(pair for pair in lowered if pair[0] != "host")]
     return tuple(pair for pair in lowered if pair[0] not in dropped)
 
 

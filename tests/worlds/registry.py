@@ -180,6 +180,8 @@ class MemoryRegistry:
                 return error(404, "BLOB_UNKNOWN") if gone is None else Said(202, (("content-length", "0"),))
             case ops.StartUpload():
                 return self._start(op, seen)
+            case ops.Options():
+                return Said(200, (("allow", "GET"), ("content-length", "0")))
         return self._continue(op, seen)
 
     def _pull_manifest(self, op: ops.PullManifest, seen: Seen) -> Said:

@@ -81,6 +81,8 @@ def operations() -> st.SearchStrategy[o.Operation]:
         st.builds(o.StartUpload, name, st.none() | digest, digest, st.none() | name),
         st.builds(o.UploadChunk, name, sessions(), states()),
         st.builds(o.FinishUpload, name, sessions(), digest, states()),
-        st.builds(o.UploadStatus, name, sessions(), states()),
+        st.builds(o.UploadStatus, name, sessions(), states(), head),
+        st.builds(o.Options, st.builds(o.PullManifest, name, references()) | st.builds(o.ListTags, name)),
+        st.builds(o.Options, st.builds(o.UploadStatus, name, sessions(), states())),
         st.builds(o.CancelUpload, name, sessions(), states()),
     )

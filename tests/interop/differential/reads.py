@@ -8,6 +8,7 @@ from tests.interop.wire import DOCKER_LIST, DOCKER_MANIFEST, EVERY_KIND, OCI_IND
 NOBODY = "sha256:" + "0" * 64
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 TAKES: Fields = tuple(EVERY_KIND.items())
+ORIGIN = ("Origin", "http://ui.example")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "TRACE", "LOCK", "BREW", "get")
 
 
@@ -142,7 +143,7 @@ def headers(side: Side) -> dict[str, Fields]:
         "If-Unmodified-Since past": (*TAKES, ("If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT")),
         "Accept-Encoding": (*TAKES, ("Accept-Encoding", "gzip, zstd, br")),
         "Cookie": (*TAKES, ("Cookie", "a=b")),
-        "Origin": (*TAKES, ("Origin", "http://ui.example")),
+        "Origin": (*TAKES, ORIGIN),
         "Content-Type": (*TAKES, ("Content-Type", "application/json")),
         "unknown header": (*TAKES, ("X-Nobody-Knows", "x")),
         "unknown header, empty": (*TAKES, ("X-Nobody-Knows", "")),
@@ -236,9 +237,11 @@ def preflights(side: Side) -> None:
     """What a browser asks before it lets a page read or delete."""
     for place, target in places(side).items():
         for method in ("GET", "HEAD", "DELETE"):
-            wanted = (("Origin", "http://ui.example"), ("Access-Control-Request-Method", method))
-            wanted = (*wanted, ("Access-Control-Request-Headers", "authorization,accept"))
-            side.ask(f"preflight of {method} {place}", "OPTIONS", target, wanted)
+            asks = (
+                ("Access-Control-Request-Method", method),
+                ("Access-Control-Request-Headers", "authorization,accept"),
+            )
+            side.ask(f"preflight of {method} {place}", "OPTIONS", target, (ORIGIN, *asks))
 
 
 READS = (every_method, every_header, every_query, odd_paths, old_and_absolute, preflights)

@@ -160,7 +160,7 @@ def _compared(direct: Side, through: Side, name: str) -> Iterator[tuple[str, str
     for header in sorted({*one.headers, *other.headers}):
         if header == "content-length" and one.status >= 400:
             continue  # it goes with the words
-        yield f"header {header}", *(side.field(header, heard) for side, heard in ((direct, one), (through, other)))
+        yield f"header {header}", direct.field(header, one), through.field(header, other)
     if one.status >= 400 and one.codes() != "no codes" != other.codes():
         yield "codes", one.codes(), other.codes()
         yield "words", direct.same(_text(one)), through.same(_text(other))
@@ -169,7 +169,7 @@ def _compared(direct: Side, through: Side, name: str) -> Iterator[tuple[str, str
 
 
 def _text(heard: Heard) -> str:
-    text = heard.body.decode("latin-1")
+    text = heard.body.decode("latin-1").strip()
     return text if heard.whole else f"{text} (broken off)"
 
 

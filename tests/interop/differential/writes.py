@@ -10,6 +10,7 @@ from tests.interop.differential.sides import Fields, Heard, Side
 from tests.interop.wire import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 BYTES: Fields = (("Content-Type", "application/octet-stream"),)
+ABSENT = "sha256:" + "1" * 64
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -195,7 +196,7 @@ def manifests(side: Side) -> None:
     lacking = json.dumps({**good, "layers": [{**layer, "digest": NOBODY}]}).encode()
     side.ask("push without its layer", "PUT", f"{at}/lacking", of, lacking)
     index = json.dumps(
-        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**side.found["image"], "digest": NOBODY}]}
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**side.found["image"], "digest": ABSENT}]}
     )
     side.ask(
         "push of an index without its child", "PUT", f"{at}/lacking", (("Content-Type", OCI_INDEX),), index.encode()

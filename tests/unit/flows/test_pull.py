@@ -25,8 +25,22 @@ async def test_what_is_served_has_the_headers_of_what_was_judged() -> None:
         "etag": f'"{APP.digest}"',
     }
     assert answer.warning is None
-    same = await w.say(PullManifest(REPO, parse_reference("v1")), if_none_match=f'"x", "{APP.digest}"')
+
+
+@pytest.mark.parametrize("given", [f'"{APP.digest}"', f'W/"{APP.digest}"', f'"x", "{APP.digest}"', APP.digest, "*"])
+async def test_who_has_it_is_told_so(given: str) -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    same = await w.say(PullManifest(REPO, parse_reference("v1")), if_none_match=given)
     assert (same.status, same.body) == (304, b"")
+
+
+@pytest.mark.parametrize("given", ["", '""', f'"{BAD.digest}"', f'"{APP.digest}0"', f'"x{APP.digest}"', "**"])
+async def test_who_has_something_else_gets_it(given: str) -> None:
+    w = await world()
+    await w.push(APP, "team/app", "v1")
+    whole = await w.say(PullManifest(REPO, parse_reference("v1")), if_none_match=given)
+    assert (whole.status, whole.body) == (200, APP.body)
 
 
 async def test_a_refusal_has_message_page_phrase_and_reason() -> None:

@@ -19,6 +19,8 @@ LATEST = parse_tag("latest")
 TABLE: list[tuple[str, str, str, o.Operation]] = [
     ("GET", "/v2/", "", o.CheckApi()),
     ("HEAD", "/v2/", "", o.CheckApi(head=True)),
+    ("GET", "/v2", "", o.CheckApi()),
+    ("GET", "/v2/_catalog", "n=&last=", o.ListRepositories()),
     ("GET", "/v2/_catalog", "n=5&last=team%2Fapp", o.ListRepositories(5, "team/app")),
     ("GET", "/v2/team/app/tags/list", "n=0", o.ListTags(NAME, 0)),
     ("GET", f"/v2/team/app/referrers/{TEXT}", "", o.ListReferrers(NAME, DIGEST)),
@@ -33,7 +35,18 @@ TABLE: list[tuple[str, str, str, o.Operation]] = [
     ("POST", "/v2/team/app/blobs/uploads/", f"digest={TEXT}", o.StartUpload(NAME, DIGEST)),
     ("POST", "/v2/team/app/blobs/uploads/", f"mount={TEXT}", o.StartUpload(NAME, None, DIGEST)),
     ("GET", "/v2/team/app/blobs/uploads/u-1", "_state=a%3D%3d", o.UploadStatus(NAME, "u-1", (("_state", "a%3D%3d"),))),
+    ("HEAD", "/v2/team/app/blobs/uploads/u-1", "", o.UploadStatus(NAME, "u-1", head=True)),
     ("PATCH", "/v2/team/app/blobs/uploads/u-1", "", o.UploadChunk(NAME, "u-1")),
+    ("OPTIONS", "/v2", "", o.Options(o.CheckApi())),
+    ("OPTIONS", "/v2/team/app/manifests/latest", "x=y", o.Options(o.PullManifest(NAME, LATEST))),
+    ("OPTIONS", "/v2/team/app/tags/list", "n=x", o.Options(o.ListTags(NAME))),
+    ("OPTIONS", "/v2/team/app/blobs/uploads/", f"mount={TEXT}", o.Options(o.StartUpload(NAME))),
+    (
+        "OPTIONS",
+        "/v2/team/app/blobs/uploads/u-1",
+        "_state=x",
+        o.Options(o.UploadStatus(NAME, "u-1", (("_state", "x"),))),
+    ),
     ("DELETE", "/v2/team/app/blobs/uploads/u-1", "", o.CancelUpload(NAME, "u-1")),
     (
         "PUT",
@@ -91,7 +104,7 @@ def test_a_session_never_reads_as_the_start_of_another_upload() -> None:
     ("upload", "/v2/a/blobs/uploads/b"),
 ])  # fmt: skip
 def test_other_methods_are_answered_with_those_there_are(endpoint: str, path: str) -> None:
-    every = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", "GET\r\n", ""}
+    every = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "LOCK", "TRACE", "CONNECT", "get", "GET\r\n", ""}
     for method in every - {*ALLOWED[endpoint]}:
         with pytest.raises(Fault) as refused:
             parse(method, path)
@@ -103,7 +116,7 @@ def test_other_methods_are_answered_with_those_there_are(endpoint: str, path: st
     ("path", "code"),
     [
         ("/", "NAME_UNKNOWN"),
-        ("/v2", "NAME_UNKNOWN"),
+        ("/v2x", "NAME_UNKNOWN"),
         ("/v1/a/manifests/b", "NAME_UNKNOWN"),
         ("/v2/a", "NAME_UNKNOWN"),
         ("/v2/_catalog/", "NAME_UNKNOWN"),

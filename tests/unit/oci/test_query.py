@@ -29,13 +29,17 @@ def test_values_are_decoded_once_and_a_plus_stays() -> None:
     assert values(split("tag=a&n=1&tag=b"), "tag") == ("a", "b")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "%", "%4", "%zz", "%00", "%20", "%0a", "%c3%a9", "%1b[31m", "x" * (VALUE_LENGTH + 1)]
-)
+@pytest.mark.parametrize("text", ["%", "%4", "%zz", "%00", "%20", "%0a", "%c3%a9", "%1b[31m", "x" * (VALUE_LENGTH + 1)])
 def test_values_that_no_field_can_hold_are_refused(text: str) -> None:
     with pytest.raises(Fault) as refused:
         value(split(f"last={text}"), "last")
     assert (refused.value.code, refused.value.status) == ("UNSUPPORTED", 400)
+
+
+def test_an_empty_value_is_no_value() -> None:
+    assert value(split("last=&n=1"), "last") is None
+    assert value(split("last"), "last") is None
+    assert value(split("last=&last=x"), "last") == "x"
 
 
 def test_a_parameter_that_counts_once_may_not_come_twice() -> None:

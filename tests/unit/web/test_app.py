@@ -6,7 +6,8 @@ import pytest
 
 from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.operation import CheckApi, Operation, PullManifest, PushManifest
+from proxy.oci.operation import CheckApi, ListTags, Operation, PullManifest, PushManifest
+from proxy.oci.reference import parse_repository
 from proxy.web.app import page_word
 from tests.worlds.listener import QUICK, Recorder, body_of, head_of, in_memory, registry
 
@@ -136,3 +137,44 @@ async def test_a_body_that_falls_silent_ends_the_request() -> None:
     assert b"0.3 seconds" in reply
     assert flow.bodies == []
     assert QUICK.body_idle_s == 0.3
+
+
+@pytest.mark.parametrize(
+    "target", ["http://proxy.test/v2/app/tags/list?n=1", "HTTPS://PROXY.TEST/v2/app/tags/list?n=1"]
+)
+async def test_a_whole_url_of_the_same_host_is_a_path(target: str) -> None:
+    flow = Recorder()
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.get(target)
+    assert head_of(reply)[0] == "HTTP/1.1 200 OK"
+    assert [operation for operation, _ in flow.asked] == [ListTags(parse_repository("app"), 1)]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://evil.test/v2/",
+        "http://proxy.test:80/v2/",
+        "http://proxy.test",
+        "http://user@proxy.test/v2/",
+        "http://proxy.test@evil.test/v2/",
+        "ftp://proxy.test/v2/",
+        "http:///v2/",
+        "http://proxy.test\\v2/",
+        "http://proxy.testhttp://proxy.test/v2/",
+    ],
+)
+async def test_a_whole_url_of_anybody_else_is_refused(target: str) -> None:
+    flow = Recorder()
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.get(target)
+    assert head_of(reply)[0].split()[1].startswith("4")
+    assert flow.asked == []
+
+
+async def test_two_hosts_are_none_for_a_whole_url_either() -> None:
+    flow = Recorder()
+    async with in_memory(registry(flow)) as proxy:
+        reply = await proxy.get("http://proxy.test/v2/", "Host: evil.test")
+    assert head_of(reply)[0].startswith("HTTP/1.1 400 ")
+    assert flow.asked == []

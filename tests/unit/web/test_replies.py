@@ -126,3 +126,16 @@ async def test_what_upstream_sends_is_never_run_by_a_browser(said: str, status: 
 
 def test_a_long_media_type_is_read_in_one_pass() -> None:
     assert inert_type("application/vnd.a" + ";a=a" * 50_000 + "<") == "application/octet-stream"
+
+
+@pytest.mark.parametrize("boundary", ["3d6b6a416f9b5", '"a b"'.replace(" ", "_"), "=_x.y-z'()+,/:?"])
+def test_several_ranges_keep_the_boundary_without_which_they_cannot_be_read(boundary: str) -> None:
+    text = f"multipart/byteranges; boundary={boundary}"
+    assert inert_type(text) == text
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "multipart/byteranges", "multipart/byteranges; b=x"]
+)
+def test_no_other_multipart_keeps_its_type(kind: str) -> None:
+    assert inert_type(kind) == "application/octet-stream"
