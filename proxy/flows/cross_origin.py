@@ -38,9 +38,12 @@ async def cross_origin(asked: Asked, house: House) -> Headers:
 async def _learn(origin: str, house: House) -> Headers:
     reply = await house.registry.perform(CheckApi(), Credential(), headers=(("origin", origin),))
     await reply.close()
-    said = tuple((name, value) for name, value in reply.headers if name == "vary" or name.startswith(CROSS_ORIGIN))
-    short = sum(len(name) + len(value) for name, value in said) <= LEARNT_LENGTH
-    return said if short and any(name != "vary" for name, _ in said) else ()
+    said: dict[str, str] = {}  # repeated ones as one (RFC 9110 5.3)
+    for name, value in reply.headers:
+        if name == "vary" or name.startswith(CROSS_ORIGIN):
+            said[name] = f"{said[name]}, {value}" if name in said else value
+    short = sum(len(name) + len(value) for name, value in said.items()) <= LEARNT_LENGTH
+    return tuple(said.items()) if short and said.keys() != {"vary"} else ()
 
 
 def told(answer: Answer, learnt: Headers) -> Answer:

@@ -176,5 +176,5 @@ async def test_two_hosts_are_none_for_a_whole_url_either() -> None:
     flow = Recorder()
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get("http://proxy.test/v2/", "Host: evil.test")
-    assert head_of(reply)[0].startswith("HTTP/1.1 400 ")
+    assert head_of(reply)[0].split()[1] == "400"
     assert flow.asked == []
