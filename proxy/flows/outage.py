@@ -11,8 +11,8 @@ from proxy.trust.question import Anonymous, name_of
 
 
 def is_outage(silent: Unavailable) -> bool:
-    """True where upstream did not answer; a store, a token or a budget that failed is something else."""
-    return silent.told is Told.REGISTRY
+    """True where upstream gave no answer that is one; a store, a token or a budget that failed is something else."""
+    return silent.told in (Told.REGISTRY, Told.HEADERS)
 
 
 async def record_outage(silent: Unavailable, house: House) -> None:

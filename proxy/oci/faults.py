@@ -32,6 +32,8 @@ class Told(StrEnum):
     """
 
     REGISTRY = "the registry behind this proxy does not answer"
+    HEADERS = "the registry behind this proxy sends headers that are longer than the 64 KiB that are read of each"
+    PLACE = "the registry behind this proxy wants an upload to go on at an address longer than the 4096 bytes that fit"
     BYTES = "the registry behind this proxy sent what is not what it claims"
     RECORD = "the record of what was signed and denied does not answer"
     SIGNING = "no signature could be made"
@@ -97,8 +99,7 @@ class Unavailable(Exception):
 class Corrupt(Exception):
     """Bytes lie: a digest, a length or a shape that was claimed is not what was computed. `what` is for operators."""
 
-    told = Told.BYTES
-
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, told: Told = Told.BYTES) -> None:
         super().__init__(what)
         self.what = what
+        self.told = told

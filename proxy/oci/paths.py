@@ -102,8 +102,11 @@ def _place(raw_path: str) -> tuple[str, str, str]:
         return "api", "", ""  # registries redirect it to the path with the slash
     if not raw_path.startswith("/v2/"):
         raise Fault("NAME_UNKNOWN", f"no such path: {raw_path[:80]!a}; this registry answers below /v2/")
-    if len(raw_path) > PATH_LENGTH or not all(c in _PATH for c in raw_path):
-        raise Fault("NAME_INVALID", f"path not valid: at most {PATH_LENGTH} of [A-Za-z0-9/:._=~-]: {raw_path[:80]!a}")
+    if len(raw_path) > PATH_LENGTH:
+        text = f"path of {len(raw_path)} characters; at most {PATH_LENGTH} are read: {raw_path[:80]!a}"
+        raise Fault("NAME_INVALID", text)
+    if not all(c in _PATH for c in raw_path):
+        raise Fault("NAME_INVALID", f"path not valid: characters other than [A-Za-z0-9/:._=~-]: {raw_path[:80]!a}")
     segments = raw_path.removeprefix("/v2/").split("/")
     if "" in segments[:-1] or "." in segments or ".." in segments:
         raise Fault("NAME_INVALID", f"path has an empty or a dot segment: {raw_path[:80]!a}")
@@ -126,7 +129,8 @@ def _place(raw_path: str) -> tuple[str, str, str]:
 def _session(text: str) -> str:
     if len(text) <= SESSION_LENGTH and all(c in _SESSION for c in text):
         return text
-    raise Fault("BLOB_UPLOAD_INVALID", f"upload session not valid: {text[:80]!a}")
+    size = f"{len(text)} characters, at most {SESSION_LENGTH} of [A-Za-z0-9._=~-] are read"
+    raise Fault("BLOB_UPLOAD_INVALID", f"upload session not valid ({size}): {text[:80]!a}")
 
 
 def _count(pairs: o.Query, limits: Limits) -> int | None:
@@ -142,8 +146,8 @@ def _referrers(repository: Repository, last: str, pairs: o.Query) -> o.ListRefer
     digest = parse_digest(last)
     require_sha256(digest)
     page = q.opaque(pairs, {"artifacttype", *_CLIENT_NOISE})
-    if sum(len(key) + len(text) for key, text in page) > PAGE_LENGTH:
-        raise q.refused(f"paging parameters are longer than {PAGE_LENGTH} characters")
+    if (size := sum(len(key) + len(text) for key, text in page)) > PAGE_LENGTH:
+        raise q.refused(f"paging parameters of {size} characters; at most {PAGE_LENGTH} are read")
     return o.ListReferrers(repository, digest, q.value(pairs, "artifactType"), page)
 
 

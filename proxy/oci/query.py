@@ -18,8 +18,10 @@ _OPAQUE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 def split(raw: str) -> Query:
     """Return the pairs as they were written, still encoded; `a` alone is read as `a=`. Raises Fault."""
-    if len(raw) > QUERY_LENGTH or not all("!" <= c <= "~" and c != "#" for c in raw):
-        raise refused(f"query not valid: at most {QUERY_LENGTH} printable ASCII characters without '#': {raw[:80]!a}")
+    if len(raw) > QUERY_LENGTH:
+        raise refused(f"query of {len(raw)} characters; at most {QUERY_LENGTH} are read")
+    if not all("!" <= c <= "~" and c != "#" for c in raw):
+        raise refused(f"query not valid: printable ASCII characters without '#': {raw[:80]!a}")
     pairs = tuple(part.partition("=")[::2] for part in raw.split("&") if part)
     if len(pairs) > PAIRS:
         raise refused(f"query has {len(pairs)} parameters, at most {PAIRS} are read")
@@ -77,7 +79,9 @@ def _name(key: str) -> str:
 
 def _decode(name: str, text: str) -> str:
     decoded = unquote_to_bytes(text).decode("latin-1") if _escapes_end(text) else ""
-    if not (0 < len(decoded) <= VALUE_LENGTH and all("!" <= c <= "~" for c in decoded)):
+    if len(decoded) > VALUE_LENGTH:
+        raise refused(f"query parameter {name} of {len(decoded)} characters; at most {VALUE_LENGTH} are read")
+    if not (decoded and all("!" <= c <= "~" for c in decoded)):
         raise refused(f"query parameter {name} not valid: {text[:80]!a}")
     return decoded
 

@@ -31,7 +31,8 @@ def parse_repository(text: str) -> Repository:
     """
     if 0 < len(text) <= REPOSITORY_LENGTH and all(_is_component(part) for part in text.split("/")):
         return Repository(text)
-    raise Fault("NAME_INVALID", f"repository name not valid: {text[:80]!a}")
+    long = f" ({len(text)} characters, at most {REPOSITORY_LENGTH})" if len(text) > REPOSITORY_LENGTH else ""
+    raise Fault("NAME_INVALID", f"repository name not valid{long}: {text[:80]!a}")
 
 
 def _is_component(part: str) -> bool:
@@ -60,7 +61,8 @@ def parse_tag(text: str) -> Tag:
     """Return the tag, proven valid: a word character, then at most 127 of [A-Za-z0-9._-]. Raises Fault."""
     if 0 < len(text) <= TAG_LENGTH and text[0] in _WORD and all(c in _WORD or c in ".-" for c in text):
         return Tag(text)
-    raise Fault("MANIFEST_INVALID", f"tag not valid: {text[:80]!a}")
+    long = f" ({len(text)} characters, at most {TAG_LENGTH})" if len(text) > TAG_LENGTH else ""
+    raise Fault("MANIFEST_INVALID", f"tag not valid{long}: {text[:80]!a}")
 
 
 def parse_digest(text: str) -> Digest:

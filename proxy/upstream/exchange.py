@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -18,6 +19,8 @@ from proxy.upstream.names import Names
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 HEADER_BYTES = 64 * KIB  # of one header from upstream, and of its status line: gateways add much of their own
+_NAME = 256  # of a header, which aiohttp counts along
+FIELDS = 256  # of one answer
 _WHY = 160  # characters of what a library says about a failure
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -150,7 +153,8 @@ class Exchange:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NOT_BY_ITSELF,
                 max_line_size=HEADER_BYTES,
-                max_field_size=HEADER_BYTES,
+                max_field_size=HEADER_BYTES + _NAME,
+                max_headers=FIELDS,
                 middlewares=(_once,),
             )
         return self._sessions[transfer]
@@ -215,9 +219,18 @@ class _Watched:
 
 def unavailable(url: str, exc: BaseException) -> Unavailable:
     """Return the exception with who, what and why on one line; the query is left out, it may hold state."""
+    if _too_long(exc):
+        text = f"upstream sent a header of more than the {HEADER_BYTES} bytes that are read ({url.partition('?')[0]})"
+        return Unavailable(text, told=Told.HEADERS)
     if isinstance(exc, TimeoutError):
         why = "no answer in time"
     else:
         why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else str(exc)
         why = "".join(c for c in why.partition("\n")[0] if " " <= c <= "~")[:_WHY] or type(exc).__name__
     return Unavailable(f"upstream did not answer: {why} ({url.partition('?')[0]})", told=Told.REGISTRY)
+
+
+def _too_long(exc: BaseException | None) -> bool:
+    while exc is not None and not isinstance(exc, LineTooLong):
+        exc = exc.__cause__
+    return exc is not None

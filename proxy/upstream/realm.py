@@ -32,7 +32,7 @@ from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
 TOKEN_BYTES = 256 * 1024  # of a whole answer; tokens that list many groups are long
-PARAMETER_BYTES = 64 * 1024
+PARAMETER_BYTES = 256 * 1024
 PARAMETERS = 1_000  # mirrors ask for one token with a scope for each repository
 TOKENS_REMEMBERED = 50_000
 PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
@@ -146,10 +146,10 @@ class Realm:
         """
         known = _ASKED if method == "GET" else _POSTED
         kept = tuple((key, value) for key, value in pairs if key in known)
-        if len(kept) > PARAMETERS or sum(len(value) for _, value in kept) > PARAMETER_BYTES:
-            text = (
-                f"token request too large: at most {PARAMETERS} parameters of {PARAMETER_BYTES} bytes in all are read"
-            )
+        size = sum(len(value) for _, value in kept)
+        if len(kept) > PARAMETERS or size > PARAMETER_BYTES:
+            text = f"token request too large: {len(kept)} parameters with {size} bytes in all"
+            text += f"; at most {PARAMETERS} with {PARAMETER_BYTES} are read: ask for fewer scopes at once"
             raise Fault("UNSUPPORTED", text, status=400)
         said = [key for key, _ in kept if key != "scope"]
         if len(set(said)) != len(said) and any(dict(kept)[key] != value for key, value in kept if key != "scope"):
@@ -193,7 +193,13 @@ class Realm:
         headers = tuple(
             (key.lower(), text) for key, text in response.headers.items() if key.lower() in _ANSWERED and is_plain(text)
         )
-        return TokenReply(reply.status, headers, await reply.read(TOKEN_BYTES))
+        body = await reply.read(TOKEN_BYTES, "the token realm's answer")
+        size, most = len("Bearer ") + len(token_in(body)[0]), self._exchange.limits.authorization_bytes
+        if reply.status == 200 and size > most:
+            text = f"the token has {size} bytes, and at most {most} of Authorization are read here"
+            text += " (limits.authorization_bytes): ask for fewer scopes at once"
+            raise Fault("UNSUPPORTED", text, status=400)
+        return TokenReply(reply.status, headers, body)
 
     async def misplaced(self, pairs: Query = ()) -> str | None:
         """Return what is wrong with the realm that upstream names, and what to do, or None. Raises Unavailable."""

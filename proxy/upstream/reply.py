@@ -24,7 +24,7 @@ class UpstreamReply:
         self.headers = headers
         self._response = response
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, what: str = "upstream's body") -> bytes:
         """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable when cut short.
 
         Raises Corrupt for a compressed body: we asked for none, and never decompress what we judge.
@@ -37,14 +37,14 @@ class UpstreamReply:
             raise Corrupt(f"upstream sent a body with Content-Encoding {encoding[:40]!a} although we asked for none")
         if (self._response.content_length or 0) > limit:
             self._response.close()
-            raise _too_large(limit)
+            raise _too_large(what, limit)
         parts: list[bytes] = []
         size = 0
         async for part in self.stream():
             size += len(part)
             if size > limit:
                 self._response.close()
-                raise _too_large(limit)
+                raise _too_large(what, limit)
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -72,5 +72,5 @@ class UpstreamReply:
         self._response.release()
 
 
-def _too_large(limit: int) -> Fault:
-    return Fault("SIZE_INVALID", f"upstream's body is larger than {limit} bytes", status=413)
+def _too_large(what: str, limit: int) -> Fault:
+    return Fault("SIZE_INVALID", f"{what} is larger than {limit} bytes", status=413)

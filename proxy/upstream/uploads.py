@@ -59,7 +59,8 @@ class Uploads:
             return below
         target = self._target(urljoin(asked, location))
         if len(target) > TARGET_LENGTH:
-            raise Corrupt(f"upstream's address of an upload has {len(target)} characters, at most {TARGET_LENGTH} fit")
+            text = f"upstream's address of an upload has {len(target)} characters, at most {TARGET_LENGTH} fit"
+            raise Corrupt(text, told=Told.PLACE)
         at = base64.urlsafe_b64encode(target.encode("ascii")).decode().rstrip("=")
         return f"/v2/{repository}/blobs/uploads/{WRAPPED}?at={at}&seal={self._seal(repository, target)}"
 

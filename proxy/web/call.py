@@ -114,7 +114,7 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
     for name, most in (("Authorization", limits.authorization_bytes), ("Accept", limits.accept_bytes)):
         size = sum(map(len, request.headers.getall(name, ())))
         if size > most:
-            text = f"{name} headers of {size} bytes; at most {most} are read"
+            text = f"{name} headers of {size} bytes; at most {most} are read (limits.{name.lower()}_bytes)"
             raise Fault("UNKNOWN", text, status=431)
     if _TARGET.fullmatch(_target(request)) is None:
         text = "request target not understood: send a path beginning with '/', percent-encoded, or a URL of your Host"

@@ -43,7 +43,7 @@ def refuse(failure: Failure, *, inside: bool = False) -> Ready:
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
         text = f"not available just now ({_said(failure, inside)}); try again"
-        phrase = f"{failure.told}".removeprefix("the ") if failure.told is Told.REGISTRY else None
+        phrase = f"{failure.told}".removeprefix("the ") if failure.told in (Told.REGISTRY, Told.HEADERS) else None
         return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)), phrase)
     if isinstance(failure, Corrupt):
         text = f"nothing is handed on ({_said(failure, inside)})"

@@ -23,7 +23,10 @@ FULL = _said(
 
 def too_long(most: int) -> bytes:
     """Return the refusal of a request whose header is longer than this."""
-    text = f"the header of a request may have {most} bytes in all; send fewer or shorter header fields"
+    text = (
+        f"the header of a request may have {most} bytes in all (limits.header_bytes), this one has more; send fewer or "
+    )
+    text += "shorter header fields"
     return _said("431 Request Header Fields Too Large", "UNKNOWN", text)
 
 

@@ -14,7 +14,7 @@ from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.replies import INERT, inert_type
 
-FORM_BYTES = 64 * 1024
+FORM_BYTES = 256 * 1024  # 512 scopes of the longest names, encoded
 FIELDS = 1_000
 _FORM = "application/x-www-form-urlencoded"
 
@@ -66,6 +66,10 @@ def token_page(issue: Issue) -> Inner:
 
 
 def _pairs(text: str) -> Query:
+    if (fields := text.count("&") + 1) > FIELDS:
+        raise Fault(
+            "UNSUPPORTED", f"token request too large: {fields} parameters; at most {FIELDS} are read", status=400
+        )
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS))
     except ValueError as error:

@@ -94,7 +94,10 @@ def application(issuer: Issuer) -> web.Application:
         scopes = [one for several in request.query.getall("scope", []) for one in several.split()]
         account = ""
         if "Authorization" in request.headers:
-            given = BasicAuth.decode(request.headers["Authorization"])
+            try:
+                given = BasicAuth.decode(request.headers["Authorization"])
+            except ValueError:
+                return refuse("GET", account, scopes)
             account = given.login
             if not issuer.knows(account, given.password):
                 return refuse("GET", account, scopes)
@@ -125,7 +128,8 @@ def application(issuer: Issuer) -> web.Application:
 
 async def serve(settings: dict[str, object]) -> None:
     """Serves until told to stop; the first line printed says where."""
-    runner = web.AppRunner(application(Issuer(settings)), access_log=None)
+    long = 1 << 20  # as servers in Go take them
+    runner = web.AppRunner(application(Issuer(settings)), access_log=None, max_line_size=long, max_field_size=long)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", int(str(settings["port"])))
     await site.start()

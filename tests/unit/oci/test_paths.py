@@ -6,7 +6,7 @@ from hypothesis import given
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
-from proxy.oci.paths import ALLOWED, SESSION_LENGTH, parse, render
+from proxy.oci.paths import ALLOWED, PATH_LENGTH, SESSION_LENGTH, parse, render
 from proxy.oci.reference import parse_digest, parse_repository, parse_tag
 from tests.worlds.strategies import operations
 
@@ -162,3 +162,25 @@ def test_too_many_tags_at_once_are_refused() -> None:
 def test_paging_parameters_are_bounded() -> None:
     with pytest.raises(Fault, match="paging parameters"):
         parse("GET", f"/v2/a/referrers/{TEXT}", "next=" + "x" * 2048)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (f"/v2/{'n' * 256}/tags/list", "256 characters, at most 255"),
+        (f"/v2/a/manifests/{'t' * 129}", "129 characters, at most 128"),
+        (
+            f"/v2/a/blobs/uploads/{'u' * (SESSION_LENGTH + 1)}",
+            f"{SESSION_LENGTH + 1} characters, at most {SESSION_LENGTH}",
+        ),
+        ("/v2/" + "n" * PATH_LENGTH, f"path of {PATH_LENGTH + 4} characters; at most {PATH_LENGTH} are read"),
+    ],
+)
+def test_what_is_too_long_is_told_with_its_length(path: str, told: str) -> None:
+    with pytest.raises(Fault, match=told):
+        parse("GET", path)
+
+
+def test_what_is_as_long_as_may_be_is_read() -> None:
+    for path in (f"/v2/{'n' * 255}/manifests/{'t' * 128}", f"/v2/a/blobs/uploads/{'u' * SESSION_LENGTH}"):
+        assert render(parse("GET", path)) == ("GET", path)

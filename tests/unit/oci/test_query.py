@@ -10,10 +10,19 @@ def test_pairs_are_kept_as_they_were_written() -> None:
     assert split("_state=a%3D=%2f&&k&n=1") == (("_state", "a%3D=%2f"), ("k", ""), ("n", "1"))
 
 
-@pytest.mark.parametrize("raw", ["a=\x00", "a=b c", "a=\x7f", "a=é", "a#b", "a=\n", "a" * (QUERY_LENGTH + 1)])
+@pytest.mark.parametrize("raw", ["a=\x00", "a=b c", "a=\x7f", "a=é", "a#b", "a=\n"])
 def test_what_no_query_holds_is_refused(raw: str) -> None:
     with pytest.raises(Fault, match="query not valid"):
         split(raw)
+
+
+def test_what_is_too_long_is_told_with_its_length() -> None:
+    assert split("a=" + "b" * (QUERY_LENGTH - 2))
+    with pytest.raises(Fault, match=f"query of {QUERY_LENGTH + 1} characters; at most {QUERY_LENGTH} are read"):
+        split("a=" + "b" * (QUERY_LENGTH - 1))
+    assert value(split("last=" + "b" * VALUE_LENGTH), "last")
+    with pytest.raises(Fault, match=f"last of {VALUE_LENGTH + 1} characters; at most {VALUE_LENGTH} are read"):
+        value(split("last=" + "b" * (VALUE_LENGTH + 1)), "last")
 
 
 def test_the_number_of_parameters_is_bounded() -> None:

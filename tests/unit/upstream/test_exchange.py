@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.limits import Limits
-from proxy.upstream.exchange import Exchange
+from proxy.upstream.exchange import FIELDS, HEADER_BYTES, Exchange
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -334,3 +334,32 @@ async def test_the_certificate_is_the_one_that_is_shown_now(tmp_path: Path) -> N
         assert await plain.certificate() is None
     with pytest.raises(Unavailable):
         await exchange.certificate()
+
+
+@pytest.mark.parametrize("name", [b"X-Long", b"Location", b"WWW-Authenticate"])
+async def test_a_header_of_upstreams_may_have_64_kib_and_one_with_more_is_told_with_its_bound(name: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            size = HEADER_BYTES if b"/below" in head else HEADER_BYTES + 256
+            writer.write(b"HTTP/1.1 200 OK\r\n" + name + b": " + b"x" * size + b"\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+
+    async with talking(talk) as exchange:
+        answer = await exchange.send("GET", f"{exchange.base}/below", [])
+        assert len(answer.headers[name.decode()]) == HEADER_BYTES
+        with pytest.raises(Unavailable, match="a header of more than the 65536 bytes that are read") as refused:
+            await exchange.send("GET", f"{exchange.base}/above?secret", [])
+        assert refused.value.told is Told.HEADERS
+        assert f"{HEADER_BYTES // 1024} KiB" in Told.HEADERS
+        assert "secret" not in refused.value.what
+
+
+async def test_an_answer_may_have_hundreds_of_header_fields() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        fields = b"".join(b"X-%d: y\r\n" % n for n in range(FIELDS - 1))
+        writer.write(b"HTTP/1.1 200 OK\r\n" + fields + b"Content-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with talking(talk) as exchange:
+        assert (await exchange.send("GET", exchange.base, [])).headers[f"X-{FIELDS - 2}"] == "y"

@@ -188,8 +188,9 @@ async def test_a_realm_that_is_only_named_below_repositories() -> None:
 
 async def test_bounds_of_a_request() -> None:
     async with connected(guarded()) as (server, upstream):
-        for pairs in ((("scope", "x"),) * 1_001, (("scope", "x" * 70_000),)):
-            with pytest.raises(Fault, match="too large"):
+        for pairs, size in (((("scope", "x"),) * 1_001, 1_001), ((("scope", "x" * 262_145),), 262_145)):
+            told = f"too large: {len(pairs)} parameters with {size} bytes in all; at most 1000 with 262144 are read"
+            with pytest.raises(Fault, match=told):
                 await upstream.realm.token("GET", pairs, ALICE)
         with pytest.raises(Fault, match="not valid"):
             await upstream.realm.token("GET", PULL, "Basic \r\nX: y")
@@ -214,3 +215,36 @@ async def test_a_realm_with_a_query_of_its_own_keeps_it() -> None:
         registry.access.realm += "?tenant=a%20b"
         assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
         assert server.targets[-1].startswith("GET /token?tenant=a%20b&" + urlencode(PULL))
+
+
+async def test_a_token_that_we_would_not_take_back_is_not_handed_on() -> None:
+    async with connected(guarded()) as (server, upstream):
+        most = 64 * 1024 - len("Bearer ")
+
+        async def long(request: web.BaseRequest) -> web.StreamResponse | None:
+            asked = request.raw_path.partition("?")[0] == "/token"
+            return web.json_response({"token": "t" * size}) if asked else None
+
+        server.wild.append(long)
+        size = most
+        assert (await upstream.realm.token("GET", PULL, ALICE)).status == 200
+        size = most + 1
+        told = (
+            r"the token has 65537 bytes, and at most 65536 of Authorization are read here \(limits.authorization_bytes"
+        )
+        with pytest.raises(Fault, match=told):
+            await upstream.realm.token("GET", PULL, ALICE)
+
+
+async def test_a_challenge_may_name_512_repositories() -> None:
+    async with connected(guarded()) as (server, upstream):
+        scope = " ".join(f"repository:ocp-v4/some-operator-{n}-rhel8:pull,push" for n in range(512))
+
+        async def many(request: web.BaseRequest) -> web.StreamResponse | None:
+            asked = f'Bearer realm="{server.url}/token",service="memory",scope="{scope}"'
+            return web.Response(status=401, headers={"WWW-Authenticate": asked})
+
+        server.wild.append(many)
+        reply = await upstream.perform(ops.ListTags(parse_repository("team/app")), Credential())
+        ours = dict(upstream.realm.relayed(reply.headers, PUBLIC))["www-authenticate"]
+        assert ours == f'Bearer realm="{PUBLIC}/-/token",service="memory",scope="{scope}"'

@@ -98,8 +98,10 @@ def test_an_address_may_have_4_kib() -> None:
     whole = "/x?" + "a" * (TARGET_LENGTH - 3)
     here = uploads().here(whole, APP, ASKED)
     assert uploads().target(goes_on(here)).url == BASE + whole
-    with pytest.raises(Corrupt, match="4097 characters, at most 4096"):
+    with pytest.raises(Corrupt, match="4097 characters, at most 4096") as refused:
         uploads().here(whole + "a", APP, ASKED)
+    assert refused.value.told is Told.PLACE
+    assert str(TARGET_LENGTH) in Told.PLACE
 
 
 @given(position=st.integers(0, 10_000), into=st.sampled_from("AZaz09-_"))
