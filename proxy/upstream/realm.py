@@ -42,7 +42,8 @@ HEARD = 1_000  # repositories whose challenge is another one than that at /v2/
 REFRESH_S = 24 * 3600.0  # how long we know whose refresh token it is; afterwards its user is anonymous
 _ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
 _POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
-_ANSWERED = frozenset({"content-type", "cache-control", "retry-after"})
+_ANSWERED = frozenset({"allow", "cache-control", "content-type", "retry-after", "vary"})
+_ANSWERED_EACH = "access-control-"  # for pages of other origins
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,14 @@ class Realm:
 
     # Tokens
 
-    async def token(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
-        """Return the realm's own answer to a token request: GET with a query, POST with a form.
+    async def token(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenReply:
+        """Return the realm's own answer to a token request: GET with a query, POST with a form, OPTIONS before either.
 
-        Parameters without a name here are dropped. Raises Unavailable when there is no answer, Fault when the request
-        is not one, or upstream has no realm that we may ask (docker repeats a 503 for a minute, and loses its text).
+        `page` is what a browser says of the page that asks. Parameters without a name here are dropped. Raises
+        Unavailable when there is no answer, Fault when the request is not one, or upstream has no realm that we may
+        ask (docker repeats a 503 for a minute, and loses its text).
         """
-        known = _ASKED if method == "GET" else _POSTED
+        known = _POSTED if method == "POST" else _ASKED
         kept = tuple((key, value) for key, value in pairs if key in known)
         size = sum(len(value) for _, value in kept)
         if len(kept) > PARAMETERS or size > PARAMETER_BYTES:
@@ -161,12 +163,12 @@ class Realm:
             raise Fault(
                 "DENIED", f"{told}; nothing was sent there; ask the operator (countersign doctor)", inside=wrong
             )
-        reply = await self.relay(method, kept, authorization)
-        if reply.status == 200:
+        reply = await self.relay(method, kept, authorization, page)
+        if reply.status == 200 and method != "OPTIONS":
             await self._remember(method, kept, authorization, reply.body)
         return reply
 
-    async def relay(self, method: str, pairs: Query, authorization: str | None) -> TokenReply:
+    async def relay(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenReply:
         """Return the realm's answer and remember nothing. Raises Unavailable, and Fault where no realm is known."""
         found = await self.learn(pairs)
         if found is None:
@@ -176,8 +178,8 @@ class Realm:
             raise Unavailable(wrong)
         if service is not None and not any(key == "service" for key, _ in pairs):
             pairs = (*pairs, ("service", service))
-        headers = [] if authorization is None else [("Authorization", authorization)]
-        body = None if method == "GET" else urlencode(pairs).encode()
+        headers = [*page] if authorization is None else [*page, ("Authorization", authorization)]
+        body = urlencode(pairs).encode() if method == "POST" else None
         if body is None:
             url += ("&" if "?" in url else "?") + urlencode(pairs)
         else:
@@ -191,7 +193,9 @@ class Realm:
             await reply.close()
             raise unavailable(url, ValueError("token realm redirects; credentials do not follow"))
         headers = tuple(
-            (key.lower(), text) for key, text in response.headers.items() if key.lower() in _ANSWERED and is_plain(text)
+            (key, text)
+            for key, text in ((key.lower(), text) for key, text in response.headers.items())
+            if (key in _ANSWERED or key.startswith(_ANSWERED_EACH)) and is_plain(text)
         )
         body = await reply.read(TOKEN_BYTES, "the token realm's answer")
         size, most = len("Bearer ") + len(token_in(body)[0]), self._exchange.limits.authorization_bytes

@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from proxy.flows.asked import Answer
+from proxy.flows.relay import PREFLIGHT_HEADERS
 from proxy.oci.faults import Fault
 from proxy.oci.operation import Query
 from proxy.ports import Headers
@@ -35,16 +36,19 @@ class Issued(Protocol):
         """Its body."""
 
 
-Issue = Callable[[str, Query, str | None], Awaitable[Issued]]
+Issue = Callable[[str, Query, str | None, Headers], Awaitable[Issued]]
 
 
 def token_page(issue: Issue) -> Inner:
-    """Return the token endpoint; `issue` gets the method, the parameters and the Authorization header."""
+    """Return the token endpoint.
+
+    `issue` gets the method, the parameters, the Authorization header, and what a browser says of the page that asks.
+    """
 
     async def answer(call: Call) -> Answer:
         if call.path.rstrip("/") != "/-/token":
             raise Fault("NAME_UNKNOWN", "there is nothing at this address; tokens are at /-/token", status=404)
-        if call.method == "GET":
+        if call.method in ("GET", "OPTIONS"):
             pairs = _pairs(call.query)
         elif call.method == "POST":
             kind = (call.header("content-type") or "").partition(";")[0].strip().lower()
@@ -53,7 +57,8 @@ def token_page(issue: Issue) -> Inner:
             pairs = _pairs((await small_body(call, FORM_BYTES)).decode("utf-8", "replace"))
         else:
             raise Fault("UNSUPPORTED", "a token is asked for with GET or POST", headers={"allow": "GET, POST"})
-        issued = await issue(call.method, pairs, call.credential.authorization)
+        page = tuple(pair for pair in call.headers if pair[0] in PREFLIGHT_HEADERS)
+        issued = await issue(call.method, pairs, call.credential.authorization, page)
         safe = (("cache-control", "no-store"), *INERT.items())
         kept = tuple(
             (name, inert_type(value) if name == "content-type" else value)

@@ -248,3 +248,19 @@ async def test_a_challenge_may_name_512_repositories() -> None:
         reply = await upstream.perform(ops.ListTags(parse_repository("team/app")), Credential())
         ours = dict(upstream.realm.relayed(reply.headers, PUBLIC))["www-authenticate"]
         assert ours == f'Bearer realm="{PUBLIC}/-/token",service="memory",scope="{scope}"'
+
+
+async def test_what_the_realm_says_to_a_page_is_passed_on() -> None:
+    async with connected(guarded()) as (server, upstream):
+        await upstream.realm.learn()
+
+        async def preflight(request: web.BaseRequest) -> web.StreamResponse | None:
+            allowed = {"Access-Control-Allow-Origin": request.headers["Origin"], "Set-Cookie": "a=b", "Vary": "Origin"}
+            return web.Response(status=204, headers=allowed)
+
+        server.wild.append(preflight)
+        reply = await upstream.realm.token("OPTIONS", PULL, None, (("origin", "http://ui.example"),))
+        assert reply.status == 204
+        assert {("access-control-allow-origin", "http://ui.example"), ("vary", "Origin")} <= set(reply.headers)
+        assert "set-cookie" not in dict(reply.headers)
+        assert server.targets[-1].startswith("OPTIONS /token?service=memory&scope=")

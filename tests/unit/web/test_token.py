@@ -21,10 +21,13 @@ class Answered:
 class Realm:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Query, str | None]] = []
+        self.pages: list[Headers] = []
+        self.answer = Answered()
 
-    async def __call__(self, method: str, pairs: Query, authorization: str | None) -> Issued:
+    async def __call__(self, method: str, pairs: Query, authorization: str | None, page: Headers) -> Issued:
         self.asked.append((method, pairs, authorization))
-        return Answered()
+        self.pages.append(page)
+        return self.answer
 
 
 async def test_a_get_passes_its_parameters_and_credentials() -> None:
@@ -60,10 +63,23 @@ async def test_what_is_no_token_request_never_reaches_the_realm() -> None:
 
 
 async def test_a_realm_that_may_not_be_asked_is_said_in_an_error_that_clients_show() -> None:
-    async def issue(_method: str, _pairs: Query, _authorization: str | None) -> Issued:
+    async def issue(_method: str, _pairs: Query, _authorization: str | None, _page: Headers) -> Issued:
         raise Fault("DENIED", "add it to upstreams[].realms")
 
     async with in_memory(public_app(Recorder(), {"token": token_page(issue)})) as proxy:
         reply = await proxy.get("/-/token")
     assert reply.startswith(b"HTTP/1.1 403 ")
     assert json.loads(body_of(reply))["errors"][0]["message"] == "add it to upstreams[].realms"
+
+
+async def test_a_page_of_another_origin_asks_as_the_realm_lets_it() -> None:
+    realm = Realm()
+    realm.answer = Answered(headers=(("access-control-allow-origin", "http://ui.example"),), body=b"")
+    asks = ("Origin: http://ui.example", "Access-Control-Request-Headers: authorization", "Cookie: a=b")
+    async with in_memory(public_app(Recorder(), {"token": token_page(realm)})) as proxy:
+        reply = await proxy.get("/-/token?scope=a", *asks, method="OPTIONS")
+    assert realm.asked == [("OPTIONS", (("scope", "a"),), None)]
+    assert realm.pages == [
+        (("origin", "http://ui.example"), ("access-control-request-headers", "authorization")),
+    ]
+    assert head_of(reply)[1]["access-control-allow-origin"] == "http://ui.example"
