@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.interop.differential.table import ALL, DEBIAN, DIFFERENCES, DISTRIBUTION, MEMORY
+from tests.interop.differential.table import ALL, CLOSED, DEBIAN, DIFFERENCES, DISTRIBUTION, MEMORY
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "differences.md"
-NAMES = {DEBIAN: "docker-registry 2.8", DISTRIBUTION: "distribution 3.1", MEMORY: "in-memory"}
+NAMES = {DEBIAN: "docker-registry 2.8", DISTRIBUTION: "distribution 3.1", MEMORY: "in-memory", CLOSED: "with passwords"}
 
 
 def differences_table() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from tests.interop.differential.sides import Fields, Side
 from tests.interop.wire import DOCKER_LIST, DOCKER_MANIFEST, EVERY_KIND, OCI_INDEX, OCI_MANIFEST
 
@@ -242,6 +244,31 @@ def preflights(side: Side) -> None:
                 ("Access-Control-Request-Headers", "authorization,accept"),
             )
             side.ask(f"preflight of {method} {place}", "OPTIONS", target, (ORIGIN, *asks))
+
+
+def basic(name: str, password: str) -> tuple[str, str]:
+    """The header of somebody who logs in."""
+    return "Authorization", "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+ALICE = basic("alice", "secret")
+CALLERS: dict[str, Fields] = {
+    "alice": (ALICE,),
+    "nobody": (),
+    "wrong password": (basic("alice", "wrong"),),
+    "token password": (("Authorization", "Bearer x"),),
+    "odd password": (("Authorization", "odd"),),
+    "no header": (("Authorization", ""),),
+}
+
+
+def every_caller(side: Side) -> None:
+    """Each place by each caller, who may or may not."""
+    for who, fields in CALLERS.items():
+        for place, target in places(side).items():
+            for method in ("GET", "HEAD", "OPTIONS", *(("POST", "DELETE") if who != "alice" else ())):
+                body = b"" if method == "POST" else None
+                side.ask(f"{method} {place} by {who}", method, target, (*TAKES, *fields), body)
 
 
 READS = (every_method, every_header, every_query, odd_paths, old_and_absolute, preflights)

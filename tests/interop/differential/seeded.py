@@ -21,9 +21,9 @@ def policies(settings: dict[str, Any]) -> None:
     settings["policies"] += [{"repositories": ["plain/**"], "push": {"sign_with": []}, "pull": {"mode": "off"}}]
 
 
-def fill(host: str, repository: str) -> Mapping[str, Described]:
+def fill(host: str, repository: str, headers: Mapping[str, str] | None = None) -> Mapping[str, Described]:
     """Images of both kinds, an index, a docker list, and a layer that nothing lists, are in that repository."""
-    by_hand = Handmade(host, repository)
+    by_hand = Handmade(host, repository, headers)
     config = by_hand.blob(b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}', OCI_CONFIG)
     layer = by_hand.blob(b"the bytes of a layer", OCI_LAYER)
     image = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}
@@ -43,10 +43,10 @@ def fill(host: str, repository: str) -> Mapping[str, Described]:
     return found
 
 
-def reading(proxy: Proxy) -> tuple[Side, Side]:
-    """Both sides of one repository whose images are signed, and must be."""
+def reading(proxy: Proxy, headers: Mapping[str, str] | None = None) -> tuple[Side, Side]:
+    """Both sides of one repository whose images are signed, and must be; pushed with these headers."""
     name = "signed/reads"
-    found = fill(proxy.host, name)
+    found = fill(proxy.host, name, headers)
     return Side(proxy.upstream.host, name, "no/such", found), Side(proxy.host, name, "no/such", found)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.interop.countersign import Proxy, countersign
-from tests.interop.differential.reads import ORIGIN, READS, TAKES, places, preflights
+from tests.interop.differential.reads import ALICE, ORIGIN, READS, TAKES, every_caller, places, preflights
 from tests.interop.differential.seeded import policies, reading, writing
 from tests.interop.differential.sides import differences
-from tests.interop.differential.table import unexplained
+from tests.interop.differential.table import CLOSED, DEBIAN, unexplained
 from tests.interop.differential.writes import WRITES
 from tests.interop.handmade import Handmade
-from tests.interop.registries import Registry, distribution, docker_registry
+from tests.interop.registries import Registry, distribution, docker_registry, passwords
 from tests.interop.shared import UPSTREAMS
 
 SHOWN = 40
@@ -48,6 +48,20 @@ def test_what_is_answered_differently_is_in_the_table_and_the_table_has_nothing_
     left, needless = unexplained(found, kind)
     assert not left, f"{len(left)} differences are explained nowhere:\n" + "\n".join(left[:SHOWN])
     assert not needless, "the table explains what is no difference any more:\n" + "\n".join(needless)
+
+
+def test_who_is_let_in_and_how_the_others_are_told_is_the_registrys_to_say(tmp_path: Path) -> None:
+    auth = passwords(tmp_path / "auth", {"alice": "secret"})
+    with ExitStack() as all_of_it:
+        upstream = all_of_it.enter_context(docker_registry(tmp_path / "upstream", auth=auth))
+        running = all_of_it.enter_context(countersign(tmp_path / "proxy", upstream))
+        direct, through = reading(running, dict([ALICE]))
+        for side in (direct, through):
+            every_caller(side)
+            side.line.close()
+    left, needless = unexplained(differences(direct, through), CLOSED, like=DEBIAN)
+    assert not left, "\n".join(left[:SHOWN])
+    assert not needless, "\n".join(needless)
 
 
 PAGES = {  # as the documentation of distribution has it, for pages that show what is in a registry
