@@ -3,8 +3,9 @@
 import pytest
 
 from proxy.flows.asked import Answer
-from proxy.oci.faults import Corrupt, Unavailable
-from proxy.web.replies import WARNING_LENGTH, inert_type, warning
+from proxy.flows.outage import is_outage
+from proxy.oci.faults import Corrupt, Told, Unavailable
+from proxy.web.replies import WARNING_LENGTH, inert_type, refuse, warning
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, in_memory, registry
 
 BLOB = "/v2/app/blobs/sha256:" + "a" * 64
@@ -139,3 +140,13 @@ def test_several_ranges_keep_the_boundary_without_which_they_cannot_be_read(boun
 )
 def test_no_other_multipart_keeps_its_type(kind: str) -> None:
     assert inert_type(kind) == "application/octet-stream"
+
+
+def test_an_answer_of_upstreams_that_is_too_long_is_told_as_that_and_not_as_silence() -> None:
+    silent = Unavailable("upstream sent a header of more than ...", told=Told.HEADERS)
+    told = refuse(silent)
+    assert told.answer.status == 503
+    assert b"sends headers that are longer than the 64 KiB that are read of each" in told.answer.body
+    assert told.phrase is not None
+    assert told.phrase.startswith("registry behind this proxy sends headers")
+    assert is_outage(silent)
