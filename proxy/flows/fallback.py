@@ -22,12 +22,25 @@ _ERROR_BYTES = 64 * 1024
 _LACKS = frozenset({400, 404, 422})  # what registries answer to a list of something they do not have
 
 
+class TooMuch(Exception):
+    """What would lie under a tag is more than this limit."""
+
+
+def bounded(others: int, limit: int, name: str, body: bytes, house: House) -> None:
+    """Raise TooMuch beyond the limit, of which `own_layers` are kept for ours: nobody crowds them out."""
+    if others > max(limit - house.limits.own_layers, 0):
+        raise TooMuch(name)
+    if len(body) > house.limits.manifest_bytes:
+        raise TooMuch("manifest_bytes")
+
+
 async def list_referrer(
     repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
 ) -> None:
     """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
 
     What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
+    `locked`: it is one of ours, and the caller holds the lock. Raises TooMuch where it is not, and the list is full.
     """
     if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
         return
@@ -36,7 +49,11 @@ async def list_referrer(
 
     def change(old: bytes | None) -> bytes | None:
         new = carrier.fallback_index(old, [entry])
-        return None if new == old else new
+        if new == old:
+            return None
+        if not locked:
+            bounded(len(entries_of(new, house) or ()), house.limits.referrers, "referrers", new, house)
+        return new
 
     async with nullcontext() if locked else house.memory.alone(("attach", repository, subject)):
         await change_list(repository, subject, change, asked, house)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
+from proxy.flows.fallback import note
 from proxy.flows.house import House
 from proxy.flows.read import examined, read_manifest_bytes, together
 from proxy.flows.referrers import from_fallback_tag
@@ -14,7 +15,7 @@ from proxy.formats import carrier
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX, Descriptor, Manifest, parse
 from proxy.oci.operation import ListReferrers, ListTags
-from proxy.oci.reference import Repository
+from proxy.oci.reference import Repository, fallback_tag
 from proxy.ports import ReferrersApi
 from proxy.trust.ledger import Stage
 
@@ -33,7 +34,10 @@ async def list_referrers(op: ListReferrers, asked: Asked, house: House) -> Answe
     listed = await from_fallback_tag(op.repository, op.digest, asked, house)
     corrected = await _corrected(op, (listed or ())[: house.limits.referrers], asked, house)
     if listed is None or len(corrected) < len({d.digest for d in listed[: house.limits.referrers]}):
-        corrected = [*corrected, *await _corrected(op, await _recorded(op, house), asked, house)]
+        recorded = await _recorded(op, house)
+        corrected = [*corrected, *await _corrected(op, recorded, asked, house)]
+        if recorded:
+            note(op.repository, fallback_tag(op.digest), False, house)
     shown = [d for d in corrected if op.artifact_type in (None, d.artifact_type)]
     body = carrier.referrers_index(shown)
     headers = [("content-type", OCI_INDEX), ("content-length", str(len(body)))]

@@ -8,13 +8,13 @@ from dataclasses import replace
 from proxy.flows.admit import admit, ask_to_log_in, still_admitted, unmoved
 from proxy.flows.artifact import needs_no_signature
 from proxy.flows.asked import Answer, Asked
-from proxy.flows.fallback import list_referrer
+from proxy.flows.fallback import TooMuch, list_referrer
 from proxy.flows.fresh import require_fresh
 from proxy.flows.gate import holder_of, turned_away
 from proxy.flows.house import House
 from proxy.flows.kept import Room
 from proxy.flows.moved import bind, finish_later, told
-from proxy.flows.pushed_list import left_out, may_lie_there, put_list
+from proxy.flows.pushed_list import left_out, may_lie_there, put_list, too_large
 from proxy.flows.put import put, refused
 from proxy.flows.read import examined
 from proxy.flows.ready import Push, lists_of, ready
@@ -190,7 +190,10 @@ async def _list(this: Push, asked: Asked, house: House) -> None:
     """List what has a subject where clients look for it, before anybody is told that they need not."""
     about = this.subject.manifest.subject
     if about is not None and not await left_out(this, about.digest, asked, house):
-        await list_referrer(this.op.repository, about.digest, this.subject.body, asked, house)
+        try:
+            await list_referrer(this.op.repository, about.digest, this.subject.body, asked, house)
+        except TooMuch as much:
+            raise await too_large(this, str(much), asked, house) from much
 
 
 def _event(

@@ -24,7 +24,7 @@ from proxy.flows.attach import (
     taken_off,
     upload,
 )
-from proxy.flows.fallback import change_list, note
+from proxy.flows.fallback import TooMuch, bounded, change_list, note
 from proxy.flows.house import House
 from proxy.flows.kept_list import lists_referrers
 from proxy.flows.made_here import layers_made_here, referrers_made_here
@@ -97,7 +97,7 @@ async def _is_sig(this: Push, asked: Asked, house: House) -> bool:
     if not carrier.is_artifact_shape(subject.manifest, most):
         return False
     if sum(layer.size for layer in subject.manifest.layers) > house.limits.artifact_bytes:
-        raise await _too_large(this, "artifact_bytes", asked, house)
+        raise await too_large(this, "artifact_bytes", asked, house)
     if await is_signature_artifact(this.op.repository, subject, asked, house, most=most):
         return True
     fact = await house.facts.manifest(this.op.repository, subject.digest)
@@ -150,9 +150,9 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, asked: Asked, hou
         if new is None or new == old:
             return None
         layers = parse(new, "", house.limits).layers
-        _bound(len(layers) - len(ours), house.limits.signature_layers, "signature_layers", new, house)
+        bounded(len(layers) - len(ours), house.limits.signature_layers, "signature_layers", new, house)
         if sum(d.size for d in layers) > house.limits.artifact_bytes:
-            raise _TooMuch("artifact_bytes")
+            raise TooMuch("artifact_bytes")
         goal = new
         return new
 
@@ -202,7 +202,7 @@ async def _put_referrers(this: Push, about: Digest, asked: Asked, house: House) 
         if new is None or new == old:
             return None
         listed = len(entries_of(new, house) or ())
-        _bound(listed - len(ours), house.limits.referrers, "referrers", new, house)
+        bounded(listed - len(ours), house.limits.referrers, "referrers", new, house)
         return new
 
     async def write(store: Prepare) -> bytes | None:
@@ -234,20 +234,8 @@ async def _referrer(this: Push, digest: Digest, asked: Asked, house: House) -> D
     return carrier.referrer(manifest, digest, len(found[0]))
 
 
-class _TooMuch(Exception):
-    """What would lie there is more than this limit."""
-
-
 class _NotStored(Exception):
     """Upstream did not take what is pushed."""
-
-
-def _bound(others: int, limit: int, name: str, body: bytes, house: House) -> None:
-    """Raise _TooMuch beyond the limit, of which `own_layers` are kept for ours: nobody crowds them out."""
-    if others > max(limit - house.limits.own_layers, 0):
-        raise _TooMuch(name)
-    if len(body) > house.limits.manifest_bytes:
-        raise _TooMuch("manifest_bytes")
 
 
 async def _written(this: Push, write: Write, asked: Asked, house: House) -> tuple[Answer, bytes | None]:
@@ -266,8 +254,8 @@ async def _written(this: Push, write: Write, asked: Asked, house: House) -> tupl
         written = await write(store)
         if not stored:
             await store()
-    except _TooMuch as much:
-        raise await _too_large(this, str(much), asked, house) from much
+    except TooMuch as much:
+        raise await too_large(this, str(much), asked, house) from much
     except _NotStored:
         written = None
     except NotTaken as no:
@@ -279,7 +267,8 @@ async def _written(this: Push, write: Write, asked: Asked, house: House) -> tupl
     return replace(answer, headers=tuple((k, there if k == "location" else v) for k, v in answer.headers)), written
 
 
-async def _too_large(this: Push, limit: str, asked: Asked, house: House) -> Fault:
+async def too_large(this: Push, limit: str, asked: Asked, house: House) -> Fault:
+    """Record that this push is refused as more than a limit, and return the Fault that tells the caller."""
     what = f"with what lies there it is more than limits.{limit} ({getattr(house.limits, limit)})"
     return await refused(this, Reason.TOO_LARGE, what, asked, house)
 

@@ -6,13 +6,15 @@ import json
 
 import pytest
 
+from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from proxy.oci.operation import DeleteManifest, ListReferrers, PushManifest
 from proxy.oci.reference import digest_of, parse_reference, parse_tag
 from proxy.trust.denial import Denial
+from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.ledger import Stage
-from tests.worlds.conversation import REPO, user, world
+from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.denials import denied
 from tests.worlds.foreign import list_in_fallback, put_bundle
 from tests.worlds.images import descriptor, image
@@ -150,3 +152,27 @@ async def test_no_signature_names_a_tag_that_holds_more_than_what_was_pushed() -
     assert w.tag("team/app", "lists") == digest_of(body)
     attached = [e for e in await w.store.ledger.entries(REPO, digest_of(body)) if e.stage is Stage.ATTACHED]
     assert {e.key.bound.rpartition("/")[2] for e in attached} == {"app", "app:lists"}
+
+
+async def test_a_list_that_is_full_takes_no_more_of_others_and_all_of_ours() -> None:
+    """Pushed one by one, as artifacts that refer to the image: who lists thousands would hide ours behind them."""
+    w = await pushed(limits=Limits(tag_age_s=0, own_layers=2, referrers=6))
+    notes = [image(str(n), subject=descriptor(APP.media_type, APP.body), artifactType="text/plain") for n in range(4)]
+    for note in notes[:3]:
+        assert (await w.push(note, "team/app")).status == 201
+    for blob in notes[3].blobs:
+        w.registry.put_blob("team/app", blob)
+    op = PushManifest(REPO, notes[3].digest)
+    with pytest.raises(Fault) as refused:
+        await w.say(op, body=notes[3].body, content_type=OCI_MANIFEST)
+    assert refused.value.reason == "too_large"
+    assert len(entries(w)) == 4
+    await becomes_another(w)
+    await w.push(APP, "team/app", "v1")
+    assert len(entries(w)) == 5, "the bundle of the next key"
+
+
+async def becomes_another(w: World) -> None:
+    (key,) = w.store.keybook.ring().ours
+    await w.store.keybook.set_state(fingerprint(key.spki), KeyState.RETIRED, NOON)
+    await w.store.keybook.add(w.signer.create("release"))

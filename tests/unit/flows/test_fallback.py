@@ -8,7 +8,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.fallback import list_referrer, unlist_referrer
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import OCI_MANIFEST
-from proxy.oci.operation import DeleteManifest, PushManifest
+from proxy.oci.operation import DeleteManifest, ListReferrers, PushManifest
 from proxy.oci.reference import fallback_tag
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.foreign import list_in_fallback
@@ -129,3 +129,12 @@ async def test_a_tag_named_after_something_that_was_not_signed_is_nothing_to_tel
     w = await without_api()
     await w.push(APP, "team/app", fallback_tag(image("sources").digest))
     assert not w.house.memory.kept_by_users
+
+
+async def test_a_reader_of_the_list_finds_the_tag_kept_after_a_restart() -> None:
+    w = await without_api()
+    await w.push(APP, "team/app", "v1")
+    w.plant(image("kept"), "team/app", TAG)
+    assert not w.house.memory.kept_by_users
+    assert (await w.say(ListReferrers(REPO, APP.digest))).status == 200
+    assert list(w.house.memory.kept_by_users) == [(REPO, TAG)]
