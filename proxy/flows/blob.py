@@ -12,6 +12,7 @@ from proxy.flows.judge import decision_on, remembered_in
 from proxy.flows.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.flows.meant import denied
 from proxy.flows.now import AGAIN, CHANGED, Now, now_in
+from proxy.flows.outage import is_outage
 from proxy.flows.reader import pushes, reader
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import RANGE_HEADERS, relay
@@ -33,6 +34,8 @@ async def pull_blob(op: PullBlob, asked: Asked, house: House) -> Answer:
     try:
         reason = await kept_back(op.repository, op.digest, asked, house)
     except Unavailable as silent:
+        if is_outage(silent):  # no manifest that lists it could be read: nothing was judged
+            raise
         reason, what, told = Reason.NOT_VERIFIABLE, silent.what, silent.told
     if reason is None:
         return await relay(op, asked, house, RANGE_HEADERS)

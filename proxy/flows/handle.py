@@ -11,11 +11,12 @@ from proxy.flows.cross_origin import cross_origin, told
 from proxy.flows.delete import delete_blob, delete_manifest
 from proxy.flows.house import House
 from proxy.flows.listing import list_referrers
+from proxy.flows.outage import is_outage, record_outage
 from proxy.flows.pull import pull
 from proxy.flows.push import push
 from proxy.flows.relay import PREFLIGHT_HEADERS, UPLOAD_HEADERS, relay
 from proxy.oci import operation as o
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Unavailable
 
 
 async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
@@ -25,6 +26,9 @@ async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
         answer = told(await _answered(op, asked, house), learnt)
     except Fault as fault:
         fault.headers = {**dict(learnt), **fault.headers}
+    except Unavailable as silent:
+        if is_outage(silent):
+            await record_outage(silent, house)
         raise
     if not asked.budget.notes:
         return answer

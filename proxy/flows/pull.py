@@ -7,7 +7,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import Judged, judge
 from proxy.flows.now import AGAIN, CHANGED, holds_still
-from proxy.flows.outage import is_outage, record_outage
+from proxy.flows.outage import is_outage
 from proxy.flows.reader import looks_to_push, pushes, reader
 from proxy.flows.refuse import refuse_manifest
 from proxy.flows.rows import record_refusal
@@ -54,7 +54,6 @@ async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answ
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house, lie.told) from lie
     except Unavailable as silent:
         if is_outage(silent):
-            await record_outage(silent, house)
             raise
         raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house, silent.told) from silent
 

@@ -47,7 +47,7 @@ class Metrics:
         self._signatures = Counter("countersign_signatures", "Signatures made", registry=at)
         refused = "Pushes refused because they could not be signed"
         self._failures = Counter("countersign_signing_failures", refused, registry=at)
-        silent = "Pulls that got no manifest, as upstream did not answer"
+        silent = "Requests that upstream did not answer"
         self._silent = Counter("countersign_upstream_unavailable", silent, registry=at)
         self._errors = Counter("countersign_internal_errors", "Requests answered 500: defects of ours", registry=at)
 
@@ -75,7 +75,7 @@ class Metrics:
             self._errors.inc()
 
     def no_upstream(self) -> None:
-        """Count a pull that got no manifest, as upstream did not answer."""
+        """Count a request that upstream did not answer."""
         self._silent.inc()
 
     def decided(self, decision: Decision) -> None:
