@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from proxy.wiring.checkup import Finding, State, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.endings_checkup import check_endings
 from proxy.wiring.policy_checkup import check_policies
+from proxy.wiring.room_checkup import check_room
 from proxy.wiring.upstream_checkup import check_upstream
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
@@ -57,6 +59,7 @@ async def _look(path: Path) -> list[Finding]:
         return [Finding("configuration", "wrong", str(error), fix), server]
     upstream, clock = await check_upstream(settings)
     tokens, store = await check_tokens(settings), await check_store(settings)
+    store = replace(store, inner=(*store.inner, check_room(settings.store.url)))
     admin = check_admin(settings, SystemClock())
     policies = await check_policies(settings)
     ends = await check_endings(settings, SystemClock())

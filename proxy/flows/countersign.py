@@ -10,6 +10,7 @@ from proxy.flows.attach import attach
 from proxy.flows.house import House
 from proxy.flows.meant import denied
 from proxy.flows.moved import bind, tree
+from proxy.flows.not_given import not_given
 from proxy.flows.resolve import resolve
 from proxy.flows.sign import SIMPLE, sign, wanted
 from proxy.flows.tags import Held, held
@@ -20,8 +21,10 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest, parse_tag
 from proxy.trust.event import Event, Kind
+from proxy.trust.explain import target
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
+from proxy.trust.question import Question
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ async def _signed(
         seen.add(this)
         subject = await resolve(this, asked, house)
         if isinstance(subject, Answer):
-            raise Unavailable(f"upstream answered {subject.status} for {this.repository} {this.reference}")
+            raise not_given(target(Question(this.repository, this.reference)), subject.status)
         if (denial := await denied(op.repository, subject.digest, house)) is not None:
             raise Fault(
                 "DENIED", f"{subject.digest} is not signed: an operator denied {denial.target}: {denial.reason}"

@@ -13,6 +13,7 @@ class ProblemId(StrEnum):
     """The kinds of problems: a closed set, so that they can be labels of a metric and keys of an alert."""
 
     UPSTREAM = "upstream"
+    ACCOUNT = "account"
     TOKEN_AWAY = "token_away"  # noqa: S105  a kind of problem
     KEY_FAILS = "key_fails"
     KEY_NOT_MADE = "key_not_made"

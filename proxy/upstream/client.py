@@ -136,7 +136,9 @@ class Upstream:
             renewed = await self._ours.renewed(operation, asked)
             if renewed is not None:
                 await UpstreamReply(response, ()).close()
-                return await self._send(operation, renewed, headers, body, length, transfer=transfer)
+                response = await self._send(operation, renewed, headers, body, length, transfer=transfer)
+        if credential.ours and self._ours is not None:
+            self._ours.answered(response.status)
         return response
 
     async def _send(
@@ -206,6 +208,11 @@ class Upstream:
     def silent(self) -> str | None:
         """Why upstream gave no answer to the last request, None where it did."""
         return self._exchange.silent
+
+    @property
+    def account_refused(self) -> str | None:
+        """Why upstream does not take our own account; None where there is none, or it did last time."""
+        return self._ours.refused if self._ours else None
 
     async def certificate(self) -> bytes | None:
         """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""

@@ -22,6 +22,7 @@ class Ours:
 
     def __init__(self, realm: Realm, name: str, password: str, monotonic: Callable[[], float]) -> None:
         """Ask for nothing yet."""
+        self.refused: str | None = None  # why upstream does not take this account, None where it did last time
         self._realm = realm
         self._name = name
         self._basic = basic(name, password)
@@ -53,6 +54,13 @@ class Ours:
         self._wants[scope_of(operation)] = True
         return await self._bought(scope_of(operation))
 
+    def answered(self, status: int) -> None:
+        """Remember what upstream made of this account: 401 is a refusal, what is read or written an acceptance."""
+        if status == 401:
+            self.refused = "it answers 401"
+        elif status < 400:
+            self.refused = None
+
     async def _bought(self, scope: str) -> str:
         return await self._buying.do(scope, lambda: self._buy(scope))
 
@@ -60,6 +68,8 @@ class Ours:
         pairs = (("account", self._name), *((("scope", scope),) if scope else ()))
         reply = await self._realm.relay("GET", pairs, self._basic)
         if reply.status != 200:
+            if reply.status in (401, 403):
+                self.refused = f"its token realm answers {reply.status}"
             raise Unavailable(
                 f"upstream's token realm refused our own credentials ({reply.status}); "
                 "check the upstream's `credentials`"

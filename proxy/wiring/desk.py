@@ -13,7 +13,8 @@ from proxy.flows.countersign import countersign
 from proxy.flows.house import House
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
-from proxy.oci.faults import Fault, Unavailable
+from proxy.flows.not_given import not_given
+from proxy.oci.faults import Fault
 from proxy.ports import Credential
 from proxy.store import Store, WouldBlock
 from proxy.trust import explain
@@ -55,7 +56,7 @@ class Desk:
         house = self._house()
         judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
         if isinstance(judged, Answer):
-            raise refused(ref, judged)
+            raise not_given(ref, judged.status)
         return _shown(judged.decision, house)
 
     async def why(self, question: str) -> dict[str, Any]:
@@ -128,19 +129,6 @@ def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
             for row in rows
         ],
     }
-
-
-def refused(ref: str, answer: Answer) -> Exception:
-    """Return what to say where upstream did not give us the image."""
-    if answer.status == 404:
-        return Fault("MANIFEST_UNKNOWN", f"{ref} is not in the registry")
-    if answer.status in (401, 403):
-        return Fault(
-            "DENIED",
-            f"the registry lets nobody in without a password (it answered {answer.status}): set "
-            "upstreams[0].credentials to an account that may read",
-        )
-    return Unavailable(f"the registry answered {answer.status} for {ref}")
 
 
 def since_when(text: str, now: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Does the registry behind us answer? Requests find out; where one did not, it is asked until it does."""
+"""Does the registry behind us answer, and take our account? Requests find out; it is asked until it does again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.upstream.client import Upstream
 
 
 class UpstreamWatch:
-    """A part of what is wrong: the last request to upstream got no answer."""
+    """A part of what is wrong: the last request to upstream got no answer, or its answer to our own account was no."""
 
     every_s = 1.0  # between two looks
 
@@ -27,32 +27,47 @@ class UpstreamWatch:
         self._path = path
         self._log = log
         self._since: datetime | None = None
+        self._refused_since: datetime | None = None
+        self._tried = False  # our account, since the start
 
     async def look(self) -> None:
-        """Ask upstream, where it was silent; whether it is well shows `problems` from then on."""
+        """Ask upstream, where it was silent or refused us; whether it is well shows `problems` from then on."""
         if self._upstream.silent is not None:
             self._seen()
-            with suppress(Unavailable, Corrupt, Fault):
-                await (await self._upstream.perform(CheckApi(), Credential())).close()
+            await self._ask(Credential())
+        elif self._upstream.account_refused is not None or not self._tried:
+            self._tried = True
+            await self._ask(Credential(ours=True))
         self._seen()
+
+    async def _ask(self, credential: Credential) -> None:
+        with suppress(Unavailable, Corrupt, Fault):
+            await (await self._upstream.perform(CheckApi(), credential)).close()
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return the one problem there may be."""
+        """Return what is wrong: silence, or else a refusal of our account."""
         self._seen()
-        if self._since is None:
-            return []
-        return [
-            Problem(
-                ProblemId.UPSTREAM,
-                str(self._upstream.silent),
-                "pulls, pushes and signing, until it answers again; they are answered 503",
-                f"countersign doctor --config {self._path}",
-                since=self._since,
-                server=server,
+        doctor = f"countersign doctor --config {self._path}"
+        if self._since is not None:
+            stops = "pulls, pushes and signing, until it answers again; they are answered 503"
+            what = str(self._upstream.silent)
+            return [Problem(ProblemId.UPSTREAM, what, stops, doctor, since=self._since, server=server)]
+        if self._refused_since is not None:
+            stops = "verify, why and sign, and lost signatures are not put back"
+            what = (
+                f"the registry behind this proxy refuses our account ({self._upstream.account_refused}): correct "
+                f"upstreams[0].credentials in {self._path}"
             )
-        ]
+            return [Problem(ProblemId.ACCOUNT, what, stops, doctor, since=self._refused_since, server=server)]
+        return []
 
     def _seen(self) -> None:
+        refused = self._upstream.account_refused
+        if refused is None:
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = self._clock.now()
+            self._log.error("upstream refuses our account", why=refused)
         why = self._upstream.silent
         if why is None:
             if self._since is not None:

@@ -160,6 +160,7 @@ MADE: Mapping[ProblemId, Making] = {
 # Those that need a second token, and those that need another server or days to pass.
 ELSEWHERE = {
     ProblemId.UPSTREAM: "tests/faults/test_f05_outage.py",
+    ProblemId.ACCOUNT: "tests/faults/test_f05_our_account.py",
     ProblemId.KEY_NOT_MADE: "tests/faults/test_f02_key_vanishes_standby.py",
     ProblemId.STANDBY: "tests/faults/test_f02_key_vanishes_standby.py",
     ProblemId.KEY_TIMES: "tests/unit/wiring/test_problems.py",

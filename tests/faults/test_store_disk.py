@@ -13,6 +13,7 @@ from proxy.oci.faults import Unavailable
 from proxy.ports import Search
 from proxy.store import Store, engines, open_store
 from proxy.trust.event import Event, Kind
+from proxy.wiring.room_checkup import check_room
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import signature_key, signed
 
@@ -99,3 +100,21 @@ async def test_somebody_else_holds_the_file_for_too_long(tmp_path: Path, monkeyp
     intruder.close()
     assert await store.ledger.put(signed()) == signed()
     await store.close()
+
+
+@pytest.mark.real
+def test_doctor_says_that_the_disk_is_full_or_may_not_be_written(small_disk: Path) -> None:
+    url = f"sqlite:///{small_disk}/store.db"
+    found = check_room(url)
+    assert (found.state, "MiB free in" in found.detail) == ("wrong", True)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    found = check_room(url)
+    assert (found.state, "read-only" in found.detail) == ("wrong", True)
+    assert found.fix.startswith("findmnt")
+
+
+def test_doctor_says_how_much_room_the_record_has(tmp_path: Path) -> None:
+    assert check_room(f"sqlite:///{tmp_path}/store.db").state in ("ok", "warning")
+    assert check_room("postgresql://db/x").state == "skipped"
+    gone = check_room(f"sqlite:///{tmp_path}/gone/store.db")
+    assert (gone.state, "No such file" in gone.detail) == ("wrong", True)

@@ -12,6 +12,7 @@ from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
+from proxy.flows.not_given import not_given
 from proxy.flows.replay import replay, supposing
 from proxy.oci.faults import Corrupt, Fault
 from proxy.ports import Credential
@@ -25,7 +26,6 @@ from proxy.web.admin_api.jobs import JobShown
 from proxy.wiring.admin_desk.jobs import job_room, shown
 from proxy.wiring.admin_desk.policy_lint import linted
 from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash_of, impact, number_of
-from proxy.wiring.desk import refused
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_change import Change
 from proxy.wiring.policy_process import Turns
@@ -153,7 +153,7 @@ class PolicyDesk:
         supposed = supposing(policies.policies, house)
         judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
         if isinstance(judged, Answer):
-            raise refused(wish.ref, judged)
+            raise not_given(wish.ref, judged.status)
         decision = judged.decision
         told = explain.text(decision, house.name, house.url)
         return shapes.Tested(

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.flows.asked import Asked
 from proxy.flows.countersign import countersign
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
@@ -34,7 +34,7 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
 
 async def test_what_is_not_there_or_has_no_policy_is_not_signed() -> None:
     w = await world()
-    with pytest.raises(Unavailable, match="404"):
+    with pytest.raises(Fault, match="team/app:v1 is not in the registry"):
         await countersign(OP, "x", "root", "socket", OURS, w.house)
     w.rules.set(Policy(("**",)))
     with pytest.raises(Fault, match="no policy signs"):
