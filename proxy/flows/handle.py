@@ -26,6 +26,7 @@ async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
         answer = told(await _answered(op, asked, house), learnt)
     except Fault as fault:
         fault.headers = {**dict(learnt), **fault.headers}
+        raise
     except Unavailable as silent:
         if is_outage(silent):
             await record_outage(silent, house)
