@@ -28,7 +28,7 @@ def test_a_registry_that_stops_is_an_outage_and_no_denial_and_nobody_has_to_help
         countersign(tmp_path / "proxy", upstream) as proxy,
     ):
         Handmade(proxy.host, NAME).image("an image", "1")
-        layer = manifest(proxy.host, NAME, "1").json()["layers"][0]["digest"]
+        layer = manifest(upstream.host, NAME, "1").json()["layers"][0]["digest"]
         assert problems(proxy) == []
         upstream.daemon.process.terminate()
         upstream.daemon.process.wait(30)
