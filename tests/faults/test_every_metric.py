@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("metrics")
     with docker_registry(folder / "up") as upstream, served(folder / "proxy", upstream) as made:
         made.start()
-        made.until(lambda: made.metric("countersign_signing_healthy") == 1, "it does not sign")
+        made.until(lambda: made.metric("countersign_signing_healthy") == 1, "it does not sign", 60)
         yield made
 
 
@@ -73,7 +73,7 @@ def standing_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         beside(made)
         must(PROGRAM, "init", made.folder, "--upstream", upstream.url)
         made.start()
-        made.until(lambda: made.metric("countersign_signing_healthy") == 1, "it does not sign")
+        made.until(lambda: made.metric("countersign_signing_healthy") == 1, "it does not sign", 60)
         yield made
 
 
@@ -182,7 +182,7 @@ async def registry_down(proxy: Served, client: Caller) -> AsyncIterator[None]:
 @asynccontextmanager
 async def first_token_away(proxy: Served, client: Caller) -> AsyncIterator[None]:
     (proxy.folder / "token").rename(proxy.folder / "token.away")
-    assert (await client.push(REPOSITORY, "meanwhile", image())).status == 201
+    await client.push(REPOSITORY, "meanwhile", image())  # whether the spare is in time for it or for the next
     yield
 
 
@@ -234,7 +234,7 @@ async def test_it_moves(moving: Moving, request: pytest.FixtureRequest) -> None:
             await client.at(proxy.upstream.host).furnish(REPOSITORY)
         before = scraped(proxy)
         async with moving(proxy, client):
-            proxy.until(lambda: moved(proxy, before) >= {*MOVERS[moving]}, f"not all of {MOVERS[moving]} moved", 30)
+            proxy.until(lambda: moved(proxy, before) >= {*MOVERS[moving]}, f"not all of {MOVERS[moving]} moved", 60)
 
 
 def test_every_documented_metric_has_something_that_moves_it() -> None:
