@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.interop.differential.table import ALL, CLOSED, DEBIAN, DIFFERENCES, DISTRIBUTION, MEMORY
+from tests.interop.differential.difference import ALL, CLOSED, DEBIAN, DISTRIBUTION, MEMORY
+from tests.interop.differential.table import DIFFERENCES
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "differences.md"
 NAMES = {DEBIAN: "docker-registry 2.8", DISTRIBUTION: "distribution 3.1", MEMORY: "in-memory", CLOSED: "with passwords"}

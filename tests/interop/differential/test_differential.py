@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.interop.countersign import Proxy, countersign
+from tests.interop.differential.difference import CLOSED, DEBIAN
 from tests.interop.differential.reads import ALICE, ORIGIN, READS, TAKES, every_caller, places, preflights
 from tests.interop.differential.seeded import policies, reading, writing
 from tests.interop.differential.sides import differences
-from tests.interop.differential.table import CLOSED, DEBIAN, unexplained
+from tests.interop.differential.table import unexplained
 from tests.interop.differential.writes import WRITES
 from tests.interop.handmade import Handmade
 from tests.interop.registries import Registry, distribution, docker_registry, passwords
