@@ -10,7 +10,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.fallback import list_referrer
 from proxy.flows.house import House
 from proxy.flows.sign import SIMPLE, names_a_tag, signing_by, tag_of
-from proxy.flows.write import change_tag, exists, nothing, write_blob, write_manifest
+from proxy.flows.write import change_tag, exists, write_blob, write_manifest
 from proxy.formats import carrier
 from proxy.formats.format import Blob, Signing
 from proxy.formats.table import FORMATS, claimed_by
@@ -263,22 +263,3 @@ async def learn_list(
         repository, digest_of(body), manifest.media_type, len(body), (), manifest.blobs, subject, artifact
     )
     await house.facts.learn(fact, fresh=True)
-
-
-async def take_off(
-    repository: Repository, subject: Digest, entries: Sequence[Entry], asked: Asked, house: House
-) -> None:
-    """After this these simple signatures are off the `.sig` tag, and removed in the ledger.
-
-    Everybody else's stay. The caller holds the lock of the tag.
-    """
-    marks = {carrier.mark(layer_of(e, house)) for e in entries if e.signature is not None}
-
-    def change(old: bytes | None) -> bytes | None:
-        if old is None or not holds_signatures(old, house) or not marks & marks_of(old, house):
-            return None
-        return carrier.sig_manifest(old, (), marks)
-
-    written = await change_tag(repository, signature_tag(subject), OCI_MANIFEST, change, nothing, asked, house)
-    await house.ledger.advance([e.key for e in entries], Stage.REMOVED)
-    await learn_list(repository, subject, written, house)

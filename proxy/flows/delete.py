@@ -1,6 +1,10 @@
-"""Delete: where policy and upstream agree; what went is forgotten here, a signature of ours that went is recorded."""
+"""Delete: where policy and upstream agree; what went is forgotten here, and what we signed for it goes with it."""
 
 from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
 
 from proxy.flows.admit import admit_delete
 from proxy.flows.asked import Answer, Asked
@@ -11,31 +15,46 @@ from proxy.flows.moved import finish_later, told
 from proxy.flows.read import examined, read_blob, read_manifest
 from proxy.flows.relay import relay
 from proxy.flows.sign import SIMPLE
-from proxy.flows.tags import held
+from proxy.flows.tags import Held, held
+from proxy.flows.withdraw import Withdrawn, record, try_later, withdraw
 from proxy.flows.write import exists, unsure
 from proxy.formats.carrier import is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import DeleteBlob, DeleteManifest
-from proxy.oci.reference import Digest, fallback_tag, is_digest, parse_digest, parse_tag, signature_tag, subject_of_tag
+from proxy.oci.reference import (
+    Digest,
+    Tag,
+    fallback_tag,
+    is_digest,
+    parse_digest,
+    parse_tag,
+    signature_tag,
+    subject_of_tag,
+)
 from proxy.trust.event import Event, Kind
 from proxy.trust.ledger import Stage
 from proxy.trust.question import how_of, name_of
+
+_ONLY = re.compile(r'(scope="repository:[^":]+:)delete(?=")')
+TAGS = 64  # of one manifest that are held while it is deleted
+LEFT = "what was signed for it could not all be deleted; delete it again, or ask the operators of this registry"
 
 
 async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Answer:
     """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there.
 
-    Nobody moves the tag or writes the list of signatures meanwhile: what is attached by a push beside it stays known.
+    What we signed for an image that upstream no longer has goes too, and what we signed for a tag that went; where that
+    fails, the deletion is done all the same, and answer and journal say so. Nobody moves its tags or writes its lists
+    of signatures meanwhile: what is attached by a push beside it stays known.
     """
     if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
         return login  # who may not delete keeps nobody waiting
     digest = await _digest(op, asked, house)
     subject = None if digest is None else await _subject(op, digest, asked, house)
-    tags = [] if is_digest(op.reference) else [tag for tag in [parse_tag(op.reference)] if subject_of_tag(tag) is None]
     about = [each for each in (digest, subject) if each is not None]
-    async with held(op.repository, tags, house, about=about) as hold:
+    async with held(op.repository, await _tags(op, house), house, about=about) as hold:
         if (login := await admit_delete(op.repository, op.reference, asked, house)) is not None:
             return login
         hold.left |= hold.tags  # until upstream has said what became of them
@@ -45,14 +64,63 @@ async def delete_manifest(op: DeleteManifest, asked: Asked, house: House) -> Ans
             if not unsure(answer.status):
                 hold.left.clear()
         finally:
-            finish_later(hold, asked, house)
+            later = finish_later(hold, asked, house)
+        with_it = Withdrawn()
+        if digest is not None and _may_be_gone(op, answer):
+            tags = hold.tags if is_digest(op.reference) else frozenset[Tag]()
+            with_it = await withdraw(op.repository, digest, tags, asked, hold.house)
         if answer.status < 300 and digest is not None:
             if subject is not None and is_digest(op.reference):
-                await unlist_referrer(op.repository, subject, digest, asked, hold.house)
-            caller = await house.rights.caller(op.repository, asked.credential)
-            await told(hold.tags, None, (name_of(caller), getattr(caller, "how", "")), hold, house)
-            finish_later(hold, asked, house)
-    return answer
+                with_it.left += await _unlisted(op, subject, digest, asked, hold.house)
+            later += await _let_go(op, hold, asked, house)
+    if later:
+        await asyncio.wait(later, timeout=house.limits.gather_deadline_s)
+    if digest is not None:
+        await _record_withdrawn(op, digest, with_it, answer, asked, house)
+    return replace(answer, warning=f"{house.name}: {LEFT}") if with_it.left else answer
+
+
+def _may_be_gone(op: DeleteManifest, answer: Answer) -> bool:
+    """True where it is worth a look whether upstream has the manifest no longer: also where it was gone before."""
+    return answer.status < 300 or unsure(answer.status) or (answer.status == 404 and is_digest(op.reference))
+
+
+async def _record_withdrawn(
+    op: DeleteManifest, digest: Digest, with_it: Withdrawn, answer: Answer, asked: Asked, house: House
+) -> None:
+    """Write what went with it, and what should have: that is tried again, as is what upstream deletes a while later."""
+    if with_it.left or (
+        is_digest(op.reference) and answer.status != 404 and with_it.there and _may_be_gone(op, answer)
+    ):
+        try_later(op.repository, digest, asked, house)
+    if with_it.worth_a_row:
+        caller = await house.rights.caller(op.repository, asked.credential)
+        await record(op.repository, digest, with_it, (name_of(caller), how_of(caller)), asked, house)
+
+
+async def _tags(op: DeleteManifest, house: House) -> list[Tag]:
+    """Return the tags that the deletion may take: that one, or those known to point at the manifest."""
+    if is_digest(op.reference):
+        known = await house.tags.above(op.repository, parse_digest(op.reference), 0, TAGS)
+    else:
+        known = (parse_tag(op.reference),)
+    return [tag for tag in known if subject_of_tag(tag) is None]
+
+
+async def _unlisted(op: DeleteManifest, subject: Digest, digest: Digest, asked: Asked, house: House) -> list[str]:
+    """After this the fallback tag lists the deleted manifest no longer; return why not, where that failed."""
+    try:
+        await unlist_referrer(op.repository, subject, digest, asked, house)
+    except (Unavailable, Corrupt, Fault) as why:
+        return [f"{digest} is still listed: {why}"]
+    return []
+
+
+async def _let_go(op: DeleteManifest, hold: Held, asked: Asked, house: House) -> list[asyncio.Task[None]]:
+    """After this its tags point at nothing; return what is still done about signatures that name them."""
+    caller = await house.rights.caller(op.repository, asked.credential)
+    await told(hold.tags, None, (name_of(caller), getattr(caller, "how", "")), hold, house)
+    return finish_later(hold, asked, house)
 
 
 async def _deleted(
@@ -62,7 +130,7 @@ async def _deleted(
     carries = subject is not None and digest is not None and await _carries(op, subject, digest, asked, house)
     answer = await relay(op, asked, house)
     if answer.status >= 300 or digest is None:
-        return answer
+        return _asking_for_all(answer)
     entries = await house.ledger.entries(op.repository, subject) if subject else ()
     attached = [e for e in entries if e.stage is Stage.ATTACHED]
     lost = [e for e in attached if (carries if e.key.format == SIMPLE else e.artifact == digest)]
@@ -81,6 +149,17 @@ async def _deleted(
             house.memory.forget_tag(op.repository, tag)
     await _record(op, digest, subject if lost else None, len(lost), asked, house)
     return answer
+
+
+def _asking_for_all(answer: Answer) -> Answer:
+    """Return upstream's demand for a token to delete as one for a token to read and write as well.
+
+    What we signed is read, and taken off lists, with the caller's credential.
+    """
+    if answer.status != 401:
+        return answer
+    wider = ((n, _ONLY.sub(r"\1pull,push,delete", v) if n == "www-authenticate" else v) for n, v in answer.headers)
+    return replace(answer, headers=tuple(wider))
 
 
 async def _digest(op: DeleteManifest, asked: Asked, house: House) -> Digest | None:

@@ -15,6 +15,7 @@ from proxy.flows.outage import is_outage, record_outage
 from proxy.flows.pull import pull
 from proxy.flows.push import push
 from proxy.flows.relay import PREFLIGHT_HEADERS, UPLOAD_HEADERS, relay
+from proxy.flows.tag_list import list_tags
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault, Unavailable
 
@@ -51,11 +52,13 @@ async def _answered(op: o.Operation, asked: Asked, house: House) -> Answer:
             return await delete_blob(op, asked, house)
         case o.ListReferrers():
             return await list_referrers(op, asked, house)
+        case o.ListTags():
+            return await list_tags(op, asked, house)
         case o.StartUpload():
             return await start_upload(op, asked, house)
         case o.UploadChunk() | o.FinishUpload():
             return await relay(op, asked, house, UPLOAD_HEADERS, with_body=True)
-        case o.UploadStatus() | o.CancelUpload() | o.CheckApi() | o.ListRepositories() | o.ListTags():
+        case o.UploadStatus() | o.CancelUpload() | o.CheckApi() | o.ListRepositories():
             return await relay(op, asked, house)
         case o.Options():
             return await relay(op, asked, house, PREFLIGHT_HEADERS)

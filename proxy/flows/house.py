@@ -74,6 +74,7 @@ class House:
     names: Callable[[], tuple[str, ...]] | None = None
     books: Books = field(default_factory=NeverOld)
     witness: Timestamper | None = None
+    hides_signature_tags: bool = False  # from lists of tags
     mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be
 
     def hosts_now(self) -> tuple[str, ...]:

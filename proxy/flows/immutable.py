@@ -6,18 +6,15 @@ from collections.abc import Sequence
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
-from proxy.flows.read import header
 from proxy.flows.resolve import resolve
+from proxy.flows.tag_list import tags_of
 from proxy.flows.write import exists
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.operation import ListTags, PullManifest
+from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, Tag, names_a_digest, parse_digest, parse_tag
-from proxy.oci.strict_json import loads
 from proxy.trust.pattern import glob
 from proxy.trust.policy import Policy
 from proxy.trust.tag import TagFact
-
-_PAGE = 1000  # tags asked for at once
 
 
 def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
@@ -105,24 +102,10 @@ async def _below(repository: Repository, digest: Digest, looks: _Looks, asked: A
 
 
 async def _tags(repository: Repository, asked: Asked, house: House) -> list[Tag]:
-    """Return upstream's tags, all of them. Raises Unavailable where they are too many, Corrupt, Fault."""
-    found: dict[Tag, None] = {}
-    last: str | None = None
-    while len(found) <= house.limits.list_entries:
-        reply = await house.registry.perform(ListTags(repository, _PAGE, last), asked.credential)
-        if reply.status == 404:
-            await reply.close()
-            return list(found)
-        if reply.status != 200:
-            await reply.close()
-            raise Unavailable(f"upstream answered {reply.status} for the list of tags")
-        more = 'rel="next"' in (header(reply, "link") or "")
-        document = loads(await reply.read(house.limits.manifest_bytes), house.limits.json_depth)
-        names = document.get("tags") if isinstance(document, dict) else None
-        page = [parse_tag(name) for name in names or () if isinstance(name, str)]
-        new = [tag for tag in page if tag not in found]
-        found.update(dict.fromkeys(new))
-        if not new or not more:
-            return list(found)
-        last = page[-1]
-    raise Unavailable(f"upstream has more than {house.limits.list_entries} tags there")
+    """Return upstream's tags, all of them. Raises Unavailable, Corrupt, Fault where they are too many."""
+    found = await tags_of(repository, asked, house)
+    if not isinstance(found, Answer):
+        return [parse_tag(name) for name in found.names]
+    if found.status == 404:
+        return []
+    raise Unavailable(f"upstream answered {found.status} for the list of tags")

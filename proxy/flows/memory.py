@@ -19,6 +19,7 @@ from proxy.flows.asked import Asked
 from proxy.flows.budget import Budget
 from proxy.flows.kept import Kept
 from proxy.flows.once import Once
+from proxy.flows.pushes import Pushes
 from proxy.flows.transfers import Transfers
 from proxy.flows.weight import of_decision, of_manifest
 from proxy.oci.limits import MIB, Limits
@@ -35,6 +36,7 @@ Place = tuple[Repository, Digest]
 
 
 DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most of the first are in both caches that it bounds, once
+LISTS = 8  # of tags that are put together at once
 ROWS_TOGETHER = 100_000  # told apart in an hour, of all callers; about 8 MiB
 
 
@@ -102,8 +104,12 @@ class Memory:
         self.finished_to: TagFact | None = None  # the last unfinished move that was seen to
         self._once: Once[Any] = Once()
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
+        self.pushes = Pushes(self.alone)
+        # Images that went without all that was signed for them: with whose credential that is tried, and how often yet.
+        self.to_withdraw: LRUCache[Place, tuple[Asked, int]] = LRUCache(1_000)
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
+        self.tag_lists = Kept(replace(limits, kept_bytes=LISTS * limits.tag_list_bytes))  # of tags, while put together
         self.rows = Rows(limits.rows_each)
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
@@ -132,11 +138,12 @@ class Memory:
                 asked.budget.absorb(budget)
         raise AssertionError("the last try returns or raises")
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
+    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do this beside the request that asked for it; `settle` waits for it."""
         task = asyncio.ensure_future(work)
         self._later.add(task)
         task.add_done_callback(self._later.discard)
+        return task
 
     async def settle(self) -> None:
         """Return when nothing is under way beside requests."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from proxy.flows.asked import Asked
-from proxy.flows.attach import attach, take_off
+from proxy.flows.attach import attach, layer_of, learn_list
 from proxy.flows.budget import Exhausted
 from proxy.flows.children import LEFT_OUT
 from proxy.flows.house import House
@@ -15,7 +15,9 @@ from proxy.flows.immutable import immutable
 from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to
 from proxy.flows.tags import Held, held
+from proxy.flows.take_off import off_sig
 from proxy.flows.write import exists
+from proxy.formats import carrier
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest
@@ -65,11 +67,10 @@ async def told(
     await asyncio.gather(held.give_back(), house.journal.record(*events))
 
 
-def finish_later(held: Held, asked: Asked, house: House) -> None:
+def finish_later(held: Held, asked: Asked, house: House) -> list[asyncio.Task[None]]:
     """Have finished beside the request what the hold has left unfinished."""
     beside = Asked(asked.credential, asked.request_id)
-    for tag in held.unfinished():
-        house.memory.later(finish(held.repository, tag, beside, house))
+    return [house.memory.later(finish(held.repository, tag, beside, house)) for tag in held.unfinished()]
 
 
 async def finish_all(house: House) -> None:
@@ -173,7 +174,11 @@ async def tree(repository: Repository, digests: Sequence[Digest], house: House) 
 async def _drop(repository: Repository, about: Digest, entries: Sequence[Entry], asked: Asked, house: House) -> None:
     memory = house.memory
     async with memory.alone(("sign", repository, about)), memory.alone(("attach", repository, about)):
-        await take_off(repository, about, entries, asked, house)
+        marks = {carrier.mark(layer_of(e, house)) for e in entries if e.signature is not None}
+        rest = await off_sig(repository, about, marks, asked, house)
+        await house.ledger.advance([e.key for e in entries], Stage.REMOVED)
+        if rest:
+            await learn_list(repository, about, rest, house)
     memory.forget((repository, about))
     await house.journal.record(
         *(

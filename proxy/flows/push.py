@@ -67,6 +67,7 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
             about = [] if house.tags.sole else await lists_of(op, subject, tags, house)
             holding = held(op.repository, named, house, moving_to=subject.digest, about=about)
             hold = await inside.enter_async_context(holding)
+            inside.enter_context(house.memory.pushes.under_way((op.repository, subject.digest)))
         except Unavailable as why:
             nothing = Push(op, subject, tags, *admitted, Held(op.repository, house))
             raise await _not_signed(nothing, why, asked, house) from why

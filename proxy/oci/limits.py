@@ -35,6 +35,10 @@ class Limits:
     request_cpu_s: float = 2.0
     exhausted_s: float = 10.0
     list_entries: int = 10_000
+    tags_listed: int = 100_000
+    tag_pages: int = 1_000
+    tag_list_bytes: int = 8 * MIB
+    tag_list_s: float = 30.0
     header_timeout_s: float = 10.0
     body_idle_s: float = 30.0
     gather_deadline_s: float = 5.0

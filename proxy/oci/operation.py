@@ -29,11 +29,12 @@ class ListRepositories:
 
 @dataclass(frozen=True)
 class ListTags:
-    """GET /v2/<name>/tags/list?n=&last=."""
+    """GET /v2/<name>/tags/list?n=&last=; `page` is how an upstream's Link goes on. No client's request has one."""
 
     repository: Repository
     n: int | None = None
     last: str | None = None
+    page: Query = ()
 
 
 @dataclass(frozen=True)

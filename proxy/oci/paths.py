@@ -1,7 +1,8 @@
 """Request paths into operations and back: the only reader of registry paths and the only writer of upstream ones.
 
 Paths are read as they were sent. Nothing in a path of this protocol needs an escape, so nothing is decoded, and
-whatever another server might decode, collapse or cut is refused. `parse(*render(op)) == op` for every operation.
+whatever another server might decode, collapse or cut is refused. `parse(*render(op)) == op` for every operation that
+a client may ask for: how upstream's own list of tags goes on (`ListTags.page`) is dropped from a client's request.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def render(op: o.Operation) -> tuple[str, str]:
         case o.ListRepositories():
             return "GET", "/v2/_catalog" + q.join((("n", _text(op.n)), ("last", op.last)))
         case o.ListTags():
-            return "GET", f"/v2/{op.repository}/tags/list" + q.join((("n", _text(op.n)), ("last", op.last)))
+            return "GET", f"/v2/{op.repository}/tags/list" + q.join((("n", _text(op.n)), ("last", op.last)), op.page)
         case o.ListReferrers():
             query = q.join((("artifactType", op.artifact_type),), op.page)
             return "GET", f"/v2/{op.repository}/referrers/{op.digest}{query}"

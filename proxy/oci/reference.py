@@ -141,6 +141,13 @@ def names_a_digest(tag: Tag) -> bool:
     return subject_of_tag(Tag(tag.partition(".")[0])) is not None
 
 
+def holds_signatures(tag: str) -> bool:
+    """True for names of lists that tools keep about a digest, whatever their suffix, also of a sha512 that was cut."""
+    algorithm, _, rest = tag.partition("-")
+    length = _DIGEST_LENGTH["sha256"]  # the specification cuts longer values to that
+    return algorithm in _DIGEST_LENGTH and len(rest) >= length and all(c in _HEX for c in rest[:length])
+
+
 def subject_of_tag(tag: Tag) -> Digest | None:
     """Return the digest that a `.sig` or fallback tag is about, or None for any other tag.
 

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     NOT_TIMESTAMPED = "signature.not_timestamped"
     SIGNATURE_ATTACHED = "signature.attached"
     SIGNATURE_REMOVED = "signature.removed"
+    SIGNATURE_LEFT = "signature.left"
     SIGNATURE_LOST = "signature.lost"
     SIGNATURE_REPAIRED = "signature.repaired"
     TAG_REPLACED = "tag.replaced"

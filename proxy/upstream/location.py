@@ -64,7 +64,12 @@ def rewritten(headers: Headers, status: int, operation: Operation, *, base: str,
 
 def _pointing(name: str, value: str, status: int, operation: Operation, base: str, asked: str) -> Headers:
     if name == "link":
-        return ((name, _link(value, base, asked)),)
+        try:
+            return ((name, _link(value, base, asked)),)
+        except Corrupt:
+            if isinstance(operation, ops.ListTags):
+                return ((name, value),)  # only its query is read, and asked for at our own upstream
+            raise
     if name != "location":
         return ((name, value),)
     here = path_here(value, base=base, asked=asked)

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings, load
-from proxy.flows import moved
+from proxy.flows import moved, withdraw
 from proxy.flows.approval import EXPIRE_S, expire
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.breakglass import close_ended
@@ -61,7 +61,7 @@ from proxy.wiring.policy_process import PolicyProcesses
 from proxy.wiring.problem_watch import ProblemWatch
 from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
-from proxy.wiring.served_with import check_listeners, served_with
+from proxy.wiring.served_with import check_listeners, served_with, told_by
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
@@ -177,6 +177,7 @@ class Running:
         self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
         self._ticking.every(moved.LOOK_S, "tags that were moving", lambda: moved.finish_all(self.house))
+        self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.house))
 
     async def _handle(self, op: Operation, asked: Asked) -> Answer:
         return await answer_as_realm(op, asked, self.house, self.upstream.realm, self.settings.server.public_urls)
@@ -224,8 +225,7 @@ class Running:
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self.policies.put(settings, taken)
-        server = settings.server
-        self.house = replace(self.house, hosts=server.hosts, url=server.url, name=server.name, plans=settings.plans())
+        self.house = replace(self.house, **told_by(settings), plans=settings.plans())
         self.settings, self._wrong.refused = settings, None
 
     async def leave(self) -> int:
@@ -280,9 +280,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         clock=clock,
         limits=settings.limits,
         memory=Memory(settings.limits, clock.monotonic),
-        hosts=settings.server.hosts,
-        url=settings.server.url,
-        name=settings.server.name,
+        **told_by(settings),
         lists=lists.known,
         witness=timestamper_of(settings, outbound),
         plans=settings.plans(),

@@ -1,9 +1,10 @@
-"""The certificate of a listener."""
+"""What a listener is served with: its certificate, and what it says of itself."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 from proxy.config import Settings
 from proxy.config.schema import Tls as Entry
@@ -40,3 +41,9 @@ def _usable(name: str, entry: Entry, client_ca: Path | None) -> None:
             certificates_in(client_ca)
     except Unusable as wrong:
         raise ConfigError(f"{name}: {wrong}") from None
+
+
+def told_by(settings: Settings) -> dict[str, Any]:
+    """Return what the house takes from the settings of the public listener, at the start and at a reload."""
+    at = settings.server
+    return {"hosts": at.hosts, "url": at.url, "name": at.name, "hides_signature_tags": at.hide_signature_tags}

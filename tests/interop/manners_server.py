@@ -7,6 +7,7 @@ function with a name, and says who behaves like that, with the public report whe
 from __future__ import annotations
 
 import asyncio
+import bisect
 import hashlib
 import json
 import re
@@ -14,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from aiohttp import ClientSession, DummyCookieJar, web
 from multidict import CIMultiDict
@@ -250,6 +252,50 @@ async def _all_of_them(asked: Asked) -> Said | None:
     if re.fullmatch(r"/v2/.+/tags/list\?.*", asked.path):
         asked.path = asked.path.partition("?")[0]
     return None
+
+
+TAGS = re.compile(r"/v2/(?P<name>.+)/tags/list(\?(?P<query>.*))?")
+
+
+def tag_pages(most: int, link: str, *, last: bool = True) -> Before:
+    """Tags in pages of at most so many, each with such a link to the next one (or with none)."""
+
+    async def answer(asked: Asked) -> Said | None:
+        found = TAGS.fullmatch(asked.path)
+        if found is None:
+            return None
+        plain = f"/v2/{found['name']}/tags/list"
+        said = await asked.outside.ask("GET", plain, CIMultiDict(asked.headers), None)
+        if said.status != 200:
+            return said
+        query = dict(parse_qsl(found["query"] or ""))
+        tags = sorted(json.loads(said.body)["tags"] or [])
+        at = int(query.get("token", 0))
+        if last and "last" in query:
+            at = bisect.bisect_right(tags, query["last"])
+        end = at + min(int(query.get("n", most)), most)
+        said.body = json.dumps({"name": found["name"], "tags": tags[at:end]}).encode()
+        if link and end < len(tags):
+            said.headers["Link"] = link.format(path=plain, token=end)
+        return said
+
+    return answer
+
+
+# Whole and sorted, whatever is asked for; cut at `n` or at a bound of its own without a word (go-containerregistry's
+# in-memory registry); going on by tokens, at a name of its own, with the parameter unquoted (Quay, ECR, gateways).
+BEFORE["tags-cut-without-link"] = tag_pages(3, "")
+BEFORE["tags-odd-links"] = tag_pages(2, "<https://registry.internal/other{path}?token={token}>; rel=next", last=False)
+
+
+_everything = tag_pages(10**6, "", last=False)
+
+
+@before("tags-ignore-n-and-last")
+async def _unpaged(asked: Asked) -> Said | None:
+    if TAGS.fullmatch(asked.path):
+        asked.path = asked.path.partition("?")[0]
+    return await _everything(asked)
 
 
 @after("long-headers")

@@ -65,6 +65,14 @@ def door(guarded: tuple[str, Proxy], engines: Engines, tmp_path: Path) -> Here:
     return place(proxy, engines, tmp_path, kind)
 
 
+DELETE: dict[str, Callable[[Here, str], list[str]]] = {
+    "crane": lambda door, digest: ["delete", "--insecure", door.name(f"@{digest}")],
+    "skopeo": lambda door, _: ["delete", "--tls-verify=false", f"docker://{door.name()}"],
+    "oras": lambda door, digest: ["manifest", "delete", "--plain-http", "--force", door.name(f"@{digest}")],
+    "regctl": lambda door, _: ["manifest", "delete", "--force-tag-dereference", door.name()],
+}
+
+
 def plant(door: Here, repository: str, content: str) -> str:
     """An unsigned image is upstream, behind the proxy's back; this is its digest."""
     layout = image(door.clients.fresh(), content)
@@ -91,6 +99,22 @@ def soon(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "not within ten seconds"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("client", list(DELETE))
+def test_what_we_signed_goes_with_an_image_that_a_client_deletes_with_its_login(door: Here, client: str) -> None:
+    """Some ask for a token to delete, and some for one to read, to write and to delete."""
+    assert door.clients.login(client, door.proxy.host, "alice", "secret").status == 0
+    assert door.clients.push(client, "goes", door.name()).status == 0
+    [digest] = {digest for digest, _, _ in door.proxy.signatures(door.repository)}
+    gone = door.clients.run(client, *DELETE[client](door, digest))
+    assert gone.status == 0, gone.output
+    assert door.proxy.events(door.repository, "signature.left") == []
+    assert door.proxy.signatures(door.repository) == []
+    alice = {"Authorization": "Basic " + base64.b64encode(b"alice:secret").decode()}
+    if door.upstream == "passwords":
+        listed = ask(door.proxy.upstream.host, "GET", f"/v2/{door.repository}/tags/list", headers=alice)
+        assert listed.json()["tags"] in (None, [])
 
 
 @pytest.mark.parametrize("client", [*SMALL, *ENGINES])

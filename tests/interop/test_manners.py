@@ -111,6 +111,26 @@ def test_tags_are_listed_whole_and_in_order(place: Place) -> None:
         place.image(name, tag, tag)
     listed = json.loads(ask(place.proxy.host, "GET", f"/v2/{name}/tags/list").body)["tags"]
     assert {"a", "b", "c"} <= set(listed)
+    assert listed == sorted(listed)
+    pages, path = [], f"/v2/{name}/tags/list?n=2"
+    while path:
+        heard = ask(place.proxy.host, "GET", path)
+        pages.append(heard.json()["tags"])
+        path = heard.headers.get("link", "").removeprefix("<").partition(">")[0]
+    assert [tag for page in pages for tag in page] == listed
+    assert {len(page) for page in pages[:-1]} == {2}
+
+
+def test_a_deleted_image_takes_what_we_signed_along(place: Place) -> None:
+    name = repository(place, "deleted")
+    digest = place.image(name, "goes", "1")
+    place.image(name, "stays", "2")
+    before = json.loads(ask(place.proxy.host, "GET", f"/v2/{name}/tags/list").body)["tags"]
+    gone = ask(place.proxy.host, "DELETE", f"/v2/{name}/manifests/{digest}")
+    assert (gone.status, gone.headers.get("warning")) == (202, None)
+    left = json.loads(ask(place.proxy.host, "GET", f"/v2/{name}/tags/list").body)["tags"]
+    assert left == [tag for tag in before if tag != "1" and digest.partition(":")[2] not in tag]
+    assert "2" in left
 
 
 def test_a_client_pushes_and_pulls(place: Place, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_pages_lead_through_the_proxy(filled: Here) -> None:
     here = filled
     for path, what in (("/v2/_catalog?n=1", "repositories"), (f"/v2/{here.repository}/tags/list?n=1", "tags")):
         direct, through = (walk(host, path, what) for host in (here.proxy.upstream.host, here.proxy.host))
-        assert direct == through
+        assert through == (sorted(direct) if what == "tags" else direct)
         assert direct
 
 

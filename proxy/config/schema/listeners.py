@@ -42,6 +42,10 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
     trusted_proxies: tuple[Network, ...] = Field(
         default=(), description="networks of reverse proxies whose X-Forwarded-For counts"
     )
+    hide_signature_tags: bool = Field(
+        default=False,
+        description="lists of tags leave out `sha256-...` names; tools that copy signatures by them lose those",
+    )
     name: Short = Field(default="countersign", description="what the proxy calls itself in messages to clients")
 
     @property

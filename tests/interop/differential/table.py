@@ -183,6 +183,38 @@ DIFFERENCES = (
         "As above.",
         {ALL: (r"GET tags( of nobody)?, query n (below zero|no number|huge) \| (status|codes): .* => .*UNSUPPORTED",)},
     ),
+    Difference(
+        "Lists of tags are in order, and `n` and `last` hold.",
+        "The registry ignores them; see `docs/registries.md`, Lists of tags.",
+        {
+            (DEBIAN,): (
+                r"GET tags(,.*)? \| body: .*",
+                r"GET tags, query (n|last) .* \| header content-length: .*",
+                r"GET tags, query last \| header content-length: .*",
+            ),
+            (CLOSED,): (r"GET tags by alice \| body: .*",),
+        },
+    ),
+    Difference(
+        "A page of tags has a link to the next one.",
+        "The registry cuts the list without saying so.",
+        {(DEBIAN, MEMORY): (r"GET tags, query n .* \| header link: none => .*",)},
+    ),
+    Difference(
+        "A page of tags that is cut here ends with a line feed.",
+        "distribution's do.",
+        {(MEMORY,): (r"GET tags, query (n .*|last) \| header content-length: .*",)},
+    ),
+    Difference(
+        "No tags come behind a `last` that no tag is behind.",
+        "The registry takes a `last` that it does not know for none, and lists all.",
+        {(MEMORY,): (r"GET tags, query last at the end \| (body|header content-length): .*",)},
+    ),
+    Difference(
+        "Tags of a repository that is not there are 404, whatever `n` and `last` say.",
+        "The registry answers an empty list with some of them, and 404 without.",
+        {(DISTRIBUTION,): (r"GET tags of nobody, query (n zero|last.*|n and last) \| status: 200 no codes => 404 .*",)},
+    ),
     # Manifests
     Difference(
         "A manifest is never converted, and comes also where `Accept` does not name its type.",

@@ -166,7 +166,7 @@ limits: {manifest_bytes: 0, right_to_read_s: 100}
         ),
         (
             "2:55: server.tsl: found an unknown setting; did you mean tls?; "
-            "allowed here: listen, name, public_urls, tls, trusted_proxies"
+            "allowed here: hide_signature_tags, listen, name, public_urls, tls, trusted_proxies"
         ),
         "4:23: upstreams[0].prefix: found text 'x'; allowed: \"\" only; for now one upstream serves all repositories",
         (

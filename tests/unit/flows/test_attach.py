@@ -8,9 +8,8 @@ import pytest
 from proxy.flows import keylife
 from proxy.flows.asked import Asked
 from proxy.flows.asker import Asker
-from proxy.flows.attach import attach, carried, due, layer_of, take_off
+from proxy.flows.attach import attach, carried, due, layer_of
 from proxy.flows.sign import SIMPLE, sign
-from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
@@ -105,14 +104,6 @@ async def test_a_bounded_list_has_for_each_name_the_signatures_of_all_keys_or_of
     kept = carried(await w.store.ledger.entries(REPO, APP.digest), w.house)
     assert [e.key.bound for e in kept] == [OWN, OWN, f"{OWN}:v2", f"{OWN}:v2"]
     assert len({e.key.fingerprint for e in kept}) == 2
-
-
-async def test_taken_off_is_off_the_list_and_removed_in_the_ledger() -> None:
-    w, made = await signed(OWN, f"{OWN}:v1")
-    await attach(REPO, ABOUT, ASKED, w.house, moved=[V1])
-    await take_off(REPO, APP.digest, made[1:], ASKED, w.house)
-    assert [carrier.mark(layer_of(made[0], w.house))[0]] == [d["digest"] for d in layers(w)]
-    assert [e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)] == [OWN]
 
 
 async def key_becomes(w: World, state: KeyState) -> None:

@@ -14,7 +14,7 @@ from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
 from tests.worlds.named import names
-from tests.worlds.registry import Access, MemoryRegistry, Seen
+from tests.worlds.registry import Access, MemoryRegistry, Said, Seen
 from tests.worlds.rights import TableRights
 
 APP = image("app")
@@ -29,8 +29,7 @@ async def test_a_deleted_image_is_forgotten_and_on_the_record() -> None:
     assert (await w.pull("team/app", "v1")).status == 404
     assert (await w.pull("team/app", APP.digest)).status == 404
     assert await w.store.facts.manifest(REPO, APP.digest) is None
-    assert w.store.journal.kinds()[-1] is not Kind.SIGNATURE_REMOVED
-    assert Kind.MANIFEST_DELETED in w.store.journal.kinds()
+    assert w.store.journal.kinds()[-2:] == [Kind.MANIFEST_DELETED, Kind.SIGNATURE_REMOVED]
 
 
 @pytest.mark.parametrize("policy", [Policy(("**",), PushRules(allow=("ci",))), Policy(("other/**",), PushRules())])
@@ -58,6 +57,16 @@ async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
         assert "www-authenticate" in dict(answer.headers)
     assert w.registry.count(DeleteManifest, DeleteBlob) == 0
     assert w.store.journal.kinds() == []
+
+
+async def test_a_token_to_delete_alone_could_not_take_signatures_along_so_more_is_asked_for() -> None:
+    w = await world()
+    w.plant(APP, "team/app", "v1")
+    challenge = 'Bearer realm="https://a.example/token",service="r",scope="repository:team/app:delete",error="x"'
+    said = Said(401, (("www-authenticate", challenge),), b"{}")
+    w.registry.hooks.append(lambda seen: said if isinstance(seen.operation, DeleteManifest) else None)
+    answer = await w.say(DeleteManifest(REPO, APP.digest))
+    assert dict(answer.headers)["www-authenticate"] == challenge.replace(":delete", ":pull,push,delete")
 
 
 async def test_an_immutable_tag_stays_and_so_does_what_it_points_at() -> None:

@@ -40,7 +40,6 @@ def test_whatever_is_asked_is_answered_or_refused_in_words(op: o.Operation) -> N
     [
         o.CheckApi(),
         o.ListRepositories(n=3),
-        o.ListTags(REPO, last="v1"),
         o.UploadStatus(REPO, "session", (("state", "x"),)),
         o.CancelUpload(REPO, "session", ()),
     ],

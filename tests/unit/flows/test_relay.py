@@ -12,7 +12,7 @@ async def test_named_headers_there_and_named_headers_back() -> None:
     w = await world()
     said = Said(200, (("content-type", "application/json"), ("set-cookie", "a=b"), ("server", "x"), ("link", "<l>")))
     w.registry.hooks.append(lambda _: said)
-    answer = await w.say(ListTags(REPO), user("alice"), accept="application/json", cookie="c=d", x_secret="s")
+    answer = await w.say(ListRepositories(), user("alice"), accept="application/json", cookie="c=d", x_secret="s")
     assert dict(answer.headers) == {"content-type": "application/json", "link": "<l>"}
     (seen,) = w.registry.seen
     assert seen.headers == (("accept", "application/json"),)
@@ -22,10 +22,9 @@ async def test_named_headers_there_and_named_headers_back() -> None:
 async def test_lists_are_upstreams_own() -> None:
     w = await world()
     w.plant(image(), "team/app", "v1")
-    tags = await w.say(ListTags(REPO))
-    assert tags.relayed is not None
-    assert b'"v1"' in await tags.relayed.read(1000)
-    assert (await w.say(ListRepositories())).status == 200
+    repositories = await w.say(ListRepositories())
+    assert repositories.relayed is not None
+    assert b'"team/app"' in await repositories.relayed.read(1000)
     assert (await w.say(CheckApi())).status == 200
 
 

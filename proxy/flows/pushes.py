@@ -1,0 +1,48 @@
+"""Which manifests are being pushed here: what was signed for one is not withdrawn meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TypeVar
+
+from proxy.oci.reference import Digest, Repository
+
+T = TypeVar("T")
+Place = tuple[Repository, Digest]
+
+
+class Pushes:
+    """The pushes of one process, by what they push."""
+
+    def __init__(self, alone: Callable[[Hashable], AbstractAsyncContextManager[None]]) -> None:
+        """`alone` holds the lock of a key: whoever signs or writes lists holds it too."""
+        self._alone = alone
+        self._under_way: dict[Place, tuple[int, asyncio.Event]] = {}  # how many, and when they are over
+
+    @contextmanager
+    def under_way(self, place: Place) -> Iterator[None]:
+        """While this lasts, `none_of` waits: the manifest may be put there again."""
+        count, over = self._under_way.get(place, (0, asyncio.Event()))
+        self._under_way[place] = (count + 1, over)
+        try:
+            yield
+        finally:
+            count, over = self._under_way.pop(place)
+            if count > 1:
+                self._under_way[place] = (count - 1, over)
+            else:
+                over.set()
+
+    async def none_of(self, place: Place, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of work that is done while nobody here pushes this manifest, signs it or writes its lists.
+
+        Whoever begins to push it meanwhile signs it afterwards.
+        """
+        while True:
+            if place in self._under_way:
+                await self._under_way[place][1].wait()
+            async with self._alone(("sign", *place)), self._alone(("attach", *place)):
+                if place not in self._under_way:
+                    return await work()
