@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tests.interop.differential.difference import ALL, CLOSED, DEBIAN, GO, MEMORY, Difference
+from tests.interop.differential.difference import ALL, CLOSED, DEBIAN, DISTRIBUTION, GO, MEMORY, Difference
 
 _ANY = "(GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE)"
 
