@@ -101,7 +101,7 @@ def _kubernetes(proxy: Proxy) -> list[str]:
     return [
         "# Kubernetes: every node's runtime is configured as `countersign client-config containerd` or `crio` says.",
         "# imagePullPolicy: Always asks at every start; a node starts a cached image without asking otherwise.",
-        "# Use an account that may only pull: whoever breaks into a node has it.",
+        "# Use an account that may only pull: a thief who breaks into a node has it.",
         f"# If the registry asks for a password: docker login {proxy.host}, then",
         "#   kubectl create secret generic countersign --type=kubernetes.io/dockerconfigjson \\",
         "#     --from-file=.dockerconfigjson=$HOME/.docker/config.json",
