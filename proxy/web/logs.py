@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from json.encoder import JSONEncoder, encode_basestring_ascii
+from json.encoder import JSONEncoder
 from typing import Any, TextIO
 
 import structlog
@@ -44,17 +44,11 @@ def _line(logger: object, name: str, fields: Fields) -> str:
     """Return the line of a JSON log, in one step: every request has one."""
     fields["level"] = _LEVELS.get(name, name)
     fields["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    parts = []
-    for key, value in fields.items():
+    for value in fields.values():
         kind = type(value)
-        if kind is str and len(value) <= TEXT_LENGTH and value.isprintable():
-            text = encode_basestring_ascii(value)
-        elif kind is int:
-            text = repr(value)
-        else:
-            text = _JSON.encode(_escape(logger, name, {key: value})[key])
-        parts.append(f"{encode_basestring_ascii(key)}: {text}")
-    return "{" + ", ".join(parts) + "}"
+        if not (kind is str and len(value) <= TEXT_LENGTH and value.isprintable()) and kind not in (int, float):
+            return _JSON.encode(_escape(logger, name, fields))
+    return _JSON.encode(fields)
 
 
 def open_log(stream: TextIO, *, as_json: bool | None = None) -> structlog.typing.FilteringBoundLogger:
