@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +25,7 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
     """Write the file, after the plan was shown and agreed to. Raises ConfigError for what is not to be."""
     directory, now = _place(config), datetime.now(UTC)
     if _open(directory, now):
-        raise ConfigError("one is open on this host already; end it first: countersign breakglass --end")
+        raise ConfigError(f"one is open on this host already; end it first: {_end(config)}")
     try:
         where, what = parse_repository(repository), parse_digest(digest) if digest else None
     except Fault as wrong:
@@ -50,13 +51,13 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
         return Exit.NO
     _write(path, written(made))
     sys.stdout.write(f"exception {made.id} for {made.scope} is open until {made.until:%Y-%m-%d %H:%M}Z\n")
-    sys.stdout.write("end it before: countersign breakglass --end\n")
+    sys.stdout.write(f"end it before: {_end(config)}\n")
     return Exit.FINE
 
 
 def end(config: Path) -> Exit:
     """Have it be over now. The file stays: the server puts on record what was, and then takes it away."""
-    directory, now = _place(config), datetime.now(UTC)
+    directory, now, at = _place(config), datetime.now(UTC), shlex.quote(str(config))
     there = _open(directory, now)
     for each in there:
         _write(directory / file_of(each.id), written(replace(each, until=max(now, each.opened))))
@@ -65,9 +66,13 @@ def end(config: Path) -> Exit:
         return Exit.NO
     sys.stdout.write(
         "it is over within a second; a server that does not run now puts that on record when it starts.\n"
-        "review it then: countersign exceptions list\n"
+        + "".join(f"review it then: countersign exceptions review {e.id} --note TEXT --config {at}\n" for e in there)
     )
     return Exit.FINE
+
+
+def _end(config: Path) -> str:
+    return f"countersign breakglass --end --config {shlex.quote(str(config))}"
 
 
 def _open(directory: Path, now: datetime) -> list[PolicyException]:

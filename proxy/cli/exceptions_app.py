@@ -110,7 +110,10 @@ def break_glass(
     if end:
         raise typer.Exit(breakglass.end(file))
     if not offline or not repository:
-        raise ConfigError("say --offline and --repository; while the server answers use: countersign exceptions open")
+        raise ConfigError(
+            "say --offline and --repository; while the server answers use: "
+            "countersign exceptions open --repository REPO --reason TEXT --for 2h"
+        )
     seconds = seconds_of(lasting, "--for")
     raise typer.Exit(breakglass.make(file, repository, digest, reason, seconds, dry_run=dry_run, yes=yes))
 

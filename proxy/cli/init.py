@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def initialise(wish: Wish) -> str:
     _keys(settings, made)
     first = make_first_token(directory, datetime.now(UTC))
     if first is not None:
-        made.append(f"{first}  (admin token, mode 0600; for 24 hours; then: countersign tokens create)")
+        made.append(
+            f"{first}  (admin token, mode 0600; for 24 hours; then: countersign tokens create NAME --role ROLE)"
+        )
     _write(directory / "countersign.schema.json", json.dumps(config.schema(), indent=2) + "\n")
     _write(path, draft)
     made.insert(0, f"{path}")
@@ -125,7 +128,8 @@ def _lost(public: Path, config: Path) -> str:
     name = setup_token.fingerprint_of(public.read_bytes())
     return (
         f"{public} says that it was made already. Restore the token that holds it; or, if it is lost for good: "
-        f"countersign keys lost {name[:12]} --reason TEXT --config {config} (with --offline where no server runs); "
+        f"countersign keys lost {name[:12]} --reason TEXT --config {shlex.quote(str(config))} "
+        "(with --offline where no server runs); "
         f"or, if no server has ever started here, remove {public} and run this again"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +28,8 @@ def show(place: Place, form: Form) -> Exit:
             lines.append(
                 f"NOT RECORDED: key {stray['fingerprint'][:12]}, {stray['label']!r} on token {stray['token']}: it is "
                 "not in the key book and signs nothing. To use it: countersign keys import PROFILE --label "
-                f"{stray['label']} --on {stray['token']} --reason TEXT. One that `countersign init` made for a token "
+                f"{shlex.quote(stray['label'])} --on {stray['token']} --reason TEXT. One that "
+                "`countersign init` made for a token "
                 "that stands by is recorded when the server starts. Delete it only if it is left from a rotation "
                 "that was interrupted"
             )

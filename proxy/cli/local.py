@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,8 @@ def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = 
     except PermissionError:
         raise Unavailable(f"{path} may only be used by who runs the server; run this as that user") from None
     except (FileNotFoundError, ConnectionRefusedError):
-        config = path.parent / "countersign.yaml"
+        usual = path.parent / "countersign.yaml"
+        config = shlex.quote(str(usual)) if usual.exists() else "FILE"
         raise Unavailable(f"no server answers at {path}; start it: countersign serve --config {config}") from None
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"the server at {path} did not answer ({error or type(error).__name__}); try again") from None

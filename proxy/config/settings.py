@@ -121,9 +121,8 @@ def load(path: Path) -> Settings:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{path}:1:1: cannot be read ({error.strerror}); give --config FILE, or make one: countersign init"
-        ) from None
+        make = ", or make one: countersign init --upstream URL" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"{path}:1:1: cannot be read ({error.strerror}); give --config FILE{make}") from None
     return parse(raw, path)
 
 
@@ -183,7 +182,9 @@ def find(given: Path | None, environment: Mapping[str, str]) -> Path:
         if place.exists():
             return place
     looked = ", ".join(str(place) for place in PLACES)
-    raise ConfigError(f"no configuration found ({looked}); give --config FILE, or make one: countersign init")
+    raise ConfigError(
+        f"no configuration found ({looked}); give --config FILE, or make one: countersign init --upstream URL"
+    )
 
 
 def _trusted(name: str, entry: TrustEntry) -> Trusted:

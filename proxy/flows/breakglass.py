@@ -103,7 +103,8 @@ async def review(exception_id: str, asker: Asker, house: House) -> PolicyExcepti
     if not is_over(found, house):
         raise Fault(
             "DENIED",
-            f"exception {exception_id} is still open; close it first: countersign exceptions close {exception_id}",
+            f"exception {exception_id} is still open; close it first: "
+            f"countersign exceptions close {exception_id} --reason TEXT",
             status=409,
         )
     if found.reviewed is not None:

@@ -74,7 +74,7 @@ def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[s
         if key.spki in owners:
             mend = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
         else:
-            mend = f"request one for it: countersign keys csr {name} --subject ..."
+            mend = f"request one for it: countersign keys csr {name} --subject NAME"
         found.insert(0, f"the first certificate is not of key {name}; {mend}")
     return tuple(found)
 

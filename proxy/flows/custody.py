@@ -86,7 +86,8 @@ async def may_take_in(profile: str, sought: Sought, house: House, tokens: Tokens
         raise Fault(
             "DENIED",
             f"key {held.label!a} may have copies elsewhere ({why}): make one on the token "
-            f"(countersign keys prepare {profile}), or take this one nevertheless with --accept-extractable",
+            f"(countersign keys prepare {profile} --on {token} --reason TEXT), "
+            "or take this one nevertheless with --accept-extractable",
             status=409,
         )
     return held

@@ -171,8 +171,8 @@ def may_rotate(profile: str, house: House, token: str | None = None) -> BookKey 
         name = fingerprint(waiting.spki)[:12]
         raise Fault(
             "DENIED",
-            f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name}) "
-            f"or give it up (countersign keys retire {name})",
+            f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name} --reason TEXT) "
+            f"or give it up for good (countersign keys retire {name} --reason TEXT)",
             status=409,
         )
     return ring.active(profile, where)

@@ -56,7 +56,11 @@ def may_be_lost(key: str, loss: Loss, house: House) -> BookKey:
     if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, house):
         return gone
     name = fingerprint(gone.spki)[:12]
-    instead = "" if gone.state is KeyState.COMPROMISED else f"; to distrust it: countersign keys compromise {name}"
+    instead = (
+        ""
+        if gone.state is KeyState.COMPROMISED
+        else f"; to distrust it: countersign keys compromise {name} --reason TEXT"
+    )
     text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so that nothing has to take its place"
     raise Fault("DENIED", f"{text}{instead}", status=409)
 
@@ -76,7 +80,11 @@ def places(gone: BookKey, loss: Loss, house: House) -> tuple[str, ...]:
         raise Fault("NAME_UNKNOWN", f"keys.{gone.profile}.tokens lists {', '.join(tokens)}, not {loss.token[:80]!a}")
     if loss.token not in free:
         text = f"token {loss.token} has an active key of {gone.profile} already"
-        raise Fault("DENIED", f"{text}; to replace that one: countersign keys rotate {gone.profile}", status=409)
+        raise Fault(
+            "DENIED",
+            f"{text}; to replace that one: countersign keys rotate {gone.profile} --on {loss.token} --reason TEXT",
+            status=409,
+        )
     return (loss.token,)
 
 
@@ -107,7 +115,7 @@ async def _successor(gone: BookKey, loss: Loss, asker: Asker, house: House) -> B
     if why and (loss.token is not None or not others(gone, house)):
         text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
         at = f"tokens.{loss.token or gone.token}"
-        distrust = f"; to distrust it now: countersign keys compromise {fingerprint(gone.spki)[:12]}"
+        distrust = f"; to distrust it now: countersign keys compromise {fingerprint(gone.spki)[:12]} --reason TEXT"
         mend = f"let {at} be a token that works (a new one may be blank), then ask again"
         raise Unavailable(f"{text}; {mend}{distrust if loss.compromised else ''}")
     return None

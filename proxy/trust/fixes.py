@@ -57,9 +57,15 @@ FIXES: Mapping[Reason, Fix] = {
         "its manifest can be read in two ways", f"do not run it; {_ASK}", "rebuild it with a current tool, then push"
     ),
     Reason.NO_POLICY: Fix("no policy covers this repository", _ASK, f"{_ASK} to add a policy for it"),
-    Reason.NOT_JUDGED: Fix("this kind of manifest has no rule", _ASK, "convert it to an OCI image, then push"),
+    Reason.NOT_JUDGED: Fix(
+        "this kind of manifest has no rule", _ASK, "convert it to an OCI image, named by tag or sha256, then push"
+    ),
     Reason.TOO_LARGE: Fix("it is larger than what is inspected", _ASK, "make it smaller, then push"),
-    Reason.DENIED_DIGEST: Fix("it was denied by an operator", f"do not run it; {_ASK}", "rebuild, then push"),
+    Reason.DENIED_DIGEST: Fix(
+        "it was denied by an operator",
+        f"do not run it; {_ASK}",
+        f"if it alone is denied, rebuild, then push; if its repository is, {_ASK}",
+    ),
     Reason.NOT_SIGNED: Fix("it could not be signed; the tag was not moved", _ASK, "push again"),
     Reason.TAG_RESERVED: Fix("this tag is kept for lists of signatures", _ASK, "push it under another tag"),
 }

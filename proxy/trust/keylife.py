@@ -22,16 +22,16 @@ def refusal(key: BookKey, to: KeyState) -> str | None:
     if to in NEXT[key.state]:
         return None
     name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
+    rotate = f"countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
     if key.state is to:
         return f"{name} is {to} already; nothing was changed"
     if to is KeyState.DESTROYED and key.state is not KeyState.COMPROMISED:
-        short = fingerprint(key.spki)[:12]
-        return f"{name} is {key.state}; only a retired key can be destroyed: countersign keys retire {short}"
+        retire = f"countersign keys retire {fingerprint(key.spki)[:12]} --reason TEXT"
+        first = f"{rotate}; then: " if key.state is KeyState.ACTIVE else ""
+        blocks = "" if key.state is KeyState.PREPARED else " (blocks images that only it has signed)"
+        return f"{name} is {key.state}; only a retired key can be destroyed: {first}{retire}{blocks}"
     if key.state is KeyState.ACTIVE:
-        return f"{name} is active: let another take its place first: countersign keys rotate {key.profile}"
+        return f"{name} is active: let another take its place first: {rotate}"
     if to is KeyState.ACTIVE:
-        return (
-            f"{name} is {key.state}, and only a prepared key becomes active; "
-            f"make a new one: countersign keys rotate {key.profile}"
-        )
+        return f"{name} is {key.state}, and only a prepared key becomes active; make a new one: {rotate}"
     return f"{name} is {key.state}; from there it cannot become {to}"

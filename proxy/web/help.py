@@ -181,8 +181,10 @@ LESSONS: Mapping[Reason, Lesson] = {
         "An operator denied this content, or everything in this repository, whatever its signatures say.",
         "It is known to be bad: this is how a recall reaches everybody at once.",
         "Do not run it, and say so if you have been running it. Tell the contact.",
-        "Build it anew without what it was recalled for.",
-        "`countersign deny list` says who denied it, why and until when; `countersign deny remove` takes it back.",
+        "Where this content alone is denied, build it anew without what it was recalled for. Where the repository is, "
+        "nothing that is pushed there is served: ask the contact.",
+        "`countersign deny list` says who denied it, why and until when; "
+        "`countersign deny remove ID --reason TEXT` takes it back.",
     ),
     Reason.NOT_SIGNED: Lesson(
         "The push could not be signed, so the tag was not moved and nothing unsigned was acknowledged.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from proxy.config import Settings
 from proxy.oci.faults import ConfigError
 
+RESTART = "restart of countersign serve"
+
 
 def only_changeable(before: Settings, after: Settings) -> None:
     """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
@@ -25,7 +27,7 @@ def only_changeable(before: Settings, after: Settings) -> None:
     }
     changed = [name for name, (old, new) in pairs.items() if old != new]
     if changed:
-        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a restart of countersign serve")
+        raise ConfigError(f"{after.path}: {', '.join(changed)} changed; that needs a {RESTART}")
 
 
 def _lasting(settings: Settings) -> dict[str, tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,7 @@ from proxy.oci.reference import Repository, digest_of
 from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
+from proxy.wiring.advice import init_again, restore_or_lose
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.notary import schemes, waiting
 
@@ -50,9 +52,8 @@ async def check_tokens(settings: Settings) -> Finding:
         return Finding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
     ours = await _recorded(settings)
     found = [await _token(name, settings, ours) for name in settings.tokens]
-    fix = "countersign keys csr KEY, and when it is issued: countersign keys chain set KEY FILE"
     found += [
-        Finding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, fix)
+        Finding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, each.fix)
         for each in waiting(settings.policies.policies, ours)
     ]
     return Finding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
@@ -87,24 +88,26 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
         mine = [k for k in ours if k.profile == profile and k.token == name]
         needed = schemes(profile, settings.policies.policies)
         if not mine:
-            made = f"make it: countersign init {settings.directory} --upstream URL"
+            made = f"make it: {init_again(settings.path, settings.upstream.url)}"
             yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made, needed)
         for key in mine:
             if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
                 own = fingerprint(key.spki)
                 missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
                 found = there.get(own, missing)
-                yield _key(profile, found, seen, key.algorithm, "restore the token that holds it", needed)
+                yield _key(profile, found, seen, key.algorithm, restore_or_lose(own, settings.path), needed)
                 if isinstance(found, KeyInfo) and found.token_serial != key.token_serial:
                     yield Finding(
                         f"place of {profile}",
                         "warning",
                         f"{own[:12]} is on serial {found.token_serial}, recorded is {key.token_serial}",
-                        f"if the token was restored or replaced: countersign keys rebind {own[:12]}",
+                        f"if the token was restored or replaced: "
+                        f"countersign keys rebind {own[:12]} --on {name} --reason TEXT",
                     )
-    if bare := [k for k in ours if k.token == name and k.state in VERIFYING and k.backup_at is None]:
+    if bare := [k for k in ours if _to_back_up(k, name) and fingerprint(k.spki) in there]:
         listed = ", ".join(f"{fingerprint(k.spki)[:12]} ({k.profile})" for k in bare)
-        fix = "back the token up, then: countersign keys backup-recorded KEY"
+        noted = (f"countersign keys backup-recorded {fingerprint(k.spki)[:12]} --reason TEXT" for k in bare)
+        fix = f"back the token up, then: {'; '.join(noted)}"
         yield Finding("backups", "warning", f"none is recorded of {listed}", fix)
     if ours:
         for stray in strays(name, settings, seen.there, {fingerprint(key.spki) for key in ours}):
@@ -112,10 +115,16 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
                 f"key {stray.label}",
                 "warning",
                 f"{fingerprint(stray.spki)[:12]} is on the token and not in the key book: it signs nothing",
-                f"to use it: countersign keys import PROFILE --label {stray.label} --on {name} --reason TEXT; a key "
+                "to use it: "
+                f"countersign keys import PROFILE --label {shlex.quote(stray.label)} --on {name} --reason TEXT; "
+                "a key "
                 "that init made is recorded when the server starts; delete it only if it is left from an interrupted "
                 "rotation",
             )
+
+
+def _to_back_up(key: BookKey, token: str) -> bool:
+    return key.token == token and key.state in VERIFYING and key.backup_at is None
 
 
 def _key(

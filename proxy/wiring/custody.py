@@ -65,7 +65,9 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (KeyMissing, KeyAmbiguous) as wrong:
         raise Fault(
-            "DENIED", f"{wrong}; if the key is on another token now: countersign keys rebind", status=409
+            "DENIED",
+            f"{wrong}; if the key is on another token now: countersign keys rebind KEY --on TOKEN --reason TEXT",
+            status=409,
         ) from None
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None

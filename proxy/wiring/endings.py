@@ -102,8 +102,10 @@ def of_keys(keys: Iterable[BookKey]) -> Iterator[Ending]:
     for key in keys:
         if key.chain and key.state in VERIFYING:
             first, last = window(key.chain)
-            name = f"{key.profile} {fingerprint(key.spki)[:12]}"
-            renew = f"countersign keys csr {fingerprint(key.spki)[:12]} --subject ..., then keys chain set"
+            own = fingerprint(key.spki)[:12]
+            name = f"{key.profile} {own}"
+            renew = f"countersign keys csr {own} --subject NAME, and when it is issued: "
+            renew += f"countersign keys chain set {own} FILE --reason TEXT"
             yield Ending(Ends.CHAIN, name, last, renew, first)
 
 
@@ -118,7 +120,8 @@ def of_tokens(tokens: Iterable[AdminToken], now: datetime) -> Iterator[Ending]:
     """Return when admin tokens end that are valid now: those that are over are meant to be."""
     for token in tokens:
         if token.revoked is None and token.expires > now:
-            again = "countersign tokens create, then replace it where it is used"
+            can = " ".join([" --role ".join(token.roles), *(f"--repository '{p}'" for p in token.repositories)])
+            again = f"countersign tokens create NAME --role {can}, with another name, then replace it where it is used"
             yield Ending(Ends.ADMIN_TOKEN, f"{token.name} ({token.id})", token.expires, again, token.created)
 
 

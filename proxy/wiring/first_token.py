@@ -13,7 +13,7 @@ from proxy.trust.admin_token import SECRET_BYTES, AdminToken, first_id, first_to
 from proxy.trust.event import Event, Kind
 
 _MOST = 4096
-_INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create"
+_INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create NAME --role ROLE"
 
 
 def first_token_file(directory: Path) -> Path:
@@ -49,7 +49,7 @@ def read_first_token(directory: Path) -> AdminToken | None:
         ) from None
     token = first_token(text)
     if token is None:
-        raise ConfigError(f"{path}: this is no token that countersign init made; delete it")
+        raise ConfigError(f"{path}: this is no token that `countersign init` made; delete it")
     return token
 
 
@@ -63,7 +63,9 @@ async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, cloc
         return None
     where = first_token_file(directory)
     if too_far(token, clock.now()):
-        return f"{where}: it ends at {_day(token)}, and countersign init makes none for more than 24 hours; {_INSTEAD}"
+        return (
+            f"{where}: it ends at {_day(token)}, and `countersign init` makes none for more than 24 hours; {_INSTEAD}"
+        )
     before = await journal.search(Search(kinds=(Kind.ADMIN_TOKEN,), limit=1))
     if any(event.detail.get("token") != token.id for event in before):  # the same: a start that was cut short
         return f"{where}: another bootstrap token was taken over before; {_INSTEAD}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proxy.formats.format import Scheme
 from proxy.formats.table import FORMATS
-from proxy.trust.keys import BookKey, KeyState
+from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.policy import Policy
 from proxy.trust.problem import Problem, ProblemId, Severity
 
@@ -16,12 +16,21 @@ from proxy.trust.problem import Problem, ProblemId, Severity
 class Waiting:
     """A profile whose active key has no certificates, and formats of policies that need some.
 
-    `alone` where a policy writes nothing else: its pushes are refused.
+    `alone` where a policy writes nothing else: its pushes are refused. `key` begins the fingerprint.
     """
 
     profile: str
     formats: tuple[str, ...]
     alone: bool
+    key: str = ""
+
+    @property
+    def fix(self) -> str:
+        """How it gets one."""
+        return (
+            f"countersign keys csr {self.key} --subject NAME, and when it is issued: "
+            f"countersign keys chain set {self.key} FILE --reason TEXT"
+        )
 
     @property
     def says(self) -> str:
@@ -39,14 +48,14 @@ def schemes(profile: str, policies: Iterable[Policy]) -> tuple[Scheme, ...]:
 
 def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Waiting]:
     """Go through the profiles that some policy wants certificates of and that have none."""
-    bare = [key.profile for key in ours if key.state is KeyState.ACTIVE and not key.chain]
+    bare = {k.profile: k for k in reversed([*ours]) if k.state is KeyState.ACTIVE and not k.chain}
     every = list(policies)
-    for profile in dict.fromkeys(bare):
+    for profile, key in reversed(bare.items()):
         signing = [policy.push.formats for policy in every if profile in policy.push.sign_with]
         wanted = dict.fromkeys(name for formats in signing for name in formats if FORMATS[name].certified)
         if wanted:
             alone = any(formats and all(FORMATS[name].certified for name in formats) for formats in signing)
-            yield Waiting(profile, tuple(wanted), alone)
+            yield Waiting(profile, tuple(wanted), alone, fingerprint(key.spki)[:12])
 
 
 def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[Problem]:
@@ -56,7 +65,7 @@ def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[
             ProblemId.CHAIN_MISSING,
             each.says,
             "pushes under policies that write nothing else" if each.alone else "nothing; other formats go on",
-            "countersign keys chain set KEY FILE",
+            each.fix,
             Severity.ERROR if each.alone else Severity.WARNING,
             about=each.profile,
         )

@@ -153,7 +153,7 @@ async def _labelled(at: Place, token: Token) -> KeyInfo:
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(f"key {at.profile}: {wrong}; make it with: countersign init") from None
+        raise ConfigError(f"key {at.profile}: {wrong}; make it with: countersign init DIR --upstream URL") from None
 
 
 def _fitting(at: Place, info: KeyInfo) -> KeyInfo:

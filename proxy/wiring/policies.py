@@ -13,6 +13,7 @@ from proxy.store.rules import RulesInForce
 from proxy.trust.event import Event, Kind
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.problem import Problem, ProblemId
+from proxy.wiring.advice import quoted
 from proxy.wiring.policy_change import LINES_KEPT, Change, event_of
 from proxy.wiring.policy_process import Reader
 from proxy.wiring.policy_texts import PolicyTexts
@@ -158,7 +159,7 @@ class Policies:
                 ProblemId.POLICIES,
                 f"a newer revision of the policies is not in force here: {why}",
                 f"nothing; {there} stays in force here",
-                "countersign policy history",
+                f"countersign policy history --config {quoted(self.settings.path)}",
                 since=since,
                 server=server,
             )
@@ -274,5 +275,5 @@ def mend(settings: Settings) -> str:
     """Return what to type when the newest revision cannot be used."""
     return (
         "with the server stopped, put another revision in force: "
-        f"countersign policy revert NUMBER --offline --reason TEXT --config {settings.path}"
+        f"countersign policy revert NUMBER --offline --reason TEXT --config {quoted(settings.path)}"
     )

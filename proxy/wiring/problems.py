@@ -10,6 +10,8 @@ from typing import Protocol
 from proxy.oci.reference import Repository, Tag
 from proxy.trust.exception import PolicyException
 from proxy.trust.problem import Problem, ProblemId, Severity
+from proxy.wiring.advice import init_again, quoted, restore_or_lose
+from proxy.wiring.changeable import RESTART
 from proxy.wiring.failing import Failing as FailingKey
 from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
@@ -41,14 +43,14 @@ def problems_of(
     Of `exceptions`, those that are open and those that nobody has reviewed; `owed` is how many pushes are not signed.
     `server` is this one: some of it is wrong here, and some in every server that shares the store.
     """
-    found = [_exception(each, now) for each in exceptions if each.reviewed is None]
+    found = [_exception(each, now, path) for each in exceptions if each.reviewed is None]
     if owed:
         found.append(
             Problem(
                 ProblemId.UNSIGNED_PUSHES,
                 f"{owed} pushed without a signature, and not signed yet",
                 "pulls of them, but for open exceptions; a job signs them as soon as signing works",
-                "countersign exceptions unsigned",
+                f"countersign exceptions unsigned --config {quoted(path)}",
             )
         )
     found += _signing(signer, path, server)
@@ -59,7 +61,7 @@ def problems_of(
                 ProblemId.KEY_TIMES,
                 f"what was due for keys could not be done: {failing.why}",
                 "nothing; the keys from before go on, and it is tried again",
-                f"countersign keys list --config {path}",
+                f"countersign keys list --config {quoted(path)}",
                 Severity.WARNING,
                 failing.since,
                 server=server,
@@ -71,7 +73,7 @@ def problems_of(
                 ProblemId.JOURNAL,
                 f"the journal cannot be written: {trouble}",
                 "denials and pushes, which are recorded first; allowed pulls wait in memory",
-                f"countersign doctor --config {path}",
+                f"countersign doctor --config {quoted(path)}",
                 server=server,
             )
         )
@@ -81,7 +83,7 @@ def problems_of(
                 ProblemId.CONFIGURATION,
                 f"the configuration was not reloaded: {refused[1]}",
                 "nothing; the one from before is in force",
-                f"countersign config validate --config {path}",
+                RESTART if RESTART in refused[1] else f"countersign config validate --config {quoted(path)}",
                 Severity.WARNING,
                 refused[0],
                 server=server,
@@ -103,7 +105,8 @@ def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) 
             ProblemId.TAGS_KEPT,
             f"somebody keeps something else where the list of signatures belongs: {', '.join(some)}{more}",
             "verifiers that read this list from upstream itself; here it is listed from the record",
-            f"countersign sign {repository}@{tag.replace('-', ':', 1)} --reason TEXT (once that tag is deleted)",
+            f"countersign sign {repository}@{tag.replace('-', ':', 1)} --reason TEXT "
+            "(only once its owner has given that tag up)",
             Severity.WARNING,
             min(tags.values()),
             repository if len(repositories) == 1 else "",
@@ -118,27 +121,25 @@ def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:
     stops, severity = ("nothing, as others stand by", Severity.WARNING) if on else (_PUSHES, Severity.ERROR)
     found = []
     for token, (why, since) in signer.away().items():
-        fix = f"countersign doctor --config {path}"
+        fix = f"countersign doctor --config {quoted(path)}"
         found.append(Problem(ProblemId.TOKEN_AWAY, why, stops, fix, severity, since, about=token, server=server))
     found += [_failing(each, stops, severity, path, server) for each in signer.failing.now(signer.away())]
     return found
 
 
 def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, server: str) -> Problem:
-    lost = f"countersign keys lost {each.lost[:12]} --reason TEXT --config {path}"
     if each.key is None:
         kind, about, what = ProblemId.KEY_NOT_MADE, f"{each.profile} on {each.token}", each.why
-        fix = f"countersign init {path.parent} --upstream URL"
+        fix = init_again(path)
     else:
         kind, about, what = (
             ProblemId.KEY_FAILS,
             each.key,
             f"key {each.key[:12]} of {each.profile} does not sign: {each.why}",
         )
-        fix = f"countersign doctor --config {path}"
+        fix = f"countersign doctor --config {quoted(path)}"
     if each.lost:
-        what += f"; restore the token that holds {each.lost[:12]}, or give that key up if it is lost for good"
-        fix = lost
+        fix = restore_or_lose(each.lost, path)
     return Problem(kind, what, stops, fix, severity, each.since, about=about, server=server)
 
 
@@ -148,7 +149,7 @@ def _stood_in(each: StandIn, path: Path, server: str) -> Problem:
         ProblemId.STANDBY,
         f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
         "nothing, where verifiers have that key too" if each.token else _PUSHES,
-        f"countersign doctor --config {path}",
+        f"countersign doctor --config {quoted(path)}",
         Severity.WARNING if each.token else Severity.ERROR,
         each.since,
         about=each.profile,
@@ -156,7 +157,7 @@ def _stood_in(each: StandIn, path: Path, server: str) -> Problem:
     )
 
 
-def _exception(each: PolicyException, now: datetime | None) -> Problem:
+def _exception(each: PolicyException, now: datetime | None, path: Path) -> Problem:
     what = f"exception {each.id} for {each.scope} by {each.by}: {each.reason}"
     where = "" if "*" in each.repositories else each.repositories
     if each.closed is None and (now is None or now < each.until):
@@ -164,7 +165,7 @@ def _exception(each: PolicyException, now: datetime | None) -> Problem:
             ProblemId.EXCEPTION_OPEN,
             f"open until {each.until.isoformat(timespec='seconds')}: {what}",
             "blocking there: what policy forbids is let through",
-            f"countersign exceptions close {each.id} --reason TEXT",
+            f"countersign exceptions close {each.id} --reason TEXT --config {quoted(path)}",
             Severity.WARNING,
             each.opened,
             where,
@@ -174,7 +175,7 @@ def _exception(each: PolicyException, now: datetime | None) -> Problem:
         ProblemId.EXCEPTION_UNREVIEWED,
         f"not reviewed: {what}",
         "nothing any more; somebody has to look at what it let through",
-        f"countersign exceptions review {each.id} --note TEXT",
+        f"countersign exceptions review {each.id} --note TEXT --config {quoted(path)}",
         Severity.WARNING,
         each.closed or each.until,
         where,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -76,7 +77,7 @@ class RevocationLists:
                         ProblemId.REVOCATION_LIST,
                         f"no revocation list in force from {name}: {source.wrong}",
                         "pulls of images signed under that authority, unless `crl_unavailable: allow`",
-                        "countersign doctor",
+                        _look_at(name),
                         about=name,
                         server=server,
                     )
@@ -129,6 +130,12 @@ class RevocationLists:
         if name.startswith(FILES):
             return await self._outbound.get(name, limit=limit, seconds=self._limits.outbound_deadline_s)
         return await asyncio.to_thread(_file, Path(name), limit)
+
+
+def _look_at(name: str) -> str:
+    """Return what shows whether the list can be had, who issued it, and until when it is in force."""
+    shown = "openssl crl -noout -issuer -lastupdate -nextupdate"
+    return f"curl -fsS {shlex.quote(name)} | {shown}" if name.startswith(FILES) else f"{shown} -in {shlex.quote(name)}"
 
 
 def _parsed(data: bytes, before: Crl | None) -> Crl:

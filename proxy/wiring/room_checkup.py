@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from proxy.wiring.advice import quoted
 from proxy.wiring.checkup import Finding
 
 NAME = "room for the record"
@@ -24,11 +25,15 @@ def check_room(url: str) -> Finding:
     try:
         disk = os.statvfs(folder)
     except OSError as error:
-        return Finding(NAME, "wrong", f"{folder}: {error.strerror}", f"ls -ld {folder}")
+        return Finding(NAME, "wrong", f"{folder}: {error.strerror}", f"ls -ld {quoted(folder)}")
     free = disk.f_bavail * disk.f_frsize
     shown = f"{free >> 20} MiB free in {folder}"
     if disk.f_flag & os.ST_RDONLY:
-        return Finding(NAME, "wrong", f"{folder} is mounted read-only: pushes are refused", f"findmnt -T {folder}")
+        return Finding(
+            NAME, "wrong", f"{folder} is mounted read-only: pushes are refused", f"findmnt -T {quoted(folder)}"
+        )
     if free < FULL:
-        return Finding(NAME, "wrong", f"{shown}: pushes are refused as soon as it is full", f"df -h {folder}")
-    return Finding(NAME, "warning" if free < LITTLE else "ok", shown, f"df -h {folder}" if free < LITTLE else "")
+        return Finding(NAME, "wrong", f"{shown}: pushes are refused as soon as it is full", f"df -h {quoted(folder)}")
+    return Finding(
+        NAME, "warning" if free < LITTLE else "ok", shown, f"df -h {quoted(folder)}" if free < LITTLE else ""
+    )

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.oci.limits import Limits
 from proxy.store.versions import Watch
 from proxy.trust.problem import Problem, ProblemId
+from proxy.wiring.advice import quoted
 
 LOOK_S = 0.5  # apart from the look at the store, which may be what hangs
 
@@ -47,7 +48,7 @@ class Staleness:
                 ProblemId.BOOKS,
                 f"what other servers denied or changed of keys is not known here: {self._why()}",
                 stops,
-                f"countersign doctor --config {path}",
+                f"countersign doctor --config {quoted(path)}",
                 since=since,
                 server=server,
             )

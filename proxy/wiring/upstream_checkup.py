@@ -14,6 +14,7 @@ from proxy.oci.paths import parse
 from proxy.oci.reference import Repository, digest_of
 from proxy.ports import Credential, Headers, ReferrersApi
 from proxy.upstream.client import Upstream
+from proxy.wiring.advice import quoted
 from proxy.wiring.checkup import Finding, State
 from proxy.wiring.upstream import upstream_of
 
@@ -61,7 +62,7 @@ async def _capabilities(
             "set upstreams[0].credentials to an account that may read and push",
         )
     yield await _referrers(upstream, settings)
-    yield await _uploads(upstream)
+    yield await _uploads(upstream, settings)
     yield await _names(upstream, status, settings)
 
 
@@ -87,7 +88,7 @@ async def _referrers(upstream: Upstream, settings: Settings) -> Finding:
     )
 
 
-async def _uploads(upstream: Upstream) -> Finding:
+async def _uploads(upstream: Upstream, settings: Settings) -> Finding:
     """Start an upload with our own account and cancel it: that shows where upstream wants bytes to go."""
     name, ours = "uploads", Credential(ours=True)
     try:
@@ -101,7 +102,12 @@ async def _uploads(upstream: Upstream) -> Finding:
         await cancelled.close()
     except Unavailable as elsewhere:
         if elsewhere.told is Told.UPLOADS:
-            return Finding(name, "wrong", elsewhere.what, "set one of the two, then: countersign doctor")
+            return Finding(
+                name,
+                "wrong",
+                elsewhere.what,
+                f"set one of the two, then: countersign doctor --config {quoted(settings.path)}",
+            )
         return Finding(name, "skipped", f"could not be probed: {elsewhere.what}")
     except (Corrupt, Fault) as wrong:
         return Finding(name, "wrong", str(wrong), "blobs cannot be pushed through the proxy to this registry")
@@ -129,7 +135,12 @@ async def _names(upstream: Upstream, status: int, settings: Settings) -> Finding
     if listing:
         where = ", ".join(listing)
         detail = f"cannot be proven (any name is let in), yet {where} lists names: nobody is ever one of them"
-        return Finding("names of callers", "warning", detail, f"give upstream a login, or remove {where}")
+        return Finding(
+            "names of callers",
+            "warning",
+            detail,
+            f"give upstream a login; to remove {where} instead lets everybody push there, or pull without a review",
+        )
     return Finding("names of callers", "ok", "cannot be proven; no policy needs them")
 
 
@@ -157,4 +168,9 @@ def _clock(headers: Headers) -> Finding:
     if abs(off) <= CLOCK_S:
         return Finding("clock", "ok", f"{abs(off):.0f} s from upstream's")
     ours = "ahead of" if off > 0 else "behind"
-    return Finding("clock", "wrong", f"{abs(off):.0f} s {ours} upstream's", "synchronise it: timedatectl set-ntp true")
+    return Finding(
+        "clock",
+        "wrong",
+        f"{abs(off):.0f} s {ours} upstream's",
+        "synchronise the one that is wrong; here: timedatectl set-ntp true",
+    )

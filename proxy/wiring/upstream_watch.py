@@ -13,6 +13,7 @@ from proxy.oci.operation import CheckApi
 from proxy.ports import Clock, Credential
 from proxy.trust.problem import Problem, ProblemId
 from proxy.upstream.client import Upstream
+from proxy.wiring.advice import quoted
 
 
 class UpstreamWatch:
@@ -47,7 +48,7 @@ class UpstreamWatch:
     def problems(self, server: str = "") -> list[Problem]:
         """Return what is wrong: silence, or else a refusal of our account."""
         self._seen()
-        doctor = f"countersign doctor --config {self._path}"
+        doctor = f"countersign doctor --config {quoted(self._path)}"
         if self._since is not None:
             stops = "pulls, pushes and signing, until it answers again; they are answered 503"
             what = str(self._upstream.silent)

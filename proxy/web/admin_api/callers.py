@@ -17,7 +17,7 @@ from proxy.web.call import Call
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
 _HOW_TO_GET_ONE = (
     "the first one is in secrets/admin-token beside the configuration after `countersign init`; "
-    "a policy-admin or key-admin makes others: countersign tokens create"
+    "a policy-admin or key-admin makes others: countersign tokens create NAME --role ROLE"
 )
 
 
@@ -103,7 +103,8 @@ class Callers:
     async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
         """Raise Fault 401 where the token is not valid any more."""
         if (ended := over(token, self._clock.now())) is not None:
-            say = f"token {token.name!a} {ended}; a policy-admin or key-admin makes another: countersign tokens create"
+            another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
+            say = f"token {token.name!a} {ended}; {another}"
             raise await self._unknown(call, "token is over", say, holder)
 
     async def still(self, call: Call, holder: Holder) -> None:

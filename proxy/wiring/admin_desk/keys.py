@@ -197,7 +197,7 @@ def _without(key: BookKey, house: House) -> str:
     others = [each for each in house.keybook.ring().signers(key.profile, house.clock.now()) if each != key.token]
     if others:
         return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
-    until = f"until another key is active: countersign keys rotate {key.profile}"
+    until = f"until another key is active: countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
     return f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"
 
 

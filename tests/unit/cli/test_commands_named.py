@@ -1,9 +1,10 @@
-"""Whatever our texts tell people to type exists: the command, what is under it, and its options."""
+"""Whatever our texts tell people to type can be typed: the command is there, and its options and arguments fit."""
 
 from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +14,30 @@ from typer.main import get_command
 from proxy.cli.app import app
 
 ROOT = Path(__file__).parents[3]
-_TOLD = re.compile(r"countersign ((?:[a-z][a-z-]*(?: |$|\b))+)([^`;)\n]*)")
-# What is in a text and no command to type.
-_PROSE = {"countersign key evidence", "countersign denials and", "countersign admin"}
+_LINE = re.compile(r"countersign ([a-z][a-z-]*[^`;()\n]*)")
+_ENDS = re.compile(r"[,.:]? *$|[,.:] .*$")
+# What is in a text and no command to type: names of things, and commands that are spoken of.
+_PROSE = (
+    "countersign key evidence",
+    "countersign denials and",
+    "countersign admin",
+    "countersign init`",  # "made by ..."
+    "countersign tokens draft",  # "of a token that its holder drafted"
+    "countersign serve",
+)
 
 
 def texts(path: Path) -> Iterator[str]:
-    """Every text in a file, with `X` for what is filled in; docstrings too, which name commands as well."""
-    inside: set[ast.AST] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Every text in a file, with `X` for what is filled in; docstrings name commands without being advice."""
+    tree = ast.parse(path.read_text())
+    inside: set[ast.AST] = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             inside |= set(node.values)
             parts = (str(v.value) if isinstance(v, ast.Constant) else "X" for v in node.values)
@@ -30,28 +46,50 @@ def texts(path: Path) -> Iterator[str]:
             yield node.value
 
 
+def lines(text: str) -> Iterator[str]:
+    """Every command line in a text, as one would type it."""
+    for told in _LINE.finditer(text):
+        if text != "countersign init" and not text[told.start() :].startswith(_PROSE):
+            yield "countersign " + _ENDS.sub("", told[1])
+
+
 def wrong(text: str) -> Iterator[str]:
-    """What it tells to type and is not there."""
-    for told in _TOLD.finditer(text):
-        words, rest = told[1].split(), told[2]
-        here, said = get_command(app), "countersign"
-        for word in words:
-            below = getattr(here, "commands", None)
-            if below is None:  # what follows is its argument, or prose
-                break
-            said += f" {word}"
-            if word not in below:
-                if not _PROSE & {said, " ".join(("countersign", *words[:2]))}:
-                    yield said
-                break
-            here = below[word]
+    """The command lines in it that the command line itself would refuse, each with why."""
+    for line in lines(text):
+        if why := refusal(line):
+            yield f"{line}: {why}"
+
+
+def refusal(line: str) -> str | None:
+    """Why the program would refuse this line: command, options and arguments; values are placeholders often."""
+    here, rest = get_command(app), shlex.split(line)[1:]
+    while (below := getattr(here, "commands", None)) is not None:
+        word = rest.pop(0) if rest else ""
+        if word not in below:
+            return f"there is no command {word!r}"
+        here = below[word]
+    options = {name: each for each in here.params for name in (*each.opts, *each.secondary_opts) if name[0] == "-"}
+    arguments = [each for each in here.params if each.param_type_name == "argument"]
+    given: set[str | None] = set()
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            if not arguments:
+                return f"{word!r} is too much"
+            given.add(arguments.pop(0).name)
+        elif word not in options:
+            return f"there is no option {word}"
+        elif not getattr(options[word], "is_flag", False) and not rest:
+            return f"{word} has no value"
         else:
-            there = {name for each in here.params for name in (*each.opts, *each.secondary_opts)}
-            yield from (f"{said} {option}" for option in re.findall(r"(?<!\S)--[a-z-]+", rest) if option not in there)
+            given.add(options[word].name)
+            rest = rest if getattr(options[word], "is_flag", False) else rest[1:]
+    missing = [str(each.name) for each in here.params if each.required and each.name not in given]
+    return f"without {', '.join(missing)}" if missing else None
 
 
 @pytest.mark.parametrize("part", ["proxy", "hsm"])
-def test_what_a_text_tells_to_type_exists(part: str) -> None:
+def test_what_a_text_tells_to_type_can_be_typed(part: str) -> None:
     found = {
         f"{path.relative_to(ROOT)}: {each}"
         for path in (ROOT / part).rglob("*.py")
@@ -61,6 +99,32 @@ def test_what_a_text_tells_to_type_exists(part: str) -> None:
     assert found == set()
 
 
-@pytest.mark.parametrize("text", ["countersign keys forget KEY", "`countersign nosuch`", "countersign why --not"])
-def test_what_does_not_exist_is_found(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "countersign keys forget KEY",
+        "`countersign nosuch`",
+        "countersign why --not",
+        "make one: countersign tokens create",
+        "countersign keys retire X",
+        "countersign keys retire X --reason",
+        "(countersign status of X)",
+        "countersign keys chain set X --reason TEXT",
+        "countersign init X; then",
+    ],
+)
+def test_what_cannot_be_typed_is_found(text: str) -> None:
     assert list(wrong(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see: countersign keys list, GET /x",
+        "`countersign init` made it",
+        "run countersign keys chain set X FILE --reason TEXT",
+        "countersign exceptions close X --reason TEXT --config X; and then",
+    ],
+)
+def test_what_can_be_typed_is_let_be(text: str) -> None:
+    assert list(wrong(text)) == []

@@ -1,11 +1,12 @@
 from dataclasses import replace
 
-from proxy.trust.keys import KeyState
+from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import Policy, PushRules
 from proxy.wiring.notary import Waiting, chain_problems, schemes, waiting
 from tests.worlds.memory import SoftSigner
 
 BARE = SoftSigner().create("release")
+OWN = fingerprint(BARE.spki)[:12]
 BESIDE = Policy(("a/**",), PushRules(("release",), ("cosign-simple", "notation-jws")))
 ALONE = Policy(("b/**",), PushRules(("release",), ("notation-cose",)))
 PLAIN = Policy(("**",), PushRules(("release", "other")))
@@ -18,8 +19,8 @@ def test_a_second_scheme_is_needed_where_a_policy_writes_a_notary_format_with_th
 
 
 def test_a_key_without_certificates_waits_for_them_where_some_format_wants_them() -> None:
-    assert list(waiting([PLAIN, BESIDE], [BARE])) == [Waiting("release", ("notation-jws",), False)]
-    assert list(waiting([BESIDE, ALONE], [BARE])) == [Waiting("release", ("notation-jws", "notation-cose"), True)]
+    assert list(waiting([PLAIN, BESIDE], [BARE])) == [Waiting("release", ("notation-jws",), False, OWN)]
+    assert list(waiting([BESIDE, ALONE], [BARE])) == [Waiting("release", ("notation-jws", "notation-cose"), True, OWN)]
     assert list(waiting([PLAIN], [BARE])) == []
     assert list(waiting([BESIDE], [replace(BARE, chain=(b"leaf",))])) == []
     assert list(waiting([BESIDE], [replace(BARE, state=KeyState.TRUSTED)])) == []
@@ -30,4 +31,4 @@ def test_what_status_says_of_it() -> None:
     assert beside.what == "the active key of release has no certificate chain, so notation-jws is not written"
     assert beside.stops == "nothing; other formats go on"
     assert alone.stops == "pushes under policies that write nothing else"
-    assert beside.next == "countersign keys chain set KEY FILE"
+    assert f"countersign keys chain set {OWN} FILE --reason TEXT" in beside.next

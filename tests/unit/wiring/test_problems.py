@@ -47,7 +47,7 @@ def test_an_open_exception_says_until_when_and_how_to_close_it() -> None:
     assert problem.what == (
         "open until 2026-01-02T14:00:00+00:00: exception e1 for team/app by ann: the incident of noon"
     )
-    assert problem.next == "countersign exceptions close e1 --reason TEXT"
+    assert problem.next == "countersign exceptions close e1 --reason TEXT --config /c.yaml"
     assert problem.repository == "team/app"
 
 
@@ -56,7 +56,7 @@ def test_one_that_is_over_stays_until_it_was_reviewed() -> None:
     for each, now in ((over, NOON + timedelta(hours=2)), (closed, NOON)):
         (problem,) = problems(each, now=now)
         assert problem.what.startswith("not reviewed: exception e1")
-        assert problem.next == "countersign exceptions review e1 --note TEXT"
+        assert problem.next == "countersign exceptions review e1 --note TEXT --config /c.yaml"
     assert problems(replace(closed, reviewed=NOON)) == []
 
 
@@ -76,7 +76,7 @@ def test_what_is_owed_a_signature_is_counted() -> None:
     assert problems() == []
     (problem,) = problems(owed=3)
     assert problem.what.startswith("3 pushed without a signature")
-    assert problem.next == "countersign exceptions unsigned"
+    assert problem.next == "countersign exceptions unsigned --config /c.yaml"
 
 
 def test_tags_that_users_keep_are_one_problem_however_many_there_are() -> None:
