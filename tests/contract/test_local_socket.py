@@ -52,6 +52,7 @@ async def test_refusals_keep_their_words(tmp_path: Path) -> None:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
+    (tmp_path / "countersign.yaml").touch()
     with pytest.raises(Unavailable, match=f"start it: countersign serve --config {tmp_path}/countersign.yaml"):
         ask(tmp_path / "countersign.sock", "status", {})
 
