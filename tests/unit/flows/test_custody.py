@@ -129,7 +129,7 @@ async def test_only_a_retired_key_is_destroyed_and_only_once_its_name_was_typed(
     await w.push(image("old"), "team/app", "old")
     tokens, active = SoftTokens(w.signer), fingerprint(w.store.keybook.ring().ours[0].spki)
     with pytest.raises(
-        Fault, match="only a retired key can be destroyed: countersign keys rotate .*; then: countersign keys retire"
+        Fault, match=r"only a retired key can be destroyed: countersign keys rotate .*; then: countersign keys retire"
     ):
         await custody.destroy(active, active, BY, w.house, tokens)
     old = await retired(w)
