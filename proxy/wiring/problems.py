@@ -83,7 +83,9 @@ def problems_of(
                 ProblemId.CONFIGURATION,
                 f"the configuration was not reloaded: {refused[1]}",
                 "nothing; the one from before is in force",
-                RESTART if RESTART in refused[1] else f"countersign config validate --config {quoted(path)}",
+                "restart countersign serve"
+                if RESTART in refused[1]
+                else f"countersign config validate --config {quoted(path)}",
                 Severity.WARNING,
                 refused[0],
                 server=server,
@@ -139,7 +141,7 @@ def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, serve
         )
         fix = f"countersign doctor --config {quoted(path)}"
     if each.lost:
-        fix = restore_or_lose(each.lost, path)
+        fix = f"countersign doctor --config {quoted(path)}; {restore_or_lose(each.lost, path)}"
     return Problem(kind, what, stops, fix, severity, each.since, about=about, server=server)
 
 

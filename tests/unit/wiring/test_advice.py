@@ -48,8 +48,10 @@ def test_a_key_s_next_step_is_one_that_its_state_allows(state: KeyState, to: Key
 def test_a_key_that_its_token_does_not_hold_is_restored_before_it_is_given_up(key: str | None) -> None:
     gone = Failing("release", "hsm", key, "it holds no usable key", NOON, True, fingerprint(KEY.spki))
     said = _failing(gone, "pushes", Severity.ERROR, PATH, "").next
-    assert said == restore_or_lose(fingerprint(KEY.spki), PATH)
-    assert said.startswith(f"restore the token that holds {OWN}; only if it is lost for good: countersign keys lost")
+    doctor, advice = said.split("; ", 1)
+    assert doctor == "countersign doctor --config '/etc/my registry/countersign.yaml'"
+    assert advice == restore_or_lose(fingerprint(KEY.spki), PATH)
+    assert advice.startswith(f"restore the token that holds {OWN}; only if it is lost for good: countersign keys lost")
     assert said.endswith("--config '/etc/my registry/countersign.yaml'")
     assert list(wrong(said)) == []
 
@@ -63,7 +65,7 @@ def test_what_needs_a_restart_is_not_sent_to_validate() -> None:
     well = cast("Any", Well())
     when = datetime(2027, 1, 1, tzinfo=UTC)
     (problem,) = problems_of(well, well, (when, f"tokens changed; that needs a {RESTART}"), PATH)
-    assert problem.next == RESTART
+    assert problem.next == "restart countersign serve"
     (problem,) = problems_of(well, well, (when, "line 3"), PATH)
     assert problem.next.startswith("countersign config validate")
 
