@@ -187,12 +187,16 @@ def reload(server: Server = "", token: Token = "", config: ConfigOption = None, 
 
 @app.command()
 def doctor(
-    config: ConfigOption = None, as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    write_to: Annotated[
+        str | None, typer.Option(metavar="REPOSITORY", help="also write a tag there twice, and delete it")
+    ] = None,
 ) -> None:
     """Look at everything the proxy needs, changing nothing: configuration, token, upstream, store, clock."""
     from proxy.cli.doctor import examine
 
-    raise typer.Exit(examine(_file(config), as_json=as_json))
+    raise typer.Exit(examine(_file(config), as_json=as_json, write_to=write_to))
 
 
 @app.command("client-config")

@@ -15,12 +15,14 @@ from proxy.cli.form import socket_beside
 from proxy.cli.local import ask
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.reference import Repository, parse_repository
 from proxy.trust.explain import plain
 from proxy.trust.problem import Severity
 from proxy.wiring.admin_checkup import check_admin
 from proxy.wiring.checkup import Finding, State, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.endings_checkup import check_endings
+from proxy.wiring.immutable_checkup import check_tags_move
 from proxy.wiring.policy_checkup import check_policies
 from proxy.wiring.room_checkup import check_room
 from proxy.wiring.upstream_checkup import check_upstream
@@ -39,9 +41,9 @@ _CODES = {
 }
 
 
-def examine(path: Path, *, as_json: bool) -> Exit:
+def examine(path: Path, *, as_json: bool, write_to: str | None = None) -> Exit:
     """Print what was found; return the exit code of the first part that is wrong."""
-    found = asyncio.run(_look(path))
+    found = asyncio.run(_look(path, write_to))
     if as_json:
         sys.stdout.write(json.dumps([_plain(finding) for finding in found], indent=2) + "\n")
     else:
@@ -50,7 +52,7 @@ def examine(path: Path, *, as_json: bool) -> Exit:
     return wrong[0] if wrong else Exit.FINE
 
 
-async def _look(path: Path) -> list[Finding]:
+async def _look(path: Path, write_to: str | None) -> list[Finding]:
     server = _server(path)
     try:
         settings = load(path)
@@ -58,12 +60,21 @@ async def _look(path: Path) -> list[Finding]:
         fix = "correct the lines above; settings: config.example.yaml"
         return [Finding("configuration", "wrong", str(error), fix), server]
     upstream, clock = await check_upstream(settings)
+    if write_to is not None:
+        upstream = replace(upstream, inner=(*upstream.inner, await check_tags_move(settings, _named(write_to))))
     tokens, store = await check_tokens(settings), await check_store(settings)
     store = replace(store, inner=(*store.inner, check_room(settings.store.url)))
     admin = check_admin(settings, SystemClock())
     policies = await check_policies(settings)
     ends = await check_endings(settings, SystemClock())
     return [_configuration(settings), tokens, upstream, store, policies, clock, ends, admin, server]
+
+
+def _named(text: str) -> Repository:
+    try:
+        return parse_repository(text)
+    except Fault as wrong:
+        raise ConfigError(f"--write-to: {wrong.message}") from None
 
 
 def _configuration(settings: Settings) -> Finding:

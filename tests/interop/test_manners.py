@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.wiring.immutable_checkup import TAG
 from tests.interop.countersign import Proxy, countersign
 from tests.interop.handmade import Handmade
 from tests.interop.manners import NAMES, Mannered, mannered
@@ -202,3 +203,22 @@ def test_where_tags_are_immutable_a_refusal_says_so_and_not_to_push_again(plain:
     assert "upstream's tags are immutable: leave sha256-* out of that rule" in again.body.decode()
     assert "push again" not in again.body.decode()
     assert "cannot be overwritten because it is immutable" in detail[0], "operators read upstream's own words"
+
+
+@pytest.mark.parametrize("immutable", [True, False])
+def test_doctor_tries_whether_tags_of_signatures_may_be_written_again(
+    plain: Registry, tmp_path: Path, immutable: bool
+) -> None:
+    with ExitStack() as running:
+        registry = running.enter_context(mannered(tmp_path, plain, "immutable-tags")) if immutable else plain
+        proxy = running.enter_context(countersign(tmp_path / "proxy", registry))
+        name = f"probed/{immutable}".lower()
+        shown = proxy("doctor", "--write-to", name)
+        assert "tags of signatures" not in proxy("doctor").output, "unasked it writes nothing"
+        assert "--write-to" in proxy("doctor", "--write-to", "No/Name").output
+    line = next(line for line in shown.output.splitlines() if "tags of signatures" in line)
+    assert ("immutable" in line, "may be written again" in line) == (immutable, not immutable)
+    assert ("leave sha256-* out of that rule" in shown.output) is immutable
+    assert (shown.status != 0) is immutable
+    assert "stays there" not in shown.output
+    assert ask(plain.host, "GET", f"/v2/{name}/manifests/{TAG}").status == 404
