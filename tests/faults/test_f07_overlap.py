@@ -20,7 +20,7 @@ from tests.interop.wire import manifest
 pytestmark = [pytest.mark.real, pytest.mark.go]
 EVERY = ["cosign-simple", "sigstore-bundle", "notation-jws", "notation-cose"]
 BOTH, BEFORE, AFTER = "team/both", "team/before", "team/after"  # the same image in each, signed for each by itself
-PUBLISHED_S = 5
+PUBLISHED_S = 15  # until then a busy machine has certified the new key and looked at status
 
 
 @pytest.fixture
