@@ -11,7 +11,7 @@ from proxy.wiring.checkup import Finding
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
-    async def look(_path: Path) -> list[Finding]:
+    async def look(_path: Path, _write_to: str | None) -> list[Finding]:
         return [*findings]
 
     monkeypatch.setattr(doctor, "_look", look)
