@@ -232,7 +232,8 @@ async def change_tag(
         kind = media_type if isinstance(media_type, str) else media_type(new)
         await write_manifest(repository, tag, new, kind, prepare, asked, house)
         house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
-        if await exists(repository, tag, asked, house) in (digest_of(new), reads_as):
+        there = await exists(repository, tag, asked, house)
+        if there is not None and there in (digest_of(new), reads_as):
             return new
     raise Unavailable(f"somebody else keeps writing {tag}")
 

@@ -83,7 +83,7 @@ async def test_get_of_the_unsigned_image_is_denied_in_every_cell_but_to_a_review
     for cell in CELLS:
         if cell[0] == "reviewer":
             answer = await ask(w, BAD, cell, tag=tag, head=False)
-            assert answer.status == (304 if cell[2] == "if-none-match, the digest" else 200)
+            assert answer.status == (304 if cell[2].startswith("if-none-match") else 200)
             continue
         with pytest.raises(Fault) as refused:
             await ask(w, BAD, cell, tag=tag, head=False)
@@ -122,7 +122,7 @@ async def test_the_signed_image_is_the_same_bytes_in_every_cell(tag: str | None,
         answer = await ask(w, GOOD, cell, tag=tag, head=head)
         said = dict(answer.headers)
         assert said["docker-content-digest"] == GOOD.digest, cell
-        if cell[2] == "if-none-match, the digest":
+        if cell[2].startswith("if-none-match"):
             assert (answer.status, answer.body) == (304, b"")
             continue
         assert answer.status == 200, cell
