@@ -40,7 +40,7 @@ def open_one(
     config: Config = None,
     output: Output = Form.TEXT,
 ) -> None:
-    """Let be pulled what policy blocks: loudly, for a while, and to be reviewed afterwards."""
+    """Let people pull what policy blocks: loudly, for a while, and to be reviewed afterwards."""
     from proxy.cli import exceptions
     from proxy.cli.agreed import Manner
     from proxy.cli.spans import seconds_of

@@ -119,7 +119,7 @@ async def _unlisted(op: DeleteManifest, subject: Digest, digest: Digest, asked: 
 async def _let_go(op: DeleteManifest, hold: Held, asked: Asked, house: House) -> list[asyncio.Task[None]]:
     """After this its tags point at nothing; return what is still done about signatures that name them."""
     caller = await house.rights.caller(op.repository, asked.credential)
-    await told(hold.tags, None, (name_of(caller), getattr(caller, "how", "")), hold, house)
+    await told(hold.tags, None, (name_of(caller), how_of(caller)), hold, house)
     return finish_later(hold, asked, house)
 
 

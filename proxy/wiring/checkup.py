@@ -12,7 +12,6 @@ from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
-from proxy.oci.reference import Repository, digest_of
 from proxy.setup_token import Seen, look, strays
 from proxy.store import open_store
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
@@ -21,9 +20,6 @@ from proxy.wiring.clock import SystemClock
 from proxy.wiring.notary import schemes, waiting
 
 State = Literal["ok", "warning", "wrong", "skipped"]
-CLOCK_S = 60.0
-_PROBE = Repository("countersign-doctor")
-_NOTHING = digest_of(b"countersign-doctor")
 # What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
 _MUST = {"SENSITIVE": True, "EXTRACTABLE": False}
 _SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "DERIVE": False}

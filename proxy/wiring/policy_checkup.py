@@ -19,17 +19,14 @@ NAME = "policies"
 
 async def check_policies(settings: Settings) -> Finding:
     """Look at the newest revision as a start would, changing nothing."""
-    from_file = Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
     except (ConfigError, Unavailable) as away:
-        if settings.policies_from == "file":
-            return from_file
-        return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away}")
+        return _without_store(settings, str(away))
     try:
         if settings.policies_from == "file":
             pullers = await check_pull_accounts(store.journal, settings.policies, SystemClock())
-            return replace(from_file, inner=(pullers,))
+            return replace(_without_store(settings, ""), inner=(pullers,))
         if await store.policy_book.tip() == (0, ""):
             return Finding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
         rules = RulesInForce(settings.policies)
@@ -40,8 +37,13 @@ async def check_policies(settings: Settings) -> Finding:
     except ConfigError as wrong:
         return Finding(NAME, "wrong", str(wrong), mend(settings))
     except Unavailable as away:
-        if settings.policies_from == "file":
-            return from_file
-        return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {away.what}")
+        return _without_store(settings, away.what)
     finally:
         await store.close()
+
+
+def _without_store(settings: Settings, why: str) -> Finding:
+    """Return what is known of them by the file alone."""
+    if settings.policies_from == "file":
+        return Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
+    return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {why}")
