@@ -1,42 +1,19 @@
-"""Pushes without a signature: under an exception that says so, while signing does not work, and signed afterwards."""
+"""Pushes without a signature: under an exception that says so, while signing does not work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.asker import Asker
-from proxy.flows.attach import attach
-from proxy.flows.children import sign_children
+from proxy.flows.asked import Asked
 from proxy.flows.house import House
-from proxy.flows.job import Step
-from proxy.flows.meant import denied
-from proxy.flows.moved import bind, clear, tree
-from proxy.flows.resolve import resolve
-from proxy.flows.sign import sign, wanted
-from proxy.flows.tags import held
-from proxy.flows.write import exists
-from proxy.formats.format import claims_at
-from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.oci.manifest import Descriptor
-from proxy.oci.operation import PullManifest
-from proxy.oci.reference import Digest, Repository, Tag, parse_digest
-from proxy.ports import Credential
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Digest, Repository, Tag
 from proxy.trust.event import Event, Kind
 from proxy.trust.exception import PolicyException
-from proxy.trust.job import Job
 from proxy.trust.keys import BookKey
-from proxy.trust.policy import PushRules
 from proxy.trust.question import Caller, how_of, name_of
 from proxy.trust.unsigned import UnsignedPush
-
-SIGN_OWED = "sign-owed"  # the kind of these jobs
-OWED = "unsigned-push"  # how we know who pushed: it was on record before it was signed
-AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
-_PART = 100
 
 
 async def owe(
@@ -64,7 +41,7 @@ async def owe(
     now, who = house.clock.now(), name_of(caller)
     under: Sequence[Tag | None] = tags or (None,)
     await house.owed.owe(*(UnsignedPush(repository, digest, tag, opened.id, who, now) for tag in under))
-    event = _event(Kind.PUSH_UNSIGNED, repository, digest, asked.request_id, house)
+    event = unsigned_event(Kind.PUSH_UNSIGNED, repository, digest, asked.request_id, house)
     detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
     how = how_of(caller)
     await house.journal.record(replace(event, who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
@@ -91,78 +68,8 @@ async def _proved(keys: Sequence[BookKey], house: House) -> bool:
     return True
 
 
-async def sign_owed(job: Job, step: Step, house: House) -> Mapping[str, Any]:
-    """Sign what is owed a signature and was not tried just now; return what became of how many.
-
-    Raises Stop, Unavailable where token or store do not answer: then it is tried again.
-    """
-    counts: dict[str, Any] = {"signed": 0, "gone": 0, "failed": 0, **job.result}
-    done = job.done
-    while due := await house.owed.due(house.clock.now() - AGAIN, _PART):
-        for push in due:
-            outcome, note = await _settle(push, job.id, house)
-            now = house.clock.now()
-            over = outcome != "failed"
-            await house.owed.note(replace(push, settled=now if over else None, tried=now, note=note[:500]))
-            counts[outcome] += 1
-            done += 1
-            await step(done, done + house.owed.waiting(), push.name, dict(counts))
-    return counts
-
-
-async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, str]:
-    """Return `signed`, `gone` or `failed`, and why. Raises Unavailable: the token is away."""
-    policy = house.rules.current().for_(push.repository)
-    if policy is None or not policy.push.sign_with:
-        return "gone", "no policy signs here any more"
-    if (denial := await denied(push.repository, push.digest, house)) is not None:
-        return "failed", f"an operator denied {denial.target}"
-    asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
-    about = await tree(push.repository, (push.digest,), house)
-    try:
-        async with held(push.repository, (push.tag,) if push.tag else (), house, about=about) as hold:
-            outcome, note = await _signed(push, policy.push, asked, hold.house)
-    except Fault as busy:
-        return "failed", busy.message
-    if outcome == "signed":
-        event = _event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
-        detail = {"exception": push.exception}
-        await house.journal.record(replace(event, reference=push.tag or push.digest, detail=detail))
-    return outcome, note
-
-
-async def _signed(push: UnsignedPush, rules: PushRules, asked: Asked, house: House) -> tuple[str, str]:
-    """As `_settle`, while the tag is held. It is bound to its tag where that points at it before and afterwards."""
-    try:
-        subject = await resolve(PullManifest(push.repository, push.digest), asked, house)
-        tagged = push.tag is not None and await exists(push.repository, push.tag, asked, house) == push.digest
-    except (Unavailable, Corrupt, Fault) as wrong:
-        return "failed", str(wrong)
-    if isinstance(subject, Answer):
-        gone = subject.status == 404
-        return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
-    tags = [push.tag] if tagged and push.tag is not None else []
-    about = Descriptor(subject.media_type, push.digest, len(subject.body))
-    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", asked.request_id)
-    pairs = wanted(rules.formats, push.repository, tags, house)
-    try:
-        await sign(push.repository, about, pairs, rules.sign_with, claims, by, house)
-    except Fault as full:  # pushes come first
-        raise Unavailable(full.message) from None
-    try:
-        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, asked, house)
-        await attach(push.repository, about, asked, house)
-        now = None if push.tag is None else await exists(push.repository, push.tag, asked, house)
-        if now == push.digest:
-            await bind(push.repository, about, tags, asked, house)
-        elif now is not None and push.tag is not None:
-            await clear(push.repository, push.tag, parse_digest(now), asked, house)
-    except (Unavailable, Corrupt, Fault) as wrong:
-        return "failed", str(wrong)
-    return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"
-
-
-def _event(kind: Kind, repository: Repository, digest: Digest, request_id: str, house: House) -> Event:
+def unsigned_event(kind: Kind, repository: Repository, digest: Digest, request_id: str, house: House) -> Event:
+    """Return a row about a manifest that is owed a signature, under the revisions of now."""
     return Event(
         at=house.clock.now(),
         kind=kind,

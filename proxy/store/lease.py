@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
@@ -23,6 +24,19 @@ class Lease:
     holder: str
     fence: int
     until: datetime
+
+
+class Leases(Protocol):
+    """Locks that hold across servers."""
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        """Return the lease, or None while another holder has it."""
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """Return the lease with its new end, or None when it is lost."""
+
+    async def release(self, lease: Lease) -> None:
+        """Let others have it."""
 
 
 class StoredLeases:

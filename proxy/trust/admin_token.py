@@ -13,11 +13,10 @@ from datetime import UTC, datetime, timedelta
 from proxy.trust.allotment import Allotment
 from proxy.trust.names import ON_THE_HOST, same_name
 from proxy.trust.roles import Role
+from proxy.trust.token_text import PREFIX, TEXT
 
-PREFIX = "csadm"  # so that scanners for leaked secrets can know one
 SECRET_BYTES = 32
 FIRST_FOR = timedelta(hours=24)
-_TEXT = re.compile(PREFIX + r"_([a-z0-9]{8,20})_([A-Za-z0-9_-]{43})")
 _FIRST = re.compile(r"first([0-9]{10})")
 
 
@@ -54,23 +53,13 @@ def written(token_id: str, secret: bytes) -> str:
 
 def id_of(text: str) -> str | None:
     """Return the public id within a token's text, or None when it is no such text."""
-    match = _TEXT.fullmatch(text)
+    match = TEXT.fullmatch(text)
     return None if match is None else match.group(1)
 
 
 def fingerprint_of(text: str) -> str:
     """Return what its holder may show of a token: its public id and what the store keeps of it."""
     return f"{id_of(text)}:{hashed(text)}"
-
-
-def holds_token(text: str) -> bool:
-    """True where a whole token stands anywhere in the text."""
-    return _TEXT.search(text) is not None
-
-
-def blotted(text: str) -> str:
-    """Return the text with the secret of every token in it left out; the public id stays."""
-    return _TEXT.sub(rf"{PREFIX}_\1_...", text) if PREFIX in text else text
 
 
 def hashed(text: str) -> str:

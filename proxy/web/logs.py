@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from proxy.trust.admin_token import blotted
+from proxy.trust.token_text import blotted
 from proxy.web.outermost import Done
 
 Fields = MutableMapping[str, Any]

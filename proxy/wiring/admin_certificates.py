@@ -5,17 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from cryptography import x509
 
-from proxy.config.schema import ClientCertificate
-from proxy.trust.roles import Permission, permitted
+from proxy.trust.roles import Permission, Role, permitted
 from proxy.web.admin_api.handler import Holder
 
 _HOW = "client-cert:"
 
 
-def known_by(certificate: bytes, people: Iterable[ClientCertificate], now: datetime) -> Holder | None:
+class KnownCertificate(Protocol):
+    """Somebody who calls with a client certificate: what it says, and what its holder may do."""
+
+    @property
+    def match(self) -> str:
+        """What the certificate says: `subject:`, `dns:`, `email:` or `uri:` and the value."""
+
+    @property
+    def name(self) -> str:
+        """The name for the journal."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What its holder may do."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Patterns of the repositories it is for; none: for everything."""
+
+
+def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: datetime) -> Holder | None:
     """Return who this certificate (DER, checked against admin.client_ca in the handshake) is of, or None.
 
     The handshake may be long ago: a certificate that has ended since opens nothing. Where several people match, none
@@ -35,7 +55,7 @@ def known_by(certificate: bytes, people: Iterable[ClientCertificate], now: datet
     return Holder(found[0].name, how, found[0].roles, repositories=found[0].repositories)
 
 
-def may_ask(who: str, how: str, permission: Permission, people: Iterable[ClientCertificate]) -> bool:
+def may_ask(who: str, how: str, permission: Permission, people: Iterable[KnownCertificate]) -> bool:
     """True unless this was called with a certificate by somebody who is not known, or not for that, by now."""
     if not how.startswith(_HOW):
         return True

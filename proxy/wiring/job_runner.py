@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from proxy.flows.house import House
 from proxy.flows.job import Work, run_next
 from proxy.oci.faults import Unavailable
-from proxy.store import Lease, Store
+from proxy.ports import Jobs
+from proxy.store.lease import Lease, Leases
 
 LEASE = "jobs"
 HELD_S = 15.0  # how long nobody takes over after the holder was killed
@@ -22,17 +23,15 @@ LOOK_S = 1.0  # how soon a job is taken up
 class JobRunner:
     """What one process does for jobs. Cancelled between two steps, whoever comes next goes on from the last one."""
 
-    def __init__(self, works: Mapping[str, Work], store: Store, house: House) -> None:
-        """`works` has a function for every kind of job there is."""
+    def __init__(self, works: Mapping[str, Work], jobs: Jobs, leases: Leases, house: House, *, sole: bool) -> None:
+        """`works` has a function for every kind of job; `sole`: no other server shares the store."""
         self._works = works
-        self._jobs = store.jobs
-        self._leases = store.leases
+        self._jobs = jobs
+        self._leases = leases
         self._journal = house.journal
         self._clock = house.clock
         # Where there is only one, whoever was killed before was the same one, and nothing is waited for.
-        self._holder = (
-            "the only server" if store.sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        )
+        self._holder = "the only server" if sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
         """Run the jobs there are, unless another process does. Raises Unavailable, Fault of a job that we got wrong."""

@@ -9,7 +9,7 @@ from proxy.config import Settings
 from proxy.flows.asker import Asker
 from proxy.flows.lost import Loss, Lost, lose
 from proxy.oci.faults import ConfigError
-from proxy.trust.admin_token import holds_token
+from proxy.trust.token_text import holds_token
 from proxy.web.logs import open_log
 from proxy.wiring.running import open_running
 

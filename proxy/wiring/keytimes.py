@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.flows.house import House
 from proxy.flows.keytimes import keep_times
 from proxy.oci.faults import Unavailable
-from proxy.store.lease import Lease
+from proxy.store.lease import Lease, Leases
 from proxy.trust.schedule import Coming, What, announced, coming, due
 
 LOOK_S = 1.0
@@ -29,19 +29,6 @@ _SAYS = {
     What.RETIRE: "is retired: what only it has signed is blocked from then on",
     What.STOP: "stops signing beside the active key",
 }
-
-
-class Leases(Protocol):
-    """Locks that hold across servers."""
-
-    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
-        """Return the lease, or None while another holder has it."""
-
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
-        """Return the lease with its new end, or None when it is lost."""
-
-    async def release(self, lease: Lease) -> None:
-        """Let others have it."""
 
 
 @dataclass(frozen=True)

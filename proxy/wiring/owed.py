@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.flows.house import House
 from proxy.flows.job import start
-from proxy.flows.unsigned import AGAIN, SIGN_OWED
+from proxy.flows.sign_owed import AGAIN, SIGN_OWED
 from proxy.ports import Jobs
 from proxy.trust.job import WAITING, Job
 from proxy.trust.unsigned import UnsignedPush

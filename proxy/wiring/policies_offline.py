@@ -7,9 +7,9 @@ from proxy.config.policy_file import PolicyFile
 from proxy.oci.faults import ConfigError, Corrupt, Fault
 from proxy.store import Store, open_store
 from proxy.store.rules import RulesInForce
-from proxy.trust.admin_token import holds_token
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.token_text import holds_token
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_change import Change, event_of

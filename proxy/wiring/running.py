@@ -32,6 +32,7 @@ from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
 from proxy.web.admin_api.handler import AdminApi
+from proxy.web.admin_api.table import ROUTES
 from proxy.web.app import public_app
 from proxy.web.counted import CountedJournal
 from proxy.web.local import local_app
@@ -106,7 +107,9 @@ class Running:
         self._server = Server(self.leaving, settings.limits, log.warning)
         self._ticking = Ticking(log)
         self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
-        self._jobs = job_runner.JobRunner(works(lambda: self.house, store, policies), store, house)
+        self._jobs = job_runner.JobRunner(
+            works(lambda: self.house, store, policies), store.jobs, store.leases, house, sole=store.sole
+        )
         self._staleness = staleness.Staleness(store.watch, settings.limits, house.clock.now, log)
         self._reloading = asyncio.Lock()
         self.keytimes = keytimes.KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
@@ -131,7 +134,7 @@ class Running:
         ours = self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies
         does = topics(*ours, dual, people)
         known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
-        self.api = AdminApi(does, store.admin_tokens, store.journal, house.clock, known)
+        self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, house.clock, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""

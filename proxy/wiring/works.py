@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from proxy.flows.house import House
 from proxy.flows.job import Work
 from proxy.flows.resign import RESIGN, resign
-from proxy.flows.unsigned import SIGN_OWED, sign_owed
+from proxy.flows.sign_owed import SIGN_OWED, sign_owed
 from proxy.store import Store
 from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from proxy.wiring.policies import Policies

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.flows.job import Step, run_next, start
-from proxy.flows.unsigned import SIGN_OWED, sign_owed
+from proxy.flows.sign_owed import SIGN_OWED, sign_owed
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference

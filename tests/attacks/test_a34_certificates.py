@@ -22,6 +22,7 @@ from proxy.oci.limits import Limits
 from proxy.trust.event import Kind
 from proxy.trust.roles import Role
 from proxy.web.admin_api.handler import AdminApi
+from proxy.web.admin_api.table import ROUTES
 from proxy.web.outermost import Edge, outermost
 from proxy.web.problems import problem
 from proxy.web.server import Address, Listener, Tls
@@ -60,7 +61,7 @@ async def served(folder: Path, patch: pytest.MonkeyPatch, *, dual: bool = False)
     async with admin(dual=dual, people=people) as a:
         store = a.world.store
         a.api = AdminApi(
-            a.topics, store.admin_tokens, store.journal, store.clock, lambda shown: known_by(shown, people, NOW)
+            ROUTES, a.topics, store.admin_tokens, store.journal, store.clock, lambda cert: known_by(cert, people, NOW)
         )
         listener = Listener(outermost(a.api.over_network(nothing_else), Edge(Limits(), refuse=problem)), Limits())
         tls = Tls(folder / "cert.pem", folder / "key.pem", folder / "ca.pem")

@@ -9,7 +9,6 @@ import pytest
 
 from proxy.flows.house import House
 from proxy.flows.job import Step, start
-from proxy.store import Store
 from proxy.trust.job import Job, JobState
 from proxy.wiring import job_runner
 from proxy.wiring.job_runner import HELD_S, LEASE, JobRunner
@@ -42,17 +41,8 @@ class Beside:
     clock: FrozenClock
 
 
-class Shared:
-    """A store that other processes have too."""
-
-    sole = False
-
-    def __init__(self, store: AnyStore) -> None:
-        self.jobs, self.leases = store.jobs, store.leases
-
-
 def runner(store: AnyStore, clock: FrozenClock, work: Slow) -> JobRunner:
-    return JobRunner({"slow": work}, cast("Store", Shared(store)), cast("House", Beside(store.journal, clock)))
+    return JobRunner({"slow": work}, store.jobs, store.leases, cast("House", Beside(store.journal, clock)), sole=False)
 
 
 async def job(store: AnyStore) -> Job:

@@ -23,6 +23,7 @@ from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
 from proxy.web.admin_api.handler import AdminApi, Topic
+from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
@@ -175,7 +176,7 @@ async def admin(
 
     tokens = SoftTokens(w.signer)
     does = topics(desk, lambda: w.house, store, reload, strays, tokens, policies, lambda: dual, lambda: people)
-    api = AdminApi(does, w.store.admin_tokens, w.store.journal, w.store.clock)
+    api = AdminApi(ROUTES, does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:

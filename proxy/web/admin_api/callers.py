@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens, Clock, Journal
 from proxy.trust import names, pattern
-from proxy.trust.admin_token import AdminToken, blotted, id_of, matches, over
+from proxy.trust.admin_token import AdminToken, id_of, matches, over
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import Role
+from proxy.trust.token_text import blotted
 from proxy.web.admin_api.rate import FAILED, ROWS, TOKEN, Allowance, place
 from proxy.web.call import Call
 

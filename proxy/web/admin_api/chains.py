@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from proxy.trust.admin_token import holds_token
 from proxy.trust.roles import Permission
+from proxy.trust.token_text import holds_token
 from proxy.web.admin_api.route import ROOT, Route
 from proxy.web.admin_api.shapes import Line, Why
 

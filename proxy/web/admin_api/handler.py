@@ -14,9 +14,9 @@ from proxy.flows.asked import Answer
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust.admin_token import blotted
 from proxy.trust.event import Event, Kind
 from proxy.trust.roles import holders, permitted
+from proxy.trust.token_text import blotted
 from proxy.web.admin_api.callers import ON_THE_HOST as ON_THE_HOST
 from proxy.web.admin_api.callers import Callers, called
 from proxy.web.admin_api.callers import Holder as Holder
@@ -24,7 +24,6 @@ from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.rate import ADDRESS, Allowance, place
 from proxy.web.admin_api.route import Reach, Route
 from proxy.web.admin_api.shapes import DryRun, Held, Nothing, Plan, kept
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.problems import ROOT
@@ -70,35 +69,37 @@ class AdminApi:
 
     def __init__(
         self,
+        routes: Sequence[Route],
         topics: Sequence[Topic],
         tokens: AdminTokens,
         journal: Journal,
         clock: Clock,
         by_certificate: Callable[[bytes], Holder | None] = lambda _: None,
     ) -> None:
-        """`topics` do what the routes of the same name say; `by_certificate` says whose client certificate this is.
+        """`routes` is every route; `topics` do what they say, by their names.
 
-        Raises ValueError when an action is missing or has no route.
+        `by_certificate` says whose client certificate this is. Raises ValueError unless each route has one action.
         """
+        self._routes = tuple(routes)
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
         self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
-        if set(self._actions) != {route.name for route in ROUTES}:
+        if set(self._actions) != {route.name for route in routes}:
             raise ValueError(
-                f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in ROUTES}}"
+                f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in routes}}"
             )
         self._about = {name: about for topic in topics for name, about in topic.about.items()}
-        if set(self._about) != {route.name for route in ROUTES if route.reach is Reach.ONE}:
+        if set(self._about) != {route.name for route in routes if route.reach is Reach.ONE}:
             raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
         self._holds = next((topic.holds for topic in topics if topic.holds is not None), None)
         if self._holds is None:
             raise ValueError("nothing keeps calls for a second person")
-        if set(self._plans) != {route.name for route in ROUTES if route.plans}:
+        if set(self._plans) != {route.name for route in routes if route.plans}:
             raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
         self._journal = journal
         self._clock = clock
         self._callers = Callers(tokens, journal, clock, by_certificate)
         self._by_address = Allowance(ADDRESS, clock.monotonic)
-        self._openapi = json.dumps(document()).encode()
+        self._openapi = json.dumps(document(routes)).encode()
 
     def over_network(self, other: Inner) -> Inner:
         """Return the handler of the admin listener; what is not under /admin/v1 is for `other`."""
@@ -129,7 +130,7 @@ class AdminApi:
         return Answer(200, (("content-type", "application/json"),), self._openapi)
 
     async def _act(self, call: Call, holder: Holder) -> Answer:
-        route, places = _route(call)
+        route, places = _route(call, self._routes)
         call.kind = route.path
         if not permitted(holder.roles, route.permission):
             await self._callers.refused(call, f"needs {route.permission}", holder)
@@ -176,8 +177,8 @@ def _answer(status: int, result: BaseModel) -> Answer:
     return Answer(status, headers, result.model_dump_json().encode())
 
 
-def _route(call: Call) -> tuple[Route, Mapping[str, str]]:
-    there = [(route, places) for route in ROUTES if (places := route.match(call.path)) is not None]
+def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str]]:
+    there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
         text = f"nothing is at {blotted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
         raise Fault("NAME_UNKNOWN", text)

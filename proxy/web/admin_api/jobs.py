@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from proxy.trust.job import JobState
 from proxy.trust.roles import Permission
 from proxy.web.admin_api.route import ROOT, Reach, Route
-from proxy.web.admin_api.shapes import OneRepository, Page, Why
+from proxy.web.admin_api.shapes import OneRepository, Page
 
 
 class JobsPage(Page, strict=True, extra="forbid", frozen=True):
@@ -49,12 +49,6 @@ class JobsShown(BaseModel, strict=True, extra="forbid", frozen=True):
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class Resign(Why, strict=True, extra="forbid", frozen=True):
-    """What to sign again."""
-
-    repository: OneRepository = Field(default="", description="in this repository alone; empty: in all")
-
-
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_jobs", "GET", f"{ROOT}/jobs", Permission.JOBS, "Long work, newest first.", JobsShown, JobsPage,
@@ -67,10 +61,5 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "cancel_job", "POST", f"{ROOT}/jobs/{{id}}/cancel", Permission.CHANGE_JOBS,
         "Stop a job at its next step; what it did is done.", JobShown, reach=Reach.ONE,
-    ),
-    Route(
-        "resign", "POST", f"{ROOT}/keys/{{profile}}/resign", Permission.CHANGE_JOBS,
-        "Sign again, in a job, what keys of this profile signed, with the one that is active now.", JobShown,
-        body=Resign, status=202, plans=True, reach=Reach.ONE,
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,19 +12,19 @@ from pydantic.json_schema import models_json_schema
 from proxy.trust.roles import holders
 from proxy.web.admin_api.route import PLACES, Route
 from proxy.web.admin_api.shapes import Held, Plan, Problem
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.problems import PROBLEM
 
 VERSION = "1"
 _REFUSALS = (400, 401, 403, 404, 409, 413, 429, 500, 502, 503)
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    shapes = {shape: None for route in ROUTES for shape in (route.gives, route.body) if shape is not None}
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """Return the OpenAPI document of these routes."""
+    given = {route.gives for route in routes}
+    shapes = {shape: None for route in routes for shape in (route.gives, route.body) if shape is not None}
     _, definitions = models_json_schema(
         [
-            *((shape, "serialization" if _given(shape) else "validation") for shape in shapes),
+            *((shape, "serialization" if shape in given else "validation") for shape in shapes),
             (Problem, "serialization"),
             (Plan, "serialization"),
             (Held, "serialization"),
@@ -31,7 +32,7 @@ def document() -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -50,10 +51,6 @@ def document() -> dict[str, Any]:
             },
         },
     }
-
-
-def _given(shape: type[BaseModel]) -> bool:
-    return any(route.gives is shape for route in ROUTES)
 
 
 def _ref(shape: type[BaseModel]) -> dict[str, Any]:

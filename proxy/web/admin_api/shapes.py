@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
-from proxy.trust.admin_token import holds_token
 from proxy.trust.approval import ApprovalState
 from proxy.trust.names import NAME, name_refusal
 from proxy.trust.pattern import is_pattern
+from proxy.trust.token_text import holds_token
 
 
 def _no_token(text: str) -> str:

@@ -12,6 +12,7 @@ from proxy.web.admin_api import (
     journal,
     keys,
     policies,
+    resign,
     server,
     tokens,
 )
@@ -28,5 +29,6 @@ ROUTES: tuple[Route, ...] = (
     *exceptions.ROUTES,
     *journal.ROUTES,
     *jobs.ROUTES,
+    *resign.ROUTES,
     *approvals.ROUTES,
 )

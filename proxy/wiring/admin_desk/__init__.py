@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from proxy.config.schema import ClientCertificate
 from proxy.flows.house import House
 from proxy.ports import Tokens
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
+from proxy.web.admin_api.table import ROUTES
+from proxy.wiring.admin_certificates import KnownCertificate
 from proxy.wiring.admin_desk.approvals import ApprovalDesk
 from proxy.wiring.admin_desk.chains import ChainDesk
 from proxy.wiring.admin_desk.custody import CustodyDesk
@@ -17,6 +18,7 @@ from proxy.wiring.admin_desk.exceptions import ExceptionDesk
 from proxy.wiring.admin_desk.jobs import JobDesk
 from proxy.wiring.admin_desk.keys import KeyDesk
 from proxy.wiring.admin_desk.policies import PolicyDesk
+from proxy.wiring.admin_desk.resign import ResignDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
@@ -33,7 +35,7 @@ def topics(
     held: Tokens,
     policies: Policies,
     dual: Callable[[], bool] = lambda: False,
-    people: Callable[[], Iterable[ClientCertificate]] = tuple,
+    people: Callable[[], Iterable[KnownCertificate]] = tuple,
 ) -> tuple[Topic, ...]:
     """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None.
 
@@ -44,11 +46,12 @@ def topics(
         ServerDesk(desk, house, reload, lambda: policies.described).topic(),
         KeyDesk(house, strays).topic(),
         CustodyDesk(house, held).topic(),
-        PolicyDesk(house, policies, store).topic(),
+        PolicyDesk(house, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
         ChainDesk(house).topic(),
         TokenDesk(house, store.admin_tokens, people).topic(),
-        JobDesk(house, store.jobs, store.ledger).topic(),
+        JobDesk(house, store.jobs).topic(),
+        ResignDesk(house, store.jobs, store.ledger).topic(),
         DenialDesk(house).topic(),
         ExceptionDesk(house).topic(),
     )
-    return (*doing, ApprovalDesk(house, store.approvals, store.admin_tokens, doing, dual, people).topic())
+    return (*doing, ApprovalDesk(house, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())

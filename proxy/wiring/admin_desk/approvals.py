@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
-from proxy.config.schema import ClientCertificate
 from proxy.flows import approval as flow
 from proxy.flows.house import House
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -17,9 +16,8 @@ from proxy.web.admin_api import approvals as shapes
 from proxy.web.admin_api.handler import Acting, Holder, Topic
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.shapes import ApprovalShown, Held, Why, kept
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.admin_api.tokens import TokenWish
-from proxy.wiring.admin_certificates import may_ask
+from proxy.wiring.admin_certificates import KnownCertificate, may_ask
 
 
 class ApprovalDesk:
@@ -28,17 +26,19 @@ class ApprovalDesk:
     def __init__(
         self,
         house: Callable[[], House],
+        routes: Sequence[Route],
         approvals: Approvals,
         tokens: AdminTokens,
         topics: Sequence[Topic],
         dual: Callable[[], bool],
-        people: Callable[[], Iterable[ClientCertificate]],
+        people: Callable[[], Iterable[KnownCertificate]],
     ) -> None:
         """`topics` do what calls ask for; `dual` says whether some of them wait for a second person.
 
         `people` returns who calls with a certificate, as configured by now.
         """
         self._house = house
+        self._routes = {route.name: route for route in routes}
         self._approvals = approvals
         self._tokens = tokens
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
@@ -152,7 +152,7 @@ class ApprovalDesk:
         return wanted, again
 
     def _may(self, wanted: Approval, holder: Holder) -> Route:
-        route = next((each for each in ROUTES if each.name == wanted.route), None)
+        route = self._routes.get(wanted.route)
         if route is None:
             raise Fault("DENIED", f"this version has no call {wanted.route}: reject it", status=409)
         if not permitted(holder.roles, route.permission):

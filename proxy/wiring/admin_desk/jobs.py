@@ -7,12 +7,9 @@ from typing import cast
 
 from proxy.flows import job as jobs_of
 from proxy.flows.house import House
-from proxy.flows.resign import RESIGN, keys_of
-from proxy.flows.sign import signers_now
-from proxy.ports import Jobs, Signed
+from proxy.ports import Jobs
 from proxy.trust.allotment import Allotment, allotment, rank_of
 from proxy.trust.job import Job
-from proxy.trust.keys import fingerprint
 from proxy.web.admin_api import jobs as shapes
 from proxy.web.admin_api.handler import Acting, Holder, Topic
 
@@ -20,23 +17,16 @@ from proxy.web.admin_api.handler import Acting, Holder, Topic
 class JobDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], jobs: Jobs, signed: Signed) -> None:
-        """`signed` is the ledger, to be walked through."""
+    def __init__(self, house: Callable[[], House], jobs: Jobs) -> None:
+        """`house` returns the one in force."""
         self._house = house
         self._jobs = jobs
-        self._signed = signed
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
         return Topic(
-            {"list_jobs": self._list, "show_job": self._show, "cancel_job": self._cancel, "resign": self._resign},
-            {"resign": self._plan_resign},
-            {
-                "list_jobs": self._asked_of,
-                "show_job": self._job_of,
-                "cancel_job": self._job_of,
-                "resign": self._meant_by,
-            },
+            {"list_jobs": self._list, "show_job": self._show, "cancel_job": self._cancel},
+            about={"list_jobs": self._asked_of, "show_job": self._job_of, "cancel_job": self._job_of},
         )
 
     async def _asked_of(self, acting: Acting) -> str:
@@ -45,9 +35,6 @@ class JobDesk:
     async def _job_of(self, acting: Acting) -> str:
         found = await self._jobs.find(acting.places["id"])
         return "" if found is None else found.repository
-
-    async def _meant_by(self, acting: Acting) -> str:
-        return cast("shapes.Resign", acting.body).repository
 
     async def _list(self, acting: Acting) -> shapes.JobsShown:
         page = cast("shapes.JobsPage", acting.query)
@@ -64,32 +51,6 @@ class JobDesk:
 
     async def _cancel(self, acting: Acting) -> shapes.JobShown:
         return shown(await jobs_of.cancel(acting.places["id"], self._jobs, self._house().clock))
-
-    async def _resign(self, acting: Acting) -> shapes.JobShown:
-        house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
-        keys_of(profile, house)
-        job = Job(
-            id="",
-            kind=RESIGN,
-            who=acting.holder.who,
-            how=acting.holder.how,
-            reason=wish.reason,
-            created=house.clock.now(),
-            asked={"profile": profile},
-            repository=wish.repository,
-        )
-        return shown(await jobs_of.start(job, self._jobs, job_room(acting.holder, house)))
-
-    async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
-        house, wish, profile = self._house(), cast("shapes.Resign", acting.body), acting.places["profile"]
-        count = await self._signed.count(keys_of(profile, house), wish.repository)
-        key = fingerprint(signers_now(profile, house)[0].spki)[:12]
-        where = f"in {wish.repository}" if wish.repository else "in all repositories"
-        return (
-            f"go through {count} images {where} that keys of {profile} have signed",
-            f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
-            "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
-        )
 
 
 def job_room(holder: Holder, house: House) -> Allotment:

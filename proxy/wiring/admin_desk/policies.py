@@ -15,8 +15,7 @@ from proxy.flows.named import parse_name
 from proxy.flows.not_given import not_given
 from proxy.flows.replay import replay, supposing
 from proxy.oci.faults import Corrupt, Fault
-from proxy.ports import Credential
-from proxy.store import Store
+from proxy.ports import Credential, Jobs, PolicyBook
 from proxy.trust import explain
 from proxy.trust.job import Job
 from proxy.trust.policy_revision import PolicyRevision
@@ -25,7 +24,7 @@ from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.jobs import JobShown
 from proxy.wiring.admin_desk.jobs import job_room, shown
 from proxy.wiring.admin_desk.policy_lint import linted
-from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, different, hash_of, impact, number_of
+from proxy.wiring.admin_desk.policy_plan import CANDIDATE, PLAN, PulledSince, different, hash_of, impact, number_of
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_change import Change
 from proxy.wiring.policy_process import Turns
@@ -36,12 +35,15 @@ PLAN_S = 90.0  # whoever asks waits for 120
 class PolicyDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], policies: Policies, store: Store) -> None:
-        """`store` has the revisions, what was pulled, and the jobs."""
+    def __init__(
+        self, house: Callable[[], House], policies: Policies, book: PolicyBook, pulled: PulledSince, jobs: Jobs
+    ) -> None:
+        """`book` has the revisions, `pulled` returns what was pulled."""
         self._house = house
         self._policies = policies
-        self._store = store
-        self._book = store.policy_book
+        self._book = book
+        self._pulled = pulled
+        self._jobs = jobs
         self._planning = asyncio.Semaphore(2)  # pulls come first
         few = policies.settings.limits.policy_checks
         self._trying, self._changing = Turns(few), Turns(few)
@@ -171,7 +173,7 @@ class PolicyDesk:
         now, base = self._policies.file, number_of(self._policies)
         since = house.clock.now() - timedelta(days=wish.days)
         async with self._planning:
-            pulled = await self._store.journal.pulled(since, wish.limit + 1)
+            pulled = await self._pulled(since, wish.limit + 1)
             left = ends - house.clock.monotonic()
             judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, left)
         return impact(base, await different(now, file, self._policies), since, judged, more=len(pulled) > wish.limit)
@@ -183,9 +185,9 @@ class PolicyDesk:
         asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
         job, room = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked), job_room(by, house)
-        await jobs_of.may_start(job, self._store.jobs, room)  # before its text is kept for good
+        await jobs_of.may_start(job, self._jobs, room)  # before its text is kept for good
         await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
-        return shown(await jobs_of.start(job, self._store.jobs, room))
+        return shown(await jobs_of.start(job, self._jobs, room))
 
 
 def _ours(acting: Acting) -> Asked:

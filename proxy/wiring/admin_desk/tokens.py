@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
-from proxy.config.schema import ClientCertificate
 from proxy.flows.house import House
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens
@@ -17,6 +16,7 @@ from proxy.trust.approval import agrees, short_of_two
 from proxy.trust.roles import Role, beyond
 from proxy.web.admin_api import tokens as shapes
 from proxy.web.admin_api.handler import ON_THE_HOST, Acting, Holder, Topic
+from proxy.wiring.admin_certificates import KnownCertificate
 from proxy.wiring.admin_desk.part import part
 
 
@@ -24,7 +24,7 @@ class TokenDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
     def __init__(
-        self, house: Callable[[], House], tokens: AdminTokens, people: Callable[[], Iterable[ClientCertificate]] = tuple
+        self, house: Callable[[], House], tokens: AdminTokens, people: Callable[[], Iterable[KnownCertificate]] = tuple
     ) -> None:
         """`house` returns the one in force, `people` who calls with a certificate, as configured by now."""
         self._house = house

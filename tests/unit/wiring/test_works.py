@@ -1,7 +1,7 @@
 from typing import cast
 
 from proxy.flows.resign import RESIGN
-from proxy.flows.unsigned import SIGN_OWED
+from proxy.flows.sign_owed import SIGN_OWED
 from proxy.store import Store
 from proxy.wiring.admin_desk.policy_plan import PLAN
 from proxy.wiring.works import works

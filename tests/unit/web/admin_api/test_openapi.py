@@ -8,7 +8,7 @@ from proxy.trust.roles import holders
 from proxy.web.admin_api.openapi import document
 from proxy.web.admin_api.table import ROUTES
 
-DOCUMENT = document()
+DOCUMENT = document(ROUTES)
 
 
 def test_every_route_is_described_with_its_roles() -> None:

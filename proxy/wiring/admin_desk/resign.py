@@ -1,0 +1,61 @@
+"""What the route about signing again does: what our ledger knows for a profile, with its active key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from proxy.flows import job as jobs_of
+from proxy.flows.house import House
+from proxy.flows.resign import RESIGN, keys_of
+from proxy.flows.sign import signers_now
+from proxy.ports import Jobs, Signed
+from proxy.trust.job import Job
+from proxy.trust.keys import fingerprint
+from proxy.web.admin_api.handler import Acting, Topic
+from proxy.web.admin_api.jobs import JobShown
+from proxy.web.admin_api.resign import Resign
+from proxy.wiring.admin_desk.jobs import job_room, shown
+
+
+class ResignDesk:
+    """One method for the route; it raises Fault or Unavailable with words for the caller."""
+
+    def __init__(self, house: Callable[[], House], jobs: Jobs, signed: Signed) -> None:
+        """`signed` is the ledger, to be walked through."""
+        self._house = house
+        self._jobs = jobs
+        self._signed = signed
+
+    def topic(self) -> Topic:
+        """Return what the route does, by its name."""
+        return Topic({"resign": self._resign}, {"resign": self._plan_resign}, {"resign": self._meant_by})
+
+    async def _meant_by(self, acting: Acting) -> str:
+        return cast("Resign", acting.body).repository
+
+    async def _resign(self, acting: Acting) -> JobShown:
+        house, wish, profile = self._house(), cast("Resign", acting.body), acting.places["profile"]
+        keys_of(profile, house)
+        job = Job(
+            id="",
+            kind=RESIGN,
+            who=acting.holder.who,
+            how=acting.holder.how,
+            reason=wish.reason,
+            created=house.clock.now(),
+            asked={"profile": profile},
+            repository=wish.repository,
+        )
+        return shown(await jobs_of.start(job, self._jobs, job_room(acting.holder, house)))
+
+    async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
+        house, wish, profile = self._house(), cast("Resign", acting.body), acting.places["profile"]
+        count = await self._signed.count(keys_of(profile, house), wish.repository)
+        key = fingerprint(signers_now(profile, house)[0].spki)[:12]
+        where = f"in {wish.repository}" if wish.repository else "in all repositories"
+        return (
+            f"go through {count} images {where} that keys of {profile} have signed",
+            f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
+            "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
+        )
