@@ -37,6 +37,7 @@ PATH = Path("/etc/my registry/countersign.yaml")
         (KeyState.PREPARED, KeyState.DESTROYED, f"countersign keys retire {OWN} --reason TEXT"),
         (KeyState.RETIRED, KeyState.ACTIVE, f"countersign keys rotate release --on {KEY.token} --reason TEXT"),
     ],
+    ids=lambda value: value.value if isinstance(value, KeyState) else "",  # the advice names a key made for this run
 )
 def test_a_key_s_next_step_is_one_that_its_state_allows(state: KeyState, to: KeyState, first: str) -> None:
     said = refusal(replace(KEY, state=state), to) or ""
@@ -44,7 +45,7 @@ def test_a_key_s_next_step_is_one_that_its_state_allows(state: KeyState, to: Key
     assert list(wrong(said)) == []
 
 
-@pytest.mark.parametrize("key", [None, fingerprint(KEY.spki)])
+@pytest.mark.parametrize("key", [None, fingerprint(KEY.spki)], ids=["unknown", "known"])
 def test_a_key_that_its_token_does_not_hold_is_restored_before_it_is_given_up(key: str | None) -> None:
     gone = Failing("release", "hsm", key, "it holds no usable key", NOON, True, fingerprint(KEY.spki))
     said = _failing(gone, "pushes", Severity.ERROR, PATH, "").next
