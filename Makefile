@@ -1,7 +1,11 @@
 # Every target that a person calls carries a comment after two hashes: `make help` lists those.
 PYTHON ?= python3
 BIN := .venv/bin
+LANES ?= 2
+CHECKED := --ignore-glob='tests/test_*.py' # those are what `make check` runs
 MAKEFLAGS += --no-print-directory
+# Compiled once, not by each of the thousand servers that tests start, also where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help setup run-setup venv clients run quick test check format bench clean
 
@@ -15,11 +19,11 @@ setup: ## install everything missing: system packages (as root), .venv, .venv/bi
 run: run-setup ## a registry, a token with keys and the proxy in .run/, with commands to try; Ctrl-C stops it all
 	@exec $(BIN)/python -m deploy.run
 
-quick: venv ## unit and in-memory contract tests: under a minute, no root, no apt, no Go
-	@$(BIN)/python -m pytest tests/unit tests/contract -m "not real and not go"
+quick: venv ## every test that needs no program but Python, attacks too: a minute and a half, no root, no apt, no Go
+	@$(BIN)/python -m pytest -n $(LANES) tests $(CHECKED) -m "not real and not go"
 
-test: setup clients check ## all tests; what this machine cannot run is skipped and counted
-	@$(BIN)/python -m pytest tests
+test: setup clients check ## all tests, LANES=2 side by side; what this machine cannot run is skipped and counted
+	@$(BIN)/python -m pytest -n $(LANES) tests $(CHECKED)
 
 check: venv ## formatting, lint, types, import contracts, and the docs against the code
 	@$(BIN)/ruff format --check --quiet .

@@ -1,6 +1,5 @@
-"""Marks what runs real programs, and counts at the end what this machine could not run."""
+"""Marks what runs real programs, and has the registries that tests start."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +16,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.real)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reasons: Counter[str] = Counter()
-    for report in terminalreporter.stats.get("skipped", []):
-        if "tests/interop" in report.nodeid and isinstance(report.longrepr, tuple):
-            reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
-    for reason, count in reasons.most_common():
-        terminalreporter.write_line(f"{count} interop test{'s' if count > 1 else ''} skipped: {reason}", yellow=True)
 
 
 @pytest.fixture

@@ -65,7 +65,16 @@ class Cluster:
     def start(self) -> None:
         """Start it; returns when it answers."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        command = [str(self._programs / "postgres"), "-D", str(self._directory / "data"), "-k", str(self._directory)]
+        # A killed test run must not leave it behind; SIGINT ends it without waiting for its clients.
+        leash = ["setpriv", "--pdeathsig", "INT", "--"] if shutil.which("setpriv") else []
+        command = [
+            *leash,
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._directory / "data"),
+            "-k",
+            str(self._directory),
+        ]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *settings], stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user, cwd="/"

@@ -14,6 +14,7 @@ from typer.main import get_command
 from proxy.cli.app import app
 
 ROOT = Path(__file__).parents[3]
+COMMANDS = get_command(app)
 _LINE = re.compile(r"countersign ([a-z][a-z-]*[^`;()\n]*)")
 _ENDS = re.compile(r"[,.:]? *$|[,.:] .*$")
 # What is in a text and no command to type: names of things, and commands that are spoken of.
@@ -62,7 +63,7 @@ def wrong(text: str) -> Iterator[str]:
 
 def refusal(line: str) -> str | None:
     """Why the program would refuse this line: command, options and arguments; values are placeholders often."""
-    here, rest = get_command(app), shlex.split(line)[1:]
+    here, rest = COMMANDS, shlex.split(line)[1:]
     while (below := getattr(here, "commands", None)) is not None:
         word = rest.pop(0) if rest else ""
         if word not in below:

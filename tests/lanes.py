@@ -1,0 +1,48 @@
+"""How `pytest -n` divides the tests: whole files, the slowest first, and a few at the end with nothing beside them.
+
+A file stays with one worker, so what it starts is started once. Without `-n` nothing of this applies.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
+
+# These run last, one after the other, while nothing else does: each with what another test beside it would spoil.
+ALONE: dict[str, str] = {}
+# Started first, the longest in front, so that none is begun when everything else has ended.
+SLOWEST: tuple[str, ...] = ()
+
+
+def _rank(file: str) -> tuple[int, int]:
+    if file in ALONE:
+        return 2, 0
+    return (0, SLOWEST.index(file)) if file in SLOWEST else (1, 0)
+
+
+class Lanes(LoadFileScheduling):
+    """Gives each worker that is nearly out of work the next file; what runs alone goes to the last worker left."""
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        file = min(self.workqueue, key=_rank)
+        others = [other for other in self.nodes if other is not node]
+        if file in ALONE and others:
+            if not all(other.shutting_down for other in others):
+                node.shutdown()
+            return  # the last one is asked again when the others have ended
+        self.workqueue.move_to_end(file, last=False)
+        super()._assign_work_unit(node)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """The worker has ended; returned is the test that it died of, if it did. What it left is given to others.
+
+        The test that it died of is not run again: it would take one worker after the other.
+        """
+        left = self.assigned_work.pop(node)
+        died_of = next((test for tests in left.values() for test, done in tests.items() if not done), None)
+        if died_of is not None:
+            left[self._split_scope(died_of)][died_of] = True
+        self.workqueue.update({file: tests for file, tests in left.items() if not all(tests.values())})
+        for other in self.nodes if self.workqueue else ():
+            self._reschedule(other)
+        return died_of
