@@ -1,4 +1,4 @@
-"""What holds for every test: none depends on how fast this machine is, and what was skipped is counted with its reason."""
+"""What holds for every test: none depends on how fast this machine is; what was skipped is counted with its reason."""
 
 from __future__ import annotations
 

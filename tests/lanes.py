@@ -20,7 +20,7 @@ def _rank(file: str) -> tuple[int, int]:
     return (0, SLOWEST.index(file)) if file in SLOWEST else (1, 0)
 
 
-class Lanes(LoadFileScheduling):
+class Lanes(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives each worker that is nearly out of work the next file; what runs alone goes to the last worker left."""
 
     def _assign_work_unit(self, node: WorkerController) -> None:
@@ -38,7 +38,7 @@ class Lanes(LoadFileScheduling):
 
         The test that it died of is not run again: it would take one worker after the other.
         """
-        left = self.assigned_work.pop(node)
+        left: dict[str, dict[str, bool]] = self.assigned_work.pop(node)
         died_of = next((test for tests in left.values() for test, done in tests.items() if not done), None)
         if died_of is not None:
             left[self._split_scope(died_of)][died_of] = True
