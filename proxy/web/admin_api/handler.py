@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -99,7 +100,10 @@ class AdminApi:
         self._clock = clock
         self._callers = Callers(tokens, journal, clock, by_certificate)
         self._by_address = Allowance(ADDRESS, clock.monotonic)
-        self._openapi = json.dumps(document(routes)).encode()
+
+    @cached_property
+    def _openapi(self) -> bytes:
+        return json.dumps(document(self._routes)).encode()
 
     def over_network(self, other: Inner) -> Inner:
         """Return the handler of the admin listener; what is not under /admin/v1 is for `other`."""

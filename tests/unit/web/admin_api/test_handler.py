@@ -17,6 +17,7 @@ from proxy.web.problems import PROBLEM
 from tests.worlds.admin import Admin, Reply, admin
 from tests.worlds.images import image
 
+PROMISED = document(ROUTES)["paths"]
 WHY = {"reason": "because"}
 ODD_BODIES: tuple[object, ...] = (
     None, b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"reason":"a","reason":"b"}', b"[" * 5000,
@@ -37,7 +38,7 @@ ODD_QUERIES = (
 
 def conforms(route: Route, reply: Reply) -> None:
     """The reply is one that the OpenAPI document promises for this route."""
-    told = document(ROUTES)["paths"][route.path][route.method.lower()]["responses"]
+    told = PROMISED[route.path][route.method.lower()]["responses"]
     assert str(reply.status) in told
     assert reply.headers["cache-control"] == "no-store"
     if reply.status < 300:
