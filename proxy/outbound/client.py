@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Collection
+from functools import cached_property
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -46,10 +47,17 @@ class Outbound:
         Raises OSError or ssl.SSLError where that file does not load.
         """
         self._allowed = frozenset(allowed)
-        self._tls = ssl.create_default_context()
+        self._ca_file = ca_file
         if ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
+            _ = self._tls  # a file that does not load is found now
         self._session: aiohttp.ClientSession | None = None
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()  # reading the system's authorities takes 50 ms: not before it is asked
+        if self._ca_file is not None:
+            context.load_verify_locations(self._ca_file)
+        return context
 
     async def get(self, url: str, *, limit: int, seconds: float) -> bytes:
         """Return what is at this URL, at most `limit` bytes within `seconds`. Raises Unavailable."""

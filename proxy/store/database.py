@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.oci.faults import Told, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -185,7 +187,13 @@ def _said(error: Exception) -> Unavailable:
 
 def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return the INSERT of `sqlite` or `postgresql` that knows ON CONFLICT; both spell it the same way."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # takes 50 ms: not where the store is a file
+
+    return postgresql.insert(table)
 
 
 @cache

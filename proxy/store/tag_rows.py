@@ -27,7 +27,7 @@ tags = Table(
     Column("fence", BIG, nullable=False),
     Column("until", Instant),
     Index("tags_by_digest", "repository", "digest"),
-    Index("tags_moving", "moving_to", sqlite_where=_MOVING, postgresql_where=_MOVING),
+    Index("tags_moving", "moving_to", sqlite_where=_MOVING),
 )
 
 FACT = ("digest", "at", "by", "how", "moving_to")  # the columns that say where it points

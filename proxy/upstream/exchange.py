@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import cached_property
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -53,15 +54,31 @@ class Exchange:
         self.limits = limits
         if urlsplit(url).query or urlsplit(url).fragment:
             raise ValueError(f"upstream's URL has a query or a fragment: {url[:80]!a}")
-        # The certificate that proves who we are is for upstream alone, not for its token realm.
-        self._elsewhere = ssl.create_default_context(cafile=ca_file)
-        self._upstream = self._elsewhere
-        if client_cert is not None:
-            self._upstream = ssl.create_default_context(cafile=ca_file)
-            self._upstream.load_cert_chain(*client_cert)
+        self._ca_file, self._client_cert = ca_file, client_cert
+        if ca_file is not None or client_cert is not None:
+            _ = self._upstream  # a file that does not load is found now
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._names = Names()
         self.silent: str | None = None  # why upstream gave no answer to the last request, None where it did
+
+    @cached_property
+    def _elsewhere(self) -> ssl.SSLContext:
+        # Reading the system's authorities takes 50 ms: not where only plain HTTP is spoken.
+        return ssl.create_default_context(cafile=self._ca_file)
+
+    @cached_property
+    def _upstream(self) -> ssl.SSLContext:
+        if self._client_cert is None:
+            return self._elsewhere
+        # The certificate that proves who we are is for upstream alone, not for its token realm.
+        context = ssl.create_default_context(cafile=self._ca_file)
+        context.load_cert_chain(*self._client_cert)
+        return context
+
+    def _tls(self, url: str) -> ssl.SSLContext | bool:
+        if not url.startswith("https:"):
+            return True  # aiohttp asks for it, and has no use for it
+        return self._upstream if url.startswith(self._root) else self._elsewhere
 
     async def send(
         self,
@@ -135,7 +152,7 @@ class Exchange:
             headers=headers,
             data=data,
             allow_redirects=False,
-            ssl=self._upstream if url.startswith(self._root) else self._elsewhere,
+            ssl=self._tls(url),
         )
 
     def _opened(self, *, transfer: bool) -> aiohttp.ClientSession:

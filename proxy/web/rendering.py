@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cached_property
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proxy.flows.asked import Answer
 from proxy.web.logs import inert
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 WORDS = {"passed": "Yes", "failed": "No", "inconclusive": "Unknown"}
 
@@ -20,26 +23,33 @@ class Rendering:
     """Templates with the name and address of this proxy in them."""
 
     def __init__(self, name: str, url: str) -> None:
-        """Load the templates. `url` is the public one, without a slash at its end."""
+        """Load no template yet. `url` is the public one, without a slash at its end."""
         css = (files("proxy.web") / "static" / "page.css").read_text()
         self.url = url
         self.name = name
         self.host = url.partition("://")[2]
-        self._environment = Environment(
+        # The style sheet is ours and holds no markup; its hash is what the policy lets in.
+        self._globals = {"name": name, "url": url, "host": self.host, "css": Markup(css), "words": WORDS}  # noqa: S704
+        hashed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        self._policy = (
+            f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
+        )
+
+    @cached_property
+    def _environment(self) -> Environment:
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # a start needs no page
+
+        environment = Environment(
             loader=PackageLoader("proxy.web"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             finalize=_shown,
         )
-        self._environment.filters["code"] = code
-        # The style sheet is ours and holds no markup; its hash is what the policy lets in.
-        self._environment.globals |= {"name": name, "url": url, "host": self.host, "css": Markup(css), "words": WORDS}  # noqa: S704
-        hashed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-        self._policy = (
-            f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'"
-        )
+        environment.filters["code"] = code
+        environment.globals |= self._globals
+        return environment
 
     def html(self, template: str, status: int = 200, **values: Any) -> Answer:
         """Return the page."""

@@ -252,7 +252,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     shared = None if store.sole else store.leases
     signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
-    await signer.start()
+    signer.begin()
     keyless = SigstoreExaminer()
     stack.callback(keyless.close)
     outbound = outbound_of(settings)
@@ -296,4 +296,5 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await keep_revisions(settings, taken, store, house)
     tls = served_with("server.tls", settings.server.tls)
     admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)
+    await signer.start()
     return Running(settings, house, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)

@@ -38,6 +38,10 @@ class TokenSigner:
     def _settings(self) -> Settings:
         return self._tokens.settings
 
+    def begin(self) -> None:
+        """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
+        self._tokens.begin()
+
     async def start(self) -> None:
         """Open every token. One that cannot be used is opened later; a refused PIN ends the start.
 

@@ -51,14 +51,20 @@ class Tokens:
             if leases is not None
         }
 
+    def begin(self) -> None:
+        """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
+        first = {name: asyncio.create_task(self.open_again(name)) for name in self.settings.tokens}
+        self._opening.update(first)
+        self._first = tuple(first.values())
+
     async def start(self) -> None:
         """Open every token. One that cannot be used is opened later; a refused PIN ends the start.
 
         Raises PinRefusedAtStart, ConfigError where there is no PIN.
         """
-        first = {name: asyncio.create_task(self.open_again(name)) for name in self.settings.tokens}
-        self._opening.update(first)
-        self._first = tuple(first.values())
+        if not self._first:
+            self.begin()
+        first = dict(self._opening)
         if first:
             await asyncio.wait(first.values(), timeout=START_S)
         for name, opening in first.items():

@@ -38,6 +38,36 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_start_loaded_what_only_pages_or_another_database_need(tmp_path: Path) -> None:
+    heavy = "{'alembic', 'jinja2', 'rich', 'sigstore', 'sqlalchemy.dialects.postgresql'}"
+    code = (
+        "import asyncio, sys\n"
+        f"asyncio.run = lambda work: (work.close(), print(sorted({heavy} & set(sys.modules))), 0)[-1]\n"
+        "from proxy.cli.app import run\n"
+        "run()"
+    )
+    command = [sys.executable, "-c", code, "serve", "-c", configured(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_one_command_read_the_options_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("status", "client-config", "keys"):
+        alone = module._with([name])
+        assert len(alone.registered_commands) + len(alone.registered_groups) == 1
+    for named in ([], ["--help"], ["statsu"]):
+        assert module._with(named) is module.app
+
+
+def test_a_command_alone_calls_itself_as_it_did(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "status", "--help") == Exit.FINE
+    assert "countersign status [OPTIONS]" in capsys.readouterr().out
+    assert run(monkeypatch, "statsu") != Exit.FINE
+    assert "statsu" in capsys.readouterr().err
+
+
 def test_a_broken_file_is_code_3_on_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

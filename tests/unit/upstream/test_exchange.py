@@ -316,6 +316,15 @@ async def test_an_upstream_is_a_plain_url(url: str) -> None:
         Exchange(url, Limits())
 
 
+def test_plain_http_read_the_authorities_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[str | None] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile=None: made.append(cafile))
+    Exchange("http://127.0.0.1:1", Limits())
+    assert made == []
+    Exchange("http://127.0.0.1:1", Limits(), ca_file=str(tmp_path / "ca.pem"))
+    assert made == [str(tmp_path / "ca.pem")], "a file that does not load is found at the start"
+
+
 async def test_the_certificate_is_the_one_that_is_shown_now(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
