@@ -113,9 +113,9 @@ async def _set(planned: Planned, asker: Asker, house: House) -> BookKey:
     }
     async with house.memory.alone(("keys",)):
         key = may_have_chain(name, house)
-        await house.journal.record(key_event(Kind.KEY_CHAIN, key, asker, detail, house))  # before it takes effect
+        record = (key_event(Kind.KEY_CHAIN, key, asker, detail, house),)
         try:
-            await house.keybook.amend(name, {"chain": chain})
+            await house.keybook.amend(name, {"chain": chain}, record=record)
         except Unavailable as away:
             say = f"{away.what}; `countersign keys chain show {name[:12]}` says whether it took effect"
             raise Unavailable(say) from None

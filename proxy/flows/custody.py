@@ -1,6 +1,7 @@
 """Keys where they are: taken into the book, found again on another token, backed up, destroyed.
 
-Every change is in the journal before it takes effect, and whatever is put into the book has proved itself just before.
+Each change and its row in the journal are one transaction; the row of a destruction comes before the token is told.
+What is put into the book has proved itself just before.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ async def take_in(profile: str, sought: Sought, asker: Asker, house: House, toke
             "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
             "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
         }  # fmt: skip
-        await house.journal.record(key_event(Kind.KEY_CREATED, key, asker, detail, house))
+        created = key_event(Kind.KEY_CREATED, key, asker, detail, house)
         try:
-            await house.keybook.add(key)
+            await house.keybook.add(key, record=(created,))
         except ValueError as wrong:
             raise Fault("DENIED", str(wrong), status=409) from None
         return find(fingerprint(key.spki), house)
@@ -105,10 +106,8 @@ async def rebind(key: str, token: str, asker: Asker, house: House, tokens: Token
         }  # fmt: skip
         await house.signer.prove(replace(known, **place))
         before = {name: getattr(known, name) for name in place}
-        await house.journal.record(
-            key_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house)
-        )
-        await house.keybook.amend(fingerprint(known.spki), place)
+        rebound = key_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house)
+        await house.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
         return find(fingerprint(known.spki), house)
 
 
@@ -136,8 +135,8 @@ async def backed_up(key: str, at: datetime | None, asker: Asker, house: House) -
     async with house.memory.alone(ALONE):
         known, now = may_be_backed_up(key, at, house), house.clock.now()
         when = at or now
-        await house.journal.record(key_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house))
-        await house.keybook.amend(fingerprint(known.spki), {"backup_at": when})
+        noted = key_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house)
+        await house.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
         return find(fingerprint(known.spki), house)
 
 

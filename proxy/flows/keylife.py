@@ -1,4 +1,4 @@
-"""The life of our keys: each change is in the journal before it takes effect, and takes effect in one transaction.
+"""The life of our keys: each change and its rows in the journal are one transaction.
 
 Stopped at any step, the profile has exactly one active key: the old one until the last step, the new one after it. A
 key that was created and not recorded stays on the token and signs nothing.
@@ -7,10 +7,9 @@ key that was created and not recorded stays on the token and signs nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from proxy.flows.asker import Asker, key_event
 from proxy.flows.house import House
@@ -209,7 +208,7 @@ async def prepared(
     created = key_event(Kind.KEY_CREATED, new, asker, detail, house)
     # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
     after = None if old is None else fingerprint(old.spki)
-    await _done([created], partial(house.keybook.add, new, after=after), house)
+    await _done(house.keybook.add(new, after=after, record=(created,)))
     return find(fingerprint(new.spki), house)
 
 
@@ -227,7 +226,7 @@ async def activated(new: BookKey, asker: Asker, house: House, terms: Handover | 
     if old is not None:
         told = {end: at.isoformat() for end, at in ends.items() if at is not None}
         events.append(_change(old, KeyState.TRUSTED, asker, house, **told))
-    await _done(events, partial(house.keybook.activate, name, now, **ends), house)
+    await _done(house.keybook.activate(name, now, **ends, record=tuple(events)))
     return Rotated(None if old is None else find(fingerprint(old.spki), house), find(name, house))
 
 
@@ -238,20 +237,19 @@ def _moments(key: BookKey) -> dict[str, str]:
 
 
 async def moved(key: BookKey, to: KeyState, asker: Asker, house: House, since: datetime | None = None) -> BookKey:
-    """Return the key in its new state, which is on record first. Raises Fault, Unavailable."""
+    """Return the key in its new state, which is on record. Raises Fault, Unavailable."""
     name = fingerprint(key.spki)
     was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
-    change = partial(house.keybook.set_state, name, to, house.clock.now(), since=since, was=was)
     told = {"since": since.isoformat()} if since else {}
-    await _done([_change(key, to, asker, house, **told)], change, house)
+    record = (_change(key, to, asker, house, **told),)
+    await _done(house.keybook.set_state(name, to, house.clock.now(), since=since, was=was, record=record))
     return find(name, house)
 
 
-async def _done(events: list[Event], change: Callable[[], Awaitable[None]], house: House) -> None:
-    """First the record, then the change. Raises Unavailable, Fault."""
-    await house.journal.record(*events)
+async def _done(change: Awaitable[None]) -> None:
+    """Wait for a change of the key book. Raises Unavailable, Fault."""
     try:
-        await change()
+        await change
     except ValueError as wrong:
         raise Fault("DENIED", str(wrong), status=409) from None
     except Unavailable as away:

@@ -98,12 +98,12 @@ class Rules(Protocol):
 
 
 class KeyBook(Protocol):
-    """Our keys and their states."""
+    """Our keys and their states. What a change is to `record` becomes rows of the journal with it, or neither is."""
 
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
 
-    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+    async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
         """Record a key; with `after`, only while the key of that fingerprint is active.
 
         Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
@@ -118,6 +118,7 @@ class KeyBook(Protocol):
         *,
         since: datetime | None = None,
         was: KeyState | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
         """Move a key to another state, with `was` only from that one; the revision changes. Raises ValueError.
 
@@ -131,6 +132,7 @@ class KeyBook(Protocol):
         *,
         signs_until: datetime | None = None,
         retire_after: datetime | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
         """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
@@ -138,7 +140,7 @@ class KeyBook(Protocol):
         Raises ValueError when there is no such key, or it is not prepared.
         """
 
-    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+    async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
         """Change what is known of a key in whatever state; the revision changes with it.
 
         Raises ValueError when there is no such key.

@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from proxy.store.database import Database, insert_once
+from proxy.store.journal import append_rows
 from proxy.store.own_connection import Reader
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.tables import keys, revisions
 from proxy.store.versions import bump
+from proxy.trust.event import Event
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 
 KEYBOOK = "keybook"  # the kind of its revisions
@@ -55,13 +57,13 @@ class StoredKeyBook:
         """
         await self._change(lambda there: there, trusted, also)
 
-    async def add(self, key: BookKey, *, after: str | None = None) -> None:
+    async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
         """Record a key; with `after`, only while the key of that fingerprint is active.
 
         Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
         prepared on one token, and when the one before it is no longer active: somebody else was faster.
         """
-        await self._change(partial(with_added, key=key, after=after), self._trusted)
+        await self._change(partial(with_added, key=key, after=after), self._trusted, record=record)
 
     async def set_state(
         self,
@@ -71,6 +73,7 @@ class StoredKeyBook:
         *,
         since: datetime | None = None,
         was: KeyState | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
         """Move a key to another state; the revision changes with it.
 
@@ -78,7 +81,7 @@ class StoredKeyBook:
         there, and for one that is no longer what it `was`: another server changed it meanwhile.
         """
         change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
-        await self._change(change, self._trusted)
+        await self._change(change, self._trusted, record=record)
 
     async def activate(
         self,
@@ -87,6 +90,7 @@ class StoredKeyBook:
         *,
         signs_until: datetime | None = None,
         retire_after: datetime | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
         """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
 
@@ -94,14 +98,18 @@ class StoredKeyBook:
         there is no such key, or it is not prepared.
         """
         change = partial(with_active, which=fingerprint, at=at, signs_until=signs_until, retire_after=retire_after)
-        await self._change(change, self._trusted)
+        await self._change(change, self._trusted, record=record)
 
-    async def amend(self, fingerprint: str, changes: Amendment) -> None:
+    async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
         """Change what is known of a key in whatever state. Raises ValueError when there is no such key."""
-        await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted)
+        await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted, record=record)
 
     async def _change(
-        self, change: Callable[[_Keys], _Keys], trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None
+        self,
+        change: Callable[[_Keys], _Keys],
+        trusted: tuple[Trusted, ...],
+        also: Callable[[], None] | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
         def then(ours: _Keys | None) -> None:
             self._changed += 1
@@ -113,11 +121,16 @@ class StoredKeyBook:
                 if also is not None:
                     also()
 
-        await self._database.write(partial(_change, trusted=trusted, change=change), then)
+        await self._database.write(partial(_change, trusted=trusted, change=change, record=record), then)
 
 
-def _change(connection: Connection, trusted: tuple[Trusted, ...], change: Callable[[_Keys], _Keys]) -> _Keys:
-    """Change the book and keep its new text, in one transaction."""
+def _change(
+    connection: Connection,
+    trusted: tuple[Trusted, ...],
+    change: Callable[[_Keys], _Keys],
+    record: tuple[Event, ...],
+) -> _Keys:
+    """Change the book, keep its new text and record why, in one transaction."""
     there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
     ours = change(tuple(there.values()))
     if ours != tuple(there.values()):
@@ -131,6 +144,8 @@ def _change(connection: Connection, trusted: tuple[Trusted, ...], change: Callab
     ring = ring_of(ours, trusted)
     text = {"kind": KEYBOOK, "revision": ring.revision, "body": text_of(ours, trusted)}
     connection.execute(insert_once(connection.dialect.name, revisions), text)
+    if record:
+        append_rows(connection, record)
     return ours
 
 

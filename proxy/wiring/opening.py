@@ -172,9 +172,10 @@ async def _adopt(at: Place, info: KeyInfo, record: Record) -> None:
             f"stands by has a key of its own: give {at.token} another key of that label, or take it off "
             f"keys.{at.profile}.tokens"
         )
-    await record.keybook.add(as_recorded(at.profile, at.token, info, KeyState.ACTIVE, record.clock))
+    key = as_recorded(at.profile, at.token, info, KeyState.ACTIVE, record.clock)
     detail = {"profile": at.profile, "key": own, "token": at.token, "token_serial": info.token_serial}
-    await record.journal.record(Event(record.clock.now(), Kind.KEY_CREATED, detail=detail))
+    created = Event(record.clock.now(), Kind.KEY_CREATED, detail=detail)
+    await record.keybook.add(key, record=(created,))
 
 
 def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock: Clock) -> BookKey:

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.ports import Search
+from proxy.trust.event import Event, Kind
 from proxy.trust.keys import Amendment, KeyState, TrustedKey, fingerprint
 from tests.contract.conftest import AnyStore, Book
 from tests.worlds.memory import NOON, SoftSigner
@@ -160,6 +162,37 @@ async def test_of_two_activations_at_once_one_is_refused(keybook: Book) -> None:
     said = await asyncio.gather(*twice, return_exceptions=True)
     assert [type(each) for each in said] == [type(None), ValueError]
     assert [key.state for key in keybook.ring().ours] == [KeyState.TRUSTED, KeyState.ACTIVE]
+
+
+async def test_of_two_activations_at_once_both_were_on_record(store: AnyStore) -> None:
+    """A row was written before its change: two servers, or one that was killed in between, left two rows."""
+    for key in (RELEASE, NEXT):
+        await store.keybook.add(key)
+    rows = [Event(NOON, Kind.KEY_STATE, who=who) for who in ("one", "other")]
+    twice = (store.keybook.activate(fingerprint(NEXT.spki), LATER, record=(row,)) for row in rows)
+    said = await asyncio.gather(*twice, return_exceptions=True)
+    assert [type(each) for each in said] == [type(None), ValueError]
+    assert [row.who for row in await store.journal.search(Search())] == ["one"]
+
+
+async def test_every_change_has_its_rows_and_what_is_refused_has_none(store: AnyStore) -> None:
+    book, name = store.keybook, fingerprint(RELEASE.spki)
+
+    def row(who: str) -> tuple[Event, ...]:
+        return (Event(NOON, Kind.KEY_STATE, who=who),)
+
+    await book.add(RELEASE, record=row("add"))
+    await book.amend(name, {"backup_at": LATER}, record=row("amend"))
+    await book.set_state(name, KeyState.TRUSTED, LATER, record=row("set"))
+    for refused in (
+        book.add(replace(RELEASE, profile="attestation"), record=row("no")),
+        book.amend("0" * 64, {"backup_at": LATER}, record=row("no")),
+        book.set_state(name, KeyState.RETIRED, LATER, was=KeyState.ACTIVE, record=row("no")),
+        book.activate("0" * 64, LATER, record=row("no")),
+    ):
+        with pytest.raises(ValueError, match="key"):
+            await refused
+    assert [each.who for each in await store.journal.search(Search())] == ["set", "amend", "add"]
 
 
 async def test_a_second_prepared_key_is_refused_and_so_is_one_that_comes_too_late(keybook: Book) -> None:

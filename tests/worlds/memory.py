@@ -273,8 +273,8 @@ class MemoryKeyBook:
     def ring(self) -> KeyRing:
         return self._ring
 
-    async def add(self, key: BookKey, *, after: str | None = None) -> None:
-        self._set(with_added(self._ring.ours, key, after))
+    async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
+        await self._change(lambda ours: with_added(ours, key, after), record)
 
     async def set_state(
         self,
@@ -284,8 +284,9 @@ class MemoryKeyBook:
         *,
         since: datetime | None = None,
         was: KeyState | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
-        self._set(with_state(self._ring.ours, fingerprint, state, at, since, was))
+        await self._change(lambda ours: with_state(ours, fingerprint, state, at, since, was), record)
 
     async def activate(
         self,
@@ -294,15 +295,23 @@ class MemoryKeyBook:
         *,
         signs_until: datetime | None = None,
         retire_after: datetime | None = None,
+        record: tuple[Event, ...] = (),
     ) -> None:
-        self._set(with_active(self._ring.ours, fingerprint, at, signs_until, retire_after))
+        await self._change(lambda ours: with_active(ours, fingerprint, at, signs_until, retire_after), record)
 
-    async def amend(self, fingerprint: str, changes: Amendment) -> None:
-        self._set(with_amended(self._ring.ours, fingerprint, changes))
+    async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
+        await self._change(lambda ours: with_amended(ours, fingerprint, changes), record)
 
     async def trust(self, trusted: tuple[Trusted, ...]) -> None:
         self._trusted = trusted
         self._set(self._ring.ours)
+
+    async def _change(
+        self, change: Callable[[tuple[BookKey, ...]], tuple[BookKey, ...]], record: tuple[Event, ...]
+    ) -> None:
+        change(self._ring.ours)  # raises before anything is on record
+        await self._journal.record(*record)
+        self._set(change(self._ring.ours))
 
     def _set(self, ours: tuple[BookKey, ...]) -> None:
         self._ring = ring_of(ours, self._trusted)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -94,16 +95,17 @@ async def test_a_prepared_key_can_be_given_up() -> None:
 async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await world()
     ready = await keylife.prepare("release", *BY, w.house)
-    record = w.store.journal.record
+    set_state = w.store.keybook.set_state
 
-    async def meanwhile(*events: Event) -> None:
+    async def meanwhile(*given: Any, **more: Any) -> None:
         """Between what this server has read and what it writes."""
-        await record(*events)
         await w.store.keybook.activate(name(ready), w.store.clock.now())
+        await set_state(*given, **more)
 
-    monkeypatch.setattr(w.store.journal, "record", meanwhile)
+    monkeypatch.setattr(w.store.keybook, "set_state", meanwhile)
     with pytest.raises(Fault, match="is active"):
         await keylife.retire(name(ready), *BY, w.house)
+    assert [e for e in rows(w) if e.kind is Kind.KEY_STATE] == [], "what did not happen is not on record"
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
 
 
