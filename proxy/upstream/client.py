@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import replace
+from math import inf
 from secrets import token_bytes
 from time import monotonic as real_monotonic
 
@@ -213,6 +214,15 @@ class Upstream:
     def account_refused(self) -> str | None:
         """Why upstream does not take our own account; None where there is none, or it did last time."""
         return self._ours.refused if self._ours else None
+
+    @property
+    def account_refused_at(self) -> float:
+        """When upstream last refused our account, in seconds of the monotonic clock; long ago where it never did."""
+        return self._ours.refused_at if self._ours else -inf
+
+    def renew_password(self, password: str) -> bool:
+        """Show this password of our account from now on; False where there is none, or it is shown already."""
+        return self._ours is not None and self._ours.renew(password)
 
     async def certificate(self) -> bytes | None:
         """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from cachetools import LRUCache, TLRUCache
 
@@ -23,6 +24,7 @@ class Ours:
     def __init__(self, realm: Realm, name: str, password: str, monotonic: Callable[[], float]) -> None:
         """Ask for nothing yet."""
         self.refused: str | None = None  # why upstream does not take this account, None where it did last time
+        self.refused_at = -inf  # when it last said so, on the clock that `monotonic` is
         self._realm = realm
         self._name = name
         self._basic = basic(name, password)
@@ -57,9 +59,21 @@ class Ours:
     def answered(self, status: int) -> None:
         """Remember what upstream made of this account: 401 is a refusal, what is read or written an acceptance."""
         if status == 401:
-            self.refused = "it answers 401"
+            self._refuses("it answers 401")
         elif status < 400:
             self.refused = None
+
+    def renew(self, password: str) -> bool:
+        """Show this password from now on; False where it is the one that is shown already."""
+        shown = basic(self._name, password)
+        if shown == self._basic:
+            return False
+        self._basic = shown
+        self._tokens.clear()
+        return True
+
+    def _refuses(self, why: str) -> None:
+        self.refused, self.refused_at = why, self._now()
 
     async def _bought(self, scope: str) -> str:
         return await self._buying.do(scope, lambda: self._buy(scope))
@@ -69,7 +83,7 @@ class Ours:
         reply = await self._realm.relay("GET", pairs, self._basic)
         if reply.status != 200:
             if reply.status in (401, 403):
-                self.refused = f"its token realm answers {reply.status}"
+                self._refuses(f"its token realm answers {reply.status}")
             raise Unavailable(
                 f"upstream's token realm refused our own credentials ({reply.status}); "
                 "check the upstream's `credentials`"

@@ -66,7 +66,7 @@ from proxy.wiring.served_with import check_listeners, served_with, told_by
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.ticking import Ticking
 from proxy.wiring.timestamper import timestamper_of
-from proxy.wiring.upstream import upstream_of
+from proxy.wiring.upstream import password_of, upstream_of
 from proxy.wiring.upstream_watch import UpstreamWatch
 from proxy.wiring.works import works
 
@@ -120,7 +120,7 @@ class Running:
         self.endings = Endings(ends, house.clock.now, log)
         gauges.watch_endings(metrics, self.endings.days)
         times, stale, path = self.keytimes, self._staleness, settings.path
-        self._registry = UpstreamWatch(upstream, house.clock, path, log)
+        self._registry = UpstreamWatch(upstream, house.clock, path, log, lambda: password_of(self.settings))
         knowing = self._registry, policies, lists, self.endings
         self._wrong = AllProblems(signer, store, lambda: self.house, path, times, stale, knowing)
         self.problems = self._wrong.now
@@ -192,6 +192,7 @@ class Running:
     async def reload(self) -> str | None:
         """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
         async with self._reloading:
+            self._registry.again()
             try:
                 await self._reload()
             except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError, Unavailable) as wrong:

@@ -8,16 +8,22 @@ from proxy.oci.faults import ConfigError
 from proxy.upstream.client import Upstream
 
 
+def password_of(settings: Settings) -> str | None:
+    """Return the password of our account as it is written now, None where we have no account. Raises ConfigError."""
+    account = settings.upstream.credentials
+    if account is None:
+        return None
+    return read_secret(account.password, f"password of {account.username} upstream").value
+
+
 def upstream_of(settings: Settings, uploads_key: bytes | None = None) -> Upstream:
     """Return the client of the configured registry; nothing is asked yet. Raises ConfigError.
 
     Every server needs the same `uploads_key`: the next request of an upload may reach another one.
     """
-    entry = settings.upstream
-    credentials = None
-    if entry.credentials is not None:
-        password = read_secret(entry.credentials.password, f"password of {entry.credentials.username} upstream")
-        credentials = (entry.credentials.username, password.value)
+    entry, password = settings.upstream, password_of(settings)
+    account = entry.credentials
+    credentials = None if account is None or password is None else (account.username, password)
     certificate = None if entry.client_cert is None else (str(entry.client_cert), str(entry.client_cert))
     try:
         return Upstream(

@@ -1,4 +1,4 @@
-"""The registry refuses our own account: status says so, and what to do; when it takes it again, nobody has to help."""
+"""The registry refuses our own account: status says so; another password, or a reload, is tried at once."""
 
 from __future__ import annotations
 
@@ -39,5 +39,11 @@ def test_an_account_that_is_refused_is_a_problem_and_no_reason_to_try_again(tmp_
             assert "upstreams[0].credentials" in said.output
             assert "try again" not in said.output
         assert ask(proxy.host, "GET", "/v2/").status == 401, "callers are told nothing of it"
-        passwords(tmp_path, {"proxy": "old"})
-        when(proxy.daemon, lambda: problems(proxy) == [] or None, "the problem did not go away")
+        (tmp_path / "password").write_text("new")
+        when(proxy.daemon, lambda: problems(proxy) == [] or None, "the new password was not taken")
+        passwords(tmp_path, {"proxy": "other"})
+        assert proxy("verify", "team/app:1").status != 0
+        when(proxy.daemon, lambda: problems(proxy) or None, "status does not say that it is refused again")
+        passwords(tmp_path, {"proxy": "new"})
+        assert proxy("reload").status == 0
+        when(proxy.daemon, lambda: problems(proxy) == [] or None, "a reload does not try it again")
