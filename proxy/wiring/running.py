@@ -208,7 +208,6 @@ class Running:
     async def _reload(self) -> None:
         settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
         only_changeable(self.settings, settings)
-        served = [tls for tls in (self._tls, self._admin_tls) if tls is not None]
         check_listeners(settings)
         await self.signer.reopen(settings)
         await self._lists.refresh(settings.trust)
@@ -218,7 +217,7 @@ class Running:
                 if self.policies.overtaken(taken):
                     continue
                 await keep_revisions(settings, taken, self.store, self.house)
-                for tls in served:
+                for tls in filter(None, (self._tls, self._admin_tls)):
                     tls.reload()
                 await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
             self._log.info("configuration reloaded", policies=self.policies.described)
