@@ -13,12 +13,11 @@ from proxy.flows.write import Change, Look, NotTaken, Prepare, change_tag, nothi
 from proxy.formats import carrier
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX, parse
+from proxy.oci.not_found import ERROR_BYTES, NotFound, not_found
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag
-from proxy.oci.strict_json import loads
 from proxy.ports import ReferrersApi
 
-_ERROR_BYTES = 64 * 1024
 _LACKS = frozenset({400, 404, 422})  # what registries answer to a list of something they do not have
 
 
@@ -142,9 +141,6 @@ async def _is_gone(repository: Repository, digest: Digest, asked: Asked, house: 
         if reply.status != 404:
             await reply.close()
             return False
-        said = loads(await reply.read(_ERROR_BYTES), house.limits.json_depth)
+        return not_found(await reply.read(ERROR_BYTES)) is NotFound.THIS
     except (Unavailable, Corrupt, Fault):
         return False
-    errors = said.get("errors") if isinstance(said, dict) else None
-    codes = {error.get("code") for error in errors if isinstance(error, dict)} if isinstance(errors, list) else set()
-    return bool(codes) and "NAME_UNKNOWN" not in codes

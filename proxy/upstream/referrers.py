@@ -16,6 +16,7 @@ from proxy.flows.once import Once
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_INDEX
+from proxy.oci.not_found import ERROR_BYTES, NotFound, not_found
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
 from proxy.ports import Credential, Headers, ReferrersApi
@@ -24,7 +25,6 @@ from proxy.upstream.reply import UpstreamReply
 HAS_S = 24 * 3600.0  # the API does not go away
 HAS_NOT_S = 600.0  # it may arrive with an upgrade
 REPOSITORIES = 5_000  # remembered at once
-REFUSAL_BYTES = 64 * 1024
 _ITS_MANIFEST: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 _TEMPORARY = frozenset({408, 425, 429})
 _ABOUT_US = frozenset({401, 403, 404})  # answers that another account may not get
@@ -86,7 +86,7 @@ class ReferrersProbe:
         if reply.status not in _ABOUT_US:
             await reply.close()
             return ReferrersApi.UNKNOWN
-        if reply.status == 404 and _denies(await _text(reply)) and await self._reads(repository, subject, credential):
+        if reply.status == 404 and await _denies(reply) and await self._reads(repository, subject, credential):
             return ReferrersApi.HAS_NOT
         await reply.close()
         return None
@@ -104,13 +104,9 @@ def may_pass(status: int, headers: Headers) -> bool:
     return status in _TEMPORARY or (status >= 500 and status != 501)
 
 
-def _denies(body: bytes) -> bool:
+async def _denies(reply: UpstreamReply) -> bool:
     """True for a 404 that may be about the route. Registries that have it answer so about what they do not know."""
-    return bool(body.strip()) and b"NAME_UNKNOWN" not in body
-
-
-async def _text(reply: UpstreamReply) -> bytes:
     try:
-        return await reply.read(REFUSAL_BYTES)
+        return not_found(await reply.read(ERROR_BYTES)) in {NotFound.THIS, NotFound.FOREIGN}
     except (Fault, Corrupt):
-        return b""
+        return False
