@@ -65,7 +65,7 @@ def end(config: Path) -> Exit:
         sys.stdout.write("none is open on this host\n")
         return Exit.NO
     sys.stdout.write(
-        "it is over within a second; a server that does not run now puts that on record when it starts.\n"
+        "it ends within a second; a server that does not run now puts that on record when it starts.\n"
         + "".join(f"review it then: countersign exceptions review {e.id} --note TEXT --config {at}\n" for e in there)
     )
     return Exit.FINE

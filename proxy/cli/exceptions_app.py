@@ -79,7 +79,7 @@ def review(
     config: Config = None,
     output: Output = Form.TEXT,
 ) -> None:
-    """Say what became of an exception that is over; until then `status` names it."""
+    """Say what became of an exception that has ended; until then `status` names it."""
     from proxy.cli import exceptions
 
     raise typer.Exit(exceptions.change(place_of(server, token, config), "review", exception, note, output))

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the process says to whoever started it."""
+    """The exit code of a command."""
 
     FINE = 0
     NO = 1  # the answer is no: blocked, not signed, something is wrong

@@ -38,7 +38,7 @@ class TokenText:
 
 
 def configuration(wish: Wish, token: TokenText) -> str:
-    """Return the text of countersign.yaml, commented for whoever opens it next."""
+    """Return the text of countersign.yaml, with a comment on each setting."""
     mode = (
         "warn                         # only warns, for the images that are not signed yet; then: enforce"
         if wish.adopt
@@ -119,8 +119,8 @@ def _next(settings: Settings) -> list[str]:
     lines.append(f"  countersign client-config docker --config {shlex.quote(str(settings.path))}")
     lines += [
         "",
-        f"Only this proxy may reach {settings.upstream.url}: whoever gets there directly is not checked, and what they",
-        "push there is not signed.",
+        f"Only this proxy may reach {settings.upstream.url}: the proxy checks nothing of what people pull there",
+        "directly, and signs nothing of what they push there.",
     ]
     return lines
 

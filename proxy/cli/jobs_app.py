@@ -33,7 +33,7 @@ def list_jobs(
     config: Config = None,
     output: Output = Form.TEXT,
 ) -> None:
-    """List long work, newest first: what waits, runs, and is over."""
+    """List long work, newest first: what waits, what runs, and what has ended."""
     from proxy.cli import jobs
 
     filters = {"state": "" if state is None else state.value, "kind": kind, "repository": repository}

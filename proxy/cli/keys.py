@@ -40,7 +40,7 @@ def show(place: Place, form: Form) -> Exit:
 
 
 def change(place: Place, verb: str, of: str, body: Mapping[str, object], manner: Manner) -> Exit:
-    """Rotate, prepare, ... the key or the profile `of`, and print what there is now."""
+    """Rotate, prepare, ... the key or the profile `of`, and print the keys as they are now."""
     answer = agreed(place, f"keys/{quote(of, safe='')}/{verb}", body, manner)
     if isinstance(answer, Exit):
         return answer

@@ -30,7 +30,7 @@ def draft() -> Exit:
     """Print a new token that only its holder has, alone on standard output, and what others need to make it known."""
     text = written(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
     sys.stderr.write(
-        "a token that nobody knows yet: keep it to yourself, it is shown this once; whoever makes it known needs\n"
+        "a token that nobody knows yet: keep it to yourself, it is shown this once; an admin makes it known with\n"
         f"this alone: countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
     )
     return lines_out([text])

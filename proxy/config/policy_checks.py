@@ -130,7 +130,7 @@ def doubts(policies: Sequence[PolicyEntry], named: Signers) -> Iterator[Complain
         elif not policy.push.sign_with and pull.mode == "enforce" and not _foreign(policy, named):
             yield ("policies", at, "push", "sign_with"), "pushes are not signed, so what is pushed cannot be pulled"
         if policy.contact is None and pull.mode == "enforce":
-            yield ("policies", at), "no contact: whoever is blocked is not told whom to ask"
+            yield ("policies", at), "no contact: a refusal does not tell people whom to ask"
         if policy.push.sign_with and not policy.push.formats:
             yield ("policies", at, "push", "formats"), "the list is empty, so nothing is signed"
 

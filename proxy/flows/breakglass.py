@@ -93,7 +93,7 @@ def may_close(exception_id: str, house: House) -> PolicyException:
     """Return an exception that is not over. Raises Fault."""
     found = find(exception_id, house)
     if is_over(found, house):
-        raise Fault("DENIED", f"exception {exception_id} is over already", status=409)
+        raise Fault("DENIED", f"exception {exception_id} has ended already", status=409)
     return found
 
 

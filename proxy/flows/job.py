@@ -65,7 +65,7 @@ async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
     found = await jobs.find(job_id)
     if found is None:
         raise unknown(job_id)
-    raise Fault("DENIED", f"job {job_id} is over ({found.state}): there is nothing to cancel", status=409)
+    raise Fault("DENIED", f"job {job_id} has ended ({found.state}): there is nothing to cancel", status=409)
 
 
 def unknown(job_id: str) -> Fault:

@@ -17,7 +17,7 @@ TRIES = 5  # times it may be cut off by the end of its process without a step do
 
 
 class JobState(StrEnum):
-    """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest is over."""
+    """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest has ended."""
 
     QUEUED = "queued"
     RUNNING = "running"

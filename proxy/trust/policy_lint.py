@@ -135,7 +135,7 @@ def _pull(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
         return
     if pull.mode_at(around.now) == "enforce":
         if pull.blobs == "open":
-            text = "layers of blocked images are served to whoever asks by digest"
+            text = "anybody who asks by digest gets the layers of blocked images"
             yield Finding("warning", "blobs-open", (*where, "blobs"), text)
         if pull.head_on_denied:
             text = "HEAD of a blocked image is answered: where it is cached, it starts unchecked"

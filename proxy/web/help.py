@@ -199,7 +199,7 @@ LESSONS: Mapping[Reason, Lesson] = {
         "Signatures of a digest are found by that name. Whoever could put something else there could take them away.",
         "Nothing to do: pulling is not affected.",
         "Push it under another tag. Lists of signatures are taken: `cosign copy`, `crane cp -a` and `regctl image copy "
-        "--digest-tags` bring them, and what is there already stays.",
+        "--digest-tags` bring them, and signatures that are in the registry already stay.",
         "What somebody kept under a `.sig` name before is in the journal (`tag.replaced`), with its digest.",
     ),
 }

@@ -35,7 +35,7 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
         assert isinstance(key.curve, ec.SECP256R1)
     assert stat.S_IMODE(settings.tokens["hsm"].pin.file.stat().st_mode) == 0o600  # type: ignore[union-attr]
     assert settings.warnings == (
-        f"{settings.path}:37:5: policies[0]: no contact: whoever is blocked is not told whom to ask",
+        f"{settings.path}:37:5: policies[0]: no contact: a refusal does not tell people whom to ask",
     )
 
     before = contents(tmp_path)

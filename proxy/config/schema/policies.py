@@ -78,7 +78,7 @@ class PolicyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     )
     contact: Line | None = Field(default=None, description="whom a blocked person should ask")
     owner: Line | None = Field(default=None, description="who answers for this policy")
-    help_url: Link | None = Field(default=None, description="a page of yours, shown to whoever is blocked")
+    help_url: Link | None = Field(default=None, description="a page of yours; refusals show it, like `contact`")
     push: PushEntry = Field(default_factory=PushEntry, description="what happens to a push")
     pull: PullEntry = Field(default_factory=PullEntry, description="what a pull must satisfy")
 

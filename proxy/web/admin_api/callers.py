@@ -106,7 +106,7 @@ class Callers:
         if (ended := over(token, self._clock.now())) is not None:
             another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
             say = f"token {token.name!a} {ended}; {another}"
-            raise await self._unknown(call, "token is over", say, holder)
+            raise await self._unknown(call, "the token has ended", say, holder)
 
     async def still(self, call: Call, holder: Holder) -> None:
         """Look again after the body: it may take hours to come, and who revokes a token means at once."""

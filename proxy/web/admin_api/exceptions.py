@@ -90,7 +90,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "review_exception", "POST", f"{ROOT}/exceptions/{{id}}/review", Permission.REVIEW,
-        "Say what became of an exception that is over; the reason is what was found.", ExceptionShown, body=Why,
+        "Say what became of an exception that has ended; the reason is what was found.", ExceptionShown, body=Why,
         reach=Reach.ONE,
     ),
 )  # fmt: skip

@@ -142,7 +142,7 @@ class AdminApi:
             raise Fault(
                 "DENIED",
                 f"token {holder.who!a} has only the role {has}; this needs one of: {needs}; "
-                "whoever has an admin role makes such a token: countersign tokens create NAME --role ROLE",
+                "a policy-admin or key-admin makes such a token: countersign tokens create NAME --role ROLE",
             )
         query = _query(route.asks or Nothing, call)
         body = await _body(route, call)

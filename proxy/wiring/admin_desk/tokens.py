@@ -82,7 +82,7 @@ class TokenDesk:
         made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {wish.valid_days} days"
         if wish.fingerprint is not None:
             return (made, f"it is the one that its holder drafted, {wish.fingerprint[:29]}...: ask them whether it is")
-        return (made, "show it once, to whoever calls")
+        return (made, "show it once, in the answer to this call")
 
     async def _alone(self, acting: Acting) -> bool:
         """True for a token that agrees to nothing, and on the host while there are not two people who could agree."""

@@ -40,7 +40,7 @@ async def test_it_closes_by_itself_once() -> None:
     await breakglass.close_ended(w.house)
     assert w.store.journal.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
     assert breakglass.find(made.id, w.house).closed == made.until
-    with pytest.raises(Fault, match="is over already"):
+    with pytest.raises(Fault, match="has ended already"):
         await breakglass.close(made.id, ANN, w.house)
 
 
