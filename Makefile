@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LANES ?= 2
-CHECKED := --ignore-glob='tests/test_*.py' # those are what `make check` runs
+CHECKED := --ignore-glob='tests/test_*.py' # what `make check` runs
 MAKEFLAGS += --no-print-directory
 # Compiled once, not by each of the thousand servers that tests start, also where the environment says otherwise.
 export PYTHONDONTWRITEBYTECODE :=

@@ -9,9 +9,31 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 # These run last, one after the other, while nothing else does: each with what another test beside it would spoil.
-ALONE: dict[str, str] = {}
+_SECONDS = "what it asserts takes less than a second or two, of a server that has the machine to itself"
+_LOAD = "it is itself as much load as the machine bears, while signatures have their deadline"
+ALONE: dict[str, str] = {
+    "tests/attacks/test_a41_lint.py": _LOAD,
+    "tests/faults/test_f04_hsm_down.py": "servers start within seconds, or the tests that follow find a refused PIN",
+    "tests/faults/test_f06_real_crowds.py": _LOAD,
+    "tests/faults/test_f07_two_servers.py": _SECONDS,
+    "tests/faults/test_f09_signals.py": _SECONDS,
+    "tests/faults/test_hsm_child.py": _SECONDS,
+    "tests/faults/test_policies_shared.py": _SECONDS,
+}
 # Started first, the longest in front, so that none is begun when everything else has ended.
-SLOWEST: tuple[str, ...] = ()
+SLOWEST = (
+    "tests/interop/test_manners.py",
+    "tests/faults/test_key_custody.py",
+    "tests/faults/test_f02_every_problem.py",
+    "tests/faults/test_f07_rotation.py",
+    "tests/interop/test_notation.py",
+    "tests/faults/test_f10_key_lost.py",
+    "tests/faults/test_every_metric.py",
+    "tests/interop/test_credentials_login.py",
+    "tests/faults/test_break_glass_page.py",
+    "tests/interop/test_admin_conformance.py",
+    "tests/faults/test_f02_hsm_through_the_proxy.py",
+)
 
 
 def _rank(file: str) -> tuple[int, int]:
@@ -32,6 +54,10 @@ class Lanes(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
             return  # the last one is asked again when the others have ended
         self.workqueue.move_to_end(file, last=False)
         super()._assign_work_unit(node)
+        if (
+            self._pending_of(self.assigned_work[node]) < 2
+        ):  # a worker begins no test before it knows of another, or of none
+            self._reschedule(node)
 
     def remove_node(self, node: WorkerController) -> str | None:
         """The worker has ended; returned is the test that it died of, if it did. What it left is given to others.

@@ -74,6 +74,13 @@ class Load:
             else:
                 self.failed.append(f"push {tag}: {reply.status} {reply.body[:300]!r}")
 
+    async def more(self) -> None:
+        """Wait until more has been pushed than was under way, and something pulled."""
+        pushed, pulled = len(self.pushed) + 2 * PUSHERS, self.pulls
+        async with asyncio.timeout(60):
+            while (len(self.pushed) <= pushed or self.pulls == pulled) and not self.failed:  # noqa: ASYNC110  counted by others
+                await asyncio.sleep(0.02)
+
     async def pull(self) -> None:
         while not self.over:
             for tag in list(self.pushed)[-3:] + list(self.pushed)[:3]:
@@ -95,13 +102,13 @@ async def test_rotations_under_load_fail_nothing_and_leave_nothing_unsigned(prox
         workers += [asyncio.create_task(load.pull()) for _ in range(PULLERS)]
         until: dict[str, int] = {}  # how many were pushed before a key stopped signing
         for _ in range(ROTATIONS):
-            await asyncio.sleep(0.7)
+            await load.more()
             until[keys[-1]["fingerprint"]] = len(load.pushed)
             done = await asyncio.to_thread(rotated, proxy)
             assert done.status == 0, done.output
             keys.append(await asyncio.to_thread(signing, proxy))
         after = set(load.pushed)
-        await asyncio.sleep(0.7)
+        await load.more()
         load.over = True
         await asyncio.gather(*workers)
         assert load.failed == []
