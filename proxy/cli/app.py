@@ -280,7 +280,7 @@ def schema() -> None:
 def _file(given: Path | None) -> Path:
     import os
 
-    from proxy.config import find
+    from proxy.cli.file import find
 
     return find(given, os.environ)
 

@@ -6,15 +6,17 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.cli.admin import Place, call
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 from proxy.cli.local import ask
-from proxy.config import Settings
 from proxy.oci.faults import Unavailable
 from proxy.trust.explain import plain
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
 
 _LINE = 1000
 

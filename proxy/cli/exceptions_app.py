@@ -102,8 +102,8 @@ def break_glass(
     import os
 
     from proxy.cli import breakglass
+    from proxy.cli.file import find
     from proxy.cli.spans import seconds_of
-    from proxy.config import find
     from proxy.oci.faults import ConfigError
 
     file = find(config, os.environ)

@@ -12,14 +12,13 @@ from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import Form
 from proxy.trust.explain import plain
+from proxy.trust.span import since_when
 
 _PAGE = 1000
 
 
 def show(place: Place, filters: Mapping[str, str], since: str, limit: int, form: Form) -> Exit:
     """Print rows of the journal, at most `limit`; `since` is a span such as 7d, or a moment."""
-    from proxy.wiring.desk import since_when
-
     wanted = {name: value for name, value in filters.items() if value}
     if since:
         wanted["since"] = since_when(since, datetime.now(UTC)).isoformat()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
+from proxy.cli.file import find
 from proxy.cli.form import Form
-from proxy.config import find, load
+from proxy.config import load
 from proxy.flows.lost import Loss
 from proxy.oci.faults import ConfigError
 from proxy.setup_token import pem

@@ -34,8 +34,8 @@ def place_of(server: str, token: str, config: Path | None) -> Place:
     import os
 
     from proxy.cli.admin import Place
+    from proxy.cli.file import find
     from proxy.cli.form import socket_beside
-    from proxy.config import find
 
     if server:
         return Place(server=server, token=token.strip())

@@ -154,7 +154,7 @@ def lint(
 def _offline(config: Path | None, file: Path | None, number: int | None, reason: str, output: Form) -> int:
     import os
 
+    from proxy.cli.file import find
     from proxy.cli.policy_offline import changed
-    from proxy.config import find
 
     return changed(find(config, os.environ), file, number, reason, output)

@@ -26,7 +26,8 @@ def export(
     from proxy.cli.trust import export as made
 
     if server is None:
-        from proxy.config import find, load
+        from proxy.cli.file import find
+        from proxy.config import load
 
         server = load(find(config, os.environ)).server.url
     sys.stdout.write(made(Wish(server, file, to, image, key)))

@@ -1,5 +1,5 @@
 """The configuration file: read strictly, checked as a whole, frozen; errors name the place and what is allowed."""
 
-from proxy.config.settings import PLACES, Settings, find, load, parse, parse_with_places, schema
+from proxy.config.settings import Settings, load, parse, parse_with_places, schema
 
-__all__ = ["PLACES", "Settings", "find", "load", "parse", "parse_with_places", "schema"]
+__all__ = ["Settings", "load", "parse", "parse_with_places", "schema"]

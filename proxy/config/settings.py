@@ -42,7 +42,6 @@ from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from proxy.trust.schedule import KeyPlan
 
 _PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
-PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
 
 
 @dataclass(frozen=True)
@@ -169,24 +168,6 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
 
 
-def find(given: Path | None, environment: Mapping[str, str]) -> Path:
-    """Return the file to use: the one given, $COUNTERSIGN_CONFIG, or the first of the usual places. Raises ConfigError.
-
-    A directory stands for the countersign.yaml in it.
-    """
-    named = environment.get("COUNTERSIGN_CONFIG")
-    chosen = given or (Path(named) if named else None)
-    if chosen is not None:
-        return chosen / "countersign.yaml" if chosen.is_dir() else chosen
-    for place in PLACES:
-        if place.exists():
-            return place
-    looked = ", ".join(str(place) for place in PLACES)
-    raise ConfigError(
-        f"no configuration found ({looked}); give --config FILE, or make one: countersign init --upstream URL"
-    )
-
-
 def _trusted(name: str, entry: TrustEntry) -> Trusted:
     match entry:
         case KeyTrust():
@@ -260,4 +241,4 @@ def _redacted(file: ConfigFile) -> str:
     return _canonical(data)
 
 
-__all__ = ["ConfigError", "Settings", "find", "load", "parse", "parse_with_places", "schema"]
+__all__ = ["ConfigError", "Settings", "load", "parse", "parse_with_places", "schema"]

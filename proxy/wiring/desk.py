@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from proxy.flows.asked import Answer, Asked
@@ -14,14 +14,12 @@ from proxy.flows.house import House
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
 from proxy.flows.not_given import not_given
-from proxy.oci.faults import Fault
 from proxy.ports import Credential
 from proxy.store import Store, WouldBlock
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 from proxy.trust.problem import Problem
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+from proxy.trust.span import since_when
 
 
 class Desk:
@@ -129,14 +127,3 @@ def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
             for row in rows
         ],
     }
-
-
-def since_when(text: str, now: datetime) -> datetime:
-    """Return the start of a span such as `7d`, or the moment written. Raises Fault."""
-    try:
-        if text.isascii() and text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
-            return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
-        at = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):  # more weeks than there have been
-        raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
-    return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)

@@ -12,8 +12,9 @@ from proxy.ports import Search
 from proxy.store import Store, open_store
 from proxy.trust.decision import Decision
 from proxy.trust.explain import as_json, text
+from proxy.trust.span import since_when
 from proxy.wiring.clock import SystemClock
-from proxy.wiring.desk import since_when, warned
+from proxy.wiring.desk import warned
 
 _NEWEST = 200  # events of a repository that are looked through for a reference
 

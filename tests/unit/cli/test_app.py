@@ -38,6 +38,23 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", ["status", "journal", "reload"])
+def test_a_question_to_the_server_loaded_what_only_the_server_needs(tmp_path: Path, command: str) -> None:
+    heavy = "{'aiohttp', 'sqlalchemy', 'cryptography', 'hsm', 'yaml'}"  # typer itself loads pydantic
+    code = (
+        "import sys\n"
+        "from proxy.cli.app import run\n"
+        "try:\n"
+        "    run()\n"
+        "finally:\n"
+        f"    print(sorted({heavy} & set(sys.modules)))"
+    )
+    asked = [sys.executable, "-c", code, command, "-c", configured(tmp_path)]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    assert done.returncode == Exit.NO_SERVER
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_start_loaded_what_only_pages_or_another_database_need(tmp_path: Path) -> None:
     heavy = "{'alembic', 'jinja2', 'rich', 'sigstore', 'sqlalchemy.dialects.postgresql'}"
     code = (

@@ -218,18 +218,6 @@ def test_a_file_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
         config.load(tmp_path / "countersign.yaml")
 
 
-def test_find_takes_what_is_given_then_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert config.find(tmp_path / "a.yaml", {"COUNTERSIGN_CONFIG": "b.yaml"}) == tmp_path / "a.yaml"
-    assert config.find(tmp_path, {}) == tmp_path / "countersign.yaml"
-    assert config.find(None, {"COUNTERSIGN_CONFIG": "b.yaml"}) == Path("b.yaml")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "PLACES", (Path("countersign.yaml"),))
-    with pytest.raises(ConfigError, match="no configuration found"):
-        config.find(None, {})
-    (tmp_path / "countersign.yaml").touch()
-    assert config.find(None, {}) == Path("countersign.yaml")
-
-
 def test_the_schema_is_one_that_editors_read() -> None:
     schema = config.schema()
     assert schema["additionalProperties"] is False

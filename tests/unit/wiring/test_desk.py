@@ -15,7 +15,8 @@ from proxy.store import Store
 from proxy.trust.event import Kind
 from proxy.trust.policy import Policy
 from proxy.trust.problem import Problem, ProblemId
-from proxy.wiring.desk import Desk, since_when
+from proxy.trust.span import since_when
+from proxy.wiring.desk import Desk
 from tests.worlds.conversation import World, signed_by, user, world
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
