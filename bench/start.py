@@ -17,6 +17,7 @@ from bench.run import Run, at_most, url
 from bench.systems import free_port
 from proxy.config import load
 from proxy.setup_token import opened, token_settings
+from proxy.wiring.plans import tokens_plan
 
 
 async def start(run: Run) -> list[Row]:
@@ -55,9 +56,8 @@ async def _served(target: str) -> None:
 
 
 async def _token(config: Path) -> float:
-    settings = load(config)
-    ((name, entry),) = settings.tokens.items()
+    (plan,) = tokens_plan(load(config)).tokens.values()
     begun = perf_counter()
-    async with opened(token_settings(name, entry, config.parent)) as token:
+    async with opened(token_settings(plan)) as token:
         await token.describe()
         return perf_counter() - begun

@@ -16,10 +16,8 @@ from pathlib import Path
 from hsm import KeyInfo, KeyMissing, Token, TokenError, TokenInfo, TokenSettings
 from hsm.errors import KeyExists
 from hsm.softhsm import find_softhsm, initialise_softhsm, softhsm_environment
-from proxy.config import Settings
-from proxy.config.schema import TokenEntry
-from proxy.config.secrets import read_secret
 from proxy.oci.faults import ConfigError
+from proxy.token_plan import TokenPlan, TokensPlan
 from proxy.trust.keys import fingerprint
 
 
@@ -42,21 +40,21 @@ class Key:
     created: bool
 
 
-def token_settings(name: str, entry: TokenEntry, directory: Path, queue: int = 256) -> TokenSettings:
+def token_settings(plan: TokenPlan, queue: int = 256) -> TokenSettings:
     """Return what `hsm` needs to open this token, its PIN read now. Raises ConfigError when there is no PIN.
 
-    A refused PIN is remembered in `directory`, so that no restart tries it again.
+    A refused PIN is remembered in a file, so that no restart tries it again.
     """
-    pin = read_secret(entry.pin, f"PIN of token {name}")
+    pin = plan.pin()
     return TokenSettings(
-        module=str(entry.module),
-        label=entry.label,
-        serial=entry.serial,
+        module=plan.module,
+        label=plan.label,
+        serial=plan.serial,
         pin=pin.value,
-        sessions=entry.sessions,
-        environment=entry.environment,
+        sessions=plan.sessions,
+        environment=plan.environment,
         queue=queue,
-        pin_memory=directory / f"pin-refused-{name}.json",
+        pin_memory=plan.pin_memory,
         pin_identity=pin.identity,
     )
 
@@ -168,22 +166,19 @@ class Seen:
     there: tuple[KeyInfo, ...]
 
 
-async def look(name: str, settings: Settings) -> Seen:
+async def look(name: str, plan: TokensPlan) -> Seen:
     """Open the token read-only in effect, and return what is on it. Raises ConfigError."""
-    entry = settings.tokens[name]
-    async with opened(token_settings(name, entry, settings.directory)) as token:
+    async with opened(token_settings(plan.tokens[name])) as token:
         info = await token.describe()
         found: dict[str, KeyInfo | str] = {}
-        for key, described in settings.keys.items():
-            if name in described.tokens:
-                found[key] = await _look_for(token, settings.label(key))
+        for profile in plan.on(name):
+            found[profile.name] = await _look_for(token, profile.label)
         return Seen(info, found, await token.keys())
 
 
-def strays(name: str, settings: Settings, there: Sequence[KeyInfo], recorded: Collection[str]) -> tuple[KeyInfo, ...]:
+def strays(name: str, plan: TokensPlan, there: Sequence[KeyInfo], recorded: Collection[str]) -> tuple[KeyInfo, ...]:
     """Return the keys on a token that are named as ours are, and whose fingerprints are in no record."""
-    mine = [profile for profile, entry in settings.keys.items() if name in entry.tokens]
-    labels = {*mine, *(settings.label(profile) for profile in mine)}
+    labels = {label for profile in plan.on(name) for label in (profile.name, profile.label)}
     return tuple(
         info
         for info in there

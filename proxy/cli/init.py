@@ -14,6 +14,7 @@ from proxy.cli.init_texts import TokenText, Wish, configuration, summary
 from proxy.config.values import check_address, check_origin, check_pattern, command_line, split_address
 from proxy.oci.faults import ConfigError
 from proxy.wiring.first_token import make_first_token
+from proxy.wiring.plans import tokens_plan
 
 LABEL = "countersign"
 
@@ -93,32 +94,31 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
     A key whose public half is on file and that is not on the token any more is never made anew: that would be another
     key, and what the old one signed would stop to verify.
     """
-    for name, entry in settings.tokens.items():
-        here = [key for key, described in settings.keys.items() if name in described.tokens]
-        first = {key for key in here if name == settings.keys[key].tokens[0]}
-        known = {
-            key: settings.directory / "keys" / (f"{key}.pub" if key in first else f"{key}-{name}.pub") for key in here
-        }
-        wanted = [
-            setup_token.WantedKey(
-                settings.label(key),
-                settings.keys[key].algorithm,
-                may_make=not known[key].exists(),
-                else_=_lost(known[key], settings.path),
-            )
+    plan = tokens_plan(settings)
+    for name, token in plan.tokens.items():
+        here = plan.on(name)
+        publics = [
+            settings.directory / "keys" / (f"{key.name}.pub" if name == key.tokens[0] else f"{key.name}-{name}.pub")
             for key in here
         ]
-        described = setup_token.token_settings(name, entry, settings.directory)
-        for key, found in zip(here, asyncio.run(setup_token.make_keys(described, wanted)), strict=True):
+        wanted = [
+            setup_token.WantedKey(
+                key.label, key.algorithm, may_make=not public.exists(), else_=_lost(public, settings.path)
+            )
+            for key, public in zip(here, publics, strict=True)
+        ]
+        there = asyncio.run(setup_token.make_keys(setup_token.token_settings(token), wanted))
+        for key, public, found in zip(here, publics, there, strict=True):
             if found.created:
-                made.append(f"key {key!r} on token {name!r} ({found.algorithm}, cannot be taken out)")
-            public = known[key]
+                made.append(f"key {key.name!r} on token {name!r} ({found.algorithm}, cannot be taken out)")
             if not public.exists():
                 public.parent.mkdir(exist_ok=True)
                 _write(public, found.pem.decode())
                 made.append(f"{public}")
             elif public.read_bytes().strip() != found.pem.strip():
-                raise ConfigError(f"{public} is not the public half of key {key!r} on token {name!r}; keep one of them")
+                raise ConfigError(
+                    f"{public} is not the public half of key {key.name!r} on token {name!r}; keep one of them"
+                )
 
 
 def _lost(public: Path, config: Path) -> str:

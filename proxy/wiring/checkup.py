@@ -18,6 +18,7 @@ from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 from proxy.wiring.advice import init_again, restore_or_lose
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.notary import schemes, waiting
+from proxy.wiring.plans import tokens_plan
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 # What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
@@ -69,7 +70,7 @@ async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
 
 async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> Finding:
     try:
-        seen = await look(name, settings)
+        seen = await look(name, tokens_plan(settings))
     except ConfigError as error:
         return Finding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
     i = seen.info
@@ -106,7 +107,7 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
         fix = f"back the token up, then: {'; '.join(noted)}"
         yield Finding("backups", "warning", f"none is recorded of {listed}", fix)
     if ours:
-        for stray in strays(name, settings, seen.there, {fingerprint(key.spki) for key in ours}):
+        for stray in strays(name, tokens_plan(settings), seen.there, {fingerprint(key.spki) for key in ours}):
             yield Finding(
                 f"key {stray.label}",
                 "warning",

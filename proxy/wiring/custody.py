@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hsm import KeyAmbiguous, KeyInfo, KeyMissing, TokenError, TokenUnavailable
-from proxy.config import Settings
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.custody import Held, TokenFacts
@@ -17,17 +16,16 @@ from proxy.wiring.signer import TokenSigner
 class OpenTokens:
     """Every configured token, through the sessions that sign."""
 
-    def __init__(self, signer: TokenSigner, settings: Callable[[], Settings]) -> None:
-        """`settings` returns those in force."""
+    def __init__(self, signer: TokenSigner) -> None:
+        """The profiles are those of the signer's plan."""
         self._signer = signer
-        self._settings = settings
 
     def of(self, profile: str) -> tuple[str, ...]:
         """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
-        entry = self._settings().keys.get(profile)
-        if entry is None:
+        planned = self._signer.plan.profiles.get(profile)
+        if planned is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
-        return entry.tokens
+        return planned.tokens
 
     async def held(self, token: str) -> tuple[Held, ...]:
         """Return every usable key pair on the token. Raises Unavailable."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hsm import KeyInfo, PinRefused, Token, TokenError, TokenUnavailable
 from hsm.mechanisms import algorithm_named, way_to_sign
-from proxy.config import Settings
-from proxy.config.schema import KeyEntry
-from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Clock, Journal, KeyBook
 from proxy.setup_token import strays, token_settings
+from proxy.token_plan import ProfilePlan, TokensPlan
 from proxy.trust.event import Event, Kind
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 from proxy.wiring.failing import FailingKeys
-from proxy.wiring.notary import schemes
 
 
 class PinRefusedAtStart(Exception):
@@ -50,7 +47,7 @@ class Stray:
 
 
 async def open_token(
-    name: str, settings: Settings, record: Record, failing: FailingKeys, allowed: int | None = None
+    name: str, plan: TokensPlan, record: Record, failing: FailingKeys, allowed: int | None = None
 ) -> Opened:
     """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
 
@@ -58,7 +55,7 @@ async def open_token(
     Raises Unavailable where the token cannot be used now, whatever the cause: it is tried again. Raises
     PinRefusedAtStart, and ConfigError where there is no PIN.
     """
-    wanted = token_settings(name, settings.tokens[name], settings.directory, settings.limits.sign_queue)
+    wanted = token_settings(plan.tokens[name], plan.sign_queue)
     try:
         token = await Token.open(wanted, allowed=allowed)
     except PinRefused as refused:
@@ -67,10 +64,9 @@ async def open_token(
         raise Unavailable(str(away)) from None
     try:
         there = await _usable(token)
-        for profile, entry in settings.keys.items():
-            if name in entry.tokens:
-                await served(profile, entry, token, schemes(profile, settings.policies.policies))
-                await _profile(Place(profile, name, settings.label(profile), entry), there, token, record, failing)
+        for profile in plan.on(name):
+            await served(profile, token)
+            await _profile(Place(profile, name), there, token, record, failing)
     except ConfigError as wrong:
         await token.close()
         raise Unavailable(str(wrong)) from None
@@ -80,34 +76,30 @@ async def open_token(
     return Opened(token, there)
 
 
-async def served(profile: str, entry: KeyEntry, token: Token, wanted: Sequence[Scheme]) -> None:
+async def served(profile: ProfilePlan, token: Token) -> None:
     """Refuse a next key that the token lists no mechanism for. Raises ConfigError, Unavailable."""
     try:
         listed = (await token.describe()).mechanisms
-        for scheme in wanted:
-            way_to_sign(algorithm_named(entry.algorithm), listed, scheme)
+        for scheme in profile.schemes:
+            way_to_sign(algorithm_named(profile.algorithm), listed, scheme)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
+        name = profile.name
         raise ConfigError(
-            f"key {profile}: {wrong}; choose another algorithm for keys.{profile}, or formats that it can write"
+            f"key {name}: {wrong}; choose another algorithm for keys.{name}, or formats that it can write"
         ) from None
 
 
-async def may_serve(name: str, before: Settings, after: Settings, token: Token) -> None:
+async def may_serve(name: str, before: TokensPlan, after: TokensPlan, token: Token) -> None:
     """Refuse another algorithm or format for the next keys that this token cannot do. Raises ConfigError."""
-    for profile, entry in after.keys.items():
-        old, wanted = before.keys.get(profile), schemes(profile, after.policies.policies)
-        same = old is not None and old.algorithm == entry.algorithm
-        if (
-            name in entry.tokens
-            and old is not None
-            and not (same and wanted == schemes(profile, before.policies.policies))
-        ):
+    for profile in after.on(name):
+        old = before.profiles.get(profile.name)
+        if old is not None and (old.algorithm, old.schemes) != (profile.algorithm, profile.schemes):
             try:
-                await served(profile, entry, token, wanted)
+                await served(profile, token)
             except Unavailable as away:
-                raise ConfigError(f"keys.{profile}.algorithm: {away.what}") from None
+                raise ConfigError(f"keys.{profile.name}.algorithm: {away.what}") from None
 
 
 async def _usable(token: Token) -> dict[str, KeyInfo]:
@@ -121,27 +113,25 @@ async def _usable(token: Token) -> dict[str, KeyInfo]:
 class Place:
     """A profile on one of its tokens. On each it has a key of its own."""
 
-    profile: str
+    profile: ProfilePlan
     token: str
-    label: str
-    entry: KeyEntry
 
 
 async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record: Record, failing: FailingKeys) -> None:
     """Compare the token with the key book; the first key ever seen there becomes the profile's active one on it."""
-    ring = record.keybook.ring()
-    active = ring.active(at.profile, at.token)
+    ring, profile = record.keybook.ring(), at.profile.name
+    active = ring.active(profile, at.token)
     if active is None:
-        if any(key.profile == at.profile and key.token == at.token for key in ring.ours):
+        if any(key.profile == profile and key.token == at.token for key in ring.ours):
             return
         try:
             await _adopt(at, _fitting(at, await _labelled(at, token)), record)
         except ConfigError as wrong:
-            signing = (key for key in ring.ours if key.profile == at.profile and key.state is KeyState.ACTIVE)
-            other = next((key for key in signing if key.token not in at.entry.tokens), None)
-            failing.not_made(at.profile, at.token, str(wrong), "" if other is None else fingerprint(other.spki))
+            signing = (key for key in ring.ours if key.profile == profile and key.state is KeyState.ACTIVE)
+            other = next((key for key in signing if key.token not in at.profile.tokens), None)
+            failing.not_made(profile, at.token, str(wrong), "" if other is None else fingerprint(other.spki))
         else:
-            failing.made(at.profile, at.token)
+            failing.made(profile, at.token)
     elif fingerprint(active.spki) not in there:
         holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
         failing.failed(active, f"token {at.token} holds {holds}", missing=True)
@@ -149,31 +139,33 @@ async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record
 
 async def _labelled(at: Place, token: Token) -> KeyInfo:
     try:
-        return await token.key(at.label)
+        return await token.key(at.profile.label)
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(f"key {at.profile}: {wrong}; make it with: countersign init DIR --upstream URL") from None
+        raise ConfigError(
+            f"key {at.profile.name}: {wrong}; make it with: countersign init DIR --upstream URL"
+        ) from None
 
 
 def _fitting(at: Place, info: KeyInfo) -> KeyInfo:
-    if info.algorithm != at.entry.algorithm:
-        there = f"key {at.profile}: it is {info.algorithm} on token {at.token}"
-        raise ConfigError(f"{there}, the configuration says {at.entry.algorithm}")
+    if info.algorithm != at.profile.algorithm:
+        there = f"key {at.profile.name}: it is {info.algorithm} on token {at.token}"
+        raise ConfigError(f"{there}, the configuration says {at.profile.algorithm}")
     return info
 
 
 async def _adopt(at: Place, info: KeyInfo, record: Record) -> None:
-    own = fingerprint(info.spki)
+    own, profile = fingerprint(info.spki), at.profile.name
     same = next((key for key in record.keybook.ring().ours if fingerprint(key.spki) == own), None)
-    if same is not None and same.token in at.entry.tokens:
+    if same is not None and same.token in at.profile.tokens:
         raise ConfigError(
-            f"key {at.profile}: token {at.token} holds {own[:12]}, the very key of token {same.token}; a token that "
+            f"key {profile}: token {at.token} holds {own[:12]}, the very key of token {same.token}; a token that "
             f"stands by has a key of its own: give {at.token} another key of that label, or take it off "
-            f"keys.{at.profile}.tokens"
+            f"keys.{profile}.tokens"
         )
-    key = as_recorded(at.profile, at.token, info, KeyState.ACTIVE, record.clock)
-    detail = {"profile": at.profile, "key": own, "token": at.token, "token_serial": info.token_serial}
+    key = as_recorded(profile, at.token, info, KeyState.ACTIVE, record.clock)
+    detail = {"profile": profile, "key": own, "token": at.token, "token_serial": info.token_serial}
     created = Event(record.clock.now(), Kind.KEY_CREATED, detail=detail)
     await record.keybook.add(key, record=(created,))
 
@@ -193,11 +185,11 @@ def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock:
     )
 
 
-async def astray(opened: Mapping[str, Opened], settings: Settings, ring: KeyRing) -> list[Stray]:
+async def astray(opened: Mapping[str, Opened], plan: TokensPlan, ring: KeyRing) -> list[Stray]:
     """Return the keys on these tokens that look like ours and are not in the key book. Raises Unavailable."""
     known = {fingerprint(key.spki) for key in ring.ours}
     found = []
     for name, each in opened.items():
-        lost = strays(name, settings, list((await _usable(each.token)).values()), known)
+        lost = strays(name, plan, list((await _usable(each.token)).values()), known)
         found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
     return found

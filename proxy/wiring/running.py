@@ -57,6 +57,7 @@ from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.host_exception import HostException
 from proxy.wiring.opening import PinRefusedAtStart, Record
 from proxy.wiring.owed import see_to_it
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.policies import TRIES, Policies, Taken
 from proxy.wiring.policy_process import PolicyProcesses
 from proxy.wiring.problem_watch import ProblemWatch
@@ -128,10 +129,9 @@ class Running:
         gauges.watch_problems(metrics, self.problems)
         told = times.shown, self.endings.warnings
         self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
-        held = OpenTokens(signer, lambda: self.settings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        ours = self.desk, lambda: self.house, store, self.reload, signer.unrecorded, held, policies
+        ours = self.desk, lambda: self.house, store, self.reload, signer.unrecorded, OpenTokens(signer), policies
         does = topics(*ours, dual, people)
         known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
         self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, house.clock, known)
@@ -209,7 +209,7 @@ class Running:
         settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
         only_changeable(self.settings, settings)
         check_listeners(settings)
-        await self.signer.reopen(settings)
+        await self.signer.reopen(tokens_plan(settings))
         await self._lists.refresh(settings.trust)
         for _ in range(TRIES):
             taken = await self.policies.taken(settings)
@@ -250,7 +250,7 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     upstream = upstream_of(settings, await store.secrets.named("uploads"))
     stack.push_async_callback(upstream.close)
     shared = None if store.sole else store.leases
-    signer = TokenSigner(settings, Record(store.keybook, store.journal, clock), log, shared)
+    signer = TokenSigner(tokens_plan(settings), Record(store.keybook, store.journal, clock), log, shared)
     stack.push_async_callback(signer.close)
     signer.begin()
     keyless = SigstoreExaminer()

@@ -8,10 +8,10 @@ from datetime import datetime
 from structlog.typing import FilteringBoundLogger
 
 from hsm import KeyInfo, KeyMissing, MechanismMissing, QueueFull, Token, TokenError
-from proxy.config import Settings
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.ports import Turn
+from proxy.token_plan import TokensPlan
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.failing import FailingKeys
 from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray
@@ -26,17 +26,18 @@ class TokenSigner:
     """A Signer over every configured token. A token or key that is away is tried again; pulls never notice."""
 
     def __init__(
-        self, settings: Settings, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
+        self, plan: TokensPlan, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
     ) -> None:
         """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
         self._record = record
         self.failing = FailingKeys(record.keybook.ring, record.clock, log)
-        self._tokens = Tokens(settings, record, self.failing, log, leases)
-        self.standby = Standby(lambda: self._settings, self._why_away, record, log)
+        self._tokens = Tokens(plan, record, self.failing, log, leases)
+        self.standby = Standby(lambda: self.plan, self._why_away, record, log)
 
     @property
-    def _settings(self) -> Settings:
-        return self._tokens.settings
+    def plan(self) -> TokensPlan:
+        """The tokens and profiles that are in use now."""
+        return self._tokens.plan
 
     def begin(self) -> None:
         """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
@@ -59,12 +60,12 @@ class TokenSigner:
         """Log out everywhere."""
         await self._tokens.close()
 
-    async def reopen(self, settings: Settings) -> None:
-        """Use what the settings say now: a token whose PIN or place changed is opened anew, once.
+    async def reopen(self, plan: TokensPlan) -> None:
+        """Use what is planned now: a token whose PIN or place changed is opened anew, once.
 
         Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
         """
-        await self._tokens.reopen(settings)
+        await self._tokens.reopen(plan)
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -112,7 +113,7 @@ class TokenSigner:
         """Return a signature of a key in whatever state. One that fails marks the key; one that is made clears it."""
         try:
             token, info = await self.held(key)
-            seconds = self._settings.limits.sign_deadline_s
+            seconds = self.plan.sign_deadline_s
             made = await token.sign(info, message, deadline=seconds, scheme=scheme)
         except QueueFull as full:
             text, later = "too many signatures wait already; nothing was signed; push again", {"Retry-After": "5"}
@@ -143,15 +144,15 @@ class TokenSigner:
 
         Raises Unavailable, Fault NAME_UNKNOWN.
         """
-        entry = self._settings.keys.get(profile)
-        if entry is None:
-            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self._settings.keys)}")
-        token = token or entry.tokens[0]
-        if token not in entry.tokens:
-            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(entry.tokens)}, not {token!a}")
+        planned = self.plan.profiles.get(profile)
+        if planned is None:
+            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self.plan.profiles)}")
+        token = token or planned.tokens[0]
+        if token not in planned.tokens:
+            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(planned.tokens)}, not {token!a}")
         opened = self.opened(token)
         try:
-            info = await opened.token.create(label, entry.algorithm)
+            info = await opened.token.create(label, planned.algorithm)
         except TokenError as wrong:
             raise Unavailable(str(wrong)) from None
         opened.keys[fingerprint(info.spki)] = info
@@ -162,7 +163,7 @@ class TokenSigner:
 
         A token that is away has nothing to say. Raises Unavailable.
         """
-        return await astray(self._tokens.open, self._settings, self._record.keybook.ring())
+        return await astray(self._tokens.open, self.plan, self._record.keybook.ring())
 
     def opened(self, token: str) -> Opened:
         """Return an open token. Raises Unavailable."""

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.config import Settings
 from proxy.oci.faults import Unavailable
 from proxy.ports import Turn
+from proxy.token_plan import TokensPlan
 from proxy.trust.event import Event, Kind
 from proxy.wiring.opening import Record
 
@@ -34,13 +34,13 @@ class Standby:
 
     def __init__(
         self,
-        settings: Callable[[], Settings],
+        plan: Callable[[], TokensPlan],
         away: Callable[[str, str], str | None],
         record: Record,
         log: FilteringBoundLogger,
     ) -> None:
-        """`away` says why a profile is not expected to sign on a token, None where it is."""
-        self._settings = settings
+        """`plan` returns the one in use; `away` why a profile is not expected to sign on a token, None where it is."""
+        self._plan = plan
         self._away = away
         self._record = record
         self._log = log
@@ -48,14 +48,14 @@ class Standby:
 
     def turns(self, profile: str) -> tuple[Turn, ...]:
         """Return the profile's tokens in its order, each with why it is not expected to sign now."""
-        entry = self._settings().keys.get(profile)
-        tokens = () if entry is None else entry.tokens
+        planned = self._plan().profiles.get(profile)
+        tokens = () if planned is None else planned.tokens
         return tuple(Turn(token, self._away(profile, token)) for token in tokens)
 
     def all_sign(self) -> bool:
         """True when every profile for images has a token that signs."""
-        settings = self._settings()
-        turns = [self.turns(profile) for profile in settings.keys if settings.purpose(profile) == "image"]
+        images = [profile.name for profile in self._plan().profiles.values() if profile.purpose == "image"]
+        turns = [self.turns(profile) for profile in images]
         return all(any(turn.away is None for turn in each) for each in turns)
 
     def now(self) -> tuple[StandIn, ...]:
@@ -65,7 +65,7 @@ class Standby:
     async def watch(self) -> None:
         """Tell the journal whenever another token signs, without end."""
         while True:
-            for profile in self._settings().keys:
+            for profile in self._plan().profiles:
                 await self._tell(profile)
             await asyncio.sleep(LOOK_S)
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from structlog.typing import FilteringBoundLogger
 
 from hsm import Token
-from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.setup_token import token_settings
+from proxy.token_plan import TokensPlan
 from proxy.wiring.failing import FailingKeys
 from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, may_serve, open_token
 from proxy.wiring.sessions import STEP_S, InUse, Leases, Sessions
@@ -26,14 +26,14 @@ class Tokens:
 
     def __init__(
         self,
-        settings: Settings,
+        plan: TokensPlan,
         record: Record,
         failing: FailingKeys,
         log: FilteringBoundLogger,
         leases: Leases | None = None,
     ) -> None:
         """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
-        self.settings = settings
+        self.plan = plan
         self.open: dict[str, Opened] = {}
         self.wrong: dict[str, str] = {}  # why a token is not open
         self._record = record
@@ -44,16 +44,16 @@ class Tokens:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._uses = {name: InUse() for name in settings.tokens}
+        self._uses = {name: InUse() for name in plan.tokens}
         self._shares = {
-            name: Sessions(leases, name, entry.sessions, record.clock.monotonic)
-            for name, entry in settings.tokens.items()
+            name: Sessions(leases, name, token.sessions, record.clock.monotonic)
+            for name, token in plan.tokens.items()
             if leases is not None
         }
 
     def begin(self) -> None:
         """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
-        first = {name: asyncio.create_task(self.open_again(name)) for name in self.settings.tokens}
+        first = {name: asyncio.create_task(self.open_again(name)) for name in self.plan.tokens}
         self._opening.update(first)
         self._first = tuple(first.values())
 
@@ -100,47 +100,47 @@ class Tokens:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    async def reopen(self, settings: Settings) -> None:
-        """Use what the settings say now: a token whose PIN or place changed is opened anew, once.
+    async def reopen(self, plan: TokensPlan) -> None:
+        """Use what is planned now: a token whose PIN or place changed is opened anew, once.
 
         Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
         """
-        for name, entry in settings.tokens.items():
-            now = token_settings(name, entry, settings.directory)
+        for name, token in plan.tokens.items():
+            now = token_settings(token)
             opened = self.open.get(name)
             same = opened is not None and opened.token.settings.pin_identity == now.pin_identity
-            if opened is not None and same and self.settings.tokens.get(name) == entry:
-                await may_serve(name, self.settings, settings, opened.token)
+            if opened is not None and same and self.plan.tokens.get(name) == token:
+                await may_serve(name, self.plan, plan, opened.token)
                 continue
             waiting = self._opening.pop(name, None)
             if waiting is not None:  # two must not log in at once
                 waiting.cancel()
                 await asyncio.gather(waiting, return_exceptions=True)
             try:
-                await self.open_again(name, settings)
+                await self.open_again(name, plan)
             except Unavailable as away:
                 if opened is not None:
                     raise ConfigError(f"tokens.{name}: {away.what}") from None
-                self._later(name, away.what, settings=settings)
+                self._later(name, away.what, plan=plan)
             except (ConfigError, PinRefusedAtStart):
                 if opened is None and name in self.wrong:
                     self._later(name, self.wrong[name])
                 raise
-        self.settings = settings
+        self.plan = plan
 
     def _later(
-        self, name: str, why: str, opening: asyncio.Task[None] | None = None, settings: Settings | None = None
+        self, name: str, why: str, opening: asyncio.Task[None] | None = None, plan: TokensPlan | None = None
     ) -> None:
         self.wrong[name] = why
         self._log.error("token away", token=name, why=why)
-        self._opening[name] = asyncio.create_task(self._at_last(name, opening, settings or self.settings))
+        self._opening[name] = asyncio.create_task(self._at_last(name, opening, plan or self.plan))
 
-    async def _at_last(self, name: str, opening: asyncio.Task[None] | None, settings: Settings) -> None:
+    async def _at_last(self, name: str, opening: asyncio.Task[None] | None, plan: TokensPlan) -> None:
         while True:
             try:
                 if opening is None:
                     await asyncio.sleep(RETRY_S)
-                    await self.open_again(name, settings)
+                    await self.open_again(name, plan)
                 else:
                     under_way, opening = opening, None
                     await under_way
@@ -156,21 +156,21 @@ class Tokens:
                 self._log.info("token back", token=name)
                 return
 
-    async def open_again(self, name: str, settings: Settings | None = None) -> None:
+    async def open_again(self, name: str, plan: TokensPlan | None = None) -> None:
         """Use the token through new sessions, also where it is open. Raises what `open_token` does."""
         async with self._one_at_a_time[name]:  # two must not log in at once
-            settings = settings or self.settings
-            use, share, total = self._uses[name], self._shares.get(name), settings.tokens[name].sessions
+            plan = plan or self.plan
+            use, share, total = self._uses[name], self._shares.get(name), plan.tokens[name].sessions
             if share is not None:
                 share.total = total
                 await share.first(use, START_S)
             mine = total if share is None else len(share)
             await use.make_room(mine)
-            fresh = await open_token(name, settings, self._record, self._failing, max(1, mine - use.used))
+            fresh = await open_token(name, plan, self._record, self._failing, max(1, mine - use.used))
             before, self.open[name] = use.replaced(fresh.token), fresh
             self.wrong.pop(name, None)
             if before is not None:
-                self.do(self._retire(name, before, settings.limits.sign_deadline_s))
+                self.do(self._retire(name, before, plan.sign_deadline_s))
 
     async def _retire(self, name: str, token: Token, seconds: float) -> None:
         """Close a token that another has taken the place of, once it has answered what it was asked before."""
@@ -184,7 +184,7 @@ class Tokens:
             await token.close()
             self._uses[name].closed(token)
             if name not in self._shares:
-                self._uses[name].allow(self.settings.tokens[name].sessions)
+                self._uses[name].allow(self.plan.tokens[name].sessions)
 
     async def _keep_share(self, name: str) -> None:
         """Hold no more sessions than are ours, for as long as this runs."""

@@ -16,6 +16,7 @@ from proxy.trust.keys import KeyState, fingerprint
 from proxy.wiring.checkup import Finding, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.opening import Record
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.signer import TokenSigner
 from proxy.wiring.upstream_checkup import check_upstream
 from tests.worlds.memory import SoftSigner
@@ -116,7 +117,9 @@ async def test_keys_are_looked_for_as_they_are_recorded(tmp_path: Path) -> None:
     await asyncio.to_thread(initialise, Wish(tmp_path, "http://127.0.0.1:9"))
     described = config.load(tmp_path / "countersign.yaml")
     store = await open_store(described.store.url, SystemClock())
-    signer = TokenSigner(described, Record(store.keybook, store.journal, SystemClock()), structlog.get_logger())
+    signer = TokenSigner(
+        tokens_plan(described), Record(store.keybook, store.journal, SystemClock()), structlog.get_logger()
+    )
     await signer.start()
     new = await signer.create_key("release", "release-20260102-abcdef")
     await signer.close()

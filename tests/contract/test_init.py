@@ -11,6 +11,7 @@ from proxy import config, setup_token
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import Wish
 from proxy.oci.faults import ConfigError
+from proxy.wiring.plans import tokens_plan
 from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")]
@@ -47,7 +48,7 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
 
 async def test_keys_cannot_leave_the_token(tmp_path: Path) -> None:
     settings = await _made(tmp_path)
-    seen = await setup_token.look("hsm", settings)
+    seen = await setup_token.look("hsm", tokens_plan(settings))
     for key in seen.keys.values():
         assert not isinstance(key, str)
         assert key.attributes["SENSITIVE"] is True

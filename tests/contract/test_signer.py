@@ -20,6 +20,7 @@ from proxy.ports import Signer
 from proxy.trust.keys import BookKey
 from proxy.web.logs import open_log
 from proxy.wiring.opening import Record
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.signer import TokenSigner
 from tests.unit.config.test_settings import MINIMAL, parse
 from tests.worlds.memory import MemoryStore, SoftSigner
@@ -66,7 +67,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 async def on_a_token(settings: Settings) -> AsyncIterator[Signing]:
     store = MemoryStore()
     record = Record(store.keybook, store.journal, store.clock)
-    signer = TokenSigner(settings, record, open_log(io.StringIO(), as_json=True))
+    signer = TokenSigner(tokens_plan(settings), record, open_log(io.StringIO(), as_json=True))
     try:
         await signer.start()
         yield Signing(signer, {key.profile: key for key in store.keybook.ring().ours})

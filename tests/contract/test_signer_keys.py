@@ -18,6 +18,7 @@ from proxy.store import Store, open_store
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.opening import Record
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.signer import TokenSigner
 from tests.worlds.softhsm import softhsm_missing
 
@@ -38,7 +39,8 @@ async def store(settings: config.Settings) -> AsyncIterator[Store]:
 
 
 async def started(settings: config.Settings, store: Store) -> TokenSigner:
-    signer = TokenSigner(settings, Record(store.keybook, store.journal, SystemClock()), structlog.get_logger())
+    record = Record(store.keybook, store.journal, SystemClock())
+    signer = TokenSigner(tokens_plan(settings), record, structlog.get_logger())
     try:
         await signer.start()
     except BaseException:

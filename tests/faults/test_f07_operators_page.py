@@ -18,6 +18,7 @@ import yaml
 
 from proxy.config import load
 from proxy.setup_token import WantedKey, make_keys, token_settings
+from proxy.wiring.plans import tokens_plan
 from tests.faults.caller import caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import until
 from tests.faults.served import Served, served
@@ -150,19 +151,18 @@ def test_a_stray_key_is_deleted_as_the_page_says(proxy: Served) -> None:
     need("pkcs11-tool")
     assert proxy("keys", "list").status == 0
     proxy.leave()
-    settings, label = load(proxy.config), "release-20260102-abcdef"
-    entry = settings.tokens["hsm"]
+    token, label = tokens_plan(load(proxy.config)).tokens["hsm"], "release-20260102-abcdef"
     stray = WantedKey(label, "ecdsa-p256", True)
-    asyncio.run(make_keys(token_settings("hsm", entry, settings.directory), [stray]))
+    asyncio.run(make_keys(token_settings(token), [stray]))
     proxy.start()
     assert f"'{label}' on token hsm" in proxy("keys", "list").stdout
     proxy.leave()
     (written,) = re.findall(r"`(pkcs11-tool [^`]*--type privkey[^`]*)`", re.sub(r"\s+", " ", PAGE.read_text()))
-    filled = {"PATH": str(entry.module), "LABEL": str(entry.label), "KEY-LABEL": label}
+    filled = {"PATH": token.module, "LABEL": str(token.label), "KEY-LABEL": label}
     words = [filled.get(word, word) for word in shlex.split(written)][1:]
     pin = ["--pin", (proxy.folder / "secrets" / "pin").read_text().strip()]
     for kind in ("privkey", "pubkey"):
         said = [kind if word == "privkey" else word for word in words]
-        must("pkcs11-tool", *said, *pin, environment=entry.environment)
+        must("pkcs11-tool", *said, *pin, environment=dict(token.environment))
     proxy.start()
     assert proxy("keys", "list").status == 0

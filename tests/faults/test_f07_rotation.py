@@ -16,6 +16,7 @@ from proxy.cli.admin import Place, call
 from proxy.config import load
 from proxy.oci.faults import Unavailable
 from proxy.setup_token import WantedKey, make_keys, token_settings
+from proxy.wiring.plans import tokens_plan
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.served import Served, alive, served
 from tests.interop.peers import Ran, peer
@@ -209,9 +210,9 @@ def _ask_and_shrug(proxy: Served, wanted: dict[str, str]) -> bool:
 
 
 def test_a_key_that_was_created_and_not_recorded_is_reported_and_signs_nothing(proxy: Served) -> None:
-    settings = load(proxy.config)
+    plan = tokens_plan(load(proxy.config))
     lost = WantedKey("release-20260102-abcdef", "ecdsa-p256", True)
-    asyncio.run(make_keys(token_settings("hsm", settings.tokens["hsm"], settings.directory), [lost]))
+    asyncio.run(make_keys(token_settings(plan.tokens["hsm"]), [lost]))
     proxy.start()
     answer, shown = listed(proxy), proxy("keys", "list")
     assert lost.label in {key["label"] for key in answer["unrecorded"]}

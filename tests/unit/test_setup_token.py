@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.oci.faults import ConfigError
 from proxy.setup_token import new_secret_file, pem, token_settings
+from proxy.wiring.plans import tokens_plan
 from tests.unit.config.test_settings import SIGNING, parse
 
 
@@ -16,7 +17,7 @@ def test_token_settings_are_the_configuration_s_with_the_pin_read(tmp_path: Path
     (tmp_path / "pin").write_text("s3cret\n")
     text = SIGNING.replace("label: prod,", "label: prod, sessions: 3, environment: {A: b},")
     settings = parse(text, str(tmp_path))
-    made = token_settings("hsm", settings.tokens["hsm"], settings.directory, queue=7)
+    made = token_settings(tokens_plan(settings).tokens["hsm"], queue=7)
     assert (made.module, made.label, made.serial) == ("/usr/lib/softhsm/libsofthsm2.so", "prod", None)
     assert (made.pin, made.sessions, made.queue, dict(made.environment)) == ("s3cret", 3, 7, {"A": "b"})
     assert made.pin_memory == tmp_path / "pin-refused-hsm.json"
@@ -26,7 +27,7 @@ def test_token_settings_are_the_configuration_s_with_the_pin_read(tmp_path: Path
 def test_a_pin_that_is_not_there_names_its_token(tmp_path: Path) -> None:
     settings = parse(SIGNING, str(tmp_path))
     with pytest.raises(ConfigError, match="PIN of token hsm: cannot read"):
-        token_settings("hsm", settings.tokens["hsm"], settings.directory)
+        token_settings(tokens_plan(settings).tokens["hsm"])
 
 
 def test_a_secret_file_is_private_and_kept(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast
 
 import pytest
 
 from hsm import KeyInfo, KeyMissing, Token, TokenInfo, TokenUnavailable
-from proxy.config.schema import KeyEntry
 from proxy.oci.faults import ConfigError, Unavailable
+from proxy.token_plan import ProfilePlan
 from proxy.trust.event import Kind
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.web.logs import open_log
@@ -18,8 +18,8 @@ from proxy.wiring.failing import FailingKeys
 from proxy.wiring.opening import Place, Record, _adopt, _fitting, _labelled, _profile, served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
-ENTRY = KeyEntry(tokens=("hsm", "spare"))
-FIRST, SECOND = (Place("release", token, "release", ENTRY) for token in ENTRY.tokens)
+RELEASE = ProfilePlan("release", ("hsm", "spare"), "release", "ecdsa-p256")
+FIRST, SECOND = (Place(RELEASE, token) for token in RELEASE.tokens)
 
 
 def info() -> KeyInfo:
@@ -110,16 +110,12 @@ class Poor:
 
 
 async def test_a_key_that_the_token_cannot_sign_with_ends_the_start() -> None:
-    await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix",))
+    await served(replace(RELEASE, algorithm="rsa-3072"), cast("Token", Poor()))
     with pytest.raises(ConfigError, match=r"choose another algorithm for keys\.release"):
-        await served("release", entry_of("ecdsa-p256"), cast("Token", Poor()), ("pkix",))
+        await served(RELEASE, cast("Token", Poor()))
 
 
 async def test_a_token_without_pss_cannot_write_what_notary_wants() -> None:
     said = r"as JOSE wants it: it lists neither of SHA384_RSA_PKCS_PSS or RSA_PKCS_PSS; .* or formats that it can write"
     with pytest.raises(ConfigError, match=said):
-        await served("release", entry_of("rsa-3072"), cast("Token", Poor()), ("pkix", "jose"))
-
-
-def entry_of(algorithm: Literal["ecdsa-p256", "rsa-3072"]) -> KeyEntry:
-    return KeyEntry(algorithm=algorithm, tokens=("hsm",))
+        await served(replace(RELEASE, algorithm="rsa-3072", schemes=("pkix", "jose")), cast("Token", Poor()))

@@ -12,6 +12,7 @@ import pytest
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.web.logs import open_log
 from proxy.wiring.opening import Record
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.signer import TokenSigner
 from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
 from tests.worlds.memory import NOON, FrozenClock, MemoryStore, SoftSigner
@@ -20,7 +21,7 @@ from tests.worlds.memory import NOON, FrozenClock, MemoryStore, SoftSigner
 def signer(text: str, folder: Path, clock: FrozenClock | None = None, store: MemoryStore | None = None) -> TokenSigner:
     store = store or MemoryStore(clock or FrozenClock())
     record = Record(store.keybook, store.journal, store.clock)
-    return TokenSigner(parse(text, str(folder)), record, open_log(io.StringIO(), as_json=True))
+    return TokenSigner(tokens_plan(parse(text, str(folder))), record, open_log(io.StringIO(), as_json=True))
 
 
 async def test_without_tokens_nothing_is_wrong_and_nothing_is_signed(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from typing import cast
 
-from proxy.config import Settings
 from proxy.oci.faults import Unavailable
 from proxy.ports import Journal, Turn
 from proxy.trust.event import Event, Kind
 from proxy.web.logs import open_log
 from proxy.wiring.opening import Record
+from proxy.wiring.plans import tokens_plan
 from proxy.wiring.standby import Standby
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.worlds.memory import MemoryStore
@@ -25,13 +25,13 @@ class Scene:
 
     def __init__(self, text: str = BOTH) -> None:
         self.store, self.away = MemoryStore(), dict[str, str]()
-        self.settings: Settings = parse(text)
+        self.plan = tokens_plan(parse(text))
         record = Record(self.store.keybook, self.store.journal, self.store.clock)
         log = open_log(io.StringIO(), as_json=True)
-        self.standby = Standby(lambda: self.settings, lambda _, token: self.away.get(token), record, log)
+        self.standby = Standby(lambda: self.plan, lambda _, token: self.away.get(token), record, log)
 
     async def look(self) -> None:
-        for profile in self.settings.keys:
+        for profile in self.plan.profiles:
             await self.standby._tell(profile)
 
     def told(self) -> list[tuple[str, str]]:
