@@ -52,7 +52,7 @@ async def test_all_servers_together_respect_the_number_of_sessions(two: tuple[Se
         await asyncio.sleep(0.01)
     assert most <= SESSIONS
     assert sorted((counted(one), counted(other))) == [1, 2]
-    other.until(other.ready, "it serves")
+    other.until(lambda: other.ready() == 200, "it serves", 40)
     for server in (one, other):
         async with caller(server.host) as client:
             await client.at(server.upstream.host).furnish("team/app")
