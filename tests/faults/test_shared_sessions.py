@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def counted(*servers: Served) -> int:
     return sum(alive(pid) for server in servers for pid in server.children())
 
 
+def healthy(server: Served) -> bool:
+    return server.metric("countersign_signing_healthy") == 1
+
+
 async def test_all_servers_together_respect_the_number_of_sessions(two: tuple[Served, Served]) -> None:
     one, other = two
     one.start()
@@ -54,6 +59,7 @@ async def test_all_servers_together_respect_the_number_of_sessions(two: tuple[Se
     assert sorted((counted(one), counted(other))) == [1, 2]
     other.until(lambda: other.ready() == 200, "it serves", 40)
     for server in (one, other):
+        server.until(partial(healthy, server), "it does not sign", 40)
         async with caller(server.host) as client:
             await client.at(server.upstream.host).furnish("team/app")
             assert (await client.push("team/app", f"by-{server.folder.name}", image())).status == 201
