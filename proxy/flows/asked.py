@@ -41,7 +41,10 @@ class Asked:
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 @dataclass(frozen=True)

@@ -69,23 +69,30 @@ async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | No
     if walk is not None:  # whoever goes up from a child looks at the end whether anything changed
         return await _judged(op, subject, asked, house, walk)
     for _ in range(AGAIN):
-        judged = await _judged(op, subject, asked, house, Walk())
+        judged = await _judged(op, subject, asked, house, None)
         if judged.final:
             return judged
     raise Unavailable(CHANGED)
 
 
-async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: House, walk: Walk) -> Judged:
+async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: House, walk: Walk | None) -> Judged:
     now = now_in(op.repository, house)
     place = (op.repository, subject.digest)
     question = Question(op.repository, op.reference)
     if (known := _remembered(question, place, now, house)) is not None:
         return Judged(subject, known, now.policy, now)
+    return await _worked_out(question, subject, now, asked, house, walk or Walk())
+
+
+async def _worked_out(
+    question: Question, subject: Resolved, now: Now, asked: Asked, house: House, walk: Walk
+) -> Judged:
+    place = (question.repository, subject.digest)
 
     def enough(evidence: Evidence) -> bool:
         return now.decide(question, subject, evidence).outcome is Outcome.PASSED
 
-    changes = house.memory.changes(op.repository)
+    changes = house.memory.changes(question.repository)
 
     def made() -> Decision | None:
         return _remembered(question, place, now, house)
@@ -98,18 +105,20 @@ async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: Hous
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
             house.memory.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
-            house.memory.passed[place] = op.reference
-            house.memory.lists(op.repository, subject.manifest.blobs, subject.digest)
+            house.memory.passed[place] = question.reference
+            house.memory.lists(question.repository, subject.manifest.blobs, subject.digest)
             house.memory.later(_noted(place, now.at, house))
-            house.memory.forgive([(op.repository, child.digest) for child in subject.manifest.children])
+            house.memory.forgive([(question.repository, child.digest) for child in subject.manifest.children])
             if {found.place for found in evidence.places} == {Place.LEDGER} and house.mends:
-                house.memory.later(repair(op.repository, subject, asked, house))  # only our own copy was looked at
+                house.memory.later(
+                    repair(question.repository, subject, asked, house)
+                )  # only our own copy was looked at
         return decision, evidence
 
     if walk.depth > 0:
         decision, evidence = await work(asked)
     else:
-        key = ("judge", op.repository, op.reference, subject.digest, now.stamp, changes, asked.credential)
+        key = ("judge", question.repository, question.reference, subject.digest, now.stamp, changes, asked.credential)
         decision, evidence = await house.memory.shared(key, asked, work)
     begun = Begun(question, subject, decision, evidence, now, changes)
     decision, latest, final = await by_now(begun, house)

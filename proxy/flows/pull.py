@@ -185,6 +185,6 @@ def _has(digest: Digest, asked: Asked) -> bool:
 
     Registries also take the digest without quotes, which is no entity tag.
     """
-    given = ",".join(value for name, value in asked.headers if name == "if-none-match").split(",")
-    tags = {each.strip().removeprefix("W/") for each in given}
+    given = [value for name, value in asked.headers if name == "if-none-match"]
+    tags = {each.strip().removeprefix("W/") for each in ",".join(given).split(",")} if given else set()
     return not tags.isdisjoint({f'"{digest}"', digest, "*"})

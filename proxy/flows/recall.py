@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from cachetools import LRUCache
 
@@ -54,5 +55,6 @@ class Recall:
         self._by.pop(mac, None)
 
 
+@lru_cache(4096)  # 2 MiB at most: repositories have 255 characters
 def _key(right: str, repository: str) -> bytes:
     return hashlib.blake2b(f"{right}\0{repository}".encode(), digest_size=16).digest()

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
+from proxy.flows.memory import MANY, SHORT
 from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
 from proxy.flows.weight import of_manifest
 from proxy.oci.faults import Corrupt, Unavailable
@@ -22,7 +23,7 @@ def accept_of(asked: Asked) -> tuple[str, ...]:
 
     Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
     """
-    values = tuple(value for name, value in asked.headers if name == "accept")
+    values = tuple([value for name, value in asked.headers if name == "accept"])
     return (_remembered if sum(map(len, values)) <= SHORT and len(values) <= MANY else _accepted)(values)
 
 
@@ -32,7 +33,6 @@ def _accepted(values: tuple[str, ...]) -> tuple[str, ...]:
     return values if named else tuple(value for _, value in ALL_TYPES)
 
 
-SHORT, MANY = 512, 16  # characters in all, and headers: what clients send; docker's are 8 of 330
 _remembered = lru_cache(1024)(_accepted)  # 1 MiB at most
 
 

@@ -55,11 +55,12 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
     `raw_path` and `raw_query` are as sent, without the '?'. Raises Fault: NAME_UNKNOWN for a path of no operation,
     NAME_INVALID for characters or names that no registry has, UNSUPPORTED (405) for another method on a known path.
     """
-    short = len(raw_path) + len(raw_query) <= SHORT
-    return (_remembered if short and method in _READS else _parsed)(method, raw_path, raw_query, limits)
+    if limits is _DEFAULTS and method in _READS and len(raw_path) + len(raw_query) <= SHORT:
+        return _remembered(method, raw_path, raw_query)
+    return _parsed(method, raw_path, raw_query, limits)
 
 
-def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits) -> o.Operation:
+def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits = _DEFAULTS) -> o.Operation:
     endpoint, name, last = _place(raw_path)
     if method == "OPTIONS":  # whatever it asks about is read as strictly; only an upload's query says where it is
         of = _parsed(ALLOWED[endpoint][0], raw_path, raw_query if endpoint == "upload" else "", limits)

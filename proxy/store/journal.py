@@ -138,14 +138,16 @@ class StoredJournal:
                 await asyncio.wait([self._flushing])
 
     def _keep(self, decision: Decision) -> None:
-        if decision.id not in self._decisions:
-            self._unwritten[decision.id] = decision
-        self._decisions[decision.id] = decision
+        if self._decisions.get(decision.id) is not decision:
+            if decision.id not in self._decisions:
+                self._unwritten[decision.id] = decision
+            self._decisions[decision.id] = decision
 
     def _add(self, event: Event) -> None:
-        row = self._pending.get(same_row(event))
+        key = same_row(event)
+        row = self._pending.get(key)
         if row is None:
-            self._pending[same_row(event)] = _Counted(event, event.at)
+            self._pending[key] = _Counted(event, event.at)
         else:
             row.count += 1
             row.last = max(row.last, event.at)

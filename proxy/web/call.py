@@ -55,7 +55,10 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def asked(self) -> Asked:
         """Return the request as the flows see it."""
@@ -79,8 +82,10 @@ def read_call(
     kept: Kept,
 ) -> Call:
     """Return the call as it was sent; `check` says whether it can be answered."""
-    address = caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
-    network = None if not address or is_in(address, trusted) else network_of(address)
+    peer = request.remote or ""
+    forwarded = is_in(peer, trusted)
+    address = caller_address(peer, request.headers.getall("X-Forwarded-For", []), trusted) if forwarded else peer
+    network = None if not address or (forwarded and is_in(address, trusted)) else network_of(address)
     path, _, query = _target(request).partition("?")
     return Call(
         method=request.method,
@@ -94,7 +99,7 @@ def read_call(
         room=kept.room(network),
         network=network,
         gone=lambda: request.transport is None,
-        forwarded=is_in(request.remote or "", trusted),
+        forwarded=forwarded,
         cut=partial(cut, request),
         certificate=_certificate(request),
     )
@@ -116,7 +121,7 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
         if size > most:
             text = f"{name} headers of {size} bytes; at most {most} are read (limits.{name.lower()}_bytes)"
             raise Fault("UNKNOWN", text, status=431)
-    if _TARGET.fullmatch(_target(request)) is None:
+    if _TARGET.fullmatch(f"{call.path}?{call.query}") is None:
         text = "request target not understood: send a path beginning with '/', percent-encoded, or a URL of your Host"
         raise Fault("NAME_INVALID", text)
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
@@ -137,6 +142,8 @@ def _target(request: web.BaseRequest) -> str:
     else.
     """
     target = request.raw_path  # aiohttp: the target as sent
+    if target.startswith("/"):
+        return target
     absolute = _ABSOLUTE.match(target)
     named = absolute is not None and [absolute[1].lower()] == [
         host.lower() for host in request.headers.getall("Host", [])
@@ -150,8 +157,7 @@ def _headers(request: web.BaseRequest) -> Headers:
     if "Connection" in request.headers:
         lines = request.headers.getall("Connection")
         dropped = dropped | {name.strip().lower() for value in lines for name in value.split(",")}
-    lowered = [(name.lower(), value) for name, value in request.headers.items()]
-    return tuple(pair for pair in lowered if pair[0] not in dropped)
+    return tuple([(low, value) for name, value in request.headers.items() if (low := name.lower()) not in dropped])
 
 
 def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeVarTuple, cast
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
@@ -19,11 +19,13 @@ from proxy.oci.limits import Limits
 from proxy.oci.shares import Shares, network_of
 from proxy.web.body import WANTED
 from proxy.web.call import Network, is_in
+from proxy.web.deadline import Deadline
 from proxy.web.given_back import Sweep
 from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
 from proxy.web.speaker import FIELDS, FULL, Speaker, too_long
 
+Ts = TypeVarTuple("Ts")
 _LOG = logging.getLogger("countersign.http")
 KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers commonly keep idle connections
 LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
@@ -46,8 +48,9 @@ class Guarded(asyncio.BufferedProtocol):
         self._house = house
         self._early = b""
         self._made = self._paused = False
-        self._deadline: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
+        self._header = Deadline(house.loop, house.limits.header_timeout_s, self.abort)
+        self._stall = Deadline(house.loop, house.limits.body_idle_s, self.abort)
+        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or turn it away when the house is full and nobody in it is idle."""
@@ -60,7 +63,7 @@ class Guarded(asyncio.BufferedProtocol):
             self.transport.close()
             return
         self._made = True
-        self._await_header()
+        self._header.start()
         self.inner.connection_made(transport)
         if self._early:
             early, self._early = self._early, b""
@@ -88,9 +91,9 @@ class Guarded(asyncio.BufferedProtocol):
         if not self._made:  # with the last bytes of its handshake
             self._early += data
             return
-        if not self.busy and self._deadline is None:
-            self._await_header()
-        self._turn(lambda: self.intake.arrived(data))
+        if not self.busy and not self._header.running:
+            self._header.start()
+        self._turn(self.intake.arrived, data)
 
     def eof_received(self) -> None:
         """Let the connection close: a client that stopped sending has gone."""
@@ -99,7 +102,10 @@ class Guarded(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._drop(deadline=True, stall=True)
+        self._header.close()
+        self._stall.close()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self.refused = True
         self.intake.close()
         self._house.forget(self)
@@ -108,13 +114,13 @@ class Guarded(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Start the deadline of a client that stopped reading."""
-        self._stall = self._house.loop.call_later(self._house.limits.body_idle_s, self.abort)
+        self._stall.start()
         if self._made:
             self.inner.pause_writing()
 
     def resume_writing(self) -> None:
         """End that deadline: the client reads again."""
-        self._drop(stall=True)
+        self._stall.met()
         if self._made:
             self.inner.resume_writing()
 
@@ -122,8 +128,8 @@ class Guarded(asyncio.BufferedProtocol):
         """A request begins; `left` bytes of its body are to come (None: chunked)."""
         self.busy = True
         self._house.idle.pop(self, None)
-        self._drop(deadline=True)
-        self._turn(lambda: self.intake.entered(content, left))
+        self._header.met()
+        self._turn(self.intake.entered, content, left)
 
     def wanted(self) -> None:
         """Somebody reads the body."""
@@ -143,15 +149,17 @@ class Guarded(asyncio.BufferedProtocol):
         self.busy = False
         if self.transport is not None and not self.transport.is_closing():
             self._house.idle[self] = None
-        if self.intake.waiting and self._deadline is None:
-            self._await_header()
+        if self.intake.waiting and not self._header.running:
+            self._header.start()
 
-    def _turn(self, step: Callable[[], None]) -> None:
+    def _turn(self, step: Callable[[*Ts], None], *given: *Ts) -> None:
         """Take a step of the intake; who has sent more than is for now sends no more until it is."""
         try:
-            step()
+            step(*given)
         except TooMuch as much:
             self._end(FULL if much.share else too_long(self._house.limits.header_bytes))
+            return
+        if not self.intake.waiting and not self._paused:
             return
         if self.transport is None or self.transport.is_closing():
             return
@@ -164,7 +172,7 @@ class Guarded(asyncio.BufferedProtocol):
     def _end(self, reply: bytes) -> None:
         """Say this, and read no more of it; a request that is being answered is cut."""
         self.refused = True
-        self._drop(deadline=True)
+        self._header.close()
         self.intake.close()
         if self.transport is None:
             return
@@ -175,18 +183,7 @@ class Guarded(asyncio.BufferedProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         # What is still under way to us would turn the answer into a reset.
-        self._deadline = self._house.loop.call_later(LINGER_S, self.transport.close)
-
-    def _await_header(self) -> None:
-        self._deadline = self._house.loop.call_later(self._house.limits.header_timeout_s, self.abort)
-
-    def _drop(self, *, deadline: bool = False, stall: bool = False) -> None:
-        if deadline and self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if stall and self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+        self._lingering = self._house.loop.call_later(LINGER_S, self.transport.close)
 
 
 class Connections:
@@ -295,6 +292,6 @@ class Connections:
         request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)  # type: ignore[arg-type]
         if (connection := self._open.get(protocol)) is not None:
             request[WANTED] = connection.wanted
-            left = None if message.chunked else request.content_length or 0
-            connection.entered(payload, 0 if payload.is_eof() else left)
+            left = 0 if payload.is_eof() else None if message.chunked else request.content_length or 0
+            connection.entered(payload, left)
         return request

@@ -130,6 +130,8 @@ class Intake:
             self.arrived(data)
 
     def _of_header(self, data: bytes) -> bytes:
+        if self._size == 0 and data[0] not in b"\r\n" and 0 < data.find(_END) == len(data) - len(_END):
+            return self._of_whole(data)
         blank = len(data) - len(data.lstrip(b"\r\n")) if self._size == 0 else 0  # RFC 9112 2.2: lines before it
         before = len(self._last)
         found = (self._last + data).find(_END, blank)
@@ -144,6 +146,16 @@ class Intake:
             self.phase = Phase.PARSED
         self._hand_on(head)
         return data[end:]
+
+    def _of_whole(self, head: bytes) -> bytes:
+        """The whole header in one piece and nothing behind it, as nearly all arrive."""
+        self._size = len(head)
+        if self._size > self._most:
+            raise TooMuch(share=False)
+        self._count(self._size)
+        self.phase = Phase.PARSED
+        self._hand_on(head)
+        return b""
 
     def _of_body(self, data: bytes) -> bytes:
         content = self._content

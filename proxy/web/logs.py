@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from json.encoder import JSONEncoder
+from json.encoder import JSONEncoder, encode_basestring_ascii
 from typing import Any, TextIO
 
 import structlog
@@ -41,21 +41,37 @@ def _escape(_logger: object, _name: str, fields: Fields) -> Fields:
 
 
 def _line(logger: object, name: str, fields: Fields) -> str:
-    """Return the line of a JSON log, in one step: every request has one."""
+    """Return the line of a JSON log, in one step: every request has one, and json.dumps takes longer."""
     fields["level"] = _LEVELS.get(name, name)
     fields["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    for value in fields.values():
+    said = []
+    for key, value in fields.items():
         kind = type(value)
-        if not (kind is str and len(value) <= TEXT_LENGTH and value.isprintable()) and kind not in (int, float):
+        if kind is str and len(value) <= TEXT_LENGTH and value.isprintable():
+            said.append(f"{encode_basestring_ascii(key)}: {encode_basestring_ascii(value)}")
+        elif kind is int or kind is float:
+            said.append(f"{encode_basestring_ascii(key)}: {value!r}")
+        else:
             return _JSON.encode(_escape(logger, name, fields))
-    return _JSON.encode(fields)
+    return "{" + ", ".join(said) + "}"
+
+
+class _Straight(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]  # made at run time
+    """A JSON log whose `info` goes straight to the stream: structlog's own steps would cost as much as the line."""
+
+    def info(self, event: str, *args: Any, **fields: Any) -> Any:
+        """Write one line."""
+        said = {**self._context, **fields, "event": event % args if args else event}
+        return self._logger.info(_line(self._logger, "info", said))
 
 
 def open_log(stream: TextIO, *, as_json: bool | None = None) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that writes to this stream: JSON, or coloured text when the stream is a terminal."""
     person = stream.isatty() if as_json is None else not as_json
     processors: list[structlog.typing.Processor] = [_line]
+    kind: type[structlog.typing.FilteringBoundLogger] = _Straight
     if person:
+        kind = structlog.make_filtering_bound_logger(logging.INFO)
         processors = [
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -65,7 +81,7 @@ def open_log(stream: TextIO, *, as_json: bool | None = None) -> structlog.typing
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=kind,
     )
     return logger.bind()  # made once, not for every line
 
@@ -114,7 +130,10 @@ class AccessLog:
             "ms": round(done.seconds * 1000, 1),
             "agent": (call.header("user-agent") or "")[:200],
         }
-        fields |= {key: value for key, value in (("reason", call.reason), ("error", call.error)) if value}
+        if call.reason:
+            fields["reason"] = call.reason
+        if call.error:
+            fields["error"] = call.error
         if done.error is None:
             self._log.info("request", **fields)
         elif isinstance(done.error, ConnectionError):

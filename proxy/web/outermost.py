@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -22,6 +22,8 @@ from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
 Inner = Callable[[Call], Awaitable[Answer]]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
+PAGE = 4096  # bytes
+ID_LENGTH = 16  # hexadecimal digits
 
 
 @dataclass
@@ -65,10 +67,11 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
 
     kept = edge.kept or Kept(edge.limits)
     forwarded = Shares(edge.limits.connections)
+    ids = _ids()
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         started = monotonic()
-        done = Done(read_call(request, secrets.token_hex(8), edge.trusted, edge.limits.body_idle_s, kept))
+        done = Done(read_call(request, next(ids), edge.trusted, edge.limits.body_idle_s, kept))
         call = done.call
         busy = call.forwarded and not forwarded.take(call.network)
         for watch in edge.watch:
@@ -95,6 +98,14 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
                 _let_go(failure)
 
     return handler
+
+
+def _ids() -> Iterator[str]:
+    """Yield ids that nobody can guess, a page of them for each system call."""
+    while True:
+        page = os.urandom(PAGE).hex()
+        for start in range(0, len(page), ID_LENGTH):
+            yield page[start : start + ID_LENGTH]
 
 
 async def _caught(work: Awaitable[T]) -> T | Exception:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -81,8 +84,16 @@ def warning(text: str) -> str:
 
 def inert_type(media_type: str) -> str:
     """Return the media type where no browser runs what has it, else that of bytes."""
+    return (_remembered_type if len(media_type) <= SHORT else _inert_type)(media_type)
+
+
+def _inert_type(media_type: str) -> str:
     harmless = _HARMLESS.fullmatch(media_type) or _RANGES.fullmatch(media_type)  # several parts of one layer
     return media_type if harmless else "application/octet-stream"
+
+
+SHORT = 128  # characters: those of images are
+_remembered_type = lru_cache(1024)(_inert_type)
 
 
 def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:
@@ -122,16 +133,54 @@ async def send(
             return await _relay(request, answer, answer.relayed, fields, ready.phrase, close, count)
         finally:
             await answer.relayed.close()
-    if request.method != "HEAD":
-        fields.popall("content-length", None)  # counted from the bytes, never believed
-    response = web.Response(status=answer.status, reason=ready.phrase, headers=fields, body=answer.body)
-    if close:
-        response.force_close()
-    await response.prepare(request)
-    await response.write_eof()
+    response = Sent(answer.status, ready.phrase, stays=request.keep_alive and not close)
+    await response.send(request, fields, answer.body)
     if request.method != "HEAD":
         count(len(answer.body))
     return response
+
+
+class Sent(web.StreamResponse):
+    """An answer whose bytes are all here, sent at once: aiohttp's own takes twice the time over each."""
+
+    def __init__(self, status: int, phrase: str | None, *, stays: bool) -> None:
+        """Nothing is sent yet; the connection `stays` open afterwards."""
+        super().__init__(status=status, reason=phrase)
+        self._stays = stays
+
+    @property
+    def keep_alive(self) -> bool:
+        """True where the connection stays open."""
+        return self._stays
+
+    async def send(self, request: web.BaseRequest, fields: CIMultiDict[str], body: bytes) -> None:
+        """Write the head, framed for these bytes (RFC 9112 6), and the body where this answer has one."""
+        head = request.method == "HEAD"
+        if not head or self.status == 204:
+            fields.popall("content-length", None)  # counted from the bytes, never believed
+        if self.status != 204 and "content-length" not in fields and (body or not (head or self.status == 304)):
+            fields["content-length"] = str(len(body))
+        if body and not head:
+            fields.setdefault("content-type", "application/octet-stream")
+        fields.setdefault("date", _date(int(time.time())))
+        if not self._stays:
+            fields["connection"] = "close"
+        elif request.version < (1, 1):
+            fields["connection"] = "keep-alive"
+        major, minor = request.version
+        await request.writer.write_headers(f"HTTP/{major}.{minor} {self.status} {self.reason}", fields)
+        await request.writer.write_eof(b"" if head or self.status in {204, 304} else body)
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Do nothing: aiohttp sends what a handler returns, and this is sent."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing."""
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 async def _relay(

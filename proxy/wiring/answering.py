@@ -23,8 +23,9 @@ async def answer_as_realm(op: Operation, asked: Asked, house: House, realm: Real
             ours = realm.relayed((("www-authenticate", challenge),), _url_for(asked, urls))
             fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
         raise
-    if any(name == "www-authenticate" for name, _ in answer.headers):  # whatever the status, and wherever it points
-        return replace(answer, headers=realm.relayed(answer.headers, _url_for(asked, urls)))
+    for name, _ in answer.headers:
+        if name == "www-authenticate":  # whatever the status, and wherever it points
+            return replace(answer, headers=realm.relayed(answer.headers, _url_for(asked, urls)))
     return answer
 
 

@@ -1,5 +1,7 @@
 """Answers on the wire: relayed streams are whole or visibly broken, and nothing in them is ever hop-by-hop or live."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from proxy.flows.asked import Answer
@@ -150,3 +152,29 @@ def test_an_answer_of_upstreams_that_is_too_long_is_told_as_that_and_not_as_sile
     assert told.phrase is not None
     assert told.phrase.startswith("registry behind this proxy sends headers")
     assert is_outage(silent)
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "answer", "length", "body", "connection"),
+    [
+        ("GET", "1.1", Answer(200, (("content-length", "99"),), b"four"), "4", b"four", None),
+        ("GET", "1.1", Answer(200), "0", b"", None),
+        ("GET", "1.0", Answer(200, (), b"four"), "4", b"four", "keep-alive"),
+        ("HEAD", "1.1", Answer(200, (("content-length", "99"),)), "99", b"", None),
+        ("HEAD", "1.1", Answer(403, (), b"four"), "4", b"", None),
+        ("HEAD", "1.1", Answer(200), None, b"", None),
+        ("GET", "1.1", Answer(304, (), b""), None, b"", None),
+        ("GET", "1.1", Answer(204, (("content-length", "4"),), b"four"), None, b"", None),
+    ],
+)
+async def test_an_answer_of_ours_is_framed_by_its_method_and_status(
+    method: str, version: str, answer: Answer, length: str | None, body: bytes, connection: str | None
+) -> None:
+    said = f"{method} /v2/ HTTP/{version}\r\nHost: a\r\n" + ("Connection: keep-alive\r\n" if version == "1.0" else "")
+    last = "GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    async with in_memory(registry(Recorder(answer))) as proxy:
+        reply = await proxy.say(f"{said}\r\n{last}".encode())
+    fields = head_of(reply)[1]
+    assert (fields.get("content-length"), fields.get("connection")) == (length, connection)
+    assert body_of(reply).startswith(body + b"HTTP/1.1 ")
+    assert parsedate_to_datetime(fields["date"])
