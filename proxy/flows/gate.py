@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import suppress
-from dataclasses import replace
 
 from proxy.flows.asked import Answer, Asked
 from proxy.flows.house import House
@@ -46,6 +45,6 @@ async def _count(status: int, asked: Asked, house: House) -> None:
         key_revision=house.keybook.ring().revision,
     )
     if not house.memory.rows.own(Kind.TURNED_AWAY, event):
-        event = replace(event, how="other addresses")
+        event = event._replace(how="other addresses")
     with suppress(Unavailable):  # a store that is down is no reason to let them in, nor to tell them of it
         await house.journal.counted(event)

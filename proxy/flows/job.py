@@ -136,7 +136,7 @@ async def _end(
 
 def _ended(job: Job, clock: Clock) -> Event:
     detail = {"state": job.state.value, "done": job.done, "note": job.note, "result": dict(job.result)}
-    return replace(_event(Kind.JOB_ENDED, job, detail), at=clock.now())
+    return _event(Kind.JOB_ENDED, job, detail)._replace(at=clock.now())
 
 
 def _event(kind: Kind, job: Job, detail: Mapping[str, Any]) -> Event:

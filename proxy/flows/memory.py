@@ -99,7 +99,7 @@ class Memory:
         )
         self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(DECISIONS, of_decision)
         self._key = secrets.token_bytes(32)
-        self._nobody = lru_cache(1024)(self._mark)  # 1 MiB at most
+        self._nobody = lru_cache(1024)(lambda ours, accept: self._mark(Credential(None, ours), accept))  # 1 MiB at most
         self._changes: LRUCache[Repository, int] = LRUCache(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
@@ -194,7 +194,7 @@ class Memory:
     def mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
         """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
         if credential.authorization is None and len(accept) <= MANY and sum(map(len, accept)) <= SHORT:
-            return self._nobody(credential, tuple(accept))
+            return self._nobody(credential.ours, tuple(accept))
         return self._mark(credential, accept)
 
     def _mark(self, credential: Credential, accept: Sequence[str]) -> bytes:

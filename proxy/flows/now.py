@@ -51,7 +51,7 @@ def now_in(repository: Repository, house: House) -> Now:
     policy, hosts, standing = policies.for_(repository), house.hosts_now(), house.interventions.standing()
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
     # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
-    lists = tuple(hash(authority.lists) for authority in ring.authorities)
+    lists = tuple([hash(authority.lists) for authority in ring.authorities])
     basis = (policies.revision, ring.revision, lists, mode, hosts)
     bucket = int(at.timestamp()) // house.limits.decision_bucket_s
     return Now(policy, policies, ring, standing, hosts, at, basis, (basis, bucket, standing.mark))

@@ -76,7 +76,7 @@ async def _push(op: PushManifest, room: Room, asked: Asked, house: House) -> Ans
             answer = await _pushed(this, asked, hold.house)
             by = name_of(this.caller), getattr(this.caller, "how", "")
             accepted = _event(event.Kind.PUSH_ACCEPTED, op, this.caller, asked, house, digest=subject.digest)
-            accepted = replace(accepted, detail={**accepted.detail, **this.merged})
+            accepted = accepted._replace(detail={**accepted.detail, **this.merged})
             await told(this.moved, subject.digest, by, hold, house, *([accepted] if answer.status < 400 else []))
         finally:
             finish_later(hold, asked, house)

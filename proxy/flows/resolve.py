@@ -43,14 +43,14 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
     """
     if is_digest(op.reference):
         require_sha256(Digest(op.reference))
+        if (known := _known(op.repository, Digest(op.reference), asked, house)) is not None:
+            return known
     accept = accept_of(asked)
     memory = house.memory
     tag_key = (op.repository, op.reference, memory.mark(asked.credential, accept))
     digest = Digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
-    if digest is not None and house.rights.may_read(op.repository, asked.credential):
-        place = (op.repository, digest)
-        if place in memory.present and (known := memory.bodies.get(place)) is not None:
-            return known
+    if digest is not None and (known := _known(op.repository, digest, asked, house)) is not None:
+        return known
     last = digest or memory.last.get(tag_key)
     headers: Headers = tuple(("accept", value) for value in accept)
     held = last is not None and (op.repository, last) in memory.bodies
@@ -59,6 +59,14 @@ async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | An
         return await (_head_first if held else _fetch)(op, asked, house, headers, tag_key)
 
     return await memory.shared(("resolve", op.head, *tag_key), asked, work)
+
+
+def _known(repository: Repository, digest: Digest, asked: Asked, house: House) -> Resolved | None:
+    """Return the bytes where they are held here, were seen upstream lately, and this caller may read them."""
+    place = (repository, digest)
+    if house.rights.may_read(repository, asked.credential) and place in house.memory.present:
+        return house.memory.bodies.get(place)
+    return None
 
 
 async def _head_first(

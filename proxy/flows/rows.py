@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
@@ -18,7 +17,7 @@ async def record_refusal(event: Event, decision: Decision | None, caller: Caller
     """Record a refusal and its decision; beyond `rows_each` an hour only that there were more. Raises Unavailable."""
     own = house.memory.rows.own(_holder(event, caller, asked, house), event)
     if not own:
-        event = replace(event, repository="", reference="", digest="", decision_id="", detail={})
+        event = event._replace(repository="", reference="", digest="", decision_id="", detail={})
     if decision is None:
         await house.journal.counted(event)
     else:

@@ -73,7 +73,7 @@ async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, s
     if outcome == "signed":
         event = unsigned_event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
         detail = {"exception": push.exception}
-        await house.journal.record(replace(event, reference=push.tag or push.digest, detail=detail))
+        await house.journal.record(event._replace(reference=push.tag or push.digest, detail=detail))
     return outcome, note
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from proxy.flows.asked import Asked
 from proxy.flows.house import House
@@ -44,7 +43,7 @@ async def owe(
     event = unsigned_event(Kind.PUSH_UNSIGNED, repository, digest, asked.request_id, house)
     detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
     how = how_of(caller)
-    await house.journal.record(replace(event, who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
+    await house.journal.record(event._replace(who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
     return opened
 
 

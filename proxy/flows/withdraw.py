@@ -221,6 +221,6 @@ async def record(
     rows = [row] if done.signatures or done.deleted else []
     if done.left:
         left = [text[:300] for text in done.left[:20]]
-        rows.append(replace(row, kind=Kind.SIGNATURE_LEFT, detail={"left": left, "gone": done.gone}))
+        rows.append(row._replace(kind=Kind.SIGNATURE_LEFT, detail={"left": left, "gone": done.gone}))
     with suppress(Unavailable):
         await house.journal.record(*rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -65,7 +65,7 @@ class StoredJournal:
         Durable on return, except for an allowed pull: that returns at once unless thousands of rows are waiting.
         """
         if keep and event.decision_id != decision.id:
-            event = replace(event, decision_id=decision.id)
+            event = event._replace(decision_id=decision.id)
         await self._counted(event, decision if keep else None)
 
     async def counted(self, event: Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from proxy.store.canonical import canonical
 from proxy.trust.event import Event, Kind
@@ -39,4 +38,4 @@ def row_key(event: Event) -> str:
 
 def with_count(event: Event, count: int) -> Event:
     """Return the event as it is read back: how often it happened stands in `detail` once that is more than once."""
-    return event if count == 1 else replace(event, detail={**event.detail, COUNT: count})
+    return event if count == 1 else event._replace(detail={**event.detail, COUNT: count})

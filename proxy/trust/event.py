@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Kind(StrEnum):
@@ -67,9 +67,14 @@ class Kind(StrEnum):
     STOPPED = "server.stopped"
 
 
-@dataclass(frozen=True)
-class Event:
-    """One row of the journal: when, what, who and how we know, about what, why, under which revisions."""
+NO_DETAIL: Mapping[str, Any] = MappingProxyType({})
+
+
+class Event(NamedTuple):
+    """One row of the journal: when, what, who and how we know, about what, why, under which revisions.
+
+    A tuple, because every pull makes one: a frozen dataclass of so many fields takes three times as long to make.
+    """
 
     at: datetime
     kind: Kind
@@ -83,4 +88,4 @@ class Event:
     request_id: str = ""
     policy_revision: str = ""
     key_revision: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = NO_DETAIL

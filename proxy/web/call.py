@@ -117,8 +117,8 @@ def _certificate(request: web.BaseRequest) -> bytes | None:
 def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
     """Raise Fault for a target or a header that could be read in two ways, or is longer than any client's."""
     for name, most in (("Authorization", limits.authorization_bytes), ("Accept", limits.accept_bytes)):
-        size = sum(map(len, request.headers.getall(name, ())))
-        if size > most:
+        said = request.headers.getall(name, ())
+        if said and (size := sum(map(len, said))) > most:
             text = f"{name} headers of {size} bytes; at most {most} are read (limits.{name.lower()}_bytes)"
             raise Fault("UNKNOWN", text, status=431)
     if _TARGET.fullmatch(f"{call.path}?{call.query}") is None:

@@ -97,10 +97,7 @@ _remembered_type = lru_cache(1024)(_inert_type)
 
 
 def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:
-    fields: CIMultiDict[str] = CIMultiDict()
-    for name, value in answer.headers:
-        if name.lower() not in HOP_BY_HOP:
-            fields.add(name, value)
+    fields = CIMultiDict([pair for pair in answer.headers if pair[0].lower() not in HOP_BY_HOP])
     if registry:
         fields[API_VERSION[0]] = API_VERSION[1]
         fields.update(INERT)

@@ -52,7 +52,7 @@ class RevocationLists:
 
     def known(self, ring: KeyRing) -> KeyRing:
         """Return the keys with what lists there are at each authority that asks for them."""
-        if not any(authority.crl for authority in ring.authorities):
+        if not ring.authorities or not any(authority.crl for authority in ring.authorities):
             return ring
         return replace(ring, authorities=tuple(replace(a, lists=self._lists(a)) for a in ring.authorities))
 

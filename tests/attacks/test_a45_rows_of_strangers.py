@@ -162,6 +162,6 @@ def test_rows_are_told_apart_for_an_hour() -> None:
 
     assert [rows.own("a", event(n)) for n in (1, 2, 3, 1, 2)] == [True, True, False, True, True]
     assert rows.own("b", event(3))
-    later = replace(event(3), at=NOON.replace(hour=13))
+    later = event(3)._replace(at=NOON.replace(hour=13))
     assert rows.own("a", later)
     assert Memory(Limits(rows_each=1), lambda: 0.0).rows.own("a", event(1))

@@ -21,7 +21,7 @@ WARNED = decision("w1", Reason.UNSIGNED, "warn")
 
 
 async def test_events_come_back_whole_and_newest_first(journal: Record) -> None:
-    event = replace(happened(Kind.SIGNED, ALLOWED), detail={"formats": ["cosign-simple"], "n": 3, "deep": {"a": None}})
+    event = happened(Kind.SIGNED, ALLOWED)._replace(detail={"formats": ["cosign-simple"], "n": 3, "deep": {"a": None}})
     await journal.record(event, Event(NOON, Kind.STOPPED))
     await journal.record(Event(NOON, Kind.STARTED))
     assert await journal.search(Search()) == (Event(NOON, Kind.STARTED), Event(NOON, Kind.STOPPED), event)
@@ -60,7 +60,7 @@ async def test_repeats_within_the_hour_are_one_row_with_a_count(
 ) -> None:
     for n in range(3):
         await journal.decided(decided, happened(kind, decided, NOON + n * MINUTE))
-    assert await journal.search(Search()) == (replace(happened(kind, decided), detail={"count": 3}),)
+    assert await journal.search(Search()) == (happened(kind, decided)._replace(detail={"count": 3}),)
     await journal.decided(decided, happened(kind, decided, NOON + 4 * MINUTE))
     (event,) = await journal.search(Search())
     assert event.detail == {"count": 4}
@@ -69,12 +69,12 @@ async def test_repeats_within_the_hour_are_one_row_with_a_count(
 async def test_another_caller_hour_decision_or_kind_is_another_row(journal: Record) -> None:
     first = happened(Kind.PULL_ALLOWED, ALLOWED)
     others = [
-        (ALLOWED, replace(first, who="bob")),
-        (ALLOWED, replace(first, how="basic")),
-        (ALLOWED, replace(first, at=NOON + 60 * MINUTE)),
-        (ALLOWED, replace(first, kind=Kind.PULL_REVIEWED)),
-        (ALLOWED, replace(first, reference="1.0")),
-        (DENIED, replace(happened(Kind.PULL_ALLOWED, DENIED))),
+        (ALLOWED, first._replace(who="bob")),
+        (ALLOWED, first._replace(how="basic")),
+        (ALLOWED, first._replace(at=NOON + 60 * MINUTE)),
+        (ALLOWED, first._replace(kind=Kind.PULL_REVIEWED)),
+        (ALLOWED, first._replace(reference="1.0")),
+        (DENIED, happened(Kind.PULL_ALLOWED, DENIED)._replace()),
     ]
     for decided, event in [(ALLOWED, first), *others]:
         await journal.decided(decided, event)
@@ -84,7 +84,7 @@ async def test_another_caller_hour_decision_or_kind_is_another_row(journal: Reco
 
 
 async def test_an_event_of_a_decision_points_to_it(journal: Record) -> None:
-    await journal.decided(DENIED, replace(happened(Kind.PULL_DENIED, DENIED), decision_id=""))
+    await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED)._replace(decision_id=""))
     assert (await journal.search(Search()))[0].decision_id == DENIED.id
 
 

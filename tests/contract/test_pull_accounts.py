@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from tests.worlds.stored import decision, happened
 
 
 def pulled(who: str, how: str = "basic") -> Event:
-    return replace(happened(Kind.PULL_ALLOWED, decision("a1")), who=who, how=how)
+    return happened(Kind.PULL_ALLOWED, decision("a1"))._replace(who=who, how=how)
 
 
 async def look(journal: Record, *allow: str) -> Finding:
@@ -27,7 +26,7 @@ async def look(journal: Record, *allow: str) -> Finding:
 
 @pytest.mark.parametrize("allow", ["*", "node"])
 async def test_an_account_that_only_pulls_and_may_push_is_named(journal: Record, allow: str) -> None:
-    await journal.record(pulled("node"), pulled("ci"), replace(pulled("ci"), kind=Kind.PUSH_ACCEPTED))
+    await journal.record(pulled("node"), pulled("ci"), pulled("ci")._replace(kind=Kind.PUSH_ACCEPTED))
     found = await look(journal, allow)
     assert found.state == "warning"
     assert "node (in " in found.detail
@@ -45,5 +44,5 @@ async def test_a_name_that_nobody_proved_is_no_account(journal: Record) -> None:
 
 
 async def test_what_was_long_ago_is_left_out(journal: Record) -> None:
-    await journal.record(replace(pulled("node"), at=NOON - timedelta(days=31)))
+    await journal.record(pulled("node")._replace(at=NOON - timedelta(days=31)))
     assert (await look(journal, "*")).state == "ok"

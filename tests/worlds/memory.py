@@ -206,7 +206,7 @@ class MemoryJournal:
     async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
         if keep:
             self.decisions.setdefault(decision.id, decision)
-            event = replace(event, decision_id=decision.id)
+            event = event._replace(decision_id=decision.id)
         await self.counted(event)
 
     async def counted(self, event: Event) -> None:

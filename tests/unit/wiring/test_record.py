@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
@@ -27,7 +26,7 @@ async def store() -> Store:
         kind = Kind.PULL_DENIED if one.reason else Kind.PULL_ALLOWED
         await made.journal.decided(one, happened(kind, one, NOON + timedelta(minutes=minutes)))
     pushed = happened(Kind.PUSH_ACCEPTED, told[1], NOON + timedelta(hours=1))
-    await made.journal.record(replace(pushed, decision_id=""))
+    await made.journal.record(pushed._replace(decision_id=""))
     return cast("Store", made)
 
 
