@@ -30,8 +30,7 @@ async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
         if isinstance(judged, Answer):
             return judged
         caller = await _caller(op, judged, asked, house)
-        look = not judged.decision.allowed and await _look(op, judged, caller, asked, house)
-        permission = permit(caller, judged.decision, judged.policy, head=op.head, push_look=look)
+        permission = await _permission(op, judged, caller, asked, house)
         try:
             await _record(judged, permission, caller, asked, house)
         except Unavailable as down:
@@ -106,9 +105,11 @@ async def _caller(op: PullManifest, judged: Judged, asked: Asked, house: House) 
     return await reader(op.repository, judged.policy, asked, house, pushing=looks_to_push(op, asked))
 
 
-async def _look(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> bool:
-    """True for a push's own look. Upstream is asked whether this caller may push only where that changes something."""
-    return looks_to_push(op, asked) and await pushes(op.repository, judged.policy, caller, asked, house)
+async def _permission(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> Permission:
+    """Ask upstream whether this caller may push only where the answer changes something."""
+    look = not judged.decision.allowed and looks_to_push(op, asked)
+    look = look and await pushes(op.repository, judged.policy, caller, asked, house)
+    return permit(caller, judged.decision, judged.policy, head=op.head, push_look=look)
 
 
 async def _record(judged: Judged, permission: Permission, caller: Caller, asked: Asked, house: House) -> None:
