@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from proxy.trust.event import Event, Kind
 from tests.worlds.memory import NOON
 
@@ -17,4 +19,5 @@ def test_an_event_nobody_asked_for_is_the_proxy_s_own_and_details_are_not_shared
     one, other = Event(NOON, Kind.STARTED), Event(NOON, Kind.STARTED)
     assert (one.who, one.how, one.decision_id) == ("countersign", "", "")
     assert one == other
-    assert one.detail is not other.detail
+    with pytest.raises(TypeError):
+        one.detail["who"] = "somebody"  # type: ignore[index]
