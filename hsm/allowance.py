@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Allowance:
+class SessionLimit:
     """Slots below `sessions` may have a child; one beyond gives its child up once that has finished its work."""
 
     def __init__(self, sessions: int) -> None:

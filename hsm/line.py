@@ -15,7 +15,7 @@ _PATIENCE = 1.0  # seconds a child may always work on a request, however little 
 
 
 @dataclass(eq=False)
-class Job(Generic[_T]):
+class PendingRequest(Generic[_T]):
     """A request, what to make of the reply, and the caller who waits for that until `until` (the loop's clock)."""
 
     request: wire.Request
@@ -45,19 +45,19 @@ class Job(Generic[_T]):
         return replace(self.request, seconds=max(self.until - now, _PATIENCE))
 
 
-class Line:
+class RequestQueue:
     """Jobs on one side, idle children on the other."""
 
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
         self._name = name
-        self._jobs: deque[Job[Any]] = deque()
-        self._idle: deque[asyncio.Future[Job[Any] | None]] = deque()
+        self._jobs: deque[PendingRequest[Any]] = deque()
+        self._idle: deque[asyncio.Future[PendingRequest[Any] | None]] = deque()
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def join(self, job: Job[Any]) -> None:
+    def join(self, job: PendingRequest[Any]) -> None:
         """The job is with an idle child, or waits. `QueueFull` when too many wait already."""
         while self._idle:
             idle = self._idle.popleft()
@@ -71,7 +71,7 @@ class Line:
             )
         self._jobs.append(job)
 
-    def leave(self, job: Job[Any]) -> None:
+    def leave(self, job: PendingRequest[Any]) -> None:
         """The job no longer waits."""
         with contextlib.suppress(ValueError):
             self._jobs.remove(job)
@@ -81,7 +81,7 @@ class Line:
         while self._jobs:
             self._jobs.popleft().fail(error)
 
-    async def next(self, unless: asyncio.Future[Any]) -> Job[Any] | None:
+    async def next(self, unless: asyncio.Future[Any]) -> PendingRequest[Any] | None:
         """The next job that somebody still waits for, or None once `unless` is done."""
         if unless.done():
             return None
@@ -89,7 +89,7 @@ class Line:
             job = self._jobs.popleft()
             if not job.abandoned:
                 return job
-        idle: asyncio.Future[Job[Any] | None] = asyncio.get_running_loop().create_future()
+        idle: asyncio.Future[PendingRequest[Any] | None] = asyncio.get_running_loop().create_future()
 
         def over(_: object) -> None:
             if not idle.done():

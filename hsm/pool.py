@@ -13,10 +13,10 @@ from secrets import SystemRandom
 from typing import Any, TypeVar
 
 from hsm import wire
-from hsm.allowance import Allowance
+from hsm.allowance import SessionLimit
 from hsm.child import LOGGING_IN, Child, ChildGone
 from hsm.errors import ModuleMissing, PinRefused, SignatureInvalid, TokenError, TokenNotFound, TokenUnavailable
-from hsm.line import Job, Line
+from hsm.line import PendingRequest, RequestQueue
 from hsm.pin import PinMemory
 from hsm.replies import by_the_session, expect, told
 from hsm.settings import TokenSettings
@@ -44,7 +44,7 @@ class Pool:
     def __init__(self, settings: TokenSettings) -> None:
         self._settings = settings
         self._memory = PinMemory(settings.pin_memory, settings.pin_identity)
-        self._line = Line(settings.queue, settings.name)
+        self._line = RequestQueue(settings.queue, settings.name)
         self._children: dict[int, Child] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._login = asyncio.Lock()
@@ -53,7 +53,7 @@ class Pool:
         self._down_since: float | None = None
         self._busy = self._restarts = 0
         self._closed = False
-        self.allowance = Allowance(settings.sessions)
+        self.allowance = SessionLimit(settings.sessions)
 
     async def open(self) -> None:
         """One child is logged in and the others follow. Raises what the token said when it could not."""
@@ -112,7 +112,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         self._refuse_early(loop.time())
         answer: asyncio.Future[_T] = loop.create_future()
-        job = Job(request, accept, repeatable, loop.time() + seconds, answer)
+        job = PendingRequest(request, accept, repeatable, loop.time() + seconds, answer)
         self._line.join(job)
         try:
             async with asyncio.timeout_at(job.until):
@@ -144,7 +144,7 @@ class Pool:
         except PinRefused as refused:
             self._line.clear(refused)
 
-    async def _next(self, number: int, child: Child) -> Job[Any] | None:
+    async def _next(self, number: int, child: Child) -> PendingRequest[Any] | None:
         """The next job for this child; None once it has died, or its slot is to give it up."""
         over = self.allowance.until_over(number)
 
@@ -166,7 +166,7 @@ class Pool:
         await self.allowance.left(number)
         return None
 
-    async def _busy_with(self, number: int, child: Child, job: Job[Any]) -> Child | None:
+    async def _busy_with(self, number: int, child: Child, job: PendingRequest[Any]) -> Child | None:
         self._busy += 1
         try:
             await self._work(number, child, job)
@@ -178,7 +178,7 @@ class Pool:
             job.fail(self._unavailable("its process ended while it worked"))
         return self._children.get(number)
 
-    async def _work(self, number: int, child: Child, job: Job[Any]) -> None:
+    async def _work(self, number: int, child: Child, job: PendingRequest[Any]) -> None:
         """The job has its answer. The child of this slot may be another one, or none, afterwards."""
         loop = asyncio.get_running_loop()
         for last in (not job.repeatable, True):
@@ -219,7 +219,7 @@ class Pool:
                     raise
             await _pause(attempt)
 
-    async def _replaced(self, number: int, dead: Child | None, job: Job[Any] | None = None) -> Child | None:
+    async def _replaced(self, number: int, dead: Child | None, job: PendingRequest[Any] | None = None) -> Child | None:
         """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in.
 
         None when the slot is to have none any more. A job that waits for it is failed after a while.

@@ -18,7 +18,7 @@ from proxy.cli.app import app
 from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
 from proxy.exports.table import EXPORTS
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.fixes import FIXES
 from proxy.trust.reason import Reason
 from proxy.web.help import LESSONS
@@ -31,7 +31,7 @@ from proxy.wiring.gauges import (
     watch_problems,
     watch_signing,
 )
-from tests.worlds.memory import FrozenClock, MemoryInterventions, MemoryOwed
+from tests.worlds.memory import FrozenClock, MemoryOverrides, MemoryUnsigned
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -137,7 +137,7 @@ def first_column(page: Path) -> list[str]:
 
 
 def test_every_event_is_documented_and_no_other() -> None:
-    assert first_column(ROOT / "docs" / "events.md") == [kind.value for kind in Kind]
+    assert first_column(ROOT / "docs" / "events.md") == [kind.value for kind in EventKind]
 
 
 def reasons_table() -> str:
@@ -154,7 +154,7 @@ def test_every_reason_is_documented() -> None:
 
 def test_every_metric_is_documented_and_no_other() -> None:
     metrics = Metrics()
-    watch_interventions(metrics, MemoryInterventions(FrozenClock()), MemoryOwed())
+    watch_interventions(metrics, MemoryOverrides(FrozenClock()), MemoryUnsigned())
     watch_books(metrics, lambda: 0.0)
     watch_signing(metrics, lambda: None, lambda: 0)
     watch_problems(metrics, list)

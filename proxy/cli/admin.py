@@ -22,7 +22,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """Where the server is: its Unix socket, or the URL of its admin listener and a token for it."""
 
     socket: Path | None = None
@@ -40,7 +40,7 @@ class Place:
         return self.server or str(self.socket)
 
 
-def call(place: Place, method: str, path: str, body: object = None) -> dict[str, Any]:
+def call(place: Endpoint, method: str, path: str, body: object = None) -> dict[str, Any]:
     """Return what the server answers. Raises Fault with its own words, Unavailable when it does not, ConfigError."""
     connection = _connection(place)
     headers = {"Authorization": f"Bearer {place.token}"} if place.server and place.token else {}
@@ -60,7 +60,7 @@ def call(place: Place, method: str, path: str, body: object = None) -> dict[str,
     return _understood(place, status, got)
 
 
-def pages(place: Place, path: str, size: int = PAGE, /, **filters: str) -> list[dict[str, Any]]:
+def pages(place: Endpoint, path: str, size: int = PAGE, /, **filters: str) -> list[dict[str, Any]]:
     """Return all rows of a list, page by page. Raises what `call` raises."""
     rows: list[dict[str, Any]] = []
     after: int | None = 0
@@ -71,7 +71,7 @@ def pages(place: Place, path: str, size: int = PAGE, /, **filters: str) -> list[
     return rows
 
 
-def _connection(place: Place) -> http.client.HTTPConnection:
+def _connection(place: Endpoint) -> http.client.HTTPConnection:
     if not place.server:
         return UnixConnection(place.socket or Path())
     parts = urlsplit(place.server)
@@ -106,7 +106,7 @@ def _trusting(certificate: str = "") -> ssl.SSLContext:
     return context
 
 
-def _understood(place: Place, status: int, got: bytes) -> dict[str, Any]:
+def _understood(place: Endpoint, status: int, got: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(got)
     except ValueError:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.trust.explain import plain
 
 
 @dataclass(frozen=True)
-class Manner:
+class Confirmation:
     """How a change is gone about: `dry_run` only shows the plan, `yes` asks nobody."""
 
     dry_run: bool = False
     yes: bool = False
-    form: Form = Form.TEXT
+    form: OutputFormat = OutputFormat.TEXT
 
 
 def _steps(plan: Sequence[str]) -> list[str]:
@@ -28,10 +28,10 @@ def _steps(plan: Sequence[str]) -> list[str]:
 
 
 def agreed(
-    place: Place,
+    place: Endpoint,
     path: str,
     body: object,
-    manner: Manner,
+    manner: Confirmation,
     method: str = "POST",
     *,
     shown: Callable[[Sequence[str]], list[str]] = _steps,
@@ -43,7 +43,7 @@ def agreed(
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
-        if manner.dry_run and manner.form is Form.JSON:
+        if manner.dry_run and manner.form is OutputFormat.JSON:
             return json_out(planned)
         out = sys.stdout if manner.dry_run else sys.stderr
         out.write("".join(f"{line}\n" for line in shown([str(step) for step in planned.get("plan", [])])))

@@ -15,7 +15,7 @@ from proxy.cli.custody_app import keys_app
 from proxy.cli.deny_app import deny_app
 from proxy.cli.exceptions_app import break_glass, exceptions_app
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.jobs_app import jobs_app
 from proxy.cli.options import Server, Token, place_of
 from proxy.cli.policy_app import policy_app
@@ -57,7 +57,7 @@ ConfigOption = Annotated[
         "--config", "-c", metavar="FILE", help="countersign.yaml (else $COUNTERSIGN_CONFIG, ./, /etc/countersign/)"
     ),
 ]
-FormOption = Annotated[Form, typer.Option("--output", "-o", help="how to print")]
+FormOption = Annotated[OutputFormat, typer.Option("--output", "-o", help="how to print")]
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="repo[:tag|@digest], the proxy's name in front or not")]
 
 
@@ -117,12 +117,12 @@ def init(
 ) -> None:
     """Make a configuration, a token with keys, and say what to do next. Never overwrites anything."""
     from proxy.cli.init import initialise
-    from proxy.cli.init_texts import Wish
+    from proxy.cli.init_texts import InitOptions
 
     existing = [option is not None for option in (module, token_label, pin_file)]
     if any(existing) and not all(existing):
         raise ConfigError("--module, --token-label and --pin-file belong together; give all three, or none for SoftHSM")
-    wish = Wish(
+    wish = InitOptions(
         directory, upstream, listen, admin_listen, public_url, repositories, adopt, module, token_label, pin_file
     )
     sys.stdout.write(initialise(wish))
@@ -136,16 +136,16 @@ def serve(config: ConfigOption = None) -> None:
 
     gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start, each time again
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, for tracebacks that we format
-    from proxy import wiring
+    from proxy.wiring import serve as serving
 
     del sys.modules["rich"]
     gc.freeze()
     gc.enable()
-    raise typer.Exit(asyncio.run(wiring.serve(_file(config))))
+    raise typer.Exit(asyncio.run(serving(_file(config))))
 
 
 @app.command()
-def verify(ref: RefArgument, config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+def verify(ref: RefArgument, config: ConfigOption = None, output: FormOption = OutputFormat.TEXT) -> None:
     """Say what a pull of this image would get now, check by check. Exit code 0: allowed, 1: blocked, 5: not known."""
     from proxy.cli import ask
 
@@ -156,7 +156,7 @@ def verify(ref: RefArgument, config: ConfigOption = None, output: FormOption = F
 def why(
     question: Annotated[str, typer.Argument(metavar="REF|DECISION-ID", help="an image, or the id from an error")],
     config: ConfigOption = None,
-    output: FormOption = Form.TEXT,
+    output: FormOption = OutputFormat.TEXT,
 ) -> None:
     """Explain a decision: criteria first, then each check, then the verdict and the fix."""
     from proxy.cli import ask
@@ -171,7 +171,7 @@ def sign(
     server: Server = "",
     token: Token = "",
     config: ConfigOption = None,
-    output: FormOption = Form.TEXT,
+    output: FormOption = OutputFormat.TEXT,
 ) -> None:
     """Sign an image that is upstream already, as a push through the proxy would have."""
     from proxy.cli import ask
@@ -180,7 +180,9 @@ def sign(
 
 
 @app.command()
-def status(server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+def status(
+    server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = OutputFormat.TEXT
+) -> None:
     """Say whether everything works; of what does not: since when, what it stops, and the next command."""
     from proxy.cli import ask
 
@@ -197,7 +199,7 @@ def journal(
     server: Server = "",
     token: Token = "",
     config: ConfigOption = None,
-    output: FormOption = Form.TEXT,
+    output: FormOption = OutputFormat.TEXT,
 ) -> None:
     """List what happened, newest first: who did or got what, from where, and why."""
     from proxy.cli import journal as shown
@@ -207,7 +209,9 @@ def journal(
 
 
 @app.command()
-def reload(server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = Form.TEXT) -> None:
+def reload(
+    server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = OutputFormat.TEXT
+) -> None:
     """Read the configuration again, as SIGHUP does; a broken one changes nothing. Exit code 1: refused."""
     from proxy.cli import journal as shown
 
@@ -240,7 +244,7 @@ def client_config(client: Annotated[Client, typer.Argument(help="which client")]
 def would_block(
     since: Annotated[str, typer.Option(metavar="SPAN", help="7d, 12h, or a date")] = "7d",
     config: ConfigOption = None,
-    output: FormOption = Form.TEXT,
+    output: FormOption = OutputFormat.TEXT,
 ) -> None:
     """List pulls that warn mode let through and enforce mode would block."""
     from proxy.cli import ask

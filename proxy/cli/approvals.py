@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.trust.explain import plain
 
 
-def show_all(place: Place, state: str, form: Form) -> Exit:
+def show_all(place: Endpoint, state: str, form: OutputFormat) -> Exit:
     """Print the requests there were, newest first."""
     found = pages(place, "approvals", **({"state": state} if state else {}))
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out({"items": found})
     if not found:
         return lines_out(["nothing waits for a second person" if state == "pending" else "there is no such request"])
@@ -25,28 +25,28 @@ def show_all(place: Place, state: str, form: Form) -> Exit:
     return lines_out(table([*rows, *map(_row, found)]))
 
 
-def show(place: Place, approval_id: str, form: Form) -> Exit:
+def show(place: Endpoint, approval_id: str, form: OutputFormat) -> Exit:
     """Print one request with what was asked."""
     return _shown(call(place, "GET", f"approvals/{quote(approval_id, safe='')}"), form)
 
 
-def approve(place: Place, approval_id: str, reason: str, manner: Manner) -> Exit:
+def approve(place: Endpoint, approval_id: str, reason: str, manner: Confirmation) -> Exit:
     """Agree to a request once its plan was looked at; it is done at once, and what came of it printed."""
     done = agreed(place, f"approvals/{quote(approval_id, safe='')}/approve", {"reason": reason}, manner)
     if isinstance(done, Exit):
         return done
-    if manner.form is Form.JSON:
+    if manner.form is OutputFormat.JSON:
         return json_out(done)
     return _shown(done["approval"], manner.form)
 
 
-def reject(place: Place, approval_id: str, reason: str, form: Form) -> Exit:
+def reject(place: Endpoint, approval_id: str, reason: str, form: OutputFormat) -> Exit:
     """Turn a request down, or take back one's own."""
     return _shown(call(place, "POST", f"approvals/{quote(approval_id, safe='')}/reject", {"reason": reason}), form)
 
 
-def _shown(approval: Mapping[str, Any], form: Form) -> Exit:
-    if form is Form.JSON:
+def _shown(approval: Mapping[str, Any], form: OutputFormat) -> Exit:
+    if form is OutputFormat.JSON:
         return json_out(approval)
     about = {
         "asked": f"{approval['who']} ({approval['how']}) at {when(approval['created'])}",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 approvals_app = typer.Typer(help="Agree to what others asked for, or not.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def list_approvals(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """List calls that wait for a second person, or did, newest first."""
     from proxy.cli import approvals
@@ -40,7 +40,7 @@ def list_approvals(
 
 @approvals_app.command()
 def show(
-    request: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT
+    request: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
 ) -> None:
     """Show one of them, with what was asked and what it would do."""
     from proxy.cli import approvals
@@ -57,13 +57,15 @@ def approve(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Agree to what somebody else asked for; it is done at once."""
     from proxy.cli import approvals
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
-    raise typer.Exit(approvals.approve(place_of(server, token, config), request, reason, Manner(dry_run, yes, output)))
+    raise typer.Exit(
+        approvals.approve(place_of(server, token, config), request, reason, Confirmation(dry_run, yes, output))
+    )
 
 
 @approvals_app.command()
@@ -73,7 +75,7 @@ def reject(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Turn down what somebody asked for, or take back what one asked for oneself."""
     from proxy.cli import approvals

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.local import ask
 from proxy.oci.faults import Unavailable
 from proxy.trust.explain import plain
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _LINE = 1000
 
 
-def verify(socket: Path, ref: str, form: Form) -> Exit:
+def verify(socket: Path, ref: str, form: OutputFormat) -> Exit:
     """Print what a pull of this image would get now."""
     return _decision(ask(socket, "verify", {"ref": ref}, post=True), form)
 
 
-def why(settings: Settings, question: str, form: Form) -> Exit:
+def why(settings: Settings, question: str, form: OutputFormat) -> Exit:
     """Print a decision by its id, or the one on an image; recorded ones also when no server runs."""
     try:
         answer = ask(settings.socket, "why", {"q": question})
@@ -41,11 +41,11 @@ def why(settings: Settings, question: str, form: Form) -> Exit:
     return _decision(answer, form)
 
 
-def sign(place: Place, ref: str, reason: str, form: Form) -> Exit:
+def sign(place: Endpoint, ref: str, reason: str, form: OutputFormat) -> Exit:
     """Sign an image that is already upstream, and print what was signed."""
     wish = {"ref": ref, "reason": reason}
     answer = call(place, "POST", "sign", wish) if place.server else ask(place.own, "sign", wish, post=True)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(answer)
     made = answer.get("signatures", [])
     lines = [f"signed {answer.get('digest', ref)}"]
@@ -53,7 +53,7 @@ def sign(place: Place, ref: str, reason: str, form: Form) -> Exit:
     return lines_out(lines)
 
 
-def would_block(settings: Settings, since: str, form: Form) -> Exit:
+def would_block(settings: Settings, since: str, form: OutputFormat) -> Exit:
     """Print what warn mode let through that enforce mode would block; also when no server runs."""
     try:
         answer = ask(settings.socket, "report/would-block", {"since": since})
@@ -65,7 +65,7 @@ def would_block(settings: Settings, since: str, form: Form) -> Exit:
             raise
         sys.stderr.write("no server answers; this is from its record\n")
         answer = found
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(answer)
     images = answer.get("images", [])
     if not images:
@@ -78,11 +78,11 @@ def would_block(settings: Settings, since: str, form: Form) -> Exit:
     return lines_out(table(rows))
 
 
-def status(place: Place, form: Form) -> Exit:
+def status(place: Endpoint, form: OutputFormat) -> Exit:
     """Print whether everything works; of what does not: since when, what it stops, and the next command."""
     answer = call(place, "GET", "status") if place.server else ask(place.own, "status", {})
     problems = answer.get("problems", [])
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(answer)
     else:
         lines_out([*_running(answer), *(line for problem in problems for line in _problem(problem))])
@@ -117,9 +117,9 @@ def _problem(problem: Mapping[str, str]) -> list[str]:
     return [*lines, f"  next   {problem['next']}"] if problem.get("next") else lines
 
 
-def _decision(answer: Mapping[str, Any], form: Form) -> Exit:
+def _decision(answer: Mapping[str, Any], form: OutputFormat) -> Exit:
     shown = {name: value for name, value in answer.items() if name != "text"}
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(shown)
     else:
         lines_out(str(answer.get("text", "")).splitlines())

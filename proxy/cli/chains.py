@@ -8,36 +8,36 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.admin import Place, call
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import ConfigError
 
 FILE_BYTES = 60_000
 
 
-def csr(place: Place, key: str, subject: str, form: Form) -> Exit:
+def csr(place: Endpoint, key: str, subject: str, form: OutputFormat) -> Exit:
     """Print a certificate request for the key: PEM, and nothing else, so that it can be piped."""
     made = call(place, "POST", f"keys/{quote(key, safe='')}/csr", {"subject": subject})
-    return json_out(made) if form is Form.JSON else lines_out(str(made["csr"]).splitlines())
+    return json_out(made) if form is OutputFormat.JSON else lines_out(str(made["csr"]).splitlines())
 
 
-def show(place: Place, key: str, form: Form) -> Exit:
+def show(place: Endpoint, key: str, form: OutputFormat) -> Exit:
     """Print the key's chain; exit code 1 where it has none."""
     shown = call(place, "GET", f"keys/{quote(key, safe='')}/chain")
     _printed(shown, form)
     return Exit.FINE if shown["certificates"] else Exit.NO
 
 
-def put(place: Place, key: str, file: Path, reason: str, manner: Manner) -> Exit:
+def put(place: Endpoint, key: str, file: Path, reason: str, manner: Confirmation) -> Exit:
     """Give the key the chain in this file, once the plan was agreed to. Raises ConfigError for the file."""
     body = {"chain": _read(file), "reason": reason}
     return _changed(agreed(place, f"keys/{quote(key, safe='')}/chain", body, manner), manner)
 
 
-def self_signed(place: Place, key: str, body: Mapping[str, object], manner: Manner) -> Exit:
+def self_signed(place: Endpoint, key: str, body: Mapping[str, object], manner: Confirmation) -> Exit:
     """Give the key a chain of one, signed by itself, once the plan was agreed to; warn of what that is worth."""
     done = _changed(agreed(place, f"keys/{quote(key, safe='')}/self-signed", body, manner), manner)
     if done is Exit.FINE and not manner.dry_run:
@@ -45,12 +45,12 @@ def self_signed(place: Place, key: str, body: Mapping[str, object], manner: Mann
     return done
 
 
-def _changed(answer: dict[str, Any] | Exit, manner: Manner) -> Exit:
+def _changed(answer: dict[str, Any] | Exit, manner: Confirmation) -> Exit:
     return answer if isinstance(answer, Exit) else _printed(answer, manner.form)
 
 
-def _printed(shown: Mapping[str, Any], form: Form) -> Exit:
-    if form is Form.JSON:
+def _printed(shown: Mapping[str, Any], form: OutputFormat) -> Exit:
+    if form is OutputFormat.JSON:
         return json_out(shown)
     name = f"key {shown['fingerprint']} of {shown['profile']}"
     if not shown["certificates"]:

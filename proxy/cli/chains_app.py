@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 chain_app = typer.Typer(help="See and set the certificate chain of a key.", no_args_is_help=True)
@@ -21,7 +21,7 @@ def csr(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Print a certificate request (PEM) for a key, signed by it in its token."""
     from proxy.cli import chains
@@ -39,18 +39,20 @@ def self_signed(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Give a key a chain of one, signed by itself: for development, nobody vouches for it."""
     from proxy.cli import chains
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
     body: dict[str, object] = {"days": days, "reason": reason, **({"subject": subject} if subject else {})}
-    raise typer.Exit(chains.self_signed(place_of(server, token, config), key, body, Manner(dry_run, yes, output)))
+    raise typer.Exit(chains.self_signed(place_of(server, token, config), key, body, Confirmation(dry_run, yes, output)))
 
 
 @chain_app.command("show")
-def show(key: _Key, server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def show(
+    key: _Key, server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """Print the certificate chain of a key. Exit code 1: it has none."""
     from proxy.cli import chains
 
@@ -69,11 +71,11 @@ def put(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Give a key the chain a CA issued for it; whatever is wrong with it is named, with how to mend it."""
     from proxy.cli import chains
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
     place = place_of(server, token, config)
-    raise typer.Exit(chains.put(place, key, file, reason, Manner(dry_run, yes, output)))
+    raise typer.Exit(chains.put(place, key, file, reason, Confirmation(dry_run, yes, output)))

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.admin import Place, call
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.evidence_page import page
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.trust.custody import CONFIRM_DIGITS
 from proxy.trust.explain import plain
 
 
-def destroy(place: Place, key: str, reason: str, confirm: str, manner: Manner) -> Exit:
+def destroy(place: Endpoint, key: str, reason: str, confirm: str, manner: Confirmation) -> Exit:
     """Destroy the key, once its fingerprint was typed. What is typed is compared by the server."""
     path, body = f"keys/{quote(key, safe='')}/destroy", {"reason": reason, "confirm": confirm}
     if manner.dry_run:
@@ -38,15 +38,15 @@ def destroy(place: Place, key: str, reason: str, confirm: str, manner: Manner) -
     return told(call(place, "POST", path, {**body, "confirm": confirm}), manner.form)
 
 
-def told(key: dict[str, Any], form: Form) -> Exit:
+def told(key: dict[str, Any], form: OutputFormat) -> Exit:
     """Print a key that was changed."""
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(key)
     where = f"on token {key['token']}, serial {key['token_serial']}"
     return lines_out([f"key {key['fingerprint']} of {key['profile']} is {key['state']} {where}"])
 
 
-def evidence(place: Place, key: str, html: Path | None, out: Path | None) -> Exit:
+def evidence(place: Endpoint, key: str, html: Path | None, out: Path | None) -> Exit:
     """Print or keep the evidence as JSON, and as a page beside it where that is wanted."""
     made = call(place, "GET", f"keys/{quote(key, safe='')}/evidence")
     if html is not None:

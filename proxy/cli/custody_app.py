@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.keys_app import keys_app as keys_app
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
@@ -32,7 +32,7 @@ def import_key(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Take in a key that is on the token already, once it has proved itself: it becomes prepared."""
     body: dict[str, object] = {
@@ -52,7 +52,7 @@ def rebind(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Record where a key is after its token was restored, cloned or replaced, once it has proved itself there."""
     _change("rebind", key, {"reason": reason, "token": on or None}, (server, token, config), (dry_run, yes, output))
@@ -68,7 +68,7 @@ def backup_recorded(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Note that a key's token was backed up with the key on it; doctor names keys without such a note."""
     body: dict[str, object] = {"reason": reason, "at": None if at is None else f"{at.isoformat()}+00:00"}
@@ -86,13 +86,13 @@ def destroy(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Destroy a retired key on its token, for good, once its fingerprint was typed."""
     from proxy.cli import custody
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
-    manner = Manner(dry_run=dry_run, form=output)
+    manner = Confirmation(dry_run=dry_run, form=output)
     raise typer.Exit(custody.destroy(place_of(server, token, config), key, reason, confirm, manner))
 
 
@@ -112,14 +112,18 @@ def evidence(
 
 
 def _change(
-    verb: str, of: str, body: dict[str, object], where: tuple[str, str, Path | None], how: tuple[bool, bool, Form]
+    verb: str,
+    of: str,
+    body: dict[str, object],
+    where: tuple[str, str, Path | None],
+    how: tuple[bool, bool, OutputFormat],
 ) -> None:
     from urllib.parse import quote
 
     from proxy.cli import custody
-    from proxy.cli.agreed import Manner, agreed
+    from proxy.cli.agreed import Confirmation, agreed
     from proxy.cli.exits import Exit
 
-    manner = Manner(*how)
+    manner = Confirmation(*how)
     answer = agreed(place_of(*where), f"keys/{quote(of, safe='')}/{verb}", body, manner)
     raise typer.Exit(answer if isinstance(answer, Exit) else custody.told(answer, manner.form))

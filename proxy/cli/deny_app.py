@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 deny_app = typer.Typer(help="Deny images and repositories, whatever signed them.", no_args_is_help=True)
 
 
 @deny_app.command("list")
-def list_denials(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def list_denials(
+    server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """List what is denied: until when, by whom, why."""
     from proxy.cli import deny
 
@@ -30,17 +32,17 @@ def add(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Block a digest or repositories at once: it wins over every signature and every exception."""
     from datetime import UTC, datetime
 
     from proxy.cli import deny
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
     from proxy.cli.spans import moment_of
 
     end = moment_of(until, "--until", datetime.now(UTC)) if until else None
-    raise typer.Exit(deny.add(place_of(server, token, config), target, reason, end, Manner(dry_run, yes, output)))
+    raise typer.Exit(deny.add(place_of(server, token, config), target, reason, end, Confirmation(dry_run, yes, output)))
 
 
 @deny_app.command()
@@ -52,10 +54,10 @@ def remove(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Take a denial back: policy alone decides again."""
     from proxy.cli import deny
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
-    raise typer.Exit(deny.remove(place_of(server, token, config), denied, reason, Manner(dry_run, yes, output)))
+    raise typer.Exit(deny.remove(place_of(server, token, config), denied, reason, Confirmation(dry_run, yes, output)))

@@ -19,7 +19,7 @@ from proxy.oci.reference import Repository, parse_repository
 from proxy.trust.explain import plain
 from proxy.trust.problem import Severity
 from proxy.wiring.admin_checkup import check_admin
-from proxy.wiring.checkup import Finding, State, check_store, check_tokens
+from proxy.wiring.checkup import DoctorFinding, State, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.endings_checkup import check_endings
 from proxy.wiring.immutable_checkup import check_tags_move
@@ -52,13 +52,13 @@ def examine(path: Path, *, as_json: bool, write_to: str | None = None) -> Exit:
     return wrong[0] if wrong else Exit.FINE
 
 
-async def _look(path: Path, write_to: str | None) -> list[Finding]:
+async def _look(path: Path, write_to: str | None) -> list[DoctorFinding]:
     server = _server(path)
     try:
         settings = load(path)
     except ConfigError as error:
         fix = "correct the lines above; settings: config.example.yaml"
-        return [Finding("configuration", "wrong", str(error), fix), server]
+        return [DoctorFinding("configuration", "wrong", str(error), fix), server]
     upstream, clock = await check_upstream(settings)
     if write_to is not None:
         upstream = replace(upstream, inner=(*upstream.inner, await check_tags_move(settings, _named(write_to))))
@@ -77,39 +77,41 @@ def _named(text: str) -> Repository:
         raise ConfigError(f"--write-to: {wrong.message}") from None
 
 
-def _configuration(settings: Settings) -> Finding:
+def _configuration(settings: Settings) -> DoctorFinding:
     warned = tuple(
-        Finding(str(at), "warning", text.removeprefix(f"{settings.path}:"))
+        DoctorFinding(str(at), "warning", text.removeprefix(f"{settings.path}:"))
         for at, text in enumerate(settings.warnings, 1)
     )
-    return Finding("configuration", "ok", f"{settings.path}, revision {settings.revision[:12]}", inner=warned)
+    return DoctorFinding("configuration", "ok", f"{settings.path}, revision {settings.revision[:12]}", inner=warned)
 
 
-def _server(path: Path) -> Finding:
+def _server(path: Path) -> DoctorFinding:
     """What the running server says of itself; that none runs is no illness."""
     try:
         status = ask(socket_beside(path), "status", {})
     except Unavailable as error:
-        return Finding("server", "skipped", error.what)
+        return DoctorFinding("server", "skipped", error.what)
     except Fault as error:
-        return Finding("server", "wrong", error.message)
+        return DoctorFinding("server", "wrong", error.message)
     problems = tuple(
-        Finding("problem", _state(p), f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", "")))
+        DoctorFinding(
+            "problem", _state(p), f"{p.get('what', '')}; it stops {p.get('stops', '?')}", str(p.get("next", ""))
+        )
         for p in status.get("problems", [])
     )
     warned = tuple(
-        Finding("warning", "warning", str(w.get("what", "")), str(w.get("next", "")))
+        DoctorFinding("warning", "warning", str(w.get("what", "")), str(w.get("next", "")))
         for w in status.get("warnings", [])
     )
     serves = f"serves {status.get('url', '')} since {status.get('started', '')}"
-    return Finding("server", "ok", serves, inner=(*problems, *warned))
+    return DoctorFinding("server", "ok", serves, inner=(*problems, *warned))
 
 
 def _state(problem: Mapping[str, Any]) -> State:
     return "warning" if problem.get("severity") == Severity.WARNING else "wrong"
 
 
-def _lines(finding: Finding, depth: int) -> list[str]:
+def _lines(finding: DoctorFinding, depth: int) -> list[str]:
     indent = "  " * depth
     first, *more = finding.detail.splitlines() or [""]
     lines = [plain(f"{indent}{_MARK[finding.state]} {finding.name}: {first}", 1000)]
@@ -118,7 +120,7 @@ def _lines(finding: Finding, depth: int) -> list[str]:
     return [*lines, *(line for inner in finding.inner for line in _lines(inner, depth + 1))]
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
+def _plain(finding: DoctorFinding) -> dict[str, Any]:
     return {
         "name": finding.name,
         "state": finding.state,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 
 
-def show(place: Place, form: Form) -> Exit:
+def show(place: Endpoint, form: OutputFormat) -> Exit:
     """Print the exceptions; the code says whether one is open or waits for its review."""
     rows = pages(place, "exceptions")
     waiting = any(row["reviewed"] is None for row in rows)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out({"exceptions": rows})
     elif rows:
         lines_out(table([("ID", "SCOPE", "STATE", "OPENED", "UNTIL", "BY", "REASON"), *map(_row, rows)]))
@@ -25,10 +25,10 @@ def show(place: Place, form: Form) -> Exit:
     return Exit.NO if waiting else Exit.FINE
 
 
-def open_one(place: Place, wish: Mapping[str, object], manner: Manner) -> Exit:
+def open_one(place: Endpoint, wish: Mapping[str, object], manner: Confirmation) -> Exit:
     """Open an exception and print until when it is open."""
     answer = agreed(place, "exceptions", wish, manner)
-    if isinstance(answer, Exit) or manner.form is Form.JSON:
+    if isinstance(answer, Exit) or manner.form is OutputFormat.JSON:
         return answer if isinstance(answer, Exit) else json_out(answer)
     return lines_out(
         [
@@ -38,17 +38,19 @@ def open_one(place: Place, wish: Mapping[str, object], manner: Manner) -> Exit:
     )
 
 
-def change(place: Place, verb: str, exception_id: str, reason: str, form: Form) -> Exit:
+def change(place: Endpoint, verb: str, exception_id: str, reason: str, form: OutputFormat) -> Exit:
     """Close or review an exception and print what it is now."""
     answer = call(place, "POST", f"exceptions/{exception_id}/{verb}", {"reason": reason})
-    return json_out(answer) if form is Form.JSON else lines_out([f"exception {answer['id']} is {_state(answer)}"])
+    return (
+        json_out(answer) if form is OutputFormat.JSON else lines_out([f"exception {answer['id']} is {_state(answer)}"])
+    )
 
 
-def unsigned(place: Place, form: Form) -> Exit:
+def unsigned(place: Endpoint, form: OutputFormat) -> Exit:
     """Print what was pushed unsigned; the code says whether something of it is not signed yet."""
     rows = pages(place, "exceptions/unsigned")
     waiting = any(row["settled"] is None for row in rows)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out({"unsigned": rows})
     elif rows:
         lines_out(table([("IMAGE", "DIGEST", "PUSHED", "BY", "EXCEPTION", "SIGNED"), *map(_pushed, rows)]))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 exceptions_app = typer.Typer(help="Break-glass: let blocked images through, for a while.", no_args_is_help=True)
@@ -15,7 +15,9 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="as `exceptions list` sho
 
 
 @exceptions_app.command("list")
-def list_exceptions(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def list_exceptions(
+    server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """List exceptions, open and over. Exit code 1: one is open or waits for its review."""
     from proxy.cli import exceptions
 
@@ -38,11 +40,11 @@ def open_one(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Let people pull what policy blocks: loudly, for a while, and to be reviewed afterwards."""
     from proxy.cli import exceptions
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
     from proxy.cli.spans import seconds_of
 
     wish = {
@@ -52,7 +54,7 @@ def open_one(
         "allow_unsigned_push": allow_unsigned_push,
         "seconds": seconds_of(lasting, "--for"),
     }
-    raise typer.Exit(exceptions.open_one(place_of(server, token, config), wish, Manner(dry_run, yes, output)))
+    raise typer.Exit(exceptions.open_one(place_of(server, token, config), wish, Confirmation(dry_run, yes, output)))
 
 
 @exceptions_app.command()
@@ -62,7 +64,7 @@ def close(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """End an exception before its time."""
     from proxy.cli import exceptions
@@ -77,7 +79,7 @@ def review(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Say what became of an exception that has ended; until then `status` names it."""
     from proxy.cli import exceptions
@@ -119,7 +121,7 @@ def break_glass(
 
 
 @exceptions_app.command()
-def unsigned(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def unsigned(server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT) -> None:
     """List what was pushed without a signature under an exception. Exit code 1: something is not signed yet."""
     from proxy.cli import exceptions
 

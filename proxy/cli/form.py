@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class Form(StrEnum):
+class OutputFormat(StrEnum):
     """How an answer is printed."""
 
     TEXT = "text"

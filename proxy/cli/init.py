@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy import config, setup_token
-from proxy.cli.init_texts import TokenText, Wish, configuration, summary
+from proxy.cli.init_texts import InitOptions, TokenText, configuration, summary
 from proxy.config.values import check_address, check_origin, check_pattern, command_line, split_address
 from proxy.oci.faults import ConfigError
 from proxy.wiring.first_token import make_first_token
@@ -19,7 +19,7 @@ from proxy.wiring.plans import tokens_plan
 LABEL = "countersign"
 
 
-def initialise(wish: Wish) -> str:
+def initialise(wish: InitOptions) -> str:
     """Return the text that says what is there now and what to do next. Raises ConfigError.
 
     Every step keeps what it finds, and the configuration comes last: an interrupted run is finished by the next one.
@@ -53,7 +53,7 @@ def _again(path: Path) -> str:
     return summary(settings, made, kept=True)
 
 
-def _checked(wish: Wish) -> Wish:
+def _checked(wish: InitOptions) -> InitOptions:
     host, port = split_address(command_line(check_address, wish.listen, "--listen"))
     command_line(check_address, wish.admin_listen, "--admin-listen")
     if wish.public_url is None and host in {"0.0.0.0", "::"}:  # noqa: S104
@@ -61,7 +61,7 @@ def _checked(wish: Wish) -> Wish:
             f"--listen {wish.listen} is every address of this machine; say with --public-url URL which name clients use"
         )
     shown = f"[{host}]" if ":" in host else host
-    return Wish(
+    return InitOptions(
         directory=wish.directory,
         upstream=command_line(check_origin, wish.upstream, "--upstream"),
         listen=wish.listen,
@@ -75,7 +75,7 @@ def _checked(wish: Wish) -> Wish:
     )
 
 
-def _token(wish: Wish, directory: Path, made: list[str]) -> TokenText:
+def _token(wish: InitOptions, directory: Path, made: list[str]) -> TokenText:
     if wish.module is not None and wish.token_label is not None and wish.pin_file is not None:
         # HSM children inherit next to nothing, so where SoftHSM finds its tokens has to be written down.
         conf = os.environ.get("SOFTHSM2_CONF") if "softhsm" in wish.module.name else None

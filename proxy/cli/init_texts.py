@@ -12,7 +12,7 @@ from proxy.config import Settings
 
 
 @dataclass(frozen=True)
-class Wish:
+class InitOptions:
     """What was asked for on the command line."""
 
     directory: Path
@@ -37,7 +37,7 @@ class TokenText:
     environment: dict[str, str]
 
 
-def configuration(wish: Wish, token: TokenText) -> str:
+def configuration(wish: InitOptions, token: TokenText) -> str:
     """Return the text of countersign.yaml, with a comment on each setting."""
     mode = (
         "warn                         # only warns, for the images that are not signed yet; then: enforce"

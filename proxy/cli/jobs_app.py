@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, Output, Server, Token, place_of
 
 jobs_app = typer.Typer(help="See and stop long work.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def list_jobs(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """List long work, newest first: what waits, what runs, and what has ended."""
     from proxy.cli import jobs
@@ -41,7 +41,9 @@ def list_jobs(
 
 
 @jobs_app.command()
-def show(job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def show(
+    job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """Show how far a job is, and what came of it."""
     from proxy.cli import jobs
 
@@ -49,7 +51,9 @@ def show(job: _Id, server: Server = "", token: Token = "", config: Config = None
 
 
 @jobs_app.command()
-def watch(job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def watch(
+    job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """Wait for a job, with a bar. Exit code 0: done, 1: failed or cancelled, 5: left with Ctrl-C; it goes on."""
     from proxy.cli import jobs
 
@@ -57,7 +61,9 @@ def watch(job: _Id, server: Server = "", token: Token = "", config: Config = Non
 
 
 @jobs_app.command()
-def cancel(job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def cancel(
+    job: _Id, server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """Stop a job at its next step; what it did is done."""
     from proxy.cli import jobs
 

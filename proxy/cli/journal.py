@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.trust.explain import plain
 from proxy.trust.span import since_when
 
 _PAGE = 1000
 
 
-def show(place: Place, filters: Mapping[str, str], since: str, limit: int, form: Form) -> Exit:
+def show(place: Endpoint, filters: Mapping[str, str], since: str, limit: int, form: OutputFormat) -> Exit:
     """Print rows of the journal, at most `limit`; `since` is a span such as 7d, or a moment."""
     wanted = {name: value for name, value in filters.items() if value}
     if since:
@@ -29,7 +29,7 @@ def show(place: Place, filters: Mapping[str, str], since: str, limit: int, form:
         page = call(place, "GET", f"journal?{urlencode(asked)}")
         rows += page["items"]
         after = page["next"]
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out({"items": rows})
     if not rows:
         return lines_out(["there is no such row"])
@@ -45,10 +45,10 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (when(row["at"]), *(plain(str(each), 100) for each in told))
 
 
-def reload(place: Place, form: Form) -> Exit:
+def reload(place: Endpoint, form: OutputFormat) -> Exit:
     """Have the configuration read again; the code is 1 where it was refused."""
     answer = call(place, "POST", "reload")
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(answer)
     elif answer["reloaded"]:
         lines_out(["the configuration is in force as it is now"])

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 
 
-def show(place: Place, form: Form) -> Exit:
+def show(place: Endpoint, form: OutputFormat) -> Exit:
     """Print the keys; the code says whether the tokens hold one that is in no record."""
     keys = pages(place, "keys")
     beside = call(place, "GET", "keys/unrecorded")
     strays = beside["items"]
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out({"keys": keys, "unrecorded": strays, "not_looked": beside["not_looked"]})
     else:
         rows = [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"), *map(_row, keys)]
@@ -39,12 +39,12 @@ def show(place: Place, form: Form) -> Exit:
     return Exit.NO if strays else Exit.FINE
 
 
-def change(place: Place, verb: str, of: str, body: Mapping[str, object], manner: Manner) -> Exit:
+def change(place: Endpoint, verb: str, of: str, body: Mapping[str, object], manner: Confirmation) -> Exit:
     """Rotate, prepare, ... the key or the profile `of`, and print the keys as they are now."""
     answer = agreed(place, f"keys/{quote(of, safe='')}/{verb}", body, manner)
     if isinstance(answer, Exit):
         return answer
-    if manner.form is Form.JSON:
+    if manner.form is OutputFormat.JSON:
         return json_out(answer)
     changed = [answer["new"], answer["old"]] if "new" in answer else [answer]
     lines = [line for k in changed if k is not None for line in _told(k)]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.chains_app import chain_app, csr, self_signed
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 keys_app = typer.Typer(help="See the keys that sign, and move them through their lives.", no_args_is_help=True)
@@ -26,7 +26,9 @@ _Key = Annotated[str, typer.Argument(metavar="KEY", help="its fingerprint, or th
 
 
 @keys_app.command("list")
-def list_keys(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def list_keys(
+    server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """List our keys and their states, and keys on the tokens that are in no record. Exit code 1: there are such."""
     from proxy.cli import keys
 
@@ -45,7 +47,7 @@ def rotate(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Make a new key and sign with it from now on; what the old one signed still verifies."""
     body = _body(reason, overlap=overlap, retire_after=retire_after, token=on)
@@ -62,7 +64,7 @@ def prepare(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Make a new key that does not sign yet, so that its public half can be handed out first."""
     _change("prepare", profile, _body(reason, token=on), (server, token, config), (dry_run, yes, output))
@@ -79,7 +81,7 @@ def activate(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Sign with a prepared key from now on; what the old one signed still verifies."""
     body = _body(reason, overlap=overlap, retire_after=retire_after)
@@ -95,7 +97,7 @@ def retire(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Let a key no longer count: images that only it has signed are blocked."""
     _change("retire", key, {"reason": reason}, (server, token, config), (dry_run, yes, output))
@@ -114,7 +116,7 @@ def compromise(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Distrust a key that others may have: images that only it has signed are blocked at once."""
     body = {"rotate": rotate, **_body(reason, since=since)}
@@ -138,7 +140,7 @@ def lost(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Let another key take the place of one that is gone from its token, without a backup; pulls go on."""
     if offline:
@@ -160,16 +162,18 @@ def resign(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Sign again, with the key that signs now, every image that another key of the profile has signed."""
     from urllib.parse import quote
 
     from proxy.cli import jobs
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
     body, path = {"reason": reason, "repository": repository}, f"keys/{quote(profile, safe='')}/resign"
-    raise typer.Exit(jobs.start(place_of(server, token, config), path, body, Manner(dry_run, yes, output), wait=wait))
+    raise typer.Exit(
+        jobs.start(place_of(server, token, config), path, body, Confirmation(dry_run, yes, output), wait=wait)
+    )
 
 
 def _body(reason: str, **given: str) -> dict[str, object]:
@@ -178,9 +182,13 @@ def _body(reason: str, **given: str) -> dict[str, object]:
 
 
 def _change(
-    verb: str, of: str, body: dict[str, object], where: tuple[str, str, Path | None], how: tuple[bool, bool, Form]
+    verb: str,
+    of: str,
+    body: dict[str, object],
+    where: tuple[str, str, Path | None],
+    how: tuple[bool, bool, OutputFormat],
 ) -> None:
     from proxy.cli import keys
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
-    raise typer.Exit(keys.change(place_of(*where), verb, of, body, Manner(*how)))
+    raise typer.Exit(keys.change(place_of(*where), verb, of, body, Confirmation(*how)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.file import find
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.config import load
 from proxy.flows.lost import Loss
 from proxy.oci.faults import ConfigError
@@ -19,7 +19,7 @@ from proxy.trust.keys import fingerprint
 from proxy.wiring.keys_offline import lose_offline
 
 
-def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: Form) -> Exit:
+def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: OutputFormat) -> Exit:
     """Give up the key, and say what became of it and which one signs now. `said`: compromised, since when, token."""
     compromised, since, token = said
     try:
@@ -31,7 +31,7 @@ def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, s
     settings = load(find(config, os.environ))
     done = asyncio.run(lose_offline(settings, key, reason, Loss(compromised, at, token or None)))
     old, new = done.old, done.new
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         shown = {"old": fingerprint(old.spki), "state": old.state.value}
         return json_out({**shown, "new": None if new is None else fingerprint(new.spki)})
     lines = [f"key {fingerprint(old.spki)} of {old.profile} is {old.state}"]

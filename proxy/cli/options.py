@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 
 if TYPE_CHECKING:
-    from proxy.cli.admin import Place
+    from proxy.cli.admin import Endpoint
 
 Server = Annotated[
     str, typer.Option("--server", metavar="URL", help="the admin listener; without it, the server of this host")
@@ -23,20 +23,20 @@ Token = Annotated[
     ),
 ]  # fmt: skip
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")]
-Output = Annotated[Form, typer.Option("--output", "-o", help="how to print")]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="how to print")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the record")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
-def place_of(server: str, token: str, config: Path | None) -> Place:
+def place_of(server: str, token: str, config: Path | None) -> Endpoint:
     """Return the server that is meant: that of the URL, else the one of this host. Raises ConfigError."""
     import os
 
-    from proxy.cli.admin import Place
+    from proxy.cli.admin import Endpoint
     from proxy.cli.file import find
     from proxy.cli.form import socket_beside
 
     if server:
-        return Place(server=server, token=token.strip())
-    return Place(socket=socket_beside(find(config, os.environ)))
+        return Endpoint(server=server, token=token.strip())
+    return Endpoint(socket=socket_beside(find(config, os.environ)))

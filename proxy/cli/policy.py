@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.policy_file import sent
 from proxy.cli.progress import waited
 from proxy.oci.faults import Fault
@@ -24,10 +24,10 @@ _PAGE = 100
 _COLOURS = {"+": "32", "-": "31"}
 
 
-def show(place: Place, number: int | None, form: Form) -> Exit:
+def show(place: Endpoint, number: int | None, form: OutputFormat) -> Exit:
     """Print the policies in force, or a revision, as a file that can be changed and applied."""
     found = call(place, "GET", "policies" if number is None else f"policies/revisions/{number}")
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(found)
     sys.stderr.write(f"{_described(found)}\n")
     sys.stdout.write(str(found["text"]))
@@ -41,10 +41,10 @@ def _described(found: Mapping[str, Any]) -> str:
     return plain(f"# revision {line['number']} by {line['by']}, {when(line['at'])}: {line['reason']}", 1000)
 
 
-def history(place: Place, form: Form) -> Exit:
+def history(place: Endpoint, form: OutputFormat) -> Exit:
     """Print every revision, newest first."""
     rows = pages(place, "policies/revisions", _PAGE)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out({"items": rows})
     if not rows:
         return lines_out(["there is no revision: policies are those of the configuration file"])
@@ -52,36 +52,36 @@ def history(place: Place, form: Form) -> Exit:
     return lines_out(table([("REVISION", "SINCE", "BY", "POLICIES", "REASON"), *told]))
 
 
-def diff(place: Place, old: int, new: int, form: Form) -> Exit:
+def diff(place: Endpoint, old: int, new: int, form: OutputFormat) -> Exit:
     """Print what is different between two revisions."""
     found = call(place, "GET", f"policies/diff?old={old}&new={new}")
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(found)
     return _out(found["lines"] or ["nothing is different but the text"])
 
 
-def apply(place: Place, path: Path, reason: str, base: int | None, manner: Manner) -> Exit:
+def apply(place: Endpoint, path: Path, reason: str, base: int | None, manner: Confirmation) -> Exit:
     """Put the policies of this file in force, once what is different was shown and agreed to."""
     body = {**sent(path, alone=True), "reason": reason, "base": _newest(place) if base is None else base}
     return _changed(place, "policies", body, manner)
 
 
-def revert(place: Place, number: int, reason: str, base: int | None, manner: Manner) -> Exit:
+def revert(place: Endpoint, number: int, reason: str, base: int | None, manner: Confirmation) -> Exit:
     """Put an older revision in force again, likewise."""
     body = {"reason": reason, "base": _newest(place) if base is None else base}
     return _changed(place, f"policies/revisions/{number}/revert", body, manner)
 
 
-def _newest(place: Place) -> int:
+def _newest(place: Endpoint) -> int:
     rows = call(place, "GET", "policies/revisions?limit=1")["items"]
     return int(rows[0]["number"]) if rows else 0
 
 
-def _changed(place: Place, path: str, body: Mapping[str, object], manner: Manner) -> Exit:
+def _changed(place: Endpoint, path: str, body: Mapping[str, object], manner: Confirmation) -> Exit:
     answer = agreed(place, path, body, manner, shown=coloured)
     if isinstance(answer, Exit):
         return answer
-    if manner.form is Form.JSON:
+    if manner.form is OutputFormat.JSON:
         return json_out(answer)
     line = answer["revision"]
     if not answer["changed"]:
@@ -89,11 +89,11 @@ def _changed(place: Place, path: str, body: Mapping[str, object], manner: Manner
     return lines_out([f"revision {line['number']} is in force (policies {line['policies'][:12]})"])
 
 
-def lint(place: Place, path: Path | None, form: Form) -> Exit:
+def lint(place: Endpoint, path: Path | None, form: OutputFormat) -> Exit:
     """Print what policies say and cannot mean; the code is 1 where that is more than a note."""
     body = {} if path is None else sent(path)
     found = call(place, "POST", "policies/lint", body)["findings"]
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out({"findings": found})
     else:
         lines_out([_finding(each, path) for each in found] or ["nothing found"])
@@ -106,11 +106,11 @@ def _finding(found: Mapping[str, Any], path: Path | None) -> str:
     return plain(f"{at}{found['level']}: {where}{found['text']} [{found['code']}]", 1000)
 
 
-def try_on(place: Place, ref: str, path: Path | None, form: Form) -> Exit:
+def try_on(place: Endpoint, ref: str, path: Path | None, form: OutputFormat) -> Exit:
     """Print what a pull would get; the code is 0 for allowed, 1 for blocked, 5 where that is not known."""
     body = {"ref": ref, **({} if path is None else sent(path))}
     found = call(place, "POST", "policies/test", body)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(found["decision"])
     else:
         sys.stdout.write(str(found["text"]))
@@ -119,7 +119,7 @@ def try_on(place: Place, ref: str, path: Path | None, form: Form) -> Exit:
     return Exit.INCONCLUSIVE if found["outcome"] == "inconclusive" else Exit.NO
 
 
-def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
+def plan(place: Endpoint, path: Path, days: int, limit: int, form: OutputFormat) -> Exit:
     """Print what these policies would change; the code is 2 where something that was pulled would be blocked.
 
     It is 5 where nothing is known to be blocked, and not everything could be judged.
@@ -128,7 +128,7 @@ def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
     found = call(place, "POST", "policies/plan", body) if limit <= AT_ONCE else _in_a_job(place, body)
     if found is None:
         return Exit.INCONCLUSIVE
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(found)
     else:
         _out(found["difference"]["lines"])
@@ -138,7 +138,7 @@ def plan(place: Place, path: Path, days: int, limit: int, form: Form) -> Exit:
     return Exit.INCONCLUSIVE if found["counts"]["could not judge"] or found["more"] else Exit.FINE
 
 
-def _in_a_job(place: Place, body: Mapping[str, object]) -> Mapping[str, Any] | None:
+def _in_a_job(place: Endpoint, body: Mapping[str, object]) -> Mapping[str, Any] | None:
     """Return what came of a long plan, with a bar meanwhile; None where nothing did. Raises Fault where it failed."""
     job = waited(place, call(place, "POST", "policies/plan/job", body))
     if job is None or job["state"] == "cancelled":

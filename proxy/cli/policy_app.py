@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
 policy_app = typer.Typer(help="See, try and change what repositories demand.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def show(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Print the policies in force, or a revision of them, as a file."""
     from proxy.cli import policy
@@ -38,7 +38,7 @@ def show(
 
 
 @policy_app.command()
-def history(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def history(server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT) -> None:
     """List every revision of the policies: since when, by whom and why."""
     from proxy.cli import policy
 
@@ -52,7 +52,7 @@ def diff(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Say what is different between two revisions, by policy and setting."""
     from proxy.cli import policy
@@ -68,7 +68,7 @@ def plan(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Judge again what was pulled, by these policies. Exit code 2: some of it would newly be blocked, 5: not known."""
     from proxy.cli import policy
@@ -87,15 +87,15 @@ def apply(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Put the policies of a file in force, as a new revision."""
     from proxy.cli import policy
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
     if offline:
         raise typer.Exit(_offline(config, file, None, reason, output))
-    manner = Manner(dry_run, yes, output)
+    manner = Confirmation(dry_run, yes, output)
     raise typer.Exit(policy.apply(place_of(server, token, config), file, reason, base, manner))
 
 
@@ -110,15 +110,15 @@ def revert(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Put an older revision in force again, as a new one."""
     from proxy.cli import policy
-    from proxy.cli.agreed import Manner
+    from proxy.cli.agreed import Confirmation
 
     if offline:
         raise typer.Exit(_offline(config, None, number, reason, output))
-    manner = Manner(dry_run, yes, output)
+    manner = Confirmation(dry_run, yes, output)
     raise typer.Exit(policy.revert(place_of(server, token, config), number, reason, base, manner))
 
 
@@ -129,7 +129,7 @@ def try_on(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Say what a pull would get, by what is in force or by FILE. Exit code 0: allowed, 1: blocked, 5: not known."""
     from proxy.cli import policy
@@ -143,7 +143,7 @@ def lint(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Name what policies say and cannot mean. Exit code 1: there is more than notes."""
     from proxy.cli import policy
@@ -151,7 +151,7 @@ def lint(
     raise typer.Exit(policy.lint(place_of(server, token, config), file, output))
 
 
-def _offline(config: Path | None, file: Path | None, number: int | None, reason: str, output: Form) -> int:
+def _offline(config: Path | None, file: Path | None, number: int | None, reason: str, output: OutputFormat) -> int:
     import os
 
     from proxy.cli.file import find

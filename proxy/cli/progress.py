@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out, lines_out, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.trust.explain import plain
 
 _WAITING = ("queued", "running")
@@ -18,7 +18,7 @@ _LOOK_S = 0.5
 _WIDTH = 30
 
 
-def followed(place: Place, job: Mapping[str, Any], form: Form) -> Exit:
+def followed(place: Endpoint, job: Mapping[str, Any], form: OutputFormat) -> Exit:
     """Wait until the job is over, print what came of it; the code is 0 only where it is done.
 
     Leaving with Ctrl-C leaves the job at its work. Raises what `call` raises.
@@ -26,14 +26,14 @@ def followed(place: Place, job: Mapping[str, Any], form: Form) -> Exit:
     over = waited(place, job)
     if over is None:
         return Exit.INCONCLUSIVE
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         json_out(over)
     else:
         lines_out(described(over))
     return Exit.FINE if over["state"] == "done" else Exit.NO
 
 
-def waited(place: Place, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the job once it is over; None when somebody left with Ctrl-C. Raises what `call` raises."""
     shows = sys.stderr.isatty()
     try:

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner, agreed
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
-from proxy.trust.admin_token import SECRET_BYTES, fingerprint_of, written
+from proxy.cli.form import OutputFormat
+from proxy.trust.admin_token import SECRET_BYTES, fingerprint_of, render
 
 
-def show(place: Place, form: Form) -> Exit:
+def show(place: Endpoint, form: OutputFormat) -> Exit:
     """Print every token there was, oldest first."""
     tokens = pages(place, "tokens")
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out({"items": tokens})
     if not tokens:
         return lines_out(["there is no admin token; make one: countersign tokens create NAME --role ROLE"])
@@ -28,7 +28,7 @@ def show(place: Place, form: Form) -> Exit:
 
 def draft() -> Exit:
     """Print a new token that only its holder has, alone on standard output, and what others need to make it known."""
-    text = written(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
+    text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
     sys.stderr.write(
         "a token that nobody knows yet: keep it to yourself, it is shown this once; an admin makes it known with\n"
         f"this alone: countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
@@ -37,11 +37,11 @@ def draft() -> Exit:
 
 
 def create(
-    place: Place,
+    place: Endpoint,
     name: str,
     roles: Sequence[str],
     days: int,
-    form: Form,
+    form: OutputFormat,
     repositories: Sequence[str] = (),
     *,
     fingerprint: str = "",
@@ -51,10 +51,10 @@ def create(
     wish: dict[str, object] = {"name": name, "roles": list(roles), "valid_days": days}
     wish |= {"repositories": list(repositories)} | ({"fingerprint": fingerprint} if fingerprint else {})
     if dry_run:
-        planned = agreed(place, "tokens", wish, Manner(dry_run=True, form=form))
+        planned = agreed(place, "tokens", wish, Confirmation(dry_run=True, form=form))
         return planned if isinstance(planned, Exit) else Exit.FINE
     made = call(place, "POST", "tokens", wish)
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(made)
     if not made["token"]:
         return lines_out([f"token {made['id']} ({made['name']}) is valid until {when(made['expires'])}"])
@@ -62,10 +62,10 @@ def create(
     return lines_out([made["token"]])
 
 
-def revoke(place: Place, token_id: str, form: Form) -> Exit:
+def revoke(place: Endpoint, token_id: str, form: OutputFormat) -> Exit:
     """End a token and print since when it is over."""
     gone = call(place, "DELETE", f"tokens/{token_id}")
-    if form is Form.JSON:
+    if form is OutputFormat.JSON:
         return json_out(gone)
     return lines_out([f"token {gone['id']} ({gone['name']}) is revoked since {when(gone['revoked'])}"])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Server, Token, place_of
 from proxy.oci.faults import ConfigError
 from proxy.trust.roles import Role
@@ -16,7 +16,9 @@ tokens_app = typer.Typer(help="Make and take away tokens for the admin API.", no
 
 
 @tokens_app.command("list")
-def list_tokens(server: Server = "", token: Token = "", config: Config = None, output: Output = Form.TEXT) -> None:
+def list_tokens(
+    server: Server = "", token: Token = "", config: Config = None, output: Output = OutputFormat.TEXT
+) -> None:
     """List every admin token there was: whose, with which roles, until when."""
     from proxy.cli import tokens
 
@@ -41,7 +43,7 @@ def create(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """Make an admin token and print it, this once."""
     from proxy.cli import tokens
@@ -68,7 +70,7 @@ def revoke(
     server: Server = "",
     token: Token = "",
     config: Config = None,
-    output: Output = Form.TEXT,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
     """End an admin token for good, at once."""
     from proxy.cli import tokens

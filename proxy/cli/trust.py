@@ -17,7 +17,7 @@ _FINE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExportOptions:
     """Which file of which server (its public URL), for which image, and the public key that must vouch for it."""
 
     server: str
@@ -27,7 +27,7 @@ class Wish:
     key: Path | None = None
 
 
-def export(wish: Wish) -> str:
+def export(wish: ExportOptions) -> str:
     """Return what to print: one file, or the addresses of all, or what was written. Raises Unavailable, Fault."""
     if wish.image is not None and wish.file is None:
         raise ConfigError("--image needs the FILE that is to be made for it, such as release/commands.txt")
@@ -45,7 +45,7 @@ def export(wish: Wish) -> str:
     return "".join(f"{path}\n" for path in index)
 
 
-def _announced(wish: Wish) -> tuple[dict[str, str], dict[str, bytes]]:
+def _announced(wish: ExportOptions) -> tuple[dict[str, str], dict[str, bytes]]:
     """Return the index, with its own bytes and the signature by the given key under their file names."""
     raw = _get(wish.server, "index.json")
     kept = {"index.json": raw}
@@ -68,7 +68,7 @@ def _files(server: str, raw: bytes) -> dict[str, str]:
     return files
 
 
-def _vouched(wish: Wish, raw: bytes) -> tuple[str, bytes]:
+def _vouched(wish: ExportOptions, raw: bytes) -> tuple[str, bytes]:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
     from proxy.formats.algorithms import verifies
@@ -88,7 +88,7 @@ def _vouched(wish: Wish, raw: bytes) -> tuple[str, bytes]:
     return fingerprint(spki), signature
 
 
-def _write(wish: Wish, index: dict[str, str], kept: dict[str, bytes]) -> str:
+def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -> str:
     """Fetch everything first: a folder is never left with half of one revision."""
     files = {**{path: _checked(wish.server, index, path) for path in index}, **kept}
     folder = wish.to or Path()

@@ -22,7 +22,7 @@ def export(
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")] = None,
 ) -> None:
     """Print or keep what /-/trust/ publishes: keys, and policies for other verifiers. Needs no token."""
-    from proxy.cli.trust import Wish
+    from proxy.cli.trust import ExportOptions
     from proxy.cli.trust import export as made
 
     if server is None:
@@ -30,4 +30,4 @@ def export(
         from proxy.config import load
 
         server = load(find(config, os.environ)).server.url
-    sys.stdout.write(made(Wish(server, file, to, image, key)))
+    sys.stdout.write(made(ExportOptions(server, file, to, image, key)))

@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from proxy.config.policy_checks import Complaint, complaints, doubts, one_of, signers
 from proxy.config.schema import ConfigFile
 from proxy.config.secrets import exposed
-from proxy.config.yaml import Document, Problem, Where
+from proxy.config.yaml import ConfigProblem, Document, Where
 from proxy.trust.names import same_name
 
 
-def problems(file: ConfigFile, document: Document) -> list[Problem]:
+def problems(file: ConfigFile, document: Document) -> list[ConfigProblem]:
     """Return everything that makes these settings contradict each other."""
     said = [*_server(file), *_admin(file), *_upstreams(file), *_keys(file)]
     said += complaints(file.policies, signers(file, ""), document)
-    return [Problem(document.mark(where), where, text) for where, text in said]
+    return [ConfigProblem(document.mark(where), where, text) for where, text in said]
 
 
-def warnings(file: ConfigFile, document: Document) -> list[Problem]:
+def warnings(file: ConfigFile, document: Document) -> list[ConfigProblem]:
     """Return what is allowed and probably not meant."""
     said = [*_doubts(file), *doubts(file.policies, signers(file, ""))]
-    return [Problem(document.mark(where), where, text) for where, text in said]
+    return [ConfigProblem(document.mark(where), where, text) for where, text in said]
 
 
 def _server(file: ConfigFile) -> Iterator[Complaint]:

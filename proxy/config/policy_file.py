@@ -18,7 +18,7 @@ from proxy.config.scalars import describe
 from proxy.config.schema import PolicyEntry, PolicyPart
 from proxy.config.section import NAME
 from proxy.config.settings import Settings, policy_set
-from proxy.config.yaml import Document, Problem, read, refuse
+from proxy.config.yaml import ConfigProblem, Document, read, refuse
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 
 COMPLAINTS = 1000  # of one text that are looked for
@@ -44,7 +44,7 @@ class Parsed:
     """A text that is valid here, and where it says what."""
 
     entries: tuple[PolicyEntry, ...]
-    doubts: tuple[Problem, ...]
+    doubts: tuple[ConfigProblem, ...]
     document: Document = field(repr=False)
 
 
@@ -68,22 +68,24 @@ def parse_policies(text: str, name: str, named: Signers, segments: int | None = 
     parts = sum(pattern.count("/") + 1 for entry in entries for pattern in entry.repositories)
     if segments is not None and parts > segments:
         text = f"found patterns of {parts} parts together; allowed here: at most {segments}"
-        refuse([Problem(document.mark((NAME,)), (NAME,), text)], path)
+        refuse([ConfigProblem(document.mark((NAME,)), (NAME,), text)], path)
     said = islice(policy_checks.complaints(entries, named, document), COMPLAINTS)
-    refuse([Problem(document.mark(where), where, text) for where, text in said], path)
-    doubts = [Problem(document.mark(where), where, text) for where, text in policy_checks.doubts(entries, named)]
+    refuse([ConfigProblem(document.mark(where), where, text) for where, text in said], path)
+    doubts = [ConfigProblem(document.mark(where), where, text) for where, text in policy_checks.doubts(entries, named)]
     return Parsed(entries, tuple(doubts), document)
 
 
 VALUES_EACH = 20  # settings, names and lists in a text for each part of a pattern that it may have
 
 
-def _besides(document: Document, named: Signers) -> list[Problem]:
+def _besides(document: Document, named: Signers) -> list[ConfigProblem]:
     """Return what is wrong when this is something else than `policies` alone."""
     if not isinstance(document.data, dict):
-        return [Problem(document.mark(()), (), f"found {describe(document.data)}; allowed: a mapping with `{NAME}`")]
+        return [
+            ConfigProblem(document.mark(()), (), f"found {describe(document.data)}; allowed: a mapping with `{NAME}`")
+        ]
     text = f"found a setting besides `{NAME}`; it has its place in {named.path}"
-    return [Problem(document.mark((key,), key=True), (key,), text) for key in document.data if key != NAME]
+    return [ConfigProblem(document.mark((key,), key=True), (key,), text) for key in document.data if key != NAME]
 
 
 def in_the_file(settings: Settings) -> PolicyFile:

@@ -23,7 +23,7 @@ from proxy.config.settings import policies_in, policy_text
 from proxy.config.yaml import render_where
 from proxy.oci.faults import ConfigError
 from proxy.trust.policy_diff import differences, rendered
-from proxy.trust.policy_lint import Around, KeyLook, lint
+from proxy.trust.policy_lint import KeyLook, LintContext, lint
 
 Json = Mapping[str, Any]
 FINDINGS = 1000  # that one lint tells; the others are counted
@@ -58,7 +58,7 @@ def _parsed(request: Json) -> Parsed:
 def _linted(request: Json) -> list[dict[str, Any]]:
     parsed, raw = _parsed(request), request["around"]
     keys = {name: KeyLook(**look) for name, look in raw["keys"].items()}
-    around = Around(keys, tuple(raw["trust"]), datetime.fromisoformat(raw["now"]), raw["names_proven"])
+    around = LintContext(keys, tuple(raw["trust"]), datetime.fromisoformat(raw["now"]), raw["names_proven"])
     found = [("warning", "doubt", problem.where, problem.text) for problem in parsed.doubts]
     found += [(f.level, f.code, f.where, f.text) for f in lint(policies_in(parsed.entries), around)]
     told = [

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from proxy.config.scalars import describe
 from proxy.config.schema import ConfigFile
 from proxy.config.schema.trust import TAG
-from proxy.config.yaml import Document, Problem, Where
+from proxy.config.yaml import ConfigProblem, Document, Where
 
 _SECRET = frozenset({"pin", "password", "environment"})
 _KINDS = {
@@ -32,14 +32,14 @@ _KINDS = {
 }
 
 
-def problems(error: ValidationError, document: Document) -> list[Problem]:
+def problems(error: ValidationError, document: Document) -> list[ConfigProblem]:
     """Return what the schema found wrong, each at its place in the file."""
     details = error.errors(include_url=False)
     inside = {detail["loc"][:-1] for detail in details}  # a list whose entries were refused is not also too short
     return [_problem(d, document) for d in details if not (d["type"] == "too_short" and d["loc"] in inside)]
 
 
-def _problem(error: ErrorDetails, document: Document) -> Problem:
+def _problem(error: ErrorDetails, document: Document) -> ConfigProblem:
     typed: Where = tuple(step for step in error["loc"] if step != "[key]")
     where: Where = tuple(step for step in typed if not str(step).startswith(TAG))
     kind = error["type"]
@@ -47,33 +47,33 @@ def _problem(error: ErrorDetails, document: Document) -> Problem:
     if kind == "extra_forbidden":
         return _unknown(typed, where, document)
     if kind == "missing":
-        return Problem(document.mark(where), where, f"is missing; it must be set{_hint(typed)}")
+        return ConfigProblem(document.mark(where), where, f"is missing; it must be set{_hint(typed)}")
     if kind == "union_tag_invalid":
         where = (*where, "kind")
         allowed = str(context["expected_tags"]).replace(TAG, "").replace("'", "")
-        return Problem(document.mark(where), where, f"found {error['input']['kind']!a}; allowed: {allowed}")
+        return ConfigProblem(document.mark(where), where, f"found {error['input']['kind']!a}; allowed: {allowed}")
     found = _found(where, error["input"])
     at = document.mark(where, key=error["loc"][-1:] == ("[key]",))
     if kind in _KINDS:
         quotes = _KINDS[kind] == "text" and error["input"] is not None and not isinstance(error["input"], dict | tuple)
         hint = f' (put it in quotes: "{_as_written(error["input"])}")' if quotes else ""
-        return Problem(at, where, f"found {found}; allowed: {_KINDS[kind]}{hint}")
+        return ConfigProblem(at, where, f"found {found}; allowed: {_KINDS[kind]}{hint}")
     if kind in {"value_error", "assertion_error"}:
         text = str(context.get("error", error["msg"]))
         text = text if text.startswith("allowed: ") else f"allowed: {text}"
-        return Problem(at, where, f"found {found}; {text}")
+        return ConfigProblem(at, where, f"found {found}; {text}")
     if kind in {"literal_error", "enum"}:
-        return Problem(at, where, f"found {found}; allowed: {str(context['expected']).replace(chr(39), '')}")
+        return ConfigProblem(at, where, f"found {found}; allowed: {str(context['expected']).replace(chr(39), '')}")
     if kind in {"too_short", "too_long"}:
-        return Problem(
+        return ConfigProblem(
             at, where, f"found {context['actual_length']} entries; allowed: at least {context['min_length']}"
         )
     bounds = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
     if kind in bounds:
         words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[bounds[kind]]
         limit = context[bounds[kind]]
-        return Problem(at, where, f"found {found}; allowed: {words} {limit:g}")
-    return Problem(at, where, f"found {found}; {error['msg']}")
+        return ConfigProblem(at, where, f"found {found}; allowed: {words} {limit:g}")
+    return ConfigProblem(at, where, f"found {found}; {error['msg']}")
 
 
 def _found(where: Where, value: object) -> str:
@@ -92,12 +92,12 @@ def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unknown(typed: Where, where: Where, document: Document) -> Problem:
+def _unknown(typed: Where, where: Where, document: Document) -> ConfigProblem:
     allowed = _allowed(typed[:-1])
     name = str(where[-1])
     near = get_close_matches(name, allowed, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    return Problem(
+    return ConfigProblem(
         document.mark(where, key=True), where, f"found an unknown setting{meant}; allowed here: {', '.join(allowed)}"
     )
 

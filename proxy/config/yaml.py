@@ -32,7 +32,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong in one place: what was found, and what is allowed instead."""
 
     mark: Mark
@@ -74,7 +74,7 @@ def _shown(key: str) -> str:
     return key if re.fullmatch(r"[\w-]{1,60}", key, re.ASCII) else ascii(key[:60])
 
 
-def refuse(problems: list[Problem], file: Path) -> None:
+def refuse(problems: list[ConfigProblem], file: Path) -> None:
     """Raise one ConfigError with a line for each problem, in the order of the file. Does nothing without problems.
 
     Of very many problems the first are named, and the others counted.
@@ -83,7 +83,7 @@ def refuse(problems: list[Problem], file: Path) -> None:
         ordered = sorted(set(problems), key=lambda p: (p.mark.line, p.mark.column, p.where == (), p.text))
         lines = [problem.render(file) for problem in ordered[:TOLD]]
         if more := ordered[TOLD:]:
-            lines.append(Problem(more[0].mark, (), f"and {len(more)} more problems").render(file))
+            lines.append(ConfigProblem(more[0].mark, (), f"and {len(more)} more problems").render(file))
         raise ConfigError("\n".join(lines))
 
 
@@ -111,11 +111,13 @@ def read(raw: bytes, file: Path, values: int | None = None) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
-        builder.problems.append(Problem(at, (), f"not readable as YAML: {error.problem or error.context}"))
+        builder.problems.append(ConfigProblem(at, (), f"not readable as YAML: {error.problem or error.context}"))
     except yaml.reader.ReaderError as error:
         before_it = text[: error.position]
         at = Mark(before_it.count("\n") + 1, len(before_it.rpartition("\n")[2]) + 1)
-        builder.problems.append(Problem(at, (), f"found character {error.character:#x}, which YAML does not allow"))
+        builder.problems.append(
+            ConfigProblem(at, (), f"found character {error.character:#x}, which YAML does not allow")
+        )
     refuse(builder.problems, file)
     return builder.document
 
@@ -136,7 +138,7 @@ class _Builder:
     def __init__(self, values: int | None) -> None:
         self.document = Document()
         self._values, self._most = 0, values
-        self.problems: list[Problem] = []
+        self.problems: list[ConfigProblem] = []
         self.hopeless = False
         self._open: list[_Open] = []
         self._documents = 0
@@ -241,7 +243,7 @@ class _Builder:
             return None
 
     def _say(self, mark: Mark, text: str, where: Where | None = None) -> None:
-        self.problems.append(Problem(mark, self._here() if where is None else where, text))
+        self.problems.append(ConfigProblem(mark, self._here() if where is None else where, text))
 
     def _stop(self, mark: Mark, text: str) -> None:
         self._say(mark, text)

@@ -8,47 +8,47 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens, Approvals
 from proxy.trust import approval as approvals_of
-from proxy.trust.admin_token import over
+from proxy.trust.admin_token import expiry_reason
 from proxy.trust.allotment import allotment, rank_of
 from proxy.trust.approval import Approval, ApprovalState, Person, one_person
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 
 EXPIRE_S = 30.0  # how often what nobody decided in time is looked for
 
 
-async def ask(wanted: Approval, approvals: Approvals, house: House) -> Approval:
+async def ask(wanted: Approval, approvals: Approvals, ports: Ports) -> Approval:
     """Return the request that waits until somebody else decides, on record with its id: the one there is, if it is.
 
     Raises Fault where this person has too many that wait, Unavailable.
     """
     wanted = replace(wanted, id=secrets.token_hex(8))
-    asked = _event(Kind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, house)
-    limit = house.limits.approvals
+    request = _event(EventKind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, ports)
+    limit = ports.limits.approvals
     try:
-        return await approvals.add(wanted, asked, allotment(limit, limit, wanted.by.who, rank_of(wanted.roles, ())))
+        return await approvals.add(wanted, request, allotment(limit, limit, wanted.by.who, rank_of(wanted.roles, ())))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
 
 
-async def pending(approval_id: str, approvals: Approvals, house: House) -> Approval:
+async def pending(approval_id: str, approvals: Approvals, ports: Ports) -> Approval:
     """Return a request that may still be decided. Raises Fault, Unavailable."""
     found = await approvals.find(approval_id)
     if found is None:
         raise Fault("NAME_UNKNOWN", f"there is no request {approval_id!a}; there are: countersign approvals list")
     if found.state is not ApprovalState.PENDING:
         raise Fault("DENIED", f"request {found.id} was decided before: it is {found.state}", status=409)
-    if house.clock.now() >= found.expires:
+    if ports.clock.now() >= found.expires:
         raise Fault(
             "DENIED", f"request {found.id} expired at {found.expires:%Y-%m-%d %H:%M} UTC: ask again", status=409
         )
     return found
 
 
-async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, house: House) -> None:
+async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Ports) -> None:
     """Return where this person may agree to it and whoever asked still may ask. Raises Fault, Unavailable."""
     await must_count(by, tokens)
     if one_person(wanted.by, by):
@@ -58,7 +58,7 @@ async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, house: Ho
     if not wanted.by.token_id:
         return
     asker = await tokens.find(wanted.by.token_id)
-    ended = "is gone" if asker is None else over(asker, house.clock.now())
+    ended = "is gone" if asker is None else expiry_reason(asker, ports.clock.now())
     if ended is None and asker is not None and not asker.counts:
         ended = "was made by one person alone"
     if ended is not None:
@@ -77,20 +77,20 @@ async def must_count(by: Person, tokens: AdminTokens) -> None:
         )
 
 
-async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals, house: House) -> Approval:
+async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals, ports: Ports) -> Approval:
     """Return the request, agreed to by this person and nobody else; what was asked is to be done now, once.
 
     Raises Fault where somebody decided meanwhile, Unavailable.
     """
-    agreed = await _decide(wanted, ApprovalState.APPROVED, by, reason, approvals, house)
-    await house.journal.record(_event(Kind.APPROVAL_GIVEN, agreed, by, {"reason": reason[:500]}, house))
+    agreed = await _decide(wanted, ApprovalState.APPROVED, by, reason, approvals, ports)
+    await ports.journal.record(_event(EventKind.APPROVAL_GIVEN, agreed, by, {"reason": reason[:500]}, ports))
     return agreed
 
 
-async def reject(wanted: Approval, by: Person, reason: str, approvals: Approvals, house: House) -> Approval:
+async def reject(wanted: Approval, by: Person, reason: str, approvals: Approvals, ports: Ports) -> Approval:
     """Return the request, turned down or taken back. Raises Fault where somebody decided meanwhile, Unavailable."""
-    gone = await _decide(wanted, ApprovalState.REJECTED, by, reason, approvals, house)
-    await house.journal.record(_event(Kind.APPROVAL_REJECTED, gone, by, {"reason": reason[:500]}, house))
+    gone = await _decide(wanted, ApprovalState.REJECTED, by, reason, approvals, ports)
+    await ports.journal.record(_event(EventKind.APPROVAL_REJECTED, gone, by, {"reason": reason[:500]}, ports))
     return gone
 
 
@@ -99,27 +99,29 @@ async def came_to(agreed: Approval, state: ApprovalState, note: str, approvals: 
     return await approvals.change(agreed.id, partial(approvals_of.ended, state=state, note=note[:500])) or agreed
 
 
-async def expire(approvals: Approvals, house: House) -> None:
+async def expire(approvals: Approvals, ports: Ports) -> None:
     """After this, what nobody decided in time can be decided no more, and the journal says so. Raises Unavailable."""
-    now = house.clock.now()
+    now = ports.clock.now()
     for late in await approvals.overdue(now):
         gone = partial(approvals_of.decided, state=ApprovalState.EXPIRED, by=None, now=now, note="nobody decided")
         if (expired := await approvals.change(late.id, gone)) is not None:
-            await house.journal.record(_event(Kind.APPROVAL_EXPIRED, expired, Person("countersign", ""), {}, house))
+            await ports.journal.record(
+                _event(EventKind.APPROVAL_EXPIRED, expired, Person("countersign", ""), {}, ports)
+            )
 
 
 async def _decide(
-    wanted: Approval, state: ApprovalState, by: Person, note: str, approvals: Approvals, house: House
+    wanted: Approval, state: ApprovalState, by: Person, note: str, approvals: Approvals, ports: Ports
 ) -> Approval:
-    change = partial(approvals_of.decided, state=state, by=by, now=house.clock.now(), note=note[:500])
+    change = partial(approvals_of.decided, state=state, by=by, now=ports.clock.now(), note=note[:500])
     done = await approvals.change(wanted.id, change)
     if done is None:
         raise Fault("DENIED", f"somebody else decided request {wanted.id} at the same moment", status=409)
     return done
 
 
-def _event(kind: Kind, about: Approval, by: Person, detail: Mapping[str, Any], house: House) -> Event:
+def _event(kind: EventKind, about: Approval, by: Person, detail: Mapping[str, Any], ports: Ports) -> Event:
     told = {"approval": about.id, "call": about.route, "asked_by": about.by.who, "plan": list(about.plan), **detail}
     if about.places:
         told["places"] = dict(about.places)
-    return Event(house.clock.now(), kind, by.who, by.how, request_id=about.request_id, detail=told)
+    return Event(ports.clock.now(), kind, by.who, by.how, request_id=about.request_id, detail=told)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.budget import Exhausted
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.kept_list import lists_referrers
 from proxy.flows.read import AT_ONCE, examined, read_blob, together
 from proxy.flows.resolve import learn
@@ -24,23 +24,23 @@ from proxy.trust.question import Resolved
 
 
 async def needs_no_signature(
-    repository: Repository, subject: Resolved, tags: Sequence[Tag], asked: Asked, house: House
+    repository: Repository, subject: Resolved, tags: Sequence[Tag], request: Request, ports: Ports
 ) -> bool:
     """True for what is a signature itself, and for the index of referrers that clients keep, under all these tags.
 
     The name of a tag alone earns nothing. Raises Unavailable.
     """
     if subject.manifest.kind is not Kind.INDEX:
-        return await is_signature_artifact(repository, subject, asked, house)
+        return await is_signature_artifact(repository, subject, request, ports)
     for tag in tags:
         about = subject_of_list(tag)
-        if about is None or not await lists_referrers(repository, about, subject.body, asked, house, all_there=True):
+        if about is None or not await lists_referrers(repository, about, subject.body, request, ports, all_there=True):
             return False
     return bool(tags)
 
 
 async def is_signature_artifact(
-    repository: Repository, subject: Resolved, asked: Asked, house: House, *, most: int = LAYERS
+    repository: Repository, subject: Resolved, request: Request, ports: Ports, *, most: int = LAYERS
 ) -> bool:
     """True once every layer has been fetched and parsed as the format it claims; remembered as a fact by digest.
 
@@ -48,33 +48,33 @@ async def is_signature_artifact(
     is none, and nothing of it is read. Raises Unavailable where a layer could not be read, or not within half of what
     is left of the budget: then nothing is known, and it is not tried again for some seconds.
     """
-    manifest, limits = subject.manifest, house.limits
+    manifest, limits = subject.manifest, ports.limits
     if not is_artifact_shape(manifest, max(most, limits.signature_layers)):
         return False
-    fact = await house.facts.manifest(repository, subject.digest)
+    fact = await ports.facts.manifest(repository, subject.digest)
     if fact is not None and fact.artifact is not None:
         return fact.artifact
     if len(manifest.layers) > most:
         return False
     proven: bool | None = False
     if _fits(manifest, limits):
-        name = ("artifact", repository, subject.digest, house.memory.changes(repository))
-        known = house.memory.exhausted.get(name)
+        name = ("artifact", repository, subject.digest, ports.cache.changes(repository))
+        known = ports.cache.exhausted.get(name)
         if known is not None:
             raise Unavailable(known, told=Told.MUCH)
-        part, late = asked.part(limits), f"no answer within {limits.gather_deadline_s:g} s"
+        part, late = request.part(limits), f"no answer within {limits.gather_deadline_s:g} s"
         try:
             async with asyncio.timeout(limits.gather_deadline_s):
-                proven = await _parses(repository, subject, part, house)
+                proven = await _parses(repository, subject, part, ports)
         except TimeoutError:
-            house.memory.exhausted[name] = late
+            ports.cache.exhausted[name] = late
             raise Unavailable(late, told=Told.LATE) from None
         except Exhausted as much:
             if part.budget.is_large(limits):
-                house.memory.exhausted[name] = much.what
+                ports.cache.exhausted[name] = much.what
             raise
     if proven is not None:
-        await learn(repository, subject, house, artifact=proven)
+        await learn(repository, subject, ports, artifact=proven)
     return bool(proven)
 
 
@@ -85,13 +85,13 @@ def _fits(manifest: Manifest, limits: Limits) -> bool:
     return max(sizes) <= limits.signature_bytes and sum(sizes) <= limits.artifact_bytes
 
 
-async def _parses(repository: Repository, subject: Resolved, asked: Asked, house: House) -> bool | None:
+async def _parses(repository: Repository, subject: Resolved, request: Request, ports: Ports) -> bool | None:
     """True or False once every byte was read; None where upstream does not have what the manifest lists."""
     try:
         config = config_to_check(subject.manifest)
         if config is not None:
-            data = await read_blob(repository, config, asked, house)
-            if not await examined(lambda: config_parses(data), data, asked, house):
+            data = await read_blob(repository, config, request, ports)
+            if not await examined(lambda: config_parses(data), data, request, ports):
                 return False
         same: dict[tuple[object, ...], list[Descriptor]] = {}
         for layer in subject.manifest.layers:
@@ -99,21 +99,21 @@ async def _parses(repository: Repository, subject: Resolved, asked: Asked, house
         groups = list(same.values())
         for at in range(0, len(groups), AT_ONCE):
             some = groups[at : at + AT_ONCE]
-            read = await together([read_blob(repository, layers[0], asked, house) for layers in some])
+            read = await together([read_blob(repository, layers[0], request, ports) for layers in some])
             for layers, data in zip(some, read, strict=True):
-                if not await _all_parse(layers, data, asked, house):
+                if not await _all_parse(layers, data, request, ports):
                     return False
     except (Corrupt, Fault):
         return None
     return True
 
 
-async def _all_parse(layers: list[Descriptor], data: bytes, asked: Asked, house: House) -> bool:
+async def _all_parse(layers: list[Descriptor], data: bytes, request: Request, ports: Ports) -> bool:
     """True when layers that are one blob, with other types and annotations, are each what they claim."""
-    if await examined(lambda: is_tar(data), data, asked, house):
+    if await examined(lambda: is_tar(data), data, request, ports):
         return False
     for d in {(d.media_type, *sorted(d.annotations.items())): d for d in layers}.values():
         form = claimed_by(d.media_type)
-        if form is None or not await examined(partial(form.parses, Layer(d, data)), data, asked, house):
+        if form is None or not await examined(partial(form.parses, Layer(d, data)), data, request, ports):
             return False
     return True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.gate import holder_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.now import Now, now_in
 from proxy.flows.read import header
 from proxy.flows.resolve import accept_of, relayed_error
@@ -16,7 +16,7 @@ from proxy.oci.reference import Digest, digest_of, is_digest
 from proxy.ports import Effort
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy import Mode, Policy
 from proxy.trust.question import Question, how_of, name_of
 from proxy.trust.reason import Reason
@@ -24,42 +24,42 @@ from proxy.trust.reason import Reason
 _UNREADABLE = frozenset({Reason.TOO_LARGE, Reason.AMBIGUOUS_MANIFEST, Reason.NOT_JUDGED})
 
 
-async def as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: House) -> Answer | None:
+async def as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports: Ports) -> Response | None:
     """Return upstream's bytes in the modes `warn` and `off`, or its own refusal; None where they are blocked.
 
     They are read wholly, up to `manifest_hard_bytes`, and hashed before the first leaves. What is denied by that digest
     is blocked in every mode. Raises Corrupt, Unavailable, Fault.
     """
-    now = now_in(op.repository, house)
+    now = now_in(op.repository, ports)
     if now.policy is None or reason_of(unreadable) not in _UNREADABLE:
         return None
     mode = now.policy.pull.mode_at(now.at)
     if mode == "enforce":
         return None
-    headers = tuple(("accept", value) for value in accept_of(asked))
-    reply = await house.registry.perform(PullManifest(op.repository, op.reference), asked.credential, headers=headers)
+    headers = tuple(("accept", value) for value in accept_of(request))
+    reply = await ports.registry.perform(PullManifest(op.repository, op.reference), request.credential, headers=headers)
     if reply.status != 200:
         return await relayed_error(reply, head=op.head)
     try:
-        with house.memory.kept.room(holder_of(asked, house)) as room:
+        with ports.cache.kept.room(holder_of(request, ports)) as room:
             length = header(reply, "content-length") or ""
             size = int(length) if length.isascii() and length.isdigit() else None
-            limit = house.limits.manifest_hard_bytes
+            limit = ports.limits.manifest_hard_bytes
             body = await room.whole(reply.stream(), size, limit, "manifest", Reason.TOO_LARGE)
     finally:
         await reply.close()
     digest = digest_of(body)
     if is_digest(op.reference) and digest != op.reference:
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
-    if now_in(op.repository, house).standing.denial(op.repository, {digest}) is not None:
+    if now_in(op.repository, ports).overrides.denial(op.repository, {digest}) is not None:
         raise Fault("DENIED", str(digest), reason=Reason.DENIED_DIGEST)
-    house.rights.confirm_read(op.repository, asked.credential)
+    ports.rights.confirm_read(op.repository, request.credential)
     kind = header(reply, "content-type") or "application/octet-stream"
     decision = _decision(op, unreadable, digest, kind, now, now.policy, mode)
-    await _record(decision, asked, house)
+    await _record(decision, request, ports)
     fields = (("content-type", kind), ("content-length", str(len(body))), ("docker-content-digest", digest))
-    warning = explain.warning(decision, house.name, house.url) if mode == "warn" else None
-    return Answer(200, fields, b"" if op.head else body, warning=warning)
+    warning = explain.warning(decision, ports.name, ports.url) if mode == "warn" else None
+    return Response(200, fields, b"" if op.head else body, warning=warning)
 
 
 def reason_of(unreadable: Fault) -> str | None:
@@ -89,13 +89,13 @@ def _decision(
     )
 
 
-async def _record(decision: Decision, asked: Asked, house: House) -> None:
-    caller = await house.rights.caller(decision.question.repository, asked.credential, Effort.NOTHING)
-    await house.journal.decided(
+async def _record(decision: Decision, request: Request, ports: Ports) -> None:
+    caller = await ports.rights.caller(decision.question.repository, request.credential, Effort.NOTHING)
+    await ports.journal.decided(
         decision,
         Event(
             at=decision.at,
-            kind=Kind.PULL_WARNED if decision.mode == "warn" else Kind.PULL_ALLOWED,
+            kind=EventKind.PULL_WARNED if decision.mode == "warn" else EventKind.PULL_ALLOWED,
             who=name_of(caller),
             how=how_of(caller),
             repository=decision.question.repository,
@@ -103,7 +103,7 @@ async def _record(decision: Decision, asked: Asked, house: House) -> None:
             digest=decision.digest,
             reason=decision.reason or "",
             decision_id=decision.id,
-            request_id=asked.request_id,
+            request_id=request.request_id,
             policy_revision=decision.policy_revision,
             key_revision=decision.key_revision,
         ),

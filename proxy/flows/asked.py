@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from proxy.flows.budget import Budget
 from proxy.oci.limits import Limits
-from proxy.ports import Credential, Headers, Reply
+from proxy.ports import Credential, Headers, UpstreamResponse
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Do nothing."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What surrounds an operation: whose credentials, which headers (lower-case names, repeats kept), which body.
 
     `budget` is what judging it may cost; whoever does many things under one of these gives each a `fresh` one.
@@ -27,15 +27,15 @@ class Asked:
     body: AsyncIterable[bytes] | None = None
     length: int | None = None
     address: str = ""
-    cut: Callable[[], None] = nothing  # ends the caller's connection at once
+    cut: Callable[[], None] = do_nothing  # ends the caller's connection at once
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
-    def fresh(self) -> Asked:
+    def fresh(self) -> Request:
         """Return the same with nothing spent."""
         return replace(self, budget=Budget(self.budget.clock))
 
-    def part(self, limits: Limits) -> Asked:
+    def part(self, limits: Limits) -> Request:
         """Return the same with half of what is left of its budget."""
         return replace(self, budget=self.budget.part(limits))
 
@@ -48,11 +48,11 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A reply ready to be written: bytes of ours, or upstream's stream handed through (`relayed`)."""
 
     status: int
     headers: Headers = ()
     body: bytes = field(default=b"", repr=False)
-    relayed: Reply | None = None
+    relayed: UpstreamResponse | None = None
     warning: str | None = None  # becomes `Warning: 299 - "..."`

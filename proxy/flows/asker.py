@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.trust.allotment import Rank
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import BookKey, fingerprint
 
 
@@ -23,14 +23,14 @@ class Asker:
     rank: Rank = Rank.SCOPED
 
 
-def key_event(kind: Kind, key: BookKey, asker: Asker, detail: Mapping[str, Any], house: House) -> Event:
+def key_event(kind: EventKind, key: BookKey, asker: Asker, detail: Mapping[str, Any], ports: Ports) -> Event:
     """Return the row that says what this person has done to this key, under the key book as it is now."""
     return Event(
-        at=house.clock.now(),
+        at=ports.clock.now(),
         kind=kind,
         who=asker.who,
         how=asker.how,
         request_id=asker.request_id,
-        key_revision=house.keybook.ring().revision,
+        key_revision=ports.keybook.ring().revision,
         detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": asker.reason[:500]},
     )

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.fallback import list_referrer
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.sign import SIMPLE, names_a_tag, signing_by, tag_of
 from proxy.flows.write import change_tag, exists, write_blob, write_manifest
 from proxy.formats import carrier
@@ -17,7 +17,7 @@ from proxy.formats.table import FORMATS, claimed_by
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.manifest import EMPTY_JSON, OCI_MANIFEST, Descriptor, parse
 from proxy.oci.reference import Digest, Repository, Tag, digest_of, signature_tag
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
 from proxy.trust.ledger import Entry, Stage
@@ -28,8 +28,8 @@ _LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they sig
 async def attach(
     repository: Repository,
     subject: Descriptor,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
     *,
     moved: Collection[Tag] = (),
     simple: bool = True,
@@ -45,20 +45,20 @@ async def attach(
     already, the index of referrers is looked at again.
     Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
     """
-    async with house.memory.alone(("attach", repository, subject.digest)):
-        known = due(await house.ledger.entries(repository, subject.digest), moved)
+    async with ports.cache.lock(("attach", repository, subject.digest)):
+        known = due(await ports.ledger.entries(repository, subject.digest), moved)
         entries = [e for e in known if e.signature is not None]
         layers = [e for e in entries if e.key.format == SIMPLE] if simple else []
-        referring = [e for e in live(entries, house) if e.key.format != SIMPLE and _writable(e, house)]
+        referring = [e for e in live(entries, ports) if e.key.format != SIMPLE and _writable(e, ports)]
         both = await asyncio.gather(
-            _attach_simple(repository, subject.digest, layers, asked, house),
-            _attach_referrers(repository, subject, referring if others else (), asked, house, relist=relist),
+            _attach_simple(repository, subject.digest, layers, request, ports),
+            _attach_referrers(repository, subject, referring if others else (), request, ports, relist=relist),
             return_exceptions=True,  # neither goes on when this lock is gone
         )
         for failed in both:
             if failed is not None:
                 raise failed
-    house.memory.forget_denials(repository)
+    ports.cache.forget_denials(repository)
 
 
 def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
@@ -71,126 +71,126 @@ def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
 
 
 async def _attach_simple(
-    repository: Repository, subject: Digest, entries: Sequence[Entry], asked: Asked, house: House
+    repository: Repository, subject: Digest, entries: Sequence[Entry], request: Request, ports: Ports
 ) -> None:
     """Bring the `.sig` tag up to date: ours bounded, everybody else's as they were."""
     if not entries:
         return
-    keep = carried(entries, house)
-    blobs = {e.key: blob_of(e, house) for e in entries}
+    keep = carried(entries, ports)
+    blobs = {e.key: blob_of(e, ports) for e in entries}
     add = [_layer(blobs[e.key]) for e in keep]
-    drop = {carrier.mark(_layer(blobs[e.key])) for e in taken_off(entries, keep, house)}
+    drop = {carrier.mark(_layer(blobs[e.key])) for e in taken_off(entries, keep, ports)}
     base: bytes | None = None
     strange: bytes | None = None
 
     if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
-        await upload(repository, [blobs[e.key] for e in fresh], asked, house)
+        await upload(repository, [blobs[e.key] for e in fresh], request, ports)
 
     def change(old: bytes | None) -> bytes | None:
         nonlocal base, strange
-        base = old if old is not None and holds_signatures(old, house) else None
+        base = old if old is not None and holds_signatures(old, ports) else None
         strange = old if base is None else None
-        present = set() if base is None else marks_of(base, house)
+        present = set() if base is None else marks_of(base, ports)
         if base is not None and {carrier.mark(d) for d in add} <= present and not present & drop:
             return None
         return carrier.sig_manifest(base, add, drop)
 
-    prepare = partial(upload, repository, [blobs[e.key] for e in keep], asked, house)
+    prepare = partial(upload, repository, [blobs[e.key] for e in keep], request, ports)
     tag = signature_tag(subject)
-    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, asked, house)
+    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, request, ports)
     artifact = None if written is None else digest_of(written)
     if written is not None and strange is not None:
-        await house.journal.record(replaced(repository, subject, strange, asked, house))
-    known = None if base is None else await house.facts.manifest(repository, digest_of(base))
+        await ports.journal.record(replaced(repository, subject, strange, request, ports))
+    known = None if base is None else await ports.facts.manifest(repository, digest_of(base))
     proven = None if known is None else known.artifact  # ours add nothing that would have to be
     await asyncio.gather(
-        _done(repository, subject, keep, artifact, asked, house),
-        learn_list(repository, subject, written, house, artifact=proven),
+        _done(repository, subject, keep, artifact, request, ports),
+        learn_list(repository, subject, written, ports, artifact=proven),
     )
 
 
-def taken_off(entries: Sequence[Entry], keep: Collection[Entry], house: House) -> list[Entry]:
+def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -> list[Entry]:
     """Return those that leave the `.sig`: they are not kept there, and their key is not retired."""
-    states = _states(house)
+    states = _states(ports)
     return [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
 
 
-def replaced(repository: Repository, subject: Digest, strange: bytes, asked: Asked, house: House) -> Event:
+def replaced(repository: Repository, subject: Digest, strange: bytes, request: Request, ports: Ports) -> Event:
     """Return the row that says what somebody kept under a `.sig` name: there it is by that digest, and by no tag."""
     return Event(
-        at=house.clock.now(),
-        kind=Kind.TAG_REPLACED,
+        at=ports.clock.now(),
+        kind=EventKind.TAG_REPLACED,
         repository=repository,
         reference=signature_tag(subject),
         digest=digest_of(strange),
-        request_id=asked.request_id,
+        request_id=request.request_id,
         detail={"about": subject, "bytes": len(strange)},
     )
 
 
-async def upload(repository: Repository, blobs: Sequence[Blob], asked: Asked, house: House) -> None:
+async def upload(repository: Repository, blobs: Sequence[Blob], request: Request, ports: Ports) -> None:
     """Have upstream hold these, and the empty configuration that everything of ours has."""
     await asyncio.gather(
-        *(write_blob(repository, data, asked, house) for data in (EMPTY_JSON, *(b.data for b in blobs)))
+        *(write_blob(repository, data, request, ports) for data in (EMPTY_JSON, *(b.data for b in blobs)))
     )
 
 
-def carried(entries: Sequence[Entry], house: House) -> list[Entry]:
+def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
     """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest.
 
     All keys that signed for a name are there or none of them: whoever knows one of two keys would miss the other's.
     """
-    signed = [e for e in live(entries, house) if e.key.format == SIMPLE and e.signature is not None]
+    signed = [e for e in live(entries, ports) if e.key.format == SIMPLE and e.signature is not None]
     names = dict.fromkeys(e.key.bound for e in signed)
     kept: list[Entry] = []
     for name in sorted(names, key=names_a_tag):
         together = [e for e in signed if e.key.bound == name]
-        if kept and len(kept) + len(together) > house.limits.own_layers:
+        if kept and len(kept) + len(together) > ports.limits.own_layers:
             break
         kept += together
-    return kept[: house.limits.own_layers]
+    return kept[: ports.limits.own_layers]
 
 
-def live(entries: Sequence[Entry], house: House) -> list[Entry]:
+def live(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
     """Return those whose key still verifies: what a retired or compromised key signed is not put back upstream."""
-    states = _states(house)
+    states = _states(ports)
     return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
 
 
-def _writable(entry: Entry, house: House) -> bool:
+def _writable(entry: Entry, ports: Ports) -> bool:
     """False where the format needs certificates and the key has none any more."""
-    certified = {fingerprint(key.spki) for key in house.keybook.ring().ours if key.chain}
+    certified = {fingerprint(key.spki) for key in ports.keybook.ring().ours if key.chain}
     return entry.key.fingerprint in certified or not FORMATS[entry.key.format].certified
 
 
-def _states(house: House) -> dict[str, KeyState]:
-    return {fingerprint(key.spki): key.state for key in house.keybook.ring().ours}
+def _states(ports: Ports) -> dict[str, KeyState]:
+    return {fingerprint(key.spki): key.state for key in ports.keybook.ring().ours}
 
 
-def holds_signatures(body: bytes, house: House) -> bool:
+def holds_signatures(body: bytes, ports: Ports) -> bool:
     """False for a runnable image or junk under a `.sig` name: it is replaced, not extended."""
     try:
-        manifest = parse(body, "", house.limits)  # also one in Docker's media types, as cosign can write them
+        manifest = parse(body, "", ports.limits)  # also one in Docker's media types, as cosign can write them
     except (Fault, Corrupt):
         return False
     return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
-def marks_of(body: bytes, house: House) -> set[carrier.Mark]:
+def marks_of(body: bytes, ports: Ports) -> set[carrier.Mark]:
     """Return what makes each layer of a `.sig` the signature it is."""
-    return {carrier.mark(d) for d in parse(body, "", house.limits).layers}
+    return {carrier.mark(d) for d in parse(body, "", ports.limits).layers}
 
 
-def blob_of(entry: Entry, house: House) -> Blob:
+def blob_of(entry: Entry, ports: Ports) -> Blob:
     """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
-    key = next((k for k in house.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+    key = next((k for k in ports.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
     by = signing_by(key, entry.timestamp) if key else Signing(b"")
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 
 
-def layer_of(entry: Entry, house: House) -> Descriptor:
+def layer_of(entry: Entry, ports: Ports) -> Descriptor:
     """Return the layer that carries this entry, as it stands in a manifest."""
-    return _layer(blob_of(entry, house))
+    return _layer(blob_of(entry, ports))
 
 
 def _layer(blob: Blob) -> Descriptor:
@@ -198,27 +198,39 @@ def _layer(blob: Blob) -> Descriptor:
 
 
 async def _attach_referrers(
-    repository: Repository, subject: Descriptor, entries: Sequence[Entry], asked: Asked, house: House, *, relist: bool
+    repository: Repository,
+    subject: Descriptor,
+    entries: Sequence[Entry],
+    request: Request,
+    ports: Ports,
+    *,
+    relist: bool,
 ) -> None:
     """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
     for entry in entries:
-        blob = blob_of(entry, house)
+        blob = blob_of(entry, ports)
         body = carrier.referrer_manifest(
             subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
         )
         digest = digest_of(body)
-        there = entry.stage is Stage.ATTACHED and await exists(repository, digest, asked, house) == digest
+        there = entry.stage is Stage.ATTACHED and await exists(repository, digest, request, ports) == digest
         if not there:
             await write_manifest(
-                repository, digest, body, OCI_MANIFEST, partial(upload, repository, [blob], asked, house), asked, house
+                repository,
+                digest,
+                body,
+                OCI_MANIFEST,
+                partial(upload, repository, [blob], request, ports),
+                request,
+                ports,
             )
         if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
-            await house.ledger.advance([entry.key], Stage.ATTACHED, digest)
+            await ports.ledger.advance([entry.key], Stage.ATTACHED, digest)
         if relist or not there or entry.stage is not Stage.ATTACHED:
-            await list_referrer(repository, subject.digest, body, asked, house, locked=True)
+            await list_referrer(repository, subject.digest, body, request, ports, locked=True)
             await asyncio.gather(  # one commit
-                _done(repository, subject.digest, [entry], digest, asked, house),
-                learn_list(repository, subject.digest, None if there else body, house),
+                _done(repository, subject.digest, [entry], digest, request, ports),
+                learn_list(repository, subject.digest, None if there else body, ports),
             )
 
 
@@ -227,39 +239,39 @@ async def _done(
     subject: Digest,
     entries: Sequence[Entry],
     artifact: Digest | None,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
 ) -> None:
     """Record what is upstream now; what was attached before and is still there changes nothing."""
     fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
     if not fresh:
         return
-    now = house.clock.now()
+    now = ports.clock.now()
     events = [
         Event(
             at=now,
-            kind=Kind.SIGNATURE_ATTACHED,
+            kind=EventKind.SIGNATURE_ATTACHED,
             repository=repository,
             reference=e.key.bound,
             digest=subject,
-            request_id=asked.request_id,
+            request_id=request.request_id,
             detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
         )
         for e in fresh
     ]
     await asyncio.gather(  # one commit
-        house.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact), house.journal.record(*events)
+        ports.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact), ports.journal.record(*events)
     )
 
 
 async def learn_list(
-    repository: Repository, subject: Digest, body: bytes | None, house: House, *, artifact: bool | None = None
+    repository: Repository, subject: Digest, body: bytes | None, ports: Ports, *, artifact: bool | None = None
 ) -> None:
     """Record what a carrier lists, and whether each layer was read and is a signature: else that is proven on pull."""
     if body is None:
         return
-    manifest = parse(body, "", house.limits)
+    manifest = parse(body, "", ports.limits)
     fact = ManifestFact(
         repository, digest_of(body), manifest.media_type, len(body), (), manifest.blobs, subject, artifact
     )
-    await house.facts.learn(fact, fresh=True)
+    await ports.facts.learn(fact, fresh=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proxy.flows.asker import Asker
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest
 from proxy.trust.allotment import Allotment, allotment
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.exception import PolicyException
 from proxy.trust.orders import same_exception, with_exception
 
@@ -19,7 +19,7 @@ ITS_END = "its end"
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExceptionRequest:
     """What is to be let through, for how many seconds."""
 
     repositories: str  # a pattern
@@ -28,19 +28,19 @@ class Wish:
     unsigned_push: bool = False
 
 
-async def open_exception(wish: Wish, longest_s: float, asker: Asker, house: House) -> PolicyException:
+async def open_exception(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
     """Return the exception that is open now: the asker's own for the same scope where one is, with its new end.
 
     Raises Fault (too long, too many wait for review, closed meanwhile), Unavailable.
     """
-    made = may_open(wish, longest_s, asker, house)
-    await house.journal.record(event(Kind.EXCEPTION_OPENED, made, asker, house))
-    if not await _keep(made, house, _room(asker, house)):
+    made = may_open(wish, longest_s, asker, ports)
+    await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, asker, ports))
+    if not await _keep(made, ports, _room(asker, ports)):
         raise Fault("DENIED", f"exception {made.id} was closed at the same moment; open another", status=409)
     return made
 
 
-def may_open(wish: Wish, longest_s: float, asker: Asker, house: House) -> PolicyException:
+def may_open(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
     """Return the exception as it would be open. Raises Fault where that is for too long, or the asker has too many.
 
     An open one of the asker's own for the same scope goes on, for no longer in all than one may be open.
@@ -52,7 +52,7 @@ def may_open(wish: Wish, longest_s: float, asker: Asker, house: House) -> Policy
             "open it for less, or ask a policy-admin",
             status=403,
         )
-    now = house.clock.now()
+    now = ports.clock.now()
     wanted = PolicyException(
         id=secrets.token_hex(6),
         repositories=wish.repositories,
@@ -64,43 +64,43 @@ def may_open(wish: Wish, longest_s: float, asker: Asker, house: House) -> Policy
         opened=now,
         until=now + timedelta(seconds=wish.seconds),
     )
-    orders = house.interventions.orders()
+    orders = ports.overrides.orders()
     for each in orders.exceptions:
         whole = wanted.until - each.opened <= timedelta(seconds=longest_s)
         if each.open_at(now) and not each.offline and whole and same_exception(each, wanted):
             return replace(each, until=wanted.until, reason=wanted.reason, how=wanted.how)
     try:
-        with_exception(orders, wanted, _room(asker, house))
+        with_exception(orders, wanted, _room(asker, ports))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     return wanted
 
 
-def _room(asker: Asker, house: House) -> Allotment:
-    return allotment(house.limits.exceptions, house.limits.exceptions_each, asker.who, asker.rank)
+def _room(asker: Asker, ports: Ports) -> Allotment:
+    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, asker.who, asker.rank)
 
 
-async def close(exception_id: str, asker: Asker, house: House) -> PolicyException:
+async def close(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
     """Return the exception, closed. Raises Fault (there is none, or it is over), Unavailable."""
-    found = may_close(exception_id, house)
-    closed = replace(found, closed=house.clock.now(), closed_by=asker.who)
-    await house.journal.record(event(Kind.EXCEPTION_CLOSED, closed, asker, house))
-    await _keep(closed, house)
+    found = may_close(exception_id, ports)
+    closed = replace(found, closed=ports.clock.now(), closed_by=asker.who)
+    await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, asker, ports))
+    await _keep(closed, ports)
     return closed
 
 
-def may_close(exception_id: str, house: House) -> PolicyException:
+def may_close(exception_id: str, ports: Ports) -> PolicyException:
     """Return an exception that is not over. Raises Fault."""
-    found = find(exception_id, house)
-    if is_over(found, house):
+    found = find(exception_id, ports)
+    if is_over(found, ports):
         raise Fault("DENIED", f"exception {exception_id} has ended already", status=409)
     return found
 
 
-async def review(exception_id: str, asker: Asker, house: House) -> PolicyException:
+async def review(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
     """Return the exception, reviewed: the asker's reason is what they found. Raises Fault, Unavailable."""
-    found = find(exception_id, house)
-    if not is_over(found, house):
+    found = find(exception_id, ports)
+    if not is_over(found, ports):
         raise Fault(
             "DENIED",
             f"exception {exception_id} is still open; close it first: "
@@ -113,55 +113,55 @@ async def review(exception_id: str, asker: Asker, house: House) -> PolicyExcepti
         found,
         closed=found.closed or found.until,
         closed_by=found.closed_by or ITS_END,
-        reviewed=house.clock.now(),
+        reviewed=ports.clock.now(),
         reviewed_by=asker.who,
         review=asker.reason[:500],
     )
-    await house.journal.record(event(Kind.EXCEPTION_REVIEWED, done, asker, house))
-    await _keep(done, house)
+    await ports.journal.record(event(EventKind.EXCEPTION_REVIEWED, done, asker, ports))
+    await _keep(done, ports)
     return done
 
 
-async def close_ended(house: House) -> None:
+async def close_ended(ports: Ports) -> None:
     """Put on record that exceptions are over which have come to their end. Raises Unavailable.
 
     Whoever shares the store does the same: the first one writes it down.
     """
-    orders = house.interventions.orders()
+    orders = ports.overrides.orders()
     for each in orders.exceptions:
-        if each.closed is None and each.id != orders.unrecorded and is_over(each, house):
+        if each.closed is None and each.id != orders.unrecorded and is_over(each, ports):
             ended = replace(each, closed=each.until, closed_by=ITS_END)
-            if await house.interventions.keep(ended):
+            if await ports.overrides.keep(ended):
                 asker = Asker("countersign", "", "it came to its end")
-                await house.journal.record(event(Kind.EXCEPTION_CLOSED, ended, asker, house))
+                await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, ended, asker, ports))
 
 
-def find(exception_id: str, house: House) -> PolicyException:
+def find(exception_id: str, ports: Ports) -> PolicyException:
     """Return the exception of this id. Raises Fault."""
-    found = next((e for e in house.interventions.orders().exceptions if e.id == exception_id), None)
+    found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
     if found is None:
         raise Fault("NAME_UNKNOWN", f"there is no exception {exception_id!a}; there are: countersign exceptions list")
     return found
 
 
-def is_over(exception: PolicyException, house: House) -> bool:
+def is_over(exception: PolicyException, ports: Ports) -> bool:
     """True once it was closed or came to its end."""
-    return exception.closed is not None or exception.until <= house.clock.now()
+    return exception.closed is not None or exception.until <= ports.clock.now()
 
 
-async def _keep(exception: PolicyException, house: House, room: Allotment | None = None) -> bool:
+async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None = None) -> bool:
     try:
-        return await house.interventions.keep(exception, room)
+        return await ports.overrides.keep(exception, room)
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     except Unavailable as away:
         raise Unavailable(f"{away.what}; `countersign exceptions list` says whether it took effect") from None
 
 
-def event(kind: Kind, exception: PolicyException, asker: Asker, house: House) -> Event:
+def event(kind: EventKind, exception: PolicyException, asker: Asker, ports: Ports) -> Event:
     """Return the row of the journal for a step of its life."""
     return Event(
-        at=house.clock.now(),
+        at=ports.clock.now(),
         kind=kind,
         who=asker.who,
         how=asker.how,

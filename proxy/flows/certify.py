@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from proxy.flows.asker import Asker, key_event
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.keylife import find
 from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
 
 BEGINS_BEFORE = timedelta(minutes=5)  # other machines' clocks are not ours
@@ -26,36 +26,36 @@ class Planned:
     notes: tuple[str, ...]
 
 
-async def request_certificate(which: str, subject: str, house: House) -> bytes:
+async def request_certificate(which: str, subject: str, ports: Ports) -> bytes:
     """Return a certificate request (DER) for this key, signed by it. Raises Fault, Unavailable."""
-    return await house.certifier.csr(may_have_chain(which, house), subject)
+    return await ports.certifier.csr(may_have_chain(which, ports), subject)
 
 
-async def self_sign(which: str, subject: str, days: int, asker: Asker, house: House) -> BookKey:
+async def self_sign(which: str, subject: str, days: int, asker: Asker, ports: Ports) -> BookKey:
     """After this the key has a chain of one, signed by itself: for development. Raises Fault, Unavailable."""
-    key, now = may_have_chain(which, house), house.clock.now().replace(microsecond=0)
+    key, now = may_have_chain(which, ports), ports.clock.now().replace(microsecond=0)
     ends = now + timedelta(days=days)
-    made = await house.certifier.self_signed(key, subject, now - BEGINS_BEFORE, ends)
-    return await _set(plan(which, (made,), house), asker, house)
+    made = await ports.certifier.self_signed(key, subject, now - BEGINS_BEFORE, ends)
+    return await _set(plan(which, (made,), ports), asker, ports)
 
 
-async def set_chain(which: str, chain: tuple[bytes, ...], asker: Asker, house: House) -> BookKey:
+async def set_chain(which: str, chain: tuple[bytes, ...], asker: Asker, ports: Ports) -> BookKey:
     """After this the key has this chain (DER, leaf to root); the one before is gone. Raises Fault, Unavailable."""
-    return await _set(plan(which, chain, house), asker, house)
+    return await _set(plan(which, chain, ports), asker, ports)
 
 
-def plan(which: str, chain: tuple[bytes, ...], house: House) -> Planned:
+def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
     """Return what setting this chain would come to. Raises Fault naming every rule it breaks and how to mend it."""
-    key = may_have_chain(which, house)
-    if broken := objections(key, chain, house.clock.now()):
+    key = may_have_chain(which, ports)
+    if broken := objections(key, chain, ports.clock.now()):
         told = "; ".join(f"({number}) {text}" for number, text in enumerate(broken, 1))
         raise Fault("DENIED", f"this chain cannot be key {fingerprint(key.spki)[:12]}'s: {told}", status=400)
     return Planned(key, chain, notes(key, chain))
 
 
-def may_have_chain(which: str, house: House) -> BookKey:
+def may_have_chain(which: str, ports: Ports) -> BookKey:
     """Return the key, where its state lets it have certificates. Raises Fault."""
-    key = find(which, house)
+    key = find(which, ports)
     if key.state not in VERIFYING:
         name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
         raise Fault("DENIED", f"{name} is {key.state}; a key that no longer counts gets no certificate", status=409)
@@ -101,7 +101,7 @@ def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
     return tuple(told)
 
 
-async def _set(planned: Planned, asker: Asker, house: House) -> BookKey:
+async def _set(planned: Planned, asker: Asker, ports: Ports) -> BookKey:
     name, chain = fingerprint(planned.key.spki), planned.chain
     ends = window(chain)[1]
     detail = {
@@ -111,15 +111,15 @@ async def _set(planned: Planned, asker: Asker, house: House) -> BookKey:
         "until": ends.isoformat(timespec="seconds"),
         "certificates": " ".join(fingerprint(one) for one in chain),
     }
-    async with house.memory.alone(("keys",)):
-        key = may_have_chain(name, house)
-        record = (key_event(Kind.KEY_CHAIN, key, asker, detail, house),)
+    async with ports.cache.lock(("keys",)):
+        key = may_have_chain(name, ports)
+        record = (key_event(EventKind.KEY_CHAIN, key, asker, detail, ports),)
         try:
-            await house.keybook.amend(name, {"chain": chain}, record=record)
+            await ports.keybook.amend(name, {"chain": chain}, record=record)
         except Unavailable as away:
             say = f"{away.what}; `countersign keys chain show {name[:12]}` says whether it took effect"
             raise Unavailable(say) from None
-    return find(name, house)
+    return find(name, ports)
 
 
 def _name(text: str) -> str:

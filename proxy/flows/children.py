@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.asker import Asker
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.meant import denied
 from proxy.flows.sign import SIMPLE, bound_to, sign
 from proxy.oci.manifest import Descriptor, Manifest
@@ -24,8 +24,8 @@ async def sign_children(
     rules: PushRules,
     claims: Mapping[str, str],
     by: Asker,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
 ) -> tuple[Entry, ...]:
     """Sign every child that we signed before for the tags too (WIRE 1); return their entries, not attached anywhere.
 
@@ -35,31 +35,31 @@ async def sign_children(
     """
     if not tags or SIMPLE not in rules.formats:
         return ()
-    children = await _signed_before(repository, index, house)
-    most, each = house.limits.signatures_per_push, len(tags) * len(rules.sign_with)
+    children = await _signed_before(repository, index, ports)
+    most, each = ports.limits.signatures_per_push, len(tags) * len(rules.sign_with)
     if (too_many := len(children) * each) > most:
-        asked.budget.notes.append(f"{LEFT_OUT}: that is {too_many} signatures, one push asks for at most {most}")
+        request.budget.notes.append(f"{LEFT_OUT}: that is {too_many} signatures, one push asks for at most {most}")
         return ()
     made: tuple[Entry, ...] = ()
-    pairs = [(SIMPLE, bound_to(repository, tag, house)) for tag in tags]
+    pairs = [(SIMPLE, bound_to(repository, tag, ports)) for tag in tags]
     for child in children:
-        made += await sign(repository, child, pairs, rules.sign_with, claims, by, house)
+        made += await sign(repository, child, pairs, rules.sign_with, claims, by, ports)
     return made
 
 
-async def _signed_before(repository: Repository, index: Manifest, house: House) -> list[Descriptor]:
+async def _signed_before(repository: Repository, index: Manifest, ports: Ports) -> list[Descriptor]:
     """Return what the index lists, at any depth that is read, that we signed and nobody denied."""
     found: list[Descriptor] = []
     todo = [(child.digest, 1) for child in index.children]
     seen: set[Digest] = set()
     while todo:
         digest, depth = todo.pop()
-        fact = None if digest in seen else await house.facts.manifest(repository, digest)
+        fact = None if digest in seen else await ports.facts.manifest(repository, digest)
         seen.add(digest)
         if fact is None:
             continue
-        if await house.ledger.entries(repository, digest) and await denied(repository, digest, house) is None:
+        if await ports.ledger.entries(repository, digest) and await denied(repository, digest, ports) is None:
             found.append(Descriptor(fact.media_type, digest, fact.size))
-        if depth < house.limits.index_depth:
+        if depth < ports.limits.index_depth:
             todo += [(child, depth + 1) for child in fact.children]
     return found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.asker import Asker
 from proxy.flows.attach import attach
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.meant import denied
 from proxy.flows.moved import bind, tree
 from proxy.flows.not_given import not_given
@@ -20,7 +20,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest, parse_tag
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.explain import target
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
@@ -28,46 +28,48 @@ from proxy.trust.question import Question
 
 
 @dataclass(frozen=True)
-class Countersigned:
+class SignedExisting:
     """What was signed: the digest the name meant, and our entries for it and its children."""
 
     digest: Digest
     entries: tuple[Entry, ...]
 
 
-async def countersign(op: PullManifest, reason: str, who: str, how: str, asked: Asked, house: House) -> Countersigned:
+async def sign_existing(
+    op: PullManifest, reason: str, who: str, how: str, request: Request, ports: Ports
+) -> SignedExisting:
     """After this the image and all its children are signed and attached; the journal says who wanted it and why.
 
     The claim about who pushed has `how` we know the name in it (`admin-token:ID`): tokens are named by whoever makes
     them, and a registry's user of the same name never asked for this.
     Raises Fault (no policy, nothing to sign with, not there), Unavailable.
     """
-    policy = house.rules.current().for_(op.repository)
+    policy = ports.rules.current().for_(op.repository)
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
-    async with held(op.repository, tags, house) as hold:
-        made = await _signed(op, policy.push, hold, Asker(who, how, reason, asked.request_id), asked, hold.house)
+    async with held(op.repository, tags, ports) as hold:
+        made = await _signed(op, policy.push, hold, Asker(who, how, reason, request.request_id), request, hold.ports)
     event = Event(
-        at=house.clock.now(),
-        kind=Kind.COUNTERSIGNED,
+        at=ports.clock.now(),
+        kind=EventKind.COUNTERSIGNED,
         who=who,
         how=how,
         repository=op.repository,
         reference=op.reference,
         digest=made.digest,
-        request_id=asked.request_id,
+        request_id=request.request_id,
         detail={"reason": reason[:500], "signatures": len(made.entries)},
     )
-    await house.journal.record(event)
+    await ports.journal.record(event)
     return made
 
 
 async def _signed(
-    op: PullManifest, rules: PushRules, hold: Held, by: Asker, asked: Asked, house: House
-) -> Countersigned:
-    """As `countersign`. What is signed for the tag is attached where upstream still has it there at the end."""
-    claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", house.clock.now()), sorted(hold.tags)
+    op: PullManifest, rules: PushRules, hold: Held, by: Asker, request: Request, ports: Ports
+) -> SignedExisting:
+    """As `sign_existing`. What is signed for the tag is attached where upstream still has it there at the end."""
+    claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", ports.clock.now()), sorted(hold.tags)
     made: tuple[Entry, ...] = ()
     top: Descriptor | None = None
     todo, seen = [op], set[PullManifest]()
@@ -75,32 +77,34 @@ async def _signed(
         this = todo.pop()
         if this in seen:
             continue
-        if len(seen) > house.limits.index_children:
+        if len(seen) > ports.limits.index_children:
             raise Fault(
-                "SIZE_INVALID", f"more than {house.limits.index_children} manifests; sign parts of it", status=413
+                "SIZE_INVALID", f"more than {ports.limits.index_children} manifests; sign parts of it", status=413
             )
         seen.add(this)
-        subject = await resolve(this, asked, house)
-        if isinstance(subject, Answer):
+        subject = await resolve(this, request, ports)
+        if isinstance(subject, Response):
             raise not_given(target(Question(this.repository, this.reference)), subject.status)
-        if (denial := await denied(op.repository, subject.digest, house)) is not None:
+        if (denial := await denied(op.repository, subject.digest, ports)) is not None:
             raise Fault(
                 "DENIED", f"{subject.digest} is not signed: an operator denied {denial.target}: {denial.reason}"
             )
-        pairs = wanted(rules.formats, op.repository, tags, house)
+        pairs = wanted(rules.formats, op.repository, tags, ports)
         if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
             pairs = [pair for pair in pairs if pair[0] == SIMPLE]
         descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
         top = top or descriptor
-        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, house)
-        async with held(op.repository, (), house, about=[subject.digest]) as lists:
-            await attach(op.repository, descriptor, asked, lists.house, relist=True)  # also where its tag was not free
+        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, ports)
+        async with held(op.repository, (), ports, about=[subject.digest]) as lists:
+            await attach(
+                op.repository, descriptor, request, lists.ports, relist=True
+            )  # also where its tag was not free
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     if top is None:
         raise Unavailable(f"nothing was found for {op.repository} {op.reference}")
     for tag in tags:
-        if await exists(op.repository, tag, asked, house) == top.digest:
-            async with held(op.repository, (), house, about=await tree(op.repository, (top.digest,), house)) as lists:
-                await bind(op.repository, top, tags, asked, lists.house)
+        if await exists(op.repository, tag, request, ports) == top.digest:
+            async with held(op.repository, (), ports, about=await tree(op.repository, (top.digest,), ports)) as lists:
+                await bind(op.repository, top, tags, request, lists.ports)
             hold.points(tag, top.digest, by.who, by.how)
-    return Countersigned(top.digest, made)
+    return SignedExisting(top.digest, made)

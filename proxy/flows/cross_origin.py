@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.resolve import CROSS_ORIGIN
 from proxy.oci.faults import Corrupt, Unavailable
 from proxy.oci.operation import CheckApi
@@ -16,27 +16,27 @@ ORIGIN_LENGTH = 256  # characters; a scheme, a host and a port
 LEARNT_LENGTH = 4096  # characters of all that is said to one origin
 
 
-async def cross_origin(asked: Asked, house: House) -> Headers:
+async def cross_origin(request: Request, ports: Ports) -> Headers:
     """Return what upstream says at `/v2/` to a page of the caller's origin; nothing where there is none to ask for.
 
     Manifests and refusals are made here, and a browser hands no page an answer that does not name its origin
     (Fetch standard, "CORS protocol"). Where upstream does not answer there is nothing to say.
     """
-    origin = asked.header("origin")
+    origin = request.header("origin")
     if origin is None or len(origin) > ORIGIN_LENGTH:
         return ()
-    learnt = house.memory.origins.get(origin)
+    learnt = ports.cache.origins.get(origin)
     if learnt is None:
         try:
-            learnt = await house.memory.once(("origin", origin), partial(_learn, origin, house))
+            learnt = await ports.cache.once(("origin", origin), partial(_learn, origin, ports))
         except (Unavailable, Corrupt):
             return ()
-        house.memory.origins[origin] = learnt
+        ports.cache.origins[origin] = learnt
     return learnt
 
 
-async def _learn(origin: str, house: House) -> Headers:
-    reply = await house.registry.perform(CheckApi(), Credential(), headers=(("origin", origin),))
+async def _learn(origin: str, ports: Ports) -> Headers:
+    reply = await ports.registry.perform(CheckApi(), Credential(), headers=(("origin", origin),))
     await reply.close()
     said: dict[str, str] = {}  # repeated ones as one (RFC 9110 5.3)
     for name, value in reply.headers:
@@ -46,7 +46,7 @@ async def _learn(origin: str, house: House) -> Headers:
     return tuple(said.items()) if short and said.keys() != {"vary"} else ()
 
 
-def told(answer: Answer, learnt: Headers) -> Answer:
+def told(answer: Response, learnt: Headers) -> Response:
     """Return the answer with what upstream says to this origin, unless upstream said so in this answer itself."""
     if not learnt or any(name.startswith(CROSS_ORIGIN) for name, _ in answer.headers):
         return answer

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from proxy.flows.asker import Asker, key_event
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.keylife import ALONE, find, may_become, may_rotate
 from proxy.oci.faults import Fault, Unavailable
-from proxy.ports import Tokens
-from proxy.trust.custody import CONFIRM_DIGITS, Held, confirmed, may_leave
-from proxy.trust.event import Kind
+from proxy.ports import TokenInventory
+from proxy.trust.custody import CONFIRM_DIGITS, TokenKey, confirmed, may_leave
+from proxy.trust.event import EventKind
 from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -31,13 +31,13 @@ class Sought:
     extractable: bool = False  # take it although it may have copies elsewhere
 
 
-async def take_in(profile: str, sought: Sought, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+async def take_in(profile: str, sought: Sought, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key that lay on the token already: proved, prepared and recorded.
 
     Raises Fault (not exactly one such key, one that may leave the token, one that is known already), Unavailable.
     """
-    async with house.memory.alone(ALONE):
-        held = await may_take_in(profile, sought, house, tokens)
+    async with ports.cache.lock(ALONE):
+        held = await may_take_in(profile, sought, ports, tokens)
         key = BookKey(
             profile=profile,
             token=held.token,
@@ -47,24 +47,24 @@ async def take_in(profile: str, sought: Sought, asker: Asker, house: House, toke
             algorithm=held.algorithm,
             spki=held.spki,
             state=KeyState.PREPARED,
-            since=house.clock.now(),
+            since=ports.clock.now(),
         )
-        await house.signer.prove(key)
+        await ports.signer.prove(key)
         detail = {
             "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
             "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
         }  # fmt: skip
-        created = key_event(Kind.KEY_CREATED, key, asker, detail, house)
+        created = key_event(EventKind.KEY_CREATED, key, asker, detail, ports)
         try:
-            await house.keybook.add(key, record=(created,))
+            await ports.keybook.add(key, record=(created,))
         except ValueError as wrong:
             raise Fault("DENIED", str(wrong), status=409) from None
-        return find(fingerprint(key.spki), house)
+        return find(fingerprint(key.spki), ports)
 
 
-async def may_take_in(profile: str, sought: Sought, house: House, tokens: Tokens) -> Held:
+async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenInventory) -> TokenKey:
     """Return the one key that is meant, where it may be taken in. Raises Fault, Unavailable."""
-    may_rotate(profile, house)
+    may_rotate(profile, ports)
     if not (sought.label or sought.key_id):
         raise Fault("UNSUPPORTED", "say which key: give its label, its id, or both", status=400)
     token = _token(profile, sought.token, tokens)
@@ -78,7 +78,7 @@ async def may_take_in(profile: str, sought: Sought, house: House, tokens: Tokens
         what = " and ".join(f"{n} {v!a}" for n, v in (("label", sought.label), ("id", sought.key_id)) if v)
         raise Fault("NAME_UNKNOWN", f"token {token} has {len(fitting)} usable keys of {what}; {_listed(there)}")
     (held,) = fitting
-    known = next((k for k in house.keybook.ring().ours if k.spki == held.spki), None)
+    known = next((k for k in ports.keybook.ring().ours if k.spki == held.spki), None)
     if known is not None:
         raise Fault("DENIED", f"{_named(known)} is {known.state} in the key book already", status=409)
     if held.attributes.get("SIGN") is False:
@@ -94,26 +94,26 @@ async def may_take_in(profile: str, sought: Sought, house: House, tokens: Tokens
     return held
 
 
-async def rebind(key: str, token: str, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+async def rebind(key: str, token: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key as it is found on its token now, after a restore, cloning or replacement; its state stays.
 
     It has the same public key and signed what that verifies. Raises Fault, Unavailable.
     """
-    async with house.memory.alone(ALONE):
-        known, held = await may_rebind(key, token, house, tokens)
+    async with ports.cache.lock(ALONE):
+        known, held = await may_rebind(key, token, ports, tokens)
         place: Amendment = {
             "token": held.token, "token_serial": held.token_serial, "key_id": held.key_id, "label": held.label,
         }  # fmt: skip
-        await house.signer.prove(replace(known, **place))
+        await ports.signer.prove(replace(known, **place))
         before = {name: getattr(known, name) for name in place}
-        rebound = key_event(Kind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, house)
-        await house.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
-        return find(fingerprint(known.spki), house)
+        rebound = key_event(EventKind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, ports)
+        await ports.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
+        return find(fingerprint(known.spki), ports)
 
 
-async def may_rebind(key: str, token: str, house: House, tokens: Tokens) -> tuple[BookKey, Held]:
+async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory) -> tuple[BookKey, TokenKey]:
     """Return the key and where it is now. Raises Fault where it is not, or where the book says just that."""
-    known = find(key, house)
+    known = find(key, ports)
     if known.state is KeyState.DESTROYED:
         raise Fault("DENIED", f"{_named(known)} is destroyed; a key with that public key should not exist", status=409)
     name = _token(known.profile, token or known.token, tokens)
@@ -130,35 +130,35 @@ async def may_rebind(key: str, token: str, house: House, tokens: Tokens) -> tupl
     return known, held
 
 
-async def backed_up(key: str, at: datetime | None, asker: Asker, house: House) -> BookKey:
+async def backed_up(key: str, at: datetime | None, asker: Asker, ports: Ports) -> BookKey:
     """Return the key with a note that its token was backed up with it: at that moment, or now. Raises Fault."""
-    async with house.memory.alone(ALONE):
-        known, now = may_be_backed_up(key, at, house), house.clock.now()
+    async with ports.cache.lock(ALONE):
+        known, now = may_be_backed_up(key, at, ports), ports.clock.now()
         when = at or now
-        noted = key_event(Kind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, house)
-        await house.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
-        return find(fingerprint(known.spki), house)
+        noted = key_event(EventKind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, ports)
+        await ports.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
+        return find(fingerprint(known.spki), ports)
 
 
-def may_be_backed_up(key: str, at: datetime | None, house: House) -> BookKey:
+def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
     """Return the key, where that can be said of it. Raises Fault."""
-    known = find(key, house)
+    known = find(key, ports)
     if known.state is KeyState.DESTROYED:
         raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
-    if at is not None and at > house.clock.now():
+    if at is not None and at > ports.clock.now():
         raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
     if at is not None and at < _FIRST:
         raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is older than any key here", status=400)
     return known
 
 
-async def destroy(key: str, confirm: str, asker: Asker, house: House, tokens: Tokens) -> BookKey:
+async def destroy(key: str, confirm: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key, of which neither half is on its token any more. `confirm` begins its fingerprint.
 
     Stopped in between, it is still retired, and the same call finishes. Raises Fault, Unavailable.
     """
-    async with house.memory.alone(ALONE):
-        doomed = may_become(key, KeyState.DESTROYED, house)
+    async with ports.cache.lock(ALONE):
+        doomed = may_become(key, KeyState.DESTROYED, ports)
         if not confirmed(confirm, doomed):
             raise Fault(
                 "UNSUPPORTED",
@@ -167,26 +167,26 @@ async def destroy(key: str, confirm: str, asker: Asker, house: House, tokens: To
                 status=400,
             )
         detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
-        await house.journal.record(key_event(Kind.KEY_STATE, doomed, asker, detail, house))
+        await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, asker, detail, ports))
         await tokens.destroy(doomed)
         name = fingerprint(doomed.spki)
         try:
-            await house.keybook.set_state(name, KeyState.DESTROYED, house.clock.now())
+            await ports.keybook.set_state(name, KeyState.DESTROYED, ports.clock.now())
         except ValueError as wrong:
             raise Fault("DENIED", str(wrong), status=409) from None
         except Unavailable as away:
             raise Unavailable(f"{away.what}; the key is gone from its token: say it again to record that") from None
-        return find(name, house)
+        return find(name, ports)
 
 
-def _token(profile: str, wanted: str, tokens: Tokens) -> str:
+def _token(profile: str, wanted: str, tokens: TokenInventory) -> str:
     there = tokens.of(profile)
     if wanted and wanted not in there:
         raise Fault("NAME_UNKNOWN", f"{profile} has no token {wanted[:80]!a}; it has {', '.join(there)}")
     return wanted or there[0]
 
 
-def _listed(there: tuple[Held, ...]) -> str:
+def _listed(there: tuple[TokenKey, ...]) -> str:
     keys = ", ".join(f"{held.label!a} (id {held.key_id}, {fingerprint(held.spki)[:12]})" for held in there[:20])
     return f"it holds {keys or 'no usable key'}"
 

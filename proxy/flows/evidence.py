@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.keylife import find
 from proxy.formats.key_evidence import CHECK, text_of
 from proxy.oci.faults import Fault
-from proxy.ports import Search, Tokens
-from proxy.trust.event import Event, Kind
+from proxy.ports import Search, TokenInventory
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import BookKey, fingerprint
 
 ROWS = 20_000  # of the journal that are looked through
 _PAGE = 1000
-_ABOUT_KEYS = tuple(kind for kind in Kind if kind.value.startswith(("key.", "approval.")))
+_ABOUT_KEYS = tuple(kind for kind in EventKind if kind.value.startswith(("key.", "approval.")))
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Evidence:
     signature: bytes
 
 
-async def evidence(key: str, house: House, tokens: Tokens) -> Evidence:
+async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     """Return what is known of the key, signed by it whatever its state. Raises Fault (it is not there), Unavailable."""
-    known = find(key, house)
+    known = find(key, ports)
     held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
     if held is None:
         raise Fault(
@@ -37,10 +37,10 @@ async def evidence(key: str, house: House, tokens: Tokens) -> Evidence:
             f"token {known.token} does not hold key {fingerprint(known.spki)[:12]}, so it can prove nothing of it now; "
             "what the journal says of it: countersign keys list, GET /admin/v1/journal",
         )
-    facts, rows = await tokens.facts(known.token), await _rows(known, house)
+    facts, rows = await tokens.facts(known.token), await _rows(known, ports)
     document = {
-        "at": house.clock.now().isoformat(),
-        "by": house.name,
+        "at": ports.clock.now().isoformat(),
+        "by": ports.name,
         "check": list(CHECK),
         "key": {
             "profile": known.profile,
@@ -70,7 +70,7 @@ async def evidence(key: str, house: House, tokens: Tokens) -> Evidence:
     return Evidence(known, text, await tokens.attest(known, text))
 
 
-async def _rows(key: BookKey, house: House) -> list[Event]:
+async def _rows(key: BookKey, ports: Ports) -> list[Event]:
     """Return what happened to the key and who agreed to it, oldest first.
 
     A call that waited for a second person is done under the request it was asked in. Raises Fault where the journal is
@@ -78,7 +78,7 @@ async def _rows(key: BookKey, house: House) -> list[Event]:
     """
     name, rows = fingerprint(key.spki), list[Event]()
     for skip in range(0, ROWS, _PAGE):
-        page = await house.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
+        page = await ports.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
         rows += page
         if len(page) < _PAGE:
             requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}

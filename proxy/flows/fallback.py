@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.kept_list import lists_referrers
 from proxy.flows.read import ALL_TYPES, ask, together
 from proxy.flows.referrers import entries_of
@@ -25,25 +25,25 @@ class TooMuch(Exception):
     """What would lie under a tag is more than this limit."""
 
 
-def bounded(others: int, limit: int, name: str, body: bytes, house: House) -> None:
+def bounded(others: int, limit: int, name: str, body: bytes, ports: Ports) -> None:
     """Raise TooMuch beyond the limit, of which `own_layers` are kept for ours: nobody crowds them out."""
-    if others > max(limit - house.limits.own_layers, 0):
+    if others > max(limit - ports.limits.own_layers, 0):
         raise TooMuch(name)
-    if len(body) > house.limits.manifest_bytes:
+    if len(body) > ports.limits.manifest_bytes:
         raise TooMuch("manifest_bytes")
 
 
 async def list_referrer(
-    repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, locked: bool = False
+    repository: Repository, subject: Digest, body: bytes, request: Request, ports: Ports, *, locked: bool = False
 ) -> None:
     """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
 
     What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
     `locked`: it is one of ours, and the caller holds the lock. Raises TooMuch where it is not, and the list is full.
     """
-    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
+    if await ports.registry.referrers_api(repository, subject, request.credential) is ReferrersApi.HAS:
         return
-    manifest = parse(body, "", house.limits)
+    manifest = parse(body, "", ports.limits)
     entry = carrier.referrer(manifest, digest_of(body), len(body))
 
     def change(old: bytes | None) -> bytes | None:
@@ -51,16 +51,18 @@ async def list_referrer(
         if new == old:
             return None
         if not locked:
-            bounded(len(entries_of(new, house) or ()), house.limits.referrers, "referrers", new, house)
+            bounded(len(entries_of(new, ports) or ()), ports.limits.referrers, "referrers", new, ports)
         return new
 
-    async with nullcontext() if locked else house.memory.alone(("attach", repository, subject)):
-        await change_list(repository, subject, change, asked, house)
+    async with nullcontext() if locked else ports.cache.lock(("attach", repository, subject)):
+        await change_list(repository, subject, change, request, ports)
 
 
-async def unlist_referrer(repository: Repository, subject: Digest, digest: Digest, asked: Asked, house: House) -> None:
+async def unlist_referrer(
+    repository: Repository, subject: Digest, digest: Digest, request: Request, ports: Ports
+) -> None:
     """After this the fallback tag no longer lists a referrer that was deleted."""
-    if await house.registry.referrers_api(repository, subject, asked.credential) is ReferrersApi.HAS:
+    if await ports.registry.referrers_api(repository, subject, request.credential) is ReferrersApi.HAS:
         return
 
     def change(old: bytes | None) -> bytes | None:
@@ -69,16 +71,16 @@ async def unlist_referrer(repository: Repository, subject: Digest, digest: Diges
         new = carrier.fallback_index(old, (), {digest})
         return None if new == old else new
 
-    async with house.memory.alone(("attach", repository, subject)):
-        await change_list(repository, subject, change, asked, house)
+    async with ports.cache.lock(("attach", repository, subject)):
+        await change_list(repository, subject, change, request, ports)
 
 
 async def change_list(
     repository: Repository,
     subject: Digest,
     change: Change,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
     *,
     prepare: Prepare = nothing,
     look: Look | None = None,
@@ -93,8 +95,8 @@ async def change_list(
     gone: set[Digest] = set()
 
     async def ours(body: bytes | None) -> bool:
-        free = body is None or await lists_referrers(repository, subject, body, asked, house)
-        note(repository, tag, free, house)
+        free = body is None or await lists_referrers(repository, subject, body, request, ports)
+        note(repository, tag, free, ports)
         return free
 
     def changed(old: bytes | None) -> bytes | None:
@@ -107,37 +109,37 @@ async def change_list(
 
     async def write() -> bytes | None:
         return await change_tag(
-            repository, tag, OCI_INDEX, changed, prepare, asked, house, ours=look or ours, reads_as=subject
+            repository, tag, OCI_INDEX, changed, prepare, request, ports, ours=look or ours, reads_as=subject
         )
 
     try:
         return await write()
     except NotTaken as refused:
-        gone |= await _gone(repository, tried, asked, house) if refused.status in _LACKS else set()
+        gone |= await _gone(repository, tried, request, ports) if refused.status in _LACKS else set()
         if not gone:
             raise
     return await write()
 
 
-def note(repository: Repository, tag: Tag, free: bool, house: House) -> None:
+def note(repository: Repository, tag: Tag, free: bool, ports: Ports) -> None:
     """Remember, for status, where somebody keeps something else under a tag that our list belongs to."""
     if free:
-        house.memory.kept_by_users.pop((repository, tag), None)
+        ports.cache.kept_by_users.pop((repository, tag), None)
     else:
-        house.memory.kept_by_users.setdefault((repository, tag), house.clock.now())
+        ports.cache.kept_by_users.setdefault((repository, tag), ports.clock.now())
 
 
-async def _gone(repository: Repository, lists: list[bytes], asked: Asked, house: House) -> set[Digest]:
+async def _gone(repository: Repository, lists: list[bytes], request: Request, ports: Ports) -> set[Digest]:
     """Return which entries of this list upstream says it does not have. What it does not answer for stays."""
-    entries = [entry.digest for body in lists for entry in entries_of(body, house) or ()]
-    missing = await together([_is_gone(repository, digest, asked, house) for digest in entries])
+    entries = [entry.digest for body in lists for entry in entries_of(body, ports) or ()]
+    missing = await together([_is_gone(repository, digest, request, ports) for digest in entries])
     return {digest for digest, gone in zip(entries, missing, strict=True) if gone}
 
 
-async def _is_gone(repository: Repository, digest: Digest, asked: Asked, house: House) -> bool:
+async def _is_gone(repository: Repository, digest: Digest, request: Request, ports: Ports) -> bool:
     """True for a 404 about this manifest: one that says nothing, or knows no such repository, is no answer to that."""
     try:
-        reply = await ask(PullManifest(repository, digest), asked, house, ALL_TYPES)
+        reply = await ask(PullManifest(repository, digest), request, ports, ALL_TYPES)
         if reply.status != 404:
             await reply.close()
             return False

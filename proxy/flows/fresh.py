@@ -6,25 +6,25 @@ reading it again and again. A server that cannot read it any more cannot know, a
 
 from __future__ import annotations
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Told, Unavailable
 from proxy.oci.reference import Repository
 
 
-def require_fresh(house: House) -> None:
+def require_fresh(ports: Ports) -> None:
     """Return where denials and keys were read lately enough to push and sign by. Raises Unavailable.
 
     To be asked right before what cannot be undone; it costs nothing.
     """
-    bound = house.limits.books_sign_s
-    if house.books.age() > bound:
+    bound = ports.limits.books_sign_s
+    if ports.books.age() > bound:
         raise _old(bound, "pushes and signing stop")
 
 
-def require_known(repository: Repository, house: House) -> None:
+def require_known(repository: Repository, ports: Ports) -> None:
     """Return where they were read lately enough to serve by, or somebody broke the glass here. Raises Unavailable."""
-    bound = house.limits.books_pull_s
-    if house.books.age() > bound and not house.interventions.standing().without_record(repository):
+    bound = ports.limits.books_pull_s
+    if ports.books.age() > bound and not ports.overrides.in_force().without_record(repository):
         raise _old(bound, "pulls stop")
 
 

@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Hashable
 from contextlib import suppress
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.resolve import ERROR_HEADERS
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Repository
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.question import Anonymous, name_of
 
 
-async def turned_away(repository: Repository, asked: Asked, house: House) -> Answer | None:
+async def turned_away(repository: Repository, request: Request, ports: Ports) -> Response | None:
     """Return None where upstream lets this credential write here, else its own refusal to be relayed.
 
     Nothing is asked where an upload was just started with this credential: so an ordinary push costs no question.
     Who is not let in is counted, and nothing else is kept of them. Raises Unavailable.
     """
-    refusal = await house.rights.let_in(repository, asked.credential)
+    refusal = await ports.rights.let_in(repository, request.credential)
     if refusal is None:
         return None
     if refusal.status in (401, 403):
-        await _count(refusal.status, asked, house)
-    return Answer(refusal.status, tuple(pair for pair in refusal.headers if pair[0] in ERROR_HEADERS), refusal.body)
+        await _count(refusal.status, request, ports)
+    return Response(refusal.status, tuple(pair for pair in refusal.headers if pair[0] in ERROR_HEADERS), refusal.body)
 
 
-def holder_of(asked: Asked, house: House) -> Hashable | None:
+def holder_of(request: Request, ports: Ports) -> Hashable | None:
     """Return whose share of what is bounded this request counts against: the proven name, else the address."""
-    name = house.rights.proven(asked.credential)
-    return asked.network if name is None else ("name", name)
+    name = ports.rights.proven(request.credential)
+    return request.network if name is None else ("name", name)
 
 
-async def _count(status: int, asked: Asked, house: House) -> None:
+async def _count(status: int, request: Request, ports: Ports) -> None:
     event = Event(
-        at=house.clock.now(),
-        kind=Kind.TURNED_AWAY,
+        at=ports.clock.now(),
+        kind=EventKind.TURNED_AWAY,
         who=name_of(Anonymous()),
-        how=f"address {asked.network or asked.address or 'not told'}",
+        how=f"address {request.network or request.address or 'not told'}",
         reason=str(status),
-        policy_revision=house.rules.current().revision,
-        key_revision=house.keybook.ring().revision,
+        policy_revision=ports.rules.current().revision,
+        key_revision=ports.keybook.ring().revision,
     )
-    if not house.memory.rows.own(Kind.TURNED_AWAY, event):
+    if not ports.cache.rows.own(EventKind.TURNED_AWAY, event):
         event = event._replace(how="other addresses")
     with suppress(Unavailable):  # a store that is down is no reason to let them in, nor to tell them of it
-        await house.journal.counted(event)
+        await ports.journal.counted(event)

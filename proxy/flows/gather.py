@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.certified import by_certificate
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.read import examined, read_blob, read_manifest, together
 from proxy.flows.referrers import referrers_of
 from proxy.flows.sign import names_a_tag, signing_by
@@ -17,13 +17,22 @@ from proxy.formats.table import FORMATS, announces_signatures, claimed_by
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
 from proxy.oci.reference import Digest, Repository, signature_tag
-from proxy.trust.evidence import CouldNotLook, Evidence, Finding, Found, NotExamined, Place, Rejected, Verified
+from proxy.trust.evidence import (
+    CouldNotLook,
+    Evidence,
+    NotExamined,
+    Rejected,
+    SignatureCheck,
+    Source,
+    SourceResult,
+    Verified,
+)
 from proxy.trust.keys import KeyRing, fingerprint
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.reason import Reason
 
-Enough = Callable[[Evidence], bool]
-Looked = list[Found | CouldNotLook | NotExamined]
+Sufficient = Callable[[Evidence], bool]
+Searched = list[SourceResult | CouldNotLook | NotExamined]
 
 
 def never() -> bool:
@@ -35,9 +44,9 @@ async def gather(
     repository: Repository,
     subject: Digest,
     ring: KeyRing,
-    enough: Enough,
-    asked: Asked,
-    house: House,
+    enough: Sufficient,
+    request: Request,
+    ports: Ports,
     *,
     begun: Evidence | None = None,
     settled: Callable[[], bool] = never,
@@ -48,57 +57,59 @@ async def gather(
     caller looks at a time, whatever the credential; those who waited stop where it is `settled` by then. `begun` is
     what `from_ledger` returned.
     """
-    evidence = begun or await from_ledger(repository, subject, ring, asked, house)
+    evidence = begun or await from_ledger(repository, subject, ring, request, ports)
     if enough(evidence):
         return evidence
-    async with house.memory.alone(("gather", repository, subject)):
-        for place in (Place.SIG_TAG, Place.REFERRERS):
+    async with ports.cache.lock(("gather", repository, subject)):
+        for place in (Source.SIG_TAG, Source.REFERRERS):
             if settled():
                 break
-            looked = await _afforded(place, repository, subject, ring, asked, house)
-            evidence = replace(evidence, places=(*evidence.places, *looked))
+            looked = await _afforded(place, repository, subject, ring, request, ports)
+            evidence = replace(evidence, sources=(*evidence.sources, *looked))
             if enough(evidence):
                 break
     return evidence
 
 
-async def from_ledger(repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House) -> Evidence:
+async def from_ledger(
+    repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Evidence:
     """Return the evidence of our own copies: it costs no question to upstream."""
-    looked, _ = await _looked(Place.LEDGER, repository, subject, ring, asked, house)
+    looked, _ = await _looked(Source.LEDGER, repository, subject, ring, request, ports)
     return Evidence(subject, tuple(looked))
 
 
 async def _afforded(
-    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> Looked:
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
     """Look as far as half of the rest of the budget goes. What is too much is not looked at again for some seconds.
 
     Whatever the credential: how much is there does not depend on who asks. It is known again as soon as a signature
     is added or removed here.
     """
-    memory, limits = house.memory, house.limits
-    name = (place, repository, subject, memory.changes(repository))
-    if (known := memory.exhausted.get(name)) is not None:
+    cache, limits = ports.cache, ports.limits
+    name = (place, repository, subject, cache.changes(repository))
+    if (known := cache.exhausted.get(name)) is not None:
         return [CouldNotLook(place, f"{known}, found less than {limits.exhausted_s:g} s ago", Told.MUCH)]
-    part = asked.part(limits)
-    looked, late = await _looked(place, repository, subject, ring, part, house)
+    part = request.part(limits)
+    looked, late = await _looked(place, repository, subject, ring, part, ports)
     why = late or part.budget.used_up(limits)
     if why is not None and part.budget.is_large(limits):
-        memory.exhausted[name] = why
+        cache.exhausted[name] = why
     return looked
 
 
 async def _looked(
-    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> tuple[Looked, str | None]:
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> tuple[Searched, str | None]:
     """Return what was found here, silence included; and why not all of it in time, where that was so."""
     late = None
     try:
-        async with asyncio.timeout(house.limits.gather_deadline_s):
-            return await _look(place, repository, subject, ring, asked, house), None
+        async with asyncio.timeout(ports.limits.gather_deadline_s):
+            return await _look(place, repository, subject, ring, request, ports), None
     except TimeoutError:
-        late = f"no answer within {house.limits.gather_deadline_s:g} s"
-        looked: Looked = [CouldNotLook(place, late, Told.LATE)]
+        late = f"no answer within {ports.limits.gather_deadline_s:g} s"
+        looked: Searched = [CouldNotLook(place, late, Told.LATE)]
     except Unavailable as silent:
         looked = [CouldNotLook(place, silent.what, silent.told)]
     except Corrupt as lie:
@@ -106,33 +117,33 @@ async def _looked(
     except Fault as bad:
         large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
         rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
-        looked = [NotExamined(place, 1) if large else Found(place, (rejected,))]
+        looked = [NotExamined(place, 1) if large else SourceResult(place, (rejected,))]
     return looked, late
 
 
 async def _look(
-    place: Place, repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> Looked:
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
     match place:
-        case Place.LEDGER:
-            return await _ledger(repository, subject, ring, house)
-        case Place.SIG_TAG:
-            manifest = await read_manifest(repository, signature_tag(subject), asked, house)
-            return await _layers(place, repository, [manifest] if manifest else [], subject, ring, asked, house)
-        case Place.REFERRERS:
-            return await _referrers(repository, subject, ring, asked, house)
-        case Place.PARENTS:
+        case Source.LEDGER:
+            return await _ledger(repository, subject, ring, ports)
+        case Source.SIG_TAG:
+            manifest = await read_manifest(repository, signature_tag(subject), request, ports)
+            return await _layers(place, repository, [manifest] if manifest else [], subject, ring, request, ports)
+        case Source.REFERRERS:
+            return await _referrers(repository, subject, ring, request, ports)
+        case Source.PARENTS:
             return []  # judged, not read: `judge` goes up to them
 
 
-async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house: House) -> Looked:
+async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, ports: Ports) -> Searched:
     """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
-    findings: list[Finding] = []
-    entries = await house.ledger.entries(repository, subject)
+    findings: list[SignatureCheck] = []
+    entries = await ports.ledger.entries(repository, subject)
     attached = [e for e in entries if e.stage is Stage.ATTACHED and e.signature is not None and e.key.format in FORMATS]
     # What names no tag comes first: there is one for each key, however many tags there were.
     attached.sort(key=lambda e: names_a_tag(e.key.bound))
-    bound = house.limits.signatures_per_digest
+    bound = ports.limits.signatures_per_digest
     keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # the first of equal ones counts
     verifiers = ring.all_verifiers()
     for entry in attached[:bound]:
@@ -147,29 +158,31 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, house:
             mine = [v for v in verifiers if v.fingerprint == entry.key.fingerprint]
             findings += [_recorded(f, entry) for f in form.examine(layer, subject, mine)]
     missed = len(attached) - bound
-    return [Found(Place.LEDGER, tuple(findings)), *([NotExamined(Place.LEDGER, missed)] if missed > 0 else [])]
+    return [SourceResult(Source.LEDGER, tuple(findings)), *([NotExamined(Source.LEDGER, missed)] if missed > 0 else [])]
 
 
-def _recorded(finding: Finding, entry: Entry) -> Finding:
+def _recorded(finding: SignatureCheck, entry: Entry) -> SignatureCheck:
     """Return the finding with the time our ledger has for exactly this signature."""
     if isinstance(finding, Verified) and finding.fingerprint == entry.key.fingerprint:
         return replace(finding, recorded=entry.at)
     return finding
 
 
-async def _referrers(repository: Repository, subject: Digest, ring: KeyRing, asked: Asked, house: House) -> Looked:
-    listed = await referrers_of(repository, subject, asked, house)
+async def _referrers(
+    repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
+    listed = await referrers_of(repository, subject, request, ports)
     signing = (d for d in listed.descriptors if _may_sign(d))
     ordered = sorted(signing, key=lambda d: (not announces_signatures(d.artifact_type or ""), d.size))
-    bound = house.limits.signatures_per_digest
-    opened = await together([_open(repository, d, asked, house) for d in ordered[:bound]])
+    bound = ports.limits.signatures_per_digest
+    opened = await together([_open(repository, d, request, ports) for d in ordered[:bound]])
     manifests = [m for m in opened if isinstance(m, Manifest)]
-    looked = await _layers(Place.REFERRERS, repository, manifests, subject, ring, asked, house)
+    looked = await _layers(Source.REFERRERS, repository, manifests, subject, ring, request, ports)
     silent = listed.silent or next((m for m in opened if isinstance(m, Unavailable)), None)
     if silent is not None:  # beside what was found, which may be enough
-        looked.append(CouldNotLook(Place.REFERRERS, silent.what, silent.told))
+        looked.append(CouldNotLook(Source.REFERRERS, silent.what, silent.told))
     missed = listed.beyond + max(len(ordered) - bound, 0)
-    return [*looked, *([NotExamined(Place.REFERRERS, missed)] if missed else [])]
+    return [*looked, *([NotExamined(Source.REFERRERS, missed)] if missed else [])]
 
 
 def _may_sign(descriptor: Descriptor) -> bool:
@@ -180,12 +193,12 @@ def _may_sign(descriptor: Descriptor) -> bool:
 
 
 async def _open(
-    repository: Repository, descriptor: Descriptor, asked: Asked, house: House
+    repository: Repository, descriptor: Descriptor, request: Request, ports: Ports
 ) -> Manifest | Unavailable | None:
-    if descriptor.size > house.limits.manifest_bytes:
+    if descriptor.size > ports.limits.manifest_bytes:
         return None
     try:
-        return await read_manifest(repository, descriptor.digest, asked, house)
+        return await read_manifest(repository, descriptor.digest, request, ports)
     except Unavailable as silent:
         return silent
     except (Corrupt, Fault):
@@ -193,29 +206,29 @@ async def _open(
 
 
 async def _layers(
-    place: Place,
+    place: Source,
     repository: Repository,
     manifests: Sequence[Manifest],
     subject: Digest,
     ring: KeyRing,
-    asked: Asked,
-    house: House,
-) -> Looked:
+    request: Request,
+    ports: Ports,
+) -> Searched:
     """Examine every layer that claims a format, whichever place it was found in; equal ones once, small ones first."""
     claiming = (layer for m in manifests for layer in m.layers if claimed_by(layer.media_type))
     layers = list({_mark(layer): layer for layer in claiming}.values())
-    bound = house.limits.signatures_per_digest
+    bound = ports.limits.signatures_per_digest
     same: dict[Digest, list[Descriptor]] = {}
     for layer in layers[:bound]:
         same.setdefault(layer.digest, []).append(layer)
     ordered = sorted(same.values(), key=lambda each: max(d.size for d in each))
     answers = [
         a
-        for each in await together([_examine(repository, d, subject, ring, asked, house) for d in ordered])
+        for each in await together([_examine(repository, d, subject, ring, request, ports) for d in ordered])
         for a in each
     ]
     findings = tuple(a for a in answers if not isinstance(a, Unavailable))
-    looked: Looked = [Found(place, findings)]
+    looked: Searched = [SourceResult(place, findings)]
     if silent := [a for a in answers if isinstance(a, Unavailable)]:
         looked.append(CouldNotLook(place, silent[0].what, silent[0].told))
     if len(layers) > bound:
@@ -228,22 +241,22 @@ def _mark(layer: Descriptor) -> tuple[object, ...]:
 
 
 async def _examine(
-    repository: Repository, same: Sequence[Descriptor], subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> list[Finding | Unavailable]:
+    repository: Repository, same: Sequence[Descriptor], subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> list[SignatureCheck | Unavailable]:
     """Return what is found in layers that are one blob with other annotations: it is read once."""
-    found: list[Finding | Unavailable] = []
+    found: list[SignatureCheck | Unavailable] = []
     data: bytes | None = None
     for d in sorted(same, key=lambda each: -each.size):
         form = claimed_by(d.media_type)
         if form is None:
             continue
         try:
-            asked.budget.spend(house.limits, signatures=1)
+            request.budget.spend(ports.limits, signatures=1)
             if data is None:
-                data = await read_blob(repository, d, asked, house)
+                data = await read_blob(repository, d, request, ports)
             if len(data) > d.size:
                 raise Fault("SIZE_INVALID", f"{d.digest} has {len(data)} bytes, its descriptor says {d.size}")
-            found += await _examined(form, Layer(d, data), subject, ring, asked, house)
+            found += await _examined(form, Layer(d, data), subject, ring, request, ports)
         except Unavailable as silent:
             return [*found, silent]
         except Corrupt as lie:  # whatever is said beside it
@@ -254,11 +267,11 @@ async def _examine(
 
 
 async def _examined(
-    form: Format, layer: Layer, subject: Digest, ring: KeyRing, asked: Asked, house: House
-) -> tuple[Finding, ...]:
-    certified = await by_certificate(layer, subject, ring.keyless, house.keyless)
+    form: Format, layer: Layer, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> tuple[SignatureCheck, ...]:
+    certified = await by_certificate(layer, subject, ring.keyless, ports.keyless)
     if certified is not None:
         return certified
     return await examined(
-        lambda: form.examine(layer, subject, ring.all_verifiers(), ring.authorities), layer.data, asked, house
+        lambda: form.examine(layer, subject, ring.all_verifiers(), ring.authorities), layer.data, request, ports
     )

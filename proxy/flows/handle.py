@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.blob import pull_blob, start_upload
 from proxy.flows.cross_origin import cross_origin, told
 from proxy.flows.delete import delete_blob, delete_manifest
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.listing import list_referrers
 from proxy.flows.outage import is_outage, record_outage
 from proxy.flows.pull import pull
@@ -20,47 +20,47 @@ from proxy.oci import operation as o
 from proxy.oci.faults import Fault, Unavailable
 
 
-async def handle(op: o.Operation, asked: Asked, house: House) -> Answer:
+async def handle(op: o.Operation, request: Request, ports: Ports) -> Response:
     """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
-    learnt = () if isinstance(op, o.Options) else await cross_origin(asked, house)
+    learnt = () if isinstance(op, o.Options) else await cross_origin(request, ports)
     try:
-        answer = told(await _answered(op, asked, house), learnt)
+        answer = told(await _answered(op, request, ports), learnt)
     except Fault as fault:
         fault.headers = {**dict(learnt), **fault.headers}
         raise
     except Unavailable as silent:
         if is_outage(silent):
-            await record_outage(silent, house)
+            await record_outage(silent, ports)
         raise
-    if not asked.budget.notes:
+    if not request.budget.notes:
         return answer
-    notes = [*([answer.warning] if answer.warning else []), *(f"{house.name}: {note}" for note in asked.budget.notes)]
+    notes = [*([answer.warning] if answer.warning else []), *(f"{ports.name}: {note}" for note in request.budget.notes)]
     return replace(answer, warning="; ".join(notes))
 
 
-async def _answered(op: o.Operation, asked: Asked, house: House) -> Answer:
+async def _answered(op: o.Operation, request: Request, ports: Ports) -> Response:
     match op:
         case o.PullManifest():
-            return await pull(op, asked, house)
+            return await pull(op, request, ports)
         case o.PushManifest():
-            return await push(op, asked, house)
+            return await push(op, request, ports)
         case o.DeleteManifest():
-            return await delete_manifest(op, asked, house)
+            return await delete_manifest(op, request, ports)
         case o.PullBlob():
-            return await pull_blob(op, asked, house)
+            return await pull_blob(op, request, ports)
         case o.DeleteBlob():
-            return await delete_blob(op, asked, house)
+            return await delete_blob(op, request, ports)
         case o.ListReferrers():
-            return await list_referrers(op, asked, house)
+            return await list_referrers(op, request, ports)
         case o.ListTags():
-            return await list_tags(op, asked, house)
+            return await list_tags(op, request, ports)
         case o.StartUpload():
-            return await start_upload(op, asked, house)
+            return await start_upload(op, request, ports)
         case o.UploadChunk() | o.FinishUpload():
-            return await relay(op, asked, house, UPLOAD_HEADERS, with_body=True)
+            return await relay(op, request, ports, UPLOAD_HEADERS, with_body=True)
         case o.UploadStatus() | o.CancelUpload() | o.CheckApi() | o.ListRepositories():
-            return await relay(op, asked, house)
+            return await relay(op, request, ports)
         case o.Options():
-            return await relay(op, asked, house, PREFLIGHT_HEADERS)
+            return await relay(op, request, ports, PREFLIGHT_HEADERS)
         case _:
             assert_never(op)

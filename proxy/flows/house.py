@@ -6,35 +6,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.flows.certified import Keyless
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.limits import Limits
 from proxy.ports import (
     Books,
     Certifier,
     Clock,
     Facts,
-    Interventions,
     Journal,
     KeyBook,
     Ledger,
-    Owed,
+    OverrideStore,
     Registry,
     Rights,
     Rules,
     Signer,
     Tags,
+    UnsignedPushes,
 )
 from proxy.ports.timestamper import Timestamper
 from proxy.trust.keys import KeyRing
 from proxy.trust.schedule import KeyPlan
 
 
-def as_it_is(ring: KeyRing) -> KeyRing:
+def unchanged(ring: KeyRing) -> KeyRing:
     """Return the keys where nobody asks for revocation lists."""
     return ring
 
 
-class NeverOld:
+class AlwaysFresh:
     """The books of a server that has its store to itself."""
 
     def age(self) -> float:
@@ -43,7 +43,7 @@ class NeverOld:
 
 
 @dataclass(frozen=True)
-class House:
+class Ports:
     """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
 
     `plans` is how the keys of each profile are to live. A request keeps its house while a reload exchanges it; `names`
@@ -61,21 +61,21 @@ class House:
     facts: Facts
     tags: Tags
     journal: Journal
-    interventions: Interventions
-    owed: Owed
+    overrides: OverrideStore
+    unsigned: UnsignedPushes
     clock: Clock
     limits: Limits
-    memory: Memory
+    cache: Cache
     hosts: tuple[str, ...]
     url: str
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
-    lists: Callable[[KeyRing], KeyRing] = as_it_is  # adds what revocation lists there are
+    lists: Callable[[KeyRing], KeyRing] = unchanged  # adds what revocation lists there are
     names: Callable[[], tuple[str, ...]] | None = None
-    books: Books = field(default_factory=NeverOld)
-    witness: Timestamper | None = None
+    books: Books = field(default_factory=AlwaysFresh)
+    timestamper: Timestamper | None = None
     hides_signature_tags: bool = False  # from lists of tags
-    mends: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be
+    repairs: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be
 
     def hosts_now(self) -> tuple[str, ...]:
         """Return our public names, canonical first, also where a reload changed them since this request began."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.resolve import resolve
 from proxy.flows.tag_list import tags_of
 from proxy.flows.write import exists
@@ -23,48 +23,48 @@ def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
     return [tag for tag in tags if not names_a_digest(tag) and any(glob(pattern, tag) for pattern in patterns)]
 
 
-async def kept_by(repository: Repository, digest: Digest, policy: Policy, asked: Asked, house: House) -> str | None:
+async def kept_by(repository: Repository, digest: Digest, policy: Policy, request: Request, ports: Ports) -> str | None:
     """Return why this manifest or blob stays: an immutable tag points at it or at what lists it, or nobody knows.
 
     What upstream has under such tags without our knowing is looked at first, and is known afterwards.
     """
     if not policy.push.immutable_tags:
         return None
-    if (found := await _above(repository, digest, policy, house)) is not None:
+    if (found := await _above(repository, digest, policy, ports)) is not None:
         return found
     try:
-        if await _learned(repository, policy, asked, house):
-            return await _above(repository, digest, policy, house)
+        if await _learned(repository, policy, request, ports):
+            return await _above(repository, digest, policy, ports)
     except (Unavailable, Corrupt, Fault) as silent:
         return f"whether an immutable tag needs it could not be found out ({silent})"
     return None
 
 
-async def _above(repository: Repository, digest: Digest, policy: Policy, house: House) -> str | None:
-    bound = house.limits.list_entries
-    tags = await house.tags.above(repository, digest, house.limits.index_depth + 1, bound)
+async def _above(repository: Repository, digest: Digest, policy: Policy, ports: Ports) -> str | None:
+    bound = ports.limits.list_entries
+    tags = await ports.tags.above(repository, digest, ports.limits.index_depth + 1, bound)
     for tag in immutable(policy, tags):
         return f"the policy makes tag {tag} immutable, which needs this"
     return f"more than {bound} tags need this" if len(tags) >= bound else None
 
 
-async def _learned(repository: Repository, policy: Policy, asked: Asked, house: House) -> int:
+async def _learned(repository: Repository, policy: Policy, request: Request, ports: Ports) -> int:
     """Return how many manifests under immutable tags were not known and are now. Raises Unavailable, Corrupt, Fault."""
-    looks = _Looks(house.limits.tags_looked_at)
-    tags = immutable(policy, await _tags(repository, asked, house))
-    known = await house.tags.find(repository, tags)
+    looks = _Looks(ports.limits.tags_looked_at)
+    tags = immutable(policy, await _tags(repository, request, ports))
+    known = await ports.tags.find(repository, tags)
     for tag in tags:
         fact = known.get(tag)
         digest = None if fact is None else fact.digest
         if digest is None:
             looks.spend()
-            there = await exists(repository, tag, asked, house)
+            there = await exists(repository, tag, request, ports)
             if there is None:
                 continue
             digest = parse_digest(there)
-        await _below(repository, digest, looks, asked, house)
+        await _below(repository, digest, looks, request, ports)
         if fact is None or fact.digest is None:
-            await house.tags.learn(TagFact(repository, tag, digest, house.clock.now(), "", "upstream"))
+            await ports.tags.learn(TagFact(repository, tag, digest, ports.clock.now(), "", "upstream"))
     return looks.spent
 
 
@@ -81,30 +81,30 @@ class _Looks:
             raise Unavailable(f"{self._bound} were looked at so far; delete again to look at more")
 
 
-async def _below(repository: Repository, digest: Digest, looks: _Looks, asked: Asked, house: House) -> None:
+async def _below(repository: Repository, digest: Digest, looks: _Looks, request: Request, ports: Ports) -> None:
     """After this what this manifest lists is known, at all levels; what upstream does not have lists nothing."""
     level, seen = [digest], {digest}
-    for _ in range(house.limits.index_depth + 1):
+    for _ in range(ports.limits.index_depth + 1):
         below: list[Digest] = []
         for each in level:
-            fact = await house.facts.manifest(repository, each)
+            fact = await ports.facts.manifest(repository, each)
             if fact is None:
                 looks.spend()
-                found = await resolve(PullManifest(repository, each), asked, house)
-                if isinstance(found, Answer):
+                found = await resolve(PullManifest(repository, each), request, ports)
+                if isinstance(found, Response):
                     if found.status != 404:
                         raise Unavailable(f"upstream answered {found.status} for {each}")
                     continue
-                fact = await house.facts.manifest(repository, each)
+                fact = await ports.facts.manifest(repository, each)
             below += [child for child in (fact.children if fact else ()) if child not in seen]
             seen.update(below)
         level = below
 
 
-async def _tags(repository: Repository, asked: Asked, house: House) -> list[Tag]:
+async def _tags(repository: Repository, request: Request, ports: Ports) -> list[Tag]:
     """Return upstream's tags, all of them. Raises Unavailable, Corrupt, Fault where they are too many."""
-    found = await tags_of(repository, asked, house)
-    if not isinstance(found, Answer):
+    found = await tags_of(repository, request, ports)
+    if not isinstance(found, Response):
         return [parse_tag(name) for name in found.names]
     if found.status == 404:
         return []

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.judge import judge
 from proxy.oci.operation import PullManifest
 from proxy.ports import Search
 from proxy.trust.decision import Decision
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Inspected:
     pushed_at: datetime | None
 
 
-async def inspect(op: PullManifest, asked: Asked, house: House) -> Inspected | Answer:
+async def inspect(op: PullManifest, request: Request, ports: Ports) -> Inspected | Response:
     """Return what is known, judged with the caller's own credentials, or upstream's refusal to let them read."""
-    judged = await judge(op, asked, house)
-    if isinstance(judged, Answer):
+    judged = await judge(op, request, ports)
+    if isinstance(judged, Response):
         return judged
     digest = judged.decision.digest
-    ring = house.keybook.ring()
+    ring = ports.keybook.ring()
     names = {v.fingerprint: v.name for v in ring.all_verifiers()}
     names |= {each: signer.name for signer in ring.keyless for each in signer.fingerprints}
-    pushes = await house.journal.search(
-        Search(kinds=(Kind.PUSH_ACCEPTED,), repository=op.repository, digest=digest, limit=1)
+    pushes = await ports.journal.search(
+        Search(kinds=(EventKind.PUSH_ACCEPTED,), repository=op.repository, digest=digest, limit=1)
     )
     last = pushes[0] if pushes else None
     return Inspected(

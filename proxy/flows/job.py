@@ -17,7 +17,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.ports import Clock, Jobs, Journal
 from proxy.trust import job as jobs_of
 from proxy.trust.allotment import Allotment
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.job import Job, JobState
 
 
@@ -41,7 +41,7 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
     `room` is what its holder may have. Raises Fault where that is used up, Unavailable.
     """
     job = replace(job, id=secrets.token_hex(8))
-    queued = _event(Kind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]})
+    queued = _event(EventKind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]})
     try:
         return await jobs.add(job, queued, room)
     except ValueError as full:
@@ -136,10 +136,10 @@ async def _end(
 
 def _ended(job: Job, clock: Clock) -> Event:
     detail = {"state": job.state.value, "done": job.done, "note": job.note, "result": dict(job.result)}
-    return _event(Kind.JOB_ENDED, job, detail)._replace(at=clock.now())
+    return _event(EventKind.JOB_ENDED, job, detail)._replace(at=clock.now())
 
 
-def _event(kind: Kind, job: Job, detail: Mapping[str, Any]) -> Event:
+def _event(kind: EventKind, job: Job, detail: Mapping[str, Any]) -> Event:
     about = {"job": job.id, "kind": job.kind, **detail}
     return Event(
         job.created, kind, job.who, job.how, repository=job.repository, request_id=f"job-{job.id}", detail=about

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from proxy.flows.artifact import is_signature_artifact
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.gather import Enough, from_ledger, gather
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.gather import Sufficient, from_ledger, gather
+from proxy.flows.house import Ports
 from proxy.flows.listed import LISTED, Judging, Looked, first_good
-from proxy.flows.meant import named_above
-from proxy.flows.memory import Place as Here
+from proxy.flows.meant import named_ancestors
+from proxy.flows.memory import ManifestKey
 from proxy.flows.now import AGAIN, CHANGED, Now, now_in
 from proxy.flows.overtaken import Begun, by_now
 from proxy.flows.repair import repair
@@ -24,7 +24,7 @@ from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest, parse_tag, subject_of_list
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.evidence import CouldNotLook, Evidence, Place
+from proxy.trust.evidence import CouldNotLook, Evidence, Source
 from proxy.trust.fact import Listing
 from proxy.trust.policy import Policy
 from proxy.trust.question import Question, Resolved
@@ -56,84 +56,86 @@ class Walk:
         return Walk(self.depth + 1, self.tried)
 
 
-async def judge(op: PullManifest, asked: Asked, house: House, *, walk: Walk | None = None) -> Judged | Answer:
+async def judge(op: PullManifest, request: Request, ports: Ports, *, walk: Walk | None = None) -> Judged | Response:
     """Return what we come to on this reference as things stand on return, or upstream's own refusal.
 
     Raises Unavailable (Exhausted where the budget was used up before), Corrupt and Fault where there is nothing to
     judge; a bad signature never raises.
     """
-    asked.budget.check(house.limits)
-    subject = await resolve(op, asked, house)
-    if isinstance(subject, Answer):
+    request.budget.check(ports.limits)
+    subject = await resolve(op, request, ports)
+    if isinstance(subject, Response):
         return subject
     if walk is not None:  # whoever goes up from a child looks at the end whether anything changed
-        return await _judged(op, subject, asked, house, walk)
+        return await _judged(op, subject, request, ports, walk)
     for _ in range(AGAIN):
-        judged = await _judged(op, subject, asked, house, None)
+        judged = await _judged(op, subject, request, ports, None)
         if judged.final:
             return judged
     raise Unavailable(CHANGED)
 
 
-async def _judged(op: PullManifest, subject: Resolved, asked: Asked, house: House, walk: Walk | None) -> Judged:
-    now = now_in(op.repository, house)
+async def _judged(op: PullManifest, subject: Resolved, request: Request, ports: Ports, walk: Walk | None) -> Judged:
+    now = now_in(op.repository, ports)
     place = (op.repository, subject.digest)
     question = Question(op.repository, op.reference)
-    if (known := _remembered(question, place, now, house)) is not None:
+    if (known := _remembered(question, place, now, ports)) is not None:
         return Judged(subject, known, now.policy, now)
-    return await _worked_out(question, subject, now, asked, house, walk or Walk())
+    return await _worked_out(question, subject, now, request, ports, walk or Walk())
 
 
 async def _worked_out(
-    question: Question, subject: Resolved, now: Now, asked: Asked, house: House, walk: Walk
+    question: Question, subject: Resolved, now: Now, request: Request, ports: Ports, walk: Walk
 ) -> Judged:
     place = (question.repository, subject.digest)
 
     def enough(evidence: Evidence) -> bool:
         return now.decide(question, subject, evidence).outcome is Outcome.PASSED
 
-    changes = house.memory.changes(question.repository)
+    changes = ports.cache.changes(question.repository)
 
     def made() -> Decision | None:
-        return _remembered(question, place, now, house)
+        return _remembered(question, place, now, ports)
 
-    async def work(asked: Asked) -> tuple[Decision, Evidence | None]:
-        evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, asked, house, walk)
-        decision = house.memory.same(now.decide(question, subject, evidence))
+    async def work(request: Request) -> tuple[Decision, Evidence | None]:
+        evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, request, ports, walk)
+        decision = ports.cache.reuse_if_equal(now.decide(question, subject, evidence))
         if decision.outcome is not Outcome.PASSED and (known := made()) is not None:
             return known, None  # somebody else looked at the same time, and has come to this
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
-            house.memory.decided(place, now.stamp, decision, changes)
+            ports.cache.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
-            house.memory.passed[place] = question.reference
-            house.memory.lists(question.repository, subject.manifest.blobs, subject.digest)
-            house.memory.later(_noted(place, now.at, house))
-            house.memory.forgive([(question.repository, child.digest) for child in subject.manifest.children])
-            if {found.place for found in evidence.places} == {Place.LEDGER} and house.mends:
-                house.memory.later(
-                    repair(question.repository, subject, asked, house)
+            ports.cache.passed[place] = question.reference
+            ports.cache.lists(question.repository, subject.manifest.blobs, subject.digest)
+            ports.cache.later(_noted(place, now.at, ports))
+            ports.cache.drop_denials_of_children(
+                [(question.repository, child.digest) for child in subject.manifest.children]
+            )
+            if {found.place for found in evidence.sources} == {Source.LEDGER} and ports.repairs:
+                ports.cache.later(
+                    repair(question.repository, subject, request, ports)
                 )  # only our own copy was looked at
         return decision, evidence
 
     if walk.depth > 0:
-        decision, evidence = await work(asked)
+        decision, evidence = await work(request)
     else:
-        key = ("judge", question.repository, question.reference, subject.digest, now.stamp, changes, asked.credential)
-        decision, evidence = await house.memory.shared(key, asked, work)
+        key = ("judge", question.repository, question.reference, subject.digest, now.stamp, changes, request.credential)
+        decision, evidence = await ports.cache.shared(key, request, work)
     begun = Begun(question, subject, decision, evidence, now, changes)
-    decision, latest, final = await by_now(begun, house)
+    decision, latest, final = await by_now(begun, ports)
     return Judged(subject, decision, latest.policy, latest, final)
 
 
-def _remembered(question: Question, place: Here, now: Now, house: House) -> Decision | None:
+def _remembered(question: Question, place: ManifestKey, now: Now, ports: Ports) -> Decision | None:
     """Return a decision that holds for this question: the page and the row are about the reference that was used."""
-    known = house.memory.decision(place, now.stamp, question.reference)
+    known = ports.cache.decision(place, now.stamp, question.reference)
     if known is None or known.question == question:
         return known
     if known.outcome is not Outcome.PASSED and _fallback_of(question.reference) is not None:
         return None  # under that tag it may be an index of referrers
-    mine = house.memory.same(replace(known, id=secrets.token_urlsafe(12), question=question))
-    house.memory.asked_as(place, now.stamp, mine)
+    mine = ports.cache.reuse_if_equal(replace(known, id=secrets.token_urlsafe(12), question=question))
+    ports.cache.put_for_reference(place, now.stamp, mine)
     return mine
 
 
@@ -141,10 +143,10 @@ async def _evidence(
     question: Question,
     subject: Resolved,
     now: Now,
-    enough: Enough,
+    enough: Sufficient,
     settled: Callable[[], bool],
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
     walk: Walk,
 ) -> Evidence:
     """Collect what the rule needs: nothing without a policy, nor for what is denied; our own copies before all else.
@@ -152,55 +154,57 @@ async def _evidence(
     Parents only when the digest does not stand by itself.
     """
     repository = question.repository
-    above = await named_above(repository, subject.digest, now.standing, house)
+    above = await named_ancestors(repository, subject.digest, now.overrides, ports)
     nothing = Evidence(subject.digest, listed_by=above)
-    if now.standing.denial(repository, {subject.digest, *above}) is not None:
+    if now.overrides.denial(repository, {subject.digest, *above}) is not None:
         return nothing
     if now.policy is None or now.policy.pull.mode_at(now.at) == "off":
         return nothing
-    begun = replace(await from_ledger(repository, subject.digest, now.ring, asked, house), listed_by=above)
+    begun = replace(await from_ledger(repository, subject.digest, now.ring, request, ports), listed_by=above)
     if enough(begun):
         return begun
     try:
-        if await is_signature_artifact(repository, subject, asked, house):
+        if await is_signature_artifact(repository, subject, request, ports):
             return replace(nothing, artifact=True)
     except Unavailable as silent:
-        return replace(nothing, places=(CouldNotLook(Place.REFERRERS, silent.what, silent.told),))
-    if await _lists_referrers(question, subject, asked, house, walk):
+        return replace(nothing, sources=(CouldNotLook(Source.REFERRERS, silent.what, silent.told),))
+    if await _lists_referrers(question, subject, request, ports, walk):
         return replace(nothing, referrers_index=True)
     digest, ring = subject.digest, now.ring
-    evidence = await gather(repository, digest, ring, enough, asked, house, begun=begun, settled=settled)
-    if enough(evidence) or settled() or walk.depth >= house.limits.index_depth:
+    evidence = await gather(repository, digest, ring, enough, request, ports, begun=begun, settled=settled)
+    if enough(evidence) or settled() or walk.depth >= ports.limits.index_depth:
         return evidence
-    return await _with_parent(repository, evidence, asked, house, walk)
+    return await _with_parent(repository, evidence, request, ports, walk)
 
 
-async def _with_parent(repository: Repository, evidence: Evidence, asked: Asked, house: House, walk: Walk) -> Evidence:
+async def _with_parent(
+    repository: Repository, evidence: Evidence, request: Request, ports: Ports, walk: Walk
+) -> Evidence:
     """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
     judging = Judging(
-        remembered_in(repository, now_in(repository, house).stamp, house),
-        lambda parent: decision_on(repository, parent, asked, house, walk=walk.up()),
+        remembered_in(repository, now_in(repository, ports).stamp, ports),
+        lambda parent: decision_on(repository, parent, request, ports, walk=walk.up()),
         lambda decision: decision.outcome is Outcome.PASSED,
     )
 
     async def part(number: int) -> Listing:
-        return await house.facts.parents(repository, evidence.subject, LISTED, LISTED * number)
+        return await ports.facts.parents(repository, evidence.subject, LISTED, LISTED * number)
 
     try:
-        looked = await first_good(repository, part, judging, walk.tried, house)
+        looked = await first_good(repository, part, judging, walk.tried, ports)
     except Unavailable as away:
         looked = Looked(silent=f"{away.what}: what lists it is not known")
     if looked.found is not None:
         return replace(evidence, allowed_parent=looked.found)
     if looked.silent is None:
         return evidence
-    return replace(evidence, places=(*evidence.places, CouldNotLook(Place.PARENTS, looked.silent, looked.told)))
+    return replace(evidence, sources=(*evidence.sources, CouldNotLook(Source.PARENTS, looked.silent, looked.told)))
 
 
-async def _noted(place: Here, at: datetime, house: House) -> None:
+async def _noted(place: ManifestKey, at: datetime, ports: Ports) -> None:
     """Tell other servers, and this one after a restart, where to look first."""
     with suppress(Unavailable):
-        await house.facts.passed(*place, at)
+        await ports.facts.passed(*place, at)
 
 
 def _fallback_of(reference: Reference) -> Digest | None:
@@ -208,7 +212,7 @@ def _fallback_of(reference: Reference) -> Digest | None:
     return None if is_digest(reference) else subject_of_list(parse_tag(reference))
 
 
-async def _lists_referrers(question: Question, subject: Resolved, asked: Asked, house: House, walk: Walk) -> bool:
+async def _lists_referrers(question: Question, subject: Resolved, request: Request, ports: Ports, walk: Walk) -> bool:
     """True for the index that clients keep under the fallback tag, when everything it lists passes by itself.
 
     Clients that manage that tag must read it before they add to it (distribution-spec 1.1 "Referrers Tag Schema").
@@ -216,19 +220,19 @@ async def _lists_referrers(question: Question, subject: Resolved, asked: Asked, 
     if subject.manifest.kind is not Kind.INDEX or _fallback_of(question.reference) is None or walk.depth > 0:
         return False
     listed = (*subject.manifest.children, *subject.manifest.entries)
-    if len(listed) > house.limits.signatures_per_digest:
+    if len(listed) > ports.limits.signatures_per_digest:
         return False
-    alone = Walk(house.limits.index_depth, walk.tried)  # by itself: not because of a parent
+    alone = Walk(ports.limits.index_depth, walk.tried)  # by itself: not because of a parent
     for entry in listed:
-        if await _outcome(question.repository, entry.digest, asked, house, alone) is not Outcome.PASSED:
+        if await _outcome(question.repository, entry.digest, request, ports, alone) is not Outcome.PASSED:
             return False
     return True
 
 
-async def _outcome(repository: Repository, digest: Digest, asked: Asked, house: House, walk: Walk) -> Outcome:
+async def _outcome(repository: Repository, digest: Digest, request: Request, ports: Ports, walk: Walk) -> Outcome:
     """Return whether this manifest satisfies the policy now, whatever the mode."""
     try:
-        decision = await decision_on(repository, digest, asked, house, walk=walk)
+        decision = await decision_on(repository, digest, request, ports, walk=walk)
     except (Unavailable, Corrupt):
         return Outcome.INCONCLUSIVE
     except Fault:
@@ -237,36 +241,36 @@ async def _outcome(repository: Repository, digest: Digest, asked: Asked, house: 
 
 
 async def decision_on(
-    repository: Repository, digest: Digest, asked: Asked, house: House, *, walk: Walk | None = None
+    repository: Repository, digest: Digest, request: Request, ports: Ports, *, walk: Walk | None = None
 ) -> Decision | None:
     """Return the decision on this manifest, None where it is gone or upstream does not let this caller read it.
 
     By its digest, or (where the rule binds the tag) under the tag it last passed under, if that still means it.
     Raises Unavailable, Corrupt and Fault where there is nothing to judge.
     """
-    place, now = (repository, digest), now_in(repository, house)
-    decision = house.memory.decision(place, now.stamp, digest)
+    place, now = (repository, digest), now_in(repository, ports)
+    decision = ports.cache.decision(place, now.stamp, digest)
     if decision is None:
-        judged = await judge(PullManifest(repository, digest), asked, house, walk=walk)
-        if isinstance(judged, Answer):
+        judged = await judge(PullManifest(repository, digest), request, ports, walk=walk)
+        if isinstance(judged, Response):
             if judged.status == 429 or judged.status >= 500:
                 raise Unavailable(f"upstream answered {judged.status} for {digest}")
             return None
         decision = judged.decision
-    tag = house.memory.passed.get(place)
+    tag = ports.cache.passed.get(place)
     if decision.outcome is Outcome.PASSED or not decision.binds_reference or tag is None or is_digest(tag):
         return decision
-    judged = await judge(PullManifest(repository, tag), asked, house, walk=walk)
+    judged = await judge(PullManifest(repository, tag), request, ports, walk=walk)
     return judged.decision if isinstance(judged, Judged) and judged.subject.digest == digest else decision
 
 
-def remembered_in(repository: Repository, stamp: Hashable, house: House) -> Callable[[Digest], Decision | None]:
+def remembered_in(repository: Repository, stamp: Hashable, ports: Ports) -> Callable[[Digest], Decision | None]:
     """Return what says of a manifest here what `decision_on` would under this stamp, where that is free, else None."""
 
     def known(digest: Digest) -> Decision | None:
-        decision = house.memory.decision((repository, digest), stamp, digest)
+        decision = ports.cache.decision((repository, digest), stamp, digest)
         if decision is None or decision.outcome is Outcome.PASSED or not decision.binds_reference:
             return decision
-        return None if (repository, digest) in house.memory.passed else decision  # it may pass under its tag
+        return None if (repository, digest) in ports.cache.passed else decision  # it may pass under its tag
 
     return known

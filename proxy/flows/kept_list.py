@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.read import examined, read_manifest
 from proxy.flows.referrers import entries_of
 from proxy.oci.faults import Corrupt, Fault
@@ -14,7 +14,7 @@ from proxy.oci.reference import Digest, Repository, matches
 
 
 async def lists_referrers(
-    repository: Repository, subject: Digest, body: bytes, asked: Asked, house: House, *, all_there: bool = False
+    repository: Repository, subject: Digest, body: bytes, request: Request, ports: Ports, *, all_there: bool = False
 ) -> bool:
     """True for an index of nothing but manifests that refer to the subject; false for somebody's image or index.
 
@@ -24,25 +24,25 @@ async def lists_referrers(
     if matches(subject, body):
         return False  # some registries read the tag as the digest itself
     try:
-        entries = await examined(partial(entries_of, body, house), body, asked, house)
+        entries = await examined(partial(entries_of, body, ports), body, request, ports)
     except Corrupt:
         return False
     for entry in entries or ():
-        known = await _refers(repository, entry, subject, asked, house)
+        known = await _refers(repository, entry, subject, request, ports)
         if known is False or (known is None and all_there):
             return False
     return entries is not None
 
 
 async def _refers(
-    repository: Repository, entry: Descriptor, subject: Digest, asked: Asked, house: House
+    repository: Repository, entry: Descriptor, subject: Digest, request: Request, ports: Ports
 ) -> bool | None:
     """Return whether this manifest refers to the subject, None where upstream does not have it."""
-    fact = await house.facts.manifest(repository, entry.digest)
+    fact = await ports.facts.manifest(repository, entry.digest)
     if fact is not None and fact.subject is not None:
         return fact.subject == subject
     try:
-        manifest = await read_manifest(repository, entry.digest, asked, house)
+        manifest = await read_manifest(repository, entry.digest, request, ports)
     except (Fault, Corrupt):
         return False  # what cannot be read is nothing that we would add to
     if manifest is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.decision import Decision, Outcome
@@ -36,19 +36,19 @@ class Judging:
     good: Callable[[Decision], bool]
 
 
-async def first_good(repository: Repository, part: Part, judging: Judging, tried: set[Digest], house: House) -> Looked:
+async def first_good(repository: Repository, part: Part, judging: Judging, tried: set[Digest], ports: Ports) -> Looked:
     """Return the first that is good. Denied ones and verdicts that hold cost nothing and are passed over.
 
     At most `parents_tried` are judged anew that are not denied, and `tried` (what this request judged before, and is
     not judged again) grows to at most `parents_tried` times `index_depth`: then they are not all looked through.
     """
-    limits, standing = house.limits, house.interventions.standing()
+    limits, overrides = ports.limits, ports.overrides.in_force()
     silent: str | None = None
     spent, any_denied, all_denied = 0, False, True
     for number in range(LOOKS):
         listing, fresh = await part(number), list[Digest]()
         for digest in listing.digests:
-            if standing.denial(repository, {digest}) is not None:
+            if overrides.denial(repository, {digest}) is not None:
                 any_denied = True
             elif (decision := judging.known(digest)) is None:
                 fresh.append(digest)
@@ -58,7 +58,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
                 any_denied = True
             else:
                 all_denied = False
-        for digest in sorted(fresh, key=lambda each: (repository, each) not in house.memory.passed):
+        for digest in sorted(fresh, key=lambda each: (repository, each) not in ports.cache.passed):
             if digest in tried:
                 continue
             if spent >= limits.parents_tried or len(tried) >= limits.parents_tried * limits.index_depth:

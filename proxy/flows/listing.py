@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.fallback import note
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.read import examined, read_manifest_bytes, together
 from proxy.flows.referrers import from_fallback_tag
 from proxy.flows.relay import relay
@@ -20,52 +20,52 @@ from proxy.ports import ReferrersApi
 from proxy.trust.ledger import Stage
 
 
-async def list_referrers(op: ListReferrers, asked: Asked, house: House) -> Answer:
+async def list_referrers(op: ListReferrers, request: Request, ports: Ports) -> Response:
     """Return the index of what refers to a digest, never 404 (distribution-spec 1.1 "Listing Referrers")."""
     try:
-        api = await house.registry.referrers_api(op.repository, op.digest, asked.credential)
+        api = await ports.registry.referrers_api(op.repository, op.digest, request.credential)
     except Unavailable:
         api = ReferrersApi.HAS  # upstream's own answer to this caller says best what is the matter
     if api is ReferrersApi.HAS:
-        return await relay(op, asked, house)
-    refused = await _may_read(op.repository, asked, house)
+        return await relay(op, request, ports)
+    refused = await _may_read(op.repository, request, ports)
     if refused is not None:
         return refused
-    listed = await from_fallback_tag(op.repository, op.digest, asked, house)
-    corrected = await _corrected(op, (listed or ())[: house.limits.referrers], asked, house)
-    if listed is None or len(corrected) < len({d.digest for d in listed[: house.limits.referrers]}):
-        recorded = await _recorded(op, house)
-        corrected = [*corrected, *await _corrected(op, recorded, asked, house)]
+    listed = await from_fallback_tag(op.repository, op.digest, request, ports)
+    corrected = await _corrected(op, (listed or ())[: ports.limits.referrers], request, ports)
+    if listed is None or len(corrected) < len({d.digest for d in listed[: ports.limits.referrers]}):
+        recorded = await _recorded(op, ports)
+        corrected = [*corrected, *await _corrected(op, recorded, request, ports)]
         if recorded:
-            note(op.repository, fallback_tag(op.digest), False, house)
+            note(op.repository, fallback_tag(op.digest), False, ports)
     shown = [d for d in corrected if op.artifact_type in (None, d.artifact_type)]
     body = carrier.referrers_index(shown)
     headers = [("content-type", OCI_INDEX), ("content-length", str(len(body)))]
     if op.artifact_type is not None:
         headers.append(("oci-filters-applied", "artifactType"))
-    return Answer(200, tuple(headers), body)
+    return Response(200, tuple(headers), body)
 
 
-async def _recorded(op: ListReferrers, house: House) -> tuple[Descriptor, ...]:
+async def _recorded(op: ListReferrers, ports: Ports) -> tuple[Descriptor, ...]:
     """Return what we attached to the digest: its tag holds what somebody else keeps there, so nothing else lists it."""
-    entries = await house.ledger.entries(op.repository, op.digest)
+    entries = await ports.ledger.entries(op.repository, op.digest)
     artifacts = [e.artifact for e in entries if e.stage is Stage.ATTACHED and e.key.format != SIMPLE and e.artifact]
-    facts = [await house.facts.manifest(op.repository, digest) for digest in dict.fromkeys(artifacts)]
+    facts = [await ports.facts.manifest(op.repository, digest) for digest in dict.fromkeys(artifacts)]
     return tuple(Descriptor(fact.media_type, fact.digest, fact.size) for fact in facts if fact is not None)
 
 
-async def _may_read(repository: Repository, asked: Asked, house: House) -> Answer | None:
+async def _may_read(repository: Repository, request: Request, ports: Ports) -> Response | None:
     """Return upstream's refusal where this caller may not read here; a missing tag alone would hide it."""
-    if house.rights.may_read(repository, asked.credential):
+    if ports.rights.may_read(repository, request.credential):
         return None
-    answer = await relay(ListTags(repository, n=1), asked, house)
+    answer = await relay(ListTags(repository, n=1), request, ports)
     if answer.relayed is not None:
         await answer.relayed.close()
     return answer if answer.status in (401, 403) else None
 
 
 async def _corrected(
-    op: ListReferrers, listed: Sequence[Descriptor], asked: Asked, house: House
+    op: ListReferrers, listed: Sequence[Descriptor], request: Request, ports: Ports
 ) -> Sequence[Descriptor]:
     """Return each once that may refer to the digest, as the API would have made it; beyond the budget as it was.
 
@@ -73,31 +73,31 @@ async def _corrected(
     again for some seconds.
     """
     listed = list({d.digest: d for d in listed}.values())
-    name = ("listing", op.repository, op.digest, house.memory.changes(op.repository))
-    if name in house.memory.exhausted:
+    name = ("listing", op.repository, op.digest, ports.cache.changes(op.repository))
+    if name in ports.cache.exhausted:
         return listed
     small_first = sorted(listed, key=lambda d: d.size)
-    corrected = await together([_correct(op, d, asked, house) for d in small_first])
-    if (why := asked.budget.used_up(house.limits)) is not None:
-        house.memory.exhausted[name] = why
+    corrected = await together([_correct(op, d, request, ports) for d in small_first])
+    if (why := request.budget.used_up(ports.limits)) is not None:
+        ports.cache.exhausted[name] = why
     as_they_are = dict(zip((d.digest for d in small_first), corrected, strict=True))
     return [found for d in listed if (found := as_they_are[d.digest]) is not None]
 
 
-async def _correct(op: ListReferrers, d: Descriptor, asked: Asked, house: House) -> Descriptor | None:
+async def _correct(op: ListReferrers, d: Descriptor, request: Request, ports: Ports) -> Descriptor | None:
     """Return the descriptor as the API would have made it; as it was where the manifest cannot be read.
 
     None where the manifest refers to nothing, or to something else: the tag holds an index of somebody's.
     """
     try:
-        held = house.memory.bodies.get((op.repository, d.digest))  # whether this caller may read here was just asked
+        held = ports.cache.bodies.get((op.repository, d.digest))  # whether this caller may read here was just asked
         if held is not None:
             return _referring(op, held.manifest, len(held.body), d)
-        found = await read_manifest_bytes(op.repository, d.digest, asked, house)
+        found = await read_manifest_bytes(op.repository, d.digest, request, ports)
         if found is None:
             return d
         body, kind = found
-        manifest = await examined(lambda: parse(body, kind or "", house.limits), body, asked, house)
+        manifest = await examined(lambda: parse(body, kind or "", ports.limits), body, request, ports)
         return _referring(op, manifest, len(body), d)
     except (Unavailable, Corrupt, Fault):
         return d

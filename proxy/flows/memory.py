@@ -15,10 +15,10 @@ from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache, TTLCache
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.budget import Budget
 from proxy.flows.kept import Kept
-from proxy.flows.once import Once
+from proxy.flows.once import SingleFlight
 from proxy.flows.pushes import Pushes
 from proxy.flows.transfers import Transfers
 from proxy.flows.weight import of_decision, of_manifest
@@ -32,7 +32,7 @@ from proxy.trust.question import Question, Resolved
 from proxy.trust.tag import TagFact
 
 T = TypeVar("T")
-Place = tuple[Repository, Digest]
+ManifestKey = tuple[Repository, Digest]
 
 
 DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most of the first are in both caches that it bounds, once
@@ -69,27 +69,31 @@ class Rows:
         return True
 
 
-class Memory:
+class Cache:
     """Bounded caches of one process; each key holds everything its answer depends on."""
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
-        self.bodies: LRUCache[Place, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
-        self.unlearned: LRUCache[Place, bool] = LRUCache(20_000)  # served without the store, which has yet to know them
-        self.present: TTLCache[Place, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
+        self.bodies: LRUCache[ManifestKey, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
+        self.unlearned: LRUCache[ManifestKey, bool] = LRUCache(
+            20_000
+        )  # served without the store, which has yet to know them
+        self.present: TTLCache[ManifestKey, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
         self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)  # what upstream says to their pages
-        self.checked: TTLCache[Place, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
+        self.checked: TTLCache[ManifestKey, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
         self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
         self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
-        self.blobs: LRUCache[Place, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self.blobs: LRUCache[ManifestKey, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
         self.kept_by_users: LRUCache[tuple[Repository, Tag], datetime] = LRUCache(
             1_000
         )  # fallback tags, seen since when
-        self.passed: LRUCache[Place, Reference] = LRUCache(50_000)  # the reference it last passed under: where to look
-        self._lists: LRUCache[Place, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
+        self.passed: LRUCache[ManifestKey, Reference] = LRUCache(
+            50_000
+        )  # the reference it last passed under: where to look
+        self._lists: LRUCache[ManifestKey, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
         # What a request could not afford to look at, and why: asked again at once, it would cost the same again.
         self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
         self.large = asyncio.Lock()  # held while a large document is parsed
@@ -104,11 +108,11 @@ class Memory:
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
         self.finished_to: TagFact | None = None  # the last unfinished move that was seen to
-        self._once: Once[Any] = Once()
+        self._once: SingleFlight[Any] = SingleFlight()
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
-        self.pushes = Pushes(self.alone)
+        self.pushes = Pushes(self.lock)
         # Images that went without all that was signed for them: with whose credential that is tried, and how often yet.
-        self.to_withdraw: LRUCache[Place, tuple[Asked, int]] = LRUCache(1_000)
+        self.to_withdraw: LRUCache[ManifestKey, tuple[Request, int]] = LRUCache(1_000)
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
         self.tag_lists = Kept(replace(limits, kept_bytes=LISTS * limits.tag_list_bytes))  # of tags, while put together
@@ -118,26 +122,26 @@ class Memory:
         """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
         return cast("T", await self._once.do(key, work))
 
-    async def shared(self, key: Hashable, asked: Asked, work: Callable[[Asked], Awaitable[T]]) -> T:
+    async def shared(self, key: Hashable, request: Request, work: Callable[[Request], Awaitable[T]]) -> T:
         """Return the result of `work`, shared as by `once`, with a budget of its own and no caller's.
 
         It ends when nobody waits for it any more. Each who waited is charged what it cost.
         """
         for last in (False, True):
-            budget, waiting = self._shared.get(key) or asked.budget.shared()
+            budget, waiting = self._shared.get(key) or request.budget.shared()
             self._shared[key] = budget, waiting
-            waiting.append(asked.budget)
+            waiting.append(request.budget)
             try:
-                return await self.once(key, partial(work, replace(asked, budget=budget)))
+                return await self.once(key, partial(work, replace(request, budget=budget)))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
-                if last or asked.budget.gone or task is None or task.cancelling():
+                if last or request.budget.gone or task is None or task.cancelling():
                     raise  # else it ended for those who left, in the moment we came
             finally:
-                waiting.remove(asked.budget)
+                waiting.remove(request.budget)
                 if not waiting:
                     self._shared.pop(key, None)
-                asked.budget.absorb(budget)
+                request.budget.absorb(budget)
         raise AssertionError("the last try returns or raises")
 
     def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -157,7 +161,7 @@ class Memory:
         return key in self._locks
 
     @asynccontextmanager
-    async def alone(self, key: Hashable) -> AsyncIterator[None]:
+    async def lock(self, key: Hashable) -> AsyncIterator[None]:
         """Hold the lock of this key: whatever reads, changes and writes one tag does so alone."""
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
         self._locks[key] = (lock, users + 1)
@@ -191,7 +195,7 @@ class Memory:
     def _held(self, repository: Repository) -> list[Resolved]:
         return [held for (where, _), held in list(self.bodies.items()) if where == repository]
 
-    def mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
+    def caller_key(self, credential: Credential, accept: Sequence[str]) -> bytes:
         """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
         if credential.authorization is None and len(accept) <= MANY and sum(map(len, accept)) <= SHORT:
             return self._nobody(credential.ours, tuple(accept))
@@ -202,7 +206,7 @@ class Memory:
         said = "\0".join(told).encode("utf-8", "surrogateescape")
         return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
 
-    def same(self, decision: Decision) -> Decision:
+    def reuse_if_equal(self, decision: Decision) -> Decision:
         """Return the one made earlier this hour where nothing but the time has changed, else this one.
 
         What is decided every minute, or for every request while something is silent, is one row an hour.
@@ -214,7 +218,7 @@ class Memory:
         self._made[about] = decision
         return decision
 
-    def decision(self, place: Place, stamp: Hashable, reference: Reference | None) -> Decision | None:
+    def decision(self, place: ManifestKey, stamp: Hashable, reference: Reference | None) -> Decision | None:
         """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
         for key in ((place, stamp, reference), (place, stamp, None)):
             if found := self._decisions.get(key) or self._denials.get(key):
@@ -228,7 +232,7 @@ class Memory:
     def _changed(self, repository: Repository) -> None:
         self._changes[repository] = next(self._counter)
 
-    def decided(self, place: Place, stamp: Hashable, decision: Decision, changes: int) -> None:
+    def decided(self, place: ManifestKey, stamp: Hashable, decision: Decision, changes: int) -> None:
         """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all.
 
         Other references get it too, unless they may be decided differently. What was gathered before the last change
@@ -236,11 +240,11 @@ class Memory:
         """
         if changes != self.changes(place[0]):
             return
-        self.asked_as(place, stamp, decision)
+        self.put_for_reference(place, stamp, decision)
         if not decision.binds_reference:
             self._keep((place, stamp, None), decision)
 
-    def asked_as(self, place: Place, stamp: Hashable, decision: Decision) -> None:
+    def put_for_reference(self, place: ManifestKey, stamp: Hashable, decision: Decision) -> None:
         """Keep a decision for its own reference only."""
         self._keep((place, stamp, decision.question.reference), decision)
 
@@ -261,13 +265,13 @@ class Memory:
         for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
             self._denials.pop(key, None)
 
-    def forgive(self, places: Collection[Place]) -> None:
+    def drop_denials_of_children(self, places: Collection[ManifestKey]) -> None:
         """Drop remembered denials of these manifests, because an index that lists them passed."""
         if places and self._denials:
             for key in [k for k in self._denials if isinstance(k, tuple) and k[0] in places]:
                 self._denials.pop(key, None)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: ManifestKey) -> None:
         """Drop one manifest that was deleted or lost a signature, and what was decided in its repository.
 
         Children are allowed by their parents, so no decision there is sure to stand without it.

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from proxy.flows.fresh import require_known
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.reference import Repository
-from proxy.trust.decision import Decision, Setting, decide
+from proxy.trust.decision import Decision, DecisionContext, decide
 from proxy.trust.evidence import Evidence
 from proxy.trust.keys import KeyRing
 from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
-from proxy.trust.standing import Standing
+from proxy.trust.standing import Overrides
 
 AGAIN = 3  # times something is judged anew, because what it rests on changed each time while that was under way
 CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
@@ -30,7 +30,7 @@ class Now(NamedTuple):
     policy: Policy | None
     policies: PolicySet
     ring: KeyRing
-    standing: Standing
+    overrides: Overrides
     hosts: tuple[str, ...]
     at: datetime
     basis: Hashable
@@ -38,32 +38,32 @@ class Now(NamedTuple):
 
     def decide(self, question: Question, subject: Resolved, evidence: Evidence) -> Decision:
         """Return what this evidence comes to now."""
-        setting = Setting(
-            secrets.token_urlsafe(12), self.at, self.hosts, self.policies.revision, self.ring, self.standing
+        setting = DecisionContext(
+            secrets.token_urlsafe(12), self.at, self.hosts, self.policies.revision, self.ring, self.overrides
         )
         return decide(question, self.policy, (subject.digest, subject.media_type), evidence, setting)
 
 
-def now_in(repository: Repository, house: House) -> Now:
+def now_in(repository: Repository, ports: Ports) -> Now:
     """Return what holds now. Raises Unavailable where denials and keys of other servers are not known any more."""
-    require_known(repository, house)
-    policies, ring, at = house.rules.current(), house.lists(house.keybook.ring()), house.clock.now()
-    policy, hosts, standing = policies.for_(repository), house.hosts_now(), house.interventions.standing()
+    require_known(repository, ports)
+    policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
+    policy, hosts, overrides = policies.for_(repository), ports.hosts_now(), ports.overrides.in_force()
     mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
     # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
     lists = tuple([hash(authority.lists) for authority in ring.authorities])
     basis = (policies.revision, ring.revision, lists, mode, hosts)
-    bucket = int(at.timestamp()) // house.limits.decision_bucket_s
-    return Now(policy, policies, ring, standing, hosts, at, basis, (basis, bucket, standing.mark))
+    bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
+    return Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
 
 
-def holds_still(then: Now, repository: Repository, house: House) -> bool:
+def holds_still(then: Now, repository: Repository, ports: Ports) -> bool:
     """True where what held then holds now. Raises Unavailable as `now_in` does.
 
     Every pull asks this last: where nobody has put anything else there, nothing is worked out anew.
     """
-    require_known(repository, house)
-    same = house.rules.current() is then.policies and house.interventions.standing() is then.standing
-    if same and house.lists(house.keybook.ring()) is then.ring and house.hosts_now() == then.hosts:
+    require_known(repository, ports)
+    same = ports.rules.current() is then.policies and ports.overrides.in_force() is then.overrides
+    if same and ports.lists(ports.keybook.ring()) is then.ring and ports.hosts_now() == then.hosts:
         return True
-    return now_in(repository, house).stamp == then.stamp
+    return now_in(repository, ports).stamp == then.stamp

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class SingleFlight(Generic[T]):
     """Work under way, by key. Nothing is remembered after it is done."""
 
     def __init__(self) -> None:

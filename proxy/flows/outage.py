@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Told, Unavailable
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.question import Anonymous, name_of
 
 
@@ -15,15 +15,15 @@ def is_outage(silent: Unavailable) -> bool:
     return silent.told in (Told.REGISTRY, Told.HEADERS)
 
 
-async def record_outage(silent: Unavailable, house: House) -> None:
+async def record_outage(silent: Unavailable, ports: Ports) -> None:
     """Count it: one row an hour, whoever asks for whatever. A store that is down takes the row alone."""
     event = Event(
-        at=house.clock.now(),
-        kind=Kind.UPSTREAM_UNAVAILABLE,
+        at=ports.clock.now(),
+        kind=EventKind.UPSTREAM_UNAVAILABLE,
         who=name_of(Anonymous()),
-        policy_revision=house.rules.current().revision,
-        key_revision=house.keybook.ring().revision,
+        policy_revision=ports.rules.current().revision,
+        key_revision=ports.keybook.ring().revision,
         detail={"what": silent.what[:500]},
     )
     with suppress(Unavailable):
-        await house.journal.counted(event)
+        await ports.journal.counted(event)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from proxy.exports.index import index, signing
 from proxy.exports.published import Profile, Scope, profiles_of
 from proxy.exports.table import Rendered, rendered
-from proxy.flows.house import House
-from proxy.flows.once import Once
+from proxy.flows.house import Ports
+from proxy.flows.once import SingleFlight
 from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.reference import Reference, Repository
 from proxy.trust.keys import BookKey, fingerprint
@@ -29,23 +29,23 @@ class Published:
 class Publisher:
     """What is published now. `attesting` has every configured profile, and whether it is for attestations."""
 
-    def __init__(self, house: Callable[[], House], attesting: Mapping[str, bool]) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports], attesting: Mapping[str, bool]) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
         self._attesting = attesting
         self._made: tuple[object, Published] | None = None
         self._signed: dict[str, bytes] = {}  # of the index that hashes to `_of`, by fingerprint
         self._failed: dict[str, tuple[float, str]] = {}
         self._of = ""
-        self._once: Once[bytes] = Once()
+        self._once: SingleFlight[bytes] = SingleFlight()
 
     def now(self) -> Published:
         """Return what is published, for all repositories; made again only when keys or names changed."""
-        house = self._house()
-        ring = house.keybook.ring()
-        state = (ring.revision, house.hosts, house.url)
+        ports = self._ports()
+        ring = ports.keybook.ring()
+        state = (ring.revision, ports.hosts, ports.url)
         if self._made is None or self._made[0] != state:
-            scope = Scope(house.hosts, house.url)
+            scope = Scope(ports.hosts, ports.url)
             profiles = self._profiles()
             files = rendered(profiles, scope)
             by_path = {file.path: file for file in files}
@@ -55,12 +55,12 @@ class Publisher:
 
     def signers(self) -> tuple[BookKey, ...]:
         """Return the keys that sign the index now."""
-        return signing(self._profiles(), self._house().clock.now())
+        return signing(self._profiles(), self._ports().clock.now())
 
     def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
         """Return the file at this path made for one repository, or None. It is not in the index."""
-        house = self._house()
-        scope = Scope(house.hosts, house.url, repository, reference)
+        ports = self._ports()
+        scope = Scope(ports.hosts, ports.url, repository, reference)
         return next((file for file in rendered(self._profiles(), scope) if file.path == path), None)
 
     async def signature(self, of: str) -> bytes:
@@ -79,21 +79,21 @@ class Publisher:
             self._of, self._signed, self._failed = digest, {}, {}
         if of in self._signed:
             return self._signed[of]
-        clock = self._house().clock
+        clock = self._ports().clock
         until, why = self._failed.get(of, (0.0, ""))
         if clock.monotonic() < until:
             raise Unavailable(why, told=Told.SIGNING)
         return await self._once.do((digest, of), lambda: self._sign(digest, of, key, published.index))
 
     async def _sign(self, digest: str, of: str, key: BookKey, message: bytes) -> bytes:
-        house = self._house()
+        ports = self._ports()
         try:
-            signature = await house.signer.sign(key, message)
+            signature = await ports.signer.sign(key, message)
         except (Unavailable, Fault) as failed:
             why = failed.what if isinstance(failed, Unavailable) else failed.message
             said = f"the index is not signed with this key just now: {why}"
             if digest == self._of:
-                self._failed[of] = (house.clock.monotonic() + AGAIN_S, said)
+                self._failed[of] = (ports.clock.monotonic() + AGAIN_S, said)
             raise Unavailable(said, told=Told.SIGNING) from None
         if digest == self._of:
             self._signed[of] = signature
@@ -109,4 +109,4 @@ class Publisher:
         return None
 
     def _profiles(self) -> tuple[Profile, ...]:
-        return profiles_of(self._house().keybook.ring(), self._attesting)
+        return profiles_of(self._ports().keybook.ring(), self._attesting)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.flows.as_it_is import as_it_is, reason_of
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.judge import Judged, judge
 from proxy.flows.now import AGAIN, CHANGED, holds_still
 from proxy.flows.outage import is_outage
@@ -17,52 +17,54 @@ from proxy.oci.reference import Digest, is_digest
 from proxy.ports import Effort, Headers
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.event import Event, Kind
-from proxy.trust.permit import Permission, permit
+from proxy.trust.event import Event, EventKind
+from proxy.trust.permit import PullPermission, permit
 from proxy.trust.question import Caller, how_of, name_of
 from proxy.trust.reason import Reason
 
 
-async def pull(op: PullManifest, asked: Asked, house: House) -> Answer:
+async def pull(op: PullManifest, request: Request, ports: Ports) -> Response:
     """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
     for _ in range(AGAIN):
-        judged = await _judged(op, asked, house)
-        if isinstance(judged, Answer):
+        judged = await _judged(op, request, ports)
+        if isinstance(judged, Response):
             return judged
-        caller = await _caller(op, judged, asked, house)
-        permission = await _permission(op, judged, caller, asked, house)
+        caller = await _caller(op, judged, request, ports)
+        permission = await _permission(op, judged, caller, request, ports)
         try:
-            await _record(judged, permission, caller, asked, house)
+            await _record(judged, permission, caller, request, ports)
         except Unavailable as down:
-            raise await refuse_manifest(op, Reason.NOT_VERIFIABLE, down.what, caller, asked, house, down.told) from down
-        if permission is Permission.PUSH_LOOK:
+            raise await refuse_manifest(
+                op, Reason.NOT_VERIFIABLE, down.what, caller, request, ports, down.told
+            ) from down
+        if permission is PullPermission.PUSH_LOOK:
             raise _not_there(op)
-        if permission is Permission.DENY:
-            raise denied(judged, house)
-        if _holds(judged, op, house):
-            return _serve(op, judged, asked, house)
-    raise await _unreadable(op, Reason.NOT_VERIFIABLE, CHANGED, asked, house, CHANGED)
+        if permission is PullPermission.DENY:
+            raise denied(judged, ports)
+        if _holds(judged, op, ports):
+            return _serve(op, judged, request, ports)
+    raise await _unreadable(op, Reason.NOT_VERIFIABLE, CHANGED, request, ports, CHANGED)
 
 
-async def _judged(op: PullManifest, asked: Asked, house: House) -> Judged | Answer:
+async def _judged(op: PullManifest, request: Request, ports: Ports) -> Judged | Response:
     """Judge. Raises the Fault that refuses what cannot be judged."""
     try:
-        return await judge(op, asked, house)
+        return await judge(op, request, ports)
     except Fault as unreadable:
-        return await _as_it_is(op, unreadable, asked, house)
+        return await _as_it_is(op, unreadable, request, ports)
     except Corrupt as lie:
-        raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, asked, house, lie.told) from lie
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, lie.what, request, ports, lie.told) from lie
     except Unavailable as silent:
         if is_outage(silent):
             raise
-        raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, asked, house, silent.told) from silent
+        raise await _unreadable(op, Reason.NOT_VERIFIABLE, silent.what, request, ports, silent.told) from silent
 
 
-async def _as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: House) -> Answer:
+async def _as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports: Ports) -> Response:
     """Serve what cannot be read where the policy does not block; raise the Fault that refuses it elsewhere."""
     why: tuple[str | None, str, str] = (reason_of(unreadable), unreadable.message, "")
     try:
-        answer = await as_it_is(op, unreadable, asked, house)
+        answer = await as_it_is(op, unreadable, request, ports)
         if answer is not None:
             return answer
     except Fault as worse:
@@ -70,26 +72,26 @@ async def _as_it_is(op: PullManifest, unreadable: Fault, asked: Asked, house: Ho
     except (Unavailable, Corrupt) as silent:
         why = (Reason.NOT_VERIFIABLE, silent.what, silent.told)
     reason, what, told = why
-    raise await _unreadable(op, reason, what, asked, house, told) from unreadable
+    raise await _unreadable(op, reason, what, request, ports, told) from unreadable
 
 
-def _holds(judged: Judged, op: PullManifest, house: House) -> bool:
+def _holds(judged: Judged, op: PullManifest, ports: Ports) -> bool:
     """True unless a key, a policy or an order changed while this was recorded."""
     try:
-        return holds_still(judged.now, op.repository, house)
+        return holds_still(judged.now, op.repository, ports)
     except Unavailable:
         return False  # judging it again says why
 
 
 async def _unreadable(
-    op: PullManifest, reason: str | None, what: str, asked: Asked, house: House, told: str = ""
+    op: PullManifest, reason: str | None, what: str, request: Request, ports: Ports, told: str = ""
 ) -> Fault:
-    policy = house.rules.current().for_(op.repository)
-    look = looks_to_push(op, asked)
-    caller = await reader(op.repository, policy if look else None, asked, house, pushing=look)
-    refused = await refuse_manifest(op, reason, what, caller, asked, house, told)
+    policy = ports.rules.current().for_(op.repository)
+    look = looks_to_push(op, request)
+    caller = await reader(op.repository, policy if look else None, request, ports, pushing=look)
+    refused = await refuse_manifest(op, reason, what, caller, request, ports, told)
     recalled = refused.reason == Reason.DENIED_DIGEST and is_digest(op.reference)
-    if look and not recalled and await pushes(op.repository, policy, caller, asked, house):
+    if look and not recalled and await pushes(op.repository, policy, caller, request, ports):
         return _not_there(op)
     return refused
 
@@ -99,31 +101,33 @@ def _not_there(op: PullManifest) -> Fault:
     return Fault("MANIFEST_UNKNOWN", f"nothing that may be pulled is at {op.repository} {op.reference}")
 
 
-async def _caller(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Caller:
+async def _caller(op: PullManifest, judged: Judged, request: Request, ports: Ports) -> Caller:
     if judged.decision.allowed:  # nothing depends on who it is
-        return await house.rights.caller(op.repository, asked.credential, Effort.NOTHING)
-    return await reader(op.repository, judged.policy, asked, house, pushing=looks_to_push(op, asked))
+        return await ports.rights.caller(op.repository, request.credential, Effort.NOTHING)
+    return await reader(op.repository, judged.policy, request, ports, pushing=looks_to_push(op, request))
 
 
-async def _permission(op: PullManifest, judged: Judged, caller: Caller, asked: Asked, house: House) -> Permission:
+async def _permission(
+    op: PullManifest, judged: Judged, caller: Caller, request: Request, ports: Ports
+) -> PullPermission:
     """Ask upstream whether this caller may push only where the answer changes something."""
-    look = not judged.decision.allowed and looks_to_push(op, asked)
-    look = look and await pushes(op.repository, judged.policy, caller, asked, house)
+    look = not judged.decision.allowed and looks_to_push(op, request)
+    look = look and await pushes(op.repository, judged.policy, caller, request, ports)
     return permit(caller, judged.decision, judged.policy, head=op.head, push_look=look)
 
 
-async def _record(judged: Judged, permission: Permission, caller: Caller, asked: Asked, house: House) -> None:
+async def _record(judged: Judged, permission: PullPermission, caller: Caller, request: Request, ports: Ports) -> None:
     decision = judged.decision
-    kind = Kind.PULL_REVIEWED
-    if permission is Permission.ALLOWED:
+    kind = EventKind.PULL_REVIEWED
+    if permission is PullPermission.ALLOWED:
         warned = decision.outcome is not Outcome.PASSED and decision.mode == "warn"
-        kind = Kind.PULL_WARNED if warned else Kind.PULL_ALLOWED
-        kind = kind if decision.granted is None else Kind.PULL_EXCEPTED
-    elif permission is not Permission.REVIEWER:
-        kind = Kind.PULL_DENIED
+        kind = EventKind.PULL_WARNED if warned else EventKind.PULL_ALLOWED
+        kind = kind if decision.granted is None else EventKind.PULL_EXCEPTED
+    elif permission is not PullPermission.REVIEWER:
+        kind = EventKind.PULL_DENIED
     how = how_of(caller)
     event = Event(
-        at=house.clock.now(),
+        at=ports.clock.now(),
         kind=kind,
         who=name_of(caller),
         how=how,
@@ -132,39 +136,39 @@ async def _record(judged: Judged, permission: Permission, caller: Caller, asked:
         digest=decision.digest,
         reason=decision.reason or "",
         decision_id=decision.id,
-        request_id=asked.request_id,
+        request_id=request.request_id,
         policy_revision=decision.policy_revision,
         key_revision=decision.key_revision,
         detail=_detail(permission, decision),
     )
-    if kind is Kind.PULL_DENIED:
-        await record_refusal(event, decision, caller, asked, house)
+    if kind is EventKind.PULL_DENIED:
+        await record_refusal(event, decision, caller, request, ports)
     else:
-        await house.journal.decided(decision, event)
+        await ports.journal.decided(decision, event)
 
 
-def _detail(permission: Permission, decision: Decision) -> dict[str, object]:
+def _detail(permission: PullPermission, decision: Decision) -> dict[str, object]:
     if decision.granted is not None:
         return {"exception": decision.granted.id, **({"offline": True} if decision.granted.offline else {})}
-    return {"permission": permission.value} if permission is not Permission.ALLOWED else {}
+    return {"permission": permission.value} if permission is not PullPermission.ALLOWED else {}
 
 
-def denied(judged: Judged, house: House) -> Fault:
+def denied(judged: Judged, ports: Ports) -> Fault:
     """Return the Fault for a decided denial: 403 DENIED, message, reason phrase, page."""
     decision = judged.decision
-    page = explain.page_url(house.url, decision.id)
+    page = explain.page_url(ports.url, decision.id)
     headers = {"Retry-After": "5"} if decision.outcome is Outcome.INCONCLUSIVE else {}
     return Fault(
         "DENIED",
-        explain.message(decision, house.name, house.url),
+        explain.message(decision, ports.name, ports.url),
         reason=decision.reason,
         detail=page,
-        phrase=explain.phrase(house.name, decision.reason or Reason.NOT_VERIFIABLE, page),
+        phrase=explain.phrase(ports.name, decision.reason or Reason.NOT_VERIFIABLE, page),
         headers=headers,
     )
 
 
-def _serve(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Answer:
+def _serve(op: PullManifest, judged: Judged, request: Request, ports: Ports) -> Response:
     subject, decision = judged.subject, judged.decision
     etag = f'"{subject.digest}"'
     headers: Headers = (
@@ -174,17 +178,17 @@ def _serve(op: PullManifest, judged: Judged, asked: Asked, house: House) -> Answ
         ("etag", etag),
     )
     warn = decision.outcome is not Outcome.PASSED and decision.mode != "off"
-    warning = explain.warning(decision, house.name, house.url) if warn else None
-    if _has(subject.digest, asked):
-        return Answer(304, tuple(h for h in headers if h[0] != "content-length"), warning=warning)
-    return Answer(200, headers, b"" if op.head else subject.body, warning=warning)
+    warning = explain.warning(decision, ports.name, ports.url) if warn else None
+    if _has(subject.digest, request):
+        return Response(304, tuple(h for h in headers if h[0] != "content-length"), warning=warning)
+    return Response(200, headers, b"" if op.head else subject.body, warning=warning)
 
 
-def _has(digest: Digest, asked: Asked) -> bool:
+def _has(digest: Digest, request: Request) -> bool:
     """True when the caller has these bytes: their tag is in If-None-Match, weak or not (RFC 9110 13.1.2), or `*` is.
 
     Registries also take the digest without quotes, which is no entity tag.
     """
-    given = [value for name, value in asked.headers if name == "if-none-match"]
+    given = [value for name, value in request.headers if name == "if-none-match"]
     tags = {each.strip().removeprefix("W/") for each in ",".join(given).split(",")} if given else set()
     return not tags.isdisjoint({f'"{digest}"', digest, "*"})

@@ -10,7 +10,7 @@ from typing import TypeVar
 from proxy.oci.reference import Digest, Repository
 
 T = TypeVar("T")
-Place = tuple[Repository, Digest]
+ManifestKey = tuple[Repository, Digest]
 
 
 class Pushes:
@@ -19,10 +19,10 @@ class Pushes:
     def __init__(self, alone: Callable[[Hashable], AbstractAsyncContextManager[None]]) -> None:
         """`alone` holds the lock of a key: whoever signs or writes lists holds it too."""
         self._alone = alone
-        self._under_way: dict[Place, tuple[int, asyncio.Event]] = {}  # how many, and when they are over
+        self._under_way: dict[ManifestKey, tuple[int, asyncio.Event]] = {}  # how many, and when they are over
 
     @contextmanager
-    def under_way(self, place: Place) -> Iterator[None]:
+    def under_way(self, place: ManifestKey) -> Iterator[None]:
         """While this lasts, `none_of` waits: the manifest may be put there again."""
         count, over = self._under_way.get(place, (0, asyncio.Event()))
         self._under_way[place] = (count + 1, over)
@@ -35,7 +35,7 @@ class Pushes:
             else:
                 over.set()
 
-    async def none_of(self, place: Place, work: Callable[[], Awaitable[T]]) -> T:
+    async def none_of(self, place: ManifestKey, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of work that is done while nobody here pushes this manifest, signs it or writes its lists.
 
         Whoever begins to push it meanwhile signs it afterwards.

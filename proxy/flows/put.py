@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.ready import Push
 from proxy.flows.refuse import refuse
 from proxy.flows.relay import REPLY_HEADERS
@@ -16,20 +16,20 @@ from proxy.trust import event
 from proxy.trust.reason import Reason
 
 
-async def put(this: Push, reference: Reference, asked: Asked, house: House) -> Answer:
+async def put(this: Push, reference: Reference, request: Request, ports: Ports) -> Response:
     """Send the pushed bytes upstream under this reference, with the caller's own credentials."""
     subject = this.subject
     headers: Headers = ()
     try:
-        reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, asked, house)
+        reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, request, ports)
     except Unavailable:  # perhaps only its answer was lost
-        if await exists(this.op.repository, reference, asked, house) != subject.digest:
+        if await exists(this.op.repository, reference, request, ports) != subject.digest:
             raise
     else:
         if reply.status >= 400:
             refused = await relayed_error(reply)
             to = (this.op.repository, reference, subject.digest)
-            if not unsure(reply.status) or not await is_there(*to, asked, house):
+            if not unsure(reply.status) or not await is_there(*to, request, ports):
                 return refused
         else:
             await reply.close()
@@ -45,18 +45,18 @@ async def put(this: Push, reference: Reference, asked: Asked, house: House) -> A
         kept["oci-subject"] = subject.manifest.subject.digest
     extra = [(k, v) for k, v in headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
     tags = [("oci-tag", tag) for tag in this.op.tags]
-    return Answer(201, (*kept.items(), *tags, *extra))
+    return Response(201, (*kept.items(), *tags, *extra))
 
 
 async def refused(
     this: Push,
     reason: Reason,
     what: str,
-    asked: Asked,
-    house: House,
-    kind: event.Kind = event.Kind.PUSH_DENIED,
+    request: Request,
+    ports: Ports,
+    kind: event.EventKind = event.EventKind.PUSH_DENIED,
     told: str = "",
 ) -> Fault:
     """Record that this push is refused, and return the Fault that tells the caller."""
     to, moved = (this.op.repository, this.op.reference), bool(this.moved)
-    return await refuse(kind, *to, reason, what, this.caller, asked, house, pushing=True, moved=moved, told=told)
+    return await refuse(kind, *to, reason, what, this.caller, request, ports, pushing=True, moved=moved, told=told)

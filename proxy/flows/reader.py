@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.gate import holder_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Repository, is_digest
@@ -14,17 +14,19 @@ from proxy.trust.policy import Policy
 from proxy.trust.question import Caller
 
 
-async def reader(repository: Repository, policy: Policy | None, asked: Asked, house: House, *, pushing: bool) -> Caller:
+async def reader(
+    repository: Repository, policy: Policy | None, request: Request, ports: Ports, *, pushing: bool
+) -> Caller:
     """Return who asks for what is not allowed: a name is asked about only where this policy lists names for it."""
     lists = policy is not None and (policy.pull.reviewers or (pushing and "*" not in policy.push.allow))
     effort = Effort.READING if lists else Effort.NOTHING
-    return await house.rights.caller(repository, asked.credential, effort)
+    return await ports.rights.caller(repository, request.credential, effort)
 
 
 ORAS_KIND = "application/vnd.oci.artifact.manifest.v1+json"  # a kind that came to nothing; only oras still names it
 
 
-def looks_to_push(op: PullManifest, asked: Asked) -> bool:
+def looks_to_push(op: PullManifest, request: Request) -> bool:
     """True for the two forms in which clients look before a push; pulls have others (measured: ADR 0052).
 
     containerd, buildkit, docker and crane accept the one kind they hold; oras and helm ask by digest for every kind
@@ -32,13 +34,13 @@ def looks_to_push(op: PullManifest, asked: Asked) -> bool:
     an image start.
     """
     named = (
-        one.partition(";")[0].strip() for key, value in asked.headers if key == "accept" for one in value.split(",")
+        one.partition(";")[0].strip() for key, value in request.headers if key == "accept" for one in value.split(",")
     )
     kinds = {kind for kind in named if kind and not kind.endswith("/*")}
     return op.head and (len(kinds) == 1 or (is_digest(op.reference) and ORAS_KIND in kinds))
 
 
-async def pushes(repository: Repository, policy: Policy | None, caller: Caller, asked: Asked, house: House) -> bool:
+async def pushes(repository: Repository, policy: Policy | None, caller: Caller, request: Request, ports: Ports) -> bool:
     """True for who may push here, by policy and by upstream, which is asked by the start of an upload.
 
     Only about what is there: so nothing is begun in a repository that somebody made up. Too many at once, and silence,
@@ -46,12 +48,12 @@ async def pushes(repository: Repository, policy: Policy | None, caller: Caller, 
     """
     if policy is not None and not may_push_by_policy(caller, policy):
         return False
-    holder = holder_of(asked, house)
-    probes = house.memory.push_probes
+    holder = holder_of(request, ports)
+    probes = ports.cache.push_probes
     if not probes.take(holder):
         return False
     try:
-        return await house.rights.may_push(repository, asked.credential)
+        return await ports.rights.may_push(repository, request.credential)
     except Unavailable:
         return False
     finally:

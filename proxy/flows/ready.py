@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.flows.admit import still_admitted
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.asker import Asker
 from proxy.flows.attach import attach, live
 from proxy.flows.children import sign_children
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.moved import tree
 from proxy.flows.resolve import learn
 from proxy.flows.sign import SIMPLE, sign, wanted
@@ -48,12 +48,12 @@ class Push:
         return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
 
 
-async def lists_of(op: PushManifest, subject: Resolved, tags: Sequence[Tag], house: House) -> list[Digest]:
+async def lists_of(op: PushManifest, subject: Resolved, tags: Sequence[Tag], ports: Ports) -> list[Digest]:
     """Return the digests whose lists of signatures or referrers this push may write."""
     below = [child.digest for child in subject.manifest.children] if tags else []
     named = [digest for tag in tags if (digest := subject_of_tag(tag)) is not None]
     refers = [subject.manifest.subject.digest] if subject.manifest.subject else []
-    return [subject.digest, *await tree(op.repository, below, house), *named, *refers]
+    return [subject.digest, *await tree(op.repository, below, ports), *named, *refers]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Signed:
     rules: PushRules
     made: tuple[Entry, ...]
 
-    def holds(self, policy: Policy, house: House) -> bool:
+    def holds(self, policy: Policy, ports: Ports) -> bool:
         """True while the policy asks for the same, and every key that signed still counts."""
-        return self.rules == policy.push and len(live(self.made, house)) == len(self.made)
+        return self.rules == policy.push and len(live(self.made, ports)) == len(self.made)
 
 
-async def ready(this: Push, before: Signed | None, asked: Asked, house: House) -> Signed:
+async def ready(this: Push, before: Signed | None, request: Request, ports: Ports) -> Signed:
     """Return what is signed for this push under the policy, denials and keys of now; of that, what names no tag is
     attached. Raises Fault where the push may not go on.
 
@@ -77,29 +77,29 @@ async def ready(this: Push, before: Signed | None, asked: Asked, house: House) -
     """
     signed, repository, digest = before, this.op.repository, this.subject.digest
     for _ in range(ROUNDS):
-        policy = await still_admitted(this.op, digest, this.caller, asked, house)
-        if signed is None or not signed.holds(policy, house):
+        policy = await still_admitted(this.op, digest, this.caller, request, ports)
+        if signed is None or not signed.holds(policy, ports):
             await this.hold.begin()
-            signed = Signed(policy.push, await _sign(this, policy.push, asked, house))
+            signed = Signed(policy.push, await _sign(this, policy.push, request, ports))
         elif signed is before:
             return signed
         else:
             others = {e.key.fingerprint for e in signed.made if e.key.format != SIMPLE}
             waits = bool(this.tags) and all(e.key.fingerprint in others for e in signed.made)
-            await attach(repository, this.descriptor, asked, house, simple=not waits)
+            await attach(repository, this.descriptor, request, ports, simple=not waits)
             before = signed
     raise Unavailable("policies and keys keep changing while this is pushed")
 
 
-async def _sign(this: Push, rules: PushRules, asked: Asked, house: House) -> tuple[Entry, ...]:
+async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) -> tuple[Entry, ...]:
     """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
     repository = this.op.repository
-    by = Asker(name_of(this.caller), how_of(this.caller), "", asked.request_id)
-    claims = claims_at(rules.claims, by.who, house.clock.now())
-    pairs = wanted(rules.formats, repository, this.tags, house)
+    by = Asker(name_of(this.caller), how_of(this.caller), "", request.request_id)
+    claims = claims_at(rules.claims, by.who, ports.clock.now())
+    pairs = wanted(rules.formats, repository, this.tags, ports)
     made, _ = await asyncio.gather(
-        sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, house),
-        learn(repository, this.subject, house),
+        sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, ports),
+        learn(repository, this.subject, ports),
     )
-    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, by, asked, house)
+    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, by, request, ports)
     return (*made, *below)

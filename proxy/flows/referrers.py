@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
 from proxy.oci.descriptor import parse_descriptor
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -30,12 +30,12 @@ class Listed:
     silent: Unavailable | Corrupt | None = None
 
 
-async def referrers_of(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
+async def referrers_of(repository: Repository, subject: Digest, request: Request, ports: Ports) -> Listed:
     """Return what the API and the fallback tag list. One that cannot be read hides nothing that the other lists."""
-    api = await _or_silence(_from_api(repository, subject, asked, house))
-    tagged = await _or_silence(_from_tag(repository, subject, asked, house))
+    api = await _or_silence(_from_api(repository, subject, request, ports))
+    tagged = await _or_silence(_from_tag(repository, subject, request, ports))
     merged = {d.digest: d for d in (*tagged.descriptors, *api.descriptors)}  # the API's descriptors are corrected ones
-    bound = house.limits.referrers
+    bound = ports.limits.referrers
     listed = tuple(merged.values())
     beyond = api.beyond + tagged.beyond + max(len(listed) - bound, 0)
     return Listed(listed[:bound], beyond, api.silent or tagged.silent)
@@ -50,48 +50,48 @@ async def _or_silence(look: Awaitable[Listed]) -> Listed:
         return Listed((), 1, Unavailable(large.message))
 
 
-async def _from_tag(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
-    return Listed(await from_fallback_tag(repository, subject, asked, house) or ())
+async def _from_tag(repository: Repository, subject: Digest, request: Request, ports: Ports) -> Listed:
+    return Listed(await from_fallback_tag(repository, subject, request, ports) or ())
 
 
 async def from_fallback_tag(
-    repository: Repository, subject: Digest, asked: Asked, house: House
+    repository: Repository, subject: Digest, request: Request, ports: Ports
 ) -> tuple[Descriptor, ...] | None:
     """Return the entries of the fallback index, none where the tag does not exist; None where it holds something else.
 
     Raises Unavailable, Corrupt (what is there is no manifest of any kind), Fault (it is too large).
     """
     tag: Tag = fallback_tag(subject)
-    reply = await ask(PullManifest(repository, tag), asked, house, ALL_TYPES)
+    reply = await ask(PullManifest(repository, tag), request, ports, ALL_TYPES)
     if reply.status != 200:
         await reply.close()
         if reply.status == 404:
             return ()
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
-    body = await whole(reply, house.limits.manifest_bytes, asked, house)
+    body = await whole(reply, ports.limits.manifest_bytes, request, ports)
     if matches(subject, body):
         return None  # some registries read the tag as the digest itself: its children are not its referrers
-    return await examined(lambda: entries_of(body, house), body, asked, house)
+    return await examined(lambda: entries_of(body, ports), body, request, ports)
 
 
-async def _from_api(repository: Repository, subject: Digest, asked: Asked, house: House) -> Listed:
+async def _from_api(repository: Repository, subject: Digest, request: Request, ports: Ports) -> Listed:
     """Follow the pages, bounded in number, never twice to the same one."""
-    api = await house.registry.referrers_api(repository, subject, asked.credential)
+    api = await ports.registry.referrers_api(repository, subject, request.credential)
     if api is ReferrersApi.HAS_NOT:
         return Listed(())
     if api is ReferrersApi.UNKNOWN:
         raise Unavailable("upstream did not say whether it has the referrers API (`upstreams[].referrers`)")
     found: list[Descriptor] = []
     op, seen = ListReferrers(repository, subject), set[ListReferrers]()
-    while op not in seen and len(seen) < house.limits.referrer_pages and len(found) <= house.limits.referrers:
+    while op not in seen and len(seen) < ports.limits.referrer_pages and len(found) <= ports.limits.referrers:
         seen.add(op)
-        reply = await ask(op, asked, house, (("accept", OCI_INDEX),))
+        reply = await ask(op, request, ports, (("accept", OCI_INDEX),))
         if reply.status != 200:
             await reply.close()
             raise Unavailable(f"upstream answered {reply.status} for the referrers of {subject}")
         link = header(reply, "link")
-        body = await whole(reply, house.limits.manifest_bytes, asked, house)
-        entries = await examined(partial(entries_of, body, house), body, asked, house)
+        body = await whole(reply, ports.limits.manifest_bytes, request, ports)
+        entries = await examined(partial(entries_of, body, ports), body, request, ports)
         if entries is None:
             raise Corrupt("upstream's list of referrers is no index")
         found += entries
@@ -102,12 +102,12 @@ async def _from_api(repository: Repository, subject: Digest, asked: Asked, house
     return Listed(tuple(found), 1)  # at least one page was not read
 
 
-def entries_of(body: bytes, house: House) -> tuple[Descriptor, ...] | None:
+def entries_of(body: bytes, ports: Ports) -> tuple[Descriptor, ...] | None:
     """Return the entries of an index, None where this is an image. One that cannot be read does not hide the others.
 
     Raises Corrupt for what is neither.
     """
-    document = loads(body, house.limits.json_depth, house.limits.json_values)
+    document = loads(body, ports.limits.json_depth, ports.limits.json_values)
     if not isinstance(document, dict) or "schemaVersion" not in document:
         raise Corrupt("not a manifest")
     listed = document.get("manifests")

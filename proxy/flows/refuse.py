@@ -5,47 +5,47 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.rows import record_refusal
 from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.fixes import fix_for
 from proxy.trust.question import NOTHING, Caller, Question, how_of, name_of
 from proxy.trust.reason import Reason
 
 
 async def refuse_manifest(
-    op: PullManifest, reason: str | None, what: str, caller: Caller, asked: Asked, house: House, told: str = ""
+    op: PullManifest, reason: str | None, what: str, caller: Caller, request: Request, ports: Ports, told: str = ""
 ) -> Fault:
     """Return the Fault for a manifest that cannot be judged, after recording it."""
     known = reason if reason in set(Reason) else Reason.NOT_JUDGED
     return await refuse(
-        Kind.PULL_DENIED,
+        EventKind.PULL_DENIED,
         op.repository,
         op.reference,
         Reason(known or Reason.NOT_JUDGED),
         what,
         caller,
-        asked,
-        house,
+        request,
+        ports,
         told=told,
     )
 
 
 async def refuse(
-    kind: Kind,
+    kind: EventKind,
     repository: Repository,
     reference: Reference,
     reason: Reason,
     what: str,
     caller: Caller,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
     *,
     pushing: bool = False,
     moved: bool = False,
@@ -55,10 +55,10 @@ async def refuse(
 
     `what` is for the record, and for the caller and the page where `told` says nothing else.
     """
-    policies = house.rules.current()
+    policies = ports.rules.current()
     policy = policies.for_(repository)
     inconclusive = reason is Reason.NOT_VERIFIABLE
-    now = house.clock.now()
+    now = ports.clock.now()
     made = Decision(
         id=secrets.token_urlsafe(12),
         question=Question(repository, reference),
@@ -78,12 +78,12 @@ async def refuse(
         ),
         signatures=(),
         policy_revision=policies.revision,
-        key_revision=house.keybook.ring().revision,
+        key_revision=ports.keybook.ring().revision,
         at=now,
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
     )
-    decision = house.memory.same(made)
+    decision = ports.cache.reuse_if_equal(made)
     event = Event(
         at=now,
         kind=kind,
@@ -93,28 +93,28 @@ async def refuse(
         reference=reference,
         reason=reason,
         decision_id=decision.id,
-        request_id=asked.request_id,
+        request_id=request.request_id,
         policy_revision=decision.policy_revision,
         key_revision=decision.key_revision,
         detail={"what": what[:500]},
     )
     with suppress(Unavailable):  # a store that is down takes the row, not the refusal: it would be a 5xx (WIRE 6)
-        await record_refusal(event, decision, caller, asked, house)
-    page = explain.page_url(house.url, decision.id)
+        await record_refusal(event, decision, caller, request, ports)
+    page = explain.page_url(ports.url, decision.id)
     if pushing:
-        fix = fix_for(reason, decision.contact, house.hosts[0], pushing=True)
-        text = explain.refusal(house.name, reason, explain.target(decision.question), fix, page)
+        fix = fix_for(reason, decision.contact, ports.hosts[0], pushing=True)
+        text = explain.refusal(ports.name, reason, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
             text = explain.not_signed(
-                house.name, decision.question, told or what, page, moved=moved, again=told != Told.IMMUTABLE
+                ports.name, decision.question, told or what, page, moved=moved, again=told != Told.IMMUTABLE
             )
     else:
-        text = explain.message(decision, house.name, house.url)
+        text = explain.message(decision, ports.name, ports.url)
     return Fault(
         "DENIED",
         text,
         reason=reason,
         detail=page,
-        phrase=explain.phrase(house.name, reason, page),
+        phrase=explain.phrase(ports.name, reason, page),
         headers={"Retry-After": "5"} if inconclusive or reason is Reason.NOT_SIGNED else {},
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.gate import holder_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.resolve import CROSS_ORIGIN, ERROR_BODY, relayed_error
 from proxy.flows.transfers import Held
 from proxy.oci.faults import Fault, Unavailable
@@ -19,7 +19,7 @@ from proxy.oci.operation import (
     PullBlob,
     StartUpload,
 )
-from proxy.ports import Credential, Headers, Reply
+from proxy.ports import Credential, Headers, UpstreamResponse
 
 _STREAMED = (PullBlob, ListTags, ListRepositories, ListReferrers)
 
@@ -59,29 +59,29 @@ REPLY_HEADERS = frozenset(
 
 
 async def relay(
-    op: Operation, asked: Asked, house: House, names: Sequence[str] = ("accept",), *, with_body: bool = False
-) -> Answer:
+    op: Operation, request: Request, ports: Ports, names: Sequence[str] = ("accept",), *, with_body: bool = False
+) -> Response:
     """Return upstream's answer, as a stream where it may be long. Raises Unavailable when there is none.
 
     Whatever a caller reads or writes piece by piece is a transfer, and has its place among those; the rest is answered
     from memory, so that no caller holds a connection by reading slowly. Raises Fault TOOMANYREQUESTS.
     """
-    headers = tuple((name, value) for name, value in asked.headers if name in names)
-    body = asked.body if with_body else None
+    headers = tuple((name, value) for name, value in request.headers if name in names)
+    body = request.body if with_body else None
     streams = isinstance(op, _STREAMED) and not getattr(op, "head", False)
     if body is None and not streams:
-        return await _whole(await house.registry.perform(op, asked.credential, headers=headers), op, asked, house)
-    transfer = await house.memory.transfers.begin(holder_of(asked, house), asked.cut)
+        return await _whole(await ports.registry.perform(op, request.credential, headers=headers), op, request, ports)
+    transfer = await ports.cache.transfers.begin(holder_of(request, ports), request.cut)
     try:
-        reply = await house.registry.perform(
+        reply = await ports.registry.perform(
             op,
-            asked.credential,
+            request.credential,
             headers=headers,
             body=None if body is None else transfer.watched(body),
-            length=asked.length if with_body else None,
+            length=request.length if with_body else None,
             transfer=True,
         )
-        answer = await (_stream if streams else _whole)(Held(reply, transfer), op, asked, house)
+        answer = await (_stream if streams else _whole)(Held(reply, transfer), op, request, ports)
     except BaseException:
         transfer.end()
         raise
@@ -90,27 +90,27 @@ async def relay(
     return answer
 
 
-async def _stream(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
+async def _stream(reply: UpstreamResponse, op: Operation, request: Request, ports: Ports) -> Response:
     if reply.status >= 400:
-        return await _refused(reply, op, asked, house)
-    return Answer(reply.status, _kept(reply), relayed=reply)
+        return await _refused(reply, op, request, ports)
+    return Response(reply.status, _kept(reply), relayed=reply)
 
 
-async def _whole(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
-    if isinstance(op, CheckApi) and asked.credential == Credential() and reply.status in (200, 401):
-        house.rights.front_door(closed=reply.status == 401)
+async def _whole(reply: UpstreamResponse, op: Operation, request: Request, ports: Ports) -> Response:
+    if isinstance(op, CheckApi) and request.credential == Credential() and reply.status in (200, 401):
+        ports.rights.front_door(closed=reply.status == 401)
     if reply.status >= 400:
-        return await _refused(reply, op, asked, house)
+        return await _refused(reply, op, request, ports)
     if isinstance(op, StartUpload):
-        house.rights.confirm_push(op.repository, asked.credential)
+        ports.rights.confirm_push(op.repository, request.credential)
     body = b"" if getattr(op, "head", False) else await reply.read(ERROR_BODY)
     await reply.close()
-    return Answer(reply.status, _kept(reply), body)
+    return Response(reply.status, _kept(reply), body)
 
 
-async def _refused(reply: Reply, op: Operation, asked: Asked, house: House) -> Answer:
+async def _refused(reply: UpstreamResponse, op: Operation, request: Request, ports: Ports) -> Response:
     if reply.status in (401, 403):
-        house.rights.refused(asked.credential)
+        ports.rights.refused(request.credential)
     head = isinstance(op, PullBlob) and op.head
     try:
         return await relayed_error(reply, head=head)
@@ -121,7 +121,7 @@ async def _refused(reply: Reply, op: Operation, asked: Asked, house: House) -> A
         return await relayed_error(reply, head=True)
 
 
-def _kept(reply: Reply) -> Headers:
+def _kept(reply: UpstreamResponse) -> Headers:
     return tuple(
         (name, value) for name, value in reply.headers if name in REPLY_HEADERS or name.startswith(CROSS_ORIGIN)
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.memory import MANY, SHORT
 from proxy.flows.read import ALL_TYPES, ask, examined, header, whole
 from proxy.flows.weight import of_manifest
@@ -13,17 +13,17 @@ from proxy.oci.faults import Corrupt, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
-from proxy.ports import Headers, Reply
+from proxy.ports import Headers, UpstreamResponse
 from proxy.trust.fact import ManifestFact
 from proxy.trust.question import Resolved
 
 
-def accept_of(asked: Asked) -> tuple[str, ...]:
+def accept_of(request: Request) -> tuple[str, ...]:
     """Return the Accept values to send upstream: the caller's own, or every kind we judge where they name none.
 
     Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
     """
-    values = tuple([value for name, value in asked.headers if name == "accept"])
+    values = tuple([value for name, value in request.headers if name == "accept"])
     return (_remembered if sum(map(len, values)) <= SHORT and len(values) <= MANY else _accepted)(values)
 
 
@@ -36,108 +36,108 @@ def _accepted(values: tuple[str, ...]) -> tuple[str, ...]:
 _remembered = lru_cache(1024)(_accepted)  # 1 MiB at most
 
 
-async def resolve(op: PullManifest, asked: Asked, house: House) -> Resolved | Answer:
+async def resolve(op: PullManifest, request: Request, ports: Ports) -> Resolved | Response:
     """Return the manifest this reference means now, or upstream's own refusal to be relayed.
 
     Raises Unavailable, Corrupt (bytes are not what was asked for), Fault (unreadable, ambiguous, too large).
     """
     if is_digest(op.reference):
         require_sha256(Digest(op.reference))
-        if (known := _known(op.repository, Digest(op.reference), asked, house)) is not None:
+        if (known := _known(op.repository, Digest(op.reference), request, ports)) is not None:
             return known
-    accept = accept_of(asked)
-    memory = house.memory
-    tag_key = (op.repository, op.reference, memory.mark(asked.credential, accept))
-    digest = Digest(op.reference) if is_digest(op.reference) else memory.tags.get(tag_key)
-    if digest is not None and (known := _known(op.repository, digest, asked, house)) is not None:
+    accept = accept_of(request)
+    cache = ports.cache
+    tag_key = (op.repository, op.reference, cache.caller_key(request.credential, accept))
+    digest = Digest(op.reference) if is_digest(op.reference) else cache.tags.get(tag_key)
+    if digest is not None and (known := _known(op.repository, digest, request, ports)) is not None:
         return known
-    last = digest or memory.last.get(tag_key)
+    last = digest or cache.last.get(tag_key)
     headers: Headers = tuple(("accept", value) for value in accept)
-    held = last is not None and (op.repository, last) in memory.bodies
+    held = last is not None and (op.repository, last) in cache.bodies
 
-    async def work(asked: Asked) -> Resolved | Answer:
-        return await (_head_first if held else _fetch)(op, asked, house, headers, tag_key)
+    async def work(request: Request) -> Resolved | Response:
+        return await (_head_first if held else _fetch)(op, request, ports, headers, tag_key)
 
-    return await memory.shared(("resolve", op.head, *tag_key), asked, work)
+    return await cache.shared(("resolve", op.head, *tag_key), request, work)
 
 
-def _known(repository: Repository, digest: Digest, asked: Asked, house: House) -> Resolved | None:
+def _known(repository: Repository, digest: Digest, request: Request, ports: Ports) -> Resolved | None:
     """Return the bytes where they are held here, were seen upstream lately, and this caller may read them."""
     place = (repository, digest)
-    if house.rights.may_read(repository, asked.credential) and place in house.memory.present:
-        return house.memory.bodies.get(place)
+    if ports.rights.may_read(repository, request.credential) and place in ports.cache.present:
+        return ports.cache.bodies.get(place)
     return None
 
 
 async def _head_first(
-    op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
-) -> Resolved | Answer:
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Response:
     """Ask upstream only whether the reference still means bytes that we hold: those were hashed here."""
-    reply = await ask(PullManifest(op.repository, op.reference, head=True), asked, house, headers)
+    reply = await ask(PullManifest(op.repository, op.reference, head=True), request, ports, headers)
     await reply.close()
     claimed = header(reply, "docker-content-digest")
     if reply.status == 200 and claimed is not None:
-        known = house.memory.bodies.get((op.repository, Digest(claimed)))
+        known = ports.cache.bodies.get((op.repository, Digest(claimed)))
         if known is not None and (not is_digest(op.reference) or claimed == op.reference):
-            if (op.repository, known.digest) in house.memory.unlearned:
-                await _learn(op.repository, known, house)
-            _remember(op, asked, house, known, tag_key)
+            if (op.repository, known.digest) in ports.cache.unlearned:
+                await _learn(op.repository, known, ports)
+            _remember(op, request, ports, known, tag_key)
             return known
-    return await _fetch(op, asked, house, headers, tag_key)
+    return await _fetch(op, request, ports, headers, tag_key)
 
 
 async def _fetch(
-    op: PullManifest, asked: Asked, house: House, headers: Headers, tag_key: tuple[object, ...]
-) -> Resolved | Answer:
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Response:
     """GET the bytes, also for a HEAD: what is not hashed here is not judged."""
-    reply = await ask(PullManifest(op.repository, op.reference), asked, house, headers)
+    reply = await ask(PullManifest(op.repository, op.reference), request, ports, headers)
     if reply.status != 200:
         if reply.status in (401, 403):
-            house.rights.refused(asked.credential)
+            ports.rights.refused(request.credential)
         if reply.status in (200, 304) or reply.status < 400:
             await reply.close()
             raise Corrupt(f"upstream answered {reply.status} to an unconditional request for a manifest")
         return await relayed_error(reply, head=op.head)
-    house.rights.confirm_read(op.repository, asked.credential)
-    body = await whole(reply, house.limits.manifest_bytes, asked, house)
+    ports.rights.confirm_read(op.repository, request.credential)
+    body = await whole(reply, ports.limits.manifest_bytes, request, ports)
     digest = digest_of(body)
     if is_digest(op.reference) and digest != op.reference:
         raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
     kind = header(reply, "content-type") or ""
-    manifest = await examined(lambda: parse(body, kind, house.limits), body, asked, house)
+    manifest = await examined(lambda: parse(body, kind, ports.limits), body, request, ports)
     resolved = Resolved(digest, manifest.media_type, body, manifest)
-    await _learn(op.repository, resolved, house)
-    _remember(op, asked, house, resolved, tag_key)
+    await _learn(op.repository, resolved, ports)
+    _remember(op, request, ports, resolved, tag_key)
     return resolved
 
 
-def _remember(op: PullManifest, asked: Asked, house: House, known: Resolved, tag_key: tuple[object, ...]) -> None:
+def _remember(op: PullManifest, request: Request, ports: Ports, known: Resolved, tag_key: tuple[object, ...]) -> None:
     place = (op.repository, known.digest)
-    house.rights.confirm_read(op.repository, asked.credential)
-    if place not in house.memory.unlearned:
-        house.memory.present[place] = True
-    if of_manifest(known) <= house.limits.memory_cache_bytes:
-        house.memory.bodies[place] = known
+    ports.rights.confirm_read(op.repository, request.credential)
+    if place not in ports.cache.unlearned:
+        ports.cache.present[place] = True
+    if of_manifest(known) <= ports.limits.memory_cache_bytes:
+        ports.cache.bodies[place] = known
     if not is_digest(op.reference):
-        house.memory.last[tag_key] = known.digest
-        if house.limits.tag_age_s > 0:
-            house.memory.tags[tag_key] = known.digest
+        ports.cache.last[tag_key] = known.digest
+        if ports.limits.tag_age_s > 0:
+            ports.cache.tags[tag_key] = known.digest
 
 
-async def _learn(repository: Repository, resolved: Resolved, house: House) -> None:
+async def _learn(repository: Repository, resolved: Resolved, ports: Ports) -> None:
     """Record what it lists; where root has broken the glass, the store may follow later. Raises Unavailable."""
     place = (repository, resolved.digest)
     try:
-        await learn(repository, resolved, house)
+        await learn(repository, resolved, ports)
     except Unavailable:
-        if not house.interventions.standing().without_record(repository):
+        if not ports.overrides.in_force().without_record(repository):
             raise
-        house.memory.unlearned[place] = True
+        ports.cache.unlearned[place] = True
     else:
-        house.memory.unlearned.pop(place, None)
+        ports.cache.unlearned.pop(place, None)
 
 
-async def learn(repository: Repository, resolved: Resolved, house: House, *, artifact: bool | None = None) -> None:
+async def learn(repository: Repository, resolved: Resolved, ports: Ports, *, artifact: bool | None = None) -> None:
     """Record what this manifest lists: content, never a verdict."""
     m = resolved.manifest
     fact = ManifestFact(
@@ -150,7 +150,7 @@ async def learn(repository: Repository, resolved: Resolved, house: House, *, art
         subject=m.subject.digest if m.subject else None,
         artifact=artifact,
     )
-    await house.facts.learn(fact)
+    await ports.facts.learn(fact)
 
 
 ERROR_BODY = 64 * 1024
@@ -161,9 +161,9 @@ ERROR_HEADERS = frozenset(
 )
 
 
-async def relayed_error(reply: Reply, *, head: bool = False) -> Answer:
+async def relayed_error(reply: UpstreamResponse, *, head: bool = False) -> Response:
     """Return upstream's refusal as it came: its right to refuse is its own."""
     body = b"" if head else await reply.read(ERROR_BODY)
     await reply.close()
     kept = tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS or k.startswith(CROSS_ORIGIN))
-    return Answer(reply.status, kept, body)
+    return Response(reply.status, kept, body)

@@ -12,7 +12,7 @@ import secrets
 import weakref
 from typing import Protocol
 
-from proxy.flows.once import Once
+from proxy.flows.once import SingleFlight
 from proxy.flows.recall import Recall
 from proxy.flows.resolve import ERROR_BODY
 from proxy.oci import operation as ops
@@ -21,7 +21,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import parse
 from proxy.oci.reference import Repository
-from proxy.ports import Clock, Credential, Effort, Refusal, Registry, Reply
+from proxy.ports import Clock, Credential, Effort, Refusal, Registry, UpstreamResponse
 from proxy.trust.question import Anonymous, Caller, Named
 
 REMEMBERED = 50_000  # what upstream allowed: 17 MiB at most
@@ -32,7 +32,7 @@ _REFUSED = frozenset({401, 403})
 _LET_IN = frozenset({200, 202, 404})  # 404: past the gate, and nothing there
 
 
-class Tokens(Protocol):
+class UpstreamTokens(Protocol):
     """What is known of tokens that were issued through us."""
 
     def name_of(self, token: str) -> str | None:
@@ -45,7 +45,7 @@ class Tokens(Protocol):
 class UpstreamRights:
     """The Rights port: every answer is upstream's own, at most `right_to_read_s` old (a proven name: `NAME_S`)."""
 
-    def __init__(self, registry: Registry, tokens: Tokens, clock: Clock, limits: Limits) -> None:
+    def __init__(self, registry: Registry, tokens: UpstreamTokens, clock: Clock, limits: Limits) -> None:
         """Know nothing yet."""
         self._registry = registry
         self._tokens = tokens
@@ -56,8 +56,8 @@ class UpstreamRights:
         self._latest = weakref.ref(Credential()), b""
         self._allowed = Recall(REMEMBERED, clock.monotonic)
         self._denied = Recall(REFUSED, clock.monotonic)
-        self._work: Once[bool] = Once()
-        self._asking: Once[Refusal | None] = Once()
+        self._work: SingleFlight[bool] = SingleFlight()
+        self._asking: SingleFlight[Refusal | None] = SingleFlight()
         self._closed_until = 0.0
 
     async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
@@ -100,12 +100,12 @@ class UpstreamRights:
         """
         wrong = Credential(_basic(name, secrets.token_urlsafe(24)))
         proven, where = False, ""
-        for asked in (ops.CheckApi(), ops.ListTags(repository, 1))[: 1 if effort is Effort.NOTHING else 2]:
-            where = "" if isinstance(asked, ops.CheckApi) else repository
-            if await self._status(asked, credential) not in _LET_IN:
+        for request in (ops.CheckApi(), ops.ListTags(repository, 1))[: 1 if effort is Effort.NOTHING else 2]:
+            where = "" if isinstance(request, ops.CheckApi) else repository
+            if await self._status(request, credential) not in _LET_IN:
                 break  # upstream does not take this credential at all
-            if await self._status(asked, wrong) in _REFUSED:
-                proven = await self._status(asked, credential) in _LET_IN
+            if await self._status(request, wrong) in _REFUSED:
+                proven = await self._status(request, credential) in _LET_IN
                 break
         else:
             if (
@@ -175,7 +175,7 @@ class UpstreamRights:
             await self._cancel(reply, credential)
         return reply.status
 
-    async def _cancel(self, started: Reply, credential: Credential) -> None:
+    async def _cancel(self, started: UpstreamResponse, credential: Credential) -> None:
         """Give the upload back. An upstream that will not take it drops it by itself after a while."""
         location = next((value for name, value in started.headers if name == "location"), "")
         path, _, query = location.partition("?")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.trust.decision import Decision
 from proxy.trust.event import Event
 from proxy.trust.question import Caller, Named
@@ -13,18 +13,20 @@ from proxy.trust.question import Caller, Named
 STRANGERS = "strangers"  # all who were not let in, as one holder: while upstream is silent, that is everybody
 
 
-async def record_refusal(event: Event, decision: Decision | None, caller: Caller, asked: Asked, house: House) -> None:
+async def record_refusal(
+    event: Event, decision: Decision | None, caller: Caller, request: Request, ports: Ports
+) -> None:
     """Record a refusal and its decision; beyond `rows_each` an hour only that there were more. Raises Unavailable."""
-    own = house.memory.rows.own(_holder(event, caller, asked, house), event)
+    own = ports.cache.rows.own(_holder(event, caller, request, ports), event)
     if not own:
         event = event._replace(repository="", reference="", digest="", decision_id="", detail={})
     if decision is None:
-        await house.journal.counted(event)
+        await ports.journal.counted(event)
     else:
-        await house.journal.decided(decision, event, keep=own)
+        await ports.journal.decided(decision, event, keep=own)
 
 
-def _holder(event: Event, caller: Caller, asked: Asked, house: House) -> Hashable:
+def _holder(event: Event, caller: Caller, request: Request, ports: Ports) -> Hashable:
     if isinstance(caller, Named):
         return ("name", caller.name)
-    return asked.network if house.rights.knows(event.repository, asked.credential) else STRANGERS
+    return request.network if ports.rights.knows(event.repository, request.credential) else STRANGERS

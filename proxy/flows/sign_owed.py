@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.asker import Asker
 from proxy.flows.attach import attach
 from proxy.flows.children import sign_children
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.job import Step
 from proxy.flows.meant import denied
 from proxy.flows.moved import bind, clear, tree
@@ -26,7 +26,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_digest
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.job import Job
 from proxy.trust.policy import PushRules
 from proxy.trust.unsigned import UnsignedPush
@@ -37,72 +37,72 @@ AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried agai
 _PART = 100
 
 
-async def sign_owed(job: Job, step: Step, house: House) -> Mapping[str, Any]:
+async def sign_pending(job: Job, step: Step, ports: Ports) -> Mapping[str, Any]:
     """Sign what is owed a signature and was not tried just now; return what became of how many.
 
     Raises Stop, Unavailable where token or store do not answer: then it is tried again.
     """
     counts: dict[str, Any] = {"signed": 0, "gone": 0, "failed": 0, **job.result}
     done = job.done
-    while due := await house.owed.due(house.clock.now() - AGAIN, _PART):
+    while due := await ports.unsigned.due(ports.clock.now() - AGAIN, _PART):
         for push in due:
-            outcome, note = await _settle(push, job.id, house)
-            now = house.clock.now()
+            outcome, note = await _settle(push, job.id, ports)
+            now = ports.clock.now()
             over = outcome != "failed"
-            await house.owed.note(replace(push, settled=now if over else None, tried=now, note=note[:500]))
+            await ports.unsigned.note(replace(push, settled=now if over else None, tried=now, note=note[:500]))
             counts[outcome] += 1
             done += 1
-            await step(done, done + house.owed.waiting(), push.name, dict(counts))
+            await step(done, done + ports.unsigned.waiting(), push.name, dict(counts))
     return counts
 
 
-async def _settle(push: UnsignedPush, job_id: str, house: House) -> tuple[str, str]:
+async def _settle(push: UnsignedPush, job_id: str, ports: Ports) -> tuple[str, str]:
     """Return `signed`, `gone` or `failed`, and why. Raises Unavailable: the token is away."""
-    policy = house.rules.current().for_(push.repository)
+    policy = ports.rules.current().for_(push.repository)
     if policy is None or not policy.push.sign_with:
         return "gone", "no policy signs here any more"
-    if (denial := await denied(push.repository, push.digest, house)) is not None:
+    if (denial := await denied(push.repository, push.digest, ports)) is not None:
         return "failed", f"an operator denied {denial.target}"
-    asked = Asked(Credential(ours=True), f"job-{job_id}", address="job")
-    about = await tree(push.repository, (push.digest,), house)
+    request = Request(Credential(ours=True), f"job-{job_id}", address="job")
+    about = await tree(push.repository, (push.digest,), ports)
     try:
-        async with held(push.repository, (push.tag,) if push.tag else (), house, about=about) as hold:
-            outcome, note = await _signed(push, policy.push, asked, hold.house)
+        async with held(push.repository, (push.tag,) if push.tag else (), ports, about=about) as hold:
+            outcome, note = await _signed(push, policy.push, request, hold.ports)
     except Fault as busy:
         return "failed", busy.message
     if outcome == "signed":
-        event = unsigned_event(Kind.PUSH_SETTLED, push.repository, push.digest, asked.request_id, house)
+        event = unsigned_event(EventKind.PUSH_SETTLED, push.repository, push.digest, request.request_id, ports)
         detail = {"exception": push.exception}
-        await house.journal.record(event._replace(reference=push.tag or push.digest, detail=detail))
+        await ports.journal.record(event._replace(reference=push.tag or push.digest, detail=detail))
     return outcome, note
 
 
-async def _signed(push: UnsignedPush, rules: PushRules, asked: Asked, house: House) -> tuple[str, str]:
+async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports: Ports) -> tuple[str, str]:
     """As `_settle`, while the tag is held. It is bound to its tag where that points at it before and afterwards."""
     try:
-        subject = await resolve(PullManifest(push.repository, push.digest), asked, house)
-        tagged = push.tag is not None and await exists(push.repository, push.tag, asked, house) == push.digest
+        subject = await resolve(PullManifest(push.repository, push.digest), request, ports)
+        tagged = push.tag is not None and await exists(push.repository, push.tag, request, ports) == push.digest
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
-    if isinstance(subject, Answer):
+    if isinstance(subject, Response):
         gone = subject.status == 404
         return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
     tags = [push.tag] if tagged and push.tag is not None else []
     about = Descriptor(subject.media_type, push.digest, len(subject.body))
-    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", asked.request_id)
-    pairs = wanted(rules.formats, push.repository, tags, house)
+    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", request.request_id)
+    pairs = wanted(rules.formats, push.repository, tags, ports)
     try:
-        await sign(push.repository, about, pairs, rules.sign_with, claims, by, house)
+        await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports)
     except Fault as full:  # pushes come first
         raise Unavailable(full.message) from None
     try:
-        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, asked, house)
-        await attach(push.repository, about, asked, house)
-        now = None if push.tag is None else await exists(push.repository, push.tag, asked, house)
+        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, request, ports)
+        await attach(push.repository, about, request, ports)
+        now = None if push.tag is None else await exists(push.repository, push.tag, request, ports)
         if now == push.digest:
-            await bind(push.repository, about, tags, asked, house)
+            await bind(push.repository, about, tags, request, ports)
         elif now is not None and push.tag is not None:
-            await clear(push.repository, push.tag, parse_digest(now), asked, house)
+            await clear(push.repository, push.tag, parse_digest(now), request, ports)
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
     return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"

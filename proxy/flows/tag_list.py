@@ -17,9 +17,9 @@ from functools import partial
 from itertools import pairwise
 from urllib.parse import quote
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.gate import holder_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.read import ask, examined, header, whole
 from proxy.flows.resolve import relayed_error
 from proxy.oci import query as q
@@ -30,7 +30,7 @@ from proxy.oci.paths import PAGE_LENGTH
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Repository, holds_signatures
 from proxy.oci.strict_json import loads
-from proxy.ports import Reply
+from proxy.ports import UpstreamResponse
 
 PAGE = 1000  # tags asked for at once; upstream may show fewer
 _NO_N = frozenset({400, 405, 406, 413, 414, 416, 422, 501})  # answers of those that take no `n`, or not this one
@@ -58,16 +58,16 @@ class Tags:
         return self.names[bisect_right(self.names, key(last), key=key) :]
 
 
-async def list_tags(op: ListTags, asked: Asked, house: House) -> Answer:
+async def list_tags(op: ListTags, request: Request, ports: Ports) -> Response:
     """Return the page that was asked for, or upstream's refusal.
 
     Without `n` it is all of them. A Link says that there are more. Where names of lists of signatures are left out,
     `n` counts those that are shown. Raises Unavailable, Corrupt, Fault where upstream's list cannot be read to its end.
     """
-    found = await tags_of(op.repository, asked, house)
-    if isinstance(found, Answer):
+    found = await tags_of(op.repository, request, ports)
+    if isinstance(found, Response):
         return found
-    left = [tag for tag in found.after(op.last) if not (house.hides_signature_tags and holds_signatures(tag))]
+    left = [tag for tag in found.after(op.last) if not (ports.hides_signature_tags and holds_signatures(tag))]
     shown = left if op.n is None else left[: op.n]
     headers = [("content-type", found.media_type)]
     if shown and len(shown) < len(left):
@@ -78,22 +78,22 @@ async def list_tags(op: ListTags, asked: Asked, house: House) -> Answer:
     if body is None or len(shown) < len(found.names):
         document = {"name": op.repository, "tags": shown}
         body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-    return Answer(200, (*headers, ("content-length", str(len(body)))), body)
+    return Response(200, (*headers, ("content-length", str(len(body)))), body)
 
 
-async def tags_of(repository: Repository, asked: Asked, house: House) -> Tags | Answer:
+async def tags_of(repository: Repository, request: Request, ports: Ports) -> Tags | Response:
     """Return upstream's tags, all of them, or its refusal to list any.
 
     Bounded by `limits.tags_listed`, `tag_pages`, `tag_list_bytes`, `tag_list_s` and the request's budget; few are read
     at once, one holder's after another's. Raises Unavailable, Corrupt, Fault.
     """
-    lists, holder, most = house.memory.tag_lists, holder_of(asked, house), house.limits.tag_list_bytes
+    lists, holder, most = ports.cache.tag_lists, holder_of(request, ports), ports.limits.tag_list_bytes
     await lists.take(holder, most)
     try:
-        async with asyncio.timeout(house.limits.tag_list_s):
-            return await _Walk(repository, asked, house).walked()
+        async with asyncio.timeout(ports.limits.tag_list_s):
+            return await _Walk(repository, request, ports).walked()
     except TimeoutError:
-        late = f"upstream's tags of {repository} took more than {house.limits.tag_list_s:g} s (limits.tag_list_s)"
+        late = f"upstream's tags of {repository} took more than {ports.limits.tag_list_s:g} s (limits.tag_list_s)"
         raise Unavailable(late, told=Told.LATE) from None
     finally:
         lists.give_back(holder, most)
@@ -102,27 +102,27 @@ async def tags_of(repository: Repository, asked: Asked, house: House) -> Tags | 
 class _Walk:
     """One walk through upstream's pages."""
 
-    def __init__(self, repository: Repository, asked: Asked, house: House) -> None:
+    def __init__(self, repository: Repository, request: Request, ports: Ports) -> None:
         self._repository = repository
-        self._asked = asked
-        self._house = house
+        self._asked = request
+        self._ports = ports
         self._tags: dict[str, None] = {}
         self._seen: set[ListTags] = set()
         self._bytes = 0
         self._first: tuple[bytes, list[str], str] | None = None
 
-    async def walked(self) -> Tags | Answer:
+    async def walked(self) -> Tags | Response:
         """Walk the pages that `n` asks for; where `n` is refused or links lead in a circle, what comes without it."""
         found = await self._through(ListTags(self._repository, PAGE))
-        if found is True or (isinstance(found, Answer) and found.status in _NO_N):
+        if found is True or (isinstance(found, Response) and found.status in _NO_N):
             found = await self._through(ListTags(self._repository))
-        if isinstance(found, Answer):
+        if isinstance(found, Response):
             return found
         if found is None or await self._shows_all():
             return self._all()
         raise Corrupt(f"upstream says that {self._repository} has more tags than it shows: its links lead in a circle")
 
-    async def _through(self, op: ListTags) -> Answer | bool | None:
+    async def _through(self, op: ListTags) -> Response | bool | None:
         """Follow the pages from this one on: None at the end, True for a circle, or upstream's refusal."""
         linked = probing = False
         while True:
@@ -138,8 +138,8 @@ class _Walk:
             link, names = header(reply, "link"), await self._names(reply)
             fresh = [name for name in names if name not in self._tags]
             self._tags.update(dict.fromkeys(fresh))
-            if len(self._tags) > self._house.limits.tags_listed:
-                raise self._too_much(f"{self._house.limits.tags_listed} tags (limits.tags_listed)")
+            if len(self._tags) > self._ports.limits.tags_listed:
+                raise self._too_much(f"{self._ports.limits.tags_listed} tags (limits.tags_listed)")
             if probing and not fresh:
                 return None  # asked for more, and none came
             following = _next(link, self._repository)
@@ -160,27 +160,27 @@ class _Walk:
             return False
         return len(await self._names(reply)) > 1
 
-    async def _page(self, op: ListTags) -> Reply:
-        if len(self._seen) > self._house.limits.tag_pages:
-            raise self._too_much(f"{self._house.limits.tag_pages} pages of tags (limits.tag_pages)")
-        return await ask(op, self._asked, self._house, _ACCEPT)
+    async def _page(self, op: ListTags) -> UpstreamResponse:
+        if len(self._seen) > self._ports.limits.tag_pages:
+            raise self._too_much(f"{self._ports.limits.tag_pages} pages of tags (limits.tag_pages)")
+        return await ask(op, self._asked, self._ports, _ACCEPT)
 
-    async def _refused(self, reply: Reply) -> Answer:
+    async def _refused(self, reply: UpstreamResponse) -> Response:
         if reply.status in (401, 403):
-            self._house.rights.refused(self._asked.credential)
+            self._ports.rights.refused(self._asked.credential)
         if reply.status < 400:
             await reply.close()
             raise Unavailable(f"upstream answered {reply.status} for the tags of {self._repository}")
         return await relayed_error(reply)
 
-    async def _names(self, reply: Reply) -> list[str]:
-        house, limits = self._house, self._house.limits
+    async def _names(self, reply: UpstreamResponse) -> list[str]:
+        ports, limits = self._ports, self._ports.limits
         try:
-            body = await whole(reply, limits.tag_list_bytes - self._bytes, self._asked, house)
+            body = await whole(reply, limits.tag_list_bytes - self._bytes, self._asked, ports)
         except Fault:
             raise self._too_much(f"{limits.tag_list_bytes} bytes of tags (limits.tag_list_bytes)") from None
         self._bytes += len(body)
-        names = await examined(partial(_read, body, limits), body, self._asked, house)
+        names = await examined(partial(_read, body, limits), body, self._asked, ports)
         if names is None:
             raise Corrupt(f"upstream's list of the tags of {self._repository} is none")
         if self._first is None:

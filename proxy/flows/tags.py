@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, S
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.operation import (
     DeleteBlob,
@@ -20,7 +20,7 @@ from proxy.oci.operation import (
     UploadChunk,
 )
 from proxy.oci.reference import Digest, Repository, Tag, signature_tag
-from proxy.ports import Credential, Headers, ReferrersApi, Registry, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, Registry, UpstreamResponse
 from proxy.ports.tags import HELD_S, Hold
 from proxy.trust.tag import TagFact
 
@@ -38,7 +38,7 @@ class Held:
     """
 
     repository: Repository
-    house: House
+    ports: Ports
     tags: frozenset[Tag] = frozenset()
     hold: Hold | None = None
     facts: dict[Tag, TagFact] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Held:
 
     def fact(self, tag: Tag) -> TagFact:
         """What is known of this tag now."""
-        return self.facts.get(tag) or TagFact(self.repository, tag, None, self.house.clock.now())
+        return self.facts.get(tag) or TagFact(self.repository, tag, None, self.ports.clock.now())
 
     def require(self) -> None:
         """Return while they are held for sure. Raises Unavailable."""
@@ -64,12 +64,12 @@ class Held:
     async def begin(self) -> None:
         """Have the store know where the tags are to move, with the next commit: who dies then leaves that behind."""
         if self.hold is not None and self.moving_to:
-            await self.house.tags.begin(self.hold, self.moving_to)
+            await self.ports.tags.begin(self.hold, self.moving_to)
 
     async def trying(self, tag: Tag) -> None:
         """After this the store knows; the tag may move now. Raises Unavailable."""
         if self.hold is not None and tag in self.tags:
-            await self.house.tags.begun(self.hold)
+            await self.ports.tags.begun(self.hold)
             self.facts[tag] = replace(self.fact(tag), moving_to=self.moving_to[tag])
 
     def refused(self, tag: Tag) -> None:
@@ -81,7 +81,7 @@ class Held:
 
     def points(self, tag: Tag, digest: Digest | None, by: str, how: str, *, more: bool = False) -> None:
         """It points there now. `more`: images it left may still carry its name."""
-        fact, now = self.fact(tag), self.house.clock.now()
+        fact, now = self.fact(tag), self.ports.clock.now()
         if tag not in self.tags:
             return
         if fact.digest != digest:
@@ -99,14 +99,14 @@ class Held:
         if self.hold is not None and not self.over:
             self.over = True
             known = [self.fact(tag) for tag in self.hold.tags]
-            await self.house.tags.give_back(self.hold, known)
+            await self.ports.tags.give_back(self.hold, known)
 
 
 @asynccontextmanager
 async def held(
     repository: Repository,
     tags: Collection[Tag],
-    house: House,
+    ports: Ports,
     *,
     moving_to: Digest | None = None,
     about: Collection[Digest] = (),
@@ -118,26 +118,26 @@ async def held(
     order.
     """
     moves = {} if moving_to is None else dict.fromkeys(tags, moving_to)
-    lists = [] if house.tags.sole else [signature_tag(digest) for digest in dict.fromkeys(about)]
+    lists = [] if ports.tags.sole else [signature_tag(digest) for digest in dict.fromkeys(about)]
     names = [*sorted(set(tags)), *sorted(set(lists) - set(tags))]
     if not names:
-        yield Held(repository, house)
+        yield Held(repository, ports)
         return
     async with AsyncExitStack() as alone:
         waited = False
         for name in names:
-            waited = house.memory.busy(("tag", repository, name)) or waited
-            await alone.enter_async_context(house.memory.alone(("tag", repository, name)))
-        if waited and not house.tags.sole:
+            waited = ports.cache.busy(("tag", repository, name)) or waited
+            await alone.enter_async_context(ports.cache.lock(("tag", repository, name)))
+        if waited and not ports.tags.sole:
             await asyncio.sleep(_TURN_S)
         taken = asyncio.get_running_loop().time()
-        hold = await _taken(repository, names, moves, house)
-        mine = Held(repository, house, frozenset(tags), hold, dict(hold.rows), moves)
+        hold = await _taken(repository, names, moves, ports)
+        mine = Held(repository, ports, frozenset(tags), hold, dict(hold.rows), moves)
         keeping = None
-        if not house.tags.sole:
+        if not ports.tags.sole:
             mine.until = taken + HELD_S - _MARGIN_S
-            mine.house = replace(house, registry=Fenced(house.registry, mine))
-            keeping = asyncio.create_task(_kept(hold, mine, house))
+            mine.ports = replace(ports, registry=Fenced(ports.registry, mine))
+            keeping = asyncio.create_task(_kept(hold, mine, ports))
         try:
             yield mine
         finally:
@@ -147,29 +147,29 @@ async def held(
                 await asyncio.shield(mine.give_back())
 
 
-async def _taken(repository: Repository, names: Sequence[Tag], moves: Mapping[Tag, Digest], house: House) -> Hold:
-    for _ in range(max(1, int(house.limits.tag_wait_s / _TRY_S))):
-        hold = await house.tags.take(repository, names, secrets.token_hex(8), moves)
+async def _taken(repository: Repository, names: Sequence[Tag], moves: Mapping[Tag, Digest], ports: Ports) -> Hold:
+    for _ in range(max(1, int(ports.limits.tag_wait_s / _TRY_S))):
+        hold = await ports.tags.take(repository, names, secrets.token_hex(8), moves)
         if hold is not None:
             return hold
         await asyncio.sleep(_TRY_S)
     raise Fault(
         "TOOMANYREQUESTS",
-        f"another server has been moving tag {names[0]} for more than {house.limits.tag_wait_s:g} s; push again",
+        f"another server has been moving tag {names[0]} for more than {ports.limits.tag_wait_s:g} s; push again",
     )
 
 
-async def _kept(hold: Hold, mine: Held, house: House) -> None:
+async def _kept(hold: Hold, mine: Held, ports: Ports) -> None:
     """Renew the hold until it is lost; where the store does not answer, `until` passes."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_RENEW_S)
-        asked = loop.time()
+        request = loop.time()
         with suppress(Unavailable):
-            if not await house.tags.renew(hold):
+            if not await ports.tags.renew(hold):
                 mine.until = 0.0
                 return
-            mine.until = asked + HELD_S - _MARGIN_S
+            mine.until = request + HELD_S - _MARGIN_S
 
 
 class Fenced:
@@ -189,7 +189,7 @@ class Fenced:
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
         transfer: bool = False,
-    ) -> Reply:
+    ) -> UpstreamResponse:
         """Send one operation; a write only while the tags are held. Raises Unavailable."""
         if isinstance(operation, _WRITES):
             self._held.require()
@@ -197,7 +197,7 @@ class Fenced:
             operation, credential, headers=headers, body=body, length=length, transfer=transfer
         )
 
-    async def follow(self, reply: Reply) -> Reply:
+    async def follow(self, reply: UpstreamResponse) -> UpstreamResponse:
         """Return what a redirected blob reply points to. Raises Unavailable."""
         return await self._registry.follow(reply)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.fallback import change_list
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.read import examined, read_manifest_bytes
 from proxy.flows.write import TRIES, exists, nothing, unsure, write_manifest
 from proxy.formats import carrier
@@ -22,7 +22,7 @@ GONE = b""  # what is left of a list that held nothing else
 
 
 async def off_sig(
-    repository: Repository, subject: Digest, ours: Collection[carrier.Mark], asked: Asked, house: House
+    repository: Repository, subject: Digest, ours: Collection[carrier.Mark], request: Request, ports: Ports
 ) -> bytes | None:
     """After this these layers are not in the `.sig`; return what is there then, None where it was so before.
 
@@ -32,7 +32,7 @@ async def off_sig(
 
     def rest(body: bytes, kind: str) -> bytes:
         try:
-            layers = parse(body, kind, house.limits).layers
+            layers = parse(body, kind, ports.limits).layers
         except (Fault, Corrupt):
             return body
         if not all(claimed_by(layer.media_type) for layer in layers):
@@ -43,83 +43,83 @@ async def off_sig(
 
     tag = signature_tag(subject)
     for _ in range(TRIES):
-        found = await read_manifest_bytes(repository, tag, asked, house)
+        found = await read_manifest_bytes(repository, tag, request, ports)
         if found is None:
             return None
-        left = await examined(partial(rest, found[0], found[1] or ""), found[0], asked, house)
+        left = await examined(partial(rest, found[0], found[1] or ""), found[0], request, ports)
         if left == found[0]:
             return None
         if left == GONE:
-            await erase(repository, tag, digest_of(found[0]), asked, house)
+            await erase(repository, tag, digest_of(found[0]), request, ports)
             return GONE
-        await write_manifest(repository, tag, left, OCI_MANIFEST, nothing, asked, house)
-        house.memory.forget_tag(repository, tag)
-        if await exists(repository, tag, asked, house) == digest_of(left):
+        await write_manifest(repository, tag, left, OCI_MANIFEST, nothing, request, ports)
+        ports.cache.forget_tag(repository, tag)
+        if await exists(repository, tag, request, ports) == digest_of(left):
             return left
     raise Unavailable(f"somebody else keeps writing {tag}")
 
 
 async def off_fallback(
-    repository: Repository, subject: Digest, ours: Collection[Digest], asked: Asked, house: House
+    repository: Repository, subject: Digest, ours: Collection[Digest], request: Request, ports: Ports
 ) -> bytes | None:
     """After this the fallback tag does not list these; return what is there then, None where it was so before.
 
     What somebody keeps there that is no list of referrers is left alone. Otherwise as `off_sig`.
     """
-    found = await read_manifest_bytes(repository, fallback_tag(subject), asked, house)
+    found = await read_manifest_bytes(repository, fallback_tag(subject), request, ports)
     if found is None:
         return None
-    listed = await examined(partial(_digests, found[0], house), found[0], asked, house)
+    listed = await examined(partial(_digests, found[0], ports), found[0], request, ports)
     if not set(ours) & set(listed):
         return None
     if set(listed) <= set(ours):
-        await erase(repository, fallback_tag(subject), digest_of(found[0]), asked, house)
+        await erase(repository, fallback_tag(subject), digest_of(found[0]), request, ports)
         return GONE
 
     def change(old: bytes | None) -> bytes | None:
         return None if old is None else carrier.fallback_index(old, (), ours)
 
-    return await change_list(repository, subject, change, asked, house)
+    return await change_list(repository, subject, change, request, ports)
 
 
-def _digests(body: bytes, house: House) -> list[str]:
+def _digests(body: bytes, ports: Ports) -> list[str]:
     """Return what this index lists, nothing where it is none."""
     try:
-        document = loads(body, house.limits.json_depth, house.limits.json_values)
+        document = loads(body, ports.limits.json_depth, ports.limits.json_values)
     except Corrupt:
         return []
     listed = document.get("manifests") if isinstance(document, dict) else None
     return [str(each.get("digest")) for each in listed or () if isinstance(each, dict)]
 
 
-async def erase(repository: Repository, tag: Tag | None, digest: Digest, asked: Asked, house: House) -> bool:
+async def erase(repository: Repository, tag: Tag | None, digest: Digest, request: Request, ports: Ports) -> bool:
     """After this neither the tag nor the manifest of ours under it is there. Raises Unavailable, Fault.
 
     Some registries delete no tags, others no manifest that has one: so first the tag, then the manifest, and what
     counts is what is there afterwards. False where the manifest stays, because somebody's own tag points at it.
     """
-    pinned = bool(await house.tags.above(repository, digest, 0, 1))
+    pinned = bool(await ports.tags.above(repository, digest, 0, 1))
     references: list[Reference] = [*([tag] if tag else []), *([] if pinned else [digest])]
-    said = [await _deleted(repository, each, asked, house) for each in references]
-    house.memory.forget((repository, digest))
+    said = [await _deleted(repository, each, request, ports) for each in references]
+    ports.cache.forget((repository, digest))
     if tag is not None:
-        house.memory.forget_tag(repository, tag)
-    if tag is not None and await exists(repository, tag, asked, house) == digest:
+        ports.cache.forget_tag(repository, tag)
+    if tag is not None and await exists(repository, tag, request, ports) == digest:
         raise Unavailable(f"upstream answered {' and '.join(map(str, said))} to the deletion of {tag}")
-    if tag is None and not pinned and await _stayed(said[0], repository, digest, asked, house):
+    if tag is None and not pinned and await _stayed(said[0], repository, digest, request, ports):
         raise Unavailable(f"upstream answered {said[0]} to the deletion of {digest}")
     if not pinned:
-        await house.facts.forget(repository, digest)
+        await ports.facts.forget(repository, digest)
     return not pinned
 
 
-async def _stayed(status: int, repository: Repository, digest: Digest, asked: Asked, house: House) -> bool:
+async def _stayed(status: int, repository: Repository, digest: Digest, request: Request, ports: Ports) -> bool:
     if unsure(status):
-        return await exists(repository, digest, asked, house) is not None
+        return await exists(repository, digest, request, ports) is not None
     return status >= 300 and status != 404
 
 
-async def _deleted(repository: Repository, reference: Reference, asked: Asked, house: House) -> int:
-    reply = await house.registry.perform(DeleteManifest(repository, reference), asked.credential)
+async def _deleted(repository: Repository, reference: Reference, request: Request, ports: Ports) -> int:
+    reply = await ports.registry.perform(DeleteManifest(repository, reference), request.credential)
     await reply.close()
     return reply.status

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable
 from proxy.oci.faults import Fault
 from proxy.oci.limits import KIB, Limits
 from proxy.oci.shares import Shares
-from proxy.ports import Reply
+from proxy.ports import UpstreamResponse
 
 STEP = 64 * KIB  # what has to move within `transfer_patience_s`, where somebody else waits
 
@@ -126,7 +126,7 @@ class Transfers:
 class Held:
     """Upstream's reply while a caller reads it: its place is given back with its connection."""
 
-    def __init__(self, reply: Reply, transfer: Transfer) -> None:
+    def __init__(self, reply: UpstreamResponse, transfer: Transfer) -> None:
         """Take over both."""
         self.status = reply.status
         self.headers = reply.headers

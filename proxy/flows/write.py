@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.read import ALL_TYPES, examined, header, read_manifest_bytes
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.manifest import EMPTY_JSON
 from proxy.oci.operation import FinishUpload, PullBlob, PullManifest, PushManifest, StartUpload, UploadChunk
 from proxy.oci.paths import parse as parse_path
 from proxy.oci.reference import Digest, Reference, Repository, Tag, digest_of, is_digest
-from proxy.ports import Reply
+from proxy.ports import UpstreamResponse
 
 TRIES = 4
 _NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if the bytes had not been there
@@ -34,7 +34,7 @@ class NotTaken(Unavailable):
         self.status = status
 
 
-async def write_blob(repository: Repository, data: bytes, asked: Asked, house: House) -> Digest:
+async def write_blob(repository: Repository, data: bytes, request: Request, ports: Ports) -> Digest:
     """Return the digest of a blob that is upstream now. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
 
     Uploaded by one at a time: while distribution writes a blob once more, manifests that list it are refused (400,
@@ -42,38 +42,38 @@ async def write_blob(repository: Repository, data: bytes, asked: Asked, house: H
     """
     digest = digest_of(data)
     place = (repository, digest)
-    async with house.memory.alone(("blob", *place)):
-        if place not in house.memory.blobs:
-            if data != EMPTY_JSON or not await _has_blob(repository, digest, asked, house):
-                await _upload_blob(repository, data, digest, asked, house)
-            house.memory.blobs[place] = True
+    async with ports.cache.lock(("blob", *place)):
+        if place not in ports.cache.blobs:
+            if data != EMPTY_JSON or not await _has_blob(repository, digest, request, ports):
+                await _upload_blob(repository, data, digest, request, ports)
+            ports.cache.blobs[place] = True
     return digest
 
 
-async def _has_blob(repository: Repository, digest: Digest, asked: Asked, house: House) -> bool:
-    reply = await house.registry.perform(PullBlob(repository, digest, head=True), asked.credential)
+async def _has_blob(repository: Repository, digest: Digest, request: Request, ports: Ports) -> bool:
+    reply = await ports.registry.perform(PullBlob(repository, digest, head=True), request.credential)
     await reply.close()
     return reply.status == 200
 
 
-async def _upload_blob(repository: Repository, data: bytes, digest: Digest, asked: Asked, house: House) -> None:
+async def _upload_blob(repository: Repository, data: bytes, digest: Digest, request: Request, ports: Ports) -> None:
     """Upload it in one request where upstream can (distribution-spec 1.1 "Single POST"), else in the usual two."""
     started = None
-    takes = house.memory.single_post
+    takes = ports.cache.single_post
     if takes.get(repository, True):
-        started = await _post(StartUpload(repository, digest), data, asked, house)
+        started = await _post(StartUpload(repository, digest), data, request, ports)
         if started.status == 201:
             takes[repository] = True
             return
         if started.status in _NO_SINGLE_POST:
             takes.setdefault(repository, False)  # what took one before takes one again
     if started is None or started.status in _NO_SINGLE_POST - {202}:
-        started = await _post(StartUpload(repository), b"", asked, house)
+        started = await _post(StartUpload(repository), b"", request, ports)
     _accepted(started, "an upload")
     op = _upload(header(started, "location"), repository)
-    done = await house.registry.perform(
+    done = await ports.registry.perform(
         FinishUpload(repository, op.session, digest, op.state),
-        asked.credential,
+        request.credential,
         headers=(("content-type", "application/octet-stream"),),
         body=data,
         length=len(data),
@@ -82,9 +82,9 @@ async def _upload_blob(repository: Repository, data: bytes, digest: Digest, aske
     _accepted(done, "a blob")
 
 
-async def _post(op: StartUpload, data: bytes, asked: Asked, house: House) -> Reply:
+async def _post(op: StartUpload, data: bytes, request: Request, ports: Ports) -> UpstreamResponse:
     kind = (("content-type", "application/octet-stream"),) if data else ()
-    reply = await house.registry.perform(op, asked.credential, headers=kind, body=data, length=len(data))
+    reply = await ports.registry.perform(op, request.credential, headers=kind, body=data, length=len(data))
     await reply.close()
     return reply
 
@@ -101,7 +101,7 @@ def _upload(location: str | None, repository: Repository) -> UploadChunk:
     return op
 
 
-def _accepted(reply: Reply, what: str) -> None:
+def _accepted(reply: UpstreamResponse, what: str) -> None:
     if reply.status == 401:
         challenge = header(reply, "www-authenticate")
         raise Fault(
@@ -114,12 +114,12 @@ def _accepted(reply: Reply, what: str) -> None:
 
 
 async def put_manifest(
-    repository: Repository, reference: Reference, body: bytes, media_type: str, asked: Asked, house: House
-) -> Reply:
+    repository: Repository, reference: Reference, body: bytes, media_type: str, request: Request, ports: Ports
+) -> UpstreamResponse:
     """Send a manifest upstream under this reference and return the reply; its body is still to be read or closed."""
-    return await house.registry.perform(
+    return await ports.registry.perform(
         PushManifest(repository, reference),
-        asked.credential,
+        request.credential,
         headers=(("content-type", media_type),),
         body=body,
         length=len(body),
@@ -132,8 +132,8 @@ async def write_manifest(
     body: bytes,
     media_type: str,
     prepare: Prepare,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
 ) -> None:
     """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
 
@@ -141,20 +141,20 @@ async def write_manifest(
     """
     await prepare()
     try:
-        reply = await put_manifest(repository, reference, body, media_type, asked, house)
+        reply = await put_manifest(repository, reference, body, media_type, request, ports)
     except Unavailable:  # perhaps only its answer was lost
-        if await exists(repository, reference, asked, house) != digest_of(body):
+        if await exists(repository, reference, request, ports) != digest_of(body):
             raise
         return
     if reply.status in (400, 404):
         await reply.close()
-        for place in [p for p in house.memory.blobs if p[0] == repository]:
-            house.memory.blobs.pop(place, None)
+        for place in [p for p in ports.cache.blobs if p[0] == repository]:
+            ports.cache.blobs.pop(place, None)
         await prepare()
-        reply = await put_manifest(repository, reference, body, media_type, asked, house)
+        reply = await put_manifest(repository, reference, body, media_type, request, ports)
     said = await _said(reply)
     await reply.close()
-    if reply.status in _NOT_AGAIN and not is_digest(reference) and await exists(repository, reference, asked, house):
+    if reply.status in _NOT_AGAIN and not is_digest(reference) and await exists(repository, reference, request, ports):
         what = f"upstream does not let {reference} be written again: {reply.status} {said}"
         raise NotTaken(reply.status, what, Told.IMMUTABLE)
     if 400 <= reply.status < 500 and reply.status != 401 and not unsure(reply.status):
@@ -162,7 +162,7 @@ async def write_manifest(
     _accepted(reply, f"manifest {reference}")
 
 
-async def _said(reply: Reply) -> str:
+async def _said(reply: UpstreamResponse) -> str:
     """Return what upstream says of its refusal, printable and short."""
     if reply.status < 400:
         return ""
@@ -178,10 +178,10 @@ def unsure(status: int) -> bool:
     return status >= 500 or status in (408, 429)
 
 
-async def exists(repository: Repository, reference: Reference, asked: Asked, house: House) -> str | None:
+async def exists(repository: Repository, reference: Reference, request: Request, ports: Ports) -> str | None:
     """Return the digest upstream claims for this reference, None on 404. Raises Unavailable, or Fault UNAUTHORIZED."""
     op = PullManifest(repository, reference, head=True)
-    reply = await house.registry.perform(op, asked.credential, headers=ALL_TYPES)
+    reply = await ports.registry.perform(op, request.credential, headers=ALL_TYPES)
     await reply.close()
     if reply.status == 404:
         return None
@@ -190,15 +190,17 @@ async def exists(repository: Repository, reference: Reference, asked: Asked, hou
         _accepted(reply, f"a look at {reference}")
         claimed = header(reply, "docker-content-digest")
     if claimed is None:  # a registry need not say it on HEAD
-        found = await read_manifest_bytes(repository, reference, asked, house)
+        found = await read_manifest_bytes(repository, reference, request, ports)
         return None if found is None else digest_of(found[0])
     return claimed
 
 
-async def is_there(repository: Repository, reference: Reference, digest: Digest, asked: Asked, house: House) -> bool:
+async def is_there(
+    repository: Repository, reference: Reference, digest: Digest, request: Request, ports: Ports
+) -> bool:
     """True where upstream says that it has this digest there; False also where it cannot be asked."""
     with suppress(Unavailable, Corrupt, Fault):
-        return await exists(repository, reference, asked, house) == digest
+        return await exists(repository, reference, request, ports) == digest
     return False
 
 
@@ -208,8 +210,8 @@ async def change_tag(
     media_type: str | Callable[[bytes], str],
     change: Change,
     prepare: Prepare,
-    asked: Asked,
-    house: House,
+    request: Request,
+    ports: Ports,
     *,
     ours: Look | None = None,
     reads_as: Digest | None = None,
@@ -222,17 +224,17 @@ async def change_tag(
     The caller holds the lock of this tag; another proxy may not, hence the reading back.
     """
     for _ in range(TRIES):
-        found = await read_manifest_bytes(repository, tag, asked, house)
+        found = await read_manifest_bytes(repository, tag, request, ports)
         old = b"" if found is None else found[0]
         if ours is not None and not await ours(None if found is None else old):
             return None
-        new = await examined(partial(change, None if found is None else old), old, asked, house)
+        new = await examined(partial(change, None if found is None else old), old, request, ports)
         if new is None:
             return None
         kind = media_type if isinstance(media_type, str) else media_type(new)
-        await write_manifest(repository, tag, new, kind, prepare, asked, house)
-        house.memory.forget_tag(repository, tag)  # or verifiers would be served the list from before
-        there = await exists(repository, tag, asked, house)
+        await write_manifest(repository, tag, new, kind, prepare, request, ports)
+        ports.cache.forget_tag(repository, tag)  # or verifiers would be served the list from before
+        there = await exists(repository, tag, request, ports)
         if there is not None and there in (digest_of(new), reads_as):
             return new
     raise Unavailable(f"somebody else keeps writing {tag}")

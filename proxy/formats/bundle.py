@@ -17,7 +17,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
 from proxy.oci.strict_json import loads
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
 
@@ -150,7 +150,7 @@ class SigstoreBundle:
         subject: Digest,
         keys: Sequence[Verifier],
         authorities: Sequence[Authority] = (),  # noqa: ARG002  # a certificate here is keyless, not Notary
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SignatureCheck, ...]:
         """Return the one finding; the statement is believed only after a key of ours has vouched for its bytes."""
         try:
             hint, envelope = _opened(layer.data)
@@ -158,7 +158,9 @@ class SigstoreBundle:
             return (self._no(Reason.BAD_SIGNATURE, str(error)),)
         return (self._examine(hint, envelope, subject, keys),)
 
-    def _examine(self, hint: str | None, envelope: dsse.Envelope, subject: Digest, keys: Sequence[Verifier]) -> Finding:
+    def _examine(
+        self, hint: str | None, envelope: dsse.Envelope, subject: Digest, keys: Sequence[Verifier]
+    ) -> SignatureCheck:
         # The hint only says which key to try first, and what to tell people: it chooses no key.
         hinted = [k for k in keys if hint_of(k.spki) == hint]
         ordered = [*hinted, *(k for k in keys if k not in hinted)]

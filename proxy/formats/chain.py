@@ -46,7 +46,7 @@ _E = TypeVar("_E", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True)
-class Place:
+class ChainPosition:
     """One certificate at its place in a chain: 0 is the leaf, the last is the root, and may be the leaf as well."""
 
     chain: tuple[x509.Certificate, ...]
@@ -85,11 +85,11 @@ class Rule:
     name: str
     says: str
     mend: str
-    broken: Callable[[Place], bool]
+    broken: Callable[[ChainPosition], bool]
 
 
 @dataclass(frozen=True)
-class Problem:
+class ChainProblem:
     """One rule that one certificate breaks; `text` says which, what is wrong and how to mend it."""
 
     rule: str
@@ -100,42 +100,44 @@ class Problem:
         return self.text
 
 
-def problems(chain: Sequence[bytes], at: datetime | None = None) -> tuple[Problem, ...]:
+def problems(chain: Sequence[bytes], at: datetime | None = None) -> tuple[ChainProblem, ...]:
     """Return every rule this chain (DER, leaf to root) breaks, none when it may sign images.
 
     With `at` its certificates must be valid in that moment; without, their dates are not looked at.
     """
     if not 1 <= len(chain) <= CERTIFICATES:
-        return (Problem("length", f"a chain of {len(chain)} certificates; give 1 to {CERTIFICATES}, leaf to root"),)
+        return (
+            ChainProblem("length", f"a chain of {len(chain)} certificates; give 1 to {CERTIFICATES}, leaf to root"),
+        )
     try:
         certificates = tuple(parse_certificate(der) for der in chain)
     except ValueError as error:
-        return (Problem("encoding", f"{error}; give each certificate as DER or PEM, as its CA issued it"),)
-    places = [Place(certificates, number) for number in range(len(certificates))]
+        return (ChainProblem("encoding", f"{error}; give each certificate as DER or PEM, as its CA issued it"),)
+    places = [ChainPosition(certificates, number) for number in range(len(certificates))]
     if weak := _broken(places, RULES[:1]):  # nothing is verified with such keys: some make that dear
         return weak
     found = _broken(places, RULES[1:])
     return (*found, *(problem for place in places for problem in _dates(place, at)))
 
 
-def _broken(places: Sequence[Place], rules: Sequence[Rule]) -> tuple[Problem, ...]:
+def _broken(places: Sequence[ChainPosition], rules: Sequence[Rule]) -> tuple[ChainProblem, ...]:
     said = [(place, rule) for place in places for rule in rules if rule.broken(place)]
-    return tuple(Problem(rule.name, f"{place} {rule.says}; {rule.mend}") for place, rule in said)
+    return tuple(ChainProblem(rule.name, f"{place} {rule.says}; {rule.mend}") for place, rule in said)
 
 
-def _dates(place: Place, at: datetime | None) -> tuple[Problem, ...]:
+def _dates(place: ChainPosition, at: datetime | None) -> tuple[ChainProblem, ...]:
     if at is None:
         return ()
     first, last = place.certificate.not_valid_before_utc, place.certificate.not_valid_after_utc
     if at < first:
         text = f"{place} is not valid before {first:%Y-%m-%dT%H:%M:%SZ}; wait until then, or mend the clock"
-        return (Problem("not-yet-valid", text),)
+        return (ChainProblem("not-yet-valid", text),)
     if at > last:
-        return (Problem("expired", f"{place} expired at {last:%Y-%m-%dT%H:%M:%SZ}; have it issued anew"),)
+        return (ChainProblem("expired", f"{place} expired at {last:%Y-%m-%dT%H:%M:%SZ}; have it issued anew"),)
     return ()
 
 
-def _extension(place: Place, kind: type[_E]) -> x509.Extension[_E] | None:
+def _extension(place: ChainPosition, kind: type[_E]) -> x509.Extension[_E] | None:
     try:
         return place.certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
@@ -151,13 +153,13 @@ def usable(key: object) -> bool:
     return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES
 
 
-def _is_weak(place: Place) -> bool:
+def _is_weak(place: ChainPosition) -> bool:
     key = place.certificate.public_key()
     unfit = place.is_leaf and isinstance(key, rsa.RSAPublicKey) and key.key_size not in LEAF_RSA_BITS
     return unfit or not usable(key)
 
 
-def _is_weakly_hashed(place: Place) -> bool:
+def _is_weakly_hashed(place: ChainPosition) -> bool:
     """True for SHA-1 and MD5, and for algorithms that no verifier of image signatures has."""
     if place.certificate.signature_algorithm_oid in (SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448):
         return True
@@ -168,29 +170,29 @@ def _is_weakly_hashed(place: Place) -> bool:
     return digest is None or digest.name not in HASHES
 
 
-def _is_misplaced(place: Place) -> bool:
+def _is_misplaced(place: ChainPosition) -> bool:
     return not place.is_root and not issued_by(place.certificate, place.chain[place.at + 1])
 
 
-def _is_early_root(place: Place) -> bool:
+def _is_early_root(place: ChainPosition) -> bool:
     return not place.is_root and issued_by(place.certificate, place.certificate)
 
 
-def _is_no_root(place: Place) -> bool:
+def _is_no_root(place: ChainPosition) -> bool:
     return place.is_root and not issued_by(place.certificate, place.certificate)
 
 
-def _is_no_authority(place: Place) -> bool:
+def _is_no_authority(place: ChainPosition) -> bool:
     found = _extension(place, x509.BasicConstraints)
     return place.is_authority and not (found is not None and found.critical and found.value.ca)
 
 
-def _cannot_issue(place: Place) -> bool:
+def _cannot_issue(place: ChainPosition) -> bool:
     found = _extension(place, x509.KeyUsage)
     return place.is_authority and not (found is not None and found.critical and found.value.key_cert_sign)
 
 
-def _is_too_deep(place: Place) -> bool:
+def _is_too_deep(place: ChainPosition) -> bool:
     found = _extension(place, x509.BasicConstraints)
     below = place.at - 1  # authorities between it and the leaf
     return place.is_authority and found is not None and found.value.path_length is not None and (
@@ -198,12 +200,12 @@ def _is_too_deep(place: Place) -> bool:
     )  # fmt: skip
 
 
-def _is_authority_as_leaf(place: Place) -> bool:
+def _is_authority_as_leaf(place: ChainPosition) -> bool:
     found = _extension(place, x509.BasicConstraints)
     return place.is_leaf and found is not None and found.value.ca
 
 
-def _has_wrong_usage(place: Place) -> bool:
+def _has_wrong_usage(place: ChainPosition) -> bool:
     if not place.is_leaf:
         return False
     found = _extension(place, x509.KeyUsage)
@@ -215,12 +217,12 @@ def _has_wrong_usage(place: Place) -> bool:
     return any(others)
 
 
-def _has_barred_purpose(place: Place) -> bool:
+def _has_barred_purpose(place: ChainPosition) -> bool:
     found = _extension(place, x509.ExtendedKeyUsage)
     return place.is_leaf and found is not None and any(purpose in BARRED for purpose in found.value)
 
 
-def _is_not_understood(place: Place) -> bool:
+def _is_not_understood(place: ChainPosition) -> bool:
     return any(e.critical and e.oid not in UNDERSTOOD for e in place.certificate.extensions)
 
 

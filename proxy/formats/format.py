@@ -11,7 +11,7 @@ from proxy.formats.algorithms import Signer, counting
 from proxy.oci.manifest import OCI_EMPTY, Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Finding, Rejected
+from proxy.trust.evidence import Rejected, SignatureCheck
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
 
@@ -103,7 +103,7 @@ class Format(Protocol):
 
     def examine(
         self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SignatureCheck, ...]:
         """Return one finding per signature in the layer, having tried the given keys and authorities and no other."""
 
 

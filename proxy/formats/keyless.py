@@ -6,8 +6,8 @@ from proxy.formats import dsse, statement
 from proxy.formats.bundle import MEDIA_TYPES, Bundle, parse
 from proxy.formats.format import Layer
 from proxy.oci.reference import Digest
-from proxy.trust.evidence import Finding, Rejected, Verified
-from proxy.trust.keyless import Certified, KeylessSigner
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
+from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 
 NAME = "sigstore-bundle"
@@ -34,7 +34,7 @@ def unfit(bundle: Bundle, subject: Digest) -> Rejected | None:
     return None
 
 
-def finding(bundle: Bundle, signer: KeylessSigner, certified: Certified) -> Finding:
+def finding(bundle: Bundle, signer: KeylessSigner, certified: KeylessResult) -> SignatureCheck:
     """Return the finding on a bundle that is fit and verified. What was verified must be what was read here."""
     if (certified.payload_type, certified.payload) != (dsse.IN_TOTO, bundle.envelope.payload):
         return Rejected(Reason.BAD_SIGNATURE, NAME, "what was signed is not what the bundle was read as")

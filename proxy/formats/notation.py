@@ -20,7 +20,7 @@ from proxy.formats.statement import REFERENCE
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Certified, Finding, Proven, Rejected, Verified
+from proxy.trust.evidence import CertifiedChain, Proven, Rejected, SignatureCheck, Verified
 from proxy.trust.keys import Verifier, fingerprint
 from proxy.trust.reason import Reason
 
@@ -81,7 +81,7 @@ class Notation:
 
     def examine(
         self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SignatureCheck, ...]:
         """Return the one finding. The certificate says which key to try, and neither vouches for it nor for its time.
 
         It counts by a key we know, whatever its certificates say, or by an authority that vouches for a chain that
@@ -102,7 +102,7 @@ class Notation:
         subject: Digest,
         keys: Sequence[Verifier],
         authorities: Sequence[Authority],
-    ) -> Finding:
+    ) -> SignatureCheck:
         known = fingerprint(spki) in {key.fingerprint for key in keys}
         broken = problems(envelope.chain)
         vouched = () if broken else vouching(envelope.chain, authorities)
@@ -120,7 +120,7 @@ class Notation:
             return Rejected(Reason.UNREAD_PAYLOAD, self.name, str(error), by)
         if payload.digest != subject:
             return self._no(Reason.WRONG_SUBJECT, f"the signed payload is about {payload.digest}")
-        certified = Certified(
+        certified = CertifiedChain(
             tuple(authority.name for authority in vouched),
             envelope.chain,
             valid,

@@ -18,7 +18,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Digest, parse_digest
 from proxy.oci.strict_json import loads
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
 
@@ -154,11 +154,11 @@ class SimpleSigning:
         subject: Digest,
         keys: Sequence[Verifier],
         authorities: Sequence[Authority] = (),  # noqa: ARG002  # carries no certificates that count
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SignatureCheck, ...]:
         """Return the one finding; the payload is read only after a key of ours has vouched for its bytes."""
         return (self._examine(layer, subject, keys),)
 
-    def _examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> Finding:
+    def _examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> SignatureCheck:
         signature = from_base64(layer.descriptor.annotations.get(SIGNATURE))
         if not signature:
             return self._no(Reason.BAD_SIGNATURE, f"annotation {SIGNATURE} is missing or not canonical base64")

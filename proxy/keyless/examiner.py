@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import Certificate, DuplicateExtension, ExtensionNotFound
 
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import Certified, KeylessSigner
+from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SigstoreExaminer:
         """No thread runs yet."""
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keyless")
 
-    async def examine(self, bundle: bytes, signer: KeylessSigner) -> Certified | Rejected:
+    async def examine(self, bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
         """Return whom of the signer's identities the bundle's certificate names, and what was signed, or why not."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, examined, bundle, signer)
 
@@ -43,7 +43,7 @@ class SigstoreExaminer:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def examined(bundle: bytes, signer: KeylessSigner) -> Certified | Rejected:
+def examined(bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
     """Do what `examine` says, here and now: no request is made, everything is in the bundle and the trusted root."""
     from sigstore.errors import CertValidationError, Error
     from sigstore.models import Bundle
@@ -59,7 +59,7 @@ def examined(bundle: bytes, signer: KeylessSigner) -> Certified | Rejected:
         return Rejected(Reason.BAD_SIGNATURE, FORMAT, _inert(f"keyless, but it does not verify: {wrong}"))
     if listed.identity is None:
         return Rejected(Reason.BAD_SIGNATURE, FORMAT, "keyless, and nobody looked at who was certified")
-    return Certified(listed.identity, payload_type, payload)
+    return KeylessResult(listed.identity, payload_type, payload)
 
 
 def check_root(trusted_root: bytes) -> None:

@@ -12,8 +12,8 @@ from proxy.ports.approvals import Approvals as Approvals
 from proxy.ports.certifier import Certifier as Certifier
 from proxy.ports.facts import Facts as Facts
 from proxy.ports.interventions import Books as Books
-from proxy.ports.interventions import Interventions as Interventions
-from proxy.ports.interventions import Owed as Owed
+from proxy.ports.interventions import OverrideStore as OverrideStore
+from proxy.ports.interventions import UnsignedPushes as UnsignedPushes
 from proxy.ports.ledger import Ledger as Ledger
 from proxy.ports.ledger import Signed as Signed
 from proxy.ports.tags import Hold as Hold
@@ -25,13 +25,13 @@ from proxy.ports.upstream import Headers as Headers
 from proxy.ports.upstream import ReferrersApi as ReferrersApi
 from proxy.ports.upstream import Refusal as Refusal
 from proxy.ports.upstream import Registry as Registry
-from proxy.ports.upstream import Reply as Reply
 from proxy.ports.upstream import Rights as Rights
+from proxy.ports.upstream import UpstreamResponse as UpstreamResponse
 from proxy.trust.admin_token import AdminToken
 from proxy.trust.allotment import Allotment
-from proxy.trust.custody import Held, TokenFacts
+from proxy.trust.custody import TokenInfo, TokenKey
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.job import Job, JobState
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 from proxy.trust.policy import PolicySet
@@ -39,7 +39,7 @@ from proxy.trust.policy_revision import PolicyRevision
 
 
 @dataclass(frozen=True)
-class Turn:
+class TokenState:
     """A token of a key profile. `away` says why it is not expected to sign now, None where it is."""
 
     token: str
@@ -49,7 +49,7 @@ class Turn:
 class Signer(Protocol):
     """Keys that never leave their tokens."""
 
-    def turns(self, profile: str) -> tuple[Turn, ...]:
+    def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
         """Return the profile's tokens in its order: the first is to sign, each later one stands by for those before."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
@@ -71,16 +71,16 @@ class Signer(Protocol):
         """Return None when signing works as far as we know, else what is wrong."""
 
 
-class Tokens(Protocol):
+class TokenInventory(Protocol):
     """What is on the tokens. All calls raise Unavailable."""
 
     def of(self, profile: str) -> tuple[str, ...]:
         """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
 
-    async def held(self, token: str) -> tuple[Held, ...]:
+    async def held(self, token: str) -> tuple[TokenKey, ...]:
         """Return every usable key pair on the token."""
 
-    async def facts(self, token: str) -> TokenFacts:
+    async def facts(self, token: str) -> TokenInfo:
         """Return what the token says of itself."""
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
@@ -151,7 +151,7 @@ class KeyBook(Protocol):
 class Search:
     """What to look for in the journal; empty fields match everything. `limit` rows after `skip`, newest first."""
 
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
     repository: str = ""
     digest: str = ""
     since: datetime | None = None

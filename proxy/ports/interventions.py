@@ -8,7 +8,7 @@ from typing import Protocol
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
-from proxy.trust.standing import Orders, Standing
+from proxy.trust.standing import AllOverrides, Overrides
 from proxy.trust.unsigned import UnsignedPush
 
 
@@ -19,13 +19,13 @@ class Books(Protocol):
         """Return how many seconds ago it was as the store has it; 0 where no other server writes the store."""
 
 
-class Interventions(Protocol):
-    """Denials and exceptions. `standing` and `orders` answer from memory; changes raise Unavailable."""
+class OverrideStore(Protocol):
+    """Denials and exceptions. `in_force` and `orders` answer from memory; changes raise Unavailable."""
 
-    def standing(self) -> Standing:
+    def in_force(self) -> Overrides:
         """Return the denials and exceptions in force now."""
 
-    def orders(self) -> Orders:
+    def orders(self) -> AllOverrides:
         """Return all that is on record, oldest first, what is over too."""
 
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
@@ -44,13 +44,13 @@ class Interventions(Protocol):
         """
 
 
-class Owed(Protocol):
+class UnsignedPushes(Protocol):
     """What was pushed unsigned under an exception. All calls but `waiting` raise Unavailable."""
 
     def waiting(self) -> int:
         """Return how many are not settled, as far as this process knows."""
 
-    async def owe(self, *pushes: UnsignedPush) -> None:
+    async def record_unsigned(self, *pushes: UnsignedPush) -> None:
         """Keep these, open; what was pushed before likewise is open again. Durable on return."""
 
     async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:

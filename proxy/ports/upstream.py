@@ -48,7 +48,7 @@ class ReferrersApi(Enum):
     UNKNOWN = "unknown"
 
 
-class Reply(Protocol):
+class UpstreamResponse(Protocol):
     """What upstream answered. Read it or close it; both are idempotent after the first."""
 
     status: int
@@ -85,13 +85,13 @@ class Registry(Protocol):
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
         transfer: bool = False,
-    ) -> Reply:
+    ) -> UpstreamResponse:
         """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none.
 
         `transfer` says that a body passes between upstream and a caller: those have connections of their own.
         """
 
-    async def follow(self, reply: Reply) -> Reply:
+    async def follow(self, reply: UpstreamResponse) -> UpstreamResponse:
         """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
 
         Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.

@@ -10,7 +10,7 @@ from itertools import groupby
 from sqlalchemy import Connection, func, select
 
 from proxy.store.tables import journal
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def would_block(connection: Connection, since: datetime) -> tuple[WouldBlock, ..
             func.max(journal.c.last, type_=journal.c.last.type).label("latest"),
             func.max(journal.c.position).label("position"),
         )
-        .where(journal.c.kind == Kind.PULL_WARNED.value, journal.c.last >= since)
+        .where(journal.c.kind == EventKind.PULL_WARNED.value, journal.c.last >= since)
         .group_by(journal.c.repository, journal.c.reference, journal.c.reason)
         .subquery()
     )

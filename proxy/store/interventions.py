@@ -20,14 +20,14 @@ from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.orders import with_denial, with_exception
-from proxy.trust.standing import Orders, Standing
+from proxy.trust.standing import AllOverrides, Overrides
 
 INTERVENTIONS = "interventions"  # the name of their version
 _REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still shown
 
 
-class StoredInterventions:
-    """The Interventions port on a database; `standing` and `orders` answer from memory. Changes raise Unavailable."""
+class StoredOverrides:
+    """The Interventions port on a database; `in_force` and `orders` answer from memory. Changes raise Unavailable."""
 
     def __init__(self, database: Database, clock: Clock, reader: Reader | None = None) -> None:
         """Use this database, and `reader` to read it again; `refresh` before the first question."""
@@ -38,15 +38,15 @@ class StoredInterventions:
         self._changed = 0  # how often we changed it ourselves
         self.unsure = False
 
-    def standing(self) -> Standing:
+    def in_force(self) -> Overrides:
         """Return the denials and exceptions in force now."""
-        return self._ordered.standing()
+        return self._ordered.in_force()
 
-    def orders(self) -> Orders:
+    def orders(self) -> AllOverrides:
         """Return all that is on record, oldest first, what is over too."""
         return self._ordered.orders()
 
-    def recorded(self) -> Orders:
+    def recorded(self) -> AllOverrides:
         """Return what is on record alone."""
         return self._ordered.recorded
 
@@ -89,10 +89,12 @@ class StoredInterventions:
         """Have an exception stand that was made on this host, whether or not it is on record yet."""
         self._ordered.put_offline(exception)
 
-    async def _change(self, change: Callable[[Orders], Orders], about: ColumnElement[bool] | None = None) -> bool:
+    async def _change(
+        self, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None = None
+    ) -> bool:
         """Change the denials that this is about, or (None) exceptions; in memory too. False where nothing changed."""
 
-        def then(done: tuple[Orders, Orders] | None) -> None:
+        def then(done: tuple[AllOverrides, AllOverrides] | None) -> None:
             self._changed += 1
             if done is None or done[0] == done[1]:
                 self.unsure = True  # what changed nothing tells no version: what we have may be old by now
@@ -104,11 +106,13 @@ class StoredInterventions:
 
 
 def _change(
-    connection: Connection, change: Callable[[Orders], Orders], about: ColumnElement[bool] | None
-) -> tuple[Orders, Orders]:
+    connection: Connection, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None
+) -> tuple[AllOverrides, AllOverrides]:
     """Return what was there of it and what is there now."""
     connection.execute(select(versions).where(versions.c.name == INTERVENTIONS).with_for_update())  # one at a time
-    before = Orders(exceptions=_exceptions(connection)) if about is None else Orders(_denials(connection, about))
+    before = (
+        AllOverrides(exceptions=_exceptions(connection)) if about is None else AllOverrides(_denials(connection, about))
+    )
     after = change(before)
     _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
     old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
@@ -118,7 +122,7 @@ def _change(
     return before, after
 
 
-def _put(orders: Orders, before: Orders, after: Orders) -> Orders:
+def _put(orders: AllOverrides, before: AllOverrides, after: AllOverrides) -> AllOverrides:
     """Return these orders with what was there of them exchanged for what is there now."""
     if before.exceptions or after.exceptions:
         return replace(orders, exceptions=after.exceptions)
@@ -136,8 +140,8 @@ def _write(connection: Connection, table: Table, before: dict[str, Any], after: 
             connection.execute(update(table).where(table.c.id == name).values(values))
 
 
-def _all(connection: Connection) -> Orders:
-    return Orders(_denials(connection, true()), _exceptions(connection))
+def _all(connection: Connection) -> AllOverrides:
+    return AllOverrides(_denials(connection, true()), _exceptions(connection))
 
 
 def _denials(connection: Connection, about: ColumnElement[bool]) -> tuple[Denial, ...]:

@@ -23,7 +23,7 @@ from proxy.store.pulled import pulled
 from proxy.store.tables import decisions, journal, revisions
 from proxy.store.tally import may_follow, row_key, same_row, with_count
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.explain import as_json, from_json
 from proxy.trust.impact import Pulled
 
@@ -236,7 +236,7 @@ def _values(event: Event) -> dict[str, Any]:
 
 def _event(row: Row[Any]) -> Event:
     texts = {name: getattr(row, name) for name in (*_PLAIN, *_REVISIONS)}
-    event = Event(at=row.at, kind=Kind(row.kind), detail=json.loads(row.detail), **texts)
+    event = Event(at=row.at, kind=EventKind(row.kind), detail=json.loads(row.detail), **texts)
     return with_count(event, row._mapping["count"])  # noqa: SLF001  # SQLAlchemy's public way; row.count is a method
 
 

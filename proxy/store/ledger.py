@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, sele
 from proxy.oci.reference import Digest, Repository
 from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once
-from proxy.store.stages import standing
+from proxy.store.stages import merge
 from proxy.store.tables import ledger
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
@@ -106,7 +106,7 @@ def _put(connection: Connection, entry: Entry) -> Entry:
         return entry
     row = connection.execute(_FIND.with_for_update(), _is(entry.key)).one()
     there = _entry(row)
-    stands = standing(there, entry)
+    stands = merge(there, entry)
     if stands != there:
         connection.execute(update(ledger).where(ledger.c.id == row.id).values(_values(stands)))
     return stands

@@ -16,13 +16,13 @@ from proxy.store.admin_tokens import StoredAdminTokens
 from proxy.store.approvals import StoredApprovals
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
-from proxy.store.interventions import INTERVENTIONS, StoredInterventions
+from proxy.store.interventions import INTERVENTIONS, StoredOverrides
 from proxy.store.jobs import StoredJobs
 from proxy.store.journal import StoredJournal
 from proxy.store.keybook import KEYBOOK, StoredKeyBook
 from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
-from proxy.store.owed import StoredOwed
+from proxy.store.owed import StoredUnsignedPushes
 from proxy.store.own_connection import OwnConnection
 from proxy.store.policy_book import StoredPolicyBook
 from proxy.store.secrets import StoredSecrets
@@ -42,8 +42,8 @@ class Store:
     keybook: StoredKeyBook
     leases: StoredLeases
     admin_tokens: StoredAdminTokens
-    interventions: StoredInterventions
-    owed: StoredOwed
+    overrides: StoredOverrides
+    unsigned: StoredUnsignedPushes
     policy_book: StoredPolicyBook
     jobs: StoredJobs
     approvals: StoredApprovals
@@ -86,13 +86,13 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
         ledger, facts, leases = StoredLedger(database), StoredFacts(database, clock), StoredLeases(database, clock)
         tags = StoredTags(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
-        interventions = StoredInterventions(database, clock, apart)
-        await interventions.refresh()
-        owed = StoredOwed(database)
+        overrides = StoredOverrides(database, clock, apart)
+        await overrides.refresh()
+        owed = StoredUnsignedPushes(database)
         await owed.refresh()
-        watch = Watch(apart, {INTERVENTIONS: interventions, KEYBOOK: keybook}, clock.monotonic)
+        watch = Watch(apart, {INTERVENTIONS: overrides, KEYBOOK: keybook}, clock.monotonic)
         approvals, secrets = StoredApprovals(database), StoredSecrets(database)
-        rooms = (ledger, facts, tags, journal, keybook, leases, tokens, interventions, owed, policies, jobs, approvals)
+        rooms = (ledger, facts, tags, journal, keybook, leases, tokens, overrides, owed, policies, jobs, approvals)
         return Store(*rooms, secrets, sole, watch, database, stack.pop_all())
 
 

@@ -18,7 +18,7 @@ OWED = "owed"  # the name of its version
 _NO_TAG = ""
 
 
-class StoredOwed:
+class StoredUnsignedPushes:
     """The Owed port on a database. All calls but `waiting` raise Unavailable."""
 
     def __init__(self, database: Database) -> None:
@@ -35,7 +35,7 @@ class StoredOwed:
         """Count again: another process may have changed it."""
         self._waiting, self.unsure = await self._database.read(_count), False
 
-    async def owe(self, *pushes: UnsignedPush) -> None:
+    async def record_unsigned(self, *pushes: UnsignedPush) -> None:
         """Keep these, open; what was pushed before likewise is open again. Durable on return."""
         await self._database.write(partial(_owe, pushes=pushes), self._counted)
 

@@ -11,12 +11,12 @@ from sqlalchemy import Connection, Row, func, select
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_digest, parse_reference, parse_repository
 from proxy.store.tables import journal
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.impact import Pulled
 from proxy.trust.question import NOTHING
 
-SERVED = frozenset({Kind.PULL_ALLOWED.value, Kind.PULL_WARNED.value})
-JUDGED = (*sorted(SERVED), Kind.PULL_DENIED.value, Kind.PULL_EXCEPTED.value)
+SERVED = frozenset({EventKind.PULL_ALLOWED.value, EventKind.PULL_WARNED.value})
+JUDGED = (*sorted(SERVED), EventKind.PULL_DENIED.value, EventKind.PULL_EXCEPTED.value)
 
 
 def pulled(connection: Connection, since: datetime, limit: int) -> tuple[Pulled, ...]:

@@ -9,7 +9,7 @@ from proxy.trust.ledger import Entry, Stage
 _ORDER = (Stage.INTENDED, Stage.SIGNED, Stage.ATTACHED)
 
 
-def standing(there: Entry | None, new: Entry) -> Entry:
+def merge(there: Entry | None, new: Entry) -> Entry:
     """Return the entry that is in the ledger after `new` was put.
 
     The one that is further on stays, and of two equal ones the first, but that a timestamp is added to a signature

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from proxy.store.canonical import canonical
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 
 # Warm pulls do not wait for the disk. Everything else, exceptions made for a caller included, is durable first.
-_MAY_FOLLOW = frozenset({Kind.PULL_ALLOWED, Kind.PULL_WARNED, Kind.TURNED_AWAY})
+_MAY_FOLLOW = frozenset({EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.TURNED_AWAY})
 COUNT = "count"
 
 
@@ -17,7 +17,7 @@ def may_follow(event: Event) -> bool:
 
     Of exceptions, those that root made on the host because nothing answered: the store may be what is away.
     """
-    return event.kind in _MAY_FOLLOW or (event.kind is Kind.PULL_EXCEPTED and bool(event.detail.get("offline")))
+    return event.kind in _MAY_FOLLOW or (event.kind is EventKind.PULL_EXCEPTED and bool(event.detail.get("offline")))
 
 
 def same_row(event: Event) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class AdminToken:
         return self.by == ON_THE_HOST or bool(self.agreed_by)
 
 
-def written(token_id: str, secret: bytes) -> str:
+def render(token_id: str, secret: bytes) -> str:
     """Return the text a person gets to see once. Raises ValueError unless `secret` is 32 bytes."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a token's secret has {SECRET_BYTES} bytes, not {len(secret)}")
@@ -76,20 +76,20 @@ def matches(token: AdminToken | None, text: str) -> bool:
 def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
     """Return why the new token cannot have its name, or None: among valid tokens a name means one."""
     for token in tokens:
-        if over(token, new.created) is None and same_name(token.name) == same_name(new.name):
+        if expiry_reason(token, new.created) is None and same_name(token.name) == same_name(new.name):
             return f"there is a valid token {token.name!a} already, {token.id}: revoke it, or choose another name"
     return None
 
 
 def token_refusal(new: AdminToken, tokens: Iterable[AdminToken], room: Allotment | None) -> str | None:
     """Return why the new token is not kept beside these, or None; `room` is what its maker may have (None: all)."""
-    valid = tuple(token for token in tokens if over(token, new.created) is None)
+    valid = tuple(token for token in tokens if expiry_reason(token, new.created) is None)
     if (why := name_taken(new, valid)) is not None or room is None:
         return why
     return room.refusal((token.by for token in valid), "valid tokens", "revoke some: countersign tokens list")
 
 
-def over(token: AdminToken, now: datetime) -> str | None:
+def expiry_reason(token: AdminToken, now: datetime) -> str | None:
     """Return why the token is not valid any more, or None."""
     if token.revoked is not None:
         return f"was revoked at {_minute(token.revoked)}"
@@ -104,7 +104,7 @@ def first_id(now: datetime) -> str:
 
 
 def first_token(text: str) -> AdminToken | None:
-    """Return the bootstrap token whose text this is, or None when it is none. See `too_far` before it is believed."""
+    """Return the bootstrap token of this text, or None for another text. Check `ends_too_late` before believing it."""
     match = _FIRST.fullmatch(id_of(text) or "")
     if match is None:
         return None
@@ -115,7 +115,7 @@ def first_token(text: str) -> AdminToken | None:
     )
 
 
-def too_far(first: AdminToken, now: datetime) -> bool:
+def ends_too_late(first: AdminToken, now: datetime) -> bool:
     """True where a bootstrap token says it ends later than one made now would: `init` never made it."""
     return first.expires > now + FIRST_FOR
 

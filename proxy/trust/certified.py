@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Certified, Proven, Verified
+from proxy.trust.evidence import CertifiedChain, Proven, Verified
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed, NotKnown, Revoked, revocation
 
@@ -46,13 +46,13 @@ def vouched_for(
             yield signature.fingerprint, min((why for _, why in said if why is not None), key=_weight)
 
 
-def _between(certified: Certified, judge: Authority) -> frozenset[bytes]:
+def _between(certified: CertifiedChain, judge: Authority) -> frozenset[bytes]:
     """Return the certificates from the leaf's issuer up to the authority's: whoever has one of those made the leaf."""
     at = next((number for number, der in enumerate(certified.chain) if der in judge.roots), 0)
     return frozenset(certified.chain[1 : at + 1] or certified.chain[:1])
 
 
-def _objection(certified: Certified, judge: Authority, now: datetime) -> Reason | NotKnown | None:
+def _objection(certified: CertifiedChain, judge: Authority, now: datetime) -> Reason | NotKnown | None:
     """Return why this authority's word does not count for it in this moment, or None."""
     first, last = certified.valid
     proven = next((p for p in certified.proven if p.authority == judge.name), None)
@@ -77,7 +77,7 @@ def _weight(objection: Reason | NotKnown) -> int:
     return 0 if objection is Reason.CERTIFICATE_REVOKED else 2
 
 
-def certified_as_json(certified: Certified) -> dict[str, Any]:
+def certified_as_json(certified: CertifiedChain) -> dict[str, Any]:
     """Return what is kept of certificates with a decision; `certified_from_json` gives the same back."""
     return {
         "authorities": list(certified.authorities),
@@ -88,7 +88,7 @@ def certified_as_json(certified: Certified) -> dict[str, Any]:
     }
 
 
-def certified_from_json(data: Mapping[str, Any] | None) -> Certified | None:
+def certified_from_json(data: Mapping[str, Any] | None) -> CertifiedChain | None:
     """Return what `certified_as_json` wrote. Raises KeyError or ValueError on anything else."""
     if data is None:
         return None
@@ -96,4 +96,4 @@ def certified_from_json(data: Mapping[str, Any] | None) -> Certified | None:
     expires = datetime.fromisoformat(data["expires"]) if data["expires"] else None
     signed_at = datetime.fromisoformat(data["signed_at"])
     proven = tuple(Proven(who, *map(datetime.fromisoformat, moments)) for who, *moments in data.get("proven", ()))
-    return Certified(tuple(data["authorities"]), (), (first, last), signed_at, expires, proven=proven)
+    return CertifiedChain(tuple(data["authorities"]), (), (first, last), signed_at, expires, proven=proven)

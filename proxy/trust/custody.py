@@ -13,7 +13,7 @@ _STAYS = {"SENSITIVE": True, "EXTRACTABLE": False}
 
 
 @dataclass(frozen=True)
-class Held:
+class TokenKey:
     """A usable key pair on a token. `key_id` is hex; an attribute is None where the token does not tell it."""
 
     token: str
@@ -26,7 +26,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class TokenFacts:
+class TokenInfo:
     """What a token says of itself."""
 
     label: str

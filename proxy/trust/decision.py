@@ -10,13 +10,13 @@ from enum import StrEnum
 from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import Evidence, Verified, reason_for
-from proxy.trust.exception import Granted
+from proxy.trust.exception import ExceptionGrant
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import NotKnown
-from proxy.trust.standing import Standing
+from proxy.trust.standing import Overrides
 
 
 class Outcome(StrEnum):
@@ -57,7 +57,7 @@ class Decision:
     contact: str | None = None
     help_url: str | None = None
     binds_reference: bool = False  # true when another reference to the same digest may be decided differently
-    granted: Granted | None = None
+    granted: ExceptionGrant | None = None
 
     @property
     def allowed(self) -> bool:
@@ -66,7 +66,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Setting:
+class DecisionContext:
     """What surrounds a decision: its id, the time, our public host names, the revisions, keys and operators' orders."""
 
     id: str
@@ -74,11 +74,11 @@ class Setting:
     hosts: tuple[str, ...]
     policy_revision: str
     ring: KeyRing
-    standing: Standing = field(default_factory=Standing)
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def decide(
-    question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: Setting
+    question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: DecisionContext
 ) -> Decision:
     """Return the decision on this subject (digest, media type).
 
@@ -88,7 +88,7 @@ def decide(
     mode: Mode = "enforce"
     binds = False
     meant = {subject[0], *evidence.listed_by}
-    denial = at.standing.denial(question.repository, meant)
+    denial = at.overrides.denial(question.repository, meant)
     checks: tuple[Check, ...]
     if denial is not None:
         checks = (Check("not denied", Outcome.FAILED, denial.says(subject[0]), Reason.DENIED_DIGEST),)
@@ -101,7 +101,7 @@ def decide(
         checks = _checks(question, policy, evidence, at)
     outcome = _worst(checks)
     needed = denial is None and outcome is not Outcome.PASSED and mode == "enforce"
-    opened = at.standing.exception(question.repository, meant) if needed else None
+    opened = at.overrides.exception(question.repository, meant) if needed else None
     return Decision(
         id=at.id,
         question=question,
@@ -132,7 +132,7 @@ def _as_kept(signature: Verified, ring: KeyRing) -> Verified:
     return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))
 
 
-def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting) -> tuple[Check, ...]:
+def _checks(question: Question, policy: Policy, evidence: Evidence, at: DecisionContext) -> tuple[Check, ...]:
     if evidence.artifact:
         return (Check("signature artifact", Outcome.PASSED, "every layer parses as the signature format it claims"),)
     if evidence.referrers_index:
@@ -147,7 +147,9 @@ def _checks(question: Question, policy: Policy, evidence: Evidence, at: Setting)
     return tuple(_clause(clause, question, evidence, at, trust_ledger=ledger) for clause in policy.pull.require)
 
 
-def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting, *, trust_ledger: bool) -> Check:
+def _clause(
+    clause: Clause, question: Question, evidence: Evidence, at: DecisionContext, *, trust_ledger: bool
+) -> Check:
     """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
     verifiers = [v for name in clause.signed_by for v in at.ring.verifiers(name)]
     good: dict[str, Verified] = {}
@@ -205,7 +207,7 @@ def _clause(clause: Clause, question: Question, evidence: Evidence, at: Setting,
     return Check(title, Outcome.FAILED, _detail(worst, names, detail), worst)
 
 
-def _of_ours(signature: Verified, question: Question, at: Setting, *, trust_ledger: bool) -> Reason | None:
+def _of_ours(signature: Verified, question: Question, at: DecisionContext, *, trust_ledger: bool) -> Reason | None:
     """Return why a key of ours may not vouch here, None for other people's: no authority outweighs the key book."""
     profiles = dict.fromkeys(k.profile for k in at.ring.ours if fingerprint(k.spki) == signature.fingerprint)
     own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What can happen. A new kind is added here first, then documented in docs/events.md (a test compares)."""
 
     PULL_ALLOWED = "pull.allowed"
@@ -77,7 +77,7 @@ class Event(NamedTuple):
     """
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     who: str = "countersign"
     how: str = ""
     repository: str = ""

@@ -14,7 +14,7 @@ from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed
 
 
-class Place(StrEnum):
+class Source(StrEnum):
     """Where signatures may live. `ledger` is our own copy of what we wrote."""
 
     LEDGER = "ledger"
@@ -33,7 +33,7 @@ class Proven:
 
 
 @dataclass(frozen=True)
-class Certified:
+class CertifiedChain:
     """The certificates a signature came with (DER, leaf to root), and who vouches for them by configuration.
 
     Times are UTC. `valid` is from when until when all of them are, both inclusive: a decision holds it against the
@@ -69,7 +69,7 @@ class Verified:
     bound: str | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
     recorded: datetime | None = None
-    certified: Certified | None = None
+    certified: CertifiedChain | None = None
     state: KeyState | None = None
 
 
@@ -86,7 +86,7 @@ class Rejected:
     fingerprint: str = ""
 
 
-Finding = Verified | Rejected
+SignatureCheck = Verified | Rejected
 
 
 def reason_for(rejected: Rejected, verifiers: Sequence[Verifier]) -> Reason:
@@ -102,18 +102,18 @@ def reason_for(rejected: Rejected, verifiers: Sequence[Verifier]) -> Reason:
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceResult:
     """We looked at this place; an empty list of findings is a proven absence."""
 
-    place: Place
-    findings: tuple[Finding, ...] = ()
+    place: Source
+    findings: tuple[SignatureCheck, ...] = ()
 
 
 @dataclass(frozen=True)
 class CouldNotLook:
     """We could not look at this place. Never the same as nothing being there."""
 
-    place: Place
+    place: Source
     why: str
     told: Told = Told.NOTHING
 
@@ -126,7 +126,7 @@ class CouldNotLook:
 class NotExamined:
     """More was there than the bound allows us to examine."""
 
-    place: Place
+    place: Source
     count: int
 
     def says(self) -> tuple[str, str]:
@@ -140,7 +140,7 @@ class Evidence:
     """What every place said about one digest; `allowed_parent` is an index that lists it and is allowed now."""
 
     subject: Digest
-    places: tuple[Found | CouldNotLook | NotExamined, ...] = ()
+    sources: tuple[SourceResult | CouldNotLook | NotExamined, ...] = ()
     allowed_parent: Digest | None = None
     artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
     referrers_index: bool = False  # under a fallback tag, and everything it lists satisfies the policy by itself
@@ -149,14 +149,18 @@ class Evidence:
     @property
     def verified(self) -> tuple[Verified, ...]:
         """All signatures that verify."""
-        return tuple(f for p in self.places if isinstance(p, Found) for f in p.findings if isinstance(f, Verified))
+        return tuple(
+            f for p in self.sources if isinstance(p, SourceResult) for f in p.findings if isinstance(f, Verified)
+        )
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """All signatures that do not count."""
-        return tuple(f for p in self.places if isinstance(p, Found) for f in p.findings if isinstance(f, Rejected))
+        return tuple(
+            f for p in self.sources if isinstance(p, SourceResult) for f in p.findings if isinstance(f, Rejected)
+        )
 
     @property
     def silence(self) -> tuple[CouldNotLook | NotExamined, ...]:
         """What we do not know."""
-        return tuple(p for p in self.places if not isinstance(p, Found))
+        return tuple(p for p in self.sources if not isinstance(p, SourceResult))

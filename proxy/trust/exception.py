@@ -11,7 +11,7 @@ from proxy.trust.pattern import matches
 
 
 @dataclass(frozen=True)
-class Granted:
+class ExceptionGrant:
     """What a decision says of the exception that lets something through: which, until when, why it was opened."""
 
     id: str
@@ -57,6 +57,6 @@ class PolicyException:
         """True where it covers one of these digests in this repository."""
         return (self.digest is None or self.digest in digests) and matches(self.repositories, repository)
 
-    def grants(self) -> Granted:
+    def grants(self) -> ExceptionGrant:
         """Return what a decision keeps of it."""
-        return Granted(self.id, self.until, self.reason, self.offline)
+        return ExceptionGrant(self.id, self.until, self.reason, self.offline)

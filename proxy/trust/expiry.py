@@ -11,7 +11,7 @@ AHEAD = (60, 30, 7)  # days
 OVER = 0
 
 
-class Ends(StrEnum):
+class ExpiryKind(StrEnum):
     """The kinds of things that end: a closed set, so that they can be labels of a metric."""
 
     CHAIN = "key chain"
@@ -28,10 +28,10 @@ class Ends(StrEnum):
 
 
 @dataclass(frozen=True)
-class Ending:
+class Expiry:
     """One thing that ends: `name` tells it from others of its kind, `next` is what to do in time."""
 
-    kind: Ends
+    kind: ExpiryKind
     name: str
     at: datetime
     next: str
@@ -62,14 +62,14 @@ class Ending:
         return f"{self.kind} {self.name} ends {left}, at {when}"
 
 
-def due(endings: Iterable[Ending], now: datetime) -> tuple[Ending, ...]:
+def due(endings: Iterable[Expiry], now: datetime) -> tuple[Expiry, ...]:
     """Return what is to be warned of now, the most urgent first."""
     return tuple(sorted((e for e in endings if e.threshold(now) is not None), key=lambda e: (e.at, e.kind, e.name)))
 
 
-def next_of_each(endings: Iterable[Ending]) -> dict[Ends, datetime]:
+def next_of_each(endings: Iterable[Expiry]) -> dict[ExpiryKind, datetime]:
     """Return when the first of each kind ends."""
-    first: dict[Ends, datetime] = {}
+    first: dict[ExpiryKind, datetime] = {}
     for each in endings:
         first[each.kind] = min(each.at, first.get(each.kind, each.at))
     return first

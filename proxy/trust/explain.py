@@ -12,7 +12,7 @@ from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_
 from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
-from proxy.trust.exception import Granted
+from proxy.trust.exception import ExceptionGrant
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
@@ -104,7 +104,7 @@ def warning(decision: Decision, name: str, url: str) -> str:
     return plain(f"{name}: {target(decision.question)} {let} - {page_url(url, decision.id)}", 1000)
 
 
-def granted(by: Granted) -> str:
+def granted(by: ExceptionGrant) -> str:
     """Return which exception lets something through, until when and why."""
     offline = " made on the host" if by.offline else ""
     return f"exception {by.id}{offline} until {by.until:%Y-%m-%dT%H:%M:%SZ} ({by.reason})"
@@ -207,12 +207,12 @@ def as_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _granted_as_json(by: Granted) -> dict[str, Any]:
+def _granted_as_json(by: ExceptionGrant) -> dict[str, Any]:
     return {"id": by.id, "until": by.until.isoformat(), "reason": by.reason, "offline": by.offline}
 
 
-def _granted_from_json(data: Mapping[str, Any]) -> Granted:
-    return Granted(data["id"], datetime.fromisoformat(data["until"]), data["reason"], data["offline"])
+def _granted_from_json(data: Mapping[str, Any]) -> ExceptionGrant:
+    return ExceptionGrant(data["id"], datetime.fromisoformat(data["until"]), data["reason"], data["offline"])
 
 
 def from_json(data: Mapping[str, Any]) -> Decision:

@@ -30,7 +30,7 @@ class Handover:
                 f"{span_text(self.retire_after)} already"
             )
 
-    def but(self, overlap: Handover | None = None, retire_after: timedelta | None = None) -> Handover:
+    def with_overrides(self, overlap: Handover | None = None, retire_after: timedelta | None = None) -> Handover:
         """Return it with what is given taken from there. Raises ValueError."""
         chosen = overlap or self
         return replace(chosen, retire_after=self.retire_after if retire_after is None else retire_after)

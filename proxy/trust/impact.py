@@ -24,7 +24,7 @@ class Pulled:
     decision_id: str
 
 
-class Standing(StrEnum):
+class PullVerdict(StrEnum):
     """What a pull gets."""
 
     ALLOWED = "allowed"
@@ -37,7 +37,7 @@ class Standing(StrEnum):
 class Verdict:
     """What a pull gets under one set of policies, and why; `reason` is empty where it satisfies them."""
 
-    standing: Standing
+    standing: PullVerdict
     reason: str = ""
     detail: str = ""
 
@@ -64,15 +64,15 @@ class Judgement:
     def effect(self) -> Effect:
         """What changes. Where only the policies in force could not be judged, the journal says what was served."""
         before, after = self.before.standing, self.after.standing
-        if Standing.GONE in (before, after):
+        if PullVerdict.GONE in (before, after):
             return Effect.GONE
-        if after is Standing.UNKNOWN:
+        if after is PullVerdict.UNKNOWN:
             return Effect.UNKNOWN
-        if before is Standing.UNKNOWN:
-            before = Standing.ALLOWED if self.pulled.served else Standing.BLOCKED
+        if before is PullVerdict.UNKNOWN:
+            before = PullVerdict.ALLOWED if self.pulled.served else PullVerdict.BLOCKED
         if before is after:
             return Effect.UNCHANGED
-        return Effect.NEWLY_BLOCKED if after is Standing.BLOCKED else Effect.NEWLY_ALLOWED
+        return Effect.NEWLY_BLOCKED if after is PullVerdict.BLOCKED else Effect.NEWLY_ALLOWED
 
 
 def verdict_of(decision: Decision) -> Verdict:
@@ -83,9 +83,9 @@ def verdict_of(decision: Decision) -> Verdict:
     reason = "" if decision.reason is None else decision.reason.value
     detail = next((c.detail for c in decision.checks if c.outcome is not Outcome.PASSED), "")
     if decision.allowed and decision.granted is None:  # an exception ends; what policy says stays
-        return Verdict(Standing.ALLOWED, reason, detail)
+        return Verdict(PullVerdict.ALLOWED, reason, detail)
     blind = decision.outcome is Outcome.INCONCLUSIVE
-    return Verdict(Standing.UNKNOWN if blind else Standing.BLOCKED, reason, detail)
+    return Verdict(PullVerdict.UNKNOWN if blind else PullVerdict.BLOCKED, reason, detail)
 
 
 def counted(judgements: Iterable[Judgement]) -> dict[Effect, int]:

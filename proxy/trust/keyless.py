@@ -31,7 +31,7 @@ class KeylessSigner:
 
 
 @dataclass(frozen=True)
-class Certified:
+class KeylessResult:
     """A bundle that verifies: the identity out of the signer's list, and the payload that was signed, with its type."""
 
     identity: str

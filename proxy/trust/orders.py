@@ -9,10 +9,10 @@ from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.names import same_name
-from proxy.trust.standing import Orders
+from proxy.trust.standing import AllOverrides
 
 
-def with_denial(orders: Orders, denial: Denial, now: datetime, room: Allotment | None = None) -> Orders:
+def with_denial(orders: AllOverrides, denial: Denial, now: datetime, room: Allotment | None = None) -> AllOverrides:
     """Return the orders with this one among them, in the place of the holder's own of the same target.
 
     Those that are over make room. `room` is what the holder may have, None where that is not bounded. Raises
@@ -37,7 +37,7 @@ def same_exception(one: PolicyException, other: PolicyException) -> bool:
     return mine == (other.repositories, other.digest, other.unsigned_push, same_name(other.by))
 
 
-def with_exception(orders: Orders, exception: PolicyException, room: Allotment | None = None) -> Orders:
+def with_exception(orders: AllOverrides, exception: PolicyException, room: Allotment | None = None) -> AllOverrides:
     """Return the orders with this one among them, in the place of the one of its id; closed, none opens again.
 
     `room` is what its holder may have, None where that is not bounded. Raises ValueError.

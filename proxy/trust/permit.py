@@ -11,7 +11,7 @@ from proxy.trust.question import Caller, Named
 from proxy.trust.reason import Reason
 
 
-class Permission(StrEnum):
+class PullPermission(StrEnum):
     """Why a request is answered with content, or `DENY`."""
 
     ALLOWED = "allowed"
@@ -21,21 +21,21 @@ class Permission(StrEnum):
     DENY = "deny"
 
 
-def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: bool, push_look: bool) -> Permission:
+def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: bool, push_look: bool) -> PullPermission:
     """Return what this caller gets of a decided manifest. Never part of a cached decision.
 
     `push_look` is true for the question a client asks before it pushes, from a caller who may push.
     """
     if decision.allowed:
-        return Permission.ALLOWED
+        return PullPermission.ALLOWED
     denied = decision.reason is Reason.DENIED_DIGEST  # a recall holds for reviewers and open heads too
     if push_look and not (denied and is_digest(decision.question.reference)):
-        return Permission.PUSH_LOOK
+        return PullPermission.PUSH_LOOK
     if policy is None or denied:
-        return Permission.DENY
+        return PullPermission.DENY
     if isinstance(caller, Named) and caller.name in policy.pull.reviewers:
-        return Permission.REVIEWER
-    return Permission.OPEN_HEAD if head and policy.pull.head_on_denied else Permission.DENY
+        return PullPermission.REVIEWER
+    return PullPermission.OPEN_HEAD if head and policy.pull.head_on_denied else PullPermission.DENY
 
 
 def may_push_by_policy(caller: Caller, policy: Policy) -> bool:

@@ -19,7 +19,7 @@ ANYBODY = "*"
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintFinding:
     """One thing that is probably not meant; `where` is the setting, as a path from the top of the file."""
 
     level: Level
@@ -48,7 +48,7 @@ def looks(profiles: Iterable[str], ring: KeyRing) -> Mapping[str, KeyLook]:
 
 
 @dataclass(frozen=True)
-class Around:
+class LintContext:
     """What policies lean on: our key profiles (for images), the names of `trust`, the time.
 
     `names_proven` is whether upstream proves who calls; None where that could not be seen.
@@ -60,7 +60,7 @@ class Around:
     names_proven: bool | None = None
 
 
-def lint(policies: Sequence[Policy], around: Around) -> tuple[Finding, ...]:
+def lint(policies: Sequence[Policy], around: LintContext) -> tuple[LintFinding, ...]:
     """Return everything found, policy by policy, then what no policy uses."""
     found = list(_patterns(policies))
     for at, policy in enumerate(policies):
@@ -72,7 +72,7 @@ def _order(where: Where) -> tuple[int, ...]:
     return tuple(step for step in where if isinstance(step, int))
 
 
-def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
+def _patterns(policies: Sequence[Policy]) -> Iterator[LintFinding]:
     """Judge each pattern against those near it: those in front of it, and the one of its policy that does its work."""
     owners: dict[str, set[int]] = {}
     for at, policy in enumerate(policies):
@@ -82,7 +82,7 @@ def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
         near = dict(neighbours([owners]))
     except TooAlike:
         text = f"patterns are not compared: too many begin and end alike (more than {COMPARED} pairs)"
-        yield Finding("note", "patterns-not-compared", ("policies",), text)
+        yield LintFinding("note", "patterns-not-compared", ("policies",), text)
         near = {}
     rank = {pattern: specificity(pattern) for pattern in owners}
     for at, policy in enumerate(policies):
@@ -91,16 +91,18 @@ def _patterns(policies: Sequence[Policy]) -> Iterator[Finding]:
             where: Where = ("policies", at, "repositories", position)
             own, around = rank[pattern], near.get(pattern, [])
             if (wrong := _impossible(pattern)) is not None:
-                yield Finding("warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}")
+                yield LintFinding(
+                    "warning", "pattern-matches-nothing", where, f"{pattern} matches no repository: {wrong}"
+                )
             elif better := next((p for p in around if rank[p] > own and covers(p, pattern)), None):
                 text = f"{pattern} never wins: {better} matches all its names and is more specific"
-                yield Finding("warning", "pattern-never-wins", where, text)
+                yield LintFinding("warning", "pattern-never-wins", where, text)
             elif wide := _wider(pattern, [p for p in around if at in owners[p]], before):
                 floor = rank[wide]
                 between = (p for p in around if floor <= rank[p] < own and owners[p] != {at})
                 if not any(overlap(p, pattern) for p in between):
                     text = f"{pattern} adds nothing: {wide} of the same policy matches all its names"
-                    yield Finding("note", "pattern-adds-nothing", where, text)
+                    yield LintFinding("note", "pattern-adds-nothing", where, text)
             before.add(pattern)
 
 
@@ -124,43 +126,43 @@ def _impossible(pattern: str) -> str | None:
     return None
 
 
-def _pull(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+def _pull(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]:
     pull, where = policy.pull, ("policies", at, "pull")
     if pull.mode == "warn" and pull.enforce_after is not None and pull.enforce_after <= around.now:
         text = f"enforce_after was {pull.enforce_after:%Y-%m-%d %H:%M}Z: this is `mode: enforce` now; write that"
-        yield Finding("warning", "enforce-after-is-past", (*where, "enforce_after"), text)
+        yield LintFinding("warning", "enforce-after-is-past", (*where, "enforce_after"), text)
     if pull.mode == "off":
         text = "nothing is looked at: whatever is in the registry is served"
-        yield Finding("note", "pulls-not-judged", (*where, "mode"), text)
+        yield LintFinding("note", "pulls-not-judged", (*where, "mode"), text)
         return
     if pull.mode_at(around.now) == "enforce":
         if pull.blobs == "open":
             text = "anybody who asks by digest gets the layers of blocked images"
-            yield Finding("warning", "blobs-open", (*where, "blobs"), text)
+            yield LintFinding("warning", "blobs-open", (*where, "blobs"), text)
         if pull.head_on_denied:
             text = "HEAD of a blocked image is answered: where it is cached, it starts unchecked"
-            yield Finding("warning", "head-on-denied", (*where, "head_on_denied"), text)
+            yield LintFinding("warning", "head-on-denied", (*where, "head_on_denied"), text)
     for number, clause in enumerate(pull.require):
         dead = [n for n in clause.signed_by if n in around.keys and not around.keys[n].verifies]
         alive = len(clause.signed_by) - len(dead)
         if dead and alive < clause.at_least:
             text = f"no image can satisfy this: no key of {', '.join(dead)} verifies any more"
-            yield Finding("warning", "clause-cannot-hold", (*where, "require", number), text)
+            yield LintFinding("warning", "clause-cannot-hold", (*where, "require", number), text)
 
 
-def _push(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+def _push(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]:
     push, pull, where = policy.push, policy.pull, ("policies", at, "push")
     counted = {name for clause in pull.require for name in clause.signed_by}
     for position, name in enumerate(push.sign_with):
         here, key = (*where, "sign_with", position), around.keys.get(name)
         if key is None or not key.signs:
-            yield Finding("warning", "no-active-key", here, f"{name} has no active key: pushes here are refused")
+            yield LintFinding("warning", "no-active-key", here, f"{name} has no active key: pushes here are refused")
         elif not key.certified and (notary := [each for each in push.formats if each.startswith("notation-")]):
             text = f"the key of {name} has no certificate chain, so {' and '.join(notary)} are not written"
-            yield Finding("warning", "no-chain", here, text)
+            yield LintFinding("warning", "no-chain", here, text)
         if pull.require and pull.mode != "off" and name not in counted:
             text = f"pushes are signed with {name}, and no clause of pull.require counts it"
-            yield Finding("warning", "signed-and-not-required", here, text)
+            yield LintFinding("warning", "signed-and-not-required", here, text)
     if push.sign_with and pull.mode != "off":
         signing = set(push.sign_with)
         for number, clause in enumerate(pull.require):
@@ -168,17 +170,19 @@ def _push(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
             if len(ours) < clause.at_least and signing & counted:
                 need = clause.at_least - len(ours)
                 text = f"a push alone does not satisfy this: {need} more must sign ({', '.join(clause.signed_by)})"
-                yield Finding("note", "others-must-sign", ("policies", at, "pull", "require", number), text)
+                yield LintFinding("note", "others-must-sign", ("policies", at, "pull", "require", number), text)
     if not push.allow:
-        yield Finding("note", "nobody-may-push", (*where, "allow"), "the list is empty: nobody may push or delete here")
+        yield LintFinding(
+            "note", "nobody-may-push", (*where, "allow"), "the list is empty: nobody may push or delete here"
+        )
     everybody = ANYBODY in push.allow
     for position, name in enumerate(push.allow):
         if name != ANYBODY and everybody:
             text = f"{name} adds nothing: * is everybody"
-            yield Finding("note", "name-adds-nothing", (*where, "allow", position), text)
+            yield LintFinding("note", "name-adds-nothing", (*where, "allow", position), text)
 
 
-def _names(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
+def _names(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]:
     """Judge lists of people: a name counts only where upstream would refuse it with another password."""
     lists = {("pull", "reviewers"): policy.pull.reviewers}
     if ANYBODY not in policy.push.allow:
@@ -189,29 +193,29 @@ def _names(at: int, policy: Policy, around: Around) -> Iterator[Finding]:
         where: Where = ("policies", at, *setting)
         if around.names_proven is False:
             text = "upstream proves no names (it lets any name in), so nobody is ever one of these"
-            yield Finding("warning", "names-not-proven", where, text)
+            yield LintFinding("warning", "names-not-proven", where, text)
         elif around.names_proven is None:
             text = "whether upstream proves names could not be seen; `countersign doctor` says more"
-            yield Finding("note", "names-not-looked-at", where, text)
+            yield LintFinding("note", "names-not-looked-at", where, text)
     for position, name in enumerate(policy.pull.reviewers):
         if "*" in name:
             text = f"{name} is taken as it stands: no wildcards here, so nobody is called that"
-            yield Finding("warning", "no-wildcard", ("policies", at, "pull", "reviewers", position), text)
+            yield LintFinding("warning", "no-wildcard", ("policies", at, "pull", "reviewers", position), text)
     for position, name in enumerate(policy.push.allow):
         if "*" in name and name != ANYBODY:
             text = f"{name} is taken as it stands: only * alone is everybody, so nobody is called that"
-            yield Finding("warning", "no-wildcard", ("policies", at, "push", "allow", position), text)
+            yield LintFinding("warning", "no-wildcard", ("policies", at, "push", "allow", position), text)
 
 
-def _unused(policies: Sequence[Policy], around: Around) -> Iterator[Finding]:
+def _unused(policies: Sequence[Policy], around: LintContext) -> Iterator[LintFinding]:
     if not policies:
-        yield Finding("warning", "no-policy", ("policies",), "no policy: every repository is closed")
+        yield LintFinding("warning", "no-policy", ("policies",), "no policy: every repository is closed")
     named = {name for p in policies for clause in p.pull.require for name in clause.signed_by}
     named |= {name for p in policies for name in p.push.sign_with}
     for name in around.trust:
         if name not in named:
             text = f"{name} is in `trust` and no policy names it: its signatures count nowhere"
-            yield Finding("note", "trust-not-used", ("trust", name), text)
+            yield LintFinding("note", "trust-not-used", ("trust", name), text)
     for name in around.keys:
         if name not in named:
-            yield Finding("note", "key-not-used", ("keys", name), f"{name} is in `keys` and no policy names it")
+            yield LintFinding("note", "key-not-used", ("keys", name), f"{name} is in `keys` and no policy names it")

@@ -23,7 +23,7 @@ class KeyPlan:
     announce: timedelta = timedelta(days=14)
 
 
-class What(StrEnum):
+class ChangeKind(StrEnum):
     """What happens to a key by itself."""
 
     ROTATE = "rotate"  # a new key is made; it begins when the old one is `rotate_every` old
@@ -33,10 +33,10 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True)
-class Coming:
+class ScheduledChange:
     """Something that happens to the keys of a profile on one token, at this moment or soon after."""
 
-    what: What
+    what: ChangeKind
     at: datetime
     profile: str
     token: str
@@ -44,21 +44,23 @@ class Coming:
     blocked: str = ""  # why it will not happen, where somebody has to do something first
 
 
-def coming(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> tuple[Coming, ...]:
+def coming(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> tuple[ScheduledChange, ...]:
     """Return everything that is set to happen, the soonest first."""
     return tuple(sorted(_all(ring, plans), key=lambda each: (each.at, each.profile, each.token, each.what)))
 
 
-def due(ring: KeyRing, plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Coming, ...]:
+def due(ring: KeyRing, plans: Mapping[str, KeyPlan], now: datetime) -> tuple[ScheduledChange, ...]:
     """Return what is to be done now. A clock that goes back finds less to do, and what was done stays done."""
-    return tuple(c for c in coming(ring, plans) if c.at <= now and not c.blocked and c.what is not What.STOP)
+    return tuple(c for c in coming(ring, plans) if c.at <= now and not c.blocked and c.what is not ChangeKind.STOP)
 
 
-def announced(all_of_it: Iterable[Coming], plans: Mapping[str, KeyPlan], now: datetime) -> tuple[Coming, ...]:
+def announced(
+    all_of_it: Iterable[ScheduledChange], plans: Mapping[str, KeyPlan], now: datetime
+) -> tuple[ScheduledChange, ...]:
     """Return what happens so soon that people are told, and what should have happened and did not."""
     usual = KeyPlan()
     soon = (c for c in all_of_it if c.at - plans.get(c.profile, usual).announce <= now)
-    return tuple(c for c in soon if c.what is not What.STOP or c.at > now)
+    return tuple(c for c in soon if c.what is not ChangeKind.STOP or c.at > now)
 
 
 def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
@@ -69,30 +71,32 @@ def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
     return shown if plan.rotate_every is None else max(shown, key.since + plan.rotate_every)
 
 
-def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[Coming]:
+def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[ScheduledChange]:
     for key in ring.ours:
         plan, own = plans.get(key.profile, KeyPlan()), fingerprint(key.spki)
         if key.state is KeyState.PREPARED and key.activate_at is not None:
-            yield Coming(What.ACTIVATE, key.activate_at, key.profile, key.token, own)
+            yield ScheduledChange(ChangeKind.ACTIVATE, key.activate_at, key.profile, key.token, own)
         elif key.state is KeyState.TRUSTED:
             yield from _ends(key, own, ring, plan)
         elif key.state is KeyState.ACTIVE and plan.rotate_every is not None and key.token in plan.tokens:
             at = key.since + plan.rotate_every - (plan.terms.publish_first or NEVER)
             waiting = ring.prepared(key.profile, key.token)
             if waiting is None:
-                yield Coming(What.ROTATE, at, key.profile, key.token, own)
+                yield ScheduledChange(ChangeKind.ROTATE, at, key.profile, key.token, own)
             elif waiting.activate_at is None:
                 name = fingerprint(waiting.spki)[:12]
-                yield Coming(What.ROTATE, at, key.profile, key.token, own, f"key {name} is prepared and has no day")
+                yield ScheduledChange(
+                    ChangeKind.ROTATE, at, key.profile, key.token, own, f"key {name} is prepared and has no day"
+                )
 
 
-def _ends(key: BookKey, own: str, ring: KeyRing, plan: KeyPlan) -> Iterator[Coming]:
+def _ends(key: BookKey, own: str, ring: KeyRing, plan: KeyPlan) -> Iterator[ScheduledChange]:
     """Yield when a trusted key stops signing and is retired: never while it signs, nor where nothing else does."""
     if key.signs_until is not None:
-        yield Coming(What.STOP, key.signs_until, key.profile, key.token, own)
+        yield ScheduledChange(ChangeKind.STOP, key.signs_until, key.profile, key.token, own)
     if key.retire_after is not None:
         at = key.retire_after if key.signs_until is None else max(key.retire_after, key.signs_until)
         tokens = plan.tokens or (None,)  # an active key on a token that configuration has given up signs nothing
         signs = any(ring.active(key.profile, token) is not None for token in tokens)
         blocked = "" if signs else f"no other key signs for {key.profile}"
-        yield Coming(What.RETIRE, at, key.profile, key.token, own, blocked)
+        yield ScheduledChange(ChangeKind.RETIRE, at, key.profile, key.token, own, blocked)

@@ -15,7 +15,7 @@ from proxy.trust.pattern import matches
 
 
 @dataclass(frozen=True)
-class Standing:
+class Overrides:
     """The denials and exceptions in force: a value, so that a decision made with it says what it rests on."""
 
     denials: tuple[Denial, ...] = ()
@@ -73,7 +73,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Orders:
+class AllOverrides:
     """Every denial and every exception, in force or not; `unrecorded` is the one that only this host knows yet."""
 
     denials: tuple[Denial, ...] = ()
@@ -82,10 +82,10 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Window:
+class OverrideWindow:
     """What stands from one moment until something changes by itself (None: never)."""
 
-    standing: Standing
+    standing: Overrides
     since: datetime
     until: datetime | None
 
@@ -94,15 +94,15 @@ class Window:
         return self.since <= now and (self.until is None or now < self.until)
 
 
-def standing_at(orders: Orders, now: datetime, latest: datetime) -> Window:
+def overrides_at(orders: AllOverrides, now: datetime, latest: datetime) -> OverrideWindow:
     """Return what stands now.
 
     Exceptions are held against `latest`, the latest time ever seen: a clock that is set back opens none again, and
     makes none longer. Denials are held against the clock as it is: set forward and back, they hold again.
     """
-    standing = Standing(
+    standing = Overrides(
         tuple(d for d in orders.denials if d.holds_at(now)), tuple(e for e in orders.exceptions if e.open_at(latest))
     )
     ends = [d.until for d in standing.denials if d.until is not None]
     turns = [at for e in orders.exceptions if e.closed is None for at in (e.opened, e.until) if at > latest]
-    return Window(standing, now, min([*ends, *turns], default=None))
+    return OverrideWindow(standing, now, min([*ends, *turns], default=None))

@@ -13,6 +13,6 @@ def holds_token(text: str) -> bool:
     return TEXT.search(text) is not None
 
 
-def blotted(text: str) -> str:
+def redacted(text: str) -> str:
     """Return the text with the secret of every token in it left out; the public id stays."""
     return TEXT.sub(rf"{PREFIX}_\1_...", text) if PREFIX in text else text

@@ -16,15 +16,15 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Credential, Headers, ReferrersApi, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, UpstreamResponse
 from proxy.upstream import challenge as challenges
 from proxy.upstream.exchange import Exchange
 from proxy.upstream.headers import from_upstream, is_plain, to_upstream
 from proxy.upstream.location import origin, rewritten
-from proxy.upstream.ours import Ours
+from proxy.upstream.ours import ServiceAccount
 from proxy.upstream.realm import Realm
-from proxy.upstream.referrers import Manner, ReferrersProbe
-from proxy.upstream.reply import UpstreamReply
+from proxy.upstream.referrers import ReferrersMode, ReferrersProbe
+from proxy.upstream.reply import AiohttpResponse
 from proxy.upstream.uploads import KEY_BYTES, Target, Uploads
 
 _READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)
@@ -47,7 +47,7 @@ class Upstream:
         upload_origins: Sequence[str] = (),
         uploads_key: bytes | None = None,
         name: str = "registry",
-        referrers: Manner = "auto",
+        referrers: ReferrersMode = "auto",
         monotonic: Callable[[], float] = real_monotonic,
     ) -> None:
         """Connect to nothing yet.
@@ -63,7 +63,7 @@ class Upstream:
         self._blob_origins = frozenset({self._exchange.origin, *(origin(each) for each in blob_origins)})
         self._uploads = Uploads(self._exchange.base, upload_origins, uploads_key or token_bytes(KEY_BYTES))
         self.realm = Realm(self._exchange, realms, monotonic=monotonic, name=name)
-        self._ours = None if credentials is None else Ours(self.realm, *credentials, monotonic)
+        self._ours = None if credentials is None else ServiceAccount(self.realm, *credentials, monotonic)
         ours = credentials is not None
         self._probe = ReferrersProbe(self._looked, ours=ours, manner=referrers, monotonic=monotonic)
 
@@ -76,7 +76,7 @@ class Upstream:
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
         transfer: bool = False,
-    ) -> UpstreamReply:
+    ) -> AiohttpResponse:
         """Send one operation and return the reply, whatever its status.
 
         Raises Unavailable when there is none or it would lead around us, Fault UNAUTHORIZED for an Authorization that
@@ -89,7 +89,7 @@ class Upstream:
         except BaseException:
             response.close()
             raise
-        return UpstreamReply(response, answered)
+        return AiohttpResponse(response, answered)
 
     def _here(self, headers: Headers, status: int, operation: Operation) -> Headers:
         """Return the headers with every address as one of ours."""
@@ -111,10 +111,10 @@ class Upstream:
         method, path = render(operation)
         return Target(method, self._exchange.base + path, own=True)
 
-    async def _looked(self, operation: Operation, credential: Credential, headers: Headers) -> UpstreamReply:
+    async def _looked(self, operation: Operation, credential: Credential, headers: Headers) -> AiohttpResponse:
         """Return the reply as it came, for questions where also a redirect is an answer."""
         response = await self._asked(operation, credential, headers)
-        return UpstreamReply(response, from_upstream(response.headers.items()))
+        return AiohttpResponse(response, from_upstream(response.headers.items()))
 
     async def _asked(
         self,
@@ -136,7 +136,7 @@ class Upstream:
             self.realm.heard(asked)
             renewed = await self._ours.renewed(operation, asked)
             if renewed is not None:
-                await UpstreamReply(response, ()).close()
+                await AiohttpResponse(response, ()).close()
                 response = await self._send(operation, renewed, headers, body, length, transfer=transfer)
         if credential.ours and self._ours is not None:
             self._ours.answered(response.status)
@@ -169,7 +169,7 @@ class Upstream:
             raise
         return response
 
-    async def follow(self, reply: Reply) -> UpstreamReply:
+    async def follow(self, reply: UpstreamResponse) -> AiohttpResponse:
         """Return what a redirected blob reply points to, fetched without any credential.
 
         Object storage is asked only where the configuration names its origin: or a registry could send us anywhere.
@@ -188,7 +188,7 @@ class Upstream:
                 f"upstream keeps this blob at {asked}, which we may not ask; add it to upstreams[].blob_origins"
             )
         response = await self._exchange.send("GET", target, [], again=True)
-        found = UpstreamReply(response, from_upstream(response.headers.items()))
+        found = AiohttpResponse(response, from_upstream(response.headers.items()))
         if 300 <= found.status < 400:
             await found.close()
             raise Unavailable(f"{asked} redirects again; a blob is followed once")

@@ -7,7 +7,7 @@ from math import inf
 
 from cachetools import LRUCache, TLRUCache
 
-from proxy.flows.once import Once
+from proxy.flows.once import SingleFlight
 from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
@@ -18,7 +18,7 @@ from proxy.upstream.tokens import basic, token_in
 _EARLY = 0.8  # a token is used for this part of its life: one that ends on the way costs a request
 
 
-class Ours:
+class ServiceAccount:
     """The configured name and password, shown to upstream or to its allowed realm and nobody else."""
 
     def __init__(self, realm: Realm, name: str, password: str, monotonic: Callable[[], float]) -> None:
@@ -30,7 +30,7 @@ class Ours:
         self._basic = basic(name, password)
         self._now = monotonic
         self._wants: LRUCache[str, bool] = LRUCache(1000)  # scopes for which upstream asked for a token
-        self._buying: Once[str] = Once()
+        self._buying: SingleFlight[str] = SingleFlight()
         self._tokens: TLRUCache[str, tuple[str, float]] = TLRUCache(
             1000, ttu=lambda _key, held, _now: held[1], timer=monotonic
         )

@@ -27,7 +27,7 @@ from proxy.upstream.exchange import Exchange, unavailable
 from proxy.upstream.headers import is_plain
 from proxy.upstream.issued import IssuedTokens
 from proxy.upstream.location import origin
-from proxy.upstream.reply import UpstreamReply
+from proxy.upstream.reply import AiohttpResponse
 from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
@@ -47,7 +47,7 @@ _ANSWERED_EACH = "access-control-"  # for pages of other origins
 
 
 @dataclass(frozen=True)
-class TokenReply:
+class TokenResponse:
     """What the realm said, ready to be sent on."""
 
     status: int
@@ -131,7 +131,7 @@ class Realm:
             response = await self._exchange.send("GET", self._exchange.base + "/v2/", [], again=True)
             self._learnt_at = self._now()
             self._own = _bearer(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
-            await UpstreamReply(response, ()).close()
+            await AiohttpResponse(response, ()).close()
         if self._own is not None:
             return self._own
         heard = list(self._heard.values())
@@ -139,7 +139,7 @@ class Realm:
 
     # Tokens
 
-    async def token(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenReply:
+    async def token(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenResponse:
         """Return the realm's own answer to a token request: GET with a query, POST with a form, OPTIONS before either.
 
         `page` is what a browser says of the page that asks. Parameters without a name here are dropped. Raises
@@ -168,7 +168,7 @@ class Realm:
             await self._remember(method, kept, authorization, reply.body)
         return reply
 
-    async def relay(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenReply:
+    async def relay(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenResponse:
         """Return the realm's answer and remember nothing. Raises Unavailable, and Fault where no realm is known."""
         found = await self.learn(pairs)
         if found is None:
@@ -187,8 +187,8 @@ class Realm:
         response = await self._exchange.send(method, url, headers, body, again=True)
         return await self._read(url, response)
 
-    async def _read(self, url: str, response: aiohttp.ClientResponse) -> TokenReply:
-        reply = UpstreamReply(response, ())
+    async def _read(self, url: str, response: aiohttp.ClientResponse) -> TokenResponse:
+        reply = AiohttpResponse(response, ())
         if 300 <= reply.status < 400:
             await reply.close()
             raise unavailable(url, ValueError("token realm redirects; credentials do not follow"))
@@ -203,7 +203,7 @@ class Realm:
             text = f"the token has {size} bytes, and at most {most} of Authorization are read here"
             text += " (limits.authorization_bytes): ask for fewer scopes at once"
             raise Fault("UNSUPPORTED", text, status=400)
-        return TokenReply(reply.status, headers, body)
+        return TokenResponse(reply.status, headers, body)
 
     async def misplaced(self, pairs: Query = ()) -> str | None:
         """Return what is wrong with the realm that upstream names, and what to do, or None. Raises Unavailable."""

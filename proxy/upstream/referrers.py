@@ -12,7 +12,7 @@ from typing import Literal
 
 from cachetools import TTLCache
 
-from proxy.flows.once import Once
+from proxy.flows.once import SingleFlight
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_INDEX
@@ -20,7 +20,7 @@ from proxy.oci.not_found import ERROR_BYTES, NotFound, not_found
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
 from proxy.ports import Credential, Headers, ReferrersApi
-from proxy.upstream.reply import UpstreamReply
+from proxy.upstream.reply import AiohttpResponse
 
 HAS_S = 24 * 3600.0  # the API does not go away
 HAS_NOT_S = 600.0  # it may arrive with an upgrade
@@ -29,21 +29,21 @@ _ITS_MANIFEST: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | I
 _TEMPORARY = frozenset({408, 425, 429})
 _ABOUT_US = frozenset({401, 403, 404})  # answers that another account may not get
 
-Manner = Literal["auto", "api", "none"]
-Ask = Callable[[Operation, Credential, Headers], Awaitable[UpstreamReply]]
+ReferrersMode = Literal["auto", "api", "none"]
+Ask = Callable[[Operation, Credential, Headers], Awaitable[AiohttpResponse]]
 
 
 class ReferrersProbe:
     """What is known of the API, by repository. A `HAS` is never replaced by less while it is remembered."""
 
-    def __init__(self, ask: Ask, *, ours: bool, manner: Manner, monotonic: Callable[[], float]) -> None:
+    def __init__(self, ask: Ask, *, ours: bool, manner: ReferrersMode, monotonic: Callable[[], float]) -> None:
         """Know nothing yet. `ours` says that we have an account of our own; `manner` other than auto asks nobody."""
         self._ask = ask
         self._ours = ours
         self._manner = manner
         self._has: TTLCache[Repository, bool] = TTLCache(REPOSITORIES, HAS_S, timer=monotonic)
         self._has_not: TTLCache[Repository, bool] = TTLCache(REPOSITORIES, HAS_NOT_S, timer=monotonic)
-        self._asking: Once[ReferrersApi] = Once()
+        self._asking: SingleFlight[ReferrersApi] = SingleFlight()
 
     async def look(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
         """Return what the configuration says, what is remembered, or what upstream answers now. Raises Unavailable."""
@@ -104,7 +104,7 @@ def may_pass(status: int, headers: Headers) -> bool:
     return status in _TEMPORARY or (status >= 500 and status != 501)
 
 
-async def _denies(reply: UpstreamReply) -> bool:
+async def _denies(reply: AiohttpResponse) -> bool:
     """True for a 404 that may be about the route. Registries that have it answer so about what they do not know."""
     try:
         return not_found(await reply.read(ERROR_BYTES)) in {NotFound.THIS, NotFound.FOREIGN}

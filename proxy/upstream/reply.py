@@ -15,7 +15,7 @@ _DRAINED = 64 * 1024  # bytes: an error body this small is read to the end, so t
 _DRAIN_S = 1.0
 
 
-class UpstreamReply:
+class AiohttpResponse:
     """One reply; its connection goes back when the body has ended or `close` was called."""
 
     def __init__(self, response: aiohttp.ClientResponse, headers: Headers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault
 from proxy.web.call import Call
 from proxy.web.metrics import CONTENT_TYPE
@@ -16,19 +16,19 @@ _TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-st
 def admin_app(metrics: Callable[[], bytes], obstacle: Callable[[], str | None]) -> Inner:
     """Return the handler of the admin listener; `obstacle` says why no traffic should come, or None."""
 
-    def live() -> Answer:
-        return Answer(200, _TEXT, b"alive\n")
+    def live() -> Response:
+        return Response(200, _TEXT, b"alive\n")
 
-    def ready() -> Answer:
+    def ready() -> Response:
         why = obstacle()
-        return Answer(200, _TEXT, b"ready\n") if why is None else Answer(503, _TEXT, f"not ready: {why}\n".encode())
+        return Response(200, _TEXT, b"ready\n") if why is None else Response(503, _TEXT, f"not ready: {why}\n".encode())
 
-    def scrape() -> Answer:
-        return Answer(200, (("content-type", CONTENT_TYPE), ("cache-control", "no-store")), metrics())
+    def scrape() -> Response:
+        return Response(200, (("content-type", CONTENT_TYPE), ("cache-control", "no-store")), metrics())
 
-    routes: Mapping[str, Callable[[], Answer]] = {"/livez": live, "/readyz": ready, "/metrics": scrape}
+    routes: Mapping[str, Callable[[], Response]] = {"/livez": live, "/readyz": ready, "/metrics": scrape}
 
-    async def answer(call: Call) -> Answer:
+    async def answer(call: Call) -> Response:
         route = routes.get(call.path)
         if route is None:
             raise Fault("NAME_UNKNOWN", f"here are only {', '.join(routes)}", status=404)

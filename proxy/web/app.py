@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import (
     FinishUpload,
@@ -21,7 +21,7 @@ from proxy.oci.paths import parse
 from proxy.web.call import Call
 from proxy.web.outermost import Inner
 
-Handle = Callable[[Operation, Asked], Awaitable[Answer]]
+Handle = Callable[[Operation, Request], Awaitable[Response]]
 
 _READS = (PullManifest, PullBlob, ListReferrers)  # judged, and of no use to a client that has gone
 _WITH_BODY = (PushManifest, StartUpload, UploadChunk, FinishUpload)
@@ -34,7 +34,7 @@ def public_app(handle: Handle, pages: Mapping[str, Inner]) -> Inner:
     for every other address.
     """
 
-    async def answer(call: Call) -> Answer:
+    async def answer(call: Call) -> Response:
         if call.path == "/v2" or call.path.startswith("/v2/"):
             return await _registry(handle, call)
         word = page_word(call.path)
@@ -48,17 +48,17 @@ def public_app(handle: Handle, pages: Mapping[str, Inner]) -> Inner:
     return answer
 
 
-async def _registry(handle: Handle, call: Call) -> Answer:
+async def _registry(handle: Handle, call: Call) -> Response:
     operation = parse(call.method, call.path, call.query)
     call.kind = type(operation).__name__
     if isinstance(operation, _WITH_BODY) and call.body.present:
         _identity(call)
-    asked = call.asked()
+    request = call.asked()
     if not isinstance(operation, _READS):  # what has begun to write goes on to its end
-        return await handle(operation, asked)
-    asked.budget.while_not(call.gone)
+        return await handle(operation, request)
+    request.budget.while_not(call.gone)
     try:
-        return await handle(operation, asked)
+        return await handle(operation, request)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if not call.gone() or task is None or task.cancelling():

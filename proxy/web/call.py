@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
-from proxy.flows.asked import Asked, nothing
+from proxy.flows.asked import Request, do_nothing
 from proxy.flows.kept import Kept, Room
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
@@ -45,7 +45,7 @@ class Call:
     room: Room
     network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
     forwarded: bool = False  # by a proxy that is trusted: many callers on few connections
-    cut: Callable[[], None] = nothing  # ends the connection at once
+    cut: Callable[[], None] = do_nothing  # ends the connection at once
     certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
     sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
     kind: str = "other"
@@ -60,9 +60,9 @@ class Call:
                 return value
         return None
 
-    def asked(self) -> Asked:
+    def asked(self) -> Request:
         """Return the request as the flows see it."""
-        return Asked(
+        return Request(
             credential=self.credential,
             request_id=self.request_id,
             headers=self.headers,

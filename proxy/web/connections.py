@@ -37,19 +37,19 @@ READ_AHEAD = 64 * 1024  # of a body, before whoever reads it has taken what is t
 class Guarded(asyncio.BufferedProtocol):
     """One connection: aiohttp's protocol, with bounds on what it may send unasked and on how long it may take."""
 
-    def __init__(self, inner: RequestHandler, house: Connections) -> None:
+    def __init__(self, inner: RequestHandler, ports: Connections) -> None:
         """Wrap a protocol that has no transport yet."""
         self.inner = inner
         self.busy = False  # between the end of a request's header and the end of its answer
         self.refused = False
         self.holder: str | None = None
         self.transport: asyncio.Transport | None = None
-        self.intake = Intake(inner.data_received, self._rested, house.limits.header_bytes, house.headers)
-        self._house = house
+        self.intake = Intake(inner.data_received, self._rested, ports.limits.header_bytes, ports.headers)
+        self._ports = ports
         self._early = b""
         self._made = self._paused = False
-        self._header = Deadline(house.loop, house.limits.header_timeout_s, self.abort)
-        self._stall = Deadline(house.loop, house.limits.body_idle_s, self.abort)
+        self._header = Deadline(ports.loop, ports.limits.header_timeout_s, self.abort)
+        self._stall = Deadline(ports.loop, ports.limits.body_idle_s, self.abort)
         self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,17 +72,17 @@ class Guarded(asyncio.BufferedProtocol):
     def enter(self, transport: asyncio.Transport) -> bool:
         """Take the connection in, before its handshake where there is one. False when there is no room."""
         self.transport = transport
-        self.holder = self.intake.holder = self._house.holder_of(transport)
-        return self._house.admit(self)
+        self.holder = self.intake.holder = self._ports.holder_of(transport)
+        return self._ports.admit(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: little, unless somebody reads the body. All connections share it: it is copied."""
         del sizehint
-        return self._house.buffer if self.intake.phase is Phase.BODY else self._house.buffer[:LITTLE]
+        return self._ports.buffer if self.intake.phase is Phase.BODY else self._ports.buffer[:LITTLE]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read."""
-        self.data_received(bytes(self._house.buffer[:nbytes]))
+        self.data_received(bytes(self._ports.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on, each in its turn; the first of a header start its deadline."""
@@ -108,7 +108,7 @@ class Guarded(asyncio.BufferedProtocol):
             self._lingering.cancel()
         self.refused = True
         self.intake.close()
-        self._house.forget(self)
+        self._ports.forget(self)
         if self._made:
             self.inner.connection_lost(exc)
 
@@ -127,7 +127,7 @@ class Guarded(asyncio.BufferedProtocol):
     def entered(self, content: StreamReader, left: int | None) -> None:
         """A request begins; `left` bytes of its body are to come (None: chunked)."""
         self.busy = True
-        self._house.idle.pop(self, None)
+        self._ports.idle.pop(self, None)
         self._header.met()
         self._turn(self.intake.entered, content, left)
 
@@ -148,7 +148,7 @@ class Guarded(asyncio.BufferedProtocol):
     def _rested(self) -> None:
         self.busy = False
         if self.transport is not None and not self.transport.is_closing():
-            self._house.idle[self] = None
+            self._ports.idle[self] = None
         if self.intake.waiting and not self._header.running:
             self._header.start()
 
@@ -157,7 +157,7 @@ class Guarded(asyncio.BufferedProtocol):
         try:
             step(*given)
         except TooMuch as much:
-            self._end(FULL if much.share else too_long(self._house.limits.header_bytes))
+            self._end(FULL if much.share else too_long(self._ports.limits.header_bytes))
             return
         if not self.intake.waiting and not self._paused:
             return
@@ -183,7 +183,7 @@ class Guarded(asyncio.BufferedProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         # What is still under way to us would turn the answer into a reset.
-        self._lingering = self._house.loop.call_later(LINGER_S, self.transport.close)
+        self._lingering = self._ports.loop.call_later(LINGER_S, self.transport.close)
 
 
 class Connections:

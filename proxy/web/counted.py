@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.ports import Journal, Search
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.web.metrics import Metrics
 
 
@@ -22,14 +22,14 @@ class CountedJournal:
     async def record(self, *events: Event) -> None:
         """Append rows; see the port."""
         await self._journal.record(*events)
-        self._metrics.signed(sum(event.kind is Kind.SIGNED for event in events))
+        self._metrics.signed(sum(event.kind is EventKind.SIGNED for event in events))
         for event in events:
-            if event.kind is Kind.PUSH_NOT_SIGNED:
+            if event.kind is EventKind.PUSH_NOT_SIGNED:
                 self._metrics.not_signed()
 
     async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
         """Keep the decision and count it; see the port."""
-        if event.kind is Kind.PUSH_NOT_SIGNED:
+        if event.kind is EventKind.PUSH_NOT_SIGNED:
             self._metrics.not_signed()
         if decision.outcome is Outcome.INCONCLUSIVE:
             self._metrics.not_decided()
@@ -38,7 +38,7 @@ class CountedJournal:
 
     async def counted(self, event: Event) -> None:
         """Count the event; see the port."""
-        if event.kind is Kind.UPSTREAM_UNAVAILABLE:
+        if event.kind is EventKind.UPSTREAM_UNAVAILABLE:
             self._metrics.no_upstream()
         await self._journal.counted(event)
 

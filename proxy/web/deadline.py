@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.flows.asked import nothing
+from proxy.flows.asked import do_nothing
 
 
 class Deadline:
@@ -38,7 +38,7 @@ class Deadline:
 
     def close(self) -> None:
         """Call nobody any more, and keep nobody in memory."""
-        self._due, self._late = None, nothing
+        self._due, self._late = None, do_nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

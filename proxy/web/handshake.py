@@ -15,33 +15,33 @@ class Handshake(asyncio.Protocol):
     Where there is no room nobody shakes hands: the connection ends without a word, which would need the handshake.
     """
 
-    def __init__(self, house: Connections, context: ssl.SSLContext) -> None:
+    def __init__(self, ports: Connections, context: ssl.SSLContext) -> None:
         """Wait for the transport."""
-        self._house = house
+        self._ports = ports
         self._context = context
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in, or end it; nothing is read before the handshake begins."""
         raw = cast("asyncio.Transport", transport)
-        guarded = self._house()
+        guarded = self._ports()
         if not guarded.enter(raw):
             raw.abort()
             return
         raw.pause_reading()
-        self._task = self._house.loop.create_task(self._shake(guarded, raw))
+        self._task = self._ports.loop.create_task(self._shake(guarded, raw))
 
     async def _shake(self, guarded: Guarded, raw: asyncio.Transport) -> None:
-        seconds = self._house.limits.header_timeout_s
+        seconds = self._ports.limits.header_timeout_s
         secured: asyncio.Transport | None = None
         try:
-            secured = await self._house.loop.start_tls(
+            secured = await self._ports.loop.start_tls(
                 raw, guarded, self._context, server_side=True, ssl_handshake_timeout=seconds
             )
         except OSError:  # of TLS, too; whoever it was has gone or speaks something else
             raw.abort()
         finally:
             if secured is None:
-                self._house.forget(guarded)
+                self._ports.forget(guarded)
         if secured is not None:
             guarded.connection_made(secured)

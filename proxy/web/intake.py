@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Protocol
 
-from proxy.flows.asked import nothing
+from proxy.flows.asked import do_nothing
 from proxy.oci.shares import Shares
 
 _END = b"\r\n\r\n"
@@ -115,7 +115,7 @@ class Intake:
         """Keep nothing, and nobody: what refers to itself waits for the collector."""
         self.waiting.clear()
         self._uncount()
-        self._hand_on, self._rested, self._content = _dropped, nothing, None
+        self._hand_on, self._rested, self._content = _dropped, do_nothing, None
 
     def _next(self) -> None:
         self._uncount()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.web.call import Call, small_body
@@ -62,7 +62,7 @@ def local_app(commands: Commands) -> Inner:
     """Return the handler of the Unix socket."""
     table = routes(commands)
 
-    async def answer(call: Call) -> Answer:
+    async def answer(call: Call) -> Response:
         there = [route for route in table if route.path == call.path]
         if not there:
             raise Fault("NAME_UNKNOWN", f"no command {call.path!a} here", status=404)
@@ -72,7 +72,7 @@ def local_app(commands: Commands) -> Inner:
         call.kind = route.path
         given = _query(call) if route.method == "GET" else await _body(call)
         result = await route.run(_arguments(route, given))
-        return Answer(200, (("content-type", "application/json"),), json.dumps(result).encode())
+        return Response(200, (("content-type", "application/json"),), json.dumps(result).encode())
 
     return answer
 

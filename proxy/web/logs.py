@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from proxy.trust.token_text import blotted
+from proxy.trust.token_text import redacted
 from proxy.web.outermost import Done
 
 Fields = MutableMapping[str, Any]
@@ -130,7 +130,7 @@ class AccessLog:
             "request_id": call.request_id,
             "address": call.address,
             "method": call.method,
-            "path": blotted(call.path),
+            "path": redacted(call.path),
             "kind": call.kind,
             "status": done.status,
             "received": call.body.received,

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from aiohttp import web
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.flows.kept import Kept
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
@@ -19,7 +19,7 @@ from proxy.oci.shares import Shares
 from proxy.web.call import Call, Network, check, read_call
 from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
 
-Inner = Callable[[Call], Awaitable[Answer]]
+Inner = Callable[[Call], Awaitable[Response]]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 PAGE = 4096  # bytes
@@ -79,7 +79,7 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
         try:
             with done.call.room:
                 outcome = await _caught(_answer(inner, request, done.call, edge.limits, busy))
-            ready = Ready(outcome) if isinstance(outcome, Answer) else _refuse(done, outcome, edge)
+            ready = Ready(outcome) if isinstance(outcome, Response) else _refuse(done, outcome, edge)
             done.status = ready.answer.status
             written = await _caught(_send(request, ready, edge, done))
             if isinstance(written, web.StreamResponse):
@@ -116,7 +116,7 @@ async def _caught(work: Awaitable[T]) -> T | Exception:
         return error
 
 
-async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Limits, busy: bool) -> Answer:
+async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Limits, busy: bool) -> Response:
     if busy:  # a connection of its own would have been refused in the same way
         text = "too many requests from your address are being answered; try again in a few seconds"
         raise Fault("TOOMANYREQUESTS", text, headers={"Retry-After": "5"})

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
 from proxy.trust import explain
@@ -22,7 +22,7 @@ from proxy.web.help import LESSONS, Lesson
 from proxy.web.outermost import Inner
 from proxy.web.rendering import Rendering
 
-Form = Literal["html", "json", "text"]
+PageFormat = Literal["html", "json", "text"]
 ID_LENGTH = 128
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 TITLES = {401: "Please log in", 404: "Not found", 503: "Not just now"}
@@ -42,17 +42,17 @@ class Inspection:
 
 
 Find = Callable[[str], Awaitable[Decision | None]]
-Inspect = Callable[[Repository, Reference, Asked], Awaitable[Inspection]]
+Inspect = Callable[[Repository, Reference, Request], Awaitable[Inspection]]
 
 
-def form_of(call: Call) -> Form:
+def form_of(call: Call) -> PageFormat:
     """Return how to answer: `?format=` decides, then Accept; browsers get HTML, everybody else text."""
     try:
-        asked = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
+        request = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
     except ValueError:  # more than anybody means
-        asked = None
-    if asked in {"html", "json", "text"}:
-        return asked  # type: ignore[return-value]  # narrowed by the set
+        request = None
+    if request in {"html", "json", "text"}:
+        return request  # type: ignore[return-value]  # narrowed by the set
     accept = (call.header("accept") or "").lower()
     if "text/html" in accept:
         return "html"
@@ -84,7 +84,7 @@ class Pages:
     def reading(self, page: Inner) -> Inner:
         """Return the page for GET and HEAD, with its errors as pages too."""
 
-        async def answer(call: Call) -> Answer:
+        async def answer(call: Call) -> Response:
             try:
                 if call.method not in {"GET", "HEAD"}:
                     raise Fault("UNSUPPORTED", "pages are only read: use GET", headers={"allow": "GET, HEAD"})
@@ -99,7 +99,7 @@ class Pages:
 
         return answer
 
-    async def front(self, call: Call) -> Answer:
+    async def front(self, call: Call) -> Response:
         """Say what this is."""
         if form_of(call) == "html":
             return self._rendering.html("front.html")
@@ -107,11 +107,11 @@ class Pages:
         text = f"{self._rendering.name}: a registry that signs what is pushed and checks what is pulled\n{url}/-/help\n"
         return self._rendering.answer(200, _TEXT, text)
 
-    async def nothing(self, _call: Call) -> Answer:
+    async def nothing(self, _call: Call) -> Response:
         """Say that there is no such page. Raises Fault."""
         raise nothing_here()
 
-    async def decision(self, call: Call) -> Answer:
+    async def decision(self, call: Call) -> Response:
         """Show one decision to whoever has its unguessable id: nothing about callers, nothing about other images."""
         decision_id = call.path.removeprefix("/-/d/")
         found = None
@@ -123,7 +123,7 @@ class Pages:
         bare = replace(found, signatures=tuple(replace(s, claims={}) for s in found.signatures))
         return self._decided(form_of(call), bare, "decision.html", {}, {})
 
-    async def image(self, call: Call) -> Answer:
+    async def image(self, call: Call) -> Response:
         """Show the verdict on an image to whoever may pull it."""
         repository, reference = named_image(call.path.removeprefix("/-/i/"))
         seen = await self._inspect(repository, reference, call.asked())
@@ -136,7 +136,7 @@ class Pages:
         shown = {**more, "pushed_at": seen.pushed_at}
         return self._decided(form_of(call), seen.decision, "image.html", shown, more)
 
-    async def help(self, call: Call) -> Answer:
+    async def help(self, call: Call) -> Response:
         """Teach one reason, or list them all."""
         word = call.path.removeprefix("/-/help").strip("/")
         form = form_of(call)
@@ -153,7 +153,7 @@ class Pages:
             return self._rendering.answer(200, _JSON, json.dumps({"reason": reason, "what": what, **vars(lesson)}))
         return self._rendering.answer(200, _TEXT, lesson_text(reason, lesson))
 
-    def _reasons(self, form: Form) -> Answer:
+    def _reasons(self, form: PageFormat) -> Response:
         rows = [(reason, FIXES[reason].what) for reason in Reason]
         if form == "html":
             return self._rendering.html("reasons.html", reasons=rows)
@@ -162,8 +162,8 @@ class Pages:
         return self._rendering.answer(200, _TEXT, "".join(f"{reason:<22} {what}\n" for reason, what in rows))
 
     def _decided(
-        self, form: Form, decision: Decision, template: str, shown: Mapping[str, Any], data: Mapping[str, Any]
-    ) -> Answer:
+        self, form: PageFormat, decision: Decision, template: str, shown: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> Response:
         name, url, decision = self._rendering.name, self._rendering.url, explain.for_callers(decision)
         if form == "json":
             return self._rendering.answer(200, _JSON, json.dumps({**explain.as_json(decision), **data}))
@@ -180,7 +180,7 @@ class Pages:
         }
         return self._rendering.html(template, **values, **shown)
 
-    def _failed(self, call: Call, fault: Fault) -> Answer:
+    def _failed(self, call: Call, fault: Fault) -> Response:
         """Return the failure as a page; the challenge of a 401 goes with it, so that clients log in."""
         call.error, call.reason = str(fault), fault.reason or ""
         form = form_of(call)

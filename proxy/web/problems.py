@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.explain import plain
 from proxy.web.call import Call
@@ -31,7 +31,7 @@ def problem(call: Call, failure: Failure) -> Ready:
     }
     kept = tuple(pair for pair in usual.answer.headers if pair[0] != "content-type")
     headers = (("content-type", PROBLEM), ("cache-control", "no-store"), *kept)
-    return Ready(Answer(status, headers, json.dumps(told).encode()))
+    return Ready(Response(status, headers, json.dumps(told).encode()))
 
 
 def _words(failure: Failure) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.web.logs import inert
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class Rendering:
         environment.globals |= self._globals
         return environment
 
-    def html(self, template: str, status: int = 200, **values: Any) -> Answer:
+    def html(self, template: str, status: int = 200, **values: Any) -> Response:
         """Return the page."""
         body = self._environment.get_template(template).render(**values)
         return self.answer(status, "text/html; charset=utf-8", body)
 
-    def answer(self, status: int, content_type: str, body: str) -> Answer:
+    def answer(self, status: int, content_type: str, body: str) -> Response:
         """Return text of ours with the headers every page has."""
         headers = (
             ("content-type", content_type),
@@ -67,7 +67,7 @@ class Rendering:
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
         )
-        return Answer(status, headers, body.encode("utf-8", "backslashreplace"))
+        return Response(status, headers, body.encode("utf-8", "backslashreplace"))
 
 
 def _shown(value: object) -> object:

@@ -14,9 +14,9 @@ from functools import lru_cache
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
-from proxy.ports import HOP_BY_HOP, Headers, Reply
+from proxy.ports import HOP_BY_HOP, Headers, UpstreamResponse
 from proxy.trust.explain import PHRASE_LENGTH, plain
 
 JSON = "application/json"
@@ -37,7 +37,7 @@ API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 class Ready:
     """An answer with the reason phrase of its status line (None: the usual one)."""
 
-    answer: Answer
+    answer: Response
     phrase: str | None = None
 
 
@@ -47,14 +47,14 @@ def refuse(failure: Failure, *, inside: bool = False) -> Ready:
         later = (("retry-after", str(failure.retry_after)),)
         text = f"not available just now ({_said(failure, inside)}); try again"
         phrase = f"{failure.told}".removeprefix("the ") if failure.told in (Told.REGISTRY, Told.HEADERS) else None
-        return Ready(Answer(503, _json(later), error_body("UNAVAILABLE", text)), phrase)
+        return Ready(Response(503, _json(later), error_body("UNAVAILABLE", text)), phrase)
     if isinstance(failure, Corrupt):
         text = f"nothing is handed on ({_said(failure, inside)})"
-        return Ready(Answer(502, _json(()), error_body("UNKNOWN", text)))
+        return Ready(Response(502, _json(()), error_body("UNKNOWN", text)))
     body = error_body(failure.code, failure.message, failure.detail)
     headers = tuple((name.lower(), value) for name, value in failure.headers.items())
     phrase = None if failure.phrase is None else plain(failure.phrase, PHRASE_LENGTH)
-    return Ready(Answer(failure.status, _json(headers), body), phrase)
+    return Ready(Response(failure.status, _json(headers), body), phrase)
 
 
 def _said(failure: Unavailable | Corrupt, inside: bool) -> str:
@@ -96,7 +96,7 @@ SHORT = 128  # characters: those of images are
 _remembered_type = lru_cache(1024)(_inert_type)
 
 
-def _fields(answer: Answer, request_id: str, *, registry: bool) -> CIMultiDict[str]:
+def _fields(answer: Response, request_id: str, *, registry: bool) -> CIMultiDict[str]:
     fields = CIMultiDict([pair for pair in answer.headers if pair[0].lower() not in HOP_BY_HOP])
     if registry:
         fields[API_VERSION[0]] = API_VERSION[1]
@@ -182,8 +182,8 @@ def _date(second: int) -> str:
 
 async def _relay(
     request: web.BaseRequest,
-    answer: Answer,
-    reply: Reply,
+    answer: Response,
+    reply: UpstreamResponse,
     fields: CIMultiDict[str],
     phrase: str | None,
     close: bool,

@@ -80,8 +80,8 @@ class Listener:
     async def listen(self, address: Address, tls: Tls | None = None) -> Address:
         """Listen and return the address, with the real port. Raises OSError."""
         loop = asyncio.get_running_loop()
-        house, context = self.connections, None if tls is None else tls.context
-        door = house if context is None else lambda: Handshake(house, context)
+        ports, context = self.connections, None if tls is None else tls.context
+        door = ports if context is None else lambda: Handshake(ports, context)
         if address.host != "::":
             server = await loop.create_server(door, address.host, address.port, backlog=BACKLOG)
             self._servers = [server]

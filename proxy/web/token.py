@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.flows.relay import PREFLIGHT_HEADERS
 from proxy.oci.faults import Fault
 from proxy.oci.operation import Query
@@ -45,7 +45,7 @@ def token_page(issue: Issue) -> Inner:
     `issue` gets the method, the parameters, the Authorization header, and what a browser says of the page that asks.
     """
 
-    async def answer(call: Call) -> Answer:
+    async def answer(call: Call) -> Response:
         if call.path.rstrip("/") != "/-/token":
             raise Fault("NAME_UNKNOWN", "there is nothing at this address; tokens are at /-/token", status=404)
         if call.method in ("GET", "OPTIONS"):
@@ -65,7 +65,7 @@ def token_page(issue: Issue) -> Inner:
             for name, value in issued.headers
             if name != "cache-control"
         )
-        return Answer(issued.status, (*kept, *safe), issued.body)
+        return Response(issued.status, (*kept, *safe), issued.body)
 
     return answer
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from urllib.parse import parse_qsl, unquote
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.flows.publish import Publisher
 from proxy.oci.faults import Fault
 from proxy.ports import Headers
@@ -26,7 +26,7 @@ class TrustPages:
         self._rendering = rendering
         self._publisher = publisher
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> Response:
         """Return what is at this address. Raises Fault, Unavailable."""
         path = unquote(call.path.removeprefix("/-/trust")).removeprefix("/")
         if not path:
@@ -44,7 +44,7 @@ class TrustPages:
             raise Fault("NAME_UNKNOWN", "nothing is published at this address; all of it is at /-/trust/", status=404)
         return _file(call, file.media_type, file.body)
 
-    def _listing(self, call: Call) -> Answer:
+    def _listing(self, call: Call) -> Response:
         published, url = self._publisher.now(), f"{self._rendering.url}/-/trust"
         files = [(f"{url}/{file.path}", file.what) for file in published.files.values()]
         files.append((f"{url}/{INDEX}", "every key and the hash of every file above; signed by each of:"))
@@ -67,7 +67,7 @@ def _wanted(call: Call) -> str | None:
         return None
 
 
-def _file(call: Call, media_type: str, body: bytes, warning: str | None = None) -> Answer:
+def _file(call: Call, media_type: str, body: bytes, warning: str | None = None) -> Response:
     """Return the bytes under their hash as ETag, or 304 to whoever has them already (RFC 9110 section 13.1.2)."""
     tag = f'"{hashlib.sha256(body).hexdigest()}"'
     headers: Headers = (
@@ -79,5 +79,5 @@ def _file(call: Call, media_type: str, body: bytes, warning: str | None = None) 
     )
     known = [one.strip().removeprefix("W/") for one in (call.header("if-none-match") or "").split(",")]
     if tag in known or "*" in known:
-        return Answer(304, headers, warning=warning)
-    return Answer(200, headers, body, warning=warning)
+        return Response(304, headers, warning=warning)
+    return Response(200, headers, body, warning=warning)

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.store import Store
 from proxy.trust.problem import Problem
-from proxy.wiring.keytimes import KeyTimes
+from proxy.wiring.keytimes import ScheduleRunner
 from proxy.wiring.notary import chain_problems
 from proxy.wiring.problems import kept_by_users, problems_of
 from proxy.wiring.signer import TokenSigner
@@ -32,9 +32,9 @@ class AllProblems:
         self,
         signer: TokenSigner,
         store: Store,
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         path: Path,
-        keytimes: KeyTimes,
+        keytimes: ScheduleRunner,
         staleness: Staleness,
         others: Iterable[Knows],
     ) -> None:
@@ -42,7 +42,7 @@ class AllProblems:
         self.refused: tuple[datetime, str] | None = None
         self._signer = signer
         self._store = store
-        self._house = house
+        self._ports = ports
         self._path = path
         self._keytimes = keytimes
         self._staleness = staleness
@@ -51,13 +51,13 @@ class AllProblems:
 
     def now(self) -> list[Problem]:
         """Return what is wrong now."""
-        house, here, store = self._house(), self._here, self._store
-        exceptions, at = store.interventions.orders().exceptions, house.clock.now()
+        ports, here, store = self._ports(), self._here, self._store
+        exceptions, at = store.overrides.orders().exceptions, ports.clock.now()
         about = self._signer, store.journal, self.refused, self._path, exceptions, at
         return [
-            *problems_of(*about, store.owed.waiting(), self._keytimes.failing, here),
-            *chain_problems(house.rules.current().policies, house.keybook.ring().ours),
+            *problems_of(*about, store.unsigned.waiting(), self._keytimes.failing, here),
+            *chain_problems(ports.rules.current().policies, ports.keybook.ring().ours),
             *self._staleness.problems(self._path, here),
-            *kept_by_users(house.memory.kept_by_users, here),
+            *kept_by_users(ports.cache.kept_by_users, here),
             *(problem for part in self._others for problem in part.problems(here)),
         ]

@@ -27,14 +27,14 @@ _SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at, and what to do where it is not well."""
 
     name: str
     state: State
     detail: str
     fix: str = ""
-    inner: tuple[Finding, ...] = ()
+    inner: tuple[DoctorFinding, ...] = ()
 
     @property
     def worst(self) -> State:
@@ -43,17 +43,17 @@ class Finding:
         return min([self.state, *(f.worst for f in self.inner)], key=order.index)
 
 
-async def check_tokens(settings: Settings) -> Finding:
+async def check_tokens(settings: Settings) -> DoctorFinding:
     """Look at every token, its mechanisms and the attributes of its keys."""
     if not settings.tokens:
-        return Finding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
+        return DoctorFinding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
     ours = await _recorded(settings)
     found = [await _token(name, settings, ours) for name in settings.tokens]
     found += [
-        Finding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, each.fix)
+        DoctorFinding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, each.fix)
         for each in waiting(settings.policies.policies, ours)
     ]
-    return Finding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
+    return DoctorFinding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
 
 
 async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
@@ -68,17 +68,17 @@ async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
         await store.close()
 
 
-async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> Finding:
+async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> DoctorFinding:
     try:
         seen = await look(name, tokens_plan(settings))
     except ConfigError as error:
-        return Finding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
+        return DoctorFinding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
     i = seen.info
     detail = f"{i.label!r}, serial {i.serial}, {i.manufacturer} {i.model} {i.firmware}"
-    return Finding(f"token {name}", "ok", detail, inner=tuple(_keys(name, seen, settings, ours)))
+    return DoctorFinding(f"token {name}", "ok", detail, inner=tuple(_keys(name, seen, settings, ours)))
 
 
-def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) -> Iterator[Finding]:
+def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) -> Iterator[DoctorFinding]:
     """Yield each profile's keys that sign or will: as the key book has them, before the first start by label."""
     there: dict[str, KeyInfo] = {fingerprint(info.spki): info for info in seen.there}
     for profile, labelled in seen.keys.items():
@@ -94,7 +94,7 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
                 found = there.get(own, missing)
                 yield _key(profile, found, seen, key.algorithm, restore_or_lose(own, settings.path), needed)
                 if isinstance(found, KeyInfo) and found.token_serial != key.token_serial:
-                    yield Finding(
+                    yield DoctorFinding(
                         f"place of {profile}",
                         "warning",
                         f"{own[:12]} is on serial {found.token_serial}, recorded is {key.token_serial}",
@@ -105,10 +105,10 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
         listed = ", ".join(f"{fingerprint(k.spki)[:12]} ({k.profile})" for k in bare)
         noted = (f"countersign keys backup-recorded {fingerprint(k.spki)[:12]} --reason TEXT" for k in bare)
         fix = f"back the token up, then: {'; '.join(noted)}"
-        yield Finding("backups", "warning", f"none is recorded of {listed}", fix)
+        yield DoctorFinding("backups", "warning", f"none is recorded of {listed}", fix)
     if ours:
         for stray in strays(name, tokens_plan(settings), seen.there, {fingerprint(key.spki) for key in ours}):
-            yield Finding(
+            yield DoctorFinding(
                 f"key {stray.label}",
                 "warning",
                 f"{fingerprint(stray.spki)[:12]} is on the token and not in the key book: it signs nothing",
@@ -126,16 +126,16 @@ def _to_back_up(key: BookKey, token: str) -> bool:
 
 def _key(
     name: str, found: KeyInfo | str, seen: Seen, wanted: str, where_missing: str, needed: Sequence[Scheme] = ("pkix",)
-) -> Finding:
+) -> DoctorFinding:
     title = f"key {name}"
     if isinstance(found, str):
-        return Finding(title, "wrong", found, where_missing)
+        return DoctorFinding(title, "wrong", found, where_missing)
     if found.algorithm != wanted:
-        return Finding(title, "wrong", f"it is {found.algorithm}, not {wanted}", f"correct keys.{name}")
+        return DoctorFinding(title, "wrong", f"it is {found.algorithm}, not {wanted}", f"correct keys.{name}")
     try:
         ways = [way_to_sign(algorithm_named(wanted), seen.info.mechanisms, scheme) for scheme in needed]
     except TokenError as error:
-        return Finding(title, "wrong", str(error), f"choose another algorithm for keys.{name}")
+        return DoctorFinding(title, "wrong", str(error), f"choose another algorithm for keys.{name}")
     wrong = [n for n, value in _MUST.items() if found.attributes.get(n) is (not value)]
     doubtful = [n for n, value in _SHOULD.items() if found.attributes.get(n) is (not value)]
     untold = [n for n in (*_MUST, *_SHOULD) if found.attributes.get(n) is None]
@@ -143,25 +143,25 @@ def _key(
     detail += "".join(f", {n}={found.attributes[n]}" for n in (*wrong, *doubtful))
     detail += f" (not told: {', '.join(untold)})" if untold else ""
     fix = "make a key on the token itself that cannot leave it" if wrong or doubtful else ""
-    return Finding(title, "wrong" if wrong else "warning" if doubtful else "ok", detail, fix)
+    return DoctorFinding(title, "wrong" if wrong else "warning" if doubtful else "ok", detail, fix)
 
 
-async def check_store(settings: Settings) -> Finding:
+async def check_store(settings: Settings) -> DoctorFinding:
     """Look whether the store opens and answers."""
     shown = settings.store.url.partition("://")[0]
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
     except ConfigError as error:
         if "there is no" in str(error):
-            return Finding("store", "skipped", str(error).removeprefix("store.url: "))
-        return Finding("store", "wrong", str(error), "correct store.url")
+            return DoctorFinding("store", "skipped", str(error).removeprefix("store.url: "))
+        return DoctorFinding("store", "wrong", str(error), "correct store.url")
     except Unavailable as error:
-        return Finding("store", "wrong", error.what, "is the database running?")
+        return DoctorFinding("store", "wrong", error.what, "is the database running?")
     try:
         await store.probe()
         keys = store.keybook.ring().ours
     except Unavailable as error:
-        return Finding("store", "wrong", error.what, "is the database running?")
+        return DoctorFinding("store", "wrong", error.what, "is the database running?")
     finally:
         await store.close()
-    return Finding("store", "ok", f"{shown} answers; {len(keys)} keys in the key book")
+    return DoctorFinding("store", "ok", f"{shown} answers; {len(keys)} keys in the key book")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from hsm import KeyAmbiguous, KeyInfo, KeyMissing, TokenError, TokenUnavailable
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.custody import Held, TokenFacts
+from proxy.trust.custody import TokenInfo, TokenKey
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.wiring.signer import TokenSigner
 
@@ -27,17 +27,19 @@ class OpenTokens:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
         return planned.tokens
 
-    async def held(self, token: str) -> tuple[Held, ...]:
+    async def held(self, token: str) -> tuple[TokenKey, ...]:
         """Return every usable key pair on the token. Raises Unavailable."""
         async with _translated():
             keys = await self._signer.opened(token).token.keys()
-        return tuple(Held(token, k.token_serial, k.id, k.label, k.algorithm, k.spki, dict(k.attributes)) for k in keys)
+        return tuple(
+            TokenKey(token, k.token_serial, k.id, k.label, k.algorithm, k.spki, dict(k.attributes)) for k in keys
+        )
 
-    async def facts(self, token: str) -> TokenFacts:
+    async def facts(self, token: str) -> TokenInfo:
         """Return what the token says of itself. Raises Unavailable."""
         async with _translated():
             info = await self._signer.opened(token).token.describe()
-        return TokenFacts(info.label, info.serial, info.model, info.manufacturer, info.firmware, info.mechanisms)
+        return TokenInfo(info.label, info.serial, info.model, info.manufacturer, info.firmware, info.mechanisms)
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
         """Return the key's signature over a key evidence, whatever its state; nothing else is signed here.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.countersign import countersign
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.countersign import sign_existing
+from proxy.flows.house import Ports
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
 from proxy.flows.not_given import not_given
@@ -23,11 +23,11 @@ from proxy.trust.span import since_when
 
 
 class Desk:
-    """The answers to local commands. `house` returns the one in force, which a reload exchanges."""
+    """The answers to local commands. `ports` returns the one in force, which a reload exchanges."""
 
     def __init__(
         self,
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         store: Store,
         problems: Callable[[], list[Problem]],
         source: Callable[[], dict[str, str | int]],
@@ -39,37 +39,37 @@ class Desk:
         `soon` is what is announced of keys, `warnings` what ends before long.
         """
         self._source = source
-        self._house = house
+        self._ports = ports
         self._store = store
         self._problems = problems
         self._soon = soon
         self._warnings = warnings
-        self._started = house().clock.now()
+        self._started = ports().clock.now()
 
-    def _asked(self) -> Asked:
-        return Asked(Credential(ours=True), f"local-{secrets.token_hex(6)}", address="socket")
+    def _asked(self) -> Request:
+        return Request(Credential(ours=True), f"local-{secrets.token_hex(6)}", address="socket")
 
     async def verify(self, ref: str) -> dict[str, Any]:
         """Return the decision on this name as anybody's pull would get it now. Raises Fault, Unavailable, Corrupt."""
-        house = self._house()
-        judged = await judge(parse_name(ref, house.hosts), self._asked(), house)
-        if isinstance(judged, Answer):
+        ports = self._ports()
+        judged = await judge(parse_name(ref, ports.hosts), self._asked(), ports)
+        if isinstance(judged, Response):
             raise not_given(ref, judged.status)
-        return _shown(judged.decision, house)
+        return _shown(judged.decision, ports)
 
     async def why(self, question: str) -> dict[str, Any]:
         """Return a recorded decision by its id, or a fresh one on a name."""
-        house = self._house()
+        ports = self._ports()
         if "/" not in question and ":" not in question:
-            known = await house.journal.decision(question)
+            known = await ports.journal.decision(question)
             if known is not None:
-                return _shown(known, house)
+                return _shown(known, ports)
         return await self.verify(question)
 
     async def sign(self, ref: str, reason: str, who: str, how: str) -> dict[str, Any]:
         """Sign what is upstream already; return what was signed."""
-        house = self._house()
-        done = await countersign(parse_name(ref, house.hosts), reason, who, how, self._asked(), house)
+        ports = self._ports()
+        done = await sign_existing(parse_name(ref, ports.hosts), reason, who, how, self._asked(), ports)
         return {
             "digest": done.digest,
             "signatures": [
@@ -80,20 +80,20 @@ class Desk:
 
     async def would_block(self, since: str) -> dict[str, Any]:
         """Return what warn mode let through that enforce mode would block, since a span (`7d`) or a moment."""
-        house = self._house()
-        start = since_when(since, house.clock.now())
+        ports = self._ports()
+        start = since_when(since, ports.clock.now())
         return warned(start, await self._store.journal.would_block(start))
 
     async def status(self) -> dict[str, Any]:
         """Return whether everything works, and of what does not: since when, what it stops, the next command."""
-        house = self._house()
-        ring = house.keybook.ring()
+        ports = self._ports()
+        ring = ports.keybook.ring()
         return {
-            "name": house.name,
-            "url": house.url,
+            "name": ports.name,
+            "url": ports.url,
             "started": self._started.isoformat(),
             "pid": os.getpid(),
-            "policy_revision": house.rules.current().revision,
+            "policy_revision": ports.rules.current().revision,
             **self._source(),
             "key_revision": ring.revision,
             "keys": [
@@ -106,9 +106,9 @@ class Desk:
         }
 
 
-def _shown(decision: Decision, house: House) -> dict[str, Any]:
+def _shown(decision: Decision, ports: Ports) -> dict[str, Any]:
     shown = explain.as_json(decision)
-    return {**shown, "text": explain.text(decision, house.name, house.url)}
+    return {**shown, "text": explain.text(decision, ports.name, ports.url)}
 
 
 def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from proxy.config import Settings
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.formats.certificate import from_pem, parse_certificate, window
 from proxy.oci.faults import Unavailable
 from proxy.ports import AdminTokens
 from proxy.trust.admin_token import AdminToken
 from proxy.trust.authority import Authority
-from proxy.trust.expiry import OVER, Ending, Ends, due, next_of_each
+from proxy.trust.expiry import OVER, Expiry, ExpiryKind, due, next_of_each
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
 from proxy.trust.problem import Problem, ProblemId
 
@@ -24,24 +24,24 @@ LOOK_S = 15.0
 UPSTREAM_S = 3600.0
 PEM_BYTES = 1024 * 1024
 _STOPS = {
-    Ends.CHAIN: "verifiers that look at certificates, once they learn of it; cosign's formats go on",
-    Ends.AUTHORITY: "pulls of what only it certifies",
-    Ends.SERVER_TLS: "clients, which refuse the connection",
-    Ends.ADMIN_TLS: "the admin API over the network",
-    Ends.ADMIN_CA: "the admin API for those who come with a certificate",
-    Ends.UPSTREAM_TLS: "everything that has to ask upstream",
-    Ends.UPSTREAM_CA: "everything that has to ask upstream, once its certificate is of no other CA",
-    Ends.CLIENT_CERT: "everything that has to ask upstream",
-    Ends.TSA: "signatures whose time only it proves",
+    ExpiryKind.CHAIN: "verifiers that look at certificates, once they learn of it; cosign's formats go on",
+    ExpiryKind.AUTHORITY: "pulls of what only it certifies",
+    ExpiryKind.SERVER_TLS: "clients, which refuse the connection",
+    ExpiryKind.ADMIN_TLS: "the admin API over the network",
+    ExpiryKind.ADMIN_CA: "the admin API for those who come with a certificate",
+    ExpiryKind.UPSTREAM_TLS: "everything that has to ask upstream",
+    ExpiryKind.UPSTREAM_CA: "everything that has to ask upstream, once its certificate is of no other CA",
+    ExpiryKind.CLIENT_CERT: "everything that has to ask upstream",
+    ExpiryKind.TSA: "signatures whose time only it proves",
 }
 
 
-class Endings:
+class ExpiryWatch:
     """What ends and when, as of the last look."""
 
     def __init__(
         self,
-        collect: Callable[[], Awaitable[list[Ending]]],
+        collect: Callable[[], Awaitable[list[Expiry]]],
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
     ) -> None:
@@ -49,14 +49,14 @@ class Endings:
         self._collect = collect
         self._now = now
         self._log = log
-        self._known: list[Ending] = []
-        self._said: dict[tuple[Ends, str, datetime], int] = {}
+        self._known: list[Expiry] = []
+        self._said: dict[tuple[ExpiryKind, str, datetime], int] = {}
 
     async def look(self) -> None:
         """Collect, and log each threshold once as it is passed. Raises Unavailable."""
         self._known = await self._collect()
         now = self._now()
-        said: dict[tuple[Ends, str, datetime], int] = {}
+        said: dict[tuple[ExpiryKind, str, datetime], int] = {}
         for each in due(self._known, now):
             name, threshold = (each.kind, each.name, each.at), each.threshold(now) or OVER
             if self._said.get(name) != threshold:
@@ -97,7 +97,7 @@ class Endings:
         return {kind.value: (at - now).total_seconds() / 86400 for kind, at in next_of_each(self._known).items()}
 
 
-def of_keys(keys: Iterable[BookKey]) -> Iterator[Ending]:
+def of_keys(keys: Iterable[BookKey]) -> Iterator[Expiry]:
     """Return when the chains of keys that still count end."""
     for key in keys:
         if key.chain and key.state in VERIFYING:
@@ -106,87 +106,96 @@ def of_keys(keys: Iterable[BookKey]) -> Iterator[Ending]:
             name = f"{key.profile} {own}"
             renew = f"countersign keys csr {own} --subject NAME, and when it is issued: "
             renew += f"countersign keys chain set {own} FILE --reason TEXT"
-            yield Ending(Ends.CHAIN, name, last, renew, first)
+            yield Expiry(ExpiryKind.CHAIN, name, last, renew, first)
 
 
-def of_authorities(authorities: Iterable[Authority]) -> Iterator[Ending]:
+def of_authorities(authorities: Iterable[Authority]) -> Iterator[Expiry]:
     """Return when the certificates of configured authorities end."""
     for authority in authorities:
-        yield from _first(Ends.AUTHORITY, authority.name, authority.roots, f"renew trust.{authority.name}.ca_file")
-        yield from _first(Ends.TSA, authority.name, authority.tsa_roots, f"renew trust.{authority.name}.tsa_ca_file")
+        yield from _first(
+            ExpiryKind.AUTHORITY, authority.name, authority.roots, f"renew trust.{authority.name}.ca_file"
+        )
+        yield from _first(
+            ExpiryKind.TSA, authority.name, authority.tsa_roots, f"renew trust.{authority.name}.tsa_ca_file"
+        )
 
 
-def of_tokens(tokens: Iterable[AdminToken], now: datetime) -> Iterator[Ending]:
+def of_tokens(tokens: Iterable[AdminToken], now: datetime) -> Iterator[Expiry]:
     """Return when admin tokens end that are valid now: those that are over are meant to be."""
     for token in tokens:
         if token.revoked is None and token.expires > now:
             can = " ".join([" --role ".join(token.roles), *(f"--repository '{p}'" for p in token.repositories)])
             again = f"countersign tokens create NAME --role {can}, with another name, then replace it where it is used"
-            yield Ending(Ends.ADMIN_TOKEN, f"{token.name} ({token.id})", token.expires, again, token.created)
+            yield Expiry(ExpiryKind.ADMIN_TOKEN, f"{token.name} ({token.id})", token.expires, again, token.created)
 
 
-def of_lists(times: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Ending]:
+def of_lists(times: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Expiry]:
     """Return until when revocation lists are in force; those made for a week are no news in it."""
     for name, (first, last) in times.items():
-        yield Ending(Ends.CRL, name, last, "see why no newer list comes: countersign status", first)
+        yield Expiry(ExpiryKind.CRL, name, last, "see why no newer list comes: countersign status", first)
 
 
-def of_files(settings: Settings) -> Iterator[Ending]:
+def of_files(settings: Settings) -> Iterator[Expiry]:
     """Return when the certificates in configured files end; what cannot be read says so elsewhere."""
     tls, admin, upstream = settings.server.tls, settings.admin, settings.upstream
     inner = None if admin.tls is None else admin.tls.cert
     files = [
-        (Ends.SERVER_TLS, settings.server.url, None if tls is None else tls.cert, "renew server.tls.cert, then reload"),
-        (Ends.ADMIN_TLS, admin.listen, inner, "renew admin.tls.cert, then reload"),
-        (Ends.ADMIN_CA, admin.listen, admin.client_ca, "renew admin.client_ca, then restart"),
-        (Ends.UPSTREAM_CA, upstream.name, upstream.ca_file, "renew upstreams[0].ca_file, then restart"),
-        (Ends.CLIENT_CERT, upstream.name, upstream.client_cert, "renew upstreams[0].client_cert, then restart"),
+        (
+            ExpiryKind.SERVER_TLS,
+            settings.server.url,
+            None if tls is None else tls.cert,
+            "renew server.tls.cert, then reload",
+        ),
+        (ExpiryKind.ADMIN_TLS, admin.listen, inner, "renew admin.tls.cert, then reload"),
+        (ExpiryKind.ADMIN_CA, admin.listen, admin.client_ca, "renew admin.client_ca, then restart"),
+        (ExpiryKind.UPSTREAM_CA, upstream.name, upstream.ca_file, "renew upstreams[0].ca_file, then restart"),
+        (ExpiryKind.CLIENT_CERT, upstream.name, upstream.client_cert, "renew upstreams[0].client_cert, then restart"),
     ]
     for kind, name, file, renew in files:
         if file is not None:
             yield from _first(kind, name, _certificates(file), renew)
     stamps = settings.file.timestamps
     if stamps is not None:
-        yield from _first(Ends.TSA, stamps.url, stamps.ca_file, "renew timestamps.ca_file, then restart")
+        yield from _first(ExpiryKind.TSA, stamps.url, stamps.ca_file, "renew timestamps.ca_file, then restart")
 
 
-class Everything:
+class ExpirySources:
     """Collects from everywhere. Upstream is asked for its certificate once an hour, the rest is at hand."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         tokens: AdminTokens,
         lists: Callable[[], Mapping[str, tuple[datetime, datetime]]],
         certificate: Callable[[], Awaitable[bytes | None]],
     ) -> None:
         """Each callable returns what is in force now; `certificate` the one upstream shows."""
         self._settings = settings
-        self._house = house
+        self._ports = ports
         self._tokens = tokens
         self._lists = lists
         self._certificate = certificate
-        self._upstream: list[Ending] = []
+        self._upstream: list[Expiry] = []
         self._asked = -UPSTREAM_S
 
-    async def __call__(self) -> list[Ending]:
+    async def __call__(self) -> list[Expiry]:
         """Return all that ends. Raises Unavailable."""
-        settings, house = self._settings(), self._house()
-        ring, at = house.keybook.ring(), house.clock.monotonic()
+        settings, ports = self._settings(), self._ports()
+        ring, at = ports.keybook.ring(), ports.clock.monotonic()
         if at - self._asked >= UPSTREAM_S:
             self._asked, self._upstream = at, await of_upstream(settings, self._certificate)
         return [
             *of_keys(ring.ours),
             *of_authorities(ring.authorities),
             *of_lists(self._lists()),
-            *of_tokens(await self._tokens.all(), house.clock.now()),
+            *of_tokens(await self._tokens.all(), ports.clock.now()),
             *await in_files(settings),
             *self._upstream,
         ]
 
 
-async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[bytes | None]]) -> list[Ending]:
+async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[bytes | None]]) -> list[Expiry]:
     """Return when the certificate ends that upstream shows now; none where it has none, or does not answer."""
     try:
         der = await certificate()
@@ -194,15 +203,15 @@ async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[by
         return []
     found = () if der is None else (der,)
     renew = "tell who runs it"
-    return list(_first(Ends.UPSTREAM_TLS, settings.upstream.url, found, renew))
+    return list(_first(ExpiryKind.UPSTREAM_TLS, settings.upstream.url, found, renew))
 
 
-async def in_files(settings: Settings) -> list[Ending]:
+async def in_files(settings: Settings) -> list[Expiry]:
     """Return `of_files`, read beside the loop."""
     return await asyncio.to_thread(lambda: list(of_files(settings)))
 
 
-def _first(kind: Ends, name: str, ders: Iterable[bytes], renew: str) -> Iterator[Ending]:
+def _first(kind: ExpiryKind, name: str, ders: Iterable[bytes], renew: str) -> Iterator[Expiry]:
     """Return the one of these certificates that ends first."""
     found = []
     for der in ders:
@@ -212,7 +221,7 @@ def _first(kind: Ends, name: str, ders: Iterable[bytes], renew: str) -> Iterator
             continue
     if found:
         one = min(found, key=lambda certificate: certificate.not_valid_after_utc)
-        yield Ending(kind, name, one.not_valid_after_utc, renew, one.not_valid_before_utc)
+        yield Expiry(kind, name, one.not_valid_after_utc, renew, one.not_valid_before_utc)
 
 
 def _certificates(path: Path) -> tuple[bytes, ...]:

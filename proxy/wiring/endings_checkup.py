@@ -7,12 +7,12 @@ from proxy.oci.faults import ConfigError
 from proxy.ports import Clock
 from proxy.trust.authority import Authority
 from proxy.trust.expiry import due
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 from proxy.wiring.endings import in_files, of_authorities, of_upstream
 from proxy.wiring.upstream import upstream_of
 
 
-async def check_endings(settings: Settings, clock: Clock) -> Finding:
+async def check_endings(settings: Settings, clock: Clock) -> DoctorFinding:
     """Say which of them end before long. Those of keys, lists and admin tokens are known to the running server."""
     found = [*await in_files(settings), *of_authorities(e for e in settings.trust if isinstance(e, Authority))]
     try:
@@ -26,9 +26,11 @@ async def check_endings(settings: Settings, clock: Clock) -> Finding:
             await upstream.close()
     now = clock.now()
     inner = tuple(
-        Finding(each.kind.value, "wrong" if now > each.at else "warning", each.says(now), each.next)
+        DoctorFinding(each.kind.value, "wrong" if now > each.at else "warning", each.says(now), each.next)
         for each in due(found, now)
     )
     if not found:
-        return Finding("certificates", "skipped", "none is configured")
-    return Finding("certificates", "ok", f"{len(found)} looked at; warned of 60, 30 and 7 days ahead", inner=inner)
+        return DoctorFinding("certificates", "skipped", "none is configured")
+    return DoctorFinding(
+        "certificates", "ok", f"{len(found)} looked at; warned of 60, 30 and 7 days ahead", inner=inner
+    )

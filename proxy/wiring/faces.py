@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.inspect import inspect
 from proxy.flows.publish import Publisher
 from proxy.oci.faults import Fault
@@ -23,19 +23,19 @@ from proxy.web.trust_pages import TrustPages
 from proxy.wiring.desk import Desk
 
 
-def public_pages(in_force: Callable[[], House], realm: Realm, attesting: Mapping[str, bool]) -> Mapping[str, Inner]:
+def public_pages(in_force: Callable[[], Ports], realm: Realm, attesting: Mapping[str, bool]) -> Mapping[str, Inner]:
     """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
 
     publisher = Publisher(in_force, attesting)
 
     def current() -> Mapping[str, Inner]:
-        house = in_force()
+        ports = in_force()
         token = token_page(realm.token)
-        rendering = Rendering(house.name, house.url)
+        rendering = Rendering(ports.name, ports.url)
         shown = pages(
             rendering,
-            house.journal.decision,
-            lambda repository, reference, asked: _inspection(in_force(), realm, repository, reference, asked),
+            ports.journal.decision,
+            lambda repository, reference, request: _inspection(in_force(), realm, repository, reference, request),
             TrustPages(rendering, publisher).answer,
         )
         return {**shown, "token": token}
@@ -43,7 +43,7 @@ def public_pages(in_force: Callable[[], House], realm: Realm, attesting: Mapping
     made: dict[tuple[str, str], Mapping[str, Inner]] = {}
 
     def page(word: str) -> Inner:
-        async def answer(call: Call) -> Answer:
+        async def answer(call: Call) -> Response:
             key = (in_force().name, in_force().url)
             if key not in made:
                 made[key] = current()
@@ -55,17 +55,17 @@ def public_pages(in_force: Callable[[], House], realm: Realm, attesting: Mapping
 
 
 async def _inspection(
-    house: House, realm: Realm, repository: Repository, reference: Reference, asked: Asked
+    ports: Ports, realm: Realm, repository: Repository, reference: Reference, request: Request
 ) -> Inspection:
     """Return what a page shows of an image, or raise upstream's own refusal with its challenge in our name."""
-    found = await inspect(PullManifest(repository, reference), asked, house)
-    if isinstance(found, Answer):
+    found = await inspect(PullManifest(repository, reference), request, ports)
+    if isinstance(found, Response):
         code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
-        headers = realm.relayed(found.headers, house.url)
+        headers = realm.relayed(found.headers, ports.url)
         challenge = {"WWW-Authenticate": v for k, v in headers if k == "www-authenticate"}  # noqa: B035  one is enough
         raise Fault(code, f"the registry answered {found.status}", headers=challenge)
     joint = "@" if is_digest(reference) else ":"
-    name = f"{house.hosts[0]}/{repository}{joint}{reference}"
+    name = f"{ports.hosts[0]}/{repository}{joint}{reference}"
     return Inspection(
         decision=found.decision,
         keys=found.keys,

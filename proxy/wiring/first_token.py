@@ -9,8 +9,16 @@ from pathlib import Path
 
 from proxy.oci.faults import ConfigError
 from proxy.ports import AdminTokens, Clock, Journal, Search
-from proxy.trust.admin_token import SECRET_BYTES, AdminToken, first_id, first_token, over, too_far, written
-from proxy.trust.event import Event, Kind
+from proxy.trust.admin_token import (
+    SECRET_BYTES,
+    AdminToken,
+    ends_too_late,
+    expiry_reason,
+    first_id,
+    first_token,
+    render,
+)
+from proxy.trust.event import Event, EventKind
 
 _MOST = 4096
 _INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create NAME --role ROLE"
@@ -27,7 +35,7 @@ def make_first_token(directory: Path, now: datetime) -> Path | None:
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(written(first_id(now), secrets.token_bytes(SECRET_BYTES)) + "\n")
+            file.write(render(first_id(now), secrets.token_bytes(SECRET_BYTES)) + "\n")
     except FileExistsError:
         return None
     except OSError as wrong:
@@ -59,18 +67,18 @@ async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, cloc
         token = read_first_token(directory)
     except ConfigError as wrong:
         return str(wrong)
-    if token is None or over(token, clock.now()) is not None or await tokens.all():
+    if token is None or expiry_reason(token, clock.now()) is not None or await tokens.all():
         return None
     where = first_token_file(directory)
-    if too_far(token, clock.now()):
+    if ends_too_late(token, clock.now()):
         return (
             f"{where}: it ends at {_day(token)}, and `countersign init` makes none for more than 24 hours; {_INSTEAD}"
         )
-    before = await journal.search(Search(kinds=(Kind.ADMIN_TOKEN,), limit=1))
+    before = await journal.search(Search(kinds=(EventKind.ADMIN_TOKEN,), limit=1))
     if any(event.detail.get("token") != token.id for event in before):  # the same: a start that was cut short
         return f"{where}: another bootstrap token was taken over before; {_INSTEAD}"
     detail = {"token": token.id, "roles": list(token.roles), "expires": token.expires.isoformat()}
-    await journal.record(Event(clock.now(), Kind.ADMIN_TOKEN, detail=detail))
+    await journal.record(Event(clock.now(), EventKind.ADMIN_TOKEN, detail=detail))
     await tokens.add_first(token)
     return None
 

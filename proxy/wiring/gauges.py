@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from proxy.ports import Interventions, Owed
+from proxy.ports import OverrideStore, UnsignedPushes
 from proxy.trust.problem import Problem, counted
 from proxy.web.metrics import Metrics
 
 
-def watch_interventions(metrics: Metrics, there: Interventions, owed: Owed) -> None:
+def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPushes) -> None:
     """Show how many denials and exceptions there are, and how many pushes that are owed a signature."""
     metrics.watch("unsigned_pushes", "Pushed without a signature, and not signed yet", owed.waiting)
-    metrics.watch("denials", "Denials in force", lambda: len(there.standing().denials))
-    metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.standing().exceptions))
+    metrics.watch("denials", "Denials in force", lambda: len(there.in_force().denials))
+    metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.in_force().exceptions))
     metrics.watch(
         "exceptions_unreviewed",
         "Exceptions, open or over, that nobody has reviewed",

@@ -16,10 +16,10 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.flows.asker import Asker
 from proxy.flows.breakglass import event, is_over
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Corrupt
-from proxy.store.interventions import StoredInterventions
-from proxy.trust.event import Kind
+from proxy.store.interventions import StoredOverrides
+from proxy.trust.event import EventKind
 from proxy.trust.exception import PolicyException
 from proxy.trust.offline import FILE_BYTES, PATTERN, file_of, read
 
@@ -31,11 +31,11 @@ class HostException:
     """Watches the files beside the configuration; one at a time is in force."""
 
     def __init__(
-        self, directory: Path, house: Callable[[], House], there: StoredInterventions, log: FilteringBoundLogger
+        self, directory: Path, ports: Callable[[], Ports], there: StoredOverrides, log: FilteringBoundLogger
     ) -> None:
-        """`house` returns the one in force."""
+        """`ports` returns the one in force."""
         self._directory = directory
-        self._house = house
+        self._ports = ports
         self._there = there
         self._log = log
         self._known: PolicyException | None = None
@@ -46,7 +46,7 @@ class HostException:
         Raises Corrupt for a file that is not honoured, Unavailable while the store is away.
         """
         found, problem = self._found()
-        now = self._house().clock.now()
+        now = self._ports().clock.now()
         standing = next((e for e in found if e.open_at(now)), None)
         if standing is not None and standing != self._known:
             until = standing.until.isoformat(timespec="seconds")
@@ -64,34 +64,34 @@ class HostException:
         """One step further with what its file says. Raises Unavailable: then it is tried again."""
         recorded = self._recorded(found)
         if recorded is None:
-            await self._note(Kind.EXCEPTION_OPENED, found, found.reason)
+            await self._note(EventKind.EXCEPTION_OPENED, found, found.reason)
             await self._there.keep(found)
         elif recorded.closed is None and found.until < recorded.until:
             await self._close(recorded, found.until, "it was ended on the host")
-        elif is_over(recorded, self._house()):
+        elif is_over(recorded, self._ports()):
             (self._directory / file_of(found.id)).unlink(missing_ok=True)
             self._known = None if self._known is not None and self._known.id == found.id else self._known
 
     async def _taken_away(self, gone: PolicyException) -> None:
         recorded = self._recorded(gone)
         if recorded is None:  # it was not on record before its file was taken away
-            await self._note(Kind.EXCEPTION_OPENED, gone, gone.reason)
+            await self._note(EventKind.EXCEPTION_OPENED, gone, gone.reason)
             recorded = gone
         if recorded.closed is None:
-            await self._close(recorded, min(self._house().clock.now(), recorded.until), "its file was taken away")
+            await self._close(recorded, min(self._ports().clock.now(), recorded.until), "its file was taken away")
         self._known = None
 
     async def _close(self, recorded: PolicyException, at: datetime, why: str) -> None:
         closed = replace(recorded, closed=at, closed_by=recorded.by)
-        await self._note(Kind.EXCEPTION_CLOSED, closed, why)
+        await self._note(EventKind.EXCEPTION_CLOSED, closed, why)
         await self._there.keep(closed)
 
     def _recorded(self, found: PolicyException) -> PolicyException | None:
         return next((e for e in self._there.recorded().exceptions if e.id == found.id), None)
 
-    async def _note(self, kind: Kind, exception: PolicyException, why: str) -> None:
-        house = self._house()
-        await house.journal.record(event(kind, exception, Asker(exception.by, exception.how, why), house))
+    async def _note(self, kind: EventKind, exception: PolicyException, why: str) -> None:
+        ports = self._ports()
+        await ports.journal.record(event(kind, exception, Asker(exception.by, exception.how, why), ports))
 
     def _found(self) -> tuple[list[PolicyException], str | None]:
         """Return what the files say, the newest first, and why one of them is not honoured."""

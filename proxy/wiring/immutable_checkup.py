@@ -11,7 +11,7 @@ from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import Reference, Repository, digest_of, signature_tag
 from proxy.ports import Credential
 from proxy.upstream.client import Upstream
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 from proxy.wiring.upstream import upstream_of
 
 NAME = "tags of signatures"
@@ -19,29 +19,31 @@ TAG = signature_tag(digest_of(b"countersign-doctor"))  # of nothing: such a name
 OURS = Credential(ours=True)
 
 
-async def check_tags_move(settings: Settings, repository: Repository) -> Finding:
+async def check_tags_move(settings: Settings, repository: Repository) -> DoctorFinding:
     """Write an empty index under a signature tag, then another one, and delete both again."""
     try:
         upstream = upstream_of(settings)
     except ConfigError as error:
-        return Finding(NAME, "skipped", str(error))
+        return DoctorFinding(NAME, "skipped", str(error))
     try:
         return await _tried(upstream, repository)
     except (Unavailable, Corrupt, Fault) as error:
-        return Finding(NAME, "skipped", f"could not be tried in {repository}: {error}")
+        return DoctorFinding(NAME, "skipped", f"could not be tried in {repository}: {error}")
     finally:
         await upstream.close()
 
 
-async def _tried(upstream: Upstream, repository: Repository) -> Finding:
+async def _tried(upstream: Upstream, repository: Repository) -> DoctorFinding:
     bodies = [_index(number) for number in ("1", "2")]
     first, again = [await _put(upstream, repository, TAG, body) for body in bodies]
     left = "".join([await _deleted(upstream, repository, body) for body in bodies])
     if first != 201:
-        return Finding(NAME, "skipped", f"upstream answers {first} to our account that writes {TAG} in {repository}")
+        return DoctorFinding(
+            NAME, "skipped", f"upstream answers {first} to our account that writes {TAG} in {repository}"
+        )
     if again == 201:
-        return Finding(NAME, "ok", f"may be written again in {repository}{left}")
-    return Finding(
+        return DoctorFinding(NAME, "ok", f"may be written again in {repository}{left}")
+    return DoctorFinding(
         NAME,
         "wrong",
         f"upstream answers {again} where {TAG} in {repository} is written again, as signatures are: its tags are "

@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.job import Work, run_next
 from proxy.oci.faults import Unavailable
 from proxy.ports import Jobs
@@ -23,13 +23,13 @@ LOOK_S = 1.0  # how soon a job is taken up
 class JobRunner:
     """What one process does for jobs. Cancelled between two steps, whoever comes next goes on from the last one."""
 
-    def __init__(self, works: Mapping[str, Work], jobs: Jobs, leases: Leases, house: House, *, sole: bool) -> None:
+    def __init__(self, works: Mapping[str, Work], jobs: Jobs, leases: Leases, ports: Ports, *, sole: bool) -> None:
         """`works` has a function for every kind of job; `sole`: no other server shares the store."""
         self._works = works
         self._jobs = jobs
         self._leases = leases
-        self._journal = house.journal
-        self._clock = house.clock
+        self._journal = ports.journal
+        self._clock = ports.clock
         # Where there is only one, whoever was killed before was the same one, and nothing is waited for.
         self._holder = "the only server" if sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 

@@ -27,4 +27,4 @@ async def lose_offline(settings: Settings, key: str, reason: str, loss: Loss) ->
     async with AsyncExitStack() as stack:
         running = await open_running(settings, open_log(io.StringIO(), as_json=True), stack)
         await running.signer.opened_within(OPENING_S)
-        return await lose(key, loss, Asker(WHO, HOW, reason), running.house)
+        return await lose(key, loss, Asker(WHO, HOW, reason), running.ports)

@@ -12,11 +12,11 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.flows.house import House
-from proxy.flows.keytimes import keep_times
+from proxy.flows.house import Ports
+from proxy.flows.keytimes import run_due
 from proxy.oci.faults import Unavailable
 from proxy.store.lease import Lease, Leases
-from proxy.trust.schedule import Coming, What, announced, coming, due
+from proxy.trust.schedule import ChangeKind, ScheduledChange, announced, coming, due
 
 LOOK_S = 1.0
 LEASE_S = 15.0  # how long nobody takes over after the holder was killed
@@ -24,10 +24,10 @@ RENEW_S = 4.0  # while it works: making an RSA key takes a small token minutes
 PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # after a failure, doubled each time: a new key may be left behind on the token
 _LEASE = "key-times"
 _SAYS = {
-    What.ROTATE: "a new key is made for it",
-    What.ACTIVATE: "begins to sign",
-    What.RETIRE: "is retired: what only it has signed is blocked from then on",
-    What.STOP: "stops signing beside the active key",
+    ChangeKind.ROTATE: "a new key is made for it",
+    ChangeKind.ACTIVATE: "begins to sign",
+    ChangeKind.RETIRE: "is retired: what only it has signed is blocked from then on",
+    ChangeKind.STOP: "stops signing beside the active key",
 }
 
 
@@ -39,18 +39,18 @@ class Failing:
     why: str
 
 
-class KeyTimes:
+class ScheduleRunner:
     """Looks again and again for what is due. `failing` says what could not be done."""
 
     def __init__(
         self,
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         leases: Leases,
         refresh: Callable[[], Awaitable[None]],
         log: FilteringBoundLogger,
     ) -> None:
-        """`house` returns the one in force; `refresh` reads the key book again."""
-        self._house = house
+        """`ports` returns the one in force; `refresh` reads the key book again."""
+        self._ports = ports
         self._leases = leases
         self._refresh = refresh
         self._log = log
@@ -61,12 +61,12 @@ class KeyTimes:
 
     async def look(self) -> None:
         """Do what is due, unless another server does. Raises Unavailable where the store does not answer."""
-        house = self._house()
+        ports = self._ports()
         self._tell()
-        if not due(house.keybook.ring(), house.plans, house.clock.now()):
+        if not due(ports.keybook.ring(), ports.plans, ports.clock.now()):
             self.failing = None
             return
-        if house.clock.monotonic() < self._not_before:
+        if ports.clock.monotonic() < self._not_before:
             return
         lease = await self._leases.acquire(_LEASE, self._holder, LEASE_S)
         if lease is None:
@@ -74,9 +74,9 @@ class KeyTimes:
         keeping = asyncio.create_task(self._keep(lease))
         try:
             await self._refresh()
-            await keep_times(house)
+            await run_due(ports)
         except Unavailable as wrong:
-            self._failed(wrong.what, house)
+            self._failed(wrong.what, ports)
         else:
             self.failing, self._not_before, self._pause = None, 0.0, 0.0
         finally:
@@ -92,11 +92,11 @@ class KeyTimes:
             with suppress(Unavailable):  # the next time, while it lasts
                 held = await self._leases.renew(lease, LEASE_S)
 
-    def _failed(self, why: str, house: House) -> None:
-        since = house.clock.now() if self.failing is None else self.failing.since
+    def _failed(self, why: str, ports: Ports) -> None:
+        since = ports.clock.now() if self.failing is None else self.failing.since
         self.failing = Failing(since, why)
         self._pause = min(max(self._pause * 2, PAUSE_S), LONGEST_PAUSE_S)
-        self._not_before = house.clock.monotonic() + self._pause
+        self._not_before = ports.clock.monotonic() + self._pause
         self._log.error("what was due for keys could not be done", why=why, again_in_s=self._pause)
 
     def _tell(self) -> None:
@@ -107,10 +107,10 @@ class KeyTimes:
                 self._announced.add(mark)
                 self._log.warning("set to happen", profile=each.profile, what=each.what, at=each.at.isoformat())
 
-    def soon(self) -> tuple[Coming, ...]:
+    def soon(self) -> tuple[ScheduledChange, ...]:
         """Return what is announced now, the soonest first."""
-        house = self._house()
-        return announced(coming(house.keybook.ring(), house.plans), house.plans, house.clock.now())
+        ports = self._ports()
+        return announced(coming(ports.keybook.ring(), ports.plans), ports.plans, ports.clock.now())
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what is announced, as status shows it."""
@@ -128,7 +128,7 @@ class KeyTimes:
 
     def next_at(self) -> float:
         """Return when the next thing happens, announced or not, in seconds since 1970; 0 where nothing is set to."""
-        house = self._house()
-        now = house.clock.now()
-        there = (c.at for c in coming(house.keybook.ring(), house.plans) if c.what is not What.STOP or c.at > now)
+        ports = self._ports()
+        now = ports.clock.now()
+        there = (c.at for c in coming(ports.keybook.ring(), ports.plans) if c.what is not ChangeKind.STOP or c.at > now)
         return next(there, datetime.fromtimestamp(0, now.tzinfo)).timestamp()

@@ -11,7 +11,7 @@ from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Clock, Journal, KeyBook
 from proxy.setup_token import strays, token_settings
 from proxy.token_plan import ProfilePlan, TokensPlan
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 from proxy.wiring.failing import FailingKeys
 
@@ -38,7 +38,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Stray:
+class UnrecordedKey:
     """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
 
     token: str
@@ -66,7 +66,7 @@ async def open_token(
         there = await _usable(token)
         for profile in plan.on(name):
             await served(profile, token)
-            await _profile(Place(profile, name), there, token, record, failing)
+            await _profile(ProfileOnToken(profile, name), there, token, record, failing)
     except ConfigError as wrong:
         await token.close()
         raise Unavailable(str(wrong)) from None
@@ -110,14 +110,16 @@ async def _usable(token: Token) -> dict[str, KeyInfo]:
 
 
 @dataclass(frozen=True)
-class Place:
+class ProfileOnToken:
     """A profile on one of its tokens. On each it has a key of its own."""
 
     profile: ProfilePlan
     token: str
 
 
-async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record: Record, failing: FailingKeys) -> None:
+async def _profile(
+    at: ProfileOnToken, there: Mapping[str, KeyInfo], token: Token, record: Record, failing: FailingKeys
+) -> None:
     """Compare the token with the key book; the first key ever seen there becomes the profile's active one on it."""
     ring, profile = record.keybook.ring(), at.profile.name
     active = ring.active(profile, at.token)
@@ -137,7 +139,7 @@ async def _profile(at: Place, there: Mapping[str, KeyInfo], token: Token, record
         failing.failed(active, f"token {at.token} holds {holds}", missing=True)
 
 
-async def _labelled(at: Place, token: Token) -> KeyInfo:
+async def _labelled(at: ProfileOnToken, token: Token) -> KeyInfo:
     try:
         return await token.key(at.profile.label)
     except TokenUnavailable as away:
@@ -148,14 +150,14 @@ async def _labelled(at: Place, token: Token) -> KeyInfo:
         ) from None
 
 
-def _fitting(at: Place, info: KeyInfo) -> KeyInfo:
+def _fitting(at: ProfileOnToken, info: KeyInfo) -> KeyInfo:
     if info.algorithm != at.profile.algorithm:
         there = f"key {at.profile.name}: it is {info.algorithm} on token {at.token}"
         raise ConfigError(f"{there}, the configuration says {at.profile.algorithm}")
     return info
 
 
-async def _adopt(at: Place, info: KeyInfo, record: Record) -> None:
+async def _adopt(at: ProfileOnToken, info: KeyInfo, record: Record) -> None:
     own, profile = fingerprint(info.spki), at.profile.name
     same = next((key for key in record.keybook.ring().ours if fingerprint(key.spki) == own), None)
     if same is not None and same.token in at.profile.tokens:
@@ -166,7 +168,7 @@ async def _adopt(at: Place, info: KeyInfo, record: Record) -> None:
         )
     key = as_recorded(profile, at.token, info, KeyState.ACTIVE, record.clock)
     detail = {"profile": profile, "key": own, "token": at.token, "token_serial": info.token_serial}
-    created = Event(record.clock.now(), Kind.KEY_CREATED, detail=detail)
+    created = Event(record.clock.now(), EventKind.KEY_CREATED, detail=detail)
     await record.keybook.add(key, record=(created,))
 
 
@@ -185,11 +187,11 @@ def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock:
     )
 
 
-async def astray(opened: Mapping[str, Opened], plan: TokensPlan, ring: KeyRing) -> list[Stray]:
+async def astray(opened: Mapping[str, Opened], plan: TokensPlan, ring: KeyRing) -> list[UnrecordedKey]:
     """Return the keys on these tokens that look like ours and are not in the key book. Raises Unavailable."""
     known = {fingerprint(key.spki) for key in ring.ours}
     found = []
     for name, each in opened.items():
         lost = strays(name, plan, list((await _usable(each.token)).values()), known)
-        found += [Stray(name, info.label, fingerprint(info.spki)) for info in lost]
+        found += [UnrecordedKey(name, info.label, fingerprint(info.spki)) for info in lost]
     return found

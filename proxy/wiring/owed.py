@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.job import start
 from proxy.flows.sign_owed import AGAIN, SIGN_OWED
 from proxy.ports import Jobs
@@ -12,20 +12,20 @@ from proxy.trust.unsigned import UnsignedPush
 LOOK_S = 2.0
 
 
-async def see_to_it(house: House, jobs: Jobs) -> None:
+async def see_to_it(ports: Ports, jobs: Jobs) -> None:
     """Ask for such a job where something is owed, signing works and none waits already. Raises Unavailable."""
-    if house.owed.waiting() == 0:
+    if ports.unsigned.waiting() == 0:
         return
-    now = house.clock.now()
-    due = await house.owed.due(now - AGAIN, 1)
-    if not due or not _signs(due[0], house) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
+    now = ports.clock.now()
+    due = await ports.unsigned.due(now - AGAIN, 1)
+    if not due or not _signs(due[0], ports) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
         return
     why = "pushed unsigned under an exception while signing did not work"
     await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs)
 
 
-def _signs(push: UnsignedPush, house: House) -> bool:
+def _signs(push: UnsignedPush, ports: Ports) -> bool:
     """True unless all tokens of a profile that is to sign this are away, as far as is known."""
-    policy = house.rules.current().for_(push.repository)
+    policy = ports.rules.current().for_(push.repository)
     profiles = policy.push.sign_with if policy else ()
-    return all(any(turn.away is None for turn in house.signer.turns(profile)) for profile in profiles)
+    return all(any(turn.away is None for turn in ports.signer.tokens_of(profile)) for profile in profiles)

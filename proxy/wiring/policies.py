@@ -10,7 +10,7 @@ from proxy.config.policy_file import PolicyFile, in_the_file
 from proxy.oci.faults import ConfigError, Corrupt, Fault
 from proxy.ports import Clock, Journal, PolicyBook
 from proxy.store.rules import RulesInForce
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.problem import Problem, ProblemId
 from proxy.wiring.advice import quoted
@@ -77,7 +77,7 @@ class Policies:
         try:
             return await self._book.newest()
         except Corrupt as altered:
-            raise ConfigError(f"{altered.what}; {mend(settings)}") from None
+            raise ConfigError(f"{altered.what}; {fix(settings)}") from None
 
     def put(self, settings: Settings, taken: Taken) -> None:
         """Put this in force for every question asked from now on."""
@@ -101,7 +101,7 @@ class Policies:
             self.unsure = self.unsure or reading
         if loaded:
             now = self.file.policies.revision
-            await self._journal.record(Event(self._clock.now(), Kind.POLICY_LOADED, policy_revision=now))
+            await self._journal.record(Event(self._clock.now(), EventKind.POLICY_LOADED, policy_revision=now))
 
     async def _found(self, settings: Settings) -> Taken | str:
         """Return what is newest, or why it means nothing here; what is in force already is not parsed again."""
@@ -175,7 +175,7 @@ class Policies:
         except Fault as wrong:
             raise ConfigError(
                 f"{revision.name} cannot be put in force with {settings.path}:\n{wrong.message}\n"
-                f"put back what it names there, or {mend(settings)}"
+                f"put back what it names there, or {fix(settings)}"
             ) from None
 
     def may_change(self) -> None:
@@ -271,7 +271,7 @@ class Policies:
         return await self.checked(revision.text, f"revision-{revision.number}", urgent=urgent)
 
 
-def mend(settings: Settings) -> str:
+def fix(settings: Settings) -> str:
     """Return what to type when the newest revision cannot be used."""
     return (
         "with the server stopped, put another revision in force: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy_revision import PolicyRevision
 
 LINES_KEPT = 60  # of a difference, in the journal and in refusals
@@ -32,7 +32,7 @@ def event_of(revision: PolicyRevision, lines: list[str], change: Change | None =
         detail["reverts"] = change.reverts
     return Event(
         revision.at,
-        Kind.POLICY_CHANGED,
+        EventKind.POLICY_CHANGED,
         revision.who,
         revision.how,
         request_id="" if change is None else change.request_id,

@@ -8,16 +8,16 @@ from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.store import open_store
 from proxy.store.rules import RulesInForce
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 from proxy.wiring.clock import SystemClock
-from proxy.wiring.policies import Policies, mend
+from proxy.wiring.policies import Policies, fix
 from proxy.wiring.policy_process import Here
 from proxy.wiring.pullers_checkup import check_pull_accounts
 
 NAME = "policies"
 
 
-async def check_policies(settings: Settings) -> Finding:
+async def check_policies(settings: Settings) -> DoctorFinding:
     """Look at the newest revision as a start would, changing nothing."""
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
@@ -28,22 +28,22 @@ async def check_policies(settings: Settings) -> Finding:
             pullers = await check_pull_accounts(store.journal, settings.policies, SystemClock())
             return replace(_without_store(settings, ""), inner=(pullers,))
         if await store.policy_book.tip() == (0, ""):
-            return Finding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
+            return DoctorFinding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
         rules = RulesInForce(settings.policies)
         policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock(), Here())
         policies.put(settings, await policies.taken(settings))
         pullers = await check_pull_accounts(store.journal, rules.current(), SystemClock())
-        return Finding(NAME, "ok", f"by the API; {policies.described}", inner=(pullers,))
+        return DoctorFinding(NAME, "ok", f"by the API; {policies.described}", inner=(pullers,))
     except ConfigError as wrong:
-        return Finding(NAME, "wrong", str(wrong), mend(settings))
+        return DoctorFinding(NAME, "wrong", str(wrong), fix(settings))
     except Unavailable as away:
         return _without_store(settings, away.what)
     finally:
         await store.close()
 
 
-def _without_store(settings: Settings, why: str) -> Finding:
+def _without_store(settings: Settings, why: str) -> DoctorFinding:
     """Return what is known of them by the file alone."""
     if settings.policies_from == "file":
-        return Finding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
-    return Finding(NAME, "skipped", f"by the API; the store cannot be looked at: {why}")
+        return DoctorFinding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
+    return DoctorFinding(NAME, "skipped", f"by the API; the store cannot be looked at: {why}")

@@ -8,7 +8,7 @@ from proxy.config import Settings
 from proxy.config.policy_file import PolicyFile, policies_of
 from proxy.config.policy_worker import Json
 from proxy.oci.faults import Fault
-from proxy.trust.policy_lint import Around
+from proxy.trust.policy_lint import LintContext
 from proxy.trust.policy_revision import TEXT_BYTES
 from proxy.wiring.policy_process import Reader
 
@@ -45,7 +45,7 @@ class PolicyTexts:
         """Return how these differ: `changes` as values, and `lines` for people."""
         return await self._reader.ask({"do": "compare", "old": old.written, "new": new.written}, urgent=urgent)
 
-    async def lint(self, text: str, name: str, settings: Settings, around: Around) -> tuple[Json, ...]:
+    async def lint(self, text: str, name: str, settings: Settings, around: LintContext) -> tuple[Json, ...]:
         """Return what is found in a text that somebody gave, refusals as well.
 
         Each has `level`, `code`, `where`, `text`, and a `line` where it is in the text.
@@ -53,12 +53,12 @@ class PolicyTexts:
         _bounded(text)
         return await self._linted(_request("lint", text, name, settings), around)
 
-    async def lint_kept(self, file: PolicyFile, settings: Settings, around: Around) -> tuple[Json, ...]:
+    async def lint_kept(self, file: PolicyFile, settings: Settings, around: LintContext) -> tuple[Json, ...]:
         """Return what is found in what is in force."""
         text = "\n" * (file.line - 1) + file.text
         return await self._linted({**_request("lint", text, file.name, settings), "segments": None}, around)
 
-    async def _linted(self, request: Json, around: Around) -> tuple[Json, ...]:
+    async def _linted(self, request: Json, around: LintContext) -> tuple[Json, ...]:
         about = {**asdict(around), "now": around.now.isoformat()}
         return tuple((await self._reader.ask({**request, "around": about}, urgent=False))["findings"])
 

@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Unavailable
 from proxy.ports import Journal
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.problem import Problem, Severity
 
 
@@ -44,8 +44,8 @@ class ProblemWatch:
         self._logged = now
         began = [each for key, each in now.items() if key not in self._recorded]
         ended = [each for key, each in self._recorded.items() if key not in now]
-        rows = [self._row(Kind.PROBLEM_BEGAN, each) for each in began]
-        rows += [self._row(Kind.PROBLEM_ENDED, each) for each in ended]
+        rows = [self._row(EventKind.PROBLEM_BEGAN, each) for each in began]
+        rows += [self._row(EventKind.PROBLEM_ENDED, each) for each in ended]
         if rows:
             try:
                 await self._journal.record(*rows)
@@ -53,7 +53,7 @@ class ProblemWatch:
                 return  # the journal's own trouble is a problem, too, and shown in status
             self._recorded = now
 
-    def _row(self, kind: Kind, each: Problem) -> Event:
+    def _row(self, kind: EventKind, each: Problem) -> Event:
         return Event(self._now(), kind, repository=each.repository or "", detail=_said(each))
 
 

@@ -15,7 +15,7 @@ from proxy.wiring.changeable import RESTART
 from proxy.wiring.failing import Failing as FailingKey
 from proxy.wiring.keytimes import Failing
 from proxy.wiring.signer import TokenSigner
-from proxy.wiring.standby import StandIn
+from proxy.wiring.standby import Failover
 
 _SHOWN = 5  # of things that are alike
 _PUSHES = "pushes that must be signed; pulls go on"
@@ -145,7 +145,7 @@ def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, serve
     return Problem(kind, what, stops, fix, severity, each.since, about=about, server=server)
 
 
-def _stood_in(each: StandIn, path: Path, server: str) -> Problem:
+def _stood_in(each: Failover, path: Path, server: str) -> Problem:
     instead = f"{each.token}, which stands by, signs with a key of its own" if each.token else "no other does either"
     return Problem(
         ProblemId.STANDBY,

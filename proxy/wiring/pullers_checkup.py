@@ -7,19 +7,19 @@ from datetime import timedelta
 
 from proxy.oci.reference import Repository
 from proxy.ports import Clock, Journal, Search
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy import PolicySet
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 
 NAME = "pull accounts"
 SINCE = timedelta(days=30)
 ROWS = 5000  # newest rows of each kind that are looked at
 SHOWN = 5
-_PULLS = (Kind.PULL_ALLOWED, Kind.PULL_WARNED, Kind.PULL_DENIED, Kind.PULL_EXCEPTED)
-_PUSHES = (Kind.PUSH_ACCEPTED, Kind.PUSH_NOT_SIGNED, Kind.PUSH_UNSIGNED)
+_PULLS = (EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.PULL_DENIED, EventKind.PULL_EXCEPTED)
+_PUSHES = (EventKind.PUSH_ACCEPTED, EventKind.PUSH_NOT_SIGNED, EventKind.PUSH_UNSIGNED)
 
 
-async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Clock) -> Finding:
+async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Clock) -> DoctorFinding:
     """Name the accounts that only ever pulled, of late, where the push list of the policy has them too.
 
     Whoever gets hold of a node has its account: it should not be one that replaces images. Raises Unavailable.
@@ -31,10 +31,10 @@ async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Cloc
         if _is_account(event) and event.who not in pushed and _listed(event, policies):
             only[event.who][event.repository] = None
     if not only:
-        return Finding(NAME, "ok", f"none that only pulled in {SINCE.days} days is on a push list")
+        return DoctorFinding(NAME, "ok", f"none that only pulled in {SINCE.days} days is on a push list")
     shown = [f"{who} (in {next(iter(where))})" for who, where in list(only.items())[:SHOWN]]
     more = f" and {len(only) - SHOWN} more" if len(only) > SHOWN else ""
-    return Finding(
+    return DoctorFinding(
         NAME,
         "warning",
         f"{', '.join(shown)}{more} only pulled in {SINCE.days} days, and the policy lets them push",

@@ -15,10 +15,10 @@ from structlog.typing import FilteringBoundLogger
 from proxy.config import Settings, load
 from proxy.flows import moved, withdraw
 from proxy.flows.approval import EXPIRE_S, expire
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.breakglass import close_ended
-from proxy.flows.house import House
-from proxy.flows.memory import Memory
+from proxy.flows.house import Ports
+from proxy.flows.memory import Cache
 from proxy.flows.rights import UpstreamRights
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.faults import ConfigError, Corrupt, Unavailable
@@ -27,7 +27,7 @@ from proxy.store import Store, open_store
 from proxy.store.owed import OWED
 from proxy.store.policy_book import POLICY
 from proxy.store.rules import RulesInForce
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
@@ -52,7 +52,7 @@ from proxy.wiring.changeable import only_changeable
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.custody import OpenTokens
 from proxy.wiring.desk import Desk
-from proxy.wiring.endings import Endings, Everything
+from proxy.wiring.endings import ExpirySources, ExpiryWatch
 from proxy.wiring.faces import commands, public_pages
 from proxy.wiring.host_exception import HostException
 from proxy.wiring.opening import PinRefusedAtStart, Record
@@ -65,7 +65,7 @@ from proxy.wiring.revisions import keep_revisions
 from proxy.wiring.revocations import RevocationLists
 from proxy.wiring.served_with import check_listeners, served_with, told_by
 from proxy.wiring.signer import TokenSigner
-from proxy.wiring.ticking import Ticking
+from proxy.wiring.ticking import Periodic
 from proxy.wiring.timestamper import timestamper_of
 from proxy.wiring.upstream import password_of, upstream_of
 from proxy.wiring.upstream_watch import UpstreamWatch
@@ -76,12 +76,12 @@ LATER_S = 5.0  # for work beside requests, after the last connection has gone
 
 
 class Running:
-    """A proxy that serves. `house` is what requests see; a reload puts another one in its place."""
+    """A proxy that serves. `ports` is what requests see; a reload puts another one in its place."""
 
     def __init__(
         self,
         settings: Settings,
-        house: House,
+        ports: Ports,
         store: Store,
         policies: Policies,
         signer: TokenSigner,
@@ -94,7 +94,7 @@ class Running:
     ) -> None:
         """Built by `open_running`."""
         self.settings = settings
-        self.house = house
+        self.ports = ports
         self.store = store
         self.leaving = asyncio.Event()
         self.public = self.admin = ""
@@ -106,35 +106,35 @@ class Running:
         self._lists = lists
         self._log = log
         self._server = Server(self.leaving, settings.limits, log.warning)
-        self._ticking = Ticking(log)
-        self._on_the_host = HostException(settings.directory, lambda: self.house, store.interventions, log)
+        self._ticking = Periodic(log)
+        self._on_the_host = HostException(settings.directory, lambda: self.ports, store.overrides, log)
         self._jobs = job_runner.JobRunner(
-            works(lambda: self.house, store, policies), store.jobs, store.leases, house, sole=store.sole
+            works(lambda: self.ports, store, policies), store.jobs, store.leases, ports, sole=store.sole
         )
-        self._staleness = staleness.Staleness(store.watch, settings.limits, house.clock.now, log)
+        self._staleness = staleness.Staleness(store.watch, settings.limits, ports.clock.now, log)
         self._reloading = asyncio.Lock()
-        self.keytimes = keytimes.KeyTimes(lambda: self.house, store.leases, store.keybook.refresh, log)
+        self.keytimes = keytimes.ScheduleRunner(lambda: self.ports, store.leases, store.keybook.refresh, log)
         gauges.watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
-        ends = Everything(
-            lambda: self.settings, lambda: self.house, store.admin_tokens, lists.times, upstream.certificate
+        ends = ExpirySources(
+            lambda: self.settings, lambda: self.ports, store.admin_tokens, lists.times, upstream.certificate
         )
-        self.endings = Endings(ends, house.clock.now, log)
+        self.endings = ExpiryWatch(ends, ports.clock.now, log)
         gauges.watch_endings(metrics, self.endings.days)
         times, stale, path = self.keytimes, self._staleness, settings.path
-        self._registry = UpstreamWatch(upstream, house.clock, path, log, lambda: password_of(self.settings))
+        self._registry = UpstreamWatch(upstream, ports.clock, path, log, lambda: password_of(self.settings))
         knowing = self._registry, policies, lists, self.endings
-        self._wrong = AllProblems(signer, store, lambda: self.house, path, times, stale, knowing)
+        self._wrong = AllProblems(signer, store, lambda: self.ports, path, times, stale, knowing)
         self.problems = self._wrong.now
-        self._told = ProblemWatch(self.problems, store.journal, house.clock.now, log)
+        self._told = ProblemWatch(self.problems, store.journal, ports.clock.now, log)
         gauges.watch_problems(metrics, self.problems)
         told = times.shown, self.endings.warnings
-        self.desk = Desk(lambda: self.house, store, self.problems, lambda: policies.source, *told)
+        self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        ours = self.desk, lambda: self.house, store, self.reload, signer.unrecorded, OpenTokens(signer), policies
+        ours = self.desk, lambda: self.ports, store, self.reload, signer.unrecorded, OpenTokens(signer), policies
         does = topics(*ours, dual, people)
-        known = lambda shown: known_by(shown, self.settings.admin.certificates, house.clock.now())  # noqa: E731
-        self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, house.clock, known)
+        known = lambda shown: known_by(shown, self.settings.admin.certificates, ports.clock.now())  # noqa: E731
+        self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, ports.clock, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
@@ -142,10 +142,10 @@ class Running:
             await self._on_the_host.look()
         settings = self.settings
         log, networks = self._log, [ip_network(text) for text in settings.server.trusted_proxies]
-        bounds, kept, leaving = settings.limits, self.house.memory.kept, self.leaving.is_set
+        bounds, kept, leaving = settings.limits, self.ports.cache.kept, self.leaving.is_set
         public_edge = Edge(bounds, (self.metrics, AccessLog(log)), networks, leaving, kept=kept)
         inward = Edge(bounds, (AccessLog(log, errors_only=True),), (), leaving, problem)
-        shown = public_pages(lambda: self.house, self.upstream.realm, settings.attesting)
+        shown = public_pages(lambda: self.ports, self.upstream.realm, settings.attesting)
         public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
         local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
@@ -163,27 +163,29 @@ class Running:
             await self._server.local(local, settings.socket)
         except OSError as taken:
             raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
-        await self.house.journal.record(Event(self.house.clock.now(), Kind.STARTED, detail={"listen": self.public}))
+        await self.ports.journal.record(
+            Event(self.ports.clock.now(), EventKind.STARTED, detail={"listen": self.public})
+        )
         watch, store = self.store.watch, self.store
         self._ticking.every(LOOK_S, "what is wrong", self._told.look)
         self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
         self._ticking.every(self._registry.every_s, "whether upstream answers", self._registry.look)
         self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
         self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
-        self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.owed))
-        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.house))
+        self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.unsigned))
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.ports))
         self._ticking.every(revocations.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(endings.LOOK_S, "what ends", self.endings.look)
         self._ticking.every(keytimes.LOOK_S, "what is due for keys", self.keytimes.look)
         self._ticking.every(host_exception.LOOK_S, "break-glass on this host", self._on_the_host.look)
-        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.house))
-        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.house, self.store.jobs))
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.ports))
+        self._ticking.every(owed.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs))
         self._ticking.every(job_runner.LOOK_S, "jobs", self._jobs.run)
-        self._ticking.every(moved.LOOK_S, "tags that were moving", lambda: moved.finish_all(self.house))
-        self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.house))
+        self._ticking.every(moved.LOOK_S, "tags that were moving", lambda: moved.finish_all(self.ports))
+        self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.ports))
 
-    async def _handle(self, op: Operation, asked: Asked) -> Answer:
-        return await answer_as_realm(op, asked, self.house, self.upstream.realm, self.settings.server.public_urls)
+    async def _handle(self, op: Operation, request: Request) -> Response:
+        return await answer_as_realm(op, request, self.ports, self.upstream.realm, self.settings.server.public_urls)
 
     def _obstacle(self) -> str | None:
         """Return why no traffic should come. A token that is away is none: pulls go on."""
@@ -197,11 +199,11 @@ class Running:
                 await self._reload()
             except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError, Unavailable) as wrong:
                 why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
-                now = self.house.clock.now()
+                now = self.ports.clock.now()
                 self._wrong.refused = now, why
                 self._log.error("configuration refused, the old one stays in force", why=why)
                 with contextlib.suppress(Unavailable):  # the store has its own place in `problems`
-                    await self.store.journal.record(Event(now, Kind.CONFIG_REFUSED, detail={"why": why[:2000]}))
+                    await self.store.journal.record(Event(now, EventKind.CONFIG_REFUSED, detail={"why": why[:2000]}))
                 return why
             return None
 
@@ -216,7 +218,7 @@ class Running:
             async with self.policies.lock:
                 if self.policies.overtaken(taken):
                     continue
-                await keep_revisions(settings, taken, self.store, self.house)
+                await keep_revisions(settings, taken, self.store, self.ports)
                 for tls in filter(None, (self._tls, self._admin_tls)):
                     tls.reload()
                 await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
@@ -228,7 +230,7 @@ class Running:
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
         """Exchange everything between two requests: nobody sees new keys under old policies."""
         self.policies.put(settings, taken)
-        self.house = replace(self.house, **told_by(settings), plans=settings.plans())
+        self.ports = replace(self.ports, **told_by(settings), plans=settings.plans())
         self.settings, self._wrong.refused = settings, None
 
     async def leave(self) -> int:
@@ -237,8 +239,8 @@ class Running:
         await self._ticking.stop()
         with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
             async with asyncio.timeout(LATER_S):
-                await self.house.memory.settle()
-        await self.store.journal.record(Event(self.house.clock.now(), Kind.STOPPED, detail={"transfers_cut": cut}))
+                await self.ports.cache.settle()
+        await self.store.journal.record(Event(self.ports.clock.now(), EventKind.STOPPED, detail={"transfers_cut": cut}))
         return cut
 
 
@@ -261,10 +263,10 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    gauges.watch_interventions(metrics, store.interventions, store.owed)
+    gauges.watch_interventions(metrics, store.overrides, store.unsigned)
     gauges.watch_books(metrics, store.watch.age)
     gauges.watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
-    house = House(
+    ports = Ports(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
         signer=signer,
@@ -276,16 +278,16 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
         facts=store.facts,
         tags=store.tags,
         journal=CountedJournal(store.journal, metrics),
-        interventions=store.interventions,
-        owed=store.owed,
+        overrides=store.overrides,
+        unsigned=store.unsigned,
         names=lambda: policies.settings.server.hosts,
         books=store.watch,
         clock=clock,
         limits=settings.limits,
-        memory=Memory(settings.limits, clock.monotonic),
+        cache=Cache(settings.limits, clock.monotonic),
         **told_by(settings),
         lists=lists.known,
-        witness=timestamper_of(settings, outbound),
+        timestamper=timestamper_of(settings, outbound),
         plans=settings.plans(),
     )
     reader = PolicyProcesses(settings.limits)
@@ -293,8 +295,8 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     policies = Policies(settings, store.policy_book, rules, store.journal, clock, reader)
     taken = await policies.taken(settings)
     policies.put(settings, taken)
-    await keep_revisions(settings, taken, store, house)
+    await keep_revisions(settings, taken, store, ports)
     tls = served_with("server.tls", settings.server.tls)
     admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)
     await signer.start()
-    return Running(settings, house, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)
+    return Running(settings, ports, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Orders:
+class Signals:
     """What signals have told this process: to end, to read its configuration again."""
 
     leave: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +49,7 @@ class Orders:
 
 async def serve(path: Path) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    orders = Orders()
+    orders = Signals()
     orders.heed()
     bound_process()
     try:
@@ -81,7 +81,7 @@ def bound_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(path: Path, orders: Orders) -> int:
+async def _serve(path: Path, orders: Signals) -> int:
     settings = load(path)
     log = open_log(sys.stderr)
     logging.getLogger().addHandler(Bridge(log))
@@ -122,7 +122,7 @@ async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterato
     """Run everything the settings describe for as long as the context lasts; drains on the way out."""
     async with AsyncExitStack() as stack:
         running = await open_running(settings, log, stack)
-        store, clock = running.store, running.house.clock
+        store, clock = running.store, running.ports.clock
         if (odd := await take_over(settings.directory, store.admin_tokens, store.journal, clock)) is not None:
             log.warning("the bootstrap token was not taken over", why=odd)
         await running.listen()

@@ -10,14 +10,14 @@ from structlog.typing import FilteringBoundLogger
 from hsm import KeyInfo, KeyMissing, MechanismMissing, QueueFull, Token, TokenError
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
-from proxy.ports import Turn
+from proxy.ports import TokenState
 from proxy.token_plan import TokensPlan
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.wiring.failing import FailingKeys
-from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, Stray, as_recorded, astray
+from proxy.wiring.opening import Opened, PinRefusedAtStart, Record, UnrecordedKey, as_recorded, astray
 from proxy.wiring.sessions import Leases
 from proxy.wiring.standby import Standby
-from proxy.wiring.tokens import Tokens
+from proxy.wiring.tokens import ConfiguredTokens
 
 _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 
@@ -31,7 +31,7 @@ class TokenSigner:
         """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
         self._record = record
         self.failing = FailingKeys(record.keybook.ring, record.clock, log)
-        self._tokens = Tokens(plan, record, self.failing, log, leases)
+        self._tokens = ConfiguredTokens(plan, record, self.failing, log, leases)
         self.standby = Standby(lambda: self.plan, self._why_away, record, log)
 
     @property
@@ -81,9 +81,9 @@ class TokenSigner:
             )
         return await self.signed(key, message, scheme)
 
-    def turns(self, profile: str) -> tuple[Turn, ...]:
+    def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
         """Return the profile's tokens in its order, each with why it is not expected to sign now."""
-        return self.standby.turns(profile)
+        return self.standby.tokens_of(profile)
 
     def _why_away(self, profile: str, token: str) -> str | None:
         return self._tokens.why_away(token) or self.failing.why(profile, token)
@@ -158,7 +158,7 @@ class TokenSigner:
         opened.keys[fingerprint(info.spki)] = info
         return as_recorded(profile, token, info, KeyState.PREPARED, self._record.clock)
 
-    async def unrecorded(self) -> list[Stray]:
+    async def unrecorded(self) -> list[UnrecordedKey]:
         """Return the keys on our tokens that look like ours and are not in the key book. They never sign.
 
         A token that is away has nothing to say. Raises Unavailable.

@@ -10,16 +10,16 @@ from datetime import datetime
 from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Unavailable
-from proxy.ports import Turn
+from proxy.ports import TokenState
 from proxy.token_plan import TokensPlan
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.wiring.opening import Record
 
 LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
-class StandIn:
+class Failover:
     """`token` signs for this profile where `first` should; `token` is empty where none of them works."""
 
     profile: str
@@ -44,21 +44,21 @@ class Standby:
         self._away = away
         self._record = record
         self._log = log
-        self._told: dict[str, StandIn] = {}
+        self._told: dict[str, Failover] = {}
 
-    def turns(self, profile: str) -> tuple[Turn, ...]:
+    def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
         """Return the profile's tokens in its order, each with why it is not expected to sign now."""
         planned = self._plan().profiles.get(profile)
         tokens = () if planned is None else planned.tokens
-        return tuple(Turn(token, self._away(profile, token)) for token in tokens)
+        return tuple(TokenState(token, self._away(profile, token)) for token in tokens)
 
     def all_sign(self) -> bool:
         """True when every profile for images has a token that signs."""
         images = [profile.name for profile in self._plan().profiles.values() if profile.purpose == "image"]
-        turns = [self.turns(profile) for profile in images]
+        turns = [self.tokens_of(profile) for profile in images]
         return all(any(turn.away is None for turn in each) for each in turns)
 
-    def now(self) -> tuple[StandIn, ...]:
+    def now(self) -> tuple[Failover, ...]:
         """Return the profiles for which the first token does not sign, as the journal was told."""
         return tuple(self._told.values())
 
@@ -71,7 +71,7 @@ class Standby:
 
     async def _tell(self, profile: str) -> None:
         """Record who signs for this profile now, where that is another one than the journal has."""
-        turns = self.turns(profile)
+        turns = self.tokens_of(profile)
         if len(turns) < 2:
             return
         first, told = turns[0], self._told.get(profile)
@@ -81,12 +81,12 @@ class Standby:
         now = self._record.clock.now()
         detail = {"profile": profile, "token": signs or "none", "first": first.token, "why": (first.away or "")[:500]}
         try:
-            await self._record.journal.record(Event(now, Kind.KEY_STANDBY, detail=detail))
+            await self._record.journal.record(Event(now, EventKind.KEY_STANDBY, detail=detail))
         except Unavailable:
             return  # the next look tells it
         if signs == first.token:
             self._told.pop(profile, None)
             self._log.info("the first token signs again", profile=profile, token=signs)
         else:
-            self._told[profile] = StandIn(profile, first.token, signs, first.away or "", now)
+            self._told[profile] = Failover(profile, first.token, signs, first.away or "", now)
             self._log.error("the first token does not sign", profile=profile, token=first.token, instead=signs or None)

@@ -15,7 +15,7 @@ GRACE_S = 1.0  # for what is under way at the end; long work is cut then, and go
 _MISTAKES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 
 
-class Ticking:
+class Periodic:
     """Named work, each with a pause between two runs. What fails is logged once and tried again, whatever it fails of:
     denials and keys of other servers must not go unseen here because of a mistake or a file that cannot be removed.
     """

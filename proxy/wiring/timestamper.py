@@ -24,11 +24,11 @@ class AskedTimestamper:
 
     async def stamp(self, signature: bytes) -> bytes:
         """Return a token over these bytes, verified. Raises Unavailable."""
-        asked = timestamp.request(signature)
+        request = timestamp.request(signature)
         limit = timestamp.TOKEN_BYTES
-        reply = await self.outbound.post(self.url, asked.body, KINDS, limit=limit, seconds=self.seconds)
+        reply = await self.outbound.post(self.url, request.body, KINDS, limit=limit, seconds=self.seconds)
         try:
-            return timestamp.token_of(reply, asked, signature, self.roots)
+            return timestamp.token_of(reply, request, signature, self.roots)
         except ValueError as wrong:
             raise Unavailable(f"{self.url}: {wrong}") from None
 

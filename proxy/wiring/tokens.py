@@ -21,7 +21,7 @@ START_S = 3.0  # a start waits this long for a token; pulls wait for the start
 RETRY_S = 5.0
 
 
-class Tokens:
+class ConfiguredTokens:
     """Every configured token. Only a refused PIN is not tried again."""
 
     def __init__(

@@ -6,14 +6,14 @@ from itertools import product
 
 import pytest
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import DOCKER_MANIFEST, INDEXES, MANIFESTS, OCI_MANIFEST
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Policy, PullRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, signed_by, user, world
 from tests.worlds.images import Image, image
@@ -67,11 +67,11 @@ async def scene(*, head_on_denied: bool = False) -> World:
     return w
 
 
-async def ask(w: World, one: Image, cell: tuple[str, str, str], *, tag: str | None, head: bool) -> Answer:
+async def ask(w: World, one: Image, cell: tuple[str, str, str], *, tag: str | None, head: bool) -> Response:
     who, accept, condition = cell
     headers = (*(("accept", value) for value in ACCEPTS[accept]), *CONDITIONS[condition])
     reference = parse_reference(tag or one.digest)
-    return await handle(PullManifest(REPO, reference, head), Asked(CALLERS[who], "r", headers), w.house)
+    return await handle(PullManifest(REPO, reference, head), Request(CALLERS[who], "r", headers), w.ports)
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
@@ -89,7 +89,7 @@ async def test_get_of_the_unsigned_image_is_denied_in_every_cell_but_to_a_review
             await ask(w, BAD, cell, tag=tag, head=False)
         fault = refused.value
         assert (fault.code, fault.status, fault.reason) == ("DENIED", 403, "unsigned"), cell
-    reviewed = [e for e in w.store.journal.events if e.kind is Kind.PULL_REVIEWED]
+    reviewed = [e for e in w.store.journal.events if e.kind is EventKind.PULL_REVIEWED]
     assert {(e.who, e.how) for e in reviewed} == {("scanner", "basic")}
 
 
@@ -137,7 +137,7 @@ async def test_every_denial_is_on_the_record_with_its_caller() -> None:
         if who != "reviewer":
             with pytest.raises(Fault):
                 await ask(w, BAD, (who, "any", "plain"), tag="bad", head=False)
-    rows = [e for e in w.store.journal.events if e.kind is Kind.PULL_DENIED]
+    rows = [e for e in w.store.journal.events if e.kind is EventKind.PULL_DENIED]
     assert sum(int(e.detail.get("count", 1)) for e in rows) == len(CALLERS) - 1
     assert {e.who for e in rows} == {"anonymous", "reader", "pusher"}
     assert {e.reason for e in rows} == {"unsigned"}

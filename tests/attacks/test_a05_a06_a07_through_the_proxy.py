@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.handle import handle
 from proxy.oci.limits import KIB, MIB, Limits
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
@@ -77,7 +77,7 @@ async def test_even_a_signature_of_ours_makes_no_ambiguous_document_pullable() -
     w = await world()
     await w.push(APP, "team/app", "v1")
     w.store.clock.advance(120)
-    w.house.memory.bodies.clear()
+    w.ports.cache.bodies.clear()
     plant(w, APP.body, OCI_INDEX)
     await denied(w, lambda: w.pull("team/app", APP.digest), "ambiguous_manifest")
 
@@ -128,7 +128,7 @@ async def test_a_body_without_an_end_is_not_read_to_the_end() -> None:
 
     async def push() -> object:
         op = PushManifest(REPO, parse_reference("v1"))
-        return await handle(op, Asked(ANYBODY, "r", (("content-type", OCI_MANIFEST),), endless()), w.house)
+        return await handle(op, Request(ANYBODY, "r", (("content-type", OCI_MANIFEST),), endless()), w.ports)
 
     await denied(w, push, "too_large")
     assert read <= 2 * 6 * MIB
@@ -150,7 +150,7 @@ async def test_a_length_that_is_too_much_is_believed_at_once(length: int) -> Non
 
     async def push() -> object:
         op = PushManifest(REPO, parse_reference("v1"))
-        return await handle(op, Asked(ANYBODY, "r", (("content-type", OCI_MANIFEST),), Unread(), length), w.house)
+        return await handle(op, Request(ANYBODY, "r", (("content-type", OCI_MANIFEST),), Unread(), length), w.ports)
 
     await denied(w, push, "too_large")
 

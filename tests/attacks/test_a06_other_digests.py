@@ -53,7 +53,7 @@ async def test_no_flow_and_no_registry_is_asked(method: str, path: str) -> None:
         reply = await spoken.get(path, "Content-Length: 0", method=method)
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.splitlines()[0].decode() == f"HTTP/1.1 403 {SAID}"
-    assert flow.asked == []
+    assert flow.requests == []
     if method != "HEAD":
         assert json.loads(body)["errors"][0]["message"] == SAID
 

@@ -43,7 +43,7 @@ def head(seen: Seen) -> bool:
 @pytest.mark.parametrize("warm", [False, True])
 async def test_a_get_by_digest_that_returns_other_bytes(warm: bool) -> None:
     w = await scene(warm=warm)
-    w.house.memory.bodies.clear()
+    w.ports.cache.bodies.clear()
     w.registry.lies.append(lambda seen, said: replace(said, body=BAD.body) if get(seen, APP.digest) else said)
     fault = await denied(w, lambda: w.pull("team/app", APP.digest), "not_verifiable")
     assert fault.headers["Retry-After"]
@@ -57,14 +57,14 @@ async def test_a_tag_whose_get_returns_other_bytes_under_a_good_digest_header(wa
         return replace(said, body=BAD.body) if get(seen, "v1") else said
 
     w.registry.lies.append(lie)
-    w.house.memory.bodies.clear()
+    w.ports.cache.bodies.clear()
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
 
 
 async def test_a_head_that_claims_the_good_digest_for_the_bad_tag_gets_the_good_bytes() -> None:
     """HEAD and GET disagree: what is served is what was hashed and judged, and it says so."""
     w = await scene(warm=True)
-    w.house.memory.last[("never", "used")] = APP.digest
+    w.ports.cache.last[("never", "used")] = APP.digest
     w.plant(BAD, "team/app", "v1")
 
     def lie(seen: Seen, said: Said) -> Said:

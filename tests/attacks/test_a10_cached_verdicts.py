@@ -12,7 +12,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import DeleteManifest, ListReferrers, PullManifest
 from proxy.oci.reference import parse_reference, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, user, world
 from tests.worlds.denials import denied
@@ -93,7 +93,7 @@ async def test_what_is_recorded_and_said_is_about_the_reference_that_was_used() 
     w = await warm()
     w.registry.shelf("team/app").tags["v2"] = APP.digest
     await w.pull("team/app", "v2")
-    pulls = {e.reference for e in w.store.journal.events if e.kind is Kind.PULL_ALLOWED}
+    pulls = {e.reference for e in w.store.journal.events if e.kind is EventKind.PULL_ALLOWED}
     assert pulls == {"v1", "v2", APP.digest}
     w.plant(BAD, "team/app", "bad1", "bad2")
     with pytest.raises(Fault, match="team/app:bad1"):

@@ -18,7 +18,7 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest, StartUpload
 from proxy.oci.reference import parse_reference, signature_tag
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import Identity
 from proxy.trust.policy import FORMATS as NAMED
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
@@ -147,7 +147,7 @@ async def test_a_name_that_upstream_checks_is_a_name() -> None:
     assert (await w.push(B, "team/app", "v1", user("release-manager"))).status == 201
     with pytest.raises(Exception, match="blocked"):
         await w.pull("team/app", "bad", user("bob"))
-    reviewed = [e for e in w.store.journal.events if e.kind is Kind.PULL_REVIEWED]
+    reviewed = [e for e in w.store.journal.events if e.kind is EventKind.PULL_REVIEWED]
     assert {(e.who, e.how) for e in reviewed} == {("release-manager", "basic")}
 
 

@@ -14,7 +14,7 @@ from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import Certified, KeylessSigner
+from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import World, signed_by, world
 from tests.worlds.foreign import put_bundle
@@ -94,15 +94,15 @@ async def test_where_none_is_configured_nobody_counts() -> None:
 class Stuck:
     """An examination that takes longer than anybody waits."""
 
-    async def examine(self, _bundle: bytes, _signer: KeylessSigner) -> Certified | Rejected:
+    async def examine(self, _bundle: bytes, _signer: KeylessSigner) -> KeylessResult | Rejected:
         await asyncio.sleep(60)
         raise AssertionError("nobody waits for this")
 
 
 async def test_what_could_not_be_verified_in_time_is_not_decided() -> None:
     w = await place(OURS.bundle(IMAGE.digest))
-    w.house = replace(w.house, keyless=cast("Any", Stuck()), limits=replace(w.house.limits, gather_deadline_s=0.05))
+    w.ports = replace(w.ports, keyless=cast("Any", Stuck()), limits=replace(w.ports.limits, gather_deadline_s=0.05))
     assert await w.blocked("team/app", "v1") == "not_verifiable"
-    w.house = replace(w.house, keyless=SigstoreExaminer(), limits=replace(w.house.limits, gather_deadline_s=5.0))
+    w.ports = replace(w.ports, keyless=SigstoreExaminer(), limits=replace(w.ports.limits, gather_deadline_s=5.0))
     w.store.clock.advance(10)
     assert (await w.pull("team/app", "v1")).status == 200

@@ -23,7 +23,7 @@ from proxy.formats.table import FORMATS
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of
 from proxy.trust.authority import Authority, Subject
-from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
 from proxy.trust.reason import Reason
 from tests.attacks.test_a13_algorithms import EXPLICIT
 from tests.worlds.certificates import certified, chain_of, rsa_key, trio
@@ -43,7 +43,7 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def judged(form: str, data: bytes, key: SoftKey = CURVE) -> Finding:
+def judged(form: str, data: bytes, key: SoftKey = CURVE) -> SignatureCheck:
     """What is said of these bytes where both the key itself and whoever certified it are trusted."""
     layer = replace(key.layer(form, IMAGE), data=data)
     anchor = Authority("ca", frozenset(key.chain[-1:]), (Subject("*", frozenset()),))

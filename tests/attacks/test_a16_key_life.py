@@ -75,9 +75,9 @@ async def test_a_second_key_takes_over_and_old_images_keep_verifying() -> None:
 async def test_no_time_from_the_signature_is_believed() -> None:
     """The signed claim says it was made long before; the state of the key today decides."""
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
-    pairs = wanted(SIGN.push.formats, REPO, (), w.house)
+    pairs = wanted(SIGN.push.formats, REPO, (), w.ports)
     w.plant(APP, "team/app")
-    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.house)
+    await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.ports)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
     await move(w, KeyState.COMPROMISED)
@@ -107,7 +107,7 @@ async def stolen(w: World, *, seconds: float | None) -> None:
     made = w.store.clock.now()
     w.store.clock.advance(3600)
     since = None if seconds is None else made + timedelta(seconds=seconds)
-    await keylife.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.house, since=since)
+    await keylife.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.ports, since=since)
 
 
 @pytest.mark.parametrize("seconds", [1, 0, -1, None])
@@ -133,8 +133,8 @@ async def test_what_the_thief_dates_back_and_hangs_up_is_not_in_our_ledger() -> 
     w = await world(LEDGER)
     forged = image("forged")
     w.plant(forged, "team/app", "v9")
-    pairs = wanted(SIGN.push.formats, REPO, (), w.house)
-    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.house)
+    pairs = wanted(SIGN.push.formats, REPO, (), w.ports)
+    await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.ports)
     assert (await w.push(forged, "team/app", "v9")).status == 201
     w.store.ledger.rows.clear()  # so that what is left is what the thief could have written: upstream, not here
     assert w.tag("team/app", signature_tag(forged.digest)) is not None

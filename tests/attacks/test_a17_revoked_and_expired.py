@@ -13,8 +13,8 @@ from proxy.formats.notation import NOTATION_COSE, NOTATION_JWS, Notation
 from proxy.formats.timestamp import token_of
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
 from proxy.trust.authority import Authority
-from proxy.trust.decision import Decision, Outcome, Setting, decide
-from proxy.trust.evidence import Evidence, Found, Place
+from proxy.trust.decision import Decision, DecisionContext, Outcome, decide
+from proxy.trust.evidence import Evidence, Source, SourceResult
 from proxy.trust.keys import KeyRing
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
@@ -38,8 +38,8 @@ def judged(form: Notation, vendor: Authority, now: datetime = NOW, timestamp: by
     draft = form.draft(about(IMAGE), "r.example/app", {}, by, NOW)
     layer = layer_of(form.blob(draft.message, KEY.sign(draft.message, "jose"), replace(by, timestamp=timestamp)))
     findings = form.examine(layer, IMAGE, [], [vendor])
-    evidence = Evidence(IMAGE, (Found(Place.REFERRERS, findings),))
-    setting = Setting("id", now, ("r.example",), "p", KeyRing("k", authorities=(vendor,)))
+    evidence = Evidence(IMAGE, (SourceResult(Source.REFERRERS, findings),))
+    setting = DecisionContext("id", now, ("r.example",), "p", KeyRing("k", authorities=(vendor,)))
     question = Question(parse_repository("app"), parse_tag("1"))
     return decide(question, POLICY, (IMAGE, "m"), evidence, setting)
 

@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import digest_of, fallback_tag
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Place
+from proxy.trust.evidence import Source
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.certificates import authority, certified, certify, chain_of, trio, usage
@@ -150,15 +150,15 @@ async def test_a_profile_with_a_chain_writes_what_it_is_told_and_pulls_by_it(ref
     assert (await w.pull("team/app", "v1")).status == 200
 
 
-@pytest.mark.parametrize("place", [Place.LEDGER, Place.REFERRERS])
+@pytest.mark.parametrize("place", [Source.LEDGER, Source.REFERRERS])
 @FORMS
 async def test_our_own_notary_signatures_satisfy_a_pull_in_the_repository_they_are_bound_to(
-    form: str, place: Place
+    form: str, place: Source
 ) -> None:
     w = await world(ours(form))
     await certify(w)
     await w.push(APP, "team/app", "v1")
-    if place is Place.REFERRERS:
+    if place is Source.REFERRERS:
         w.store.ledger.rows.clear()
     assert (await w.pull("team/app", "v1")).status == 200
     shelf = w.registry.shelf("team/app")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proxy.flows import artifact, gather, judge, now, overtaken, pull, resolve
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.formats import algorithms, bundle, simple_signing
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
@@ -120,13 +120,13 @@ async def scene(deadline: float = 5.0) -> World:
     put_bundle(w, "team/app", about, STRANGER.layer("sigstore-bundle", APP.digest))
     await w.blocked("team/app", "both")
     w.store.clock.advance(120)
-    w.house.memory.bodies.clear()
+    w.ports.cache.bodies.clear()
     return w
 
 
 async def nothing_comes_out(w: World) -> None:
     for reference in ("v1", APP.digest):
-        answer: Answer | None = None
+        answer: Response | None = None
         with suppress(Exception, asyncio.CancelledError):  # the outermost middleware answers 500 without a body
             async with asyncio.timeout(3):
                 answer = await w.pull("team/app", reference)
@@ -179,7 +179,7 @@ async def test_a_step_that_returns_nothing(module: object, name: str, monkeypatc
 @pytest.mark.parametrize(("port", "name"), PORTS)
 async def test_a_port_that_raises(port: str, name: str, failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     w = await scene()
-    there = getattr(w.house, port)
+    there = getattr(w.ports, port)
     monkeypatch.setattr(there, name, broken(getattr(there, name), RAISES[failure]))
     await nothing_comes_out(w)
 
@@ -187,7 +187,7 @@ async def test_a_port_that_raises(port: str, name: str, failure: str, monkeypatc
 @pytest.mark.parametrize(("port", "name"), PORTS)
 async def test_a_port_that_returns_nothing(port: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     w = await scene()
-    there = getattr(w.house, port)
+    there = getattr(w.ports, port)
     monkeypatch.setattr(there, name, empty(getattr(there, name)))
     await nothing_comes_out(w)
 

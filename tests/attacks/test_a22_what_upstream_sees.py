@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
@@ -61,8 +61,8 @@ async def listening() -> AsyncIterator[tuple[World, Spoken]]:
     await w.push(GOOD, "signed", "v1")
     await w.push(SECRET, "secret", "v1")
 
-    async def answer(op: Operation, asked: Asked) -> Answer:
-        return await handle(op, asked, w.house)
+    async def answer(op: Operation, request: Request) -> Response:
+        return await handle(op, request, w.ports)
 
     async with in_memory(registry(answer)) as spoken:
         w.registry.seen.clear()

@@ -9,7 +9,7 @@ PUT = b"PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: proxy\r\n"
 
 
 def evil(flow: Recorder) -> bool:
-    return any(getattr(operation, "repository", "") == "evil" for operation, _ in flow.asked)
+    return any(getattr(operation, "repository", "") == "evil" for operation, _ in flow.requests)
 
 
 AMBIGUOUS = {
@@ -69,7 +69,7 @@ async def test_bodies_are_never_read_as_requests() -> None:
     async with on_loopback(registry(flow)) as proxy:
         await proxy.say(PUT + b"Content-Length: %d\r\n\r\n" % len(EVIL) + EVIL + b"GARBAGE\r\n\r\n")
     assert not evil(flow)
-    assert len(flow.asked) <= 1
+    assert len(flow.requests) <= 1
 
 
 async def test_a_smaller_body_than_promised_waits_for_its_rest_and_takes_no_other() -> None:
@@ -88,9 +88,9 @@ async def test_an_upgrade_is_never_made_and_what_follows_is_an_ordinary_request(
         reply = await proxy.say(upgrade.encode() + b"HTTP2-Settings: AAA\r\n\r\n" + after)
     assert b"101" not in reply.split(b"\r\n", 1)[0]
     assert b"upgrade" not in reply.lower()
-    assert [type(operation).__name__ for operation, _ in flow.asked] == ["CheckApi"]
+    assert [type(operation).__name__ for operation, _ in flow.requests] == ["CheckApi"]
     assert reply.count(b"HTTP/1.1 ") == 1
-    assert all(asked.header("upgrade") is None for _, asked in flow.asked)
+    assert all(asked.header("upgrade") is None for _, asked in flow.requests)
 
 
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
@@ -100,14 +100,14 @@ async def test_a_body_beside_an_upgrade_is_a_body(protocol: str) -> None:
     async with on_loopback(registry(flow)) as proxy:
         await proxy.say(PUT + upgrade.encode() + EVIL)
     assert flow.bodies == [EVIL]
-    assert len(flow.asked) == 1
+    assert len(flow.requests) == 1
 
 
 async def test_headers_named_by_connection_go_no_further() -> None:
     flow = Recorder()
     async with on_loopback(registry(flow)) as proxy:
         await proxy.get("/v2/", "Connection: X-Secret", "X-Secret: 1", "X-Other: 2", "Trailer: Authorization")
-    asked = flow.asked[0][1]
+    asked = flow.requests[0][1]
     assert asked.header("x-other") == "2"
     assert not {name for name, _ in asked.headers} & {"x-secret", "trailer", "connection"}
 
@@ -118,8 +118,8 @@ async def test_a_trailer_is_not_a_header() -> None:
     async with on_loopback(registry(flow)) as proxy:
         await proxy.say(PUT + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + trailer)
     assert flow.bodies == [b"a"]
-    assert flow.asked[0][1].credential.authorization is None
-    assert flow.asked[0][1].header("x-forwarded-for") is None
+    assert flow.requests[0][1].credential.authorization is None
+    assert flow.requests[0][1].header("x-forwarded-for") is None
 
 
 async def test_two_credentials_are_none() -> None:
@@ -127,7 +127,7 @@ async def test_two_credentials_are_none() -> None:
     async with on_loopback(registry(flow)) as proxy:
         reply = await proxy.get("/v2/", "Authorization: Basic eDp5", "Authorization: Bearer t")
     assert reply.startswith(b"HTTP/1.1 400 ")
-    assert flow.asked == []
+    assert flow.requests == []
 
 
 TARGETS = [

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, on_loopback, registry
 
 BOMB = gzip.compress(b"\0" * 50_000_000)
@@ -20,7 +20,7 @@ async def test_a_compressed_manifest_is_refused_before_it_is_read(path: str, cod
     async with on_loopback(registry(flow)) as proxy:
         reply = await proxy.get(path, *headers, method="PUT", body=BOMB)
     assert reply.startswith(b"HTTP/1.1 415 ")
-    assert flow.asked == []
+    assert flow.requests == []
 
 
 async def test_a_second_content_encoding_does_not_hide_the_first() -> None:
@@ -28,7 +28,7 @@ async def test_a_second_content_encoding_does_not_hide_the_first() -> None:
     headers = ("Content-Encoding: gzip", "Content-Encoding: identity", f"Content-Length: {len(BOMB)}")
     async with on_loopback(registry(flow)) as proxy:
         assert not (await proxy.get(PATHS[0], *headers, method="PUT", body=BOMB)).startswith(b"HTTP/1.1 2")
-    assert flow.asked == []
+    assert flow.requests == []
 
 
 async def test_a_transfer_coding_is_not_unpacked() -> None:
@@ -40,7 +40,7 @@ async def test_a_transfer_coding_is_not_unpacked() -> None:
 
 async def test_a_compressed_blob_is_relayed_as_it_is_and_memory_stays_flat() -> None:
     upstream = Reply((BOMB,), headers=(("content-encoding", "gzip"), ("content-length", str(len(BOMB)))))
-    flow = Recorder(Answer(200, upstream.headers, relayed=upstream))
+    flow = Recorder(Response(200, upstream.headers, relayed=upstream))
     async with on_loopback(registry(flow)) as proxy:
         tracemalloc.start()
         reply = await proxy.get("/v2/app/blobs/sha256:" + "a" * 64, "Accept-Encoding: gzip")

@@ -49,11 +49,11 @@ async def asked(url: str, *allowed: str) -> tuple[str, str]:
     outbound = Outbound(allowed)
     ca = Authority("ca", frozenset(), (), crl=(url,))
     lists = RevocationLists(lambda: [ca], outbound, LIMITS, FrozenClock(), structlog.get_logger())
-    witness = AskedTimestamper(outbound, url, frozenset(), required=False, seconds=5)
+    timestamper = AskedTimestamper(outbound, url, frozenset(), required=False, seconds=5)
     try:
         await lists.refresh()
         with pytest.raises(Unavailable) as refused:
-            await witness.stamp(b"signature")
+            await timestamper.stamp(b"signature")
     finally:
         await outbound.close()
     (problem,) = lists.problems()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.web.outermost import Edge
 from tests.worlds.listener import QUICK, Recorder, Reply, everything, on_loopback, registry
 
@@ -47,7 +47,7 @@ async def test_a_header_that_drips_is_cut_at_the_deadline() -> None:
         assert 0.2 < await closed_after(reader) < 2
         dripping.cancel()
         writer.close()
-    assert flow.asked == []
+    assert flow.requests == []
 
 
 async def test_a_second_header_that_drips_is_cut_too() -> None:
@@ -60,7 +60,7 @@ async def test_a_second_header_that_drips_is_cut_too() -> None:
         writer.write(b"GET /v2/ HT")
         assert 0.2 < await closed_after(reader) < 2
         writer.close()
-    assert len(flow.asked) == 1
+    assert len(flow.requests) == 1
 
 
 async def test_an_idle_connection_may_wait_longer_than_a_header() -> None:
@@ -72,13 +72,13 @@ async def test_an_idle_connection_may_wait_longer_than_a_header() -> None:
             await reader.readuntil(b"{}")
             await asyncio.sleep(0.5)
         writer.close()
-    assert len(flow.asked) == 2
+    assert len(flow.requests) == 2
 
 
 async def test_a_slow_answer_is_not_a_slow_client() -> None:
-    async def slow(*_: object) -> Answer:
+    async def slow(*_: object) -> Response:
         await asyncio.sleep(0.6)
-        return Answer(200, (), b"{}")
+        return Response(200, (), b"{}")
 
     async with on_loopback(registry(slow)) as proxy:
         assert (await proxy.get("/v2/")).startswith(b"HTTP/1.1 200 ")
@@ -112,7 +112,7 @@ class Endless(Reply):
 
 async def test_a_client_that_stops_reading_is_cut_and_upstream_let_go() -> None:
     upstream = Endless()
-    flow = Recorder(Answer(200, (), relayed=upstream))
+    flow = Recorder(Response(200, (), relayed=upstream))
     async with on_loopback(registry(flow)) as proxy:
         _, writer = await proxy.open()
         writer.write(b"GET /v2/app/blobs/sha256:" + b"a" * 64 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -126,7 +126,7 @@ async def test_a_client_that_stops_reading_is_cut_and_upstream_let_go() -> None:
 
 async def test_a_client_that_goes_away_lets_upstream_go() -> None:
     upstream = Endless()
-    async with on_loopback(registry(Recorder(Answer(200, (), relayed=upstream)))) as proxy:
+    async with on_loopback(registry(Recorder(Response(200, (), relayed=upstream)))) as proxy:
         reader, writer = await proxy.open()
         writer.write(b"GET /v2/app/blobs/sha256:" + b"a" * 64 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.read(1000)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
@@ -39,14 +39,14 @@ async def test_neither_credentials_nor_long_headers_stay_in_memory() -> None:
         by = Credential(f"Bearer {CANARY}{at}" + "x" * 7000)
         op = o.PullManifest(parse_repository("team/app"), parse_reference("v1"))
         await w.say(op, by, accept=f"{APP.media_type}, {CANARY}/{'y' * 7000}")
-    kept = [*_texts([*w.house.memory.tags, *w.house.memory.last])]
+    kept = [*_texts([*w.ports.cache.tags, *w.ports.cache.last])]
     assert kept
     assert CANARY not in " ".join(kept)
     assert max(map(len, kept)) < 300
 
 
 def test_a_mark_tells_callers_and_types_apart() -> None:
-    m = Memory(Limits(), lambda: 0.0)
+    m = Cache(Limits(), lambda: 0.0)
     kinds = [
         (Credential(), ()),
         (Credential(""), ()),
@@ -56,9 +56,9 @@ def test_a_mark_tells_callers_and_types_apart() -> None:
         (Credential("a"), ("b", "c")),
         (Credential("a\udcff"), ()),
     ]
-    assert len({m.mark(*kind) for kind in kinds}) == len(kinds)
-    assert m.mark(Credential("a"), ("b",)) == m.mark(Credential("a"), ("b",))
-    assert Memory(Limits(), lambda: 0.0).mark(Credential("a"), ()) != m.mark(Credential("a"), ())
+    assert len({m.caller_key(*kind) for kind in kinds}) == len(kinds)
+    assert m.caller_key(Credential("a"), ("b",)) == m.caller_key(Credential("a"), ("b",))
+    assert Cache(Limits(), lambda: 0.0).caller_key(Credential("a"), ()) != m.caller_key(Credential("a"), ())
 
 
 async def test_asking_again_while_upstream_is_silent_is_counted() -> None:
@@ -82,10 +82,10 @@ async def test_asking_again_while_upstream_is_silent_is_counted() -> None:
 
 
 def test_only_the_time_may_differ() -> None:
-    m = Memory(Limits(), lambda: 0.0)
-    first = m.same(decision("first"))
+    m = Cache(Limits(), lambda: 0.0)
+    first = m.reuse_if_equal(decision("first"))
     later = replace(first, id="later", at=first.at + timedelta(minutes=59))
-    assert m.same(later) is first
+    assert m.reuse_if_equal(later) is first
     for other in (
         replace(later, policy_revision="other"),
         replace(later, key_revision="other"),
@@ -94,4 +94,4 @@ def test_only_the_time_may_differ() -> None:
         decision("tagged", tag="v2"),
         replace(later, at=first.at + timedelta(hours=1)),
     ):
-        assert m.same(other) is other
+        assert m.reuse_if_equal(other) is other

@@ -78,7 +78,7 @@ async def test_ten_thousand_layers_are_bounded_work() -> None:
     entry = carrier.describe(layer.descriptor)
     many = [{**entry, "annotations": {**layer.descriptor.annotations, "n": str(n)}} for n in range(5_000)]
     body = dump({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": EMPTY, "layers": many})
-    assert len(body) < w.house.limits.manifest_bytes
+    assert len(body) < w.ports.limits.manifest_bytes
     tag = f"sha256-{APP.digest[7:]}.sig"
     w.registry.put_manifest("team/app", body, OCI_MANIFEST, tag)
     seen = len(w.registry.seen)
@@ -127,7 +127,7 @@ async def test_pages_that_never_end(link: str) -> None:
 
     w.registry.lies.append(page)
     assert (await w.pull("team/app", "v1")).body == APP.body
-    assert asked <= w.house.limits.referrer_pages
+    assert asked <= w.ports.limits.referrer_pages
     w = await scene()
     w.registry.lies.append(page)
     reasons = ("unsigned",) if link == "elsewhere" else ("not_verifiable",)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Tag
 from proxy.trust import explain
@@ -54,14 +54,14 @@ async def test_nothing_a_client_sends_is_alive_in_the_log(text: str, as_json: bo
 
 @pytest.mark.parametrize("text", LIVE.values(), ids=LIVE.keys())
 async def test_nothing_in_a_message_escapes_its_header_or_its_body(text: str) -> None:
-    async def deny(*_: object) -> Answer:
+    async def deny(*_: object) -> Response:
         raise Fault("DENIED", text, phrase=text, detail=text)
 
-    async def silent(*_: object) -> Answer:
+    async def silent(*_: object) -> Response:
         raise Unavailable(text)
 
-    async def warn(*_: object) -> Answer:
-        return Answer(200, (), b"{}", warning=text)
+    async def warn(*_: object) -> Response:
+        return Response(200, (), b"{}", warning=text)
 
     for handle in (deny, silent, warn):
         async with in_memory(registry(handle)) as proxy:

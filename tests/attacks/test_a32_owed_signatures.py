@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.flows.job import Step, run_next, start
-from proxy.flows.sign_owed import SIGN_OWED, sign_owed
+from proxy.flows.sign_owed import SIGN_OWED, sign_pending
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
@@ -22,7 +22,7 @@ APP, EVIL = image("app"), image("evil")
 
 
 async def owing(w: World) -> None:
-    await w.store.interventions.keep(exception(unsigned_push=True))
+    await w.store.overrides.keep(exception(unsigned_push=True))
     w.signer.down = "token hsm: does not answer"
 
 
@@ -32,7 +32,7 @@ async def signed_later(w: World) -> None:
     await start(Job("", SIGN_OWED, "countersign", "", "owed", w.store.clock.now()), w.store.jobs)
 
     async def work(job: Job, step: Step) -> object:
-        return await sign_owed(job, step, w.house)
+        return await sign_pending(job, step, w.ports)
 
     await run_next({SIGN_OWED: work}, w.store.jobs, w.store.journal, w.store.clock)  # type: ignore[dict-item]
 
@@ -68,4 +68,4 @@ async def test_somebody_who_may_not_push(who: str) -> None:
     await owing(w)
     with pytest.raises(Fault, match="push list"):
         await w.push(EVIL, "team/app", "1", by=user(who))
-    assert w.store.owed.waiting() == 0
+    assert w.store.unsigned.waiting() == 0

@@ -43,8 +43,8 @@ class Counting:
 async def served() -> tuple[World, Counting, Publisher]:
     w = await world()
     signer = Counting(w.signer)
-    w.house = replace(w.house, signer=cast("Any", signer))
-    return w, signer, Publisher(lambda: w.house, {"release": False})
+    w.ports = replace(w.ports, signer=cast("Any", signer))
+    return w, signer, Publisher(lambda: w.ports, {"release": False})
 
 
 async def test_whatever_is_asked_for_is_signed_once() -> None:

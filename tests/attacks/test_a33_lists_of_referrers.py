@@ -80,7 +80,7 @@ async def test_nor_does_a_denied_referrer() -> None:
     (ours,) = entries(w)
     note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
     w.plant(note, "team/app")
-    await w.store.interventions.deny(Denial("d", note.digest, "**", "recalled", "eve", NOON))
+    await w.store.overrides.deny(Denial("d", note.digest, "**", "recalled", "eve", NOON))
     await put(w, FALLBACK, listing(descriptor(OCI_MANIFEST, note.body)), OCI_INDEX)
     assert entries(w) == [ours]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.formats import carrier
 from proxy.formats.algorithms import ORDERS, from_base64, to_base64
 from proxy.formats.simple_signing import SIGNATURE
@@ -19,7 +19,7 @@ from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import digest_of, parse_repository
 from proxy.trust.denial import Denial
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import KeyState, fingerprint
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.denials import denied
@@ -59,7 +59,7 @@ async def test_what_is_pushed_and_ours_lie_there_after_one_write() -> None:
     assert headers["location"] == f"/v2/team/app/manifests/{digest_of(sig(theirs))}"
     assert (await w.pull("team/app", digest_of(sig(theirs)))).body == sig(theirs)
     assert (await w.pull("team/app", SIG)).body == body_of(w, SIG)
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.PUSH_ACCEPTED and e.reference == SIG]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.PUSH_ACCEPTED and e.reference == SIG]
     assert row.detail["merged"] == w.tag("team/app", SIG)
 
 
@@ -97,7 +97,7 @@ async def test_what_was_deleted_does_not_come_back() -> None:
     assert w.tag("team/app", SIG) is None
     await put(w, SIG, sig(*json.loads(before)["layers"], theirs))
     assert layers(w) == [theirs]
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.PUSH_ACCEPTED and "merged" in e.detail]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.PUSH_ACCEPTED and "merged" in e.detail]
     assert row.detail["left_out"] == 2
 
 
@@ -222,12 +222,12 @@ async def test_what_was_kept_there_before_is_replaced_and_the_journal_has_its_di
     w.plant(kept, "team/app", SIG)
     await w.push(APP, "team/app", "v1")
     assert len(layers(w)) == 2
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.TAG_REPLACED]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.TAG_REPLACED]
     assert (row.repository, row.reference, row.digest) == ("team/app", SIG, kept.digest)
     w.plant(kept, "team/app", SIG)
     await put(w, SIG, sig(of_stranger(w)))
     assert len(layers(w)) == 3
-    assert len([e for e in w.store.journal.events if e.kind is Kind.TAG_REPLACED]) == 2
+    assert len([e for e in w.store.journal.events if e.kind is EventKind.TAG_REPLACED]) == 2
 
 
 async def test_a_list_in_dockers_media_types_is_extended_not_replaced() -> None:
@@ -241,13 +241,13 @@ async def test_a_list_in_dockers_media_types_is_extended_not_replaced() -> None:
     await w.push(APP, "team/app", "v1")
     assert layers(w)[0] == theirs
     assert len(layers(w)) == 3
-    assert Kind.TAG_REPLACED not in w.store.journal.kinds()
+    assert EventKind.TAG_REPLACED not in w.store.journal.kinds()
 
 
 async def test_the_list_of_a_denied_image_is_not_taken() -> None:
     w = await pushed()
     before = body_of(w, SIG)
-    await w.store.interventions.deny(Denial("d", APP.digest, "**", "recalled", "eve", NOON))
+    await w.store.overrides.deny(Denial("d", APP.digest, "**", "recalled", "eve", NOON))
     for tag, body, kind in ((SIG, sig(of_stranger(w)), OCI_MANIFEST), (FALLBACK, listing(), OCI_INDEX)):
         await denied(w, lambda t=tag, b=body, k=kind: put(w, t, b, k), "denied_digest")  # type: ignore[misc]
     assert body_of(w, SIG) == before
@@ -278,7 +278,7 @@ async def test_two_servers_and_a_client_lose_nothing() -> None:
     """One server attaches for a second tag, the other takes a copy of the list."""
     w = await pushed()
     w.store.tags.sole = False
-    other = replace(w, house=replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    other = replace(w, ports=replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic)))
 
     async def slowly(_seen: Seen) -> None:
         await asyncio.sleep(0)

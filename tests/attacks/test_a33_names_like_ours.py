@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Asked
-from proxy.flows.countersign import countersign
+from proxy.flows.asked import Request
+from proxy.flows.countersign import sign_existing
 from proxy.flows.job import run_next, start
 from proxy.flows.resign import RESIGN, resign
 from proxy.oci.operation import DeleteManifest, PullManifest
 from proxy.oci.reference import parse_reference, parse_tag
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.job import Job
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import PushRules
@@ -31,7 +31,7 @@ async def named(name: str) -> World:
     return await world(replace(SIGN, push=RULES), rights=rights)
 
 
-def rows(w: World, *kinds: Kind) -> list[Event]:
+def rows(w: World, *kinds: EventKind) -> list[Event]:
     return [e for e in w.store.journal.events if e.kind in kinds]
 
 
@@ -44,7 +44,7 @@ async def test_what_they_push_and_delete_is_theirs_in_rows_and_claims(name: str)
     """Before: `signature.made` by "countersign", without a word on how that is known."""
     w = await named(name)
     await w.push(index(APP), "team/app", "v1", by=user(name))
-    made = rows(w, Kind.SIGNED, Kind.PUSH_ACCEPTED)
+    made = rows(w, EventKind.SIGNED, EventKind.PUSH_ACCEPTED)
     assert {(e.who, e.how) for e in made} == {(f"{name} (registry)", "basic")}
     assert claims(w) == {f"{name} (registry)"}
     await w.pull("team/app", "v1", user(name))
@@ -57,26 +57,26 @@ async def test_what_they_push_and_delete_is_theirs_in_rows_and_claims(name: str)
 async def test_whoever_has_a_name_of_their_own_keeps_it_and_how_it_is_known() -> None:
     w = await named("erika")
     await w.push(APP, "team/app", "v1", by=user("bob"))
-    assert {(e.who, e.how) for e in rows(w, Kind.SIGNED)} == {("bob", "basic")}
+    assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)} == {("bob", "basic")}
     assert claims(w) == {"bob"}
 
 
 async def test_rows_say_who_asked_also_where_no_claim_does() -> None:
     w = await world(rights=TableRights(proven=frozenset({"bob"}), pushers=frozenset({"bob"})))
     await w.push(APP, "team/app", "v1", by=user("bob"))
-    assert {(e.who, e.how) for e in rows(w, Kind.SIGNED)} == {("bob", "basic")}
+    assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)} == {("bob", "basic")}
     await w.push(OTHER, "team/app", "v2")
-    assert {(e.who, e.how) for e in rows(w, Kind.SIGNED)[-2:]} == {("anonymous", "")}
+    assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)[-2:]} == {("anonymous", "")}
 
 
 async def test_what_an_operator_signs_and_a_job_signs_again_is_not_the_registrys() -> None:
     w = await named("operator on the host")
     w.plant(APP, "team/app", "v1")
-    asked = Asked(ANYBODY, "r")
-    await countersign(
-        PullManifest(REPO, parse_reference("v1")), "why", "operator on the host", "socket", asked, w.house
+    request = Request(ANYBODY, "r")
+    await sign_existing(
+        PullManifest(REPO, parse_reference("v1")), "why", "operator on the host", "socket", request, w.ports
     )
-    assert {(e.who, e.how) for e in rows(w, Kind.SIGNED)} == {("operator on the host", "socket")}
+    assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)} == {("operator on the host", "socket")}
     assert claims(w) == {"operator on the host (socket)"}
     await w.push(OTHER, "team/app", "v2", by=user("operator on the host"))
     assert claims(w) == {"operator on the host (socket)", "operator on the host (registry)"}
@@ -85,12 +85,12 @@ async def test_what_an_operator_signs_and_a_job_signs_again_is_not_the_registrys
     await w.store.keybook.add(new)
     await w.store.keybook.activate(fingerprint(new.spki), NOON)
     assert w.store.keybook.ring().active("release") != old
-    before = len(rows(w, Kind.SIGNED))
+    before = len(rows(w, EventKind.SIGNED))
     await start(Job("", RESIGN, "erika", "admin-token:a", "new key", NOON, {"profile": "release"}), w.store.jobs)
 
     async def work(job: Job, step: object) -> object:
-        return await resign(job, step, w.house, w.store.ledger)  # type: ignore[arg-type]
+        return await resign(job, step, w.ports, w.store.ledger)  # type: ignore[arg-type]
 
     await run_next({RESIGN: work}, w.store.jobs, w.store.journal, w.store.clock)  # type: ignore[dict-item]
-    assert {(e.who, e.how) for e in rows(w, Kind.SIGNED)[before:]} == {("erika", "admin-token:a")}
+    assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)[before:]} == {("erika", "admin-token:a")}
     assert claims(w) == {"operator on the host (socket)", "operator on the host (registry)"}, "as it was pushed"

@@ -14,7 +14,7 @@ from proxy.formats import carrier
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from proxy.oci.operation import DeleteBlob, DeleteManifest, PushManifest
 from proxy.oci.reference import Tag, digest_of, fallback_tag, parse_digest, parse_reference, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Clause, Policy, PullRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
@@ -158,7 +158,7 @@ async def test_a_client_that_writes_while_we_attach_takes_nothing_off() -> None:
     entries = await w.store.ledger.entries(REPO, APP.digest)
     ours_now = [e for e in entries if e.key.format == "cosign-simple" and e.stage is Stage.ATTACHED]
     assert {e.key.bound.rpartition(":")[2] for e in ours_now} == {"proxy.example/team/app", "v1", "v2"}
-    assert {carrier.mark(layer_of(e, w.house)) for e in ours_now} | {carrier.mark(theirs.descriptor)} == marks
+    assert {carrier.mark(layer_of(e, w.ports)) for e in ours_now} | {carrier.mark(theirs.descriptor)} == marks
 
 
 def layers(body: bytes) -> list[Descriptor]:
@@ -184,7 +184,7 @@ async def test_signatures_taken_off_upstream(behind: bool) -> None:
     await w.say(DeleteManifest(REPO, SIG))
     for digest in referrers:
         await w.say(DeleteManifest(REPO, parse_reference(digest)))
-    removed = [e for e in w.store.journal.events if e.kind is Kind.SIGNATURE_REMOVED]
+    removed = [e for e in w.store.journal.events if e.kind is EventKind.SIGNATURE_REMOVED]
     assert sum(e.detail["signatures"] for e in removed) == 3
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
 
@@ -202,7 +202,7 @@ async def test_a_sig_list_that_others_extended_and_somebody_deletes_takes_ours_w
     await w.say(DeleteManifest(REPO, parse_reference(reference)), user("admin"))
     left = await w.store.ledger.entries(REPO, APP.digest)
     assert {e.key.format for e in left} == {"sigstore-bundle"}
-    assert Kind.SIGNATURE_REMOVED in w.store.journal.kinds()
+    assert EventKind.SIGNATURE_REMOVED in w.store.journal.kinds()
 
 
 async def test_deleting_needs_the_right_upstream_and_changes_nothing_without_it() -> None:
@@ -253,7 +253,7 @@ async def test_a_thousand_junk_referrers_do_not_block_what_we_signed(referrers: 
     w.store.clock.advance(120)
     seen = len(w.registry.seen)
     assert (await w.pull("team/app", "v1")).body == APP.body
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert len(w.registry.seen) - seen < 20
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.oci.reference import parse_repository
 from proxy.trust import admin_token
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.roles import Permission, Role
 from proxy.web.admin_api.rate import ADDRESS, FAILED, ROWS, TOKEN
@@ -136,7 +136,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
         return real(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
-    text = admin_token.written("0" * 12, bytes(32))
+    text = admin_token.render("0" * 12, bytes(32))
     assert not admin_token.matches(None, text), "also where there is no such token"
     assert compared == [("0" * 64, admin_token.hashed(text))]
     source = Path(admin_token.__file__).read_text()
@@ -163,7 +163,7 @@ async def test_guessing_ends_after_a_few_and_only_for_who_guesses() -> None:
         assert (await a.call("GET", "/admin/v1/status", token=good)).status == 200, "who guesses holds up nobody else"
         a.world.store.clock.advance(11)
         assert (await a.call("GET", "/admin/v1/status", token=guess)).status == 401
-        refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        refused = [e for e in a.world.store.journal.events if e.kind is EventKind.ADMIN_REFUSED]
         (row,) = refused
         assert row.detail["count"] == FAILED.burst + 1, (
             "what was limited is not counted: the journal is no target either"
@@ -178,7 +178,7 @@ async def test_calls_that_a_token_may_not_make_have_rows_and_are_counted_beyond_
             for _ in range(4):
                 assert (await a.call("POST", "/admin/v1/tokens", token=token, body={})).status == 403
             a.world.store.clock.advance(1)
-        rows = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        rows = [e for e in a.world.store.journal.events if e.kind is EventKind.ADMIN_REFUSED]
         assert len(rows) <= ROWS.burst + 2 + 1
         assert sum(int(e.detail.get("count", 1)) for e in rows) == 240
 
@@ -229,7 +229,7 @@ async def test_what_is_signed_says_which_token_had_it_signed() -> None:
         entries = await a.world.store.ledger.entries(parse_repository("team/app"), image().digest)
         assert {entry.claims["pusher"] for entry in entries} == {told}
         assert all(told.encode() in entry.message for entry in entries)
-        (row,) = [e for e in a.world.store.journal.events if e.kind is Kind.COUNTERSIGNED]
+        (row,) = [e for e in a.world.store.journal.events if e.kind is EventKind.COUNTERSIGNED]
         assert (row.who, row.how) == ("release-manager", "admin-token:000000000000")
 
 
@@ -281,7 +281,7 @@ async def test_a_token_that_ends_while_the_body_comes_slowly_does_nothing(how: s
         await asyncio.wait_for(wire.lost.wait(), 5)
         assert wire.received.startswith(b"HTTP/1.1 401 ")
         assert a.active() == before
-        assert Kind.ADMIN_CALLED not in {e.kind for e in a.world.store.journal.events}
+        assert EventKind.ADMIN_CALLED not in {e.kind for e in a.world.store.journal.events}
 
 
 async def test_a_call_that_cannot_be_recorded_does_nothing() -> None:
@@ -309,12 +309,12 @@ async def test_every_call_is_recorded_with_who_and_from_where() -> None:
         reply = await a.call("POST", "/admin/v1/keys/release/rotate", {"reason": "tuesday"}, token=token)
         assert reply.status == 200
         events = a.world.store.journal.events
-        called = next(e for e in events if e.kind is Kind.ADMIN_CALLED)
+        called = next(e for e in events if e.kind is EventKind.ADMIN_CALLED)
         assert (called.who, called.how) == ("erika", "admin-token:000000000000")
         assert called.detail["from"] == "192.0.2.7"
         assert called.detail["call"] == "POST /admin/v1/keys/release/rotate"
         assert called.detail["given"] == {"reason": "tuesday"}
-        assert events.index(called) < min(at for at, e in enumerate(events) if e.kind is Kind.KEY_CREATED)
+        assert events.index(called) < min(at for at, e in enumerate(events) if e.kind is EventKind.KEY_CREATED)
         await a.call("GET", "/admin/v1/keys", socket=True)
         last = a.world.store.journal.events[-1]
         assert (last.who, last.how) == ("operator on the host", "socket")

@@ -15,11 +15,11 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.config.schema import ClientCertificate
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from proxy.web.admin_api.handler import AdminApi
 from proxy.web.admin_api.table import ROUTES
@@ -83,7 +83,7 @@ async def asks(
     """What the command line's client gets, with this certificate."""
     patch.setenv("COUNTERSIGN_CLIENT_CERT", "" if certificate is None else str(certificate))
     body = {"reason": "why"} if method == "POST" else None
-    return await asyncio.to_thread(lambda: call(Place(server=s.url), method, path, body))
+    return await asyncio.to_thread(lambda: call(Endpoint(server=s.url), method, path, body))
 
 
 def person(match: str, *roles: Role, name: str = "erika") -> ClientCertificate:
@@ -100,7 +100,7 @@ async def test_who_is_in_the_configuration_has_those_roles_and_is_in_the_journal
         s.people.append(person("email:erika@example.com", Role.VIEWER))
         assert (await asks(s, monkeypatch, hers))["name"]
         row = s.admin.world.store.journal.events[-1]
-        assert (row.kind, row.who, row.how[:12]) == (Kind.ADMIN_CALLED, "erika", "client-cert:")
+        assert (row.kind, row.who, row.how[:12]) == (EventKind.ADMIN_CALLED, "erika", "client-cert:")
         with pytest.raises(Fault, match="has only the role viewer"):
             await asks(s, monkeypatch, hers, "POST", "keys/release/rotate")
         s.people[0] = person("email:erika@example.com", Role.KEY_ADMIN)

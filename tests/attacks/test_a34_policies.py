@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, Reply, admin
 from tests.worlds.images import image
@@ -44,7 +44,7 @@ async def test_a_change_is_in_the_journal_twice_before_and_with_it() -> None:
         token = await a.token(Role.POLICY_ADMIN, name="mallory")
         assert (await tried(a, token)).status == 200
         called, changed = a.world.store.journal.events[-2:]
-        assert (called.kind, changed.kind) == (Kind.ADMIN_CALLED, Kind.POLICY_CHANGED)
+        assert (called.kind, changed.kind) == (EventKind.ADMIN_CALLED, EventKind.POLICY_CHANGED)
         assert {called.who, changed.who} == {"mallory"}
         assert '  + pull.mode: "off"' in changed.detail["changes"]
 
@@ -71,7 +71,7 @@ async def test_a_text_that_reads_two_ways_or_reaches_further_changes_nothing(tex
         assert reply.status == 400, reply.value
         assert "root:" not in reply.value["detail"]
         assert len(a.world.store.policy_book.rows) == 1
-        assert a.world.house.rules.current().policies[0].pull.mode == "enforce"
+        assert a.world.ports.rules.current().policies[0].pull.mode == "enforce"
 
 
 async def test_a_text_without_end_is_not_read() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.job import Job
 from proxy.trust.roles import Role
 from proxy.web.admin_api.route import Route
@@ -35,7 +35,7 @@ async def test_whoever_names_no_repository_of_theirs_is_refused(route: Route) ->
             assert reply.status == 200
         else:
             assert reply.status in {400, 403}, "400: the body lacks more than a repository"
-            assert Kind.ADMIN_CALLED not in a.world.store.journal.kinds()
+            assert EventKind.ADMIN_CALLED not in a.world.store.journal.kinds()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_what_names_a_repository_opens_for_its_own_only(
             sent = None if body is None else {key: value.format(name) for key, value in body.items()}
             reply = await a.call(method, path.format(name), sent, token=token)
             assert reply.status in ({200, 202} if expected == 200 else {403}), (name, reply.value)
-        refused = [e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_REFUSED]
+        refused = [e for e in a.world.store.journal.events if e.kind is EventKind.ADMIN_REFUSED]
         assert {e.reason for e in refused} == {"outside its repositories"}
         assert len(refused) == 4
 
@@ -74,12 +74,14 @@ async def test_what_names_a_repository_opens_for_its_own_only(
 async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
     async with admin() as a:
         token = await a.token(Role.AUDITOR, Role.OPERATOR, only=("team/**",))
-        await a.world.store.journal.record(*(Event(NOON, Kind.SIGNED, repository=r) for r in ("team/app", "secret")))
+        await a.world.store.journal.record(
+            *(Event(NOON, EventKind.SIGNED, repository=r) for r in ("team/app", "secret"))
+        )
         rows = (await a.call("GET", "/admin/v1/journal?repository=team/app", token=token)).value["items"]
         assert {row["repository"] for row in rows} == {"team/app"}
         for job_id, repository in (("a" * 16, "team/app"), ("b" * 16, "secret"), ("c" * 16, "")):
             job = Job(job_id, "resign", "x", "y", "z", NOON, repository=repository)
-            await a.world.store.jobs.add(job, Event(NOON, Kind.JOB_QUEUED))
+            await a.world.store.jobs.add(job, Event(NOON, EventKind.JOB_QUEUED))
         got = {
             (method, job_id): (await a.call(method, f"/admin/v1/jobs/{job_id * 16}{end}", token=token)).status
             for job_id in "abcd"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.flows.approval import expire
-from proxy.trust.admin_token import fingerprint_of, written
-from proxy.trust.event import Kind
+from proxy.trust.admin_token import fingerprint_of, render
+from proxy.trust.event import EventKind
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin_api.table import ROUTES
@@ -40,7 +40,7 @@ def drafted(name: str) -> dict[str, Any]:
 
 def drafted_by_uwe(**more: Any) -> tuple[str, dict[str, Any]]:
     """The token that uwe keeps, and what he tells the others."""
-    text = written("0123456789ab", bytes(32))
+    text = render("0123456789ab", bytes(32))
     return text, {**wish("uwe"), "fingerprint": fingerprint_of(text), **more}
 
 
@@ -60,12 +60,14 @@ async def agree(a: Admin, which: str, token: str = "", *, socket: bool = False, 
 
 
 def test_what_waits_for_two_people_and_what_never_does() -> None:
-    assert {route.name for route in ROUTES if route.second} == SECOND & {route.name for route in ROUTES}
-    assert {"rotate_key", "activate_key", "compromise_key", "apply_policies"} <= {r.name for r in ROUTES if r.second}
-    assert all(route.plans for route in ROUTES if route.second)
+    assert {route.name for route in ROUTES if route.dual_control} == SECOND & {route.name for route in ROUTES}
+    assert {"rotate_key", "activate_key", "compromise_key", "apply_policies"} <= {
+        r.name for r in ROUTES if r.dual_control
+    }
+    assert all(route.plans for route in ROUTES if route.dual_control)
     for route in ROUTES:  # break-glass is never held up
         if any(word in route.path for word in ("exception", "deny", "sign", "reload")):
-            assert not route.second, route.name
+            assert not route.dual_control, route.name
 
 
 async def test_a_second_person_agrees_and_it_is_done_as_it_was_asked() -> None:
@@ -81,9 +83,9 @@ async def test_a_second_person_agrees_and_it_is_done_as_it_was_asked() -> None:
         assert done.value["result"]["new"]["fingerprint"] == a.active() != before
         rows = a.world.store.journal.events
         kinds = [e.kind for e in rows if e.kind.startswith(("approval", "key"))]
-        assert kinds[:3] == [Kind.APPROVAL_ASKED, Kind.APPROVAL_GIVEN, Kind.KEY_CREATED]
-        given = next(e for e in rows if e.kind is Kind.APPROVAL_GIVEN)
-        created = next(e for e in rows if e.kind is Kind.KEY_CREATED)
+        assert kinds[:3] == [EventKind.APPROVAL_ASKED, EventKind.APPROVAL_GIVEN, EventKind.KEY_CREATED]
+        given = next(e for e in rows if e.kind is EventKind.APPROVAL_GIVEN)
+        created = next(e for e in rows if e.kind is EventKind.KEY_CREATED)
         assert (given.who, given.detail["asked_by"], created.who) == ("max", "erika", "erika")
         assert given.request_id == created.request_id == waits["request_id"]
         assert (await agree(a, which, max_)).status == 409, "once"
@@ -291,9 +293,9 @@ async def test_what_is_not_agreed_to_in_time_is_not_done(what: str) -> None:
         elif what == "expired":
             a.world.store.clock.advance(timedelta(hours=24).total_seconds())
             assert (await agree(a, which, max_)).status == 409
-            await expire(a.world.store.approvals, a.world.house)
+            await expire(a.world.store.approvals, a.world.ports)
             assert a.world.store.approvals.rows[which].state == "expired"
-            assert a.world.store.journal.events[-1].kind is Kind.APPROVAL_EXPIRED
+            assert a.world.store.journal.events[-1].kind is EventKind.APPROVAL_EXPIRED
         elif what == "asker revoked":
             await a.world.store.admin_tokens.revoke("0" * 12, a.world.store.clock.now())
         else:

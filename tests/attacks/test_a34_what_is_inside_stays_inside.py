@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
 from proxy.flows.refuse import refuse_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -80,8 +80,8 @@ async def away(what: str) -> AsyncIterator[World]:
     await w.push(APP, "team/app", "v1")
     for blob in NEW.blobs:
         w.registry.put_blob("team/app", blob)
-    w.house.memory.bodies.clear()
-    w.house.memory.present.clear()
+    w.ports.cache.bodies.clear()
+    w.ports.cache.present.clear()
     async with serving(w.registry) as server:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
@@ -91,8 +91,8 @@ async def away(what: str) -> AsyncIterator[World]:
                 "name unknown": f"https://{HOST}:8443",
                 "tls": server.url.replace("http://", "https://"),
             }.get(what, server.url)
-            upstream = Upstream(url, limits=w.house.limits)
-            w.house = replace(w.house, registry=upstream)
+            upstream = Upstream(url, limits=w.ports.limits)
+            w.ports = replace(w.ports, registry=upstream)
             if what == "store":
                 silence(w)
             if what == "token":
@@ -109,7 +109,7 @@ def silence(w: World) -> None:
     async def down(*_: object, **__: object) -> object:
         raise Unavailable("store: connection to postgresql://canary@127.0.0.1:5432 failed <object at 0x7f00deadbeef>")
 
-    for port in (w.store.facts, w.store.ledger, w.store.journal, w.store.owed):
+    for port in (w.store.facts, w.store.ledger, w.store.journal, w.store.unsigned):
         for name in dir(port):
             if asyncio.iscoroutinefunction(getattr(port, name)) and not name.startswith("_"):
                 setattr(port, name, down)
@@ -117,11 +117,11 @@ def silence(w: World) -> None:
 
 @asynccontextmanager
 async def asked(w: World) -> AsyncIterator[Spoken]:
-    async def handled(op: Operation, caller: Asked) -> Answer:
-        return await handle(op, caller, w.house)
+    async def handled(op: Operation, caller: Request) -> Response:
+        return await handle(op, caller, w.ports)
 
-    assert isinstance(w.house.registry, Upstream)
-    pages = public_pages(lambda: w.house, w.house.registry.realm, {})
+    assert isinstance(w.ports.registry, Upstream)
+    pages = public_pages(lambda: w.ports, w.ports.registry.realm, {})
     async with in_memory(public_app(handled, pages)) as proxy:
         yield proxy
 
@@ -160,7 +160,7 @@ async def test_operators_read_all_of_it() -> None:
         (row,) = [e for e in w.store.journal.events if e.kind.value == "upstream.unavailable"]
         assert "127.0.0.1" in str(row.detail["what"])
         op = PullManifest(parse_repository("team/app"), parse_tag("v1"))
-        away_now = (silent.value.what, Anonymous(), Asked(Credential(), "r"), w.house, silent.value.told)
+        away_now = (silent.value.what, Anonymous(), Request(Credential(), "r"), w.ports, silent.value.told)
         told = await refuse_manifest(op, Reason.NOT_VERIFIABLE, *away_now)
         assert "could not verify (the registry behind this proxy does not answer)" in told.message
         assert NEVER.search(told.message) is None

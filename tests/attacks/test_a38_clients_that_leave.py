@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
 from proxy.oci.manifest import OCI_MANIFEST
 from proxy.oci.operation import Operation, PullBlob, PullManifest, PushManifest
@@ -41,10 +41,10 @@ class Held:
             await self.go.wait()
 
 
-def flow(w: World, ended: list[str]) -> Callable[[Operation, Asked], Awaitable[Answer]]:
-    async def answer(operation: Operation, asked: Asked) -> Answer:
+def flow(w: World, ended: list[str]) -> Callable[[Operation, Request], Awaitable[Response]]:
+    async def answer(operation: Operation, request: Request) -> Response:
         try:
-            return await handle(operation, asked, w.house)
+            return await handle(operation, request, w.ports)
         finally:
             ended.append(type(operation).__name__)
 
@@ -107,7 +107,7 @@ async def test_the_work_goes_on_for_those_who_still_wait() -> None:
         _, first = await ask(proxy, "/v2/team/app/manifests/v1")
         await held.reached.wait()
         reader, second = await ask(proxy, "/v2/team/app/manifests/v1")
-        await until(lambda: any(len(waiting) == 2 for _, waiting in w.house.memory._shared.values()))
+        await until(lambda: any(len(waiting) == 2 for _, waiting in w.ports.cache._shared.values()))
         await leave(proxy, first, left=1)
         held.go.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
@@ -140,11 +140,11 @@ async def test_a_list_of_referrers_ends_when_its_client_has_gone() -> None:
     async with on_loopback(registry(flow(w, ended)), EDGE) as proxy:
         _, writer = await ask(proxy, f"/v2/team/app/referrers/{APP.digest}")
         await held.reached.wait()
-        asked = w.registry.count(PullManifest)
+        request = w.registry.count(PullManifest)
         await leave(proxy, writer)
         held.go.set()
         await until(lambda: bool(ended))
-    assert w.registry.count(PullManifest) == asked
+    assert w.registry.count(PullManifest) == request
 
 
 async def test_a_push_goes_on_when_its_client_has_gone() -> None:

@@ -46,7 +46,7 @@ async def test_of_a_list_that_is_renewed_the_newest_is_kept(tmp_path: Path, monk
     put_bundle(w, "team/app", about, key.layer("notation-jws", app.digest))
     clock = w.store.clock
     lists = RevocationLists(lambda: [trusted], Outbound(), Limits(), clock, structlog.get_logger())
-    w.house = replace(w.house, lists=lists.known)
+    w.ports = replace(w.ports, lists=lists.known)
     before = kept()
     for _ in range(RENEWED):
         for file, issuer in zip(files, (root, middle), strict=True):
@@ -67,6 +67,6 @@ async def test_a_list_that_came_again_is_not_read_again(tmp_path: Path) -> None:
     seen: list[bytes] = []
     for _ in range(3):
         await lists.refresh()
-        seen += lists.known(replace(w.house.keybook.ring(), authorities=tuple(trusted))).authorities[0].lists
+        seen += lists.known(replace(w.ports.keybook.ring(), authorities=tuple(trusted))).authorities[0].lists
         w.store.clock.advance(AGAIN.total_seconds())
     assert all(each is seen[0] for each in seen)

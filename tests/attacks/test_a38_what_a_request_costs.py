@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.budget import Budget
 from proxy.flows.handle import handle
 from proxy.formats import carrier
@@ -126,7 +126,7 @@ async def test_what_one_request_cannot_afford_is_said_and_not_tried_again_whatev
     op = PullManifest(REPO, parse_tag("v1"))
     for n in range(5):
         with pytest.raises(Fault) as refused:
-            await handle(op, Asked(user(f"u{n}"), "r", budget=ticking(1.1)), w.house)
+            await handle(op, Request(user(f"u{n}"), "r", budget=ticking(1.1)), w.ports)
         assert refused.value.reason == "not_verifiable"
         assert "costs more than one request may" in refused.value.message
     assert w.registry.count(PullBlob) <= 8
@@ -260,7 +260,7 @@ async def test_junk_about_every_index_above_a_child_is_bounded_work() -> None:
     w.store.clock.advance(120)
     w.registry.seen.clear()
     assert await w.blocked("team/app", APP.digest) == "not_verifiable"
-    assert w.registry.count(PullBlob) * len(bombs[0]) <= 2 * w.house.limits.request_bytes
+    assert w.registry.count(PullBlob) * len(bombs[0]) <= 2 * w.ports.limits.request_bytes
 
 
 async def test_junk_about_everything_under_a_fallback_tag_is_bounded_work() -> None:
@@ -275,7 +275,7 @@ async def test_junk_about_everything_under_a_fallback_tag_is_bounded_work() -> N
     list_in_fallback(w.registry, "team/app", APP.digest, entries)
     w.registry.seen.clear()
     assert await w.blocked("team/app", fallback_tag(APP.digest)) in {"not_verifiable", "unsigned"}
-    assert len(w.registry.seen) <= w.house.limits.request_lookups + 10
+    assert len(w.registry.seen) <= w.ports.limits.request_lookups + 10
 
 
 async def test_a_mount_from_where_nothing_can_be_afforded_is_an_upload() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.handle import handle
 from proxy.flows.rights import UpstreamRights
 from proxy.oci import operation as o
@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock
@@ -57,9 +57,9 @@ async def guarded() -> World:
     return await world(registry=registry, rights=UpstreamRights(registry, NoTokens(), FrozenClock(), Limits()))
 
 
-def put(op: o.PushManifest, by: Credential, body: Watched) -> Asked:
+def put(op: o.PushManifest, by: Credential, body: Watched) -> Request:
     kind = (("content-type", APP.media_type),)
-    return Asked(by, "r", kind, body, len(body.data), address="192.0.2.1", network="192.0.2.1")
+    return Request(by, "r", kind, body, len(body.data), address="192.0.2.1", network="192.0.2.1")
 
 
 @pytest.mark.parametrize("op", PUTS)
@@ -67,20 +67,20 @@ def put(op: o.PushManifest, by: Credential, body: Watched) -> Asked:
 @pytest.mark.parametrize("body", [APP.body, b'{"a":1,"a":2}', b"", b"[" * 100_000])
 async def test_a_strangers_manifest_is_not_read(op: o.PushManifest, who: str, body: bytes) -> None:
     w, sent = await guarded(), Watched(body)
-    answer = await handle(op, put(op, STRANGERS[who], sent), w.house)
+    answer = await handle(op, put(op, STRANGERS[who], sent), w.ports)
     assert answer.status == (403 if who == "who may only read" else 401)
     assert not sent.read
     assert [type(seen.operation) for seen in w.registry.seen] == [o.StartUpload]
     (row,) = w.store.journal.events
-    assert (row.kind, row.repository, row.reference, row.detail) == (Kind.TURNED_AWAY, "", "", {})
+    assert (row.kind, row.repository, row.reference, row.detail) == (EventKind.TURNED_AWAY, "", "", {})
     assert not w.store.journal.decisions
-    assert w.house.memory.kept.used == 0
+    assert w.ports.cache.kept.used == 0
     assert not w.registry.uploads
 
 
 async def test_the_demand_to_log_in_is_upstreams_own() -> None:
     w = await guarded()
-    answer = await handle(PUTS[0], put(PUTS[0], Credential(), Watched(b"")), w.house)
+    answer = await handle(PUTS[0], put(PUTS[0], Credential(), Watched(b"")), w.ports)
     assert dict(answer.headers)["www-authenticate"].lower().startswith("basic")
 
 
@@ -88,7 +88,7 @@ async def test_an_upstream_that_does_not_answer_lets_nobody_in() -> None:
     w, sent = await guarded(), Watched(APP.body)
     w.registry.fail(o.StartUpload, 503)
     with pytest.raises(Unavailable):
-        await handle(PUTS[0], put(PUTS[0], Credential(basic("alice", "secret")), sent), w.house)
+        await handle(PUTS[0], put(PUTS[0], Credential(basic("alice", "secret")), sent), w.ports)
     assert not sent.read
     assert not w.store.journal.events
 
@@ -96,14 +96,14 @@ async def test_an_upstream_that_does_not_answer_lets_nobody_in() -> None:
 async def test_a_push_after_an_upload_costs_no_question() -> None:
     w = await guarded()
     alice = Credential(basic("alice", "secret"))
-    asked = Asked(alice, "r", network="192.0.2.1")
-    await handle(o.StartUpload(REPO), asked, w.house)
+    request = Request(alice, "r", network="192.0.2.1")
+    await handle(o.StartUpload(REPO), request, w.ports)
     for blob in APP.blobs:
         w.registry.put_blob("team/app", blob)
     before = len(w.registry.seen)
-    assert await w.house.rights.let_in(REPO, alice) is None
+    assert await w.ports.rights.let_in(REPO, alice) is None
     assert len(w.registry.seen) == before
-    answer = await handle(PUTS[0], put(PUTS[0], alice, Watched(APP.body)), w.house)
+    answer = await handle(PUTS[0], put(PUTS[0], alice, Watched(APP.body)), w.ports)
     assert answer.status == 201
     assert not w.registry.count(o.CancelUpload)
 
@@ -111,13 +111,13 @@ async def test_a_push_after_an_upload_costs_no_question() -> None:
 async def test_a_credential_that_upstream_refuses_is_asked_about_again() -> None:
     w = await guarded()
     alice = Credential(basic("alice", "secret"))
-    w.house.rights.confirm_push(REPO, alice)
+    w.ports.rights.confirm_push(REPO, alice)
     w.registry.access = Access("htpasswd", {})
     sent = Watched(APP.body)
-    answer = await handle(PUTS[0], put(PUTS[0], alice, sent), w.house)
+    answer = await handle(PUTS[0], put(PUTS[0], alice, sent), w.ports)
     assert answer.status == 401
     again = Watched(APP.body)
-    assert (await handle(PUTS[0], put(PUTS[0], alice, again), w.house)).status == 401
+    assert (await handle(PUTS[0], put(PUTS[0], alice, again), w.ports)).status == 401
     assert not again.read
 
 
@@ -129,6 +129,6 @@ async def test_on_an_open_registry_a_stranger_is_let_in_and_then_bounded() -> No
     )
     sent = Watched(b" " * 2_000)
     with pytest.raises(Fault) as told:
-        await handle(PUTS[0], put(PUTS[0], Credential(), sent), w.house)
+        await handle(PUTS[0], put(PUTS[0], Credential(), sent), w.ports)
     assert told.value.status == 429
     assert not sent.read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.flows import resolve
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.rights import REFUSED, UpstreamRights
 from proxy.oci import paths
 from proxy.oci.limits import Limits
@@ -25,8 +25,8 @@ DOCKER = [
 ]
 
 
-def accepting(*values: str) -> Asked:
-    return Asked(Credential(), "r", tuple(("accept", value) for value in values))
+def accepting(*values: str) -> Request:
+    return Request(Credential(), "r", tuple(("accept", value) for value in values))
 
 
 def test_an_accept_header_longer_than_any_clients_is_not_remembered() -> None:

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.shares import network_of
@@ -115,9 +115,9 @@ async def gone(proxy: Spoken) -> None:
 
 @asynccontextmanager
 async def slow(answered: asyncio.Event) -> AsyncIterator[Inner]:
-    async def answer(*_: object) -> Answer:
+    async def answer(*_: object) -> Response:
         await answered.wait()
-        return Answer(200, (), b"{}")
+        return Response(200, (), b"{}")
 
     yield registry(answer)
 
@@ -125,17 +125,17 @@ async def slow(answered: asyncio.Event) -> AsyncIterator[Inner]:
 async def test_requests_behind_one_that_is_being_answered_wait_unparsed() -> None:
     answered, flow = asyncio.Event(), Recorder()
 
-    async def once(operation: Operation, asked: Asked) -> Answer:
-        await flow(operation, asked)
+    async def once(operation: Operation, request: Request) -> Response:
+        await flow(operation, request)
         await answered.wait()
-        return Answer(200, (), b"{}")
+        return Response(200, (), b"{}")
 
     async with on_loopback(registry(once), Edge(LONG)) as proxy:
         reader, writer = await proxy.open()
         writer.write(WHOLE * 10_000)
         await asyncio.sleep(0.1)
         (connection,) = proxy.connections._open.values()
-        assert len(flow.asked) == 1
+        assert len(flow.requests) == 1
         assert len(connection.intake.waiting) <= 2 * LITTLE
         assert proxy.connections.headers.used == len(connection.intake.waiting)
         assert not connection.inner._messages
@@ -167,7 +167,7 @@ async def test_pipelined_requests_are_answered_in_order_wherever_they_are_cut(cu
         reply = await everything(reader)
         writer.close()
     assert reply.count(b"HTTP/1.1 200 ") == 9
-    assert [getattr(op, "reference", "-") for op, _ in flow.asked] == [*map(str, range(8)), "-"]
+    assert [getattr(op, "reference", "-") for op, _ in flow.requests] == [*map(str, range(8)), "-"]
     assert flow.bodies == ([b"abc"] * 5 if read else [])
 
 
@@ -202,10 +202,10 @@ async def test_after_a_body_that_was_not_read_the_next_header_has_its_deadline_a
 async def test_one_address_cannot_take_every_connection() -> None:
     form = asyncio.Event()
 
-    async def token(call: object) -> Answer:
+    async def token(call: object) -> Response:
         form.set()
         await small_body(call, 64 * 1024)  # type: ignore[arg-type]
-        return Answer(200)
+        return Response(200)
 
     limits = replace(LONG, connections=16)
     connections = Connections(outermost(token, Edge(limits)), limits)
@@ -266,11 +266,11 @@ async def test_everything_behind_one_ingress_is_served_and_counted_by_the_addres
     limits = replace(LONG, connections=16)
     answered, under_way = asyncio.Event(), asyncio.Semaphore(0)
 
-    async def answer(operation: Operation, asked: Asked) -> Answer:
-        del operation, asked
+    async def answer(operation: Operation, request: Request) -> Response:
+        del operation, request
         under_way.release()
         await answered.wait()
-        return Answer(200, (), b"{}")
+        return Response(200, (), b"{}")
 
     async with on_loopback(registry(answer), Edge(limits, trusted=INGRESS)) as proxy:
 
@@ -299,9 +299,9 @@ async def test_everything_behind_one_ingress_is_served_and_counted_by_the_addres
 
 
 async def test_a_small_body_has_a_deadline_for_all_of_it() -> None:
-    async def token(call: object) -> Answer:
+    async def token(call: object) -> Response:
         await small_body(call, 64 * 1024)  # type: ignore[arg-type]
-        return Answer(200)
+        return Response(200)
 
     limits = replace(LONG, kept_grace_s=0.1, kept_rate=1_000_000)
     async with on_loopback(token, Edge(limits)) as proxy:

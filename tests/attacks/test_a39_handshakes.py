@@ -94,14 +94,14 @@ async def test_what_is_no_tls_is_gone_at_once(tmp_path: Path) -> None:
             await asyncio.wait_for(everything(reader), 5)
             writer.close()
         await server.count(0)
-        assert not server.flow.asked
+        assert not server.flow.requests
 
 
 async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(tmp_path: Path) -> None:
     async with encrypted(tmp_path) as server:
         for _ in range(20):
             assert (await server.say(WHOLE)).startswith(b"HTTP/1.1 200 ")
-        assert len(server.flow.asked) == 20
+        assert len(server.flow.requests) == 20
 
 
 async def test_a_large_body_arrives_whole(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Tag, digest_of, parse_repository
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Policy, PullRules, PushRules
 from tests.worlds.conversation import SIGN, World, signed_by, user, world
 from tests.worlds.denials import denied
@@ -31,11 +31,11 @@ async def scene(kind: Literal["open", "htpasswd", "token"] = "open", policy: Pol
     access = Access(kind, USERS, anonymous_pull=False)
     w = await world(policy, registry=MemoryRegistry(access=access))
     store: MemoryStore = w.store
-    rights = UpstreamRights(w.registry, NoTokens(), store.clock, w.house.limits)
-    w.house = replace(w.house, rights=rights)
+    rights = UpstreamRights(w.registry, NoTokens(), store.clock, w.ports.limits)
+    w.ports = replace(w.ports, rights=rights)
     await w.push(GOOD, "team/app", "good", user("alice"))
     w.plant(BAD, "team/app", "bad")
-    w.house.memory.present.clear()
+    w.ports.cache.present.clear()
     return w
 
 
@@ -90,7 +90,7 @@ async def test_where_a_login_is_wanted_the_name_is_on_the_record() -> None:
     w = await scene("htpasswd")
     await w.say(ops.CheckApi())  # as clients do before they log in
     await w.pull("team/app", "good", user("alice"))
-    rows = [e for e in w.store.journal.events if e.kind is Kind.PULL_ALLOWED]
+    rows = [e for e in w.store.journal.events if e.kind is EventKind.PULL_ALLOWED]
     assert {(e.who, e.how) for e in rows} == {("alice", "basic")}
 
 
@@ -105,13 +105,13 @@ async def test_who_is_not_let_in_is_not_asked_about() -> None:
 
 async def test_only_so_many_are_asked_about_at_once_whether_they_may_push() -> None:
     w = await scene()
-    probes = w.house.memory.push_probes
+    probes = w.ports.cache.push_probes
     while probes.take(None):
         pass
     started = w.registry.count(ops.StartUpload)
     await denied(w, lambda: w.look("team/app", "bad", VICTIM), "unsigned")
     assert w.registry.count(ops.StartUpload) == started
-    for _ in range(w.house.limits.push_probes):
+    for _ in range(w.ports.limits.push_probes):
         probes.give_back(None)
     with pytest.raises(Fault) as looked:
         await w.look("team/app", "bad", VICTIM)

@@ -32,7 +32,7 @@ async def test_a_tag_that_moved_although_upstream_said_it_failed_is_signed_for(s
     w = await world()
     w.store.tags.sole = sole
     await w.push(OLD, "team/app", "v1")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
 
     def lie(seen: Seen, said: Said) -> Said:
         if isinstance(seen.operation, PushManifest) and seen.operation.reference == "v1":
@@ -45,8 +45,8 @@ async def test_a_tag_that_moved_although_upstream_said_it_failed_is_signed_for(s
     except (Fault, Unavailable) as f:
         got = getattr(f, "status", 503)
     w.registry.lies.clear()
-    await w.house.memory.settle()
-    await finish_all(w.house)
+    await w.ports.cache.settle()
+    await finish_all(w.ports)
     assert got == 201
     assert w.tag("team/app", "v1") == APP.digest
     assert wrong(w) == []
@@ -79,7 +79,7 @@ async def test_a_deletion_beside_a_push_frees_no_immutable_tag() -> None:
 async def test_a_tag_that_went_although_upstream_said_it_failed_is_named_by_no_signature(status: int) -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
 
     def lie(seen: Seen, said: Said) -> Said:
         if isinstance(seen.operation, DeleteManifest):
@@ -92,7 +92,7 @@ async def test_a_tag_that_went_although_upstream_said_it_failed_is_named_by_no_s
     with suppress(Fault, Unavailable):
         await w.say(DeleteManifest(REPO, V1))
     w.registry.lies.clear()
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert w.tag("team/app", "v1") is None
     assert wrong(w) == []
     assert names(w, APP.digest) == []
@@ -134,7 +134,7 @@ async def test_moves_that_nobody_can_finish_keep_no_other_waiting() -> None:
         await left(w, TagFact(bad, parse_tag(f"t{n}"), None, w.store.clock.now(), moving_to=OLD.digest))
     w.store.clock.advance(1)
     await w.push(APP, "team/app", "v1")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     await left(w, replace((await w.store.tags.find(REPO, [V1]))[V1], moving_to=OLD.digest))
 
     def hook(seen: Seen) -> Said | None:
@@ -142,5 +142,5 @@ async def test_moves_that_nobody_can_finish_keep_no_other_waiting() -> None:
 
     w.registry.hooks.append(hook)
     for _ in range(3):
-        await finish_all(w.house)
+        await finish_all(w.ports)
     assert [f.tag for f in await w.store.tags.unfinished(1000) if f.repository == REPO] == []

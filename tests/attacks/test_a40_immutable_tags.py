@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import DeleteBlob, DeleteManifest, ListTags, PullManifest, PushManifest
@@ -143,8 +143,8 @@ async def test_two_servers_and_one_new_tag_exactly_one_image_wins() -> None:
     """Rule 40: 25 rounds, both at once; the one that lost is refused, and every look says the same."""
     w = await scene()
     w.store.tags.sole = False
-    memory = Memory(w.house.limits, w.store.clock.monotonic)
-    other = replace(w, house=replace(w.house, memory=memory))
+    memory = Cache(w.ports.limits, w.store.clock.monotonic)
+    other = replace(w, ports=replace(w.ports, cache=memory))
 
     async def slowly(_seen: Seen) -> None:
         await asyncio.sleep(0)

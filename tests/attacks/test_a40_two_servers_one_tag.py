@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deploy.layouts import OCI_INDEX, OCI_MANIFEST, digest_of
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.flows.moved import finish_all
 from proxy.ports.tags import HELD_S
 from tests.faults.caller import Caller, caller, image
@@ -35,7 +35,7 @@ REPOSITORY = "load/app"
 async def sharing(w: World) -> World:
     """Another server on the same store and registry."""
     w.store.tags.sole = False
-    return replace(w, house=replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    return replace(w, ports=replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic)))
 
 
 async def test_in_memory_fifty_rounds_of_two_servers_leave_one_image_signed_for_the_tag() -> None:
@@ -50,7 +50,7 @@ async def test_in_memory_fifty_rounds_of_two_servers_leave_one_image_signed_for_
         one, two = memory_image(f"a{n % 7}"), memory_image(f"b{n % 5}")
         await asyncio.gather(w.push(one, "team/app", "latest"), other.push(two, "team/app", "latest"))
         for each in (w, other):
-            await each.house.memory.settle()
+            await each.ports.cache.settle()
         assert wrong(w) == []
         assert missing(w) == []
 
@@ -95,8 +95,8 @@ async def test_a_server_that_lost_the_tag_while_it_slept_writes_nothing_more() -
     finally:
         loop.time = real_time  # type: ignore[method-assign]
     assert holds
-    await other.house.memory.settle()
-    await finish_all(other.house)
+    await other.ports.cache.settle()
+    await finish_all(other.ports)
     assert w.tag("team/app", "latest") == second.digest
     assert wrong(w) == []
     assert missing(w) == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest
@@ -35,13 +35,13 @@ async def with_partner() -> World:
 
 async def deny(w: World, *digests: Digest) -> None:
     for digest in digests:
-        await w.store.interventions.deny(denial(digest, name=digest[-12:]))
+        await w.store.overrides.deny(denial(digest, name=digest[-12:]))
 
 
 def elsewhere(w: World) -> World:
     """Return another server on the same store, which has served nothing yet."""
-    memory = Memory(w.house.limits, w.store.clock.monotonic)
-    return replace(w, house=replace(w.house, memory=memory))
+    memory = Cache(w.ports.limits, w.store.clock.monotonic)
+    return replace(w, ports=replace(w.ports, cache=memory))
 
 
 async def builds(w: World, many: int) -> list[Image]:
@@ -67,7 +67,7 @@ async def test_the_layer_of_an_older_image_when_the_newest_builds_are_recalled(s
     await w.push(good, "team/app", "good")
     made = await builds(w, 72)
     await w.pull("team/app", "good")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     there = w if server == "which served it" else elsewhere(w)
     await deny(w, *(one.digest for one in made[-8:]))
     assert (await there.blob("team/app", LAYER)).status == 200
@@ -81,7 +81,7 @@ async def test_a_whole_year_of_builds_is_recalled_and_the_oldest_still_has_its_l
     good = sharing(BASE, "good")
     await w.push(good, "team/app", "good")
     await w.pull("team/app", "good")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     builds = [digest_of(f"build {n}".encode()) for n in range(700)]
     for one in builds:
         await w.store.facts.learn(
@@ -99,7 +99,7 @@ async def test_a_pusher_without_the_second_signer_crowds_out_nothing(server: str
     w = await with_partner()
     await signed_twice(w, "good")
     assert (await w.pull("team/app", "good")).status == 200
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     await builds(w, 300)
     w.store.clock.advance(120)
     there = w if server == "which served it" else elsewhere(w)
@@ -146,7 +146,7 @@ async def test_the_layer_of_the_one_image_that_an_exception_lets_through() -> No
     await w.blocked("team/app", "lucky")
     for n in range(300):
         await w.store.facts.learn(ManifestFact(REPO, digest_of(str(n).encode()), "x", 1, (), (LAYER,)))
-    await w.store.interventions.keep(exception("team/app", lucky.digest))
+    await w.store.overrides.keep(exception("team/app", lucky.digest))
     assert (await elsewhere(w).blob("team/app", LAYER)).status == 200
 
 
@@ -159,7 +159,7 @@ async def test_a_child_that_stands_by_an_older_index(server: str) -> None:
     sign_as_partner(w, "team/app", good)
     assert (await w.pull("team/app", "good")).status == 200
     assert (await w.pull("team/app", child.digest)).status == 200
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     for n in range(300):
         await w.store.facts.learn(ManifestFact(REPO, digest_of(str(n).encode()), OCI_INDEX, 1, (child.digest,)))
     newer = [index(child, annotations={"n": str(n)}) for n in range(10)]

@@ -76,7 +76,7 @@ async def test_a_change_is_put_in_force_while_forty_lints_of_a_viewer_are_not_an
     assert sum(each.done() for each in lints) == 28, "refused at once"
     assert await apply(at, boss, STRICT, 1) == 200
     assert await apply(at, boss, POLICIES, 2) == 200
-    assert at.world.house.rules.current().policies[0].contact == "#platform-help"
+    assert at.world.ports.rules.current().policies[0].contact == "#platform-help"
     assert sum(each.done() for each in lints) == 28
     os.kill(trying, signal.SIGCONT)
     said = await asyncio.gather(*lints, return_exceptions=True)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
 from proxy.oci.limits import MIB, Limits
 from proxy.oci.operation import Operation, StartUpload
@@ -39,12 +39,12 @@ class Scene:
 
     async def stalled(self) -> None:
         """Wait until nobody's buffers take any more, for as long as that is nobody's patience."""
-        moving, clock = self.w.house.memory.transfers._moving, self.w.store.clock
+        moving, clock = self.w.ports.cache.transfers._moving, self.w.store.clock
         seen: list[tuple[int, int]] = []
         while (now := [(id(each), each._since) for each in moving]) != seen:
             seen = now
             await asyncio.sleep(0.5)
-        clock.advance(self.w.house.limits.transfer_patience_s)
+        clock.advance(self.w.ports.limits.transfer_patience_s)
 
     async def begin(
         self, path: str, by: str = ATTACKER, *headers: str, method: str = "GET", slowly: bool = True
@@ -70,10 +70,10 @@ class Scene:
 
     async def crowd(self, path: str, *headers: str, count: int = CROWD) -> None:
         """Have the attacker begin so many, and wait until each of them has its place."""
-        before = self.w.house.memory.transfers.used
+        before = self.w.ports.cache.transfers.used
         for _ in range(count):
             await self.begin(path, ATTACKER, *headers)
-        await until(lambda: self.w.house.memory.transfers.used == before + count)
+        await until(lambda: self.w.ports.cache.transfers.used == before + count)
 
 
 @asynccontextmanager
@@ -87,10 +87,10 @@ async def scene(*, forwarded: bool = False) -> AsyncIterator[Scene]:
     memory.shelf("team/app").tags |= {f"t{n:0120d}": APP.digest for n in range(60_000)}
     async with AsyncExitStack() as stack:
         _, upstream = await stack.enter_async_context(connected(memory, limits=limits))
-        w.house = replace(w.house, registry=upstream)
+        w.ports = replace(w.ports, registry=upstream)
 
-        async def handled(op: Operation, asked: Asked) -> Answer:
-            return await handle(op, asked, w.house)
+        async def handled(op: Operation, request: Request) -> Response:
+            return await handle(op, request, w.ports)
 
         trusted = [ip_network("127.0.0.0/8")] if forwarded else ()
         door = await stack.enter_async_context(on_loopback(registry(handled), Edge(limits, trusted=trusted)))
@@ -100,7 +100,7 @@ async def scene(*, forwarded: bool = False) -> AsyncIterator[Scene]:
         finally:
             for writer in this.writers:
                 writer.transport.abort()
-        await until(lambda: w.house.memory.transfers.used == 0)
+        await until(lambda: w.ports.cache.transfers.used == 0)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -126,7 +126,7 @@ async def test_more_than_a_share_is_told_at_once_when_to_come_again() -> None:
         await s.crowd(s.layer)
         status, headers, _ = await s.ask(s.layer, ATTACKER)
         assert (status, headers["retry-after"]) == (429, "5")
-        assert s.w.house.memory.transfers.used == CROWD
+        assert s.w.ports.cache.transfers.used == CROWD
 
 
 async def test_a_reader_who_hardly_reads_gives_way() -> None:
@@ -136,7 +136,7 @@ async def test_a_reader_who_hardly_reads_gives_way() -> None:
         for _ in range(3):
             status, _, size = await s.ask(s.layer, ATTACKER)
             assert (status, size) == (200, len(LAYER))
-        assert s.w.house.memory.transfers.used == CROWD - 1  # one of them was cut, and its place is free again
+        assert s.w.ports.cache.transfers.used == CROWD - 1  # one of them was cut, and its place is free again
 
 
 async def test_lists_of_tags_that_nobody_reads_keep_nobody_from_anything() -> None:
@@ -148,7 +148,7 @@ async def test_lists_of_tags_that_nobody_reads_keep_nobody_from_anything() -> No
         for by in (ATTACKER, OTHER):
             assert (await s.ask("/v2/", by))[0] == 200
         assert (await s.ask(tags))[0] == 200
-        assert s.w.house.memory.transfers.used == 0
+        assert s.w.ports.cache.transfers.used == 0
 
 
 async def test_slow_senders_keep_nobody_from_questions() -> None:
@@ -157,7 +157,7 @@ async def test_slow_senders_keep_nobody_from_questions() -> None:
         location = next(value for name, value in started.headers if name == "location")
         for _ in range(CROWD):
             await s.begin(location, ATTACKER, "Content-Length: 1000000", method="PATCH")
-        await until(lambda: s.w.house.memory.transfers.used == CROWD)
+        await until(lambda: s.w.ports.cache.transfers.used == CROWD)
         assert (await s.ask("/v2/", ATTACKER))[0] == 200
         assert (await s.ask(s.layer))[0] == 200
 

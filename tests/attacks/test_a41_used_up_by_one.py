@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.oci.reference import digest_of
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from proxy.web.admin_api.table import ROUTES
 from tests.worlds.admin import POLICIES, Admin, Reply, admin
@@ -22,7 +22,7 @@ def small(a: Admin, **limits: int) -> None:
     """Have bounds that a test comes to: four each, twenty for all."""
     few = {"denials": 20, "denials_each": 4, "exceptions": 20, "exceptions_each": 4, "jobs": 20, "jobs_each": 4}
     few |= {"approvals": 4, "admin_tokens": 20}
-    a.world.house = replace(a.world.house, limits=replace(a.world.house.limits, **{**few, **limits}))
+    a.world.ports = replace(a.world.ports, limits=replace(a.world.ports.limits, **{**few, **limits}))
 
 
 async def deny(a: Admin, target: str, token: str = "", *, socket: bool = False, **more: str) -> Reply:
@@ -61,8 +61,8 @@ async def test_a_token_for_one_repository_leaves_denials_and_exceptions_to_all_o
             assert (await open_one(a, repository, token)).status == 201
         assert (await deny(a, BAD, boss)).status == 201
         rows = a.world.store.journal.kinds()
-        assert rows.count(Kind.DENIAL_ADDED) == 7, "what was refused is not in the journal as done"
-        assert rows.count(Kind.EXCEPTION_OPENED) == 6
+        assert rows.count(EventKind.DENIAL_ADDED) == 7, "what was refused is not in the journal as done"
+        assert rows.count(EventKind.EXCEPTION_OPENED) == 6
 
 
 async def test_all_tokens_for_some_repositories_together_leave_half() -> None:
@@ -92,7 +92,7 @@ async def test_a_recall_of_a_digest_never_fails_for_a_bound() -> None:
         for n in range(30):
             assert (await deny(a, digest_of(bytes([n])), operator)).status == 201
         assert (await deny(a, BAD, socket=True)).status == 201
-        assert len(a.world.store.interventions.standing().denials) == 32
+        assert len(a.world.store.overrides.in_force().denials) == 32
 
 
 async def test_a_token_for_some_repositories_recalls_no_digest_at_all() -> None:
@@ -127,13 +127,13 @@ async def test_the_same_target_by_the_same_holder_is_one_denial_that_only_gets_l
         assert (await deny(a, "team/x", x, until="2026-01-02T14:00:00Z")).value["until"] is None
         theirs = (await deny(a, "team/x", boss)).value
         assert theirs["id"] != first["id"], "another holder's is another one: taking one back leaves the other"
-        assert len(a.world.store.interventions.standing().denials) == 2
+        assert len(a.world.store.overrides.in_force().denials) == 2
         assert (await a.call("POST", f"{DENIALS}/{first['id']}/remove", {"reason": "r"}, token=x)).status == 200
-        assert [d.by for d in a.world.store.interventions.standing().denials] == ["erika"]
+        assert [d.by for d in a.world.store.overrides.in_force().denials] == ["erika"]
         for n in range(100):
             a.world.store.clock.advance(1)
             assert (await deny(a, "team/x", x)).status == 201, n
-        assert len(a.world.store.interventions.standing().denials) == 2
+        assert len(a.world.store.overrides.in_force().denials) == 2
 
 
 async def test_an_exception_for_the_same_scope_goes_on_and_never_for_longer_than_one_may() -> None:
@@ -141,7 +141,7 @@ async def test_an_exception_for_the_same_scope_goes_on_and_never_for_longer_than
         small(a)
         x = await a.token(Role.OPERATOR, name="team-x", only=("team/x",))
         boss = await a.token(Role.POLICY_ADMIN, name="erika")
-        longest = int(a.world.house.limits.exception_s)
+        longest = int(a.world.ports.limits.exception_s)
         first = (await open_one(a, "team/x", x, longest)).value
         assert (await open_one(a, "team/x", x, 60)).value["id"] == first["id"], "shorter"
         assert (await open_one(a, "team/x", boss)).value["id"] != first["id"]
@@ -169,7 +169,7 @@ async def test_an_exception_of_the_host_needs_no_room(monkeypatch: pytest.Monkey
         boss = await a.token(Role.POLICY_ADMIN, name="erika")
         assert (await open_one(a, "a/b", boss)).status == 201
         assert (await open_one(a, "a/c", boss)).status == 409
-        assert await a.world.store.interventions.keep(exception(offline=True))
+        assert await a.world.store.overrides.keep(exception(offline=True))
 
 
 async def test_jobs_of_one_repository_do_not_fill_the_queue() -> None:
@@ -184,7 +184,7 @@ async def test_jobs_of_one_repository_do_not_fill_the_queue() -> None:
         assert (count(more, 202), count(more, 409)) == (3, 2)
         assert "countersign jobs list" in more[-1].value["detail"]
         assert (await resign(a, "", boss)).status == 202
-        assert a.world.store.journal.kinds().count(Kind.JOB_QUEUED) == 5
+        assert a.world.store.journal.kinds().count(EventKind.JOB_QUEUED) == 5
         assert (await a.call("POST", f"/admin/v1/jobs/{first.value['id']}/cancel", token=x)).status == 200
         assert (await resign(a, "team/x/5", x)).status == 202
 
@@ -212,7 +212,7 @@ async def test_requests_that_wait_for_a_second_person() -> None:
         assert (await ask(erika, "0")).value["approval"]["id"] == first, "asked for already"
         assert [(await ask(erika, str(n))).status for n in range(1, 4)] == [202, 409, 409]
         assert (await ask(max_, "0")).value["approval"]["id"] != first
-        assert a.world.store.journal.kinds().count(Kind.APPROVAL_ASKED) == 3
+        assert a.world.store.journal.kinds().count(EventKind.APPROVAL_ASKED) == 3
         a.world.store.clock.advance(86400)
         renewed = await a.token(Role.KEY_ADMIN, name="erika 2")
         assert (await ask(renewed, "later")).status == 202

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.attach import attach
 from proxy.flows.moved import finish_all
 from proxy.flows.repair import repair
@@ -71,16 +71,16 @@ async def push(w: World, one: Image, *tags: Tag) -> int:
 
 async def afterwards(w: World, one: Image) -> None:
     """Everything that attaches signatures later: another push by digest, another tag, a repair, work left over."""
-    await w.house.memory.settle()
-    await finish_all(w.house)
+    await w.ports.cache.settle()
+    await finish_all(w.ports)
     about = Descriptor(one.media_type, one.digest, len(one.body))
-    await attach(REPO, about, Asked(ANYBODY, "r"), w.house, relist=True)
+    await attach(REPO, about, Request(ANYBODY, "r"), w.ports, relist=True)
     assert await push(w, one) == 201
     assert await push(w, one, parse_tag("other")) == 201
     w.registry.shelf("team/app").tags.pop(one.digest.replace(":", "-") + ".sig", None)
     manifest = parse(one.body, one.media_type, Limits())
-    await repair(REPO, Resolved(one.digest, one.media_type, one.body, manifest), Asked(ANYBODY, "r"), w.house)
-    await w.house.memory.settle()
+    await repair(REPO, Resolved(one.digest, one.media_type, one.body, manifest), Request(ANYBODY, "r"), w.ports)
+    await w.ports.cache.settle()
 
 
 @pytest.mark.parametrize("one", [APP, BOTH], ids=["image", "index"])
@@ -103,8 +103,8 @@ async def test_of_several_tags_those_that_moved_are_signed_for_and_the_others_ar
     w = await scene()
     refusing(w, "prod", ANSWERS[how])
     assert await push(w, APP, V1, PROD, parse_tag("later")) >= 400
-    await w.house.memory.settle()
-    await finish_all(w.house)
+    await w.ports.cache.settle()
+    await finish_all(w.ports)
     assert (w.tag("team/app", "v1"), w.tag("team/app", "prod"), w.tag("team/app", "later")) == (APP.digest, None, None)
     assert names(w, APP.digest) == ["v1"]
     assert {tag: fact.digest for tag, fact in (await w.store.tags.find(REPO, [V1, PROD])).items()} == {V1: APP.digest}
@@ -136,13 +136,13 @@ async def test_neither_the_answer_nor_a_look_can_be_had_and_it_is_finished_when_
 
     w.registry.lies.append(lost)
     assert await push(w, APP, V1) >= 400
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert w.tag("team/app", "v1") == APP.digest
     assert names(w, APP.digest) == []
     assert [fact.moving_to for fact in await w.store.tags.unfinished(9)] == [APP.digest]
     away = False
     w.registry.lies.clear()
-    await finish_all(w.house)
+    await finish_all(w.ports)
     assert names(w, APP.digest) == ["v1"]
     assert await w.store.tags.unfinished(9) == ()
 
@@ -151,7 +151,7 @@ async def test_the_tag_is_deleted_while_its_image_is_pushed_and_no_signature_nam
     w = await scene()
     assert await push(w, APP, V1) == 201
     await w.say(DeleteManifest(REPO, V1))
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert names(w, APP.digest) == []
     assert await w.store.tags.find(REPO, [V1]) == {}
     assert await push(w, APP, V1) == 201
@@ -174,7 +174,7 @@ async def test_killed_at_every_step_no_signature_names_a_tag_that_did_not_move_a
         assert wrong(w) == []
         w = restarted(w)
         w.registry.ours = None
-        await finish_all(w.house)
+        await finish_all(w.ports)
         assert wrong(w) == []
         moved = w.tag("team/app", "v1") is not None
         assert names(w, APP.digest) == (["v1"] if moved and formats != "bundle" else [])
@@ -193,7 +193,7 @@ async def test_killed_while_a_tag_moves_the_next_start_leaves_one_image_signed_f
         with suppress(Killed):
             await mortal(w, Hours(left, after)).push(APP, "team/app", "v1")
         w = restarted(w)
-        await finish_all(w.house)
+        await finish_all(w.ports)
         assert wrong(w) == []
         assert missing(w) == []
 
@@ -204,7 +204,7 @@ async def test_both_formats_cost_no_request_more_than_one_list_written_once() ->
         await w.push(image("first"), "team/app", "v0")
         seen = len(w.registry.seen)
         await w.push(APP, "team/app", "v1")
-        await w.house.memory.settle()
+        await w.ports.cache.settle()
         assert len(w.registry.seen) - seen - 1 <= bound
         sigs = [s for s in w.registry.seen[seen:] if isinstance(s.operation, PushManifest)]
         assert sum(str(s.operation.reference).endswith(".sig") for s in sigs) == 1  # type: ignore[union-attr]

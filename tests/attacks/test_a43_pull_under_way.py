@@ -21,7 +21,7 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import digest_of, signature_tag
 from proxy.trust.authority import Authority
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import KeyRing, KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.certificates import chain_of, trio
@@ -96,11 +96,11 @@ async def taken_away(w: World) -> None:
 
 
 async def denied_by_digest(w: World) -> None:
-    await w.store.interventions.deny(denial(APP.digest))
+    await w.store.overrides.deny(denial(APP.digest))
 
 
 async def denied_by_repository(w: World) -> None:
-    await w.store.interventions.deny(denial(repositories="team/**"))
+    await w.store.overrides.deny(denial(repositories="team/**"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_what_holds_when_a_slow_pull_is_answered_decides(change: Change, r
     slow = changing(w, change)
     assert await w.blocked("team/app", reference) == reason
     assert slow.looks <= 2, "judged once more at most"
-    assert Kind.PULL_ALLOWED not in w.store.journal.kinds()
+    assert EventKind.PULL_ALLOWED not in w.store.journal.kinds()
     w.registry.pause = None
     assert await w.blocked("team/app", reference) == reason
 
@@ -132,21 +132,21 @@ async def test_all_who_share_one_slow_look_get_what_holds_by_then() -> None:
     wanted = [w.blocked("team/app", reference) for reference in ("1", APP.digest, "1", APP.digest)]
     assert set(await asyncio.gather(*wanted)) == {"key_compromised"}
     assert slow.looks <= 4
-    assert Kind.PULL_ALLOWED not in w.store.journal.kinds()
+    assert EventKind.PULL_ALLOWED not in w.store.journal.kinds()
 
 
 async def test_an_exception_that_ends_meanwhile_lets_nothing_through() -> None:
     w = await world()
     w.plant(APP, "team/app", "1")
     opened = exception()
-    await w.store.interventions.keep(opened)
+    await w.store.overrides.keep(opened)
 
     async def closed(w: World) -> None:
-        await w.store.interventions.keep(replace(opened, closed=NOON))
+        await w.store.overrides.keep(replace(opened, closed=NOON))
 
     changing(w, closed)
     assert await w.blocked("team/app", "1") == "unsigned"
-    await w.store.interventions.keep(exception(name="e2"))
+    await w.store.overrides.keep(exception(name="e2"))
     changing(w, lambda w: _advance(w, 3 * 3600))
     assert await w.blocked("team/app", "1") == "unsigned"
 
@@ -160,7 +160,7 @@ async def test_an_index_denied_meanwhile_takes_with_it_what_it_lists() -> None:
     whole = index(APP)
     await w.push(whole, "team/app", "1")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
-    changing(w, lambda w: w.store.interventions.deny(denial(whole.digest)))
+    changing(w, lambda w: w.store.overrides.deny(denial(whole.digest)))
     assert await w.blocked("team/app", APP.digest) == "denied_digest"
 
 
@@ -187,7 +187,7 @@ async def test_a_host_name_taken_away_counts_at_once_for_slow_pulls_and_for_what
     bound = trusted(PARTNER, identity="repository")
     w = await world(Policy(("**",), PushRules(sign_with=()), signed_by("partner")), trusted=(bound,))
     hosts = ["old.example", HOST]
-    w.house = replace(w.house, names=lambda: tuple(hosts))
+    w.ports = replace(w.ports, names=lambda: tuple(hosts))
     w.plant(APP, "team/app", "1")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest, "old.example/team/app"))
 
@@ -214,7 +214,7 @@ async def test_a_certificate_revoked_meanwhile_signs_nothing_although_its_list_w
     def known(ring: KeyRing) -> KeyRing:
         return replace(ring, authorities=tuple(replace(a, lists=lists[-1]) for a in ring.authorities))
 
-    w.house = replace(w.house, lists=known)
+    w.ports = replace(w.ports, lists=known)
     w.plant(APP, "team/app", "1")
     draft = NOTATION_JWS.draft(about(APP.digest), "r.example/app", {}, Signing(key.spki, chain), NOON)
     made = layer_of(NOTATION_JWS.blob(draft.message, key.sign(draft.message, "jose"), Signing(key.spki, chain)))
@@ -247,7 +247,7 @@ class Busy:
 
     async def __call__(self, w: World) -> None:
         self.made.append(f"d{len(self.made)}")
-        await w.store.interventions.deny(denial(digest_of(self.made[-1].encode()), name=self.made[-1]))
+        await w.store.overrides.deny(denial(digest_of(self.made[-1].encode()), name=self.made[-1]))
 
 
 async def minute(w: World) -> None:
@@ -308,7 +308,7 @@ async def test_what_changes_while_the_row_is_written_counts(monkeypatch: pytest.
 
     async def slow(decision: Decision, event: Event, *, keep: bool = True) -> None:
         await decided(decision, event, keep=keep)
-        if event.kind is Kind.PULL_ALLOWED:
+        if event.kind is EventKind.PULL_ALLOWED:
             await compromised(w)
 
     monkeypatch.setattr(w.store.journal, "decided", slow)
@@ -330,7 +330,7 @@ def layer(of: Image) -> str:
         (denied_by_digest, "denied_digest"),
         (denied_by_repository, "denied_digest"),
         (taken_away, "unlisted_blob"),
-        (lambda w: w.store.interventions.deny(denial(digest_of(APP.blobs[1]))), "denied_digest"),
+        (lambda w: w.store.overrides.deny(denial(digest_of(APP.blobs[1]))), "denied_digest"),
     ],
 )
 async def test_a_layer_is_not_served_by_what_held_when_it_was_asked_for(change: Change, reason: str) -> None:
@@ -344,11 +344,11 @@ async def test_a_layer_is_not_served_by_what_held_when_it_was_asked_for(change: 
 async def test_an_open_layer_that_is_denied_while_the_store_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await world(replace(SIGN, pull=PullRules(blobs="open")))
     await w.push(APP, "team/app", "1")
-    await w.store.interventions.deny(denial(OTHER.digest, name="d0"))
+    await w.store.overrides.deny(denial(OTHER.digest, name="d0"))
     listing = w.store.facts.listing
 
     async def slow(*asked: Any) -> Any:
-        await w.store.interventions.deny(denial(digest_of(APP.blobs[1]), name="d1"))
+        await w.store.overrides.deny(denial(digest_of(APP.blobs[1]), name="d1"))
         monkeypatch.setattr(w.store.facts, "listing", listing)
         return await listing(*asked)
 

@@ -44,7 +44,7 @@ async def during(change: str, at: int) -> tuple[World, int, int]:
 
 async def _do(w: World, change: str) -> None:
     if change == "denied":
-        await w.store.interventions.deny(Denial("d1", APP.digest, "**", "recalled", "ann", NOON))
+        await w.store.overrides.deny(Denial("d1", APP.digest, "**", "recalled", "ann", NOON))
     elif change == "policy gone":
         w.rules.set()
     elif change == "no longer allowed":
@@ -77,7 +77,7 @@ async def test_from_the_next_step_on_nothing_is_attached_and_no_tag_moves(change
         before = [s.operation for s in w.registry.seen[: at + 1] if isinstance(s.operation, PushManifest)]
         asked_before = any(op.reference == "v1" for op in before)
         assert moved is asked_before, (change, at)
-        await w.house.memory.settle()
+        await w.ports.cache.settle()
         if not asked_before:
             assert status == 403
             assert not [
@@ -101,7 +101,7 @@ async def test_denied_while_the_token_signs_nothing_is_attached_at_all(formats: 
         await w.push(APP, "team/app", "v1")
     assert sent(w, (PushManifest,)) == [APP.digest]
     assert {e.stage for e in w.store.ledger.rows.values()} == {Stage.SIGNED}
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert sent(w, (PushManifest,)) == [APP.digest]
 
 
@@ -133,7 +133,7 @@ async def test_a_second_tag_is_not_moved_where_the_digest_is_denied_after_the_fi
     op = PushManifest(REPO, APP.digest, ("a", "b"))  # type: ignore[arg-type]
     with pytest.raises(Fault, match="denied"):
         await w.say(op, body=APP.body, content_type=APP.media_type)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert (w.tag("team/app", "a"), w.tag("team/app", "b")) == (APP.digest, None)
     assert not attached(w, ":a")
 
@@ -158,7 +158,7 @@ async def test_a_child_denied_meanwhile_is_not_signed_for_the_tag() -> None:
 
     async def changes(seen: Seen) -> None:
         if isinstance(seen.operation, PushManifest) and seen.operation.reference == both.digest:
-            await w.store.interventions.deny(Denial("d1", child.digest, "**", "recalled", "ann", NOON))
+            await w.store.overrides.deny(Denial("d1", child.digest, "**", "recalled", "ann", NOON))
 
     w.registry.pause = changes
     assert (await w.push(both, "team/app", "v1")).status == 201

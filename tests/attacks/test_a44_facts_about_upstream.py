@@ -59,7 +59,7 @@ async def scene(*, referrers: bool = True, said: Said | None = None) -> AsyncIte
     put_bundle(w, "team/app", described(APP.digest), PARTNER.layer("sigstore-bundle", APP.digest))
     w.plant(PLAIN, "team/app", "plain")
     async with connected(registry) as (_, upstream):
-        w.house = replace(w.house, registry=upstream)
+        w.ports = replace(w.ports, registry=upstream)
         yield w
 
 
@@ -159,7 +159,7 @@ async def test_a_blob_refused_in_one_repository_costs_the_others_nothing(refusal
     w.registry.hooks.append(quota)
     assert (await w.push(image("a"), full, "v1")).status == 201
     assert (await w.push(image("b"), "team/app", "v1")).status == 201
-    assert w.house.memory.single_post == {full: False, REPO: True}
+    assert w.ports.cache.single_post == {full: False, REPO: True}
 
 
 @pytest.mark.parametrize("foreign", ["http://127.0.0.1:9/token", "https://evil.example/token"])

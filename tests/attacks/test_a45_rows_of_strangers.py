@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
-from proxy.flows.memory import Memory, Rows
+from proxy.flows.memory import Cache, Rows
 from proxy.flows.rights import UpstreamRights
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, parse_reference, parse_repository
 from proxy.ports import Credential
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import SIGN, World, world
 from tests.worlds.images import image
@@ -45,8 +45,8 @@ async def _once(body: bytes) -> object:
     yield body
 
 
-def sent(by: Credential, body: bytes = b"", network: str = "192.0.2.1", kind: str = APP.media_type) -> Asked:
-    return Asked(by, "r", (("content-type", kind),), _once(body), len(body), address=network, network=network)  # type: ignore[arg-type]
+def sent(by: Credential, body: bytes = b"", network: str = "192.0.2.1", kind: str = APP.media_type) -> Request:
+    return Request(by, "r", (("content-type", kind),), _once(body), len(body), address=network, network=network)  # type: ignore[arg-type]
 
 
 async def guarded(*policies: Policy, limits: Limits | None = None, access: Access | None = None) -> World:
@@ -56,11 +56,11 @@ async def guarded(*policies: Policy, limits: Limits | None = None, access: Acces
     return await world(*policies, registry=registry, rights=rights, limits=bounds)
 
 
-async def tried(w: World, op: o.Operation, asked: Asked) -> Answer | None:
+async def tried(w: World, op: o.Operation, request: Request) -> Response | None:
     try:
-        return await handle(op, asked, w.house)
+        return await handle(op, request, w.ports)
     except Fault as fault:  # upstream's refusal of our own look, in its words
-        return Answer(fault.status, ()) if fault.status in (401, 403) else None
+        return Response(fault.status, ()) if fault.status in (401, 403) else None
 
 
 def put(n: int) -> o.PushManifest:
@@ -76,8 +76,8 @@ async def test_strangers_are_one_row_for_each_address_and_hour_without_what_they
                 assert answer is not None
                 assert answer.status == 401
     assert [(e.kind, e.how, e.reason, e.detail["count"]) for e in w.store.journal.events] == [
-        (Kind.TURNED_AWAY, "address 192.0.2.0", "401", 180),
-        (Kind.TURNED_AWAY, "address 192.0.2.1", "401", 180),
+        (EventKind.TURNED_AWAY, "address 192.0.2.0", "401", 180),
+        (EventKind.TURNED_AWAY, "address 192.0.2.1", "401", 180),
     ]
     assert "team/" not in repr(w.store.journal.events)
     assert not w.store.journal.decisions
@@ -114,7 +114,7 @@ async def test_neither_deletions_uploads_nor_pulls_of_strangers_leave_a_row(by: 
         o.ListReferrers(repository, APP.digest),
     ]
     for op in operations:
-        answer = await tried(w, op, Asked(by, "r", address="192.0.2.1", network="192.0.2.1"))
+        answer = await tried(w, op, Request(by, "r", address="192.0.2.1", network="192.0.2.1"))
         assert answer is not None, op
         assert answer.status in (401, 403), op
     assert not w.store.journal.events
@@ -127,7 +127,7 @@ async def test_malformed_pushes_of_who_is_let_in_are_one_row() -> None:
     for n in range(30):
         await tried(w, replace(op, reference=parse_reference(f"t{n}")), sent(ALICE, JUNK))
     (row,) = w.store.journal.events
-    assert (row.kind, row.repository, row.detail["count"]) == (Kind.PUSH_DENIED, "team/r1", 30)
+    assert (row.kind, row.repository, row.detail["count"]) == (EventKind.PUSH_DENIED, "team/r1", 30)
 
 
 async def test_refusals_of_one_caller_have_a_bound_and_are_counted_beyond_it() -> None:
@@ -149,7 +149,7 @@ async def test_while_upstream_is_silent_all_who_are_unknown_share_one_bound() ->
     w.registry.fail(o.CheckApi, 0, times=1_000)
     for n in range(40):
         op = o.PullManifest(parse_repository(f"team/r{n}"), parse_reference("v1"))
-        await tried(w, op, Asked(STRANGERS[n % 3], "r", address=f"192.0.2.{n}", network=f"192.0.2.{n}"))
+        await tried(w, op, Request(STRANGERS[n % 3], "r", address=f"192.0.2.{n}", network=f"192.0.2.{n}"))
     assert len(w.store.journal.events) == 6
     assert len(w.store.journal.decisions) == 5
 
@@ -158,10 +158,10 @@ def test_rows_are_told_apart_for_an_hour() -> None:
     rows = Rows(2)
 
     def event(n: int) -> Event:
-        return Event(NOON, Kind.PUSH_DENIED, repository=f"r{n}")
+        return Event(NOON, EventKind.PUSH_DENIED, repository=f"r{n}")
 
     assert [rows.own("a", event(n)) for n in (1, 2, 3, 1, 2)] == [True, True, False, True, True]
     assert rows.own("b", event(3))
     later = event(3)._replace(at=NOON.replace(hour=13))
     assert rows.own("a", later)
-    assert Memory(Limits(rows_each=1), lambda: 0.0).rows.own("a", event(1))
+    assert Cache(Limits(rows_each=1), lambda: 0.0).rows.own("a", event(1))

@@ -12,7 +12,7 @@ from proxy.oci.operation import StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_repository
 from proxy.trust import explain
 from proxy.trust.decision import Outcome
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image, index
@@ -29,7 +29,7 @@ async def opened(digest: Digest | None = None, repositories: str = "team/app", n
     for repository in ("team/app", "other/app"):
         w.plant(APP, repository, "1")
         w.plant(OTHER, repository, "2")
-    await w.store.interventions.keep(exception(repositories, digest, name=name))
+    await w.store.overrides.keep(exception(repositories, digest, name=name))
     return w
 
 
@@ -39,7 +39,7 @@ async def test_what_it_is_for_is_let_through_loudly_and_stays_failed() -> None:
     assert answer.status == 200
     assert answer.warning is not None
     assert "is let through by exception e1 until 2026-01-02T14:00:00Z (the incident of noon)" in answer.warning
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.PULL_EXCEPTED]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.PULL_EXCEPTED]
     assert (row.reason, row.detail["exception"]) == ("unsigned", "e1")
     decision = w.store.journal.decisions[row.decision_id]
     assert decision.outcome is Outcome.FAILED
@@ -54,9 +54,9 @@ async def test_what_it_is_for_is_let_through_loudly_and_stays_failed() -> None:
 async def test_a_signed_image_needs_none_and_says_nothing() -> None:
     w = await world()
     await w.push(APP, "team/app", "1")
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
     assert (await w.pull("team/app", "1")).warning is None
-    assert Kind.PULL_EXCEPTED not in w.store.journal.kinds()
+    assert EventKind.PULL_EXCEPTED not in w.store.journal.kinds()
 
 
 async def test_another_repository() -> None:
@@ -83,13 +83,13 @@ async def test_a_tag_that_moved_to_another_image() -> None:
 async def test_an_index_means_what_it_lists_and_a_child_nothing_else() -> None:
     w = await world()
     w.plant(MANY, "team/app", "1")
-    await w.store.interventions.keep(exception(digest=MANY.digest))
+    await w.store.overrides.keep(exception(digest=MANY.digest))
     for reference in ("1", APP.digest, OTHER.digest):
         assert (await w.pull("team/app", reference)).status == 200
     assert (await w.blob("team/app", LAYER)).status == 200
     w = await world()
     w.plant(MANY, "team/app", "1")
-    await w.store.interventions.keep(exception(digest=APP.digest))
+    await w.store.overrides.keep(exception(digest=APP.digest))
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
     await denied(w, lambda: w.pull("team/app", OTHER.digest), "unsigned")
 
@@ -98,7 +98,7 @@ async def test_an_excepted_index_verifies_nothing_for_others() -> None:
     """What it lists is let through by the exception, never "because its parent is allowed"."""
     w = await world()
     w.plant(MANY, "team/app", "1")
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
     await w.pull("team/app", "1")
     await w.pull("team/app", APP.digest)
     assert all(d.outcome is Outcome.FAILED for d in w.store.journal.decisions.values())
@@ -114,9 +114,9 @@ async def test_after_its_end_and_after_it_was_closed(digest: Digest | None) -> N
     w.store.clock.advance(1)
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
     await denied(w, lambda: w.blob("team/app", LAYER), "unlisted_blob")
-    await w.store.interventions.keep(exception(name="e2", digest=digest, opened=w.store.clock.now()))
+    await w.store.overrides.keep(exception(name="e2", digest=digest, opened=w.store.clock.now()))
     assert (await w.pull("team/app", "1")).status == 200
-    await breakglass.close("e2", Asker("ann", "socket", "done"), w.house)
+    await breakglass.close("e2", Asker("ann", "socket", "done"), w.ports)
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
 
 
@@ -142,7 +142,7 @@ async def test_a_clock_that_is_set_back() -> None:
 
 async def test_a_push_needs_its_signature_all_the_same() -> None:
     w = await world()
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
     await w.push(APP, "team/app", "1")
     assert await w.store.ledger.entries(REPO, APP.digest)
 
@@ -156,6 +156,6 @@ async def test_mounting_a_layer_of_what_is_let_through_in_one_repository_into_an
 async def test_in_warn_mode_it_changes_nothing() -> None:
     w = await world(replace(SIGN, pull=replace(SIGN.pull, mode="warn")))
     w.plant(APP, "team/app", "1")
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
     await w.pull("team/app", "1")
-    assert w.store.journal.kinds()[-1] is Kind.PULL_WARNED
+    assert w.store.journal.kinds()[-1] is EventKind.PULL_WARNED

@@ -11,7 +11,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
@@ -27,7 +27,7 @@ MANY = index(APP, OTHER)
 
 
 async def deny(w: World, digest: Digest | None = None, repositories: str = "**", name: str = "d1") -> None:
-    await w.store.interventions.deny(denial(digest, repositories, name=name))
+    await w.store.overrides.deny(denial(digest, repositories, name=name))
 
 
 @pytest.mark.parametrize("head", [False, True])
@@ -152,8 +152,8 @@ async def test_reviewers_open_heads_and_pushers_get_nothing_but_a_tag_is_pushed_
 async def test_an_exception_does_not_help() -> None:
     w = await world()
     w.plant(APP, "team/app", "1")
-    await w.store.interventions.keep(exception(digest=APP.digest))
-    await w.store.interventions.keep(exception(name="e2"))
+    await w.store.overrides.keep(exception(digest=APP.digest))
+    await w.store.overrides.keep(exception(name="e2"))
     assert (await w.pull("team/app", "1")).status == 200
     await deny(w, APP.digest)
     assert await w.blocked("team/app", "1") == "denied_digest"
@@ -196,13 +196,13 @@ async def test_a_repository_for_pulls_and_pushes() -> None:
 async def test_until_is_past_and_removed_is_gone() -> None:
     w = await world()
     await w.push(APP, "team/app", "1")
-    await w.store.interventions.deny(replace(denial(APP.digest), until=NOON + timedelta(minutes=10)))
+    await w.store.overrides.deny(replace(denial(APP.digest), until=NOON + timedelta(minutes=10)))
     assert await w.blocked("team/app", "1") == "denied_digest"
     w.store.clock.advance(600)
     assert (await w.pull("team/app", "1")).status == 200
     await deny(w, APP.digest, name="d2")
     assert await w.blocked("team/app", "1") == "denied_digest"
-    await w.store.interventions.lift("d2")
+    await w.store.overrides.lift("d2")
     assert (await w.pull("team/app", "1")).status == 200
 
 
@@ -212,7 +212,7 @@ async def test_while_the_answer_was_on_its_way(monkeypatch: pytest.MonkeyPatch) 
     decided = w.store.journal.decided
 
     async def slow(*given: object, **more: object) -> None:
-        await deny(w, APP.digest) if not w.store.interventions.standing().denials else None
+        await deny(w, APP.digest) if not w.store.overrides.in_force().denials else None
         await decided(*given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(w.store.journal, "decided", slow)
@@ -243,16 +243,18 @@ async def test_what_is_known_holds_while_the_store_is_away(monkeypatch: pytest.M
 
 
 async def test_signing_it_by_hand() -> None:
-    from proxy.flows.asked import Asked
-    from proxy.flows.countersign import countersign
+    from proxy.flows.asked import Request
+    from proxy.flows.countersign import sign_existing
     from tests.worlds.conversation import ANYBODY
 
     w = await world()
     w.plant(APP, "team/app", "1")
     await deny(w, APP.digest)
     with pytest.raises(Fault, match="an operator denied"):
-        await countersign(PullManifest(REPO, parse_reference("1")), "r", "ann", "socket", Asked(ANYBODY, "r"), w.house)
-    assert Kind.SIGNED not in w.store.journal.kinds()
+        await sign_existing(
+            PullManifest(REPO, parse_reference("1")), "r", "ann", "socket", Request(ANYBODY, "r"), w.ports
+        )
+    assert EventKind.SIGNED not in w.store.journal.kinds()
 
 
 async def test_no_policy_is_no_way_around() -> None:

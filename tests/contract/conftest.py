@@ -16,15 +16,15 @@ from proxy.ports import (
     AdminTokens,
     Approvals,
     Facts,
-    Interventions,
     Jobs,
     Journal,
     KeyBook,
     Ledger,
-    Owed,
+    OverrideStore,
     PolicyBook,
     Signed,
     Tags,
+    UnsignedPushes,
 )
 from proxy.store import Lease, WouldBlock, open_store
 from proxy.store.tables import metadata
@@ -92,10 +92,10 @@ class AnyStore(Protocol):
     def admin_tokens(self) -> AdminTokens: ...
 
     @property
-    def interventions(self) -> Interventions: ...
+    def overrides(self) -> OverrideStore: ...
 
     @property
-    def owed(self) -> Owed: ...
+    def unsigned(self) -> UnsignedPushes: ...
 
     @property
     def policy_book(self) -> PolicyBook: ...
@@ -184,13 +184,13 @@ def admin_tokens(store: AnyStore) -> AdminTokens:
 
 
 @pytest.fixture
-def owed(store: AnyStore) -> Owed:
-    return store.owed
+def owed(store: AnyStore) -> UnsignedPushes:
+    return store.unsigned
 
 
 @pytest.fixture
-def interventions(store: AnyStore) -> Interventions:
-    return store.interventions
+def overrides(store: AnyStore) -> OverrideStore:
+    return store.overrides
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from proxy.ports import AdminTokens, Search
 from proxy.trust.admin_token import AdminToken, hashed
 from proxy.trust.allotment import Allotment
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.roles import Role
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON
@@ -76,6 +76,6 @@ async def test_one_maker_has_only_so_many_that_are_valid(admin_tokens: AdminToke
 
 async def test_the_journal_is_read_page_by_page(journal: Record) -> None:
     for number in range(5):
-        await journal.record(Event(NOON, Kind.ADMIN_CALLED, request_id=str(number)))
+        await journal.record(Event(NOON, EventKind.ADMIN_CALLED, request_id=str(number)))
     pages = [await journal.search(Search(limit=2, skip=skip)) for skip in (0, 2, 4, 6)]
     assert [[event.request_id for event in page] for page in pages] == [["4", "3"], ["2", "1"], ["0"], []]

@@ -10,13 +10,13 @@ import pytest
 from proxy.ports import Search
 from proxy.trust.allotment import Allotment
 from proxy.trust.approval import ApprovalState, decided
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.contract.conftest import AnyStore
 from tests.unit.trust.test_approval import MAX, REQUEST
 from tests.worlds.memory import NOON
 
 FULL = replace(REQUEST, places={"profile": "release"}, given={"reason": "a \N{SNOWMAN}"}, body='{"reason":"x"}')
-ASKED = Event(NOON, Kind.APPROVAL_ASKED)
+ASKED = Event(NOON, EventKind.APPROVAL_ASKED)
 LATER = replace(REQUEST, id="1" * 16, created=NOON + timedelta(seconds=1), expires=NOON + timedelta(days=2))
 
 
@@ -60,7 +60,7 @@ async def test_the_same_request_of_the_same_person_waits_once_and_a_person_has_o
     more = replace(FULL, id="8" * 16, body="{}")
     with pytest.raises(ValueError, match="approvals list"):
         await approvals.add(more, ASKED, room)
-    assert len(await store.journal.search(Search(kinds=(Kind.APPROVAL_ASKED,)))) == 2, "one for each that is kept"
+    assert len(await store.journal.search(Search(kinds=(EventKind.APPROVAL_ASKED,)))) == 2, "one for each that is kept"
     assert await approvals.add(replace(more, by=MAX), ASKED, Allotment("max", 2, 5)) == replace(more, by=MAX)
     gone = partial(decided, state=ApprovalState.REJECTED, by=MAX, now=NOON, note="")
     await approvals.change(FULL.id, gone)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import approvals, journal, keys, tokens
-from proxy.cli.admin import Place
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import Fault
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
@@ -19,16 +19,16 @@ WHY = {"reason": "tuesday"}
 
 async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path, dual=True) as (a, url, _):
-        erika = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
-        other = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
-        before, yes = a.active(), Manner(yes=True)
+        erika = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
+        other = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
+        before, yes = a.active(), Confirmation(yes=True)
         with pytest.raises(Fault, match="waits for a second person") as held:
             await away(lambda: keys.change(erika, "rotate", "release", WHY, yes))
         assert held.value.status == 202, "exit code 11"
         (which,) = a.world.store.approvals.rows
-        await away(lambda: approvals.show_all(other, "pending", Form.TEXT))
+        await away(lambda: approvals.show_all(other, "pending", OutputFormat.TEXT))
         assert "rotate_key" in capsys.readouterr().out
-        assert await away(lambda: approvals.approve(other, which, "seen", Manner(dry_run=True))) is Exit.FINE
+        assert await away(lambda: approvals.approve(other, which, "seen", Confirmation(dry_run=True))) is Exit.FINE
         assert "rotate_key as erika asked: tuesday" in capsys.readouterr().out
         assert a.active() == before
         with pytest.raises(Fault, match="cannot agree to it"):
@@ -36,22 +36,22 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         assert await away(lambda: approvals.approve(other, which, "seen", yes)) is Exit.FINE
         assert f"request {which}: rotate_key, done" in capsys.readouterr().out
         assert a.active() != before
-        await away(lambda: approvals.show_all(other, "pending", Form.TEXT))
+        await away(lambda: approvals.show_all(other, "pending", OutputFormat.TEXT))
         assert "nothing waits for a second person" in capsys.readouterr().out
-        await away(lambda: journal.show(other, {"kind": "approval.given"}, "2026-01-01", 10, Form.TEXT))
+        await away(lambda: journal.show(other, {"kind": "approval.given"}, "2026-01-01", 10, OutputFormat.TEXT))
         told = capsys.readouterr().out
         assert "max" in told
-        await away(lambda: journal.show(other, {"kind": ""}, "", 3, Form.JSON))
+        await away(lambda: journal.show(other, {"kind": ""}, "", 3, OutputFormat.JSON))
         assert len(json.loads(capsys.readouterr().out)["items"]) == 3
 
 
 async def test_a_request_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path, dual=True) as (a, url, socket):
-        local = Place(socket=socket)
+        local = Endpoint(socket=socket)
         with pytest.raises(Fault, match="nothing was done yet"):
-            await away(lambda: keys.change(local, "rotate", "release", WHY, Manner(yes=True)))
+            await away(lambda: keys.change(local, "rotate", "release", WHY, Confirmation(yes=True)))
         (which,) = a.world.store.approvals.rows
-        await away(lambda: approvals.reject(local, which, "not today", Form.TEXT))
+        await away(lambda: approvals.reject(local, which, "not today", OutputFormat.TEXT))
         assert f"request {which}: rotate_key, rejected" in capsys.readouterr().out
         assert url
 
@@ -60,16 +60,18 @@ async def test_two_make_a_third_and_see_nothing_of_the_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with served(tmp_path, dual=True) as (a, url, _):
-        erika = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
-        other = Place(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
+        erika = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
+        other = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
         assert tokens.draft() is Exit.FINE
         printed = capsys.readouterr()
         mine, fingerprint = printed.out.strip(), printed.err.split()[-1]
         assert mine not in printed.err
-        uwe = Place(server=url, token=mine)
+        uwe = Endpoint(server=url, token=mine)
 
         def ask(*, dry_run: bool = False) -> Exit:
-            return tokens.create(erika, "uwe", ["key-admin"], 7, Form.TEXT, fingerprint=fingerprint, dry_run=dry_run)
+            return tokens.create(
+                erika, "uwe", ["key-admin"], 7, OutputFormat.TEXT, fingerprint=fingerprint, dry_run=dry_run
+            )
 
         assert await away(lambda: ask(dry_run=True)) is Exit.FINE
         assert fingerprint[:20] in capsys.readouterr().out
@@ -77,10 +79,10 @@ async def test_two_make_a_third_and_see_nothing_of_the_token(
             await away(ask)
         (which,) = a.world.store.approvals.rows
         with pytest.raises(Fault, match="no admin token"):
-            await away(lambda: tokens.show(uwe, Form.TEXT))
-        assert await away(lambda: approvals.approve(other, which, "seen", Manner(yes=True))) is Exit.FINE
+            await away(lambda: tokens.show(uwe, OutputFormat.TEXT))
+        assert await away(lambda: approvals.approve(other, which, "seen", Confirmation(yes=True))) is Exit.FINE
         assert mine not in capsys.readouterr().out
-        await away(lambda: tokens.show(uwe, Form.TEXT))
+        await away(lambda: tokens.show(uwe, OutputFormat.TEXT))
         row = next(line.split() for line in capsys.readouterr().out.splitlines() if " uwe " in line)
         assert row[-2:] == ["erika", "max"]
 
@@ -91,6 +93,6 @@ async def test_a_drafted_token_is_made_known_by_one_where_one_is_enough(
     async with served(tmp_path) as (_, _, socket):
         tokens.draft()
         fingerprint = capsys.readouterr().err.split()[-1]
-        local = Place(socket=socket)
-        await away(lambda: tokens.create(local, "uwe", ["viewer"], 7, Form.TEXT, fingerprint=fingerprint))
+        local = Endpoint(socket=socket)
+        await away(lambda: tokens.create(local, "uwe", ["viewer"], 7, OutputFormat.TEXT, fingerprint=fingerprint))
         assert fingerprint[:12] in capsys.readouterr().out

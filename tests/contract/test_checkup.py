@@ -10,10 +10,10 @@ import structlog
 
 from proxy import config
 from proxy.cli.init import initialise
-from proxy.cli.init_texts import Wish
+from proxy.cli.init_texts import InitOptions
 from proxy.store import open_store
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.checkup import Finding, check_store, check_tokens
+from proxy.wiring.checkup import DoctorFinding, check_store, check_tokens
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.opening import Record
 from proxy.wiring.plans import tokens_plan
@@ -34,7 +34,7 @@ def settings(url: str, directory: Path, more: str = "") -> config.Settings:
     return config.parse(text.encode(), directory / "countersign.yaml")
 
 
-def named(findings: Sequence[Finding], name: str) -> Finding:
+def named(findings: Sequence[DoctorFinding], name: str) -> DoctorFinding:
     return next(finding for finding in findings if finding.name == name)
 
 
@@ -98,7 +98,7 @@ async def test_a_store_before_and_after_the_first_start(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")
 async def test_a_token_with_its_keys(tmp_path: Path) -> None:
-    await asyncio.to_thread(initialise, Wish(tmp_path, "http://127.0.0.1:9"))
+    await asyncio.to_thread(initialise, InitOptions(tmp_path, "http://127.0.0.1:9"))
     described = config.load(tmp_path / "countersign.yaml")
     tokens = await check_tokens(described)
     assert tokens.worst == "ok"
@@ -114,7 +114,7 @@ async def test_a_token_with_its_keys(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")
 async def test_keys_are_looked_for_as_they_are_recorded(tmp_path: Path) -> None:
-    await asyncio.to_thread(initialise, Wish(tmp_path, "http://127.0.0.1:9"))
+    await asyncio.to_thread(initialise, InitOptions(tmp_path, "http://127.0.0.1:9"))
     described = config.load(tmp_path / "countersign.yaml")
     store = await open_store(described.store.url, SystemClock())
     signer = TokenSigner(

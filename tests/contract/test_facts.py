@@ -123,7 +123,7 @@ async def test_what_passed_and_is_denied_does_not_crowd_out_what_is_not(store: A
         await facts.passed(APP, digest(f"image {n}"), NOON + timedelta(minutes=n))
     until = NOON + timedelta(hours=1)
     for n in range(1, 10):
-        await store.interventions.deny(denial(digest(f"image {n}"), name=str(n), until=until))
+        await store.overrides.deny(denial(digest(f"image {n}"), name=str(n), until=until))
     assert await facts.listing(APP, digest("layer"), 2) == Listing(
         tuple(digest(f"image {n}") for n in (11, 10)), whole=False
     )

@@ -10,7 +10,7 @@ from proxy import config
 from proxy.oci.faults import ConfigError
 from proxy.ports import AdminTokens
 from proxy.trust.admin_token import AdminToken, matches
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from proxy.wiring.admin_checkup import check_admin
 from proxy.wiring.first_token import first_token_file, make_first_token, read_first_token, take_over
@@ -49,7 +49,7 @@ async def test_it_is_recorded_before_it_works(tmp_path: Path) -> None:
 
     class Full(MemoryAdminTokens):
         async def add_first(self, token: AdminToken) -> bool:
-            assert journal.kinds() == [Kind.ADMIN_TOKEN]
+            assert journal.kinds() == [EventKind.ADMIN_TOKEN]
             return await super().add_first(token)
 
     await take_over(tmp_path, Full(), journal, FrozenClock())

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy import config, setup_token
 from proxy.cli.init import initialise
-from proxy.cli.init_texts import Wish
+from proxy.cli.init_texts import InitOptions
 from proxy.oci.faults import ConfigError
 from proxy.wiring.plans import tokens_plan
 from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing
@@ -17,8 +17,8 @@ from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing
 pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")]
 
 
-def wish(directory: Path) -> Wish:
-    return Wish(directory, "http://127.0.0.1:5999")
+def wish(directory: Path) -> InitOptions:
+    return InitOptions(directory, "http://127.0.0.1:5999")
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -40,7 +40,7 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
     )
 
     before = contents(tmp_path)
-    again = initialise(Wish(tmp_path, "http://other.example.com", adopt=True))
+    again = initialise(InitOptions(tmp_path, "http://other.example.com", adopt=True))
     assert "was left as it is" in again
     assert "Nothing had to be made" in again
     assert contents(tmp_path) == before
@@ -98,7 +98,7 @@ def test_an_existing_token_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     existing = {"module": Path(token.settings.module), "token_label": "theirs", "pin_file": tmp_path / "pin"}
     directory = tmp_path / "mine"
     monkeypatch.setenv("SOFTHSM2_CONF", token.settings.environment["SOFTHSM2_CONF"])
-    initialise(Wish(directory, "http://127.0.0.1:5999", **existing))  # type: ignore[arg-type]
+    initialise(InitOptions(directory, "http://127.0.0.1:5999", **existing))  # type: ignore[arg-type]
     assert not (directory / "token").exists()
     assert (directory / "keys" / "release.pub").exists()
 
@@ -115,5 +115,5 @@ def test_an_existing_token_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_nothing_is_made_for_options_that_are_wrong(tmp_path: Path, changes: dict[str, str], said: str) -> None:
     directory = tmp_path / "d"
     with pytest.raises(ConfigError, match=said):
-        initialise(Wish(**{"directory": directory, "upstream": "http://127.0.0.1:5999", **changes}))  # type: ignore[arg-type]
+        initialise(InitOptions(**{"directory": directory, "upstream": "http://127.0.0.1:5999", **changes}))  # type: ignore[arg-type]
     assert not directory.exists()

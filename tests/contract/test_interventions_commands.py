@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import deny, exceptions
-from proxy.cli.admin import Place, call, pages
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint, call, pages
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import Fault
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
@@ -20,7 +20,7 @@ from tests.worlds.images import image
 from tests.worlds.orders import denial, exception
 
 APP = image("app")
-YES = Manner(yes=True)
+YES = Confirmation(yes=True)
 WISH = {"repository": "team/app", "digest": None, "reason": "incident 7", "seconds": 7200}
 
 
@@ -29,19 +29,19 @@ async def test_an_operator_denies_what_is_signed_and_takes_it_back(
 ) -> None:
     async with served(tmp_path) as (a, url, _):
         await a.world.push(APP, "team/app", "1")
-        place = Place(server=url, token=await a.token(Role.OPERATOR, name="ann"))
-        dry = Manner(dry_run=True)
+        place = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="ann"))
+        dry = Confirmation(dry_run=True)
         assert await away(lambda: deny.add(place, APP.digest, "CVE", None, dry)) is Exit.FINE
         assert "whatever signed it, in every mode, whatever exception is open" in capsys.readouterr().out
         assert (await a.world.pull("team/app", "1")).status == 200
         assert await away(lambda: deny.add(place, APP.digest, "CVE", None, YES)) is Exit.FINE
         assert f"{APP.digest} is denied" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "denied_digest"
-        await away(lambda: deny.show(place, Form.TEXT))
+        await away(lambda: deny.show(place, OutputFormat.TEXT))
         listed = capsys.readouterr().out
         assert "in force" in listed
         assert "ann" in listed
-        (denial,) = a.world.store.interventions.orders().denials
+        (denial,) = a.world.store.overrides.orders().denials
         await away(lambda: deny.remove(place, denial.id, "wrong one", dry))
         assert "it was denied by ann: CVE" in capsys.readouterr().out
         with pytest.raises(Fault, match="'team/app' is not denied now; what is: countersign deny list"):
@@ -49,8 +49,8 @@ async def test_an_operator_denies_what_is_signed_and_takes_it_back(
         await away(lambda: deny.remove(place, denial.id, "wrong one", YES))
         assert (await a.world.pull("team/app", "1")).status == 200
         kinds = [k for k in a.world.store.journal.kinds() if k.value.startswith(("admin", "denial"))]
-        assert kinds[-2:] == [Kind.ADMIN_CALLED, Kind.DENIAL_REMOVED]
-        await away(lambda: deny.show(place, Form.TEXT))
+        assert kinds[-2:] == [EventKind.ADMIN_CALLED, EventKind.DENIAL_REMOVED]
+        await away(lambda: deny.show(place, OutputFormat.TEXT))
         assert "nothing is denied" in capsys.readouterr().out
         await away(lambda: deny.add(place, "team/app", "CVE", None, YES))
         await away(lambda: deny.remove(place, "team/app", "by its name", YES))
@@ -61,41 +61,41 @@ async def test_an_operator_denies_what_is_signed_and_takes_it_back(
 @pytest.mark.parametrize("target", ["UPPER/case", "sha256:short", "a//b"])
 async def test_what_is_no_target_is_refused_before_it_is_agreed_to(tmp_path: Path, target: str) -> None:
     async with served(tmp_path) as (_, _, socket):
-        for manner in (Manner(dry_run=True), YES):
+        for manner in (Confirmation(dry_run=True), YES):
             with pytest.raises(Fault):
-                await away(lambda m=manner: deny.add(Place(socket=socket), target, "r", None, m))  # type: ignore[misc]
+                await away(lambda m=manner: deny.add(Endpoint(socket=socket), target, "r", None, m))  # type: ignore[misc]
 
 
 async def test_an_exception_is_opened_closed_and_reviewed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (a, url, socket):
         a.world.plant(APP, "team/app", "1")
-        place, local = Place(server=url, token=await a.token(Role.OPERATOR, name="ann")), Place(socket=socket)
-        assert await away(lambda: exceptions.show(place, Form.TEXT)) is Exit.FINE
-        await away(lambda: exceptions.open_one(place, WISH, Manner(dry_run=True)))
+        place, local = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="ann")), Endpoint(socket=socket)
+        assert await away(lambda: exceptions.show(place, OutputFormat.TEXT)) is Exit.FINE
+        await away(lambda: exceptions.open_one(place, WISH, Confirmation(dry_run=True)))
         assert "let everything in team/app be pulled for 2 h although policy blocks it" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "unsigned"
         await away(lambda: exceptions.open_one(place, WISH, YES))
         assert "exception" in capsys.readouterr().out
         assert (await a.world.pull("team/app", "1")).status == 200
-        (made,) = a.world.store.interventions.orders().exceptions
-        assert await away(lambda: exceptions.show(place, Form.TEXT)) is Exit.NO
+        (made,) = a.world.store.overrides.orders().exceptions
+        assert await away(lambda: exceptions.show(place, OutputFormat.TEXT)) is Exit.NO
         assert "OPEN" in capsys.readouterr().out
-        await away(lambda: exceptions.change(place, "close", made.id, "fixed", Form.TEXT))
+        await away(lambda: exceptions.change(place, "close", made.id, "fixed", OutputFormat.TEXT))
         assert "is over, NOT REVIEWED" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "unsigned"
         with pytest.raises(Fault, match="needs one of: auditor, policy-admin"):
-            await away(lambda: exceptions.change(place, "review", made.id, "fine", Form.TEXT))
-        await away(lambda: exceptions.change(local, "review", made.id, "image was rebuilt", Form.TEXT))
+            await away(lambda: exceptions.change(place, "review", made.id, "fine", OutputFormat.TEXT))
+        await away(lambda: exceptions.change(local, "review", made.id, "image was rebuilt", OutputFormat.TEXT))
         assert "reviewed by operator on the host: image was rebuilt" in capsys.readouterr().out
-        assert await away(lambda: exceptions.show(place, Form.JSON)) is Exit.FINE
+        assert await away(lambda: exceptions.show(place, OutputFormat.JSON)) is Exit.FINE
         assert json.loads(capsys.readouterr().out)["exceptions"][0]["review"] == "image was rebuilt"
 
 
 async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_ones_for_days(tmp_path: Path) -> None:
     async with served(tmp_path) as (a, url, _):
-        operator = Place(server=url, token=await a.token(Role.OPERATOR))
-        admin = Place(server=url, token=await a.token(Role.POLICY_ADMIN))
-        viewer = Place(server=url, token=await a.token(Role.VIEWER, Role.AUDITOR, Role.KEY_ADMIN))
+        operator = Endpoint(server=url, token=await a.token(Role.OPERATOR))
+        admin = Endpoint(server=url, token=await a.token(Role.POLICY_ADMIN))
+        viewer = Endpoint(server=url, token=await a.token(Role.VIEWER, Role.AUDITOR, Role.KEY_ADMIN))
         hours, days, more = ({**WISH, "seconds": n * 3600} for n in (4, 168, 169))
         await away(lambda: exceptions.open_one(operator, hours, YES))
         for wrong in (days, {**WISH, "repository": "team/**"}):
@@ -130,9 +130,9 @@ async def test_a_second_person_is_never_waited_for() -> None:
 async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path) -> None:
     async with served(tmp_path) as (a, url, _):
         token = await a.token(Role.POLICY_ADMIN, only=("team/*",))
-        place = Place(server=url, token=token)
-        await a.world.store.interventions.keep(exception("other/app"))
-        await a.world.store.interventions.deny(denial(APP.digest))
+        place = Endpoint(server=url, token=token)
+        await a.world.store.overrides.keep(exception("other/app"))
+        await a.world.store.overrides.deny(denial(APP.digest))
         await away(lambda: exceptions.open_one(place, WISH, YES))
         await away(lambda: deny.add(place, "team/app", "r", None, YES))
         assert [e["repository"] for e in await away(lambda: pages(place, "exceptions"))] == ["team/app"]
@@ -145,7 +145,7 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
             with pytest.raises(Fault, match="is for team/"):
                 await away(lambda w=wish: exceptions.open_one(place, w, YES))  # type: ignore[misc]
         with pytest.raises(Fault, match="is for team/"):
-            await away(lambda: exceptions.change(place, "close", "e1000000", "r", Form.TEXT))
+            await away(lambda: exceptions.change(place, "close", "e1000000", "r", OutputFormat.TEXT))
         with pytest.raises(Fault, match="is for team/"):
             await away(lambda: deny.remove(place, "d1000000", "r", YES))
 

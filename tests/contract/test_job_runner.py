@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.job import Step, start
 from proxy.trust.job import Job, JobState
 from proxy.wiring import job_runner
@@ -42,7 +42,7 @@ class Beside:
 
 
 def runner(store: AnyStore, clock: FrozenClock, work: Slow) -> JobRunner:
-    return JobRunner({"slow": work}, store.jobs, store.leases, cast("House", Beside(store.journal, clock)), sole=False)
+    return JobRunner({"slow": work}, store.jobs, store.leases, cast("Ports", Beside(store.journal, clock)), sole=False)
 
 
 async def job(store: AnyStore) -> Job:

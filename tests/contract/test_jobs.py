@@ -9,14 +9,14 @@ import pytest
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.ports import Jobs, Search
 from proxy.trust.allotment import Allotment
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.job import Job, JobState, called_off, over, put_off, taken_up
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON
 
 JOB = Job("a" * 16, "resign", "erika", "admin-token:a", "a \N{SNOWMAN}", NOON, {"profile": "release"}, "team/app")
-QUEUED = Event(NOON, Kind.JOB_QUEUED)
+QUEUED = Event(NOON, EventKind.JOB_QUEUED)
 LATER = replace(JOB, id="b" * 16, kind="other", created=NOON + timedelta(seconds=1), repository="")
 
 
@@ -111,7 +111,7 @@ async def test_the_same_job_of_the_same_holder_waits_once_and_a_holder_has_only_
     more = replace(JOB, id="8" * 16, repository="team/other")
     with pytest.raises(ValueError, match="jobs list"):
         await jobs.add(more, QUEUED, room)
-    assert len(await store.journal.search(Search(kinds=(Kind.JOB_QUEUED,)))) == 2, "one for each that is kept"
+    assert len(await store.journal.search(Search(kinds=(EventKind.JOB_QUEUED,)))) == 2, "one for each that is kept"
     await jobs.change(JOB.id, lambda job: taken_up(job, NOON))
     with pytest.raises(ValueError, match="jobs list"):
         await jobs.add(replace(JOB, id="9" * 16), QUEUED, room)

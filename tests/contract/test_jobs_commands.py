@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import jobs, progress
-from proxy.cli.admin import Place, call
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint, call
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.flows.job import run_next
 from proxy.flows.resign import RESIGN, resign
 from proxy.oci.faults import Fault
@@ -30,7 +30,7 @@ async def working(a: Admin) -> AsyncIterator[None]:
     w = a.world
 
     async def always() -> None:
-        works = {RESIGN: lambda job, step: resign(job, step, w.house, w.store.ledger)}
+        works = {RESIGN: lambda job, step: resign(job, step, w.ports, w.store.ledger)}
         while True:
             await run_next(works, w.store.jobs, w.store.journal, w.store.clock)
             await asyncio.sleep(0.01)
@@ -45,48 +45,48 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
     async with served(tmp_path) as (a, url, socket), working(a):
         for name in ("a/b", "c"):
             await a.world.push(image(name), name, "v1")
-        await away(lambda: call(Place(socket=socket), "POST", "keys/release/rotate", {"reason": "tuesday"}))
-        far = Place(server=url, token=await a.token(Role.OPERATOR, name="erika"))
-        dry = Manner(dry_run=True)
+        await away(lambda: call(Endpoint(socket=socket), "POST", "keys/release/rotate", {"reason": "tuesday"}))
+        far = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="erika"))
+        dry = Confirmation(dry_run=True)
         assert await away(lambda: jobs.start(far, RESIGN_PATH, BODY, dry, wait=True)) is Exit.FINE
         assert "go through 2 images in all repositories" in capsys.readouterr().out
         assert not a.world.store.jobs.rows
-        assert await away(lambda: jobs.start(far, RESIGN_PATH, BODY, Manner(yes=True), wait=True)) is Exit.FINE
+        assert await away(lambda: jobs.start(far, RESIGN_PATH, BODY, Confirmation(yes=True), wait=True)) is Exit.FINE
         told = capsys.readouterr().out
         assert "resign, done" in told
         assert "erika (admin-token:" in told
         assert "signed  2" in told
         assert {e.fingerprint for e in a.world.store.ledger.rows} >= {a.active()}
-        await away(lambda: jobs.show_all(far, {"state": "done", "kind": ""}, Form.TEXT))
+        await away(lambda: jobs.show_all(far, {"state": "done", "kind": ""}, OutputFormat.TEXT))
         assert "2/2" in capsys.readouterr().out
-        await away(lambda: jobs.show_all(far, {"state": "failed"}, Form.TEXT))
+        await away(lambda: jobs.show_all(far, {"state": "failed"}, OutputFormat.TEXT))
         assert "no such job" in capsys.readouterr().out
 
 
 async def test_a_job_that_waits_is_cancelled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (_, _, socket):
-        local = Place(socket=socket)
-        yes = Manner(yes=True, form=Form.JSON)
+        local = Endpoint(socket=socket)
+        yes = Confirmation(yes=True, form=OutputFormat.JSON)
         await away(lambda: jobs.start(local, RESIGN_PATH, {**BODY, "repository": "a/b"}, yes, wait=False))
         job = json.loads(capsys.readouterr().out)
         assert (job["state"], job["repository"]) == ("queued", "a/b")
-        await away(lambda: jobs.cancel(local, job["id"], Form.TEXT))
+        await away(lambda: jobs.cancel(local, job["id"], OutputFormat.TEXT))
         assert "resign, cancelled" in capsys.readouterr().out
-        assert await away(lambda: jobs.watch(local, job["id"], Form.TEXT)) is Exit.NO
+        assert await away(lambda: jobs.watch(local, job["id"], OutputFormat.TEXT)) is Exit.NO
         with pytest.raises(Fault, match="nothing to cancel"):
-            await away(lambda: jobs.cancel(local, job["id"], Form.TEXT))
+            await away(lambda: jobs.cancel(local, job["id"], OutputFormat.TEXT))
         with pytest.raises(Fault, match="there is no job"):
-            await away(lambda: jobs.show(local, "f" * 16, Form.TEXT))
+            await away(lambda: jobs.show(local, "f" * 16, OutputFormat.TEXT))
 
 
 async def test_profiles_and_repositories_that_are_none(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, _, socket):
-        local = Place(socket=socket)
+        local = Endpoint(socket=socket)
         with pytest.raises(Fault, match="no key signs for profile"):
-            await away(lambda: jobs.start(local, "keys/other/resign", BODY, Manner(yes=True), wait=False))
+            await away(lambda: jobs.start(local, "keys/other/resign", BODY, Confirmation(yes=True), wait=False))
         body = {**BODY, "repository": "../etc"}
         with pytest.raises(Fault, match="repository"):
-            await away(lambda: jobs.start(local, RESIGN_PATH, body, Manner(yes=True), wait=False))
+            await away(lambda: jobs.start(local, RESIGN_PATH, body, Confirmation(yes=True), wait=False))
 
 
 def test_a_bar_says_how_far_it_is() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.ports import Search
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.reason import Reason
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON
@@ -21,15 +21,17 @@ WARNED = decision("w1", Reason.UNSIGNED, "warn")
 
 
 async def test_events_come_back_whole_and_newest_first(journal: Record) -> None:
-    event = happened(Kind.SIGNED, ALLOWED)._replace(detail={"formats": ["cosign-simple"], "n": 3, "deep": {"a": None}})
-    await journal.record(event, Event(NOON, Kind.STOPPED))
-    await journal.record(Event(NOON, Kind.STARTED))
-    assert await journal.search(Search()) == (Event(NOON, Kind.STARTED), Event(NOON, Kind.STOPPED), event)
+    event = happened(EventKind.SIGNED, ALLOWED)._replace(
+        detail={"formats": ["cosign-simple"], "n": 3, "deep": {"a": None}}
+    )
+    await journal.record(event, Event(NOON, EventKind.STOPPED))
+    await journal.record(Event(NOON, EventKind.STARTED))
+    assert await journal.search(Search()) == (Event(NOON, EventKind.STARTED), Event(NOON, EventKind.STOPPED), event)
 
 
 async def test_the_same_event_twice_is_two_rows(journal: Record) -> None:
-    await journal.record(Event(NOON, Kind.STARTED))
-    await journal.record(Event(NOON, Kind.STARTED))
+    await journal.record(Event(NOON, EventKind.STARTED))
+    await journal.record(Event(NOON, EventKind.STARTED))
     assert len(await journal.search(Search())) == 2
 
 
@@ -39,24 +41,24 @@ async def test_nothing_is_nothing(journal: Record) -> None:
 
 
 async def test_many_at_once_are_all_there(journal: Record) -> None:
-    await asyncio.gather(*(journal.record(Event(NOON, Kind.SIGNED, request_id=str(n))) for n in range(300)))
+    await asyncio.gather(*(journal.record(Event(NOON, EventKind.SIGNED, request_id=str(n))) for n in range(300)))
     assert {event.request_id for event in await journal.search(Search(limit=1000))} == {str(n) for n in range(300)}
 
 
 @pytest.mark.parametrize("decided", [ALLOWED, DENIED, WARNED], ids=lambda d: d.id)
 async def test_a_decision_is_found_by_its_id(journal: Record, decided: Decision) -> None:
-    kind = Kind.PULL_DENIED if decided is DENIED else Kind.PULL_ALLOWED
+    kind = EventKind.PULL_DENIED if decided is DENIED else EventKind.PULL_ALLOWED
     await journal.decided(decided, happened(kind, decided))
     assert await journal.decision(decided.id) == decided
     assert await journal.decision("another") is None
     assert await journal.decision("nul \0 and lone surrogate \ud800") is None
 
 
-@pytest.mark.parametrize(("decided", "kind"), [(ALLOWED, Kind.PULL_ALLOWED), (DENIED, Kind.PULL_DENIED)])
+@pytest.mark.parametrize(("decided", "kind"), [(ALLOWED, EventKind.PULL_ALLOWED), (DENIED, EventKind.PULL_DENIED)])
 async def test_repeats_within_the_hour_are_one_row_with_a_count(
     journal: Record,
     decided: Decision,
-    kind: Kind,
+    kind: EventKind,
 ) -> None:
     for n in range(3):
         await journal.decided(decided, happened(kind, decided, NOON + n * MINUTE))
@@ -67,14 +69,14 @@ async def test_repeats_within_the_hour_are_one_row_with_a_count(
 
 
 async def test_another_caller_hour_decision_or_kind_is_another_row(journal: Record) -> None:
-    first = happened(Kind.PULL_ALLOWED, ALLOWED)
+    first = happened(EventKind.PULL_ALLOWED, ALLOWED)
     others = [
         (ALLOWED, first._replace(who="bob")),
         (ALLOWED, first._replace(how="basic")),
         (ALLOWED, first._replace(at=NOON + 60 * MINUTE)),
-        (ALLOWED, first._replace(kind=Kind.PULL_REVIEWED)),
+        (ALLOWED, first._replace(kind=EventKind.PULL_REVIEWED)),
         (ALLOWED, first._replace(reference="1.0")),
-        (DENIED, happened(Kind.PULL_ALLOWED, DENIED)._replace()),
+        (DENIED, happened(EventKind.PULL_ALLOWED, DENIED)._replace()),
     ]
     for decided, event in [(ALLOWED, first), *others]:
         await journal.decided(decided, event)
@@ -84,37 +86,37 @@ async def test_another_caller_hour_decision_or_kind_is_another_row(journal: Reco
 
 
 async def test_an_event_of_a_decision_points_to_it(journal: Record) -> None:
-    await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED)._replace(decision_id=""))
+    await journal.decided(DENIED, happened(EventKind.PULL_DENIED, DENIED)._replace(decision_id=""))
     assert (await journal.search(Search()))[0].decision_id == DENIED.id
 
 
 async def test_search_by_kind_repository_digest_and_time(journal: Record) -> None:
     events = [
-        Event(NOON, Kind.SIGNED, repository=APP, digest=digest("a")),
-        Event(NOON + MINUTE, Kind.PUSH_ACCEPTED, repository=APP, digest=digest("b")),
-        Event(NOON + 2 * MINUTE, Kind.SIGNED, repository=OTHER, digest=digest("b")),
+        Event(NOON, EventKind.SIGNED, repository=APP, digest=digest("a")),
+        Event(NOON + MINUTE, EventKind.PUSH_ACCEPTED, repository=APP, digest=digest("b")),
+        Event(NOON + 2 * MINUTE, EventKind.SIGNED, repository=OTHER, digest=digest("b")),
     ]
     await journal.record(*events)
     one, two, three = events
-    assert await journal.search(Search(kinds=(Kind.SIGNED,))) == (three, one)
-    assert await journal.search(Search(kinds=(Kind.SIGNED, Kind.PUSH_ACCEPTED))) == (three, two, one)
+    assert await journal.search(Search(kinds=(EventKind.SIGNED,))) == (three, one)
+    assert await journal.search(Search(kinds=(EventKind.SIGNED, EventKind.PUSH_ACCEPTED))) == (three, two, one)
     assert await journal.search(Search(repository=APP)) == (two, one)
     assert await journal.search(Search(digest=digest("b"))) == (three, two)
     assert await journal.search(Search(since=NOON + MINUTE)) == (three, two)
-    assert await journal.search(Search(kinds=(Kind.SIGNED,), repository=APP, digest=digest("b"))) == ()
+    assert await journal.search(Search(kinds=(EventKind.SIGNED,), repository=APP, digest=digest("b"))) == ()
     assert await journal.search(Search(limit=1)) == (three,)
 
 
 async def test_a_counted_row_is_found_by_its_last_time(journal: Record) -> None:
     for at in (NOON, NOON + 10 * MINUTE):
-        await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED, at))
+        await journal.decided(DENIED, happened(EventKind.PULL_DENIED, DENIED, at))
     assert len(await journal.search(Search(since=NOON + 5 * MINUTE))) == 1
     assert await journal.search(Search(since=NOON + 11 * MINUTE)) == ()
 
 
 async def test_what_callers_claim_cannot_make_a_row_unwritable(journal: Record) -> None:
     claimed = "a\0b\ud800c'; DROP TABLE journal; --"
-    await journal.record(Event(NOON, Kind.PULL_DENIED, who=claimed, detail={"claimed": claimed}))
+    await journal.record(Event(NOON, EventKind.PULL_DENIED, who=claimed, detail={"claimed": claimed}))
     (event,) = await journal.search(Search())
     assert event.who.endswith("'; DROP TABLE journal; --")
     assert event.detail["claimed"] == claimed
@@ -133,10 +135,10 @@ async def test_would_block_groups_warned_pulls_by_what_was_asked_for(journal: Re
     other_tag = decision("w2", Reason.UNTRUSTED_KEY, "warn", "1.0")
     other_reason = decision("w3", Reason.UNTRUSTED_KEY, "warn")
     for n in range(3):
-        await journal.decided(WARNED, happened(Kind.PULL_WARNED, WARNED, NOON + n * MINUTE))
-    await journal.decided(other_reason, happened(Kind.PULL_WARNED, other_reason, NOON + 90 * MINUTE))
-    await journal.decided(other_tag, happened(Kind.PULL_WARNED, other_tag))
-    await journal.decided(DENIED, happened(Kind.PULL_DENIED, DENIED))
+        await journal.decided(WARNED, happened(EventKind.PULL_WARNED, WARNED, NOON + n * MINUTE))
+    await journal.decided(other_reason, happened(EventKind.PULL_WARNED, other_reason, NOON + 90 * MINUTE))
+    await journal.decided(other_tag, happened(EventKind.PULL_WARNED, other_tag))
+    await journal.decided(DENIED, happened(EventKind.PULL_DENIED, DENIED))
     latest, tagged = await journal.would_block(NOON - MINUTE)
     assert (latest.repository, latest.reference, latest.count) == (APP, "latest", 4)
     assert latest.reasons == (("unsigned", 3), ("untrusted_key", 1))
@@ -149,16 +151,18 @@ async def test_would_block_groups_warned_pulls_by_what_was_asked_for(journal: Re
 async def test_pulled_is_a_line_for_each_name_and_digest_with_what_happened_last(journal: Record) -> None:
     since, tagged = decision("d2", Reason.UNSIGNED), decision("a2", tag="1.0")
     for n in range(3):
-        await journal.decided(ALLOWED, happened(Kind.PULL_ALLOWED, ALLOWED, NOON + n * MINUTE))
-    await journal.decided(tagged, happened(Kind.PULL_WARNED, tagged, NOON + 5 * MINUTE))
-    await journal.decided(since, happened(Kind.PULL_DENIED, since, NOON + 9 * MINUTE))
-    await journal.record(Event(NOON, Kind.PULL_DENIED, repository=APP, reference="x"), Event(NOON, Kind.STARTED))
+        await journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, NOON + n * MINUTE))
+    await journal.decided(tagged, happened(EventKind.PULL_WARNED, tagged, NOON + 5 * MINUTE))
+    await journal.decided(since, happened(EventKind.PULL_DENIED, since, NOON + 9 * MINUTE))
+    await journal.record(
+        Event(NOON, EventKind.PULL_DENIED, repository=APP, reference="x"), Event(NOON, EventKind.STARTED)
+    )
     latest, one = await journal.pulled(NOON, 10)
     assert (latest.repository, latest.reference, latest.digest) == (APP, "latest", ALLOWED.digest)
     assert (latest.served, latest.pulls, latest.last, latest.decision_id) == (False, 4, NOON + 9 * MINUTE, "d2")
     assert (one.reference, one.served, one.pulls, one.decision_id) == ("1.0", True, 1, "a2")
     excepted = decision("e2", Reason.UNSIGNED, tag="2.0")
-    await journal.decided(excepted, happened(Kind.PULL_EXCEPTED, excepted, NOON - MINUTE))
+    await journal.decided(excepted, happened(EventKind.PULL_EXCEPTED, excepted, NOON - MINUTE))
     assert [(p.reference, p.served) for p in await journal.pulled(NOON - MINUTE, 10)][-1] == ("2.0", False)
     assert await journal.pulled(NOON, 1) == (latest,)
     assert await journal.pulled(NOON + 6 * MINUTE, 10) == (replace(latest, pulls=1),)

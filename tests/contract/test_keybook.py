@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.ports import Search
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import Amendment, KeyState, TrustedKey, fingerprint
 from tests.contract.conftest import AnyStore, Book
 from tests.worlds.memory import NOON, SoftSigner
@@ -168,7 +168,7 @@ async def test_of_two_activations_at_once_both_were_on_record(store: AnyStore) -
     """A row was written before its change: two servers, or one that was killed in between, left two rows."""
     for key in (RELEASE, NEXT):
         await store.keybook.add(key)
-    rows = [Event(NOON, Kind.KEY_STATE, who=who) for who in ("one", "other")]
+    rows = [Event(NOON, EventKind.KEY_STATE, who=who) for who in ("one", "other")]
     twice = (store.keybook.activate(fingerprint(NEXT.spki), LATER, record=(row,)) for row in rows)
     said = await asyncio.gather(*twice, return_exceptions=True)
     assert [type(each) for each in said] == [type(None), ValueError]
@@ -179,7 +179,7 @@ async def test_every_change_has_its_rows_and_what_is_refused_has_none(store: Any
     book, name = store.keybook, fingerprint(RELEASE.spki)
 
     def row(who: str) -> tuple[Event, ...]:
-        return (Event(NOON, Kind.KEY_STATE, who=who),)
+        return (Event(NOON, EventKind.KEY_STATE, who=who),)
 
     await book.add(RELEASE, record=row("add"))
     await book.amend(name, {"backup_at": LATER}, record=row("amend"))

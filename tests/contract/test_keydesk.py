@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from proxy.oci.faults import Unavailable
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules
 from proxy.trust.schedule import KeyPlan
-from proxy.wiring.opening import Stray
+from proxy.wiring.opening import UnrecordedKey
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
 
@@ -62,7 +62,9 @@ async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, li
         assert len(planned["plan"]) == lines
         assert words in planned["plan"][-1]
         assert a.world.store.keybook.ring() == before
-        assert [e.kind for e in a.world.store.journal.events if e.kind is not Kind.KEY_CREATED] == [Kind.ADMIN_CALLED]
+        assert [e.kind for e in a.world.store.journal.events if e.kind is not EventKind.KEY_CREATED] == [
+            EventKind.ADMIN_CALLED
+        ]
         assert a.world.store.journal.events[-1].detail["dry_run"] is True
 
 
@@ -104,7 +106,7 @@ async def test_since_is_a_moment_with_a_zone_in_the_past(since: object) -> None:
 
 async def test_keys_in_no_record_are_listed_and_a_token_that_is_away_is_said() -> None:
     async with admin() as a:
-        a.strays.append(Stray("hsm", "release-x", "cd" * 32))
+        a.strays.append(UnrecordedKey("hsm", "release-x", "cd" * 32))
         listed = (await a.call("GET", "/admin/v1/keys/unrecorded", socket=True)).value
         assert listed["items"] == [{"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}]
         a.strays.append(Unavailable("token hsm is away"))
@@ -145,7 +147,7 @@ async def test_retiring_a_key_that_signs_no_more_is_planned_in_one_line() -> Non
 async def test_what_is_configured_holds_where_nothing_is_said() -> None:
     async with admin() as a:
         plan = KeyPlan(("soft",), Handover(dual_sign=timedelta(days=7), retire_after=timedelta(days=30)))
-        a.world.house = replace(a.world.house, plans={"release": plan})
+        a.world.ports = replace(a.world.ports, plans={"release": plan})
         turned = await said(a, "release/rotate")
         assert turned["old"]["signs_until"] == "2026-01-09T12:00:00Z"
         assert turned["old"]["retire_after"] == "2026-02-01T12:00:00Z"

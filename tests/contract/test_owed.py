@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import Owed
+from proxy.ports import UnsignedPushes
 from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.memory import NOON
 
@@ -14,8 +14,8 @@ SECOND = UnsignedPush(APP, digest_of(b"second"), parse_tag("1"), "e1", "ann", NO
 LATER = NOON + timedelta(hours=1)
 
 
-async def test_they_are_due_in_their_order_until_they_were_tried(owed: Owed) -> None:
-    await owed.owe(FIRST, SECOND)
+async def test_they_are_due_in_their_order_until_they_were_tried(owed: UnsignedPushes) -> None:
+    await owed.record_unsigned(FIRST, SECOND)
     assert owed.waiting() == 2
     assert await owed.due(NOON, 10) == (FIRST, SECOND)
     assert await owed.due(NOON, 1) == (FIRST,)
@@ -25,9 +25,9 @@ async def test_they_are_due_in_their_order_until_they_were_tried(owed: Owed) -> 
     assert await owed.due(LATER + timedelta(seconds=1), 10) == (tried, SECOND)
 
 
-async def test_what_is_settled_stays_on_the_list(owed: Owed) -> None:
-    await owed.owe(FIRST)
-    await owed.owe(SECOND)
+async def test_what_is_settled_stays_on_the_list(owed: UnsignedPushes) -> None:
+    await owed.record_unsigned(FIRST)
+    await owed.record_unsigned(SECOND)
     done = replace(FIRST, settled=LATER, tried=LATER)
     await owed.note(done)
     assert owed.waiting() == 1
@@ -36,10 +36,12 @@ async def test_what_is_settled_stays_on_the_list(owed: Owed) -> None:
     assert await owed.page(1, 1) == (done,)
 
 
-async def test_pushed_again_it_is_owed_again_and_the_note_on_the_one_before_changes_nothing(owed: Owed) -> None:
-    await owed.owe(SECOND)
+async def test_pushed_again_it_is_owed_again_and_the_note_on_the_one_before_changes_nothing(
+    owed: UnsignedPushes,
+) -> None:
+    await owed.record_unsigned(SECOND)
     again = replace(SECOND, at=LATER, exception="e2")
-    await owed.owe(again)
+    await owed.record_unsigned(again)
     assert await owed.page(10, 0) == (again,)
     await owed.note(replace(SECOND, settled=LATER))
     assert owed.waiting() == 1

@@ -12,7 +12,7 @@ from proxy.config import Settings
 from proxy.oci.faults import ConfigError, Fault
 from proxy.ports import Search
 from proxy.store import open_store
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.wiring.clock import SystemClock
 from proxy.wiring.policies_offline import put_in_store
 from proxy.wiring.policy_checkup import check_policies
@@ -33,7 +33,7 @@ async def test_a_revision_is_added_and_is_in_the_journal(settings: Settings) -> 
     third = await put_in_store(settings, None, 1, "back")
     assert (third.number, third.text) == (3, TEXT)
     store = await open_store(settings.store.url, SystemClock())
-    events = await store.journal.search(Search(kinds=(Kind.POLICY_CHANGED,)))
+    events = await store.journal.search(Search(kinds=(EventKind.POLICY_CHANGED,)))
     assert [e.detail["reason"] for e in events] == ["back", "closed", "begin"]
     assert await store.policy_book.newest() == third
     with pytest.raises(ConfigError, match="countersign"):  # a server, or another command, has the store

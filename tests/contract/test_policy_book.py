@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from proxy.ports import PolicyBook, Search
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy_revision import PolicyRevision
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON
 
 FIRST = PolicyRevision(1, "", "policies: []  # \N{SNOWMAN}\n", "p1", NOON, "erika", "admin-token:a1", "first")
 SECOND = replace(FIRST, number=2, parent=FIRST.hash, text="policies: [ ]\n", policies="p2", reason="second")
-EVENT = Event(NOON, Kind.POLICY_CHANGED, "erika")
+EVENT = Event(NOON, EventKind.POLICY_CHANGED, "erika")
 
 
 async def test_revisions_come_back_whole_newest_first(policy_book: PolicyBook) -> None:
@@ -40,7 +40,7 @@ async def test_what_does_not_follow_the_newest_changes_nothing(
     await policy_book.append(SECOND, "[]", EVENT)
     assert not await policy_book.append(replace(late, policies="late"), "[]", EVENT)
     assert await policy_book.history(10) == (SECOND, FIRST)
-    assert len(await journal.search(Search(kinds=(Kind.POLICY_CHANGED,)))) == 2
+    assert len(await journal.search(Search(kinds=(EventKind.POLICY_CHANGED,)))) == 2
     assert await journal.revision("policy", "late") is None
 
 

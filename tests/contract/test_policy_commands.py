@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import policy
-from proxy.cli.admin import Place
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.flows.job import run_next
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.limits import Limits
@@ -27,19 +27,19 @@ from tests.worlds.admin import POLICIES, SETTINGS, Admin, admin, nothing_else
 from tests.worlds.images import image
 
 WARN = POLICIES.replace("pull: {require", "pull: {mode: warn, require")
-YES = Manner(yes=True)
+YES = Confirmation(yes=True)
 Captured = pytest.CaptureFixture[str]
 
 
 @asynccontextmanager
-async def served(come_from: str = "api") -> AsyncIterator[tuple[Admin, Place]]:
+async def served(come_from: str = "api") -> AsyncIterator[tuple[Admin, Endpoint]]:
     """Over the network, with a token of a policy-admin."""
     async with admin(policies_from=come_from) as a:
         listener = Listener(outermost(a.api.over_network(nothing_else), Edge(Limits(), refuse=problem)), Limits())
         at = await listener.listen(Address("127.0.0.1", 0))
         token = await a.token(Role.POLICY_ADMIN, name="erika")
         try:
-            yield a, Place(server=f"http://127.0.0.1:{at.port}", token=token)
+            yield a, Endpoint(server=f"http://127.0.0.1:{at.port}", token=token)
         finally:
             await listener.leave(0.0, 1.0)
 
@@ -51,12 +51,12 @@ async def away(work: Callable[[], Exit]) -> Exit:
 async def test_shown_changed_compared_and_put_back(tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / "policies.yaml"
     async with served() as (_, place):
-        assert await away(lambda: policy.show(place, None, Form.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.show(place, None, OutputFormat.TEXT)) is Exit.FINE
         printed = capsys.readouterr()
         assert printed.out == POLICIES
         assert "# revision 1 by countersign" in printed.err
         file.write_text(WARN)
-        assert await away(lambda: policy.apply(place, file, "r", None, Manner(dry_run=True))) is Exit.FINE
+        assert await away(lambda: policy.apply(place, file, "r", None, Confirmation(dry_run=True))) is Exit.FINE
         assert capsys.readouterr().out == 'changed **\n  - pull.mode: "enforce"\n  + pull.mode: "warn"\n'
         assert await away(lambda: policy.apply(place, file, "r", None, YES)) is Exit.FINE
         assert "revision 2 is in force" in capsys.readouterr().out
@@ -66,14 +66,14 @@ async def test_shown_changed_compared_and_put_back(tmp_path: Path, capsys: Captu
             await away(lambda: policy.revert(place, 1, "r", 1, YES))
         await away(lambda: policy.revert(place, 1, "bad night", None, YES))
         capsys.readouterr()
-        await away(lambda: policy.history(place, Form.TEXT))
+        await away(lambda: policy.history(place, OutputFormat.TEXT))
         listed = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in listed] == ["REVISION", "3", "2", "1"]
         assert "erika" in listed[1]
         assert "bad night" in listed[1]
-        await away(lambda: policy.diff(place, 1, 2, Form.TEXT))
+        await away(lambda: policy.diff(place, 1, 2, OutputFormat.TEXT))
         assert '+ pull.mode: "warn"' in capsys.readouterr().out
-        await away(lambda: policy.diff(place, 1, 3, Form.TEXT))
+        await away(lambda: policy.diff(place, 1, 3, OutputFormat.TEXT))
         assert capsys.readouterr().out == "nothing is different but the text\n"
 
 
@@ -82,21 +82,21 @@ async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> N
     file.write_text(WARN)
     closed.write_text("policies: []")
     async with served() as (a, place):
-        assert await away(lambda: policy.plan(place, file, 7, 10, Form.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.plan(place, file, 7, 10, OutputFormat.TEXT)) is Exit.FINE
         assert "nothing was pulled" in capsys.readouterr().out
         for name in ("a", "b"):
             await a.world.push(image(name), "team/app", name)
             await a.world.pull("team/app", name)
-        assert await away(lambda: policy.plan(place, file, 1, 10, Form.JSON)) is Exit.FINE
+        assert await away(lambda: policy.plan(place, file, 1, 10, OutputFormat.JSON)) is Exit.FINE
         assert json.loads(capsys.readouterr().out)["counts"]["unchanged"] == 2
-        assert await away(lambda: policy.plan(place, file, 1, 1, Form.TEXT)) is Exit.INCONCLUSIVE
+        assert await away(lambda: policy.plan(place, file, 1, 1, OutputFormat.TEXT)) is Exit.INCONCLUSIVE
         assert "MORE WAS PULLED than the 1 newest" in capsys.readouterr().out
-        assert await away(lambda: policy.plan(place, closed, 7, 10, Form.TEXT)) == 2
+        assert await away(lambda: policy.plan(place, closed, 7, 10, OutputFormat.TEXT)) == 2
         told = capsys.readouterr().out
         assert "removed **" in told
         assert "no_policy: no policy matches repository team/app" in told
-        assert await away(lambda: policy.try_on(place, "team/app:a", None, Form.TEXT)) is Exit.FINE
-        assert await away(lambda: policy.try_on(place, "team/app:a", closed, Form.JSON)) is Exit.NO
+        assert await away(lambda: policy.try_on(place, "team/app:a", None, OutputFormat.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.try_on(place, "team/app:a", closed, OutputFormat.JSON)) is Exit.NO
 
 
 async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, capsys: Captured) -> None:
@@ -106,14 +106,14 @@ async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, cap
         for name in ("a", "b", "c"):
             await a.world.push(image(name), "team/app", name)
             await a.world.pull("team/app", name)
-        assert await away(lambda: policy.plan(place, closed, 7, 1000, Form.JSON)) == 2
+        assert await away(lambda: policy.plan(place, closed, 7, 1000, OutputFormat.JSON)) == 2
         at_once = json.loads(capsys.readouterr().out)
         w = a.world
 
         async def always() -> None:
             works = {
                 PLAN: lambda job, step: plan_in_job(
-                    job, step, w.house, a.policies, w.store.journal.pulled, w.store.journal.revision
+                    job, step, w.ports, a.policies, w.store.journal.pulled, w.store.journal.revision
                 )
             }
             while True:
@@ -121,7 +121,7 @@ async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, cap
                 await asyncio.sleep(0.01)
 
         working = asyncio.create_task(always())
-        assert await away(lambda: policy.plan(place, closed, 7, 5000, Form.JSON)) == 2
+        assert await away(lambda: policy.plan(place, closed, 7, 5000, OutputFormat.JSON)) == 2
         assert json.loads(capsys.readouterr().out) == at_once
         (job,) = w.store.jobs.rows.values()
         assert (job.done, job.total, job.state) == (3, 3, "done")
@@ -133,13 +133,13 @@ async def test_a_long_plan_is_a_job_whose_result_is_the_same(tmp_path: Path, cap
 async def test_lint_says_where_and_notes_are_no_failure(tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / "p.yaml"
     async with served() as (_, place):
-        assert await away(lambda: policy.lint(place, None, Form.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.lint(place, None, OutputFormat.TEXT)) is Exit.FINE
         assert capsys.readouterr().out == "nothing found\n"
         file.write_text(POLICIES.replace('["**"]', '["**", "a"]'))
-        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.FINE
+        assert await away(lambda: policy.lint(place, file, OutputFormat.TEXT)) is Exit.FINE
         assert capsys.readouterr().out.startswith(f"{file}:2: note: policies[0].repositories[1]: a adds nothing")
         file.write_text("policies: [{}]")
-        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.NO
+        assert await away(lambda: policy.lint(place, file, OutputFormat.TEXT)) is Exit.NO
         assert "error: policies[0].repositories: is missing" in capsys.readouterr().out
 
 
@@ -151,19 +151,19 @@ async def test_of_a_whole_configuration_only_policies_are_sent_and_none_applied(
     text = f"store: {{url: '{secret}'}}\n{SETTINGS.replace('FROM', 'file')}"
     file.write_text(text.replace("signed_by: [release]", "signed_by: [nobody]"))
     async with served("file") as (a, place):
-        assert await away(lambda: policy.lint(place, file, Form.TEXT)) is Exit.NO
+        assert await away(lambda: policy.lint(place, file, OutputFormat.TEXT)) is Exit.NO
         line = next(n for n, row in enumerate(file.read_text().splitlines(), 1) if "nobody" in row)
         assert f"{file}:{line}: error" in capsys.readouterr().out
         with pytest.raises(ConfigError, match="beside `policies` there is store"):
             await away(lambda: policy.apply(place, file, "r", 0, YES))
         assert "hunter2" not in str(a.world.store.journal.events)
-        await away(lambda: policy.history(place, Form.TEXT))
+        await away(lambda: policy.history(place, OutputFormat.TEXT))
         assert "there is no revision" in capsys.readouterr().out
-        await away(lambda: policy.show(place, None, Form.TEXT))
+        await away(lambda: policy.show(place, None, OutputFormat.TEXT))
         assert "where they are changed" in capsys.readouterr().err
     for wrong in ("[]", "keys: {}"):
         file.write_text(wrong)
         with pytest.raises(ConfigError, match="no setting `policies`"):
-            policy.plan(place, file, 7, 1, Form.TEXT)
+            policy.plan(place, file, 7, 1, OutputFormat.TEXT)
     with pytest.raises(ConfigError, match="cannot be read"):
-        policy.lint(place, tmp_path / "none", Form.TEXT)
+        policy.lint(place, tmp_path / "none", OutputFormat.TEXT)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Repository
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image
@@ -35,15 +35,15 @@ async def test_a_change_is_a_revision_in_force_at_once_and_in_the_journal() -> N
         assert (shown["source"], shown["text"], shown["revision"]["number"]) == ("api", POLICIES, 1)
         planned = await said(a, "?dry_run=true", wish(WARN))
         assert planned["plan"] == ["changed **", '  - pull.mode: "enforce"', '  + pull.mode: "warn"']
-        assert a.world.house.rules.current().revision == shown["policies"]
+        assert a.world.ports.rules.current().revision == shown["policies"]
         done = await said(a, "", wish(WARN, reason="let it through"))
         assert done["changed"] is True
-        policy = a.world.house.rules.current().for_(APP)
+        policy = a.world.ports.rules.current().for_(APP)
         assert policy is not None
         assert policy.pull.mode == "warn"
         event = a.world.store.journal.events[-1]
         assert (event.kind, event.who, event.policy_revision) == (
-            Kind.POLICY_CHANGED,
+            EventKind.POLICY_CHANGED,
             "operator on the host",
             done["revision"]["policies"],
         )
@@ -58,7 +58,7 @@ async def test_a_change_is_a_revision_in_force_at_once_and_in_the_journal() -> N
 async def test_the_journal_of_calls_has_the_hash_of_the_text_only() -> None:
     async with admin(policies_from="api") as a:
         await said(a, "", wish(WARN))
-        given = next(e for e in a.world.store.journal.events if e.kind is Kind.ADMIN_CALLED).detail["given"]
+        given = next(e for e in a.world.store.journal.events if e.kind is EventKind.ADMIN_CALLED).detail["given"]
         assert given["text"].startswith("sha256:")
         assert len(given["text"]) == 71
 

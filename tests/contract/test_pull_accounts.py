@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.policy import Policy, PolicySet, PushRules
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 from proxy.wiring.pullers_checkup import check_pull_accounts
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON, FrozenClock
@@ -16,17 +16,17 @@ from tests.worlds.stored import decision, happened
 
 
 def pulled(who: str, how: str = "basic") -> Event:
-    return happened(Kind.PULL_ALLOWED, decision("a1"))._replace(who=who, how=how)
+    return happened(EventKind.PULL_ALLOWED, decision("a1"))._replace(who=who, how=how)
 
 
-async def look(journal: Record, *allow: str) -> Finding:
+async def look(journal: Record, *allow: str) -> DoctorFinding:
     policies = PolicySet("p1", (Policy(("**",), PushRules(allow=allow)),))
     return await check_pull_accounts(journal, policies, FrozenClock())
 
 
 @pytest.mark.parametrize("allow", ["*", "node"])
 async def test_an_account_that_only_pulls_and_may_push_is_named(journal: Record, allow: str) -> None:
-    await journal.record(pulled("node"), pulled("ci"), pulled("ci")._replace(kind=Kind.PUSH_ACCEPTED))
+    await journal.record(pulled("node"), pulled("ci"), pulled("ci")._replace(kind=EventKind.PUSH_ACCEPTED))
     found = await look(journal, allow)
     assert found.state == "warning"
     assert "node (in " in found.detail

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.reference import parse_tag
 from proxy.store import Store, database
 from tests.contract.conftest import AnyStore
@@ -23,10 +23,10 @@ async def on(store: Store, w: World) -> World:
         await store.keybook.add(key)
     ports: dict[str, Any] = {
         name: getattr(store, name)
-        for name in ("ledger", "facts", "tags", "journal", "keybook", "interventions", "owed")
+        for name in ("ledger", "facts", "tags", "journal", "keybook", "overrides", "unsigned")
         if hasattr(store, name)
     }
-    return replace(w, house=replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic), **ports))
+    return replace(w, ports=replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic), **ports))
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from proxy import config
 from proxy.cli import ask
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, parse_repository, parse_tag
 from proxy.store import open_store
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.wiring.clock import SystemClock
@@ -41,7 +41,7 @@ async def remember(settings: config.Settings) -> None:
         at=NOW,
     )
     store = await open_store(settings.store.url, SystemClock())
-    event = Event(NOW, Kind.PULL_WARNED, repository="prod/app", reference="1", digest=DIGEST, reason="unsigned")
+    event = Event(NOW, EventKind.PULL_WARNED, repository="prod/app", reference="1", digest=DIGEST, reason="unsigned")
     await store.journal.decided(decision, event)
     await store.close()
 
@@ -57,7 +57,7 @@ def settings(tmp_path: Path) -> config.Settings:
     "question", ["decision-1", "prod/app:1", "registry.example.com/prod/app:1", f"prod/app@{DIGEST}"]
 )
 def test_why_by_id_and_by_name(settings: config.Settings, question: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask.why(settings, question, Form.TEXT) == Exit.NO
+    assert ask.why(settings, question, OutputFormat.TEXT) == Exit.NO
     printed = capsys.readouterr()
     assert "[NO] signed by release: no signature was found" in printed.out
     assert "no server answers; this is from its record" in printed.err
@@ -66,11 +66,11 @@ def test_why_by_id_and_by_name(settings: config.Settings, question: str, capsys:
 def test_why_of_what_was_never_decided(settings: config.Settings) -> None:
     assert recorded_decision(settings, "prod/other") is None
     with pytest.raises(Unavailable, match="start it"):
-        ask.why(settings, "prod/other", Form.TEXT)
+        ask.why(settings, "prod/other", OutputFormat.TEXT)
 
 
 def test_would_block(settings: config.Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask.would_block(settings, "7d", Form.TEXT) == Exit.FINE
+    assert ask.would_block(settings, "7d", OutputFormat.TEXT) == Exit.FINE
     assert "prod/app:1  unsigned (1)" in capsys.readouterr().out
     with pytest.raises(Fault, match="7d, 12h"):
         recorded_would_block(settings, "lately")

@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.paths import parse
 from proxy.oci.reference import Digest, digest_of, parse_repository, parse_tag
-from proxy.ports import Credential, Headers, ReferrersApi, Registry, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, Registry, UpstreamResponse
 from proxy.upstream.client import Upstream
 from tests.interop.registries import distribution, docker_registry
 from tests.worlds.registry import MemoryRegistry
@@ -36,7 +36,7 @@ class World:
     referrers: bool
     credential: Credential = ANYBODY
 
-    async def ask(self, operation: ops.Operation, headers: Headers = (), body: bytes | None = None) -> Reply:
+    async def ask(self, operation: ops.Operation, headers: Headers = (), body: bytes | None = None) -> UpstreamResponse:
         return await self.registry.perform(operation, self.credential, headers=headers, body=body)
 
     async def says(self, operation: ops.Operation, headers: Headers = (), body: bytes | None = None) -> int:
@@ -77,11 +77,11 @@ def image(config: bytes, layer: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
-def header(reply: Reply, name: str) -> str | None:
+def header(reply: UpstreamResponse, name: str) -> str | None:
     return next((value for key, value in reply.headers if key == name), None)
 
 
-def continued(reply: Reply, method: str, more: str = "") -> ops.Operation:
+def continued(reply: UpstreamResponse, method: str, more: str = "") -> ops.Operation:
     """Read the Location as the proxy would when the caller comes back with it."""
     location = header(reply, "location")
     assert location is not None

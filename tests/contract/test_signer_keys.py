@@ -12,7 +12,7 @@ import structlog
 
 from proxy import config
 from proxy.cli.init import initialise
-from proxy.cli.init_texts import Wish
+from proxy.cli.init_texts import InitOptions
 from proxy.oci.faults import Fault, Unavailable
 from proxy.store import Store, open_store
 from proxy.trust.keys import BookKey, KeyState, fingerprint
@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="ne
 
 @pytest.fixture
 def settings(tmp_path: Path) -> config.Settings:
-    initialise(Wish(tmp_path, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None))
+    initialise(
+        InitOptions(tmp_path, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
+    )
     return config.load(tmp_path / "countersign.yaml")
 
 
@@ -106,7 +108,7 @@ async def test_an_active_key_that_is_not_on_the_token_is_said_and_never_replaced
     settings: config.Settings, store: Store, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
-    wish = Wish(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
+    wish = InitOptions(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
     await asyncio.to_thread(initialise, wish)
     await (await started(settings, store)).close()
     recorded = active(store)

@@ -11,9 +11,9 @@ import pytest
 
 from proxy.cli import admin as cli_admin
 from proxy.cli import tokens
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.trust.roles import Role
@@ -46,15 +46,15 @@ async def away(work: Callable[[], T]) -> T:
 
 async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (a, url, socket):
-        local = Place(socket=socket)
-        assert await away(lambda: tokens.show(local, Form.TEXT)) is Exit.FINE
+        local = Endpoint(socket=socket)
+        assert await away(lambda: tokens.show(local, OutputFormat.TEXT)) is Exit.FINE
         assert "there is no admin token" in capsys.readouterr().out
-        await away(lambda: tokens.create(local, "erika", ["key-admin", "viewer"], 7, Form.TEXT))
+        await away(lambda: tokens.create(local, "erika", ["key-admin", "viewer"], 7, OutputFormat.TEXT))
         printed = capsys.readouterr()
         text = printed.out.strip()
         assert text not in printed.err
-        far = Place(server=url, token=text)
-        await away(lambda: tokens.show(far, Form.TEXT))
+        far = Endpoint(server=url, token=text)
+        await away(lambda: tokens.show(far, OutputFormat.TEXT))
         listed = capsys.readouterr().out
         assert "erika" in listed
         assert "key-admin,viewer" in listed
@@ -64,10 +64,10 @@ async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: 
         assert turned["old"]["fingerprint"] == before
         assert turned["new"]["fingerprint"] == a.active() != before
         (token_id,) = a.world.store.admin_tokens.rows
-        await away(lambda: tokens.revoke(far, token_id, Form.JSON))
+        await away(lambda: tokens.revoke(far, token_id, OutputFormat.JSON))
         assert json.loads(capsys.readouterr().out)["valid"] is False
         with pytest.raises(Fault, match="was revoked at"):
-            await away(lambda: tokens.show(far, Form.TEXT))
+            await away(lambda: tokens.show(far, OutputFormat.TEXT))
 
 
 async def test_every_page_is_listed(
@@ -77,7 +77,7 @@ async def test_every_page_is_listed(
     async with served(tmp_path) as (a, _, socket):
         for number in range(5):
             await a.token(Role.VIEWER, name=f"number {number}")
-        await away(lambda: tokens.show(Place(socket=socket), Form.JSON))
+        await away(lambda: tokens.show(Endpoint(socket=socket), OutputFormat.JSON))
         names = [token["name"] for token in json.loads(capsys.readouterr().out)["items"]]
         assert names == [f"number {number}" for number in range(5)]
 
@@ -86,9 +86,9 @@ async def test_refusals_keep_their_words(tmp_path: Path) -> None:
     async with served(tmp_path) as (a, url, _):
         viewer = await a.token(Role.VIEWER)
         with pytest.raises(Fault, match="needs one of: policy-admin, key-admin"):
-            await away(lambda: tokens.create(Place(server=url, token=viewer), "x", ["viewer"], 1, Form.TEXT))
+            await away(lambda: tokens.create(Endpoint(server=url, token=viewer), "x", ["viewer"], 1, OutputFormat.TEXT))
         with pytest.raises(Fault, match="no admin token of this proxy"):
-            await away(lambda: tokens.show(Place(server=url, token="guess"), Form.TEXT))
+            await away(lambda: tokens.show(Endpoint(server=url, token="guess"), OutputFormat.TEXT))
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ async def test_refusals_keep_their_words(tmp_path: Path) -> None:
 )
 def test_what_is_no_server(server: str) -> None:
     with pytest.raises(ConfigError, match="--server: found"):
-        call(Place(server=server, token="x"), "GET", "status")
+        call(Endpoint(server=server, token="x"), "GET", "status")
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\nb", "ä"])
 def test_what_cannot_be_a_token_is_never_sent(token: str) -> None:
     with pytest.raises(ConfigError, match="COUNTERSIGN_TOKEN") as refused:
-        call(Place(server="http://127.0.0.1:9", token=token), "GET", "status")
+        call(Endpoint(server="http://127.0.0.1:9", token=token), "GET", "status")
     assert not token or token not in str(refused.value)
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"no server answers at http://127\.0\.0\.1:9"):
-        call(Place(server="http://127.0.0.1:9", token="x"), "GET", "status")
+        call(Endpoint(server="http://127.0.0.1:9", token="x"), "GET", "status")
     with pytest.raises(Unavailable, match="is countersign serve running"):
-        call(Place(socket=tmp_path / "none"), "GET", "status")
+        call(Endpoint(socket=tmp_path / "none"), "GET", "status")

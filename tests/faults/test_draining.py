@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.limits import Limits
 from proxy.web.admin import admin_app
 from proxy.web.outermost import Edge, outermost
@@ -30,10 +30,10 @@ class Gate:
         self.open = asyncio.Event()
         self._entered = asyncio.Semaphore(0)
 
-    async def __call__(self, *_: object) -> Answer:
+    async def __call__(self, *_: object) -> Response:
         self._entered.release()
         await self.open.wait()
-        return Answer(200, (), b"{}")
+        return Response(200, (), b"{}")
 
     async def inside(self, count: int) -> None:
         """Wait until so many requests are inside."""
@@ -42,7 +42,7 @@ class Gate:
 
 
 @asynccontextmanager
-async def house(handle: object, limits: Limits) -> AsyncIterator[tuple[Server, Address, Address]]:
+async def ports(handle: object, limits: Limits) -> AsyncIterator[tuple[Server, Address, Address]]:
     leaving = asyncio.Event()
     server = Server(leaving, limits)
     edge = Edge(limits, leaving=leaving.is_set)
@@ -65,7 +65,7 @@ async def ask(address: Address, sent: bytes) -> bytes:
 
 async def test_two_hundred_transfers_finish_and_say_that_the_connection_closes() -> None:
     gate = Gate()
-    async with house(gate, Limits(drain_s=10)) as (server, public, admin):
+    async with ports(gate, Limits(drain_s=10)) as (server, public, admin):
         asking = [asyncio.ensure_future(ask(public, GET)) for _ in range(200)]
         await gate.inside(200)
         leaving = asyncio.ensure_future(server.leave(0.1))
@@ -83,7 +83,7 @@ async def test_two_hundred_transfers_finish_and_say_that_the_connection_closes()
 
 async def test_what_does_not_end_is_cut_at_the_deadline() -> None:
     gate = Gate()
-    async with house(gate, Limits(drain_s=0.5)) as (server, public, _):
+    async with ports(gate, Limits(drain_s=0.5)) as (server, public, _):
         asking = asyncio.ensure_future(ask(public, GET))
         await gate.inside(1)
         started = time.monotonic()
@@ -94,7 +94,7 @@ async def test_what_does_not_end_is_cut_at_the_deadline() -> None:
 
 async def test_an_accepted_connection_gets_time_for_its_first_request() -> None:
     flow = Recorder()
-    async with house(flow, Limits(drain_s=10)) as (server, public, _):
+    async with ports(flow, Limits(drain_s=10)) as (server, public, _):
         reader, writer = await asyncio.open_connection(public.host, public.port)
         silent, other = await asyncio.open_connection(public.host, public.port)
         await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.formats.simple_signing import SIGNATURE
 from proxy.oci.operation import FinishUpload, PushManifest, StartUpload
 from proxy.oci.reference import subject_of_tag
@@ -47,8 +47,8 @@ async def steps_of(one: Image, *, referrers: bool) -> int:
 
 async def upstream_alone(w: World) -> World:
     """Somebody who has nothing but what is upstream and the public keys."""
-    memory = Memory(w.house.limits, w.store.clock.monotonic)
-    return replace(w, house=replace(w.house, ledger=MemoryLedger(), facts=MemoryFacts(), memory=memory))
+    memory = Cache(w.ports.limits, w.store.clock.monotonic)
+    return replace(w, ports=replace(w.ports, ledger=MemoryLedger(), facts=MemoryFacts(), cache=memory))
 
 
 def attached_signatures(w: World) -> dict[str, set[str]]:
@@ -83,11 +83,11 @@ async def check(w: World, one: Image, deaths: int = 1) -> None:
     stranger = await upstream_alone(w)
     for part in (one, *one.children):
         assert (await stranger.pull("team/app", part.digest)).body == part.body
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     w.store.clock.advance(3600)
     writes = w.registry.count(PushManifest, StartUpload, FinishUpload)
     await w.pull("team/app", "v1")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert w.registry.count(PushManifest, StartUpload, FinishUpload) == writes, "something was still missing"
 
 

@@ -18,7 +18,7 @@ from proxy.oci.operation import (
     StartUpload,
 )
 from proxy.oci.reference import fallback_tag, parse_reference, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.crash import restarted
@@ -147,10 +147,10 @@ async def test_a_signature_that_upstream_lost_is_put_back_from_our_copy(referrer
     w = restarted(w)
     w.store.clock.advance(3600)
     assert (await w.pull("team/app", "v1")).body == APP.body
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert shelf.tags == tags
     assert shelf.manifests == manifests
-    assert Kind.SIGNATURE_REPAIRED in w.store.journal.kinds()
+    assert EventKind.SIGNATURE_REPAIRED in w.store.journal.kinds()
     assert len(w.signer.made) == 3
 
 
@@ -162,8 +162,8 @@ async def test_what_cannot_be_put_back_is_on_the_record_and_pulls_go_on() -> Non
     w.registry.fail(PushManifest, 403, times=100)
     w.store.clock.advance(3600)
     assert (await w.pull("team/app", "v1")).body == APP.body
-    await w.house.memory.settle()
-    assert Kind.SIGNATURE_LOST in w.store.journal.kinds()
+    await w.ports.cache.settle()
+    assert EventKind.SIGNATURE_LOST in w.store.journal.kinds()
 
 
 async def test_an_upstream_that_says_no_digest_on_head() -> None:

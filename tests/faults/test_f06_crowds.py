@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.flows.attach import layer_of
 from proxy.flows.sign import SIMPLE
 from proxy.formats import carrier
@@ -71,13 +71,13 @@ async def test_two_hundred_tags_on_one_digest() -> None:
         w.store.clock.advance(1)
         await w.push(APP, "team/app", f"v{n}")
         layers = listed(w, SIG, "layers")
-        assert len(layers) <= w.house.limits.own_layers
+        assert len(layers) <= w.ports.limits.own_layers
         entry = next(e for e in await w.store.ledger.entries(REPO, APP.digest) if e.key.bound.endswith(f":v{n}"))
         marks = {(d["digest"], d["annotations"]["dev.cosignproject.cosign/signature"]) for d in layers}  # type: ignore[index]
-        assert carrier.mark(layer_of(entry, w.house)) in marks
+        assert carrier.mark(layer_of(entry, w.ports)) in marks
     entries = await w.store.ledger.entries(REPO, APP.digest)
     plain = next(e for e in entries if e.key.bound == OURS and e.key.format == SIMPLE)
-    assert carrier.mark(layer_of(plain, w.house)) in marks
+    assert carrier.mark(layer_of(plain, w.ports)) in marks
     assert (await w.pull("team/app", "v0")).status == 200
     theirs = soft_key().layer("cosign-simple", APP.digest)
     w.registry.put_blob("team/app", theirs.data)
@@ -135,7 +135,7 @@ async def test_lists_that_cross_each_other_hold_nobody_up() -> None:
             *(w.push(two, "team/app", signature_tag(one.digest)) for _ in range(5)),
             return_exceptions=True,
         )
-    assert all(isinstance(r, Answer | Fault) for r in done)
+    assert all(isinstance(r, Response | Fault) for r in done)
 
 
 async def test_one_immutable_tag_and_two_images_for_it() -> None:
@@ -144,7 +144,7 @@ async def test_one_immutable_tag_and_two_images_for_it() -> None:
     w.registry.pause = jitter
     several = [image(f"n{n}") for n in range(10)]
     done = await asyncio.gather(*(w.push(one, "team/app", "v1") for one in several), return_exceptions=True)
-    accepted = [one for one, result in zip(several, done, strict=True) if isinstance(result, Answer)]
+    accepted = [one for one, result in zip(several, done, strict=True) if isinstance(result, Response)]
     assert len(accepted) == 1
     assert w.tag("team/app", "v1") == accepted[0].digest
     assert {r.reason for r in done if isinstance(r, Fault)} == {"tag_immutable"}
@@ -224,5 +224,5 @@ async def test_a_crowd_at_one_new_tag_asks_upstream_once_for_each_thing() -> Non
     before = len(w.registry.seen)
     answers = await asyncio.gather(*(again.pull("team/app", "v1") for _ in range(500)))
     assert {a.body for a in answers} == {APP.body}
-    await again.house.memory.settle()
+    await again.ports.cache.settle()
     assert len(w.registry.seen) - before < 10

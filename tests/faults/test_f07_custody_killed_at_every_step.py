@@ -13,7 +13,7 @@ from proxy.flows import custody, keylife
 from proxy.flows.asker import Asker
 from proxy.flows.custody import Sought
 from proxy.oci.faults import Fault
-from proxy.ports import Tokens
+from proxy.ports import TokenInventory
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, Mortal, mortal, restarted
@@ -35,27 +35,27 @@ class Scene:
 
 async def scene() -> Scene:
     w = await world()
-    done = await keylife.rotate("release", "a", "b", "c", w.house)
+    done = await keylife.rotate("release", "a", "b", "c", w.ports)
     assert done.old is not None
-    old = await keylife.retire(fingerprint(done.old.spki), "a", "b", "c", w.house)
+    old = await keylife.retire(fingerprint(done.old.spki), "a", "b", "c", w.ports)
     theirs = replace(w.signer.create("release"), label="theirs")
     moved = replace(done.new, token_serial="0002")
     return Scene(w, SoftTokens(w.signer, held(old), held(theirs), held(moved)), old, theirs, moved)
 
 
-Change = Callable[[World, Tokens, Scene], Awaitable[BookKey]]
+Change = Callable[[World, TokenInventory, Scene], Awaitable[BookKey]]
 CHANGES: dict[str, tuple[Change, Callable[[Scene], BookKey], KeyState]] = {
     "import": (
-        lambda w, tokens, _: custody.take_in("release", Sought("theirs"), BY, w.house, tokens),
+        lambda w, tokens, _: custody.take_in("release", Sought("theirs"), BY, w.ports, tokens),
         lambda s: s.theirs, KeyState.PREPARED,
     ),
     "rebind": (
-        lambda w, tokens, s: custody.rebind(fingerprint(s.active.spki), "", BY, w.house, tokens),
+        lambda w, tokens, s: custody.rebind(fingerprint(s.active.spki), "", BY, w.ports, tokens),
         lambda s: s.active, KeyState.ACTIVE,
     ),
     "destroy": (
         lambda w, tokens, s: custody.destroy(
-            fingerprint(s.old.spki), fingerprint(s.old.spki)[:12], BY, w.house, tokens
+            fingerprint(s.old.spki), fingerprint(s.old.spki)[:12], BY, w.ports, tokens
         ),
         lambda s: s.old, KeyState.DESTROYED,
     ),
@@ -68,13 +68,13 @@ async def test_told_first_and_finished_when_said_again(name: str, after: bool) -
     change, which, state = CHANGES[name]
     whole = Hours()
     s = await scene()
-    await change(mortal(s.w, whole), cast("Tokens", Mortal(s.tokens, whole)), s)
+    await change(mortal(s.w, whole), cast("TokenInventory", Mortal(s.tokens, whole)), s)
     assert whole.steps >= 3
     for left in range(whole.steps):
         s, hours = await scene(), Hours(left, after)
         rows = len(s.w.store.journal.events)
         with suppress(Killed):
-            await change(mortal(s.w, hours), cast("Tokens", Mortal(s.tokens, hours)), s)
+            await change(mortal(s.w, hours), cast("TokenInventory", Mortal(s.tokens, hours)), s)
         w, key = restarted(s.w), which(s)
         told = s.w.store.journal.events[rows:]
         changed = key in w.store.keybook.ring().ours if name != "destroy" else bool(s.tokens.destroyed)

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.flows import keylife
 from proxy.oci.faults import Fault
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
@@ -22,11 +22,11 @@ DAY = timedelta(days=1)
 BY = ("alice", "socket", "because")
 Change = Callable[[World, BookKey], Awaitable[object]]
 CHANGES: dict[str, Change] = {
-    "rotate": lambda w, _: keylife.rotate("release", *BY, w.house),
-    "dual-sign": lambda w, _: keylife.rotate("release", *BY, w.house, terms=Handover(dual_sign=DAY, retire_after=DAY)),
-    "publish-first": lambda w, _: keylife.rotate("release", *BY, w.house, terms=Handover(publish_first=DAY)),
-    "prepare": lambda w, _: keylife.prepare("release", *BY, w.house),
-    "compromise": lambda w, old: keylife.compromise(fingerprint(old.spki), *BY, w.house, rotate=True),
+    "rotate": lambda w, _: keylife.rotate("release", *BY, w.ports),
+    "dual-sign": lambda w, _: keylife.rotate("release", *BY, w.ports, terms=Handover(dual_sign=DAY, retire_after=DAY)),
+    "publish-first": lambda w, _: keylife.rotate("release", *BY, w.ports, terms=Handover(publish_first=DAY)),
+    "prepare": lambda w, _: keylife.prepare("release", *BY, w.ports),
+    "compromise": lambda w, old: keylife.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True),
 }
 
 
@@ -54,7 +54,7 @@ async def test_one_key_is_active_whatever_the_moment(change: str, after: bool) -
 async def check(w: World, change: str, old: BookKey) -> None:
     keys = w.store.keybook.ring().ours
     (active,) = [key for key in keys if key.state is KeyState.ACTIVE]
-    told = {e.detail["key"] for e in w.store.journal.events if e.kind in {Kind.KEY_CREATED, Kind.KEY_STATE}}
+    told = {e.detail["key"] for e in w.store.journal.events if e.kind in {EventKind.KEY_CREATED, EventKind.KEY_STATE}}
     assert {fingerprint(key.spki) for key in keys if key != old} <= told, "a change is told before it takes effect"
     await w.push(image("new"), "team/app", "v1")
     new = {key for key, message in w.signer.made if image("new").digest.encode() in message}
@@ -65,9 +65,9 @@ async def check(w: World, change: str, old: BookKey) -> None:
         assert (await w.pull("team/app", "before")).status == 200
     for key in keys:  # the operator goes on with what is there, or begins again
         if key.state is KeyState.PREPARED:
-            await keylife.activate(fingerprint(key.spki), *BY, w.house)
+            await keylife.activate(fingerprint(key.spki), *BY, w.ports)
     with suppress(Fault):  # done already
-        await keylife.compromise(fingerprint(old.spki), *BY, w.house, rotate=True)
+        await keylife.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True)
     states = [key.state for key in w.store.keybook.ring().ours]
     assert states.count(KeyState.ACTIVE) == 1
     assert states[0] is KeyState.COMPROMISED

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.config import load
 from proxy.oci.faults import Unavailable
 from proxy.setup_token import WantedKey, make_keys, token_settings
@@ -204,7 +204,7 @@ def _gone(pids: list[int]) -> bool:
 def _ask_and_shrug(proxy: Served, wanted: dict[str, str]) -> bool:
     """Whether the server lived to answer."""
     try:
-        return "new" in call(Place(socket=proxy.folder / "countersign.sock"), "POST", "keys/release/rotate", wanted)
+        return "new" in call(Endpoint(socket=proxy.folder / "countersign.sock"), "POST", "keys/release/rotate", wanted)
     except Unavailable:
         return False
 

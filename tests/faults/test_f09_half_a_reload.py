@@ -39,8 +39,8 @@ class World:
         self.path.write_text(CONFIG.format(key=key, contact=contact))
 
     def in_force(self) -> tuple[str, str]:
-        house = self.running.house
-        return house.rules.current().revision, house.keybook.ring().revision
+        ports = self.running.ports
+        return ports.rules.current().revision, ports.keybook.ring().revision
 
 
 @pytest.fixture
@@ -93,6 +93,6 @@ async def test_a_store_that_fails_on_the_way_changes_nothing(
 
 async def test_work_beside_requests_does_not_keep_the_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.wiring.running.LATER_S", 0.1)
-    world.running.house.memory.later(asyncio.sleep(60))
+    world.running.ports.cache.later(asyncio.sleep(60))
     async with asyncio.timeout(5):
         assert await world.running.leave() == 0

@@ -11,7 +11,7 @@ from proxy.oci.reference import digest_of
 from proxy.store import Store, open_store
 from proxy.web.logs import open_log
 from proxy.wiring.running import LOOK_S
-from proxy.wiring.ticking import Ticking
+from proxy.wiring.ticking import Periodic
 from tests.contract.conftest import postgres
 from tests.worlds.memory import FrozenClock
 from tests.worlds.orders import denial, exception
@@ -24,23 +24,23 @@ pytestmark = pytest.mark.real
 async def soon(there: Store, *stamp: str) -> None:
     """It stands there within a second."""
     for _ in range(50):
-        if there.interventions.standing().stamp == stamp:
+        if there.overrides.in_force().stamp == stamp:
             return
         await asyncio.sleep(0.02)
-    assert there.interventions.standing().stamp == stamp
+    assert there.overrides.in_force().stamp == stamp
 
 
 async def test_denials_and_exceptions_of_another_server(postgres: Cluster) -> None:
     clock = FrozenClock()
     here, there = [await open_store(postgres.url("contract"), clock) for _ in range(2)]
-    ticking = Ticking(open_log(io.StringIO()))
+    ticking = Periodic(open_log(io.StringIO()))
     ticking.every(LOOK_S, "what other servers changed", there.watch.look)
     try:
-        await here.interventions.deny(denial(digest_of(b"bad")))
+        await here.overrides.deny(denial(digest_of(b"bad")))
         await soon(there, "d1")
-        await here.interventions.keep(exception())
+        await here.overrides.keep(exception())
         await soon(there, "d1", "e1")
-        await here.interventions.lift("d1")
+        await here.overrides.lift("d1")
         await soon(there, "e1")
     finally:
         await ticking.stop()

@@ -12,7 +12,7 @@ import pytest
 from proxy.oci.faults import Unavailable
 from proxy.ports import Search
 from proxy.store import Store, engines, open_store
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.wiring.room_checkup import check_room
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import signature_key, signed
@@ -21,7 +21,7 @@ LONG = "x" * 4000
 
 
 async def record(store: Store, n: int) -> None:
-    await store.journal.record(Event(NOON, Kind.SIGNED, request_id=str(n), detail={"long": LONG}))
+    await store.journal.record(Event(NOON, EventKind.SIGNED, request_id=str(n), detail={"long": LONG}))
 
 
 async def fill(store: Store) -> tuple[int, str]:

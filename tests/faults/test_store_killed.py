@@ -10,7 +10,7 @@ import pytest
 
 from proxy.ports import Search
 from proxy.store import open_store
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import signature_key, signed
 
@@ -25,7 +25,7 @@ async def write_until_killed(url: str) -> None:
     async def journal(writer: int) -> None:
         for n in range(100_000):
             name = f"{start}-{writer}-{n}"
-            await store.journal.record(Event(NOON, Kind.SIGNED, request_id=name))
+            await store.journal.record(Event(NOON, EventKind.SIGNED, request_id=name))
             print(json.dumps(["event", name]), flush=True)
 
     async def ledger() -> None:
@@ -62,5 +62,5 @@ async def test_acknowledged_rows_survive(tmp_path: Path, rounds: int) -> None:
     for kind, name in said:
         if kind == "signed":
             assert await store.ledger.find(signature_key(name)) == signed(signature_key(name))
-    await store.journal.record(Event(NOON, Kind.STARTED))
+    await store.journal.record(Event(NOON, EventKind.STARTED))
     await store.close()

@@ -9,7 +9,7 @@ import pytest
 from proxy.oci.faults import Unavailable
 from proxy.ports import Search
 from proxy.store import Store, open_store
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.postgres import MISSING, Cluster, postgres_cluster, postgres_programs
 from tests.worlds.stored import decision, happened, signature_key, signed
@@ -44,7 +44,7 @@ async def test_a_restart_under_load_loses_nothing_acknowledged(
 
     async def write(writer: int) -> None:
         for n in range(10_000):
-            await store.journal.record(Event(NOON, Kind.SIGNED, request_id=f"{writer}-{n}"))
+            await store.journal.record(Event(NOON, EventKind.SIGNED, request_id=f"{writer}-{n}"))
             acknowledged.add(f"{writer}-{n}")
             if len(acknowledged) >= 40:
                 enough.set()
@@ -66,7 +66,7 @@ async def test_a_restart_under_load_loses_nothing_acknowledged(
 async def test_allowed_pulls_wait_for_its_return(store: Store, cluster: Cluster) -> None:
     allowed = decision("a")
     await asyncio.to_thread(cluster.stop)
-    await store.journal.decided(allowed, happened(Kind.PULL_ALLOWED, allowed))
+    await store.journal.decided(allowed, happened(EventKind.PULL_ALLOWED, allowed))
     with pytest.raises(Unavailable):
         await store.journal.flush()
     await asyncio.to_thread(cluster.start)

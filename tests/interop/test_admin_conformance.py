@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from proxy.cli.admin import Place, call
+from proxy.cli.admin import Endpoint, call
 from proxy.trust.roles import Role, permitted
 from proxy.web.admin_api.rate import TOKEN
 from proxy.web.admin_api.route import Route
@@ -42,7 +42,7 @@ class Api:
     """A served admin API, its own description of itself, and tokens enough that nobody is held up for calling often."""
 
     url: str
-    place: Place
+    place: Endpoint
     schema: Any
     _tokens: dict[Role, str] = field(default_factory=dict)
     _left: dict[Role, int] = field(default_factory=dict)
@@ -79,8 +79,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield Api(url, _socket(proxy), schemathesis.openapi.from_dict(described))
 
 
-def _socket(proxy: Served) -> Place:
-    return Place(socket=proxy.folder / "countersign.sock")
+def _socket(proxy: Served) -> Endpoint:
+    return Endpoint(socket=proxy.folder / "countersign.sock")
 
 
 def named(route: Route) -> str:
@@ -100,7 +100,7 @@ def test_what_is_served_is_what_is_committed(api: Api) -> None:
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_answer_is_as_described(api: Api, route: Route, role: Role, mode: GenerationMode) -> None:
-    if mode is GenerationMode.NEGATIVE and not (route.body or route.asks or route.places):
+    if mode is GenerationMode.NEGATIVE and not (route.body or route.asks or route.path_params):
         return  # nothing in it could be wrong
     checks = [cast("Any", CHECKS.get_one(name)) for name in CONFORMS]
     there = api.there()

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from proxy import config
 from proxy.config.schema import ClientCertificate
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.store import Store
 from proxy.store.rules import RulesInForce
-from proxy.trust.admin_token import AdminToken, hashed, written
+from proxy.trust.admin_token import AdminToken, hashed, render
 from proxy.trust.keys import fingerprint
 from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
@@ -29,7 +29,7 @@ from proxy.web.outermost import Edge, Watch
 from proxy.web.problems import problem
 from proxy.wiring.admin_desk import topics
 from proxy.wiring.desk import Desk
-from proxy.wiring.opening import Stray
+from proxy.wiring.opening import UnrecordedKey
 from proxy.wiring.policies import Policies
 from proxy.wiring.policy_process import Here, Reader
 from tests.worlds.conversation import HOST, World, world
@@ -62,7 +62,7 @@ class Admin:
     socket: Spoken
     reloads: list[str | None]
     topics: Sequence[Topic]
-    strays: list[Stray | Unavailable]  # what the tokens hold beside the record, or why they do not say
+    strays: list[UnrecordedKey | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
     tokens: SoftTokens
     found: list[Problem]  # what is wrong, as status has it
@@ -79,7 +79,7 @@ class Admin:
         """Make a token known and return its text."""
         rows = self.world.store.admin_tokens.rows
         token_id = token_id or f"{len(rows):012x}"
-        text, now = written(token_id, SECRET), self.world.store.clock.now()
+        text, now = render(token_id, SECRET), self.world.store.clock.now()
         await self.world.store.admin_tokens.add(
             AdminToken(
                 token_id,
@@ -113,7 +113,7 @@ class Admin:
         return fingerprint(key.spki)
 
 
-async def nothing_else(call: Call) -> Answer:
+async def nothing_else(call: Call) -> Response:
     """A listener that has only the admin API."""
     raise Fault("NAME_UNKNOWN", f"nothing at {call.path}")
 
@@ -140,7 +140,7 @@ async def policies_of(w: World, come_from: str, reader: Reader | None = None) ->
     settings = config.parse(SETTINGS.replace("FROM", come_from).encode(), Path("/etc/countersign/countersign.yaml"))
     rules = RulesInForce(settings.policies)
     if come_from == "api":  # else those of the world, which a test may exchange
-        w.house = replace(w.house, rules=rules)
+        w.ports = replace(w.ports, rules=rules)
     made = Policies(settings, w.store.policy_book, rules, w.store.journal, w.store.clock, reader or Here())
     made.put(settings, await made.taken(settings))
     return made
@@ -165,17 +165,17 @@ async def admin(
 
     store = cast("Store", w.store)  # only its ports are used
     found = [Problem(ProblemId.JOURNAL, "w", "s", "n")]
-    desk = Desk(lambda: w.house, store, lambda: found, lambda: policies.source)
-    astray: list[Stray | Unavailable] = []
+    desk = Desk(lambda: w.ports, store, lambda: found, lambda: policies.source)
+    astray: list[UnrecordedKey | Unavailable] = []
 
-    async def strays() -> Sequence[Stray]:
+    async def strays() -> Sequence[UnrecordedKey]:
         for each in astray:
             if isinstance(each, Unavailable):
                 raise each
-        return [each for each in astray if isinstance(each, Stray)]
+        return [each for each in astray if isinstance(each, UnrecordedKey)]
 
     tokens = SoftTokens(w.signer)
-    does = topics(desk, lambda: w.house, store, reload, strays, tokens, policies, lambda: dual, lambda: people)
+    does = topics(desk, lambda: w.ports, store, reload, strays, tokens, policies, lambda: dual, lambda: people)
     api = AdminApi(ROUTES, does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.handle import handle
-from proxy.flows.house import House
-from proxy.flows.memory import Memory
+from proxy.flows.house import Ports
+from proxy.flows.memory import Cache
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
@@ -57,21 +57,23 @@ SIGN = Policy(("**",), PushRules(sign_with=("release",)), signed_by("release"), 
 class World:
     """One proxy, its upstream and its stores; sentences below."""
 
-    house: House
+    ports: Ports
     registry: MemoryRegistry
     store: MemoryStore
     signer: SoftSigner
     rules: Rules
 
-    async def say(self, op: o.Operation, by: Credential = ANYBODY, body: bytes | None = None, **headers: str) -> Answer:
+    async def say(
+        self, op: o.Operation, by: Credential = ANYBODY, body: bytes | None = None, **headers: str
+    ) -> Response:
         """Send one operation; raises what the web would turn into a reply."""
         pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
         length = None if body is None else len(body)
         return await handle(
-            op, Asked(by, "request-1", pairs, None if body is None else _once(body), length), self.house
+            op, Request(by, "request-1", pairs, None if body is None else _once(body), length), self.ports
         )
 
-    async def push(self, image: Image, repo: str, reference: str | None = None, by: Credential = ANYBODY) -> Answer:
+    async def push(self, image: Image, repo: str, reference: str | None = None, by: Credential = ANYBODY) -> Response:
         """Push blobs and children (by digest), then the manifest, all through the proxy."""
         repository = parse_repository(repo)
         for blob in image.blobs:
@@ -89,16 +91,16 @@ class World:
             self.plant(child, repo)
         return self.registry.put_manifest(repo, image.body, image.media_type, *tags)
 
-    async def pull(self, repo: str, reference: str, by: Credential = ANYBODY, *, head: bool = False) -> Answer:
+    async def pull(self, repo: str, reference: str, by: Credential = ANYBODY, *, head: bool = False) -> Response:
         """Pull a manifest."""
         return await self.say(o.PullManifest(parse_repository(repo), parse_reference(reference), head), by)
 
-    async def look(self, repo: str, reference: str, by: Credential = ANYBODY) -> Answer:
+    async def look(self, repo: str, reference: str, by: Credential = ANYBODY) -> Response:
         """Look whether a manifest is there, in the form of a client that is about to push one there."""
         op = o.PullManifest(parse_repository(repo), parse_reference(reference), head=True)
         return await self.say(op, by, accept="application/vnd.oci.image.manifest.v1+json, */*")
 
-    async def blob(self, repo: str, digest: str, by: Credential = ANYBODY, *, head: bool = False) -> Answer:
+    async def blob(self, repo: str, digest: str, by: Credential = ANYBODY, *, head: bool = False) -> Response:
         """Pull a blob."""
         return await self.say(o.PullBlob(parse_repository(repo), parse_digest(digest), head), by)
 
@@ -136,7 +138,7 @@ async def world(
     await store.keybook.add(signer.create("release"))
     rules = Rules(*(policies or (SIGN,)))
     bounds = limits or Limits(tag_age_s=0)
-    house = House(
+    ports = Ports(
         registry=upstream,
         rights=rights or TableRights(),
         signer=signer,
@@ -148,15 +150,15 @@ async def world(
         facts=store.facts,
         tags=store.tags,
         journal=store.journal,
-        interventions=store.interventions,
-        owed=store.owed,
+        overrides=store.overrides,
+        unsigned=store.unsigned,
         clock=store.clock,
         limits=bounds,
-        memory=Memory(bounds, store.clock.monotonic),
+        cache=Cache(bounds, store.clock.monotonic),
         hosts=(HOST,),
         url=f"https://{HOST}",
     )
-    return World(house, upstream, store, signer, rules)
+    return World(ports, upstream, store, signer, rules)
 
 
 REPO: Repository = parse_repository("team/app")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.ports import Facts, Journal, KeyBook, Ledger, Registry, Signer, Tags
 from proxy.ports.tags import HELD_S
 from tests.worlds.conversation import World
@@ -42,7 +42,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name in {"health", "ring", "of", "turns"} or not callable(found):
+        if name in {"health", "ring", "of", "tokens_of"} or not callable(found):
             return found
         return self._step(found)
 
@@ -65,15 +65,15 @@ def mortal(w: World, hours: Hours) -> World:
     def wrapped(port: object) -> Any:
         return Mortal(port, hours)
 
-    registry: Registry = wrapped(w.house.registry)
-    signer: Signer = wrapped(w.house.signer)
-    ledger: Ledger = wrapped(w.house.ledger)
-    facts: Facts = wrapped(w.house.facts)
-    tags: Tags = wrapped(w.house.tags)
-    journal: Journal = wrapped(w.house.journal)
-    keybook: KeyBook = wrapped(w.house.keybook)
-    house = replace(
-        w.house,
+    registry: Registry = wrapped(w.ports.registry)
+    signer: Signer = wrapped(w.ports.signer)
+    ledger: Ledger = wrapped(w.ports.ledger)
+    facts: Facts = wrapped(w.ports.facts)
+    tags: Tags = wrapped(w.ports.tags)
+    journal: Journal = wrapped(w.ports.journal)
+    keybook: KeyBook = wrapped(w.ports.keybook)
+    ports = replace(
+        w.ports,
         registry=registry,
         signer=signer,
         ledger=ledger,
@@ -81,9 +81,9 @@ def mortal(w: World, hours: Hours) -> World:
         tags=tags,
         journal=journal,
         keybook=keybook,
-        memory=Memory(w.house.limits, w.store.clock.monotonic),
+        cache=Cache(w.ports.limits, w.store.clock.monotonic),
     )
-    return replace(w, house=house)
+    return replace(w, ports=ports)
 
 
 def restarted(w: World) -> World:
@@ -91,9 +91,9 @@ def restarted(w: World) -> World:
     w.store.tags.restarted()
     if not w.store.tags.sole:
         w.store.clock.advance(HELD_S + 1)
-    memory = Memory(w.house.limits, w.store.clock.monotonic)
-    house = replace(
-        w.house,
+    memory = Cache(w.ports.limits, w.store.clock.monotonic)
+    ports = replace(
+        w.ports,
         registry=w.registry,
         signer=w.signer,
         ledger=w.store.ledger,
@@ -101,6 +101,6 @@ def restarted(w: World) -> World:
         tags=w.store.tags,
         journal=w.store.journal,
         keybook=w.store.keybook,
-        memory=memory,
+        cache=memory,
     )
-    return replace(w, house=house)
+    return replace(w, ports=ports)

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from proxy.oci import operation as o
 from proxy.oci.faults import STATUS, Fault
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.worlds.conversation import World
 
 WRITES = (o.PushManifest, o.StartUpload, o.UploadChunk, o.FinishUpload, o.DeleteManifest, o.DeleteBlob)
-DENIALS = frozenset({Kind.PULL_DENIED, Kind.BLOB_DENIED, Kind.PUSH_DENIED, Kind.PUSH_NOT_SIGNED})
+DENIALS = frozenset({EventKind.PULL_DENIED, EventKind.BLOB_DENIED, EventKind.PUSH_DENIED, EventKind.PUSH_NOT_SIGNED})
 
 
 def denials(w: World) -> list[Event]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.ports import Headers
@@ -23,15 +23,15 @@ QUICK = Limits(header_timeout_s=0.3, body_idle_s=0.3, connections=50)
 class Recorder:
     """A registry flow that remembers what it was asked, and the bodies it read."""
 
-    answer: Answer = field(default_factory=lambda: Answer(200, (("content-type", "application/json"),), b"{}"))
+    answer: Response = field(default_factory=lambda: Response(200, (("content-type", "application/json"),), b"{}"))
     read: bool = True
-    asked: list[tuple[Operation, Asked]] = field(default_factory=list)
+    requests: list[tuple[Operation, Request]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
-    async def __call__(self, operation: Operation, asked: Asked) -> Answer:
-        self.asked.append((operation, asked))
-        if self.read and asked.body is not None:
-            self.bodies.append(b"".join([chunk async for chunk in asked.body]))
+    async def __call__(self, operation: Operation, request: Request) -> Response:
+        self.requests.append((operation, request))
+        if self.read and request.body is not None:
+            self.bodies.append(b"".join([chunk async for chunk in request.body]))
         return self.answer
 
 

@@ -19,21 +19,21 @@ from hsm.certificates import make_csr, make_self_signed
 from proxy.formats.format import Scheme
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
-from proxy.ports import Search, Turn
+from proxy.ports import Search, TokenState
 from proxy.store.adoption import Warned, WouldBlock, summed
 from proxy.store.lease import Lease
 from proxy.store.ordered import Ordered
 from proxy.store.pulled import JUDGED, SERVED
 from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.store.rules import RulesInForce
-from proxy.store.stages import standing
+from proxy.store.stages import merge
 from proxy.store.tally import row_key, with_count
 from proxy.trust.admin_token import AdminToken, token_refusal
 from proxy.trust.allotment import Allotment
 from proxy.trust.approval import Approval, ApprovalState, request_there
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.impact import Pulled
@@ -43,7 +43,7 @@ from proxy.trust.ledger import Entry, SignatureKey, Stage
 from proxy.trust.orders import with_denial, with_exception
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.question import NOTHING
-from proxy.trust.standing import Orders, Standing
+from proxy.trust.standing import AllOverrides, Overrides
 from proxy.trust.unsigned import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 from tests.worlds.tags import MemoryTags
@@ -81,7 +81,7 @@ class MemoryLedger:
         return self.rows.get(key)
 
     async def put(self, entry: Entry) -> Entry:
-        stands = standing(self.rows.get(entry.key), entry)
+        stands = merge(self.rows.get(entry.key), entry)
         self.rows[entry.key] = stands
         return stands
 
@@ -196,7 +196,7 @@ class MemoryJournal:
     def events(self) -> list[Event]:
         return [with_count(row.event, row.count) for row in self._rows]
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[EventKind]:
         """The kinds of all events, oldest first."""
         return [row.event.kind for row in self._rows]
 
@@ -235,7 +235,7 @@ class MemoryJournal:
         return summed(
             Warned(e.repository, e.reference, e.reason, row.count, row.last, position, e.decision_id)
             for position, row in enumerate(self._rows)
-            if (e := row.event).kind is Kind.PULL_WARNED and row.last >= since
+            if (e := row.event).kind is EventKind.PULL_WARNED and row.last >= since
         )
 
     async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
@@ -384,7 +384,7 @@ class MemoryAdminTokens:
         return True
 
 
-class MemoryOwed:
+class MemoryUnsigned:
     """Owed in a dict."""
 
     def __init__(self) -> None:
@@ -393,7 +393,7 @@ class MemoryOwed:
     def waiting(self) -> int:
         return sum(push.settled is None for push in self.rows.values())
 
-    async def owe(self, *pushes: UnsignedPush) -> None:
+    async def record_unsigned(self, *pushes: UnsignedPush) -> None:
         self.rows |= {(p.repository, p.digest, p.tag): p for p in pushes}
 
     async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
@@ -410,17 +410,17 @@ class MemoryOwed:
         return tuple(push for _, push in newest)[skip : skip + limit]
 
 
-class MemoryInterventions:
+class MemoryOverrides:
     """Interventions in two tuples."""
 
     def __init__(self, clock: FrozenClock) -> None:
         self._clock = clock
         self.ordered = Ordered(clock.now)
 
-    def standing(self) -> Standing:
-        return self.ordered.standing()
+    def in_force(self) -> Overrides:
+        return self.ordered.in_force()
 
-    def orders(self) -> Orders:
+    def orders(self) -> AllOverrides:
         return self.ordered.orders()
 
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
@@ -562,10 +562,10 @@ class MemoryStore:
         self.jobs = MemoryJobs(self.journal)
         self.approvals = MemoryApprovals(self.journal)
         self.admin_tokens = MemoryAdminTokens()
-        self.interventions = MemoryInterventions(self.clock)
-        self.facts = MemoryFacts(lambda: [d.digest for d in self.interventions.standing().denials if d.digest])
+        self.overrides = MemoryOverrides(self.clock)
+        self.facts = MemoryFacts(lambda: [d.digest for d in self.overrides.in_force().denials if d.digest])
         self.tags = MemoryTags(self.clock, self.facts)
-        self.owed = MemoryOwed()
+        self.unsigned = MemoryUnsigned()
         self.policy_book = MemoryPolicyBook(self.journal)
 
     async def close(self) -> None:
@@ -599,8 +599,8 @@ class SoftSigner:
         self._keys[fingerprint(spki)] = private
         return BookKey(profile, "soft", "0001", fingerprint(spki)[:32], profile, algorithm, spki, state, since)
 
-    def turns(self, profile: str) -> tuple[Turn, ...]:
-        return tuple(Turn(token, self._away(token)) for token in self.tokens)
+    def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
+        return tuple(TokenState(token, self._away(token)) for token in self.tokens)
 
     def _away(self, token: str) -> str | None:
         return self.down or self.away.get(token)

@@ -10,7 +10,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, matches
-from proxy.ports import Credential, Headers, ReferrersApi, Reply
+from proxy.ports import Credential, Headers, ReferrersApi, UpstreamResponse
 from tests.worlds.registry_access import Access, basic
 from tests.worlds.registry_words import MemoryReply, Said, Seen, action, content, created, error, page, upload
 
@@ -67,7 +67,7 @@ class MemoryRegistry:
         body: bytes | AsyncIterable[bytes] | None = None,
         length: int | None = None,
         transfer: bool = False,
-    ) -> Reply:
+    ) -> UpstreamResponse:
         """Answer one operation."""
         self.transfers += transfer
         data = body if isinstance(body, bytes) else b""
@@ -79,7 +79,7 @@ class MemoryRegistry:
         said = await self.take(Seen(operation, authorization, headers, data))
         return MemoryReply(said, self.cuts.get(type(operation)))
 
-    async def follow(self, reply: Reply) -> Reply:
+    async def follow(self, reply: UpstreamResponse) -> UpstreamResponse:
         """Hand out what `elsewhere` holds under the Location, once."""
         target = next((value for name, value in reply.headers if name == "location"), "")
         await reply.close()

@@ -16,7 +16,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation, Query
 from proxy.oci.reference import Digest, Repository, Tag
 from proxy.upstream.client import Upstream
-from proxy.upstream.referrers import Manner
+from proxy.upstream.referrers import ReferrersMode
 from tests.worlds.registry import MemoryRegistry, Said, Seen
 
 Wild = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
@@ -168,7 +168,7 @@ async def connected(
     limits: Limits | None = None,
     credentials: tuple[str, str] | None = None,
     realms: tuple[str, ...] = (),
-    referrers: Manner = "auto",
+    referrers: ReferrersMode = "auto",
     monotonic: Callable[[], float] = real_monotonic,
 ) -> AsyncIterator[tuple[RegistryServer, Upstream]]:
     """A registry on a free port and the proxy's own client of it."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.custody import Held, TokenFacts
+from proxy.trust.custody import TokenInfo, TokenKey
 from proxy.trust.keys import BookKey
 from tests.worlds.memory import SoftSigner
 
 STAYS: dict[str, bool | None] = {"SENSITIVE": True, "EXTRACTABLE": False, "SIGN": True}
 
 
-def held(key: BookKey, **attributes: bool | None) -> Held:
+def held(key: BookKey, **attributes: bool | None) -> TokenKey:
     """The key as its token shows it."""
     told = {**STAYS, **attributes}
-    return Held(key.token, key.token_serial, key.key_id, key.label, key.algorithm, key.spki, told)
+    return TokenKey(key.token, key.token_serial, key.key_id, key.label, key.algorithm, key.spki, told)
 
 
 class SoftTokens:
     """Tokens whose keys a SoftSigner has. `there` is what they show; `down` says what is wrong, when something is."""
 
-    def __init__(self, signer: SoftSigner, *there: Held) -> None:
+    def __init__(self, signer: SoftSigner, *there: TokenKey) -> None:
         self.signer = signer
         self.there = list(there)
         self.destroyed: list[BookKey] = []
@@ -31,13 +31,13 @@ class SoftTokens:
             raise Fault("NAME_UNKNOWN", "no key profile 'nothing' is configured")
         return ("soft", "standby")
 
-    async def held(self, token: str) -> tuple[Held, ...]:
+    async def held(self, token: str) -> tuple[TokenKey, ...]:
         if self.down is not None:
             raise Unavailable(self.down)
         return tuple(each for each in self.there if each.token == token)
 
-    async def facts(self, token: str) -> TokenFacts:
-        return TokenFacts(token, "0001", "Soft", "Nobody", "1.0", ("ECDSA",))
+    async def facts(self, token: str) -> TokenInfo:
+        return TokenInfo(token, "0001", "Soft", "Nobody", "1.0", ("ECDSA",))
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
         if not text.startswith(f"{KIND}\n".encode()):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from proxy.oci.reference import Digest, Repository, Tag, digest_of
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.evidence import Verified
 from proxy.trust.fact import ManifestFact
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -72,7 +72,7 @@ def decision(name: str, reason: Reason | None = None, mode: Mode = "enforce", ta
     )
 
 
-def happened(kind: Kind, decided: Decision, at: datetime = NOON, who: str = "ann") -> Event:
+def happened(kind: EventKind, decided: Decision, at: datetime = NOON, who: str = "ann") -> Event:
     """What the flows would say of this decision."""
     return Event(
         at=at,

@@ -65,7 +65,7 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     @property
     def terms(self) -> Handover:
         """How a new key takes over from the old one."""
-        return parse_overlap(self.overlap).but(retire_after=self.retire_after)
+        return parse_overlap(self.overlap).with_overrides(retire_after=self.retire_after)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from proxy.oci.faults import Fault
 from proxy.ports import AdminTokens, Clock, Journal
 from proxy.trust import names, pattern
-from proxy.trust.admin_token import AdminToken, id_of, matches, over
-from proxy.trust.event import Event, Kind
+from proxy.trust.admin_token import AdminToken, expiry_reason, id_of, matches
+from proxy.trust.event import Event, EventKind
 from proxy.trust.roles import Role
-from proxy.trust.token_text import blotted
-from proxy.web.admin_api.rate import FAILED, ROWS, TOKEN, Allowance, place
+from proxy.trust.token_text import redacted
+from proxy.web.admin_api.rate import FAILED, ROWS, TOKEN, TokenBucket, place
 from proxy.web.call import Call
 
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
@@ -62,9 +62,9 @@ class Callers:
         self._journal = journal
         self._clock = clock
         self._by_certificate = by_certificate
-        self._by_token = Allowance(TOKEN, clock.monotonic)
-        self._failed = Allowance(FAILED, clock.monotonic)
-        self._rows = Allowance(ROWS, clock.monotonic)
+        self._by_token = TokenBucket(TOKEN, clock.monotonic)
+        self._failed = TokenBucket(FAILED, clock.monotonic)
+        self._rows = TokenBucket(ROWS, clock.monotonic)
 
     async def holder(self, call: Call) -> Holder:
         """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
@@ -103,7 +103,7 @@ class Callers:
 
     async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
         """Raise Fault 401 where the token is not valid any more."""
-        if (ended := over(token, self._clock.now())) is not None:
+        if (ended := expiry_reason(token, self._clock.now())) is not None:
             another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
             say = f"token {token.name!a} {ended}; {another}"
             raise await self._unknown(call, "the token has ended", say, holder)
@@ -130,7 +130,7 @@ class Callers:
         """Record that a call was refused: who has a token has rows, so many; all others are counted by address."""
         who, how = ("", f"address {place(call.address)}") if holder is None else (holder.who, holder.how)
         now, detail = self._clock.now(), {"call": called(call), "from": call.address}
-        event = Event(now, Kind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
+        event = Event(now, EventKind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
         if holder is not None and self._rows.left(how):
             self._rows.take(how)
             await self._journal.record(event)
@@ -140,4 +140,6 @@ class Callers:
 
 def called(call: Call) -> str:
     """Return method and path as the journal has them."""
-    return f"{call.method[:20]} {blotted(call.path)[:300]}"  # more people read the journal than may do what a token may
+    return (
+        f"{call.method[:20]} {redacted(call.path)[:300]}"  # more people read the journal than may do what a token may
+    )

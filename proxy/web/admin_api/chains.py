@@ -26,7 +26,7 @@ Pem = Annotated[str, StringConstraints(min_length=1, max_length=60_000), AfterVa
 Subject = Annotated[Line, Field(description="as RFC 4514 writes it: C=DE,ST=Berlin,O=Example,CN=release")]
 
 
-class CsrWish(BaseModel, strict=True, extra="forbid", frozen=True):
+class CsrRequest(BaseModel, strict=True, extra="forbid", frozen=True):
     """For whom a certificate is wanted."""
 
     subject: Subject
@@ -39,13 +39,13 @@ class CsrMade(BaseModel, strict=True, extra="forbid", frozen=True):
     csr: str = Field(description="PEM, for the CA")
 
 
-class ChainWish(Why, strict=True, extra="forbid", frozen=True):
+class NewChain(Why, strict=True, extra="forbid", frozen=True):
     """The chain a CA issued for a key."""
 
     chain: Pem = Field(description="PEM: the key's certificate first, then each issuer, the root last")
 
 
-class SelfSignedWish(Why, strict=True, extra="forbid", frozen=True):
+class SelfSignedRequest(Why, strict=True, extra="forbid", frozen=True):
     """A chain of one, for development."""
 
     days: int = Field(default=365, ge=1, le=3650, description="how long it is valid")
@@ -79,15 +79,15 @@ ROUTES: tuple[Route, ...] = (
     Route("show_chain", "GET", _CHAIN, Permission.KEYS, "The certificate chain of this key.", ChainShown),
     Route(
         "set_chain", "POST", _CHAIN, Permission.CHANGE_KEYS, "Give this key the chain that a CA issued for it.",
-        ChainShown, body=ChainWish, plans=True,
+        ChainShown, body=NewChain, plans=True,
     ),
     Route(
         "request_certificate", "POST", f"{ROOT}/keys/{{fingerprint}}/csr", Permission.CHANGE_KEYS,
-        "Make a certificate request for this key.", CsrMade, body=CsrWish,
+        "Make a certificate request for this key.", CsrMade, body=CsrRequest,
     ),
     Route(
         "self_sign_key", "POST", f"{ROOT}/keys/{{fingerprint}}/self-signed", Permission.CHANGE_KEYS,
-        "Give this key a chain of one, signed by itself: for development.", ChainShown, body=SelfSignedWish,
+        "Give this key a chain of one, signed by itself: for development.", ChainShown, body=SelfSignedRequest,
         plans=True,
     ),
 )  # fmt: skip

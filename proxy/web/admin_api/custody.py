@@ -61,7 +61,9 @@ class EvidenceShown(BaseModel, strict=True, extra="forbid", frozen=True):
 def _change(verb: str, place: str, says: str, body: type[BaseModel]) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
     two = verb != "backup"  # it changes nothing that signs or verifies
-    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, KeyShown, body=body, plans=True, second=two)
+    return Route(
+        f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, KeyShown, body=body, plans=True, dual_control=two
+    )
 
 
 ROUTES: tuple[Route, ...] = (

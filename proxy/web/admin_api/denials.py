@@ -7,11 +7,11 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import Line, Page, Why
 
 
-class DenialWish(Why, strict=True, extra="forbid", frozen=True):
+class NewDenial(Why, strict=True, extra="forbid", frozen=True):
     """What to deny."""
 
     target: Line = Field(description="a digest, denied wherever it is, or a repository pattern")
@@ -40,16 +40,16 @@ class Denials(BaseModel, strict=True, extra="forbid", frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_denials", "GET", f"{ROOT}/denials", Permission.STATUS, "Digests and repositories that are denied.",
-        Denials, Page, reach=Reach.LIST,
+        Denials, Page, scope=Scope.LIST,
     ),
     Route(
         "add_denial", "POST", f"{ROOT}/denials", Permission.DENY,
         "Deny a digest or repositories, whatever signed it and whatever exception is open.",
-        DenialShown, body=DenialWish, status=201, plans=True, reach=Reach.ONE,
+        DenialShown, body=NewDenial, status=201, plans=True, scope=Scope.ONE,
     ),
     Route(
         "remove_denial", "POST", f"{ROOT}/denials/{{id}}/remove", Permission.DENY,
         "Take a denial back: policy alone decides again.", DenialShown, body=Why, plans=True,
-        reach=Reach.ONE,
+        scope=Scope.ONE,
     ),
 )  # fmt: skip

@@ -7,11 +7,11 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import Line, Page, Why
 
 
-class ExceptionWish(Why, strict=True, extra="forbid", frozen=True):
+class NewException(Why, strict=True, extra="forbid", frozen=True):
     """What to let through, and for how long."""
 
     repository: Line = Field(description="a repository; a policy-admin may give a pattern")
@@ -73,24 +73,24 @@ class Unsigned(BaseModel, strict=True, extra="forbid", frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_unsigned", "GET", f"{ROOT}/exceptions/unsigned", Permission.STATUS,
-        "What was pushed without a signature under an exception.", Unsigned, Page, reach=Reach.LIST,
+        "What was pushed without a signature under an exception.", Unsigned, Page, scope=Scope.LIST,
     ),
     Route(
         "list_exceptions", "GET", f"{ROOT}/exceptions", Permission.STATUS, "Exceptions, open and over.",
-        Exceptions, Page, reach=Reach.LIST,
+        Exceptions, Page, scope=Scope.LIST,
     ),
     Route(
         "open_exception", "POST", f"{ROOT}/exceptions", Permission.EXCEPT,
-        "Let through what is blocked, for a scope and a time.", ExceptionShown, body=ExceptionWish, status=201,
-        plans=True, reach=Reach.ONE,
+        "Let through what is blocked, for a scope and a time.", ExceptionShown, body=NewException, status=201,
+        plans=True, scope=Scope.ONE,
     ),
     Route(
         "close_exception", "POST", f"{ROOT}/exceptions/{{id}}/close", Permission.EXCEPT,
-        "End an exception before its time.", ExceptionShown, body=Why, reach=Reach.ONE,
+        "End an exception before its time.", ExceptionShown, body=Why, scope=Scope.ONE,
     ),
     Route(
         "review_exception", "POST", f"{ROOT}/exceptions/{{id}}/review", Permission.REVIEW,
         "Say what became of an exception that has ended; the reason is what was found.", ExceptionShown, body=Why,
-        reach=Reach.ONE,
+        scope=Scope.ONE,
     ),
 )  # fmt: skip

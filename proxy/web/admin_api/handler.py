@@ -11,19 +11,19 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.ports import AdminTokens, Clock, Journal
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.roles import holders, permitted
-from proxy.trust.token_text import blotted
+from proxy.trust.token_text import redacted
 from proxy.web.admin_api.callers import ON_THE_HOST as ON_THE_HOST
 from proxy.web.admin_api.callers import Callers, called
 from proxy.web.admin_api.callers import Holder as Holder
 from proxy.web.admin_api.openapi import document
-from proxy.web.admin_api.rate import ADDRESS, Allowance, place
-from proxy.web.admin_api.route import Reach, Route
+from proxy.web.admin_api.rate import ADDRESS, TokenBucket, place
+from proxy.web.admin_api.route import Route, Scope
 from proxy.web.admin_api.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
@@ -38,7 +38,7 @@ class Acting:
 
     holder: Holder
     request_id: str
-    places: Mapping[str, str]
+    path_params: Mapping[str, str]
     query: BaseModel | None = None
     body: BaseModel | None = None
     agreed_by: str = ""  # the second person, where one had to agree
@@ -89,7 +89,7 @@ class AdminApi:
                 f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in routes}}"
             )
         self._about = {name: about for topic in topics for name, about in topic.about.items()}
-        if set(self._about) != {route.name for route in routes if route.reach is Reach.ONE}:
+        if set(self._about) != {route.name for route in routes if route.scope is Scope.ONE}:
             raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
         self._holds = next((topic.holds for topic in topics if topic.holds is not None), None)
         if self._holds is None:
@@ -99,7 +99,7 @@ class AdminApi:
         self._journal = journal
         self._clock = clock
         self._callers = Callers(tokens, journal, clock, by_certificate)
-        self._by_address = Allowance(ADDRESS, clock.monotonic)
+        self._by_address = TokenBucket(ADDRESS, clock.monotonic)
 
     @cached_property
     def _openapi(self) -> bytes:
@@ -108,7 +108,7 @@ class AdminApi:
     def over_network(self, other: Inner) -> Inner:
         """Return the handler of the admin listener; what is not under /admin/v1 is for `other`."""
 
-        async def answer(call: Call) -> Answer:
+        async def answer(call: Call) -> Response:
             if not call.path.startswith(f"{ROOT}/"):
                 return await other(call)
             if call.path == f"{ROOT}/openapi.json":
@@ -121,19 +121,19 @@ class AdminApi:
     def over_socket(self, other: Inner) -> Inner:
         """Return the handler of the Unix socket: who can open it runs this host and has every role."""
 
-        async def answer(call: Call) -> Answer:
+        async def answer(call: Call) -> Response:
             if not call.path.startswith(f"{ROOT}/"):
                 return await other(call)
             return await self._act(call, ON_THE_HOST)
 
         return answer
 
-    def _describe(self, call: Call) -> Answer:
+    def _describe(self, call: Call) -> Response:
         if call.method != "GET":
             raise Fault("UNSUPPORTED", f"{call.path} takes GET", headers={"Allow": "GET"})
-        return Answer(200, (("content-type", "application/json"),), self._openapi)
+        return Response(200, (("content-type", "application/json"),), self._openapi)
 
-    async def _act(self, call: Call, holder: Holder) -> Answer:
+    async def _act(self, call: Call, holder: Holder) -> Response:
         route, places = _route(call, self._routes)
         call.kind = route.path
         if not permitted(holder.roles, route.permission):
@@ -153,38 +153,38 @@ class AdminApi:
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": called(call), "from": call.address, **given, **dry}
         now, asked = self._clock.now(), call.request_id
-        event = Event(now, Kind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
+        event = Event(now, EventKind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
         await self._journal.record(event)
         if isinstance(query, DryRun) and query.dry_run:
             return _answer(200, Plan(plan=await self._plans[route.name](acting)))
-        if route.second and self._holds is not None and (held := await self._holds(route, acting)) is not None:
+        if route.dual_control and self._holds is not None and (held := await self._holds(route, acting)) is not None:
             return _answer(202, held)
         return _answer(route.status, await self._actions[route.name](acting))
 
     async def _within(self, call: Call, route: Route, acting: Acting) -> None:
         """Raise Fault 403 where the call is about something that this token is not for."""
         holder = acting.holder
-        if not holder.repositories or route.reach in (Reach.NEUTRAL, Reach.LIST):
+        if not holder.repositories or route.scope in (Scope.NEUTRAL, Scope.LIST):
             return
-        named = await self._about[route.name](acting) if route.reach is Reach.ONE else ""
+        named = await self._about[route.name](acting) if route.scope is Scope.ONE else ""
         if named and holder.may_see(named):
             return
         await self._callers.refused(call, "outside its repositories", holder)
         own = ", ".join(holder.repositories)
         asks = f"not for {named}" if named else "and this call names none of them"
-        hint = "name one of them" if route.reach is Reach.ONE else "it needs a token for all repositories"
+        hint = "name one of them" if route.scope is Scope.ONE else "it needs a token for all repositories"
         raise Fault("DENIED", f"token {holder.who!a} is for {own}, {asks}; {hint}")
 
 
-def _answer(status: int, result: BaseModel) -> Answer:
+def _answer(status: int, result: BaseModel) -> Response:
     headers = (("content-type", "application/json"), ("cache-control", "no-store"))
-    return Answer(status, headers, result.model_dump_json().encode())
+    return Response(status, headers, result.model_dump_json().encode())
 
 
 def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str]]:
     there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
-        text = f"nothing is at {blotted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
+        text = f"nothing is at {redacted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
         raise Fault("NAME_UNKNOWN", text)
     for route, places in there:
         if route.method == call.method:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from proxy.trust.job import JobState
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import OneRepository, Page
 
 
@@ -52,14 +52,14 @@ class JobsShown(BaseModel, strict=True, extra="forbid", frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_jobs", "GET", f"{ROOT}/jobs", Permission.JOBS, "Long work, newest first.", JobsShown, JobsPage,
-        reach=Reach.ONE,
+        scope=Scope.ONE,
     ),
     Route(
         "show_job", "GET", f"{ROOT}/jobs/{{id}}", Permission.JOBS, "How far a job is, what came of it.", JobShown,
-        reach=Reach.ONE,
+        scope=Scope.ONE,
     ),
     Route(
         "cancel_job", "POST", f"{ROOT}/jobs/{{id}}/cancel", Permission.CHANGE_JOBS,
-        "Stop a job at its next step; what it did is done.", JobShown, reach=Reach.ONE,
+        "Stop a job at its next step; what it did is done.", JobShown, scope=Scope.ONE,
     ),
 )  # fmt: skip

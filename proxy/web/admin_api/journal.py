@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import Page
 
 
 class JournalPage(Page, strict=True, extra="forbid", frozen=True):
     """Which rows of the journal, newest first. Rows that are added meanwhile may show some twice, and hide none."""
 
-    kind: Kind | None = Field(default=None, description="rows of this kind only")
+    kind: EventKind | None = Field(default=None, description="rows of this kind only")
     repository: str = Field(default="", max_length=255, description="rows about this repository only")
     digest: str = Field(default="", max_length=200, description="rows about this digest only")
     since: AwareDatetime | None = Field(
@@ -28,7 +28,7 @@ class JournalRow(BaseModel, strict=True, extra="forbid", frozen=True):
     """One row of the journal (docs/events.md)."""
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     who: str
     how: str
     repository: str
@@ -51,6 +51,6 @@ class Rows(BaseModel, strict=True, extra="forbid", frozen=True):
 
 ROUTES: tuple[Route, ...] = (
     Route(
-        "journal", "GET", f"{ROOT}/journal", Permission.JOURNAL, "What happened.", Rows, JournalPage, reach=Reach.ONE
+        "journal", "GET", f"{ROOT}/journal", Permission.JOURNAL, "What happened.", Rows, JournalPage, scope=Scope.ONE
     ),
 )

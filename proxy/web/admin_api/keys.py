@@ -11,7 +11,7 @@ from proxy.trust.handover import parse_overlap
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Permission
 from proxy.trust.span import parse_span
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import Page, Why
 
 
@@ -99,7 +99,7 @@ class Keys(BaseModel, strict=True, extra="forbid", frozen=True):
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class Stray(BaseModel, strict=True, extra="forbid", frozen=True):
+class UnrecordedKey(BaseModel, strict=True, extra="forbid", frozen=True):
     """A key on a token of ours that is in no record: it signs nothing."""
 
     token: str
@@ -107,10 +107,10 @@ class Stray(BaseModel, strict=True, extra="forbid", frozen=True):
     fingerprint: str
 
 
-class Strays(BaseModel, strict=True, extra="forbid", frozen=True):
+class UnrecordedKeys(BaseModel, strict=True, extra="forbid", frozen=True):
     """What lies on the tokens beside the record."""
 
-    items: tuple[Stray, ...]
+    items: tuple[UnrecordedKey, ...]
     not_looked: str = Field(default="", description="why the tokens were not looked at; empty where they were")
 
 
@@ -134,17 +134,19 @@ _SECOND = frozenset({"rotate", "activate", "compromise", "lost"})  # what one pe
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
     two = verb in _SECOND
-    return Route(f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True, second=two)
+    return Route(
+        f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, gives, body=body, plans=True, dual_control=two
+    )
 
 
 ROUTES: tuple[Route, ...] = (
     Route(
         "list_keys", "GET", f"{ROOT}/keys", Permission.KEYS, "Our keys and their states.", Keys, Page,
-        reach=Reach.NEUTRAL,
+        scope=Scope.NEUTRAL,
     ),
     Route(
         "list_strays", "GET", f"{ROOT}/keys/unrecorded", Permission.KEYS,
-        "Keys on our tokens that are in no record.", Strays, reach=Reach.NEUTRAL,
+        "Keys on our tokens that are in no record.", UnrecordedKeys, scope=Scope.NEUTRAL,
     ),
     _key("rotate", "profile", "Make a key that signs for this profile from now on.", Rotation, Rotate),
     _key("prepare", "profile", "Make a key that verifies, and signs once it is activated.", body=Making),

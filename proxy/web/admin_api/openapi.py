@@ -63,13 +63,13 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.says,
         "description": f"Roles: {', '.join(holders(route.permission))}.",
         "x-roles": list(holders(route.permission)),
-        "x-reach": route.reach.value,
+        "x-reach": route.scope.value,
         "responses": {
             **_given_by(route),
             **{str(status): {"$ref": "#/components/responses/Problem"} for status in _REFUSALS},
         },
     }
-    parameters = [_place(name) for name in route.places] + _fields(route.asks)
+    parameters = [_place(name) for name in route.path_params] + _fields(route.asks)
     if parameters:
         told["parameters"] = parameters
     if route.body is not None:
@@ -82,7 +82,7 @@ def _given_by(route: Route) -> dict[str, Any]:
     shapes: dict[int, list[type[BaseModel]]] = {route.status: [route.gives]}
     if route.plans:
         shapes.setdefault(200, []).append(Plan)
-    if route.second:
+    if route.dual_control:
         shapes.setdefault(202, []).append(Held)
     answers: dict[str, Any] = {}
     for status, given in sorted(shapes.items()):

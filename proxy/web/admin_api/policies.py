@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from proxy.trust.impact import Effect, Standing
+from proxy.trust.impact import Effect, PullVerdict
 from proxy.trust.policy_revision import TEXT_BYTES
 from proxy.trust.roles import Permission
 from proxy.web.admin_api.jobs import JobShown
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import NOT_KEPT, Line, Name, Page, Why
 
 _Text = Annotated[str, StringConstraints(max_length=TEXT_BYTES)]
@@ -34,7 +34,7 @@ class Between(BaseModel, strict=True, extra="forbid", frozen=True):
     new: int = Field(ge=1, le=999_999_999, description="number of another")
 
 
-class ApplyWish(Why, strict=True, extra="forbid", frozen=True):
+class ApplyRequest(Why, strict=True, extra="forbid", frozen=True):
     """Policies to put in force."""
 
     text: Text = _TEXT
@@ -42,7 +42,7 @@ class ApplyWish(Why, strict=True, extra="forbid", frozen=True):
     base: int = _BASE
 
 
-class RevertWish(Why, strict=True, extra="forbid", frozen=True):
+class RevertRequest(Why, strict=True, extra="forbid", frozen=True):
     """An older revision to put in force again."""
 
     base: int = _BASE
@@ -57,13 +57,13 @@ class Candidate(BaseModel, strict=True, extra="forbid", frozen=True):
     name: Name = _NAME
 
 
-class ImageWish(Candidate, strict=True, extra="forbid", frozen=True):
+class ImageRequest(Candidate, strict=True, extra="forbid", frozen=True):
     """An image to judge."""
 
     ref: Line = Field(description="repo[:tag|@digest]")
 
 
-class PlanWish(BaseModel, strict=True, extra="forbid", frozen=True):
+class PlanRequest(BaseModel, strict=True, extra="forbid", frozen=True):
     """Policies to try on what was pulled."""
 
     text: Text = _TEXT
@@ -72,7 +72,7 @@ class PlanWish(BaseModel, strict=True, extra="forbid", frozen=True):
     limit: int = Field(default=1000, ge=1, le=1000, description="images, at most; the newest")
 
 
-class LongPlanWish(PlanWish, strict=True, extra="forbid", frozen=True):
+class LongPlanRequest(PlanRequest, strict=True, extra="forbid", frozen=True):
     """The same on more of it than can be waited for."""
 
     limit: int = Field(default=10_000, ge=1, le=100_000, description="images, at most; the newest")
@@ -144,7 +144,7 @@ class Applied(BaseModel, strict=True, extra="forbid", frozen=True):
     revision: RevisionLine
 
 
-class Finding(BaseModel, strict=True, extra="forbid", frozen=True):
+class LintFindingShown(BaseModel, strict=True, extra="forbid", frozen=True):
     """One thing that is wrong, or probably not meant."""
 
     level: Literal["error", "warning", "note"]
@@ -157,7 +157,7 @@ class Finding(BaseModel, strict=True, extra="forbid", frozen=True):
 class Linted(BaseModel, strict=True, extra="forbid", frozen=True):
     """Everything found."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFindingShown, ...]
 
 
 class Tested(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -172,7 +172,7 @@ class Tested(BaseModel, strict=True, extra="forbid", frozen=True):
 class VerdictShown(BaseModel, strict=True, extra="forbid", frozen=True):
     """What a pull gets."""
 
-    standing: Standing
+    standing: PullVerdict
     reason: str
     detail: str
 
@@ -204,10 +204,10 @@ class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
     )
 
 
-def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], reach: Reach = Reach.WHOLE) -> Route:
+def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], reach: Scope = Scope.WHOLE) -> Route:
     path = f"{ROOT}/policies/{name}"
     may = Permission.POLICIES if name == "lint" else Permission.TRY_POLICIES
-    return Route(f"{name}_policies", "POST", path, may, says, gives, body=body, body_bytes=_BYTES, reach=reach)
+    return Route(f"{name}_policies", "POST", path, may, says, gives, body=body, body_bytes=_BYTES, scope=reach)
 
 
 _BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
@@ -216,8 +216,8 @@ ROUTES: tuple[Route, ...] = (
     Route("policies", "GET", f"{ROOT}/policies", Permission.POLICIES, "The policies in force.", PoliciesShown),
     Route(
         "apply_policies", "POST", f"{ROOT}/policies", Permission.CHANGE_POLICIES,
-        "Put these policies in force, as a new revision.", Applied, body=ApplyWish, plans=True, body_bytes=_BYTES,
-        second=True,
+        "Put these policies in force, as a new revision.", Applied, body=ApplyRequest, plans=True, body_bytes=_BYTES,
+        dual_control=True,
     ),
     Route(
         "policy_history", "GET", f"{ROOT}/policies/revisions", Permission.POLICIES,
@@ -229,17 +229,18 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "revert_policies", "POST", f"{ROOT}/policies/revisions/{{number}}/revert", Permission.CHANGE_POLICIES,
-        "Put an older revision in force again, as a new one.", Applied, body=RevertWish, plans=True, second=True,
+        "Put an older revision in force again, as a new one.", Applied, body=RevertRequest, plans=True,
+        dual_control=True,
     ),
     Route(
         "policy_difference", "GET", f"{ROOT}/policies/diff", Permission.POLICIES,
         "What is different between two revisions.", Difference, Between,
     ),
     _try("lint", "What policies say and cannot mean.", Linted, Candidate),
-    _try("test", "What a pull of an image would get.", Tested, ImageWish, Reach.ONE),
-    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanWish),
+    _try("test", "What a pull of an image would get.", Tested, ImageRequest, Scope.ONE),
+    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanRequest),
     Route(
         "plan_policies_job", "POST", f"{ROOT}/policies/plan/job", Permission.TRY_POLICIES,
-        "The same in a job, whose result is the answer.", JobShown, body=LongPlanWish, status=202, body_bytes=_BYTES,
+        "The same in a job, whose result is the answer.", JobShown, body=LongPlanRequest, status=202, body_bytes=_BYTES,
     ),
 )  # fmt: skip

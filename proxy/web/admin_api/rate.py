@@ -28,7 +28,7 @@ FAILED = Rate(10, 0.1)  # calls without a valid token
 ROWS = Rate(120, 1 / 30)  # rows about calls that a token may not make; those beyond it are counted
 
 
-class Allowance:
+class TokenBucket:
     """The buckets of one kind of caller. Never raises but in `check` and `take`."""
 
     def __init__(self, rate: Rate, monotonic: Callable[[], float]) -> None:

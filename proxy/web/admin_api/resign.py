@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proxy.trust.roles import Permission
 from proxy.web.admin_api.jobs import JobShown
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import OneRepository, Why
 
 
@@ -20,6 +20,6 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "resign", "POST", f"{ROOT}/keys/{{profile}}/resign", Permission.CHANGE_JOBS,
         "Sign again, in a job, what keys of this profile signed, with the one that is active now.", JobShown,
-        body=Resign, status=202, plans=True, reach=Reach.ONE,
+        body=Resign, status=202, plans=True, scope=Scope.ONE,
     ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ PLACES: Mapping[str, str] = MappingProxyType(
 )
 
 
-class Reach(Enum):
+class Scope(Enum):
     """What a call is about, so that tokens for some repositories can be held to those."""
 
     WHOLE = "the whole proxy"  # such a token may not
@@ -40,9 +40,9 @@ class Reach(Enum):
 class Route:
     """One call: who may make it, what it takes in query and body, what it gives. `name` is that of its action.
 
-    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`. `reach` is what it is about; unless it
-    says otherwise, a token for some repositories only does not open it. With `second`, where dual control is on, it
-    is kept and answered with `Held`, and done when a second person agrees.
+    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`. `scope` is what it is about; unless it
+    says otherwise, a token for some repositories only does not open it. With `dual_control`, where dual
+    control is on, it is kept and answered with `Held`, and done when a second person agrees.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Route:
     status: int = 200
     plans: bool = False
     body_bytes: int = BODY_BYTES
-    reach: Reach = Reach.WHOLE
-    second: bool = False
+    scope: Scope = Scope.WHOLE
+    dual_control: bool = False
 
     @property
     def asks(self) -> type[BaseModel] | None:
@@ -65,7 +65,7 @@ class Route:
         return DryRun if self.plans else self.query
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def path_params(self) -> tuple[str, ...]:
         """Names of the parts of the path that are filled in."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
 

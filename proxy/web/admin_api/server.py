@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from proxy.trust.keys import KeyState
 from proxy.trust.problem import ProblemId, Severity
 from proxy.trust.roles import Permission
-from proxy.web.admin_api.route import ROOT, Reach, Route
+from proxy.web.admin_api.route import ROOT, Route, Scope
 from proxy.web.admin_api.shapes import Line, Why
 
 
@@ -81,7 +81,7 @@ class Reloaded(BaseModel, strict=True, extra="forbid", frozen=True):
     policies: str = Field(description="which policies are in force, and from where")
 
 
-class SignWish(Why, strict=True, extra="forbid", frozen=True):
+class SignRequest(Why, strict=True, extra="forbid", frozen=True):
     """An image to sign that is upstream already."""
 
     ref: Line = Field(description="repo[:tag|@digest]")
@@ -106,7 +106,7 @@ class SignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route(
         "status", "GET", f"{ROOT}/status", Permission.STATUS, "Whether everything works.", Status,
-        reach=Reach.NEUTRAL,
+        scope=Scope.NEUTRAL,
     ),
     Route(
         "reload", "POST", f"{ROOT}/reload", Permission.RELOAD,
@@ -114,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "sign", "POST", f"{ROOT}/sign", Permission.SIGN,
-        "Sign an image that is upstream already.", SignedShown, body=SignWish,
-        reach=Reach.ONE,
+        "Sign an image that is upstream already.", SignedShown, body=SignRequest,
+        scope=Scope.ONE,
     ),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from proxy.web.admin_api.route import ROOT, Route
 from proxy.web.admin_api.shapes import Name, Page, Repositories
 
 
-class TokenWish(BaseModel, strict=True, extra="forbid", frozen=True):
+class NewToken(BaseModel, strict=True, extra="forbid", frozen=True):
     """A token to make."""
 
     name: Name = Field(description="whom or what it is for, as the journal will show it")
@@ -62,8 +62,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "create_token", "POST", f"{ROOT}/tokens", Permission.CHANGE_TOKENS,
-        "Make an admin token; the answer is the only place it is ever shown.", TokenMade, body=TokenWish, status=201,
-        plans=True, second=True,
+        "Make an admin token; the answer is the only place it is ever shown.", TokenMade, body=NewToken, status=201,
+        plans=True, dual_control=True,
     ),
     Route(
         "revoke_token", "DELETE", f"{ROOT}/tokens/{{id}}", Permission.CHANGE_TOKENS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from proxy.flows.house import House
-from proxy.ports import Tokens
+from proxy.flows.house import Ports
+from proxy.ports import TokenInventory
 from proxy.store import Store
 from proxy.web.admin_api.handler import Topic
 from proxy.web.admin_api.table import ROUTES
@@ -22,36 +22,36 @@ from proxy.wiring.admin_desk.resign import ResignDesk
 from proxy.wiring.admin_desk.server import ServerDesk
 from proxy.wiring.admin_desk.tokens import TokenDesk
 from proxy.wiring.desk import Desk
-from proxy.wiring.opening import Stray
+from proxy.wiring.opening import UnrecordedKey
 from proxy.wiring.policies import Policies
 
 
 def topics(
     desk: Desk,
-    house: Callable[[], House],
+    ports: Callable[[], Ports],
     store: Store,
     reload: Callable[[], Awaitable[str | None]],
-    strays: Callable[[], Awaitable[Sequence[Stray]]],
-    held: Tokens,
+    strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]],
+    held: TokenInventory,
     policies: Policies,
     dual: Callable[[], bool] = lambda: False,
     people: Callable[[], Iterable[KnownCertificate]] = tuple,
 ) -> tuple[Topic, ...]:
-    """Return what every route does. `house` returns the one in force; `reload` why it was refused, or None.
+    """Return what every route does. `ports` returns the one in force; `reload` why it was refused, or None.
 
     `dual` says whether a second person has to agree before keys and policies change; `people` returns who
     calls with a certificate, as configured by now.
     """
     doing = (
-        ServerDesk(desk, house, reload, lambda: policies.described).topic(),
-        KeyDesk(house, strays).topic(),
-        CustodyDesk(house, held).topic(),
-        PolicyDesk(house, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
-        ChainDesk(house).topic(),
-        TokenDesk(house, store.admin_tokens, people).topic(),
-        JobDesk(house, store.jobs).topic(),
-        ResignDesk(house, store.jobs, store.ledger).topic(),
-        DenialDesk(house).topic(),
-        ExceptionDesk(house).topic(),
+        ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
+        KeyDesk(ports, strays).topic(),
+        CustodyDesk(ports, held).topic(),
+        PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
+        ChainDesk(ports).topic(),
+        TokenDesk(ports, store.admin_tokens, people).topic(),
+        JobDesk(ports, store.jobs).topic(),
+        ResignDesk(ports, store.jobs, store.ledger).topic(),
+        DenialDesk(ports).topic(),
+        ExceptionDesk(ports).topic(),
     )
-    return (*doing, ApprovalDesk(house, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())
+    return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from proxy.flows import approval as flow
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.ports import AdminTokens, Approvals
 from proxy.trust.approval import WAITS_FOR, Approval, ApprovalState, Person, same_steps
@@ -16,7 +16,7 @@ from proxy.web.admin_api import approvals as shapes
 from proxy.web.admin_api.handler import Acting, Holder, Topic
 from proxy.web.admin_api.route import Route
 from proxy.web.admin_api.shapes import ApprovalShown, Held, Why, kept
-from proxy.web.admin_api.tokens import TokenWish
+from proxy.web.admin_api.tokens import NewToken
 from proxy.wiring.admin_certificates import KnownCertificate, may_ask
 
 
@@ -25,7 +25,7 @@ class ApprovalDesk:
 
     def __init__(
         self,
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         routes: Sequence[Route],
         approvals: Approvals,
         tokens: AdminTokens,
@@ -37,7 +37,7 @@ class ApprovalDesk:
 
         `people` returns who calls with a certificate, as configured by now.
         """
-        self._house = house
+        self._ports = ports
         self._routes = {route.name: route for route in routes}
         self._approvals = approvals
         self._tokens = tokens
@@ -65,18 +65,18 @@ class ApprovalDesk:
         if not self._dual() or (route.name in self._alone and await self._alone[route.name](acting)):
             return None
         await flow.must_count(_person(acting.holder), self._tokens)
-        if isinstance(acting.body, TokenWish) and acting.body.fingerprint is None:
+        if isinstance(acting.body, NewToken) and acting.body.fingerprint is None:
             raise Fault(
                 "DENIED",
                 f"{acting.body.name!a} could agree to what others ask for (admin.dual_control), so nobody else may see "
                 "that token: have them run countersign tokens draft, and ask with the fingerprint it prints",
                 status=409,
             )
-        now = self._house().clock.now()
+        now = self._ports().clock.now()
         wanted = Approval(
             id="",
             route=route.name,
-            places=dict(acting.places),
+            places=dict(acting.path_params),
             body="" if acting.body is None else acting.body.model_dump_json(),
             plan=await self._plans[route.name](acting),
             by=_person(acting.holder),
@@ -86,7 +86,7 @@ class ApprovalDesk:
             expires=now + WAITS_FOR,
             given={} if acting.body is None else kept(acting.body),
         )
-        return Held(approval=shown(await flow.ask(wanted, self._approvals, self._house())))
+        return Held(approval=shown(await flow.ask(wanted, self._approvals, self._ports())))
 
     async def _list(self, acting: Acting) -> shapes.ApprovalsShown:
         page = cast("shapes.ApprovalsPage", acting.query)
@@ -95,19 +95,19 @@ class ApprovalDesk:
         return shapes.ApprovalsShown(items=tuple(shown(each) for each in found[: page.limit]), next=after)
 
     async def _show(self, acting: Acting) -> ApprovalShown:
-        found = await self._approvals.find(acting.places["id"])
+        found = await self._approvals.find(acting.path_params["id"])
         if found is None:
-            await flow.pending(acting.places["id"], self._approvals, self._house())  # says so
+            await flow.pending(acting.path_params["id"], self._approvals, self._ports())  # says so
         return shown(cast("Approval", found))
 
     async def _reject(self, acting: Acting) -> ApprovalShown:
-        wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
+        wanted = await flow.pending(acting.path_params["id"], self._approvals, self._ports())
         by = _person(acting.holder)
         if by != wanted.by:
             self._may(wanted, acting.holder)
             await flow.must_count(by, self._tokens)
         reason = cast("Why", acting.body).reason
-        return shown(await flow.reject(wanted, by, reason, self._approvals, self._house()))
+        return shown(await flow.reject(wanted, by, reason, self._approvals, self._ports()))
 
     async def _plan_approve(self, acting: Acting) -> tuple[str, ...]:
         wanted, _ = await self._ready(acting)
@@ -119,7 +119,7 @@ class ApprovalDesk:
     async def _approve(self, acting: Acting) -> shapes.Approved:
         wanted, again = await self._ready(acting)
         reason = cast("Why", acting.body).reason
-        agreed = await flow.agree(wanted, _person(acting.holder), reason, self._approvals, self._house())
+        agreed = await flow.agree(wanted, _person(acting.holder), reason, self._approvals, self._ports())
         try:
             result = await self._actions[wanted.route](replace(again, agreed_by=acting.holder.who))
         except (Fault, Unavailable, Corrupt) as failed:
@@ -130,9 +130,9 @@ class ApprovalDesk:
 
     async def _ready(self, acting: Acting) -> tuple[Approval, Acting]:
         """Return the request and the call as it was made, where it may be done now and means what it meant then."""
-        wanted = await flow.pending(acting.places["id"], self._approvals, self._house())
+        wanted = await flow.pending(acting.path_params["id"], self._approvals, self._ports())
         route = self._may(wanted, acting.holder)
-        await flow.may_agree(wanted, _person(acting.holder), self._tokens, self._house())
+        await flow.may_agree(wanted, _person(acting.holder), self._tokens, self._ports())
         if not may_ask(wanted.by.who, wanted.by.how, route.permission, self._people()):
             raise Fault(
                 "DENIED",
@@ -157,7 +157,7 @@ class ApprovalDesk:
             raise Fault("DENIED", f"this version has no call {wanted.route}: reject it", status=409)
         if not permitted(holder.roles, route.permission):
             raise Fault("DENIED", f"only a holder of the role {', '.join(holders(route.permission))} decides on this")
-        if route.body is TokenWish and (more := beyond(holder.roles, TokenWish.model_validate_json(wanted.body).roles)):
+        if route.body is NewToken and (more := beyond(holder.roles, NewToken.model_validate_json(wanted.body).roles)):
             raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may agree that it is handed out")
         return route
 

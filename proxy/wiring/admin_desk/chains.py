@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxy.flows import certify
 from proxy.flows.asker import Asker
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.keylife import find
 from proxy.formats.certificate import from_pem, parse_certificate
 from proxy.oci.faults import Fault
@@ -24,9 +24,9 @@ from proxy.web.admin_api.shapes import Why
 class ChainDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House]) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports]) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -41,31 +41,31 @@ class ChainDesk:
         )
 
     async def _show(self, acting: Acting) -> shapes.ChainShown:
-        return shown(find(_key(acting), self._house()))
+        return shown(find(_key(acting), self._ports()))
 
     async def _set(self, acting: Acting) -> shapes.ChainShown:
-        key = await certify.set_chain(_key(acting), _chain(acting), _asker(acting), self._house())
+        key = await certify.set_chain(_key(acting), _chain(acting), _asker(acting), self._ports())
         return shown(key)
 
     async def _plan_set(self, acting: Acting) -> tuple[str, ...]:
-        planned = certify.plan(_key(acting), _chain(acting), self._house())
+        planned = certify.plan(_key(acting), _chain(acting), self._ports())
         return (_gives(planned.key, planned.chain), *planned.notes)
 
     async def _request(self, acting: Acting) -> shapes.CsrMade:
-        house, wish = self._house(), cast("shapes.CsrWish", acting.body)
-        der = await certify.request_certificate(_key(acting), wish.subject, house)
+        ports, wish = self._ports(), cast("shapes.CsrRequest", acting.body)
+        der = await certify.request_certificate(_key(acting), wish.subject, ports)
         pem = x509.load_der_x509_csr(der).public_bytes(Encoding.PEM).decode()
-        return shapes.CsrMade(fingerprint=fingerprint(find(_key(acting), house).spki), csr=pem)
+        return shapes.CsrMade(fingerprint=fingerprint(find(_key(acting), ports).spki), csr=pem)
 
     async def _self_sign(self, acting: Acting) -> shapes.ChainShown:
-        house, wish = self._house(), cast("shapes.SelfSignedWish", acting.body)
-        subject = wish.subject or _default(certify.may_have_chain(_key(acting), house), house)
-        return shown(await certify.self_sign(_key(acting), subject, wish.days, _asker(acting), house))
+        ports, wish = self._ports(), cast("shapes.SelfSignedRequest", acting.body)
+        subject = wish.subject or _default(certify.may_have_chain(_key(acting), ports), ports)
+        return shown(await certify.self_sign(_key(acting), subject, wish.days, _asker(acting), ports))
 
     async def _plan_self_sign(self, acting: Acting) -> tuple[str, ...]:
-        house, wish = self._house(), cast("shapes.SelfSignedWish", acting.body)
-        key = certify.may_have_chain(_key(acting), house)
-        ends, subject = house.clock.now() + timedelta(days=wish.days), wish.subject or _default(key, house)
+        ports, wish = self._ports(), cast("shapes.SelfSignedRequest", acting.body)
+        key = certify.may_have_chain(_key(acting), ports)
+        ends, subject = ports.clock.now() + timedelta(days=wish.days), wish.subject or _default(key, ports)
         return (
             f"sign a certificate of {_named(key)} with the key itself, as {subject}, until {ends:%Y-%m-%d}",
             "nobody vouches for it, so it is for development alone: a CA's chain takes its place later",
@@ -74,7 +74,7 @@ class ChainDesk:
 
 
 def _key(acting: Acting) -> str:
-    return acting.places["fingerprint"]
+    return acting.path_params["fingerprint"]
 
 
 def _asker(acting: Acting) -> Asker:
@@ -82,16 +82,16 @@ def _asker(acting: Acting) -> Asker:
 
 
 def _chain(acting: Acting) -> tuple[bytes, ...]:
-    wish = cast("shapes.ChainWish", acting.body)
+    wish = cast("shapes.NewChain", acting.body)
     try:
         return from_pem(wish.chain.encode())
     except ValueError as error:
         raise Fault("UNSUPPORTED", f"chain: {error}", status=400) from None
 
 
-def _default(key: BookKey, house: House) -> str:
+def _default(key: BookKey, ports: Ports) -> str:
     """The Notary Project wants country, state and organisation in whom a policy names; XX is no country."""
-    return f"CN={key.profile},O={house.name} development,ST=none,C=XX"
+    return f"CN={key.profile},O={ports.name} development,ST=none,C=XX"
 
 
 def _gives(key: BookKey, chain: Sequence[bytes]) -> str:

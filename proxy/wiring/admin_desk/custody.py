@@ -9,10 +9,10 @@ from proxy.flows import custody
 from proxy.flows.asker import Asker
 from proxy.flows.custody import Sought
 from proxy.flows.evidence import evidence
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.keylife import may_become
 from proxy.formats.key_evidence import CHECK, encoded
-from proxy.ports import Tokens
+from proxy.ports import TokenInventory
 from proxy.setup_token import pem
 from proxy.trust.custody import may_leave
 from proxy.trust.keys import BookKey, KeyState, fingerprint
@@ -26,9 +26,9 @@ from proxy.wiring.admin_desk.keys import shown
 class CustodyDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], tokens: Tokens) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports], tokens: TokenInventory) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
         self._tokens = tokens
 
     def topic(self) -> Topic:
@@ -50,36 +50,36 @@ class CustodyDesk:
         )
 
     async def _import(self, acting: Acting) -> KeyShown:
-        profile = acting.places["profile"]
-        return shown(await custody.take_in(profile, _sought(acting), _asker(acting), self._house(), self._tokens))
+        profile = acting.path_params["profile"]
+        return shown(await custody.take_in(profile, _sought(acting), _asker(acting), self._ports(), self._tokens))
 
     async def _rebind(self, acting: Acting) -> KeyShown:
-        which, token = acting.places["fingerprint"], cast("shapes.Rebind", acting.body).token or ""
-        return shown(await custody.rebind(which, token, _asker(acting), self._house(), self._tokens))
+        which, token = acting.path_params["fingerprint"], cast("shapes.Rebind", acting.body).token or ""
+        return shown(await custody.rebind(which, token, _asker(acting), self._ports(), self._tokens))
 
     async def _backup(self, acting: Acting) -> KeyShown:
         at = cast("shapes.Backup", acting.body).at
-        return shown(await custody.backed_up(acting.places["fingerprint"], at, _asker(acting), self._house()))
+        return shown(await custody.backed_up(acting.path_params["fingerprint"], at, _asker(acting), self._ports()))
 
     async def _destroy(self, acting: Acting) -> KeyShown:
-        which, confirm = acting.places["fingerprint"], cast("shapes.Destroy", acting.body).confirm
-        return shown(await custody.destroy(which, confirm, _asker(acting), self._house(), self._tokens))
+        which, confirm = acting.path_params["fingerprint"], cast("shapes.Destroy", acting.body).confirm
+        return shown(await custody.destroy(which, confirm, _asker(acting), self._ports(), self._tokens))
 
     async def _evidence(self, acting: Acting) -> shapes.EvidenceShown:
-        house = self._house()
-        made = await evidence(acting.places["fingerprint"], house, self._tokens)
+        ports = self._ports()
+        made = await evidence(acting.path_params["fingerprint"], ports, self._tokens)
         return shapes.EvidenceShown(
             signed=encoded(made.text),
             signature=encoded(made.signature),
             public_key=pem(made.key.spki).decode(),
             fingerprint=fingerprint(made.key.spki),
-            at=house.clock.now(),
+            at=ports.clock.now(),
             check=CHECK,
         )
 
     async def _plan_import(self, acting: Acting) -> tuple[str, ...]:
-        profile = acting.places["profile"]
-        held = await custody.may_take_in(profile, _sought(acting), self._house(), self._tokens)
+        profile = acting.path_params["profile"]
+        held = await custody.may_take_in(profile, _sought(acting), self._ports(), self._tokens)
         name = f"key {fingerprint(held.spki)[:12]}, {held.label!r} (id {held.key_id}) on token {held.token}"
         told = ", ".join(f"{n}={'not told' if v is None else v}" for n, v in held.attributes.items())
         steps = [f"let {name}, {held.algorithm}, prove itself by a signature; its attributes: {told}"]
@@ -88,19 +88,19 @@ class CustodyDesk:
         return (*steps, f"record it as prepared for {profile}: it verifies, and signs nothing before it is activated")
 
     async def _plan_rebind(self, acting: Acting) -> tuple[str, ...]:
-        which, token = acting.places["fingerprint"], cast("shapes.Rebind", acting.body).token or ""
-        known, held = await custody.may_rebind(which, token, self._house(), self._tokens)
+        which, token = acting.path_params["fingerprint"], cast("shapes.Rebind", acting.body).token or ""
+        known, held = await custody.may_rebind(which, token, self._ports(), self._tokens)
         before = f"token {known.token}, serial {known.token_serial}, {known.label!r}"
         now = f"token {held.token}, serial {held.token_serial}, {held.label!r}"
         return (f"let {_named(known)} prove itself by a signature on {now}", f"record that place instead of {before}")
 
     async def _plan_backup(self, acting: Acting) -> tuple[str, ...]:
         at = cast("shapes.Backup", acting.body).at
-        key = custody.may_be_backed_up(acting.places["fingerprint"], at, self._house())
+        key = custody.may_be_backed_up(acting.path_params["fingerprint"], at, self._ports())
         return (f"note that {_named(key)} was backed up {'now' if at is None else f'at {at.isoformat()}'}",)
 
     async def _plan_destroy(self, acting: Acting) -> tuple[str, ...]:
-        key = may_become(acting.places["fingerprint"], KeyState.DESTROYED, self._house())
+        key = may_become(acting.path_params["fingerprint"], KeyState.DESTROYED, self._ports())
         where = f"token {key.token}, serial {key.token_serial}"
         return (
             f"let {_named(key)} prove itself by a signature, then destroy both its halves on {where}",

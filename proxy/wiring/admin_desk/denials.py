@@ -9,7 +9,7 @@ from typing import cast
 from proxy.config.values import check_pattern
 from proxy.flows.asker import Asker
 from proxy.flows.denying import deny, find, lift, may_deny
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.allotment import rank_of
@@ -23,9 +23,9 @@ from proxy.wiring.admin_desk.part import part
 class DenialDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House]) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports]) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -36,25 +36,25 @@ class DenialDesk:
         )
 
     async def _list(self, acting: Acting) -> shapes.Denials:
-        now = self._house().clock.now()
-        mine = tuple(d for d in self._house().interventions.orders().denials if acting.holder.may_see(_of(d)))
+        now = self._ports().clock.now()
+        mine = tuple(d for d in self._ports().overrides.orders().denials if acting.holder.may_see(_of(d)))
         rows, after = part(mine, acting)
         return shapes.Denials(items=tuple(_shown(row, now) for row in rows), next=after)
 
     async def _add(self, acting: Acting) -> shapes.DenialShown:
-        house, wish = self._house(), cast("shapes.DenialWish", acting.body)
+        ports, wish = self._ports(), cast("shapes.NewDenial", acting.body)
         target, digest = _target(wish.target)
-        made = await deny(target, wish.until, asker_of(acting), house, digest=digest)
-        return _shown(made, house.clock.now())
+        made = await deny(target, wish.until, asker_of(acting), ports, digest=digest)
+        return _shown(made, ports.clock.now())
 
     async def _remove(self, acting: Acting) -> shapes.DenialShown:
-        house = self._house()
-        return _shown(await lift(acting.places["id"], asker_of(acting), house), house.clock.now())
+        ports = self._ports()
+        return _shown(await lift(acting.path_params["id"], asker_of(acting), ports), ports.clock.now())
 
     async def _plan_add(self, acting: Acting) -> tuple[str, ...]:
-        wish = cast("shapes.DenialWish", acting.body)
+        wish = cast("shapes.NewDenial", acting.body)
         target, digest = _target(wish.target)
-        ends = may_deny(target, wish.until, asker_of(acting), self._house(), digest=digest).until
+        ends = may_deny(target, wish.until, asker_of(acting), self._ports(), digest=digest).until
         until = "until it is removed" if ends is None else f"until {ends:%Y-%m-%d %H:%M}Z"
         what = f"every pull and push in {target}"
         if digest:
@@ -62,16 +62,16 @@ class DenialDesk:
         return (f"block {what}, {until}: whatever signed it, in every mode, whatever exception is open",)
 
     async def _plan_remove(self, acting: Acting) -> tuple[str, ...]:
-        found = find(acting.places["id"], self._house())
+        found = find(acting.path_params["id"], self._ports())
         return (f"let policy alone decide on {found.target} again; it was denied by {found.by}: {found.reason}",)
 
     async def _meant(self, acting: Acting) -> str:
-        target = cast("shapes.DenialWish", acting.body).target
+        target = cast("shapes.NewDenial", acting.body).target
         return "" if ":" in target else one(target)
 
     async def _found(self, acting: Acting) -> str:
-        orders = self._house().interventions.orders()
-        return next((_of(d) for d in orders.denials if d.id == acting.places["id"]), "")
+        orders = self._ports().overrides.orders()
+        return next((_of(d) for d in orders.denials if d.id == acting.path_params["id"]), "")
 
 
 def _of(denial: Denial) -> str:

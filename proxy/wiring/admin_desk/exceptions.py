@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from proxy.flows import breakglass
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
 from proxy.trust.roles import Permission, permitted
@@ -20,9 +20,9 @@ from proxy.wiring.admin_desk.part import part
 class ExceptionDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House]) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports]) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
 
     def topic(self) -> Topic:
         """Return what every route does, by its name."""
@@ -39,14 +39,14 @@ class ExceptionDesk:
         )
 
     async def _list(self, acting: Acting) -> shapes.Exceptions:
-        house = self._house()
-        mine = (e for e in house.interventions.orders().exceptions if acting.holder.may_see(one(e.repositories)))
+        ports = self._ports()
+        mine = (e for e in ports.overrides.orders().exceptions if acting.holder.may_see(one(e.repositories)))
         rows, after = part(tuple(mine), acting)
-        return shapes.Exceptions(items=tuple(_shown(row, house) for row in rows), next=after)
+        return shapes.Exceptions(items=tuple(_shown(row, ports) for row in rows), next=after)
 
     async def _unsigned(self, acting: Acting) -> shapes.Unsigned:
         page = cast("Page", acting.query)
-        rows = await self._house().owed.page(page.limit + 1, page.skip)
+        rows = await self._ports().unsigned.page(page.limit + 1, page.skip)
         after = page.skip + page.limit if len(rows) > page.limit else None
         mine = [row for row in rows[: page.limit] if acting.holder.may_see(row.repository)]
         names = tuple(shapes.UnsignedShown.model_fields)
@@ -54,29 +54,29 @@ class ExceptionDesk:
         return shapes.Unsigned(items=tuple(shown), next=after)
 
     async def _meant(self, acting: Acting) -> str:
-        return one(cast("shapes.ExceptionWish", acting.body).repository)
+        return one(cast("shapes.NewException", acting.body).repository)
 
     async def _found(self, acting: Acting) -> str:
-        exceptions = self._house().interventions.orders().exceptions
-        return next((one(e.repositories) for e in exceptions if e.id == acting.places["id"]), "")
+        exceptions = self._ports().overrides.orders().exceptions
+        return next((one(e.repositories) for e in exceptions if e.id == acting.path_params["id"]), "")
 
     async def _open(self, acting: Acting) -> shapes.ExceptionShown:
-        house = self._house()
+        ports = self._ports()
         wish = _wish(acting)
-        made = await breakglass.open_exception(wish, _longest(acting, house), asker_of(acting), house)
-        return _shown(made, house)
+        made = await breakglass.open_exception(wish, _longest(acting, ports), asker_of(acting), ports)
+        return _shown(made, ports)
 
     async def _close(self, acting: Acting) -> shapes.ExceptionShown:
-        house = self._house()
-        return _shown(await breakglass.close(acting.places["id"], asker_of(acting), house), house)
+        ports = self._ports()
+        return _shown(await breakglass.close(acting.path_params["id"], asker_of(acting), ports), ports)
 
     async def _review(self, acting: Acting) -> shapes.ExceptionShown:
-        house = self._house()
-        return _shown(await breakglass.review(acting.places["id"], asker_of(acting), house), house)
+        ports = self._ports()
+        return _shown(await breakglass.review(acting.path_params["id"], asker_of(acting), ports), ports)
 
     async def _plan_open(self, acting: Acting) -> tuple[str, ...]:
-        house, wish = self._house(), _wish(acting)
-        breakglass.may_open(wish, _longest(acting, house), asker_of(acting), house)
+        ports, wish = self._ports(), _wish(acting)
+        breakglass.may_open(wish, _longest(acting, ports), asker_of(acting), ports)
         what = f"{wish.digest} and what it lists" if wish.digest else "everything"
         where = f"{what} in {wish.repositories}"
         unsigned = (
@@ -91,18 +91,18 @@ class ExceptionDesk:
         )
 
 
-def _wish(acting: Acting) -> breakglass.Wish:
+def _wish(acting: Acting) -> breakglass.ExceptionRequest:
     """Return what is wished. Raises Fault: only who may open long exceptions may open wide ones."""
-    wish = cast("shapes.ExceptionWish", acting.body)
+    wish = cast("shapes.NewException", acting.body)
     wide = permitted(acting.holder.roles, Permission.EXCEPT_LONG)
     where = pattern_in(wish.repository) if wide else parse_repository(wish.repository)
     digest = None if wish.digest is None else parse_digest(wish.digest)
-    return breakglass.Wish(where, digest, wish.seconds, wish.allow_unsigned_push)
+    return breakglass.ExceptionRequest(where, digest, wish.seconds, wish.allow_unsigned_push)
 
 
-def _longest(acting: Acting, house: House) -> float:
+def _longest(acting: Acting, ports: Ports) -> float:
     long = permitted(acting.holder.roles, Permission.EXCEPT_LONG)
-    return house.limits.exception_long_s if long else house.limits.exception_s
+    return ports.limits.exception_long_s if long else ports.limits.exception_s
 
 
 def _span(seconds: int) -> str:
@@ -110,7 +110,7 @@ def _span(seconds: int) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def _shown(exception: PolicyException, house: House) -> shapes.ExceptionShown:
+def _shown(exception: PolicyException, ports: Ports) -> shapes.ExceptionShown:
     return shapes.ExceptionShown(
         id=exception.id,
         repository=exception.repositories,
@@ -121,7 +121,7 @@ def _shown(exception: PolicyException, house: House) -> shapes.ExceptionShown:
         how=exception.how,
         opened=exception.opened,
         until=exception.until,
-        open=not breakglass.is_over(exception, house),
+        open=not breakglass.is_over(exception, ports),
         closed=exception.closed,
         closed_by=exception.closed_by,
         reviewed=exception.reviewed,

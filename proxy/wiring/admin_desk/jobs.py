@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from proxy.flows import job as jobs_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.ports import Jobs
 from proxy.trust.allotment import Allotment, allotment, rank_of
 from proxy.trust.job import Job
@@ -17,9 +17,9 @@ from proxy.web.admin_api.handler import Acting, Holder, Topic
 class JobDesk:
     """One method for each route; each raises Fault or Unavailable with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], jobs: Jobs) -> None:
-        """`house` returns the one in force."""
-        self._house = house
+    def __init__(self, ports: Callable[[], Ports], jobs: Jobs) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
         self._jobs = jobs
 
     def topic(self) -> Topic:
@@ -33,7 +33,7 @@ class JobDesk:
         return cast("shapes.JobsPage", acting.query).repository
 
     async def _job_of(self, acting: Acting) -> str:
-        found = await self._jobs.find(acting.places["id"])
+        found = await self._jobs.find(acting.path_params["id"])
         return "" if found is None else found.repository
 
     async def _list(self, acting: Acting) -> shapes.JobsShown:
@@ -44,18 +44,18 @@ class JobDesk:
         return shapes.JobsShown(items=tuple(shown(job) for job in found[: page.limit]), next=after)
 
     async def _show(self, acting: Acting) -> shapes.JobShown:
-        found = await self._jobs.find(acting.places["id"])
+        found = await self._jobs.find(acting.path_params["id"])
         if found is None:
-            raise jobs_of.unknown(acting.places["id"])
+            raise jobs_of.unknown(acting.path_params["id"])
         return shown(found)
 
     async def _cancel(self, acting: Acting) -> shapes.JobShown:
-        return shown(await jobs_of.cancel(acting.places["id"], self._jobs, self._house().clock))
+        return shown(await jobs_of.cancel(acting.path_params["id"], self._jobs, self._ports().clock))
 
 
-def job_room(holder: Holder, house: House) -> Allotment:
+def job_room(holder: Holder, ports: Ports) -> Allotment:
     """Return how many jobs this holder may have waiting."""
-    limits = house.limits
+    limits = ports.limits
     return allotment(limits.jobs, limits.jobs_each, holder.who, rank_of(holder.roles, holder.repositories))
 
 

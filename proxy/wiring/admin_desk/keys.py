@@ -8,7 +8,7 @@ from typing import cast
 
 from proxy.flows import keylife
 from proxy.flows.asker import Asker
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.lost import Loss, lose
 from proxy.oci.faults import Fault, Unavailable
 from proxy.setup_token import pem
@@ -21,15 +21,15 @@ from proxy.web.admin_api.handler import Acting, Topic
 from proxy.web.admin_api.shapes import Why
 from proxy.wiring.admin_desk.part import part
 from proxy.wiring.lost_steps import lost_steps
-from proxy.wiring.opening import Stray
+from proxy.wiring.opening import UnrecordedKey
 
 
 class KeyDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
-    def __init__(self, house: Callable[[], House], strays: Callable[[], Awaitable[Sequence[Stray]]]) -> None:
+    def __init__(self, ports: Callable[[], Ports], strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]]) -> None:
         """`strays` lists keys on the tokens that the key book does not have."""
-        self._house = house
+        self._ports = ports
         self._strays = strays
 
     def topic(self) -> Topic:
@@ -56,59 +56,59 @@ class KeyDesk:
         )
 
     async def _list(self, acting: Acting) -> shapes.Keys:
-        keys, after = part(self._house().keybook.ring().ours, acting)
+        keys, after = part(self._ports().keybook.ring().ours, acting)
         return shapes.Keys(items=tuple(shown(key) for key in keys), next=after)
 
-    async def _unrecorded(self, _acting: Acting) -> shapes.Strays:
+    async def _unrecorded(self, _acting: Acting) -> shapes.UnrecordedKeys:
         try:
             strays = await self._strays()
         except Unavailable as away:
-            return shapes.Strays(items=(), not_looked=away.what)
-        return shapes.Strays(
-            items=tuple(shapes.Stray(token=s.token, label=s.label, fingerprint=s.fingerprint) for s in strays)
+            return shapes.UnrecordedKeys(items=(), not_looked=away.what)
+        return shapes.UnrecordedKeys(
+            items=tuple(shapes.UnrecordedKey(token=s.token, label=s.label, fingerprint=s.fingerprint) for s in strays)
         )
 
     async def _rotate(self, acting: Acting) -> shapes.Rotation:
-        profile, wish = acting.places["profile"], cast("shapes.Rotate", acting.body)
+        profile, wish = acting.path_params["profile"], cast("shapes.Rotate", acting.body)
         terms, why, asked = self._terms(profile, wish), self._why(acting), acting.request_id
         return turned(await keylife.rotate(profile, *why, terms=terms, token=wish.token, request_id=asked))
 
     async def _prepare(self, acting: Acting) -> shapes.KeyShown:
-        profile, wish = acting.places["profile"], cast("shapes.Making", acting.body)
+        profile, wish = acting.path_params["profile"], cast("shapes.Making", acting.body)
         why, asked = self._why(acting), acting.request_id
         return shown(await keylife.prepare(profile, *why, token=wish.token, request_id=asked))
 
     async def _activate(self, acting: Acting) -> shapes.Rotation:
-        new = keylife.may_become(acting.places["fingerprint"], KeyState.ACTIVE, self._house())
+        new = keylife.may_become(acting.path_params["fingerprint"], KeyState.ACTIVE, self._ports())
         terms, why, asked = self._handed(new, acting), self._why(acting), acting.request_id
         return turned(await keylife.activate(fingerprint(new.spki), *why, terms=terms, request_id=asked))
 
     async def _retire(self, acting: Acting) -> shapes.KeyShown:
-        which = acting.places["fingerprint"]
+        which = acting.path_params["fingerprint"]
         return shown(await keylife.retire(which, *self._why(acting), request_id=acting.request_id))
 
     async def _compromise(self, acting: Acting) -> shapes.KeyShown:
-        which, wish = acting.places["fingerprint"], cast("shapes.Compromise", acting.body)
+        which, wish = acting.path_params["fingerprint"], cast("shapes.Compromise", acting.body)
         why, asked = self._why(acting), acting.request_id
         return shown(await keylife.compromise(which, *why, rotate=wish.rotate, since=wish.since, request_id=asked))
 
     async def _lost(self, acting: Acting) -> shapes.Replaced:
         holder, why = acting.holder, cast("Why", acting.body).reason
         asker = Asker(holder.who, holder.how, why, acting.request_id)
-        done = await lose(acting.places["fingerprint"], _loss(acting), asker, self._house())
+        done = await lose(acting.path_params["fingerprint"], _loss(acting), asker, self._ports())
         return shapes.Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
 
     async def _plan_lost(self, acting: Acting) -> tuple[str, ...]:
-        return lost_steps(acting.places["fingerprint"], _loss(acting), self._house())
+        return lost_steps(acting.path_params["fingerprint"], _loss(acting), self._ports())
 
-    def _why(self, acting: Acting) -> tuple[str, str, str, House]:
-        return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._house()
+    def _why(self, acting: Acting) -> tuple[str, str, str, Ports]:
+        return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._ports()
 
     def _terms(self, profile: str, wish: shapes.Activation) -> Handover:
         """Return what was asked for, and what is configured where nothing was said. Raises Fault."""
-        plan = self._house().plans.get(profile, KeyPlan())
+        plan = self._ports().plans.get(profile, KeyPlan())
         try:
-            return plan.terms.but(
+            return plan.terms.with_overrides(
                 None if wish.overlap is None else parse_overlap(wish.overlap),
                 None if wish.retire_after is None else parse_span(wish.retire_after),
             )
@@ -124,22 +124,22 @@ class KeyDesk:
         return said
 
     async def _plan_rotate(self, acting: Acting) -> tuple[str, ...]:
-        profile, wish = acting.places["profile"], cast("shapes.Rotate", acting.body)
-        old, terms = keylife.may_rotate(profile, self._house(), wish.token), self._terms(profile, wish)
+        profile, wish = acting.path_params["profile"], cast("shapes.Rotate", acting.body)
+        old, terms = keylife.may_rotate(profile, self._ports(), wish.token), self._terms(profile, wish)
         if terms.publish_first is None:
             return (_made(acting, wish), *self._handover("it", old, terms))
-        at = self._house().clock.now() + terms.publish_first
+        at = self._ports().clock.now() + terms.publish_first
         shown_first = f"record it as prepared: it verifies, and signs nothing before {at:%Y-%m-%d %H:%M} UTC; then:"
         return (_made(acting, wish), shown_first, *self._handover("it", old, terms, at))
 
     async def _plan_prepare(self, acting: Acting) -> tuple[str, ...]:
         wish = cast("shapes.Making", acting.body)
-        keylife.may_rotate(acting.places["profile"], self._house(), wish.token)
+        keylife.may_rotate(acting.path_params["profile"], self._ports(), wish.token)
         return (_made(acting, wish), "record it as prepared: it verifies, and signs nothing before it is activated")
 
     async def _plan_activate(self, acting: Acting) -> tuple[str, ...]:
-        new = keylife.may_become(acting.places["fingerprint"], KeyState.ACTIVE, self._house())
-        old = self._house().keybook.ring().active(new.profile, new.token)
+        new = keylife.may_become(acting.path_params["fingerprint"], KeyState.ACTIVE, self._ports())
+        old = self._ports().keybook.ring().active(new.profile, new.token)
         return self._handover(_named(new), old, self._handed(new, acting), agreed=new)
 
     def _handover(
@@ -148,7 +148,7 @@ class KeyDesk:
         steps: tuple[str, ...] = (f"sign every push from then on with {new}",)
         if old is None:
             return steps
-        at = at or self._house().clock.now()
+        at = at or self._ports().clock.now()
         until = terms.signs_until(at) or (agreed.signs_until if agreed else None)
         end = terms.retires(at) or (agreed.retire_after if agreed else None)
         if until is not None:
@@ -157,22 +157,22 @@ class KeyDesk:
         return (*steps, kept if end is None else f"{kept}, until it is retired at {end:%Y-%m-%d %H:%M} UTC")
 
     async def _plan_retire(self, acting: Acting) -> tuple[str, ...]:
-        key = keylife.may_become(acting.places["fingerprint"], KeyState.RETIRED, self._house())
+        key = keylife.may_become(acting.path_params["fingerprint"], KeyState.RETIRED, self._ports())
         block = f"block every image that only {_named(key)} has signed (key_retired); there is no way back"
-        if key.signs_until is None or self._house().clock.now() >= key.signs_until:
+        if key.signs_until is None or self._ports().clock.now() >= key.signs_until:
             return (block,)
         until = f"{key.signs_until:%Y-%m-%d %H:%M} UTC"
         return (f"no longer sign with {_named(key)}, which was to sign until {until}", block)
 
     async def _plan_compromise(self, acting: Acting) -> tuple[str, ...]:
-        house, wish = self._house(), cast("shapes.Compromise", acting.body)
-        key, steps = keylife.may_be_compromised(acting.places["fingerprint"], wish.since, house), []
+        ports, wish = self._ports(), cast("shapes.Compromise", acting.body)
+        key, steps = keylife.may_be_compromised(acting.path_params["fingerprint"], wish.since, ports), []
         if key.state is KeyState.ACTIVE and wish.rotate:
             steps = [f"let another key sign for {key.profile}: the prepared one, else one made now"]
         elif key.state is KeyState.ACTIVE:
-            steps = [_without(key, house)]
+            steps = [_without(key, ports)]
         block = f"block every image that only {_named(key)} has signed (key_compromised); there is no way back"
-        return (*steps, block, _excused(wish.since, house))
+        return (*steps, block, _excused(wish.since, ports))
 
 
 def _loss(acting: Acting) -> Loss:
@@ -180,9 +180,9 @@ def _loss(acting: Acting) -> Loss:
     return Loss(wish.compromised, wish.since, wish.token)
 
 
-def _excused(since: datetime | None, house: House) -> str:
+def _excused(since: datetime | None, ports: Ports) -> str:
     """Say what becomes of images that our ledger has from before."""
-    trusting = any(policy.pull.trust_ledger for policy in house.rules.current().policies)
+    trusting = any(policy.pull.trust_ledger for policy in ports.rules.current().policies)
     if since is None:
         return "let nothing that it signed count, whatever policies say: since when it is known to others was not said"
     if not trusting:
@@ -192,9 +192,9 @@ def _excused(since: datetime | None, house: House) -> str:
     return f"where the policy says trust_ledger: let count what our ledger shows as signed before {since.isoformat()}"
 
 
-def _without(key: BookKey, house: House) -> str:
+def _without(key: BookKey, ports: Ports) -> str:
     """Say who signs when this active key no longer does."""
-    others = [each for each in house.keybook.ring().signers(key.profile, house.clock.now()) if each != key.token]
+    others = [each for each in ports.keybook.ring().signers(key.profile, ports.clock.now()) if each != key.token]
     if others:
         return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
     until = f"until another key is active: countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
@@ -203,7 +203,7 @@ def _without(key: BookKey, house: House) -> str:
 
 def _made(acting: Acting, wish: shapes.Making) -> str:
     where = "in the token" if wish.token is None else f"in token {wish.token}"
-    return f"make a key for {acting.places['profile']} {where}, and let it prove itself by a signature"
+    return f"make a key for {acting.path_params['profile']} {where}, and let it prove itself by a signature"
 
 
 def _named(key: BookKey) -> str:

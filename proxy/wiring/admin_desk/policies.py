@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import cast
 
 from proxy.flows import job as jobs_of
-from proxy.flows.asked import Answer, Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request, Response
+from proxy.flows.house import Ports
 from proxy.flows.judge import judge
 from proxy.flows.named import parse_name
 from proxy.flows.not_given import not_given
@@ -36,10 +36,10 @@ class PolicyDesk:
     """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
 
     def __init__(
-        self, house: Callable[[], House], policies: Policies, book: PolicyBook, pulled: PulledSince, jobs: Jobs
+        self, ports: Callable[[], Ports], policies: Policies, book: PolicyBook, pulled: PulledSince, jobs: Jobs
     ) -> None:
         """`book` has the revisions, `pulled` returns what was pulled."""
-        self._house = house
+        self._ports = ports
         self._policies = policies
         self._book = book
         self._pulled = pulled
@@ -68,7 +68,7 @@ class PolicyDesk:
         )
 
     async def _meant(self, acting: Acting) -> str:
-        return parse_name(cast("shapes.ImageWish", acting.body).ref, self._house().hosts).repository
+        return parse_name(cast("shapes.ImageRequest", acting.body).ref, self._ports().hosts).repository
 
     async def _show(self, _acting: Acting) -> shapes.PoliciesShown:
         policies = self._policies
@@ -87,7 +87,7 @@ class PolicyDesk:
         return shapes.History(items=tuple(_line(row) for row in rows[: page.limit]), next=after)
 
     async def _revision(self, acting: Acting) -> shapes.RevisionShown:
-        found = await self._found(int(acting.places["number"]))
+        found = await self._found(int(acting.path_params["number"]))
         return shapes.RevisionShown(text=found.text, **dict(_line(found)))
 
     async def _found(self, number: int) -> PolicyRevision:
@@ -131,33 +131,33 @@ class PolicyDesk:
         return tuple(lines) or ("nothing is different but the text",)
 
     def _wish(self, acting: Acting) -> Change:
-        wish, by = cast("shapes.ApplyWish", acting.body), acting.holder
+        wish, by = cast("shapes.ApplyRequest", acting.body), acting.holder
         return Change(wish.text, wish.name, wish.base, wish.reason, by.who, by.how, acting.request_id)
 
     async def _back(self, acting: Acting) -> Change:
-        wish, by = cast("shapes.RevertWish", acting.body), acting.holder
+        wish, by = cast("shapes.RevertRequest", acting.body), acting.holder
         self._policies.may_change()
-        old = await self._found(int(acting.places["number"]))
+        old = await self._found(int(acting.path_params["number"]))
         name = f"revision-{old.number}"
         return Change(old.text, name, wish.base, wish.reason, by.who, by.how, acting.request_id, reverts=old.number)
 
     async def _lint(self, acting: Acting) -> shapes.Linted:
         wish = cast("shapes.Candidate", acting.body)
         async with self._trying.of(acting.holder.key):
-            return await linted(wish.text, wish.name, self._policies, self._house())
+            return await linted(wish.text, wish.name, self._policies, self._ports())
 
     async def _test(self, acting: Acting) -> shapes.Tested:
-        wish, house = cast("shapes.ImageWish", acting.body), self._house()
+        wish, ports = cast("shapes.ImageRequest", acting.body), self._ports()
         policies = self._policies.file
         if wish.text is not None:
             async with self._trying.of(acting.holder.key):
                 policies = await self._policies.checked(wish.text, wish.name)
-        supposed = supposing(policies.policies, house)
-        judged = await judge(parse_name(wish.ref, house.hosts), _ours(acting), supposed)
-        if isinstance(judged, Answer):
+        supposed = supposing(policies.policies, ports)
+        judged = await judge(parse_name(wish.ref, ports.hosts), _ours(acting), supposed)
+        if isinstance(judged, Response):
             raise not_given(wish.ref, judged.status)
         decision = judged.decision
-        told = explain.text(decision, house.name, house.url)
+        told = explain.text(decision, ports.name, ports.url)
         return shapes.Tested(
             allowed=decision.allowed, outcome=decision.outcome.value, decision=explain.as_json(decision), text=told
         )
@@ -167,31 +167,31 @@ class PolicyDesk:
             return await self._planned(acting)
 
     async def _planned(self, acting: Acting) -> shapes.Impact:
-        wish, house = cast("shapes.PlanWish", acting.body), self._house()
-        ends = house.clock.monotonic() + PLAN_S
+        wish, ports = cast("shapes.PlanRequest", acting.body), self._ports()
+        ends = ports.clock.monotonic() + PLAN_S
         file = await self._policies.checked(wish.text, wish.name)
         now, base = self._policies.file, number_of(self._policies)
-        since = house.clock.now() - timedelta(days=wish.days)
+        since = ports.clock.now() - timedelta(days=wish.days)
         async with self._planning:
             pulled = await self._pulled(since, wish.limit + 1)
-            left = ends - house.clock.monotonic()
-            judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), house, left)
+            left = ends - ports.clock.monotonic()
+            judged = await replay(pulled[: wish.limit], file.policies, _ours(acting), ports, left)
         return impact(base, await different(now, file, self._policies), since, judged, more=len(pulled) > wish.limit)
 
     async def _plan_long(self, acting: Acting) -> JobShown:
-        wish, house, by = cast("shapes.LongPlanWish", acting.body), self._house(), acting.holder
+        wish, ports, by = cast("shapes.LongPlanRequest", acting.body), self._ports(), acting.holder
         async with self._trying.of(by.key):
             await self._policies.checked(wish.text, wish.name)
-        asked = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
+        request = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
-        job, room = Job("", PLAN, by.who, by.how, why, house.clock.now(), asked), job_room(by, house)
+        job, room = Job("", PLAN, by.who, by.how, why, ports.clock.now(), request), job_room(by, ports)
         await jobs_of.may_start(job, self._jobs, room)  # before its text is kept for good
-        await house.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
+        await ports.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         return shown(await jobs_of.start(job, self._jobs, room))
 
 
-def _ours(acting: Acting) -> Asked:
-    return Asked(Credential(ours=True), acting.request_id, address="admin")
+def _ours(acting: Acting) -> Request:
+    return Request(Credential(ours=True), acting.request_id, address="admin")
 
 
 def _line(revision: PolicyRevision) -> shapes.RevisionLine:

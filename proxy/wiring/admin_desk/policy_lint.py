@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.provable import names_proven
-from proxy.trust.policy_lint import Around, looks
+from proxy.trust.policy_lint import LintContext, looks
 from proxy.web.admin_api import policies as shapes
 from proxy.wiring.policies import Policies
 
 
-async def linted(text: str | None, name: str, policies: Policies, house: House) -> shapes.Linted:
+async def linted(text: str | None, name: str, policies: Policies, ports: Ports) -> shapes.Linted:
     """Return everything found in this text, or in the policies in force. Raises Fault for one that takes too long."""
     settings = policies.settings
     images = [key for key in settings.keys if settings.purpose(key) == "image"]
-    proven = await names_proven(house.registry)
-    around = Around(looks(images, house.keybook.ring()), tuple(settings.file.trust), house.clock.now(), proven)
+    proven = await names_proven(ports.registry)
+    around = LintContext(looks(images, ports.keybook.ring()), tuple(settings.file.trust), ports.clock.now(), proven)
     if text is None:
         found = await policies.texts.lint_kept(policies.file, settings, around)
     else:
         found = await policies.texts.lint(text, name, settings, around)
-    return shapes.Linted(findings=tuple(shapes.Finding.model_validate(each) for each in found))
+    return shapes.Linted(findings=tuple(shapes.LintFindingShown.model_validate(each) for each in found))

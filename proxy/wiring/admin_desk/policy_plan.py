@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from proxy.config.policy_file import PolicyFile
-from proxy.flows.asked import Asked
-from proxy.flows.house import House
+from proxy.flows.asked import Request
+from proxy.flows.house import Ports
 from proxy.flows.job import Step
 from proxy.flows.replay import replay
 from proxy.oci.faults import Fault
@@ -37,7 +37,7 @@ def hash_of(text: str) -> str:
 
 
 async def plan_in_job(
-    job: Job, step: Step, house: House, policies: Policies, pulled: PulledSince, text_of: TextOf
+    job: Job, step: Step, ports: Ports, policies: Policies, pulled: PulledSince, text_of: TextOf
 ) -> Mapping[str, Any]:
     """Return the impact as JSON values. What was cut off begins again: it changes nothing, so nothing is lost.
 
@@ -49,10 +49,10 @@ async def plan_in_job(
     file, now, base = await policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
     since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
     found = await pulled(since, limit + 1)
-    asked = Asked(Credential(ours=True), f"job-{job.id}", address="job")
+    request = Request(Credential(ours=True), f"job-{job.id}", address="job")
     judged: list[Judgement] = []
     for at in range(0, min(len(found), limit), TOGETHER):
-        judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, asked, house, STEP_S)
+        judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, request, ports, STEP_S)
         await step(len(judged), min(len(found), limit), str(len(judged)), {})
     told = impact(base, await different(now, file, policies), since, judged, more=len(found) > limit)
     images = sorted(told.images, key=lambda image: _FIRST.index(image.effect))[:NAMED]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from proxy.flows import job as jobs_of
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.resign import RESIGN, keys_of
 from proxy.flows.sign import signers_now
 from proxy.ports import Jobs, Signed
@@ -21,9 +21,9 @@ from proxy.wiring.admin_desk.jobs import job_room, shown
 class ResignDesk:
     """One method for the route; it raises Fault or Unavailable with words for the caller."""
 
-    def __init__(self, house: Callable[[], House], jobs: Jobs, signed: Signed) -> None:
+    def __init__(self, ports: Callable[[], Ports], jobs: Jobs, signed: Signed) -> None:
         """`signed` is the ledger, to be walked through."""
-        self._house = house
+        self._ports = ports
         self._jobs = jobs
         self._signed = signed
 
@@ -35,24 +35,24 @@ class ResignDesk:
         return cast("Resign", acting.body).repository
 
     async def _resign(self, acting: Acting) -> JobShown:
-        house, wish, profile = self._house(), cast("Resign", acting.body), acting.places["profile"]
-        keys_of(profile, house)
+        ports, wish, profile = self._ports(), cast("Resign", acting.body), acting.path_params["profile"]
+        keys_of(profile, ports)
         job = Job(
             id="",
             kind=RESIGN,
             who=acting.holder.who,
             how=acting.holder.how,
             reason=wish.reason,
-            created=house.clock.now(),
+            created=ports.clock.now(),
             asked={"profile": profile},
             repository=wish.repository,
         )
-        return shown(await jobs_of.start(job, self._jobs, job_room(acting.holder, house)))
+        return shown(await jobs_of.start(job, self._jobs, job_room(acting.holder, ports)))
 
     async def _plan_resign(self, acting: Acting) -> tuple[str, ...]:
-        house, wish, profile = self._house(), cast("Resign", acting.body), acting.places["profile"]
-        count = await self._signed.count(keys_of(profile, house), wish.repository)
-        key = fingerprint(signers_now(profile, house)[0].spki)[:12]
+        ports, wish, profile = self._ports(), cast("Resign", acting.body), acting.path_params["profile"]
+        count = await self._signed.count(keys_of(profile, ports), wish.repository)
+        key = fingerprint(signers_now(profile, ports)[0].spki)[:12]
         where = f"in {wish.repository}" if wish.repository else "in all repositories"
         return (
             f"go through {count} images {where} that keys of {profile} have signed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from proxy.flows.house import House
+from proxy.flows.house import Ports
 from proxy.flows.named import parse_name
 from proxy.ports import Search
 from proxy.trust.event import Event
@@ -20,14 +20,14 @@ class ServerDesk:
     def __init__(
         self,
         desk: Desk,
-        house: Callable[[], House],
+        ports: Callable[[], Ports],
         reload: Callable[[], Awaitable[str | None]],
         policies: Callable[[], str],
     ) -> None:
         """`reload` reads the configuration again and returns why it was refused; `policies` names those in force."""
         self._policies = policies
         self._desk = desk
-        self._house = house
+        self._ports = ports
         self._reload_now = reload
 
     def topic(self) -> Topic:
@@ -41,7 +41,7 @@ class ServerDesk:
         return cast("journal.JournalPage", acting.query).repository
 
     async def _meant(self, acting: Acting) -> str:
-        return parse_name(cast("server.SignWish", acting.body).ref, self._house().hosts).repository
+        return parse_name(cast("server.SignRequest", acting.body).ref, self._ports().hosts).repository
 
     async def _status(self, acting: Acting) -> server.Status:
         """Return all of it; of what is about repositories only what the caller may see."""
@@ -59,7 +59,7 @@ class ServerDesk:
             limit=page.limit + 1,
             skip=page.skip,
         )
-        rows = await self._house().journal.search(search)
+        rows = await self._ports().journal.search(search)
         after = page.skip + page.limit if len(rows) > page.limit else None
         return journal.Rows(items=tuple(_row(event) for event in rows[: page.limit]), next=after)
 
@@ -68,7 +68,7 @@ class ServerDesk:
         return server.Reloaded(reloaded=refused is None, why=refused, policies=self._policies())
 
     async def _sign(self, acting: Acting) -> server.SignedShown:
-        wish = cast("server.SignWish", acting.body)
+        wish = cast("server.SignRequest", acting.body)
         done = await self._desk.sign(wish.ref, wish.reason, acting.holder.who, acting.holder.how)
         return server.SignedShown.model_validate(done, strict=False)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from proxy.cli import ask
-from proxy.cli.admin import Place
+from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form, socket_beside
+from proxy.cli.form import OutputFormat, socket_beside
 from proxy.cli.local import understood
 from proxy.oci.faults import Fault, Unavailable
 
@@ -36,7 +36,7 @@ def test_the_code_says_the_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outcome: str, code: Exit
 ) -> None:
     asked = answering(monkeypatch, {"outcome": outcome, "text": "the whole story\n"})
-    assert ask.verify(SOCKET, "prod/app:1", Form.TEXT) == code
+    assert ask.verify(SOCKET, "prod/app:1", OutputFormat.TEXT) == code
     assert asked == [(SOCKET, "verify", {"ref": "prod/app:1"}, True)]
     assert capsys.readouterr().out == "the whole story\n"
 
@@ -45,7 +45,7 @@ def test_json_is_the_decision_and_pure_ascii(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(monkeypatch, {"outcome": "failed", "repository": "\x1b[31m", "text": "x"})
-    ask.verify(SOCKET, "a", Form.JSON)
+    ask.verify(SOCKET, "a", OutputFormat.JSON)
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert json.loads(printed) == {"outcome": "failed", "repository": "\x1b[31m"}
@@ -55,14 +55,14 @@ def test_nothing_a_terminal_would_obey_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(monkeypatch, {"outcome": "failed", "text": "a\x1b]0;owned\x07\nb"})
-    ask.verify(SOCKET, "a", Form.TEXT)
+    ask.verify(SOCKET, "a", OutputFormat.TEXT)
     assert capsys.readouterr().out == "a?]0;owned?\nb\n"
 
 
 def test_what_was_signed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     made = {"format": "cosign-simple", "key": "ab" * 32, "bound": "r.example.com/app:1"}
     asked = answering(monkeypatch, {"digest": "sha256:1", "signatures": [made]})
-    assert ask.sign(Place(socket=SOCKET), "app:1", "was pushed before", Form.TEXT) == Exit.FINE
+    assert ask.sign(Endpoint(socket=SOCKET), "app:1", "was pushed before", OutputFormat.TEXT) == Exit.FINE
     assert asked[0][2] == {"ref": "app:1", "reason": "was pushed before"}
     assert capsys.readouterr().out == "signed sha256:1\n  cosign-simple by key abababababab for r.example.com/app:1\n"
 
@@ -77,14 +77,14 @@ def test_status_names_what_is_wrong_and_the_next_command(
         "next": "countersign doctor",
     }
     answering(monkeypatch, {"name": "c", "url": "https://r", "started": "then", "problems": [problem]})
-    assert ask.status(Place(socket=SOCKET), Form.TEXT) == Exit.NO
+    assert ask.status(Endpoint(socket=SOCKET), OutputFormat.TEXT) == Exit.NO
     printed = capsys.readouterr().out
     assert "WRONG: token hsm: away (since 10:00)\n  stops  pushes\n  next   countersign doctor\n" in printed
 
 
 def test_status_when_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answering(monkeypatch, {"name": "c", "url": "https://r", "started": "then", "problems": []})
-    assert ask.status(Place(socket=SOCKET), Form.TEXT) == Exit.FINE
+    assert ask.status(Endpoint(socket=SOCKET), OutputFormat.TEXT) == Exit.FINE
     assert capsys.readouterr().out.endswith("problems  none\n")
 
 

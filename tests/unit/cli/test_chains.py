@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from proxy.cli import agreed, chains
-from proxy.cli.admin import Place
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 from proxy.oci.faults import ConfigError
 
-PLACE = Place(socket=Path("/nowhere/countersign.sock"))
+PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
 CERTIFICATE = {
     "subject": "CN=release\x1b[2J",
     "issuer": "CN=root",
@@ -31,7 +31,7 @@ SHOWN = {"fingerprint": "cd" * 32, "profile": "release", "self_signed": True, "c
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     asked: list[tuple[Any, ...]] = []
 
-    def reply(place: Place, *what: Any) -> dict[str, Any]:
+    def reply(place: Endpoint, *what: Any) -> dict[str, Any]:
         assert place is PLACE
         asked.append(what)
         if what[1].endswith("/csr"):
@@ -44,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_a_request_is_printed_alone(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert chains.csr(PLACE, "a/b", "CN=x", Form.TEXT) is Exit.FINE
+    assert chains.csr(PLACE, "a/b", "CN=x", OutputFormat.TEXT) is Exit.FINE
     assert asked == [("POST", "keys/a%2Fb/csr", {"subject": "CN=x"})]
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], len(lines)) == ("-----BEGIN CERTIFICATE REQUEST-----", 3)
@@ -53,14 +53,14 @@ def test_a_request_is_printed_alone(asked: list[tuple[Any, ...]], capsys: pytest
 def test_a_chain_is_shown_as_a_table_and_inert(
     asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert chains.show(PLACE, "abcdef01", Form.TEXT) is Exit.FINE
+    assert chains.show(PLACE, "abcdef01", OutputFormat.TEXT) is Exit.FINE
     printed = capsys.readouterr().out
     assert "(self-signed)" in printed
     assert "CN=release?[2J" in printed
-    assert chains.show(PLACE, "abcdef01", Form.JSON) is Exit.FINE
+    assert chains.show(PLACE, "abcdef01", OutputFormat.JSON) is Exit.FINE
     assert json.loads(capsys.readouterr().out) == SHOWN
     monkeypatch.setattr(chains, "call", lambda *_: {**SHOWN, "certificates": []})
-    assert chains.show(PLACE, "abcdef01", Form.TEXT) is Exit.NO
+    assert chains.show(PLACE, "abcdef01", OutputFormat.TEXT) is Exit.NO
     assert "has no chain" in capsys.readouterr().out
 
 
@@ -68,9 +68,9 @@ def test_what_a_self_signed_chain_is_worth_is_said_when_it_is_made(
     asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = {"days": 3, "reason": "r"}
-    assert chains.self_signed(PLACE, "abcdef01", body, Manner(dry_run=True)) is Exit.FINE
+    assert chains.self_signed(PLACE, "abcdef01", body, Confirmation(dry_run=True)) is Exit.FINE
     assert capsys.readouterr().err == ""
-    assert chains.self_signed(PLACE, "abcdef01", body, Manner(yes=True)) is Exit.FINE
+    assert chains.self_signed(PLACE, "abcdef01", body, Confirmation(yes=True)) is Exit.FINE
     assert "for development alone" in capsys.readouterr().err
     assert asked[-1] == ("POST", "keys/abcdef01/self-signed", body)
 
@@ -78,11 +78,11 @@ def test_what_a_self_signed_chain_is_worth_is_said_when_it_is_made(
 def test_the_file_is_read_whole_and_bounded(asked: list[tuple[Any, ...]], tmp_path: Path) -> None:
     file = tmp_path / "chain.pem"
     file.write_text("PEM")
-    assert chains.put(PLACE, "abcdef01", file, "r", Manner(yes=True)) is Exit.FINE
+    assert chains.put(PLACE, "abcdef01", file, "r", Confirmation(yes=True)) is Exit.FINE
     assert asked == [("POST", "keys/abcdef01/chain", {"chain": "PEM", "reason": "r"})]
     for content, why in ((b"x" * 60_001, "more than 60000 bytes"), (b"\x30\x82\xff", "allowed: PEM text")):
         file.write_bytes(content)
         with pytest.raises(ConfigError, match=why):
-            chains.put(PLACE, "abcdef01", file, "r", Manner(yes=True))
+            chains.put(PLACE, "abcdef01", file, "r", Confirmation(yes=True))
     with pytest.raises(ConfigError, match="cannot be read"):
-        chains.put(PLACE, "abcdef01", tmp_path / "none", "r", Manner(yes=True))
+        chains.put(PLACE, "abcdef01", tmp_path / "none", "r", Confirmation(yes=True))

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from proxy.cli import agreed, custody
-from proxy.cli.admin import Place
-from proxy.cli.agreed import Manner
+from proxy.cli.admin import Endpoint
+from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from tests.unit.cli.test_keys import KEY, Terminal
 
-PLACE = Place(socket=Path("/nowhere/countersign.sock"))
+PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     asked: list[tuple[str, Any]] = []
 
-    def reply(_place: Place, _method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def reply(_place: Endpoint, _method: str, path: str, body: Any = None) -> dict[str, Any]:
         asked.append((path, body))
         return {"plan": ["destroy both halves"], "done": False} if "dry_run" in path else {**KEY, "state": "destroyed"}
 
@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def destroy(confirm: str = "", *, dry_run: bool = False) -> Exit:
-    return custody.destroy(PLACE, "abababab", "gone", confirm, Manner(dry_run=dry_run))
+    return custody.destroy(PLACE, "abababab", "gone", confirm, Confirmation(dry_run=dry_run))
 
 
 @pytest.mark.parametrize(("typed", "done"), [("abababababab\n", True), ("\n", False)])

@@ -7,23 +7,23 @@ import pytest
 
 from proxy.cli import doctor
 from proxy.cli.exits import Exit
-from proxy.wiring.checkup import Finding
+from proxy.wiring.checkup import DoctorFinding
 
 
-def found(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
-    async def look(_path: Path, _write_to: str | None) -> list[Finding]:
+def found(monkeypatch: pytest.MonkeyPatch, *findings: DoctorFinding) -> None:
+    async def look(_path: Path, _write_to: str | None) -> list[DoctorFinding]:
         return [*findings]
 
     monkeypatch.setattr(doctor, "_look", look)
 
 
-KEY = Finding("key release", "wrong", "EXTRACTABLE=True", "make another")
-TOKENS = Finding("tokens", "ok", "1 configured", inner=(Finding("token hsm", "ok", "there", inner=(KEY,)),))
-CLOCK = Finding("clock", "wrong", "100 s behind")
+KEY = DoctorFinding("key release", "wrong", "EXTRACTABLE=True", "make another")
+TOKENS = DoctorFinding("tokens", "ok", "1 configured", inner=(DoctorFinding("token hsm", "ok", "there", inner=(KEY,)),))
+CLOCK = DoctorFinding("clock", "wrong", "100 s behind")
 
 
 def test_nested_and_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found(monkeypatch, Finding("configuration", "ok", "c.yaml"), TOKENS)
+    found(monkeypatch, DoctorFinding("configuration", "ok", "c.yaml"), TOKENS)
     assert doctor.examine(Path("c.yaml"), as_json=False) == Exit.TOKEN
     assert capsys.readouterr().out.splitlines() == [
         "[ok] configuration: c.yaml",
@@ -40,7 +40,7 @@ def test_the_first_wrong_part_gives_the_code(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_warnings_are_fine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found(monkeypatch, Finding("upstream", "warning", "no account"))
+    found(monkeypatch, DoctorFinding("upstream", "warning", "no account"))
     assert doctor.examine(Path("c.yaml"), as_json=True) == Exit.FINE
     [part] = json.loads(capsys.readouterr().out)
     assert part == {"name": "upstream", "state": "warning", "detail": "no account", "fix": "", "checks": []}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.init import _checked, _token, _write, initialise
-from proxy.cli.init_texts import Wish
+from proxy.cli.init_texts import InitOptions
 from proxy.oci.faults import ConfigError
 from tests.unit.config.test_settings import MINIMAL
 
-WISH = Wish(Path("/srv/c"), "http://127.0.0.1:5999/")
+WISH = InitOptions(Path("/srv/c"), "http://127.0.0.1:5999/")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_a_file_is_whole_or_not_there_and_never_overwritten(tmp_path: Path, monk
 
 def test_a_second_run_reads_the_file_that_is_there_and_checks_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "countersign.yaml").write_text(MINIMAL)
-    assert "was left as it is" in initialise(Wish(tmp_path, "no URL at all"))
+    assert "was left as it is" in initialise(InitOptions(tmp_path, "no URL at all"))
     assert (tmp_path / "countersign.yaml").read_text() == MINIMAL
     assert len(list(tmp_path.iterdir())) == 1

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.cli.init_texts import TokenText, Wish, configuration, summary
+from proxy.cli.init_texts import InitOptions, TokenText, configuration, summary
 from proxy.oci.faults import ConfigError
 
 TOKEN = TokenText("/m.so", "countersign", "secrets/pin", {"SOFTHSM2_CONF": "/d/softhsm2.conf"})
 
 
-def wish(**changes: object) -> Wish:
+def wish(**changes: object) -> InitOptions:
     wanted = {"directory": Path("/d"), "upstream": "http://127.0.0.1:5999", "public_url": "http://127.0.0.1:5000"}
-    return Wish(**{**wanted, **changes})  # type: ignore[arg-type]
+    return InitOptions(**{**wanted, **changes})  # type: ignore[arg-type]
 
 
 def parse(text: str) -> config.Settings:

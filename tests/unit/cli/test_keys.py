@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from proxy.cli import agreed, keys
-from proxy.cli.admin import Place
+from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
-from proxy.cli.form import Form
+from proxy.cli.form import OutputFormat
 
-PLACE = Place(socket=Path("/nowhere/countersign.sock"))
+PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
 KEY = {
     "profile": "release",
     "fingerprint": "ab" * 32,
@@ -41,7 +41,7 @@ class Terminal(io.StringIO):
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     asked: list[tuple[Any, ...]] = []
 
-    def reply(place: Place, *what: Any) -> dict[str, Any]:
+    def reply(place: Endpoint, *what: Any) -> dict[str, Any]:
         assert place is PLACE
         asked.append(what)
         if "dry_run" in what[1]:
@@ -53,7 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def rotate(**how: Any) -> Exit:
-    return keys.change(PLACE, "rotate", "release", WANTED, agreed.Manner(**how))
+    return keys.change(PLACE, "rotate", "release", WANTED, agreed.Confirmation(**how))
 
 
 @pytest.mark.parametrize(("said", "yes"), [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False)])
@@ -84,14 +84,14 @@ def test_without_a_terminal_nobody_can_agree(
 
 
 def test_scripts_say_yes_and_read_json(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert rotate(form=Form.JSON, yes=True) == Exit.FINE
+    assert rotate(form=OutputFormat.JSON, yes=True) == Exit.FINE
     assert asked == [DONE]
     assert json.loads(capsys.readouterr().out)["new"] == KEY
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", OutputFormat)
 def test_a_dry_run_changes_nothing(
-    form: Form, asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+    form: OutputFormat, asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert rotate(form=form, dry_run=True, yes=True) == Exit.FINE
     assert asked == [PLANNED]
@@ -99,7 +99,7 @@ def test_a_dry_run_changes_nothing(
 
 
 def test_what_a_person_types_stays_within_its_place(asked: list[tuple[Any, ...]]) -> None:
-    keys.change(PLACE, "rotate", "../tokens x", WANTED, agreed.Manner(yes=True))
+    keys.change(PLACE, "rotate", "../tokens x", WANTED, agreed.Confirmation(yes=True))
     assert asked == [("POST", "keys/..%2Ftokens%20x/rotate", WANTED)]
 
 
@@ -110,28 +110,28 @@ def listed(monkeypatch: pytest.MonkeyPatch, *strays: dict[str, str], not_looked:
 
 def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     listed(monkeypatch)
-    assert keys.show(PLACE, Form.TEXT) == Exit.FINE
+    assert keys.show(PLACE, OutputFormat.TEXT) == Exit.FINE
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"]
     assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", OutputFormat)
 def test_a_key_in_no_record_is_shown_and_is_code_1(
-    form: Form, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    form: OutputFormat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed(monkeypatch, {"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32})
     assert keys.show(PLACE, form) == Exit.NO
     printed = capsys.readouterr().out
     assert "release-x" in printed
-    assert form is Form.JSON or "'release-x' on token hsm: it is not in the key book" in printed
+    assert form is OutputFormat.JSON or "'release-x' on token hsm: it is not in the key book" in printed
 
 
 def test_tokens_that_were_not_looked_at_are_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed(monkeypatch, not_looked="token 'hsm' is away")
-    assert keys.show(PLACE, Form.TEXT) == Exit.FINE
+    assert keys.show(PLACE, OutputFormat.TEXT) == Exit.FINE
     assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.cli import admin, tokens
 from proxy.cli import app as module
-from proxy.cli.admin import Place
+from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
 from tests.unit.config.test_settings import SIGNING
 
@@ -40,7 +40,7 @@ def test_with_a_server_the_token_of_the_environment_is_used(
     monkeypatch.setenv("COUNTERSIGN_TOKEN", "from-the-environment\n")
     assert run(monkeypatch, "list", "--server", "http://127.0.0.1:5001") == Exit.FINE
     assert called == [
-        (Place(server="http://127.0.0.1:5001", token="from-the-environment"), "GET", "tokens?limit=1000&skip=0")
+        (Endpoint(server="http://127.0.0.1:5001", token="from-the-environment"), "GET", "tokens?limit=1000&skip=0")
     ]
 
 
@@ -50,7 +50,7 @@ def test_without_a_server_it_is_the_socket_and_no_token(
     monkeypatch.setenv("COUNTERSIGN_TOKEN", "x")
     (tmp_path / "countersign.yaml").write_text(SIGNING)
     assert run(monkeypatch, "list", "-c", str(tmp_path)) == Exit.FINE
-    assert called[0][0] == Place(socket=tmp_path / "countersign.sock")
+    assert called[0][0] == Endpoint(socket=tmp_path / "countersign.sock")
 
 
 def test_a_token_given_as_an_id_goes_nowhere(
@@ -71,4 +71,4 @@ def test_a_role_that_is_none_is_refused_with_those_there_are(
 
 
 def test_a_token_is_not_in_what_is_printed_of_a_place() -> None:
-    assert "secret" not in repr(Place(server="http://h", token="secret"))
+    assert "secret" not in repr(Endpoint(server="http://h", token="secret"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import trust
-from proxy.cli.trust import Wish, export
+from proxy.cli.trust import ExportOptions, export
 from proxy.exports.index import TYPE
 from proxy.exports.published import pem
 from proxy.oci.faults import ConfigError, Fault
@@ -44,7 +44,7 @@ def public(folder: Path, key: SoftKey) -> Path:
 def test_everything_is_kept_with_the_signature_that_vouches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     key = soft_key()
     served(monkeypatch, key)
-    said = export(Wish(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
+    said = export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
     assert "vouched for by" in said
     assert (tmp_path / "out" / "release" / "keys.pem").read_bytes() == BODY
     assert len(list((tmp_path / "out").rglob("*"))) == 4
@@ -52,15 +52,15 @@ def test_everything_is_kept_with_the_signature_that_vouches(monkeypatch: pytest.
 
 def test_without_a_key_it_says_that_nobody_vouches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key())
-    assert "vouched for by nobody" in export(Wish(SERVER, to=tmp_path))
-    assert export(Wish(SERVER)) == "release/keys.pem\n"
-    assert export(Wish(SERVER, "release/keys.pem")) == BODY.decode()
+    assert "vouched for by nobody" in export(ExportOptions(SERVER, to=tmp_path))
+    assert export(ExportOptions(SERVER)) == "release/keys.pem\n"
+    assert export(ExportOptions(SERVER, "release/keys.pem")) == BODY.decode()
 
 
 def test_an_index_of_another_key_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key())
     with pytest.raises(Fault):
-        export(Wish(SERVER, to=tmp_path / "out", key=public(tmp_path, soft_key())))
+        export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, soft_key())))
     assert not (tmp_path / "out").exists()
 
 
@@ -70,14 +70,14 @@ def test_a_signature_over_another_index_is_refused(monkeypatch: pytest.MonkeyPat
     honest = trust._get
     monkeypatch.setattr(trust, "_get", lambda s, p: honest(s, p) + (b"\n" if p == "index.json" else b""))
     with pytest.raises(Fault, match="not signed by"):
-        export(Wish(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
+        export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_differs_from_the_index_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key(), body=b"another key")
     with pytest.raises(Fault, match="not what the index says"):
-        export(Wish(SERVER, to=tmp_path / "out"))
+        export(ExportOptions(SERVER, to=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -85,11 +85,11 @@ def test_a_file_that_differs_from_the_index_is_refused(monkeypatch: pytest.Monke
 def test_no_path_leads_out_of_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str) -> None:
     served(monkeypatch, soft_key(), path=path)
     with pytest.raises(Fault, match="no file of an export"):
-        export(Wish(SERVER, to=tmp_path / "out"))
+        export(ExportOptions(SERVER, to=tmp_path / "out"))
 
 
 def test_what_cannot_be_checked_together_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs the FILE"):
-        export(Wish(SERVER, image="app:1"))
+        export(ExportOptions(SERVER, image="app:1"))
     with pytest.raises(ConfigError, match="not in it"):
-        export(Wish(SERVER, "release/commands.txt", image="app:1", key=tmp_path))
+        export(ExportOptions(SERVER, "release/commands.txt", image="app:1", key=tmp_path))

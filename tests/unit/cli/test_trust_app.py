@@ -7,13 +7,13 @@ from typer.testing import CliRunner
 
 from proxy.cli import trust
 from proxy.cli.app import app
-from proxy.cli.trust import Wish
+from proxy.cli.trust import ExportOptions
 
 
 def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Wish] = []
+    seen: list[ExportOptions] = []
 
-    def export(wish: Wish) -> str:
+    def export(wish: ExportOptions) -> str:
         seen.append(wish)
         return "done\n"
 
@@ -21,4 +21,4 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = ["trust", "export", "release/commands.txt", "--image", "a:1", "--server", "https://r.example"]
     result = CliRunner().invoke(app, typed)
     assert (result.exit_code, result.stdout) == (0, "done\n")
-    assert seen == [Wish("https://r.example", "release/commands.txt", image="a:1")]
+    assert seen == [ExportOptions("https://r.example", "release/commands.txt", image="a:1")]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.flows.admit import admit, ask_to_log_in, unmoved
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.immutable import immutable
 from proxy.flows.tags import held
 from proxy.oci.faults import Fault
@@ -22,12 +22,12 @@ SUBJECT = Resolved(APP.digest, APP.media_type, APP.body, parse(APP.body, OCI_MAN
 V1 = parse_tag("v1")
 
 
-async def ask(w: World, *tags: Tag, asked: Asked | None = None) -> object:
-    op, asked = PushManifest(REPO, tags[0] if tags else APP.digest), asked or Asked(user("x"), "r")
-    admitted = await admit(op, SUBJECT.digest, asked, w.house)
+async def ask(w: World, *tags: Tag, request: Request | None = None) -> object:
+    op, request = PushManifest(REPO, tags[0] if tags else APP.digest), request or Request(user("x"), "r")
+    admitted = await admit(op, SUBJECT.digest, request, w.ports)
     if isinstance(admitted, tuple):
-        async with held(REPO, tags, w.house, moving_to=SUBJECT.digest) as hold:
-            await unmoved(op, admitted[0], SUBJECT, hold, admitted[1], asked, w.house)
+        async with held(REPO, tags, w.ports, moving_to=SUBJECT.digest) as hold:
+            await unmoved(op, admitted[0], SUBJECT, hold, admitted[1], request, w.ports)
     return admitted
 
 
@@ -66,8 +66,8 @@ async def test_an_immutable_tag_may_be_set_once_and_again_to_the_same() -> None:
 async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
     registry = MemoryRegistry(access=Access("htpasswd", users={"x": "secret"}))
     w = await world(Policy(("**",), PushRules(allow=("x",))), registry=registry)
-    answer = await ask(w, V1, asked=Asked(ANYBODY, "r"))
-    assert isinstance(answer, Answer)
+    answer = await ask(w, V1, request=Request(ANYBODY, "r"))
+    assert isinstance(answer, Response)
     assert answer.status == 401
     assert "www-authenticate" in dict(answer.headers)
-    assert await ask_to_log_in(Asked(user("x"), "r"), w.house) is None
+    assert await ask_to_log_in(Request(user("x"), "r"), w.ports) is None

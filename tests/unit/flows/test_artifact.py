@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.flows.artifact import is_signature_artifact
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
@@ -17,7 +17,7 @@ from tests.worlds.softkey import soft_key
 
 LAYER = soft_key().layer("cosign-simple", digest_of(b"image"))
 BODY = carrier.sig_manifest(None, [LAYER.descriptor]) or b""
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 
 
 def resolved(body: bytes) -> Resolved:
@@ -33,16 +33,16 @@ async def known(w: World) -> bool | None:
 async def test_proven_by_its_bytes_once_and_remembered_as_a_fact() -> None:
     w = await world()
     w.registry.put_blob("team/app", LAYER.data)
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.ports)
     assert await known(w) is True
     reads = w.registry.count(PullBlob)
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.ports)
     assert w.registry.count(PullBlob) == reads
 
 
 async def test_an_image_is_not_even_looked_at() -> None:
     w = await world()
-    assert not await is_signature_artifact(REPO, resolved(image().body), ASKED.fresh(), w.house)
+    assert not await is_signature_artifact(REPO, resolved(image().body), ASKED.fresh(), w.ports)
     assert not w.registry.seen
 
 
@@ -51,12 +51,12 @@ async def test_what_could_not_be_read_is_not_remembered() -> None:
     w.registry.put_blob("team/app", LAYER.data)
     w.registry.fail(PullBlob, 503)
     with pytest.raises(Unavailable):
-        await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
+        await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.ports)
     assert await known(w) is None
-    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
+    assert await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.ports)
 
 
 async def test_bytes_that_are_not_there_prove_nothing_for_ever() -> None:
     w = await world()
-    assert not await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.house)
+    assert not await is_signature_artifact(REPO, resolved(BODY), ASKED.fresh(), w.ports)
     assert await known(w) is None

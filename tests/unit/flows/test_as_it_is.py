@@ -9,7 +9,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from proxy.oci.reference import digest_of
 from proxy.trust import explain
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Mode
 from tests.worlds.conversation import SIGN, World, world
 from tests.worlds.denials import denied
@@ -54,7 +54,7 @@ async def test_what_cannot_be_read_is_served_where_the_policy_does_not_block(wha
         assert (answer.status, answer.body, fields["docker-content-digest"]) == (200, body, digest)
         assert ("would be blocked" in (answer.warning or "")) is (mode == "warn")
     row = w.store.journal.events[-1]
-    assert row.kind is (Kind.PULL_WARNED if mode == "warn" else Kind.PULL_ALLOWED)
+    assert row.kind is (EventKind.PULL_WARNED if mode == "warn" else EventKind.PULL_ALLOWED)
     assert row.digest == digest == digest_of(body)
     decision = await w.store.journal.decision(row.decision_id)
     assert decision is not None
@@ -81,7 +81,7 @@ async def test_a_denied_digest_is_blocked_in_every_mode_however_unreadable() -> 
     w = await serving("off")
     body, kind = kinds()["too many layers"]
     digest = w.registry.put_manifest("team/app", body, kind, "1")
-    await w.store.interventions.deny(denial(digest))
+    await w.store.overrides.deny(denial(digest))
     await denied(w, lambda: w.pull("team/app", "1"), "denied_digest")
 
 

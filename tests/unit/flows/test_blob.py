@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.blob import kept_back
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import PullBlob, PullManifest, StartUpload
@@ -13,7 +13,7 @@ from tests.worlds.images import image
 
 APP = image("app")
 CONFIG, LAYER = (digest_of(blob) for blob in APP.blobs)
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 
 
 async def test_config_and_layers_of_an_allowed_image_are_served_with_their_range() -> None:
@@ -34,8 +34,8 @@ async def test_a_manifest_that_could_not_be_judged_is_not_one_that_says_no() -> 
     w.store.clock.advance(120)
     w.registry.fail(PullManifest, 503, times=99)
     with pytest.raises(Unavailable):
-        await kept_back(REPO, LAYER, ASKED, w.house)
-    assert await kept_back(REPO, digest_of(b"unknown"), ASKED, w.house) is Reason.UNLISTED_BLOB
+        await kept_back(REPO, LAYER, ASKED, w.ports)
+    assert await kept_back(REPO, digest_of(b"unknown"), ASKED, w.ports) is Reason.UNLISTED_BLOB
 
 
 async def test_an_upload_begins_upstream() -> None:

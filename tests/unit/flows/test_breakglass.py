@@ -2,56 +2,60 @@ import pytest
 
 from proxy.flows import breakglass
 from proxy.flows.asker import Asker
-from proxy.flows.breakglass import Wish
+from proxy.flows.breakglass import ExceptionRequest
 from proxy.oci.faults import Fault
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from tests.worlds.conversation import world
 
 ANN, EVE = Asker("ann", "socket", "incident 7", "r1"), Asker("eve", "admin-token:1", "was needed")
-WISH = Wish("team/app", None, 7200)
+WISH = ExceptionRequest("team/app", None, 7200)
 
 
 async def test_its_life_is_in_the_journal() -> None:
     w = await world()
-    made = await breakglass.open_exception(WISH, 7200, ANN, w.house)
-    assert w.store.interventions.standing().exceptions == (made,)
-    await breakglass.close(made.id, ANN, w.house)
-    done = await breakglass.review(made.id, EVE, w.house)
+    made = await breakglass.open_exception(WISH, 7200, ANN, w.ports)
+    assert w.store.overrides.in_force().exceptions == (made,)
+    await breakglass.close(made.id, ANN, w.ports)
+    done = await breakglass.review(made.id, EVE, w.ports)
     assert (done.reviewed_by, done.review, done.closed_by) == ("eve", "was needed", "ann")
-    assert w.store.journal.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED, Kind.EXCEPTION_REVIEWED]
+    assert w.store.journal.kinds() == [
+        EventKind.EXCEPTION_OPENED,
+        EventKind.EXCEPTION_CLOSED,
+        EventKind.EXCEPTION_REVIEWED,
+    ]
     assert all(e.detail["exception"] == made.id and e.repository == "team/app" for e in w.store.journal.events)
 
 
 async def test_longer_than_allowed_is_refused_before_anything_is_done() -> None:
     w = await world()
     with pytest.raises(Fault, match="ask a policy-admin"):
-        await breakglass.open_exception(WISH, 7199, ANN, w.house)
+        await breakglass.open_exception(WISH, 7199, ANN, w.ports)
     assert w.store.journal.events == []
-    assert w.store.interventions.orders().exceptions == ()
+    assert w.store.overrides.orders().exceptions == ()
 
 
 async def test_it_closes_by_itself_once() -> None:
     w = await world()
-    made = await breakglass.open_exception(WISH, 7200, ANN, w.house)
-    await breakglass.close_ended(w.house)
-    assert w.store.journal.kinds() == [Kind.EXCEPTION_OPENED]
+    made = await breakglass.open_exception(WISH, 7200, ANN, w.ports)
+    await breakglass.close_ended(w.ports)
+    assert w.store.journal.kinds() == [EventKind.EXCEPTION_OPENED]
     w.store.clock.advance(7200)
-    await breakglass.close_ended(w.house)
-    await breakglass.close_ended(w.house)
-    assert w.store.journal.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
-    assert breakglass.find(made.id, w.house).closed == made.until
+    await breakglass.close_ended(w.ports)
+    await breakglass.close_ended(w.ports)
+    assert w.store.journal.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
+    assert breakglass.find(made.id, w.ports).closed == made.until
     with pytest.raises(Fault, match="has ended already"):
-        await breakglass.close(made.id, ANN, w.house)
+        await breakglass.close(made.id, ANN, w.ports)
 
 
 async def test_it_is_reviewed_once_it_is_over_and_only_once() -> None:
     w = await world()
-    made = await breakglass.open_exception(WISH, 7200, ANN, w.house)
+    made = await breakglass.open_exception(WISH, 7200, ANN, w.ports)
     with pytest.raises(Fault, match="close it first"):
-        await breakglass.review(made.id, EVE, w.house)
+        await breakglass.review(made.id, EVE, w.ports)
     w.store.clock.advance(7200)
-    assert (await breakglass.review(made.id, EVE, w.house)).closed_by == "its end"
+    assert (await breakglass.review(made.id, EVE, w.ports)).closed_by == "its end"
     with pytest.raises(Fault, match="reviewed already, by 'eve'"):
-        await breakglass.review(made.id, EVE, w.house)
+        await breakglass.review(made.id, EVE, w.ports)
     with pytest.raises(Fault, match="countersign exceptions list"):
-        await breakglass.review("none", EVE, w.house)
+        await breakglass.review("none", EVE, w.ports)

@@ -8,7 +8,7 @@ from proxy.flows.certified import by_certificate
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import parse_digest
 from proxy.trust.evidence import Rejected, Verified
-from proxy.trust.keyless import Certified, KeylessSigner
+from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import IDENTITY, Sigstore, attested, layer_of_bundle, signer_of, statement_of
 from tests.worlds.softkey import soft_key
@@ -20,20 +20,20 @@ LAYER = layer_of_bundle(WORLD.bundle(DIGEST))
 
 
 class Told:
-    """Vouches for the signers it is told to; `asked` has the names of those it was asked about."""
+    """Vouches for the signers it is told to; `request` has the names of those it was asked about."""
 
     def __init__(self, *vouching: str) -> None:
         self.vouching, self.asked = vouching, list[str]()
 
-    async def examine(self, _bundle: bytes, signer: KeylessSigner) -> Certified | Rejected:
+    async def examine(self, _bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
         self.asked.append(signer.name)
         if signer.name in self.vouching:
-            return Certified(IDENTITY, "application/vnd.in-toto+json", statement_of(DIGEST))
+            return KeylessResult(IDENTITY, "application/vnd.in-toto+json", statement_of(DIGEST))
         return Rejected(Reason.UNTRUSTED_KEY, "sigstore-bundle", f"not for {signer.name}")
 
 
 class Silent:
-    async def examine(self, _bundle: bytes, _signer: KeylessSigner) -> Certified | Rejected:
+    async def examine(self, _bundle: bytes, _signer: KeylessSigner) -> KeylessResult | Rejected:
         raise Unavailable("no answer")
 
 

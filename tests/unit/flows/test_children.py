@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.asker import Asker
 from proxy.flows.children import sign_children
 from proxy.oci.limits import Limits
@@ -13,7 +13,7 @@ from tests.worlds.images import Image, image, index
 BY = Asker("bob", "basic", "", "r")
 
 RULES = PushRules(("release",))
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 TAG = parse_tag("v1")
 
 
@@ -26,7 +26,7 @@ async def test_children_we_signed_are_bound_to_the_tag_down_to_the_last() -> Non
     leaf = image("leaf")
     nested = index(index(leaf))
     await w.push(nested, "team/app")
-    made = await sign_children(REPO, read(nested), (TAG,), RULES, {}, BY, ASKED, w.house)
+    made = await sign_children(REPO, read(nested), (TAG,), RULES, {}, BY, ASKED, w.ports)
     assert {e.key.digest for e in made} == {leaf.digest, nested.children[0].digest}
     assert {e.key.bound for e in made} == {"proxy.example/team/app:v1"}
     assert {e.key.format for e in made} == {"cosign-simple"}
@@ -36,8 +36,8 @@ async def test_others_are_left_alone() -> None:
     w = await world()
     stranger = image("stranger")
     w.plant(stranger, "team/app")
-    assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, BY, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, BY, ASKED, w.ports)
     await w.push(image("ours"), "team/app")
-    assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, BY, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, BY, ASKED, w.ports)
     bundles_only = PushRules(("release",), ("sigstore-bundle",))
-    assert not await sign_children(REPO, read(index(image("ours"))), (TAG,), bundles_only, {}, BY, ASKED, w.house)
+    assert not await sign_children(REPO, read(index(image("ours"))), (TAG,), bundles_only, {}, BY, ASKED, w.ports)

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.asked import Asked
-from proxy.flows.countersign import countersign
+from proxy.flows.asked import Request
+from proxy.flows.countersign import sign_existing
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
 from proxy.ports import Credential
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Policy
 from tests.worlds.conversation import REPO, world
 from tests.worlds.images import image, index
 
-OURS = Asked(Credential(ours=True), "r")
+OURS = Request(Credential(ours=True), "r")
 OP = PullManifest(REPO, parse_reference("v1"))
 
 
@@ -23,22 +23,22 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
     both = index(image("a"), image("b"))
     w.plant(both, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
-    done = await countersign(OP, "reviewed", "root", "socket", OURS, w.house)
+    done = await sign_existing(OP, "reviewed", "root", "socket", OURS, w.ports)
     assert done.digest == both.digest
     assert {e.key.digest for e in done.entries} == {both.digest, *(c.digest for c in both.children)}
     assert (await w.pull("team/app", "v1")).body == both.body
     assert (await w.pull("team/app", both.children[0].digest)).status == 200
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.COUNTERSIGNED]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.COUNTERSIGNED]
     assert (row.who, row.detail["reason"]) == ("root", "reviewed")
 
 
 async def test_what_is_not_there_or_has_no_policy_is_not_signed() -> None:
     w = await world()
     with pytest.raises(Fault, match="team/app:v1 is not in the registry"):
-        await countersign(OP, "x", "root", "socket", OURS, w.house)
+        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
     w.rules.set(Policy(("**",)))
     with pytest.raises(Fault, match="no policy signs"):
-        await countersign(OP, "x", "root", "socket", OURS, w.house)
+        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
 
 
 async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence() -> None:
@@ -46,5 +46,5 @@ async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence()
     deep = index(index(image("1"), image("2")), index(image("3"), image("4")))
     w.plant(deep, "team/app", "v1")
     with pytest.raises(Fault, match="more than 3 manifests"):
-        await countersign(OP, "x", "root", "socket", OURS, w.house)
-    assert Kind.COUNTERSIGNED not in w.store.journal.kinds()
+        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
+    assert EventKind.COUNTERSIGNED not in w.store.journal.kinds()

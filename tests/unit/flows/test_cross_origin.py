@@ -23,9 +23,9 @@ async def lets_pages_read(*, headers: tuple[tuple[str, str], ...] = OPEN) -> Wor
     await w.push(image(), "team/app", "v1")
 
     def said(seen: Seen) -> Said | None:
-        asked = isinstance(seen.operation, o.CheckApi | o.Options) and list(seen.values("origin")) == [UI]
+        request = isinstance(seen.operation, o.CheckApi | o.Options) and list(seen.values("origin")) == [UI]
         said = tuple((name, each) for name, value in headers for each in value.split(", "))  # as distribution does
-        return Said(200, (*said, ("set-cookie", "a=b"), ("allow", "GET"))) if asked else None
+        return Said(200, (*said, ("set-cookie", "a=b"), ("allow", "GET"))) if request else None
 
     w.registry.hooks.append(said)
     w.registry.seen.clear()

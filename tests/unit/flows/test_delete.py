@@ -7,7 +7,7 @@ import pytest
 
 from proxy.oci.operation import DeleteBlob, DeleteManifest, PullManifest
 from proxy.oci.reference import digest_of, fallback_tag, parse_reference, parse_tag, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import REPO, World, user, world
@@ -29,7 +29,7 @@ async def test_a_deleted_image_is_forgotten_and_on_the_record() -> None:
     assert (await w.pull("team/app", "v1")).status == 404
     assert (await w.pull("team/app", APP.digest)).status == 404
     assert await w.store.facts.manifest(REPO, APP.digest) is None
-    assert w.store.journal.kinds()[-2:] == [Kind.MANIFEST_DELETED, Kind.SIGNATURE_REMOVED]
+    assert w.store.journal.kinds()[-2:] == [EventKind.MANIFEST_DELETED, EventKind.SIGNATURE_REMOVED]
 
 
 @pytest.mark.parametrize("policy", [Policy(("**",), PushRules(allow=("ci",))), Policy(("other/**",), PushRules())])
@@ -104,7 +104,7 @@ async def test_an_old_list_of_signatures_may_go_without_taking_any_with_it() -> 
     await w.push(APP, "team/app", "v2")
     await w.say(DeleteManifest(REPO, parse_reference(old)))
     assert len(await w.store.ledger.entries(REPO, APP.digest)) == 4
-    assert Kind.SIGNATURE_REMOVED not in w.store.journal.kinds()
+    assert EventKind.SIGNATURE_REMOVED not in w.store.journal.kinds()
 
 
 @pytest.mark.parametrize("referrers", [True, False])
@@ -141,7 +141,7 @@ async def test_a_deleted_blob_is_on_the_record() -> None:
     w = await world()
     blob = w.registry.put_blob("team/app", b"x")
     assert (await w.say(DeleteBlob(REPO, blob))).status == 202
-    assert w.store.journal.kinds() == [Kind.BLOB_DELETED]
+    assert w.store.journal.kinds() == [EventKind.BLOB_DELETED]
     assert (await w.say(DeleteBlob(REPO, digest_of(b"y")))).status == 404
 
 
@@ -161,11 +161,11 @@ async def test_a_list_deleted_while_it_is_written_leaves_what_the_ledger_says_tr
     for turns in range(1, 40):
         w = await world()
         await w.push(APP, "team/app", "v1")
-        asked = 0
+        request = 0
 
         async def slowly(_seen: Seen) -> None:
-            nonlocal asked
-            asked += 1
+            nonlocal request
+            request += 1
             await asyncio.sleep(0)
 
         w.registry.pause = slowly
@@ -176,7 +176,7 @@ async def test_a_list_deleted_while_it_is_written_leaves_what_the_ledger_says_tr
             await w.say(DeleteManifest(REPO, SIG))
 
         await asyncio.gather(w.push(APP, "team/app", "v2"), later())
-        await w.house.memory.settle()
+        await w.ports.cache.settle()
         w.registry.pause = None
         entries = [e for e in w.store.ledger.rows.values() if e.key.format == "cosign-simple"]
         attached = {e.key.bound.rpartition("/")[2].partition(":")[2] for e in entries if e.stage is Stage.ATTACHED}

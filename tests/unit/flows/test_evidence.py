@@ -17,10 +17,10 @@ from tests.worlds.softtokens import SoftTokens, held
 
 async def test_it_says_what_token_and_journal_say_and_is_signed_by_the_key() -> None:
     w = await world()
-    new = (await keylife.rotate("release", "alice", "socket", "Tuesday", w.house)).new
+    new = (await keylife.rotate("release", "alice", "socket", "Tuesday", w.ports)).new
     name, tokens = fingerprint(new.spki), SoftTokens(w.signer, held(new, LOCAL=None))
-    await custody.backed_up(name, None, Asker("bob", "socket", "safe 3"), w.house)
-    made = await evidence(name[:8], w.house, tokens)
+    await custody.backed_up(name, None, Asker("bob", "socket", "safe 3"), w.ports)
+    made = await evidence(name[:8], w.ports, tokens)
     assert w.signer.verifies(new, made.text, made.signature)
     said = document_of(made.text)
     assert said["key"]["fingerprint"] == name
@@ -37,7 +37,7 @@ async def test_it_says_what_token_and_journal_say_and_is_signed_by_the_key() -> 
 async def test_a_key_that_is_not_on_its_token_proves_nothing() -> None:
     w = await world()
     with pytest.raises(Fault, match="does not hold key"):
-        await evidence(fingerprint(w.store.keybook.ring().ours[0].spki), w.house, SoftTokens(w.signer))
+        await evidence(fingerprint(w.store.keybook.ring().ours[0].spki), w.ports, SoftTokens(w.signer))
 
 
 async def test_nothing_but_an_evidence_is_signed_that_way() -> None:
@@ -54,14 +54,14 @@ async def test_who_agreed_to_the_key_is_in_it_and_who_agreed_to_another_is_not()
         erika, end = Person("erika", "admin-token:e"), now + timedelta(days=1)
         wish = Approval("", "rotate_key", {"profile": "release"}, "{}", ("do it",), erika, (), request, now, end)
         await approval.agree(
-            await approval.ask(wish, book, w.house), Person("max", "admin-token:m"), "yes", book, w.house
+            await approval.ask(wish, book, w.ports), Person("max", "admin-token:m"), "yes", book, w.ports
         )
 
     await agreed("r1")
-    new = (await keylife.rotate("release", "erika", "admin-token:e", "Tuesday", w.house, request_id="r1")).new
+    new = (await keylife.rotate("release", "erika", "admin-token:e", "Tuesday", w.ports, request_id="r1")).new
     await agreed("r2")
-    await keylife.prepare("release", "erika", "admin-token:e", "Tuesday", w.house, request_id="r2")
-    made = await evidence(fingerprint(new.spki), w.house, SoftTokens(w.signer, held(new)))
+    await keylife.prepare("release", "erika", "admin-token:e", "Tuesday", w.ports, request_id="r2")
+    made = await evidence(fingerprint(new.spki), w.ports, SoftTokens(w.signer, held(new)))
     assert [(row["kind"], row["who"], row["request_id"]) for row in document_of(made.text)["journal"]] == [
         ("approval.asked", "erika", "r1"),
         ("approval.given", "max", "r1"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.fallback import list_referrer, unlist_referrer
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import OCI_MANIFEST
@@ -16,7 +16,7 @@ from tests.worlds.images import Image, descriptor, image
 from tests.worlds.registry import MemoryRegistry, Said, Seen, error
 
 APP = image("app")
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 TAG = fallback_tag(APP.digest)
 BUNDLES = 1  # of ours, from one push
 
@@ -36,7 +36,7 @@ def listed(w: World) -> list[str]:
 
 async def add(w: World, one: Image) -> None:
     w.plant(one, "team/app")
-    await list_referrer(REPO, APP.digest, one.body, ASKED.fresh(), w.house)
+    await list_referrer(REPO, APP.digest, one.body, ASKED.fresh(), w.ports)
 
 
 async def test_listed_once_and_unlisted_again() -> None:
@@ -45,7 +45,7 @@ async def test_listed_once_and_unlisted_again() -> None:
     for one in (a, b, a):
         await add(w, one)
     assert listed(w) == [a.digest, b.digest]
-    await unlist_referrer(REPO, APP.digest, a.digest, ASKED.fresh(), w.house)
+    await unlist_referrer(REPO, APP.digest, a.digest, ASKED.fresh(), w.ports)
     assert listed(w) == [b.digest]
 
 
@@ -109,10 +109,10 @@ async def test_a_tag_that_somebody_keeps_is_remembered_until_it_is_free() -> Non
     w.plant(APP, "team/app")
     for _ in range(2):
         await w.push(APP, "team/app", "v1")
-    assert list(w.house.memory.kept_by_users) == [(REPO, TAG)]
+    assert list(w.ports.cache.kept_by_users) == [(REPO, TAG)]
     del w.registry.shelf("team/app").tags[TAG]
     await add(w, note("a"))
-    assert not w.house.memory.kept_by_users
+    assert not w.ports.cache.kept_by_users
 
 
 @pytest.mark.parametrize("by_digest", [True, False])
@@ -120,21 +120,21 @@ async def test_nor_is_it_remembered_once_it_was_deleted_through_the_proxy(by_dig
     w = await without_api()
     await w.push(APP, "team/app", "v1")
     await w.push(APP, "team/app", TAG)
-    assert list(w.house.memory.kept_by_users) == [(REPO, TAG)]
+    assert list(w.ports.cache.kept_by_users) == [(REPO, TAG)]
     await w.say(DeleteManifest(REPO, APP.digest if by_digest else TAG))
-    assert not w.house.memory.kept_by_users
+    assert not w.ports.cache.kept_by_users
 
 
 async def test_a_tag_named_after_something_that_was_not_signed_is_nothing_to_tell_of() -> None:
     w = await without_api()
     await w.push(APP, "team/app", fallback_tag(image("sources").digest))
-    assert not w.house.memory.kept_by_users
+    assert not w.ports.cache.kept_by_users
 
 
 async def test_a_reader_of_the_list_finds_the_tag_kept_after_a_restart() -> None:
     w = await without_api()
     await w.push(APP, "team/app", "v1")
     w.plant(image("kept"), "team/app", TAG)
-    assert not w.house.memory.kept_by_users
+    assert not w.ports.cache.kept_by_users
     assert (await w.say(ListReferrers(REPO, APP.digest))).status == 200
-    assert list(w.house.memory.kept_by_users) == [(REPO, TAG)]
+    assert list(w.ports.cache.kept_by_users) == [(REPO, TAG)]

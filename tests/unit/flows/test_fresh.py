@@ -13,7 +13,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Repository, digest_of
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import World, user, world
 from tests.worlds.images import image
@@ -39,15 +39,15 @@ class Aged:
 async def shared(*policies: Policy) -> tuple[World, Aged]:
     """A proxy that shares its store with others."""
     w, books = await world(*policies), Aged()
-    w.house = replace(w.house, books=books)
+    w.ports = replace(w.ports, books=books)
     return w, books
 
 
 async def test_a_server_that_has_its_store_to_itself_is_never_old() -> None:
     w = await world()
     w.store.clock.advance(10 * PULL_S)
-    require_fresh(w.house)
-    require_known(REPO, w.house)
+    require_fresh(w.ports)
+    require_known(REPO, w.ports)
 
 
 async def test_pushes_stop_at_the_first_bound_and_go_on_by_themselves() -> None:
@@ -59,7 +59,7 @@ async def test_pushes_stop_at_the_first_bound_and_go_on_by_themselves() -> None:
     with pytest.raises(Fault, match="the record of what was signed and denied does not answer") as refused:
         await w.push(image("other"), "team/app", "2")
     assert (refused.value.status, refused.value.reason) == (403, "not_signed")
-    assert w.store.journal.kinds()[-1] is Kind.PUSH_NOT_SIGNED
+    assert w.store.journal.kinds()[-1] is EventKind.PUSH_NOT_SIGNED
     assert w.registry.shelf("team/app").tags == upstream
     assert (await w.pull("team/app", "1")).body == APP.body
     books.seconds = 0.2
@@ -72,7 +72,7 @@ async def test_nothing_is_taken_unsigned_either() -> None:
     with pytest.raises(Fault, match="the record of what was signed and denied does not answer"):
         await w.push(APP, "team/app", "1")
     w, books = await shared()
-    await w.store.interventions.keep(exception(unsigned_push=True))
+    await w.store.overrides.keep(exception(unsigned_push=True))
     books.seconds = SIGN_S + 1
     with pytest.raises(Fault, match="the record of what was signed and denied does not answer"):
         await w.push(APP, "team/app", "1")
@@ -84,7 +84,7 @@ async def test_the_token_is_not_asked_whoever_wants_a_signature() -> None:
     books.seconds = SIGN_S + 1
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     with pytest.raises(Unavailable, match="countersign status"):
-        await sign(REPO, about, [("cosign-simple", "proxy.example/team/app")], ("release",), {}, BY, w.house)
+        await sign(REPO, about, [("cosign-simple", "proxy.example/team/app")], ("release",), {}, BY, w.ports)
     assert all(entry.signature is None for entry in w.store.ledger.rows.values())
 
 
@@ -117,7 +117,7 @@ async def test_who_broke_the_glass_on_this_host_is_served() -> None:
     w, books = await shared()
     for repository in ("team/app", "team/other"):
         w.plant(APP, repository, "1")
-    await w.store.interventions.keep(exception("team/app", offline=True))
+    await w.store.overrides.keep(exception("team/app", offline=True))
     books.seconds = PULL_S + 1
     assert (await w.pull("team/app", "1")).body == APP.body
     assert await w.blocked("team/other", "1") == "not_verifiable"

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.gather import gather
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import ListReferrers, PullManifest
 from proxy.oci.reference import signature_tag
-from proxy.trust.evidence import CouldNotLook, Evidence, Found, NotExamined, Place
+from proxy.trust.evidence import CouldNotLook, Evidence, NotExamined, Source, SourceResult
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.foreign import put_bundle, put_sig, trusted
 from tests.worlds.images import image
@@ -32,13 +32,13 @@ async def scene(limits: Limits | None = None) -> World:
 
 async def look(w: World, *, enough: int = 99) -> Evidence:
     ring = w.store.keybook.ring()
-    return await gather(REPO, APP.digest, ring, lambda e: len(e.verified) >= enough, Asked(ANYBODY, "r"), w.house)
+    return await gather(REPO, APP.digest, ring, lambda e: len(e.verified) >= enough, Request(ANYBODY, "r"), w.ports)
 
 
 async def test_our_own_copies_then_sig_then_referrers() -> None:
     w = await scene()
     evidence = await look(w)
-    assert [p.place for p in evidence.places] == [Place.LEDGER, Place.SIG_TAG, Place.REFERRERS]
+    assert [p.place for p in evidence.sources] == [Source.LEDGER, Source.SIG_TAG, Source.REFERRERS]
     assert {v.format for v in evidence.verified} == {"cosign-simple", "sigstore-bundle"}
     assert not evidence.silence
 
@@ -46,7 +46,7 @@ async def test_our_own_copies_then_sig_then_referrers() -> None:
 async def test_no_further_than_is_enough() -> None:
     w = await scene()
     evidence = await look(w, enough=1)
-    assert [p.place for p in evidence.places] == [Place.LEDGER, Place.SIG_TAG]
+    assert [p.place for p in evidence.sources] == [Source.LEDGER, Source.SIG_TAG]
     assert w.registry.count(ListReferrers) == 0
 
 
@@ -54,7 +54,7 @@ async def test_our_own_copies_cost_upstream_nothing() -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
     seen = len(w.registry.seen)
-    assert [p.place for p in (await look(w, enough=1)).places] == [Place.LEDGER]
+    assert [p.place for p in (await look(w, enough=1)).sources] == [Source.LEDGER]
     assert len(w.registry.seen) == seen
 
 
@@ -65,8 +65,8 @@ async def test_a_copy_of_ours_that_was_altered_does_not_count() -> None:
     for key, entry in rows.items():
         rows[key] = replace(entry, message=entry.message.replace(b"sha256", b"sha257"))
     evidence = await look(w, enough=1)
-    ours = evidence.places[0]
-    assert isinstance(ours, Found)
+    ours = evidence.sources[0]
+    assert isinstance(ours, SourceResult)
     assert not [f for f in ours.findings if f in evidence.verified]
 
 
@@ -74,7 +74,7 @@ async def test_each_place_can_be_silent_by_itself() -> None:
     w = await scene()
     w.registry.fail(PullManifest, 503)
     evidence = await look(w)
-    assert [type(p) for p in evidence.places] == [Found, CouldNotLook, Found]
+    assert [type(p) for p in evidence.sources] == [SourceResult, CouldNotLook, SourceResult]
     assert len(evidence.verified) == 1
 
 
@@ -84,11 +84,11 @@ async def test_more_than_is_read_is_not_examined(size: int) -> None:
     tag = signature_tag(APP.digest)
     huge = Said(200, (("content-type", "application/json"),), bytes(size))
     w.registry.hooks.append(lambda s: huge if getattr(s.operation, "reference", "") == tag else None)
-    assert NotExamined(Place.SIG_TAG, 1) in (await look(w)).places
+    assert NotExamined(Source.SIG_TAG, 1) in (await look(w)).sources
 
 
 async def test_beyond_the_bound_is_counted() -> None:
     w = await scene(Limits(tag_age_s=0, signatures_per_digest=2))
     layers = [soft_key().layer("cosign-simple", APP.digest, f"r/{n}") for n in range(5)]
     put_sig(w.registry, "team/app", APP.digest, *layers)
-    assert NotExamined(Place.SIG_TAG, 3) in (await look(w)).places
+    assert NotExamined(Source.SIG_TAG, 3) in (await look(w)).sources

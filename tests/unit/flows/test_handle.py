@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci import operation as o
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from tests.worlds.conversation import REPO, world
@@ -20,7 +20,7 @@ BODIES = (o.PushManifest, o.UploadChunk, o.FinishUpload)
 @given(operations())
 @settings(max_examples=150, deadline=None)
 def test_whatever_is_asked_is_answered_or_refused_in_words(op: o.Operation) -> None:
-    async def asked() -> Answer | None:
+    async def said() -> Response | None:
         w = await world()
         w.plant(image(), "team/app", "v1")
         try:
@@ -31,7 +31,7 @@ def test_whatever_is_asked_is_answered_or_refused_in_words(op: o.Operation) -> N
             assert trouble.what
         return None
 
-    answer = asyncio.run(asked())
+    answer = asyncio.run(said())
     assert answer is None or 200 <= answer.status < 600
 
 

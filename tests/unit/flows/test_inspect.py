@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.inspect import Inspected, inspect
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
@@ -14,8 +14,8 @@ from tests.worlds.rights import TableRights
 ALICE = user("alice")
 
 
-async def seen(w: World, reference: str) -> Inspected | Answer:
-    return await inspect(PullManifest(REPO, parse_reference(reference)), Asked(ANYBODY, "r"), w.house)
+async def seen(w: World, reference: str) -> Inspected | Response:
+    return await inspect(PullManifest(REPO, parse_reference(reference)), Request(ANYBODY, "r"), w.ports)
 
 
 async def test_a_pushed_image_has_its_keys_by_name_and_its_last_pusher() -> None:
@@ -46,5 +46,5 @@ async def test_whom_upstream_refuses_learns_nothing_from_us() -> None:
     await w.push(image(), "team/app", "v1")
     w.registry.fail(PullManifest, 401)
     found = await seen(w, "v1")
-    assert isinstance(found, Answer)
+    assert isinstance(found, Response)
     assert found.status == 401

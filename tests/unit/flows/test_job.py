@@ -10,7 +10,7 @@ import pytest
 
 from proxy.flows.job import Step, Work, cancel, run_next, start
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.job import LATER, Job, JobState
 from tests.worlds.memory import NOON, FrozenClock, MemoryJobs, MemoryJournal
 
@@ -54,11 +54,11 @@ async def test_a_job_is_done_and_on_record_before_and_after() -> None:
     h, work = House(), Counting()
     assert not await h.run(work)
     job = await h.start()
-    assert h.journal.kinds() == [Kind.JOB_QUEUED]
+    assert h.journal.kinds() == [EventKind.JOB_QUEUED]
     assert await h.run(work)
     done = h.job(job.id)
     assert (done.state, done.done, done.total, done.result) == (JobState.DONE, 3, 3, {"last": 2, "whole": True})
-    assert h.journal.kinds() == [Kind.JOB_QUEUED, Kind.JOB_ENDED]
+    assert h.journal.kinds() == [EventKind.JOB_QUEUED, EventKind.JOB_ENDED]
     last = h.journal.events[-1]
     assert (last.who, last.how, last.detail["state"], last.detail["job"]) == ("erika", "admin-token:a", "done", job.id)
     assert not await h.run(work)
@@ -142,4 +142,4 @@ async def test_a_job_that_was_cancelled_while_its_process_was_gone_is_over() -> 
     h.clock.advance(timedelta(hours=1).total_seconds())
     assert await h.run(Counting())
     assert h.job(job.id).state is JobState.CANCELLED
-    assert h.journal.kinds()[-1] is Kind.JOB_ENDED
+    assert h.journal.kinds()[-1] is EventKind.JOB_ENDED

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.judge import Judged, decision_on, judge, remembered_in
 from proxy.flows.now import now_in
 from proxy.oci.operation import PullManifest
@@ -10,11 +10,11 @@ from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.images import image, index
 
 APP = image("app")
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 
 
 async def judged(w: World, reference: str) -> Judged:
-    found = await judge(PullManifest(REPO, parse_reference(reference)), ASKED, w.house)
+    found = await judge(PullManifest(REPO, parse_reference(reference)), ASKED, w.ports)
     assert isinstance(found, Judged)
     return found
 
@@ -31,10 +31,10 @@ async def test_bytes_policy_and_decision_belong_together() -> None:
 
 async def test_upstreams_refusal_is_an_answer() -> None:
     w = await world()
-    found = await judge(PullManifest(REPO, parse_reference("v1")), ASKED, w.house)
-    assert isinstance(found, Answer)
+    found = await judge(PullManifest(REPO, parse_reference("v1")), ASKED, w.ports)
+    assert isinstance(found, Response)
     assert found.status == 404
-    assert await decision_on(REPO, APP.digest, ASKED, w.house) is None
+    assert await decision_on(REPO, APP.digest, ASKED, w.ports) is None
 
 
 async def test_what_is_decided_again_is_the_same_decision_until_the_hour_or_the_evidence_changes() -> None:
@@ -67,15 +67,15 @@ async def test_another_reference_gets_a_decision_of_its_own_without_new_work() -
 async def test_what_passed_is_noted_for_every_server_and_remembered_without_work() -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
-    known = remembered_in(REPO, now_in(REPO, w.house).stamp, w.house)
+    known = remembered_in(REPO, now_in(REPO, w.ports).stamp, w.ports)
     assert known(APP.digest) is None
     made = (await judged(w, "v1")).decision
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert w.store.facts.when[REPO, APP.digest] == w.store.clock.now()
     by_digest = (await judged(w, APP.digest)).decision
     assert known(APP.digest) == by_digest != made
     w.store.clock.advance(60)
-    assert remembered_in(REPO, now_in(REPO, w.house).stamp, w.house)(APP.digest) is None
+    assert remembered_in(REPO, now_in(REPO, w.ports).stamp, w.ports)(APP.digest) is None
 
 
 async def test_a_child_is_allowed_by_its_parent_and_says_so() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from proxy.flows import keylife
-from proxy.flows.keytimes import keep_times
-from proxy.flows.memory import Memory
+from proxy.flows.keytimes import run_due
+from proxy.flows.memory import Cache
 from proxy.oci.faults import Unavailable
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import KeyPlan
@@ -27,7 +27,7 @@ P, A, T, R, C, _ = KeyState
 async def scene(terms: Handover | None = None, every: timedelta | None = MONTH) -> World:
     w = await world()
     plan = KeyPlan(("soft",), terms or Handover(), every, WEEK)
-    w.house = replace(w.house, plans={"release": plan})
+    w.ports = replace(w.ports, plans={"release": plan})
     return w
 
 
@@ -36,13 +36,13 @@ def states(w: World) -> list[KeyState]:
 
 
 def told(w: World) -> list[Event]:
-    return [e for e in w.store.journal.events if e.kind in {Kind.KEY_CREATED, Kind.KEY_STATE}]
+    return [e for e in w.store.journal.events if e.kind in {EventKind.KEY_CREATED, EventKind.KEY_STATE}]
 
 
 async def passes(w: World, span: timedelta) -> int:
     """That much time passes, and then somebody looks."""
     w.store.clock.advance(span.total_seconds())
-    return await keep_times(w.house)
+    return await run_due(w.ports)
 
 
 async def test_a_key_is_rotated_on_its_day_and_the_next_one_a_whole_period_later() -> None:
@@ -50,7 +50,7 @@ async def test_a_key_is_rotated_on_its_day_and_the_next_one_a_whole_period_later
     assert await passes(w, MONTH - timedelta(seconds=1)) == 0
     assert await passes(w, timedelta(seconds=1)) == 2, "made, and activated"
     assert states(w) == [T, A]
-    assert await keep_times(w.house) == 0
+    assert await run_due(w.ports) == 0
     assert await passes(w, WEEK) == 1
     assert states(w) == [R, A]
     assert await passes(w, MONTH - WEEK) == 2
@@ -89,7 +89,7 @@ async def test_a_server_that_was_off_on_the_day_still_shows_the_key_first() -> N
 async def test_what_an_operator_planned_happens_by_itself_too() -> None:
     w = await scene(every=None)
     terms = Handover(publish_first=WEEK, dual_sign=DAY, retire_after=MONTH)
-    done = await keylife.rotate("release", *BY, w.house, terms=terms)
+    done = await keylife.rotate("release", *BY, w.ports, terms=terms)
     assert await passes(w, WEEK) == 1
     assert states(w) == [T, A]
     assert w.store.keybook.ring().active("release") == replace(
@@ -114,32 +114,32 @@ async def test_a_clock_that_goes_back_undoes_and_repeats_nothing() -> None:
 
 async def test_a_prepared_key_without_a_day_is_not_taken_by_the_schedule() -> None:
     w = await scene()
-    await keylife.prepare("release", *BY, w.house)
+    await keylife.prepare("release", *BY, w.ports)
     assert await passes(w, MONTH) == 0
     assert states(w) == [A, P]
 
 
 async def test_no_profile_is_left_without_a_key_that_signs() -> None:
     w = await scene(every=None)
-    done = await keylife.rotate("release", *BY, w.house, terms=Handover(retire_after=WEEK))
-    await keylife.compromise(fingerprint(done.new.spki), *BY, w.house)
+    done = await keylife.rotate("release", *BY, w.ports, terms=Handover(retire_after=WEEK))
+    await keylife.compromise(fingerprint(done.new.spki), *BY, w.ports)
     assert await passes(w, MONTH) == 0
     assert states(w) == [T, C]
-    await keylife.rotate("release", *BY, w.house)
-    assert await keep_times(w.house) == 1
+    await keylife.rotate("release", *BY, w.ports)
+    assert await run_due(w.ports) == 1
     assert states(w) == [R, C, A]
 
 
 async def test_what_fails_is_tried_again_and_holds_up_nothing_else() -> None:
     w = await scene(every=None)
-    await keylife.rotate("release", *BY, w.house, terms=Handover(retire_after=WEEK))
-    await keylife.rotate("release", *BY, w.house, terms=Handover(publish_first=WEEK))
+    await keylife.rotate("release", *BY, w.ports, terms=Handover(retire_after=WEEK))
+    await keylife.rotate("release", *BY, w.ports, terms=Handover(publish_first=WEEK))
     w.signer.down = "token soft is away"
     with pytest.raises(Unavailable, match=r"release: activate of key .*: token soft is away"):
         await passes(w, WEEK)
     assert states(w) == [R, A, P]
     w.signer.down = None
-    assert await keep_times(w.house) == 1
+    assert await run_due(w.ports) == 1
     assert states(w) == [R, T, A]
 
 
@@ -147,13 +147,13 @@ async def test_two_servers_at_once_make_one_rotation() -> None:
     """Even without the lease: the second one's key comes after a key that is no longer active."""
     w = await scene()
     w.store.clock.advance(MONTH.total_seconds())
-    other = replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic))
+    other = replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic))
     slow = Slow(w)
     other = replace(other, signer=slow)
     with pytest.raises(Unavailable, match="somebody else changed it meanwhile"):
-        await keep_times(other)
+        await run_due(other)
     assert states(w) == [T, A]
-    assert await keep_times(other) == 0
+    assert await run_due(other) == 0
 
 
 class Slow:
@@ -167,7 +167,7 @@ class Slow:
 
     async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
         new = await self._w.signer.create_key(profile, label, token)
-        await keep_times(self._w.house)
+        await run_due(self._w.ports)
         return new
 
 
@@ -180,9 +180,9 @@ async def test_killed_at_any_step_the_next_look_goes_on_and_one_rotation_is_made
         return w
 
     async def go(w: World) -> None:
-        await keep_times(w.house)
+        await run_due(w.ports)
         w.store.clock.advance((terms.publish_first or timedelta()).total_seconds())
-        await keep_times(w.house)
+        await run_due(w.ports)
 
     hours = Hours()
     await go(mortal(await begun(), hours))

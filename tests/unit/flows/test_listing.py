@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.operation import ListReferrers, ListTags
 from proxy.oci.reference import digest_of
 from tests.worlds.conversation import REPO, World, world
@@ -53,6 +53,6 @@ async def test_an_entry_whose_manifest_is_gone_stays_as_it_was() -> None:
 async def test_who_may_not_read_is_told_by_upstream() -> None:
     access = Access("htpasswd", users={"x": "secret"})
     w = await world(registry=MemoryRegistry(referrers=False, access=access))
-    answer: Answer = await w.say(ListReferrers(REPO, APP.digest))
+    answer: Response = await w.say(ListReferrers(REPO, APP.digest))
     assert answer.status == 401
     assert w.registry.count(ListTags) == 1

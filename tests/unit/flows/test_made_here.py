@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.made_here import layers_made_here, referrers_made_here
 from proxy.formats import carrier
 from proxy.oci.faults import Unavailable
@@ -19,7 +19,7 @@ from tests.worlds.memory import NOON
 from tests.worlds.softkey import SoftKey, about, soft_key
 
 APP = image("app")
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 STRANGER = soft_key(name="stranger")
 
 
@@ -43,7 +43,7 @@ async def test_whatever_has_become_of_the_key_it_is_ours(became: tuple[KeyState,
         w.registry.put_blob("team/app", layer.data)
     for state in became:
         await w.store.keybook.set_state(fingerprint(key.spki), state, NOON)
-    found = await layers_made_here(REPO, APP.digest, [layer.descriptor for layer in layers], ASKED.fresh(), w.house)
+    found = await layers_made_here(REPO, APP.digest, [layer.descriptor for layer in layers], ASKED.fresh(), w.ports)
     assert found == [layers[0].descriptor]
 
 
@@ -51,7 +51,7 @@ async def test_what_it_says_it_is_about_does_not_matter() -> None:
     w, key = await ours()
     other = key.layer("cosign-simple", digest_of(b"another image"), "another.example/repository:tag")
     w.registry.put_blob("team/app", other.data)
-    assert await layers_made_here(REPO, APP.digest, [other.descriptor], ASKED.fresh(), w.house)
+    assert await layers_made_here(REPO, APP.digest, [other.descriptor], ASKED.fresh(), w.ports)
 
 
 async def test_what_is_said_beside_it_is_not_believed() -> None:
@@ -62,17 +62,17 @@ async def test_what_is_said_beside_it_is_not_believed() -> None:
     )
     w.registry.put_blob("team/app", theirs.data)
     claims = replace(theirs.descriptor, annotations=mine.descriptor.annotations)
-    assert not await layers_made_here(REPO, APP.digest, [claims], ASKED.fresh(), w.house)
+    assert not await layers_made_here(REPO, APP.digest, [claims], ASKED.fresh(), w.ports)
 
 
 async def test_what_cannot_be_read_was_made_by_nobody_and_silence_is_no_answer() -> None:
     w, key = await ours()
     layer = key.layer("cosign-simple", APP.digest)
-    assert not await layers_made_here(REPO, APP.digest, [layer.descriptor], ASKED.fresh(), w.house)
+    assert not await layers_made_here(REPO, APP.digest, [layer.descriptor], ASKED.fresh(), w.ports)
     w.registry.put_blob("team/app", layer.data)
     w.registry.fail(PullBlob, 503)
     with pytest.raises(Unavailable):
-        await layers_made_here(REPO, APP.digest, [layer.descriptor], ASKED.fresh(), w.house)
+        await layers_made_here(REPO, APP.digest, [layer.descriptor], ASKED.fresh(), w.ports)
 
 
 @pytest.mark.parametrize("form", ["sigstore-bundle", "notation-jws", "notation-cose"])
@@ -82,7 +82,7 @@ async def test_referrers_are_opened_and_images_are_not(form: str) -> None:
     w.plant(APP, "team/app")
     gone = Digest("sha256:" + "0" * 64)
     everything = [*found, APP.digest, gone]
-    assert await referrers_made_here(REPO, APP.digest, everything, ASKED.fresh(), w.house) == {found[0]}
+    assert await referrers_made_here(REPO, APP.digest, everything, ASKED.fresh(), w.ports) == {found[0]}
 
 
 async def test_a_bundle_without_its_layer_says_nothing() -> None:
@@ -90,4 +90,4 @@ async def test_a_bundle_without_its_layer_says_nothing() -> None:
     layer = key.layer("sigstore-bundle", APP.digest)
     body = carrier.referrer_manifest(about(APP.digest), layer.descriptor, layer.descriptor.media_type, {}, NOON)
     digest = w.registry.put_manifest("team/app", body, OCI_MANIFEST)
-    assert await referrers_made_here(REPO, APP.digest, [digest], ASKED.fresh(), w.house) == set()
+    assert await referrers_made_here(REPO, APP.digest, [digest], ASKED.fresh(), w.ports) == set()

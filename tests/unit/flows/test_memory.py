@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.limits import Limits
 from proxy.oci.reference import digest_of, parse_reference, parse_repository
 from proxy.trust.reason import Reason
@@ -17,9 +17,9 @@ LATEST, V1 = parse_reference("latest"), parse_reference("v1")
 YES, NO = decision("yes"), decision("no", Reason.UNSIGNED)
 
 
-def memory() -> tuple[Memory, FrozenClock]:
+def memory() -> tuple[Cache, FrozenClock]:
     clock = FrozenClock()
-    return Memory(Limits(), clock.monotonic), clock
+    return Cache(Limits(), clock.monotonic), clock
 
 
 def test_a_decision_holds_for_every_reference_unless_it_binds_one() -> None:
@@ -66,7 +66,7 @@ def test_forgetting() -> None:
     m.forget(PLACE)  # a child is allowed by its parent
     assert m.decision(child, "stamp", V1) is None
     m.decided(child, "stamp", NO, m.changes(APP))
-    m.forgive([child])
+    m.drop_denials_of_children([child])
     assert m.decision(child, "stamp", V1) is None
     for key in ((APP, LATEST, (), "alice"), (APP, LATEST, ("x",), "bob"), (APP, V1, (), "alice")):
         m.tags[key] = digest_of(b"")
@@ -79,7 +79,7 @@ async def test_one_at_a_time_by_key_and_no_lock_is_left() -> None:
     inside: list[str] = []
 
     async def work(key: str) -> None:
-        async with m.alone(key):
+        async with m.lock(key):
             assert key not in inside
             inside.append(key)
             await asyncio.sleep(0)
@@ -92,9 +92,9 @@ async def test_one_at_a_time_by_key_and_no_lock_is_left() -> None:
 async def test_a_lock_is_given_back_by_who_fails_and_by_who_leaves() -> None:
     m, _ = memory()
     with pytest.raises(ValueError, match="x"):
-        async with m.alone("a"):
+        async with m.lock("a"):
             raise ValueError("x")
-    async with m.alone("a"):
+    async with m.lock("a"):
         waits = asyncio.create_task(_enter(m))
         await asyncio.sleep(0)
         waits.cancel()
@@ -102,8 +102,8 @@ async def test_a_lock_is_given_back_by_who_fails_and_by_who_leaves() -> None:
     assert not m._locks
 
 
-async def _enter(m: Memory) -> None:
-    async with m.alone("a"):
+async def _enter(m: Cache) -> None:
+    async with m.lock("a"):
         pass
 
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.moved import finish
 from proxy.flows.tags import held
 from proxy.oci.operation import PullManifest, PushManifest
 from proxy.oci.reference import parse_tag, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import TrustedKey
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy
@@ -27,7 +27,7 @@ OWN = "proxy.example/team/app"
 async def pushed(w: World, of: Image, *tags: str) -> None:
     for tag in tags:
         await w.push(of, "team/app", tag)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
 
 
 def names(w: World, of: Image) -> list[str]:
@@ -49,7 +49,7 @@ async def test_what_named_the_tag_leaves_the_image_that_the_tag_left() -> None:
     await pushed(w, NEW, "latest")
     assert names(w, OLD) == await recorded(w, OLD) == [OWN, f"{OWN}:v1"]
     assert names(w, NEW) == await recorded(w, NEW) == [OWN, f"{OWN}:latest"]
-    (removed,) = [e for e in w.store.journal.events if e.kind is Kind.SIGNATURE_REMOVED]
+    (removed,) = [e for e in w.store.journal.events if e.kind is EventKind.SIGNATURE_REMOVED]
     assert (removed.digest, removed.reference) == (OLD.digest, f"{OWN}:latest")
     assert (await w.pull("team/app", "v1")).status == (await w.pull("team/app", OLD.digest)).status == 200
 
@@ -107,11 +107,11 @@ async def test_a_new_tag_and_the_same_image_again_cost_nothing() -> None:
     await pushed(w, OLD, "v1")
     await w.push(NEW, "team/app", "v2")
     seen = len(w.registry.seen)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert len(w.registry.seen) == seen
     await w.push(NEW, "team/app", "v2")
     seen = len(w.registry.seen)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert len(w.registry.seen) == seen
 
 
@@ -140,11 +140,11 @@ async def test_a_tag_that_points_elsewhere_by_now_or_cannot_be_seen_changes_noth
     await pushed(w, OLD, "latest")
     await w.push(NEW, "team/app", "latest")
     w.registry.shelf("team/app").tags["latest"] = OLD.digest
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert names(w, OLD) == [OWN, f"{OWN}:latest"]
     await w.push(NEW, "team/app", "latest")
     w.registry.fail(PullManifest, 503)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert names(w, OLD) == [OWN, f"{OWN}:latest"]
 
 
@@ -153,8 +153,8 @@ async def test_while_somebody_holds_the_tag_nothing_is_dropped() -> None:
     await pushed(w, OLD, "latest")
     w.registry.shelf("team/app").tags["latest"] = NEW.digest
     await w.push(NEW, "team/app")
-    async with held(REPO, [parse_tag("latest")], w.house):
-        clearing = asyncio.create_task(finish(REPO, parse_tag("latest"), Asked(ANYBODY, "r"), w.house))
+    async with held(REPO, [parse_tag("latest")], w.ports):
+        clearing = asyncio.create_task(finish(REPO, parse_tag("latest"), Request(ANYBODY, "r"), w.ports))
         for _ in range(50):
             await asyncio.sleep(0)
         assert names(w, OLD) == [OWN, f"{OWN}:latest"]
@@ -180,4 +180,4 @@ async def crowd(w: World) -> None:
 
     w.registry.pause = slowly
     await asyncio.gather(*(w.push(of, "team/app", "latest") for of in (OLD, NEW, OLD, NEW)))
-    await w.house.memory.settle()
+    await w.ports.cache.settle()

@@ -24,15 +24,15 @@ async def policy(w: World) -> None:
 
 
 async def denied(w: World) -> None:
-    await w.store.interventions.deny(denial(digest_of(b"x")))
+    await w.store.overrides.deny(denial(digest_of(b"x")))
 
 
 async def opened(w: World) -> None:
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
 
 
 async def renamed(w: World) -> None:
-    w.house = replace(w.house, hosts=("other.example",))
+    w.ports = replace(w.ports, hosts=("other.example",))
 
 
 async def later(w: World) -> None:
@@ -42,27 +42,27 @@ async def later(w: World) -> None:
 @pytest.mark.parametrize("change", [key, policy, denied, opened, renamed, later])
 async def test_each_change_is_another_stamp(change: Callable[[World], Awaitable[None]]) -> None:
     w = await world()
-    before = now_in(REPO, w.house).stamp
-    assert now_in(REPO, w.house).stamp == before
+    before = now_in(REPO, w.ports).stamp
+    assert now_in(REPO, w.ports).stamp == before
     await change(w)
-    assert now_in(REPO, w.house).stamp != before
-    assert len({before, now_in(REPO, w.house).stamp}) == 2, "both can be keys"
+    assert now_in(REPO, w.ports).stamp != before
+    assert len({before, now_in(REPO, w.ports).stamp}) == 2, "both can be keys"
 
 
 async def test_the_names_that_count_are_those_in_force_not_those_of_when_the_request_came() -> None:
     w = await world()
     names = ["a.example"]
-    house = replace(w.house, names=lambda: tuple(names))
-    before = now_in(REPO, house)
+    ports = replace(w.ports, names=lambda: tuple(names))
+    before = now_in(REPO, ports)
     names[0] = "b.example"
-    assert now_in(REPO, house).hosts == ("b.example",)
-    assert now_in(REPO, house).stamp != before.stamp
-    assert now_in(REPO, house).basis != before.basis
+    assert now_in(REPO, ports).hosts == ("b.example",)
+    assert now_in(REPO, ports).stamp != before.stamp
+    assert now_in(REPO, ports).basis != before.basis
 
 
 async def test_an_end_that_comes_is_a_change() -> None:
     w = await world()
-    await w.store.interventions.keep(exception(opened=NOON, hours=0.01))
-    before = now_in(REPO, w.house).stamp
+    await w.store.overrides.keep(exception(opened=NOON, hours=0.01))
+    before = now_in(REPO, w.ports).stamp
     w.store.clock.advance(37)
-    assert now_in(REPO, w.house).stamp != before
+    assert now_in(REPO, w.ports).stamp != before

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from proxy.flows.once import Once
+from proxy.flows.once import SingleFlight
 
 
 async def test_work_is_done_once_while_it_runs_and_again_afterwards() -> None:
-    once: Once[int] = Once()
+    once: SingleFlight[int] = SingleFlight()
     done = 0
 
     async def work() -> int:
@@ -22,7 +22,7 @@ async def test_work_is_done_once_while_it_runs_and_again_afterwards() -> None:
 
 
 async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
-    once: Once[int] = Once()
+    once: SingleFlight[int] = SingleFlight()
 
     async def fails() -> int:
         raise ValueError("no")
@@ -36,7 +36,7 @@ async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
 
 
 async def test_one_who_goes_away_leaves_the_work_to_the_others() -> None:
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
     gate = asyncio.Event()
 
     async def work() -> str:
@@ -53,7 +53,7 @@ async def test_one_who_goes_away_leaves_the_work_to_the_others() -> None:
 
 
 async def test_a_failure_that_nobody_waits_for_is_not_an_error() -> None:
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
     gate = asyncio.Event()
 
     async def work() -> str:

@@ -41,8 +41,8 @@ class Counting:
 async def publisher() -> tuple[World, Counting, Publisher]:
     w = await world()
     signer = Counting(w.signer)
-    w.house = replace(w.house, signer=cast("Any", signer))
-    return w, signer, Publisher(lambda: w.house, {"release": False})
+    w.ports = replace(w.ports, signer=cast("Any", signer))
+    return w, signer, Publisher(lambda: w.ports, {"release": False})
 
 
 def active(w: World) -> BookKey:
@@ -66,13 +66,13 @@ async def test_the_old_key_announces_the_new_one_before_it_signs() -> None:
     w, _, publish = await publisher()
     old = active(w)
     before = publish.now()
-    new = await keylife.prepare("release", *BY, w.house, request_id="r")
+    new = await keylife.prepare("release", *BY, w.ports, request_id="r")
     assert publish.now().index != before.index
     assert fingerprint(new.spki).encode() in publish.now().index
     assert verifies(old.spki, await publish.signature(fingerprint(old.spki)), publish.now().index)
     with pytest.raises(Fault, match="no key of this fingerprint signs now"):
         await publish.signature(fingerprint(new.spki))
-    await keylife.activate(fingerprint(new.spki), *BY, w.house, request_id="r")
+    await keylife.activate(fingerprint(new.spki), *BY, w.ports, request_id="r")
     assert verifies(new.spki, await publish.signature(fingerprint(new.spki)), publish.now().index)
     with pytest.raises(Fault):
         await publish.signature(fingerprint(old.spki))
@@ -80,13 +80,13 @@ async def test_the_old_key_announces_the_new_one_before_it_signs() -> None:
 
 async def test_while_two_keys_overlap_both_sign_the_index() -> None:
     w, signer, publish = await publisher()
-    old, now = active(w), w.house.clock.now()
-    new = (await keylife.rotate("release", *BY, w.house, request_id="r")).new
+    old, now = active(w), w.ports.clock.now()
+    new = (await keylife.rotate("release", *BY, w.ports, request_id="r")).new
     await w.store.keybook.amend(fingerprint(old.spki), {"signs_until": now + timedelta(days=14)})
     for key in (old, new):
         assert verifies(key.spki, await publish.signature(fingerprint(key.spki)), publish.now().index)
     assert signer.calls == 2
-    cast("FrozenClock", w.house.clock).advance(15 * 86400)
+    cast("FrozenClock", w.ports.clock).advance(15 * 86400)
     with pytest.raises(Fault, match="no key of this fingerprint signs now"):
         await publish.signature(fingerprint(old.spki))
     assert await publish.unsigned() is None
@@ -102,7 +102,7 @@ async def test_a_failure_is_said_and_stands_for_a_while() -> None:
     assert signer.calls == 1
     assert "no signature could be made" in (await publish.unsigned() or "")
     signer.fails = False
-    cast("FrozenClock", w.house.clock).advance(AGAIN_S + 1)
+    cast("FrozenClock", w.ports.clock).advance(AGAIN_S + 1)
     assert verifies(active(w).spki, await publish.signature(name), publish.now().index)
 
 

@@ -5,7 +5,7 @@ import pytest
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, signed_by, user, world
 from tests.worlds.images import image
@@ -66,7 +66,7 @@ async def test_warn_serves_with_a_warning_and_off_says_nothing() -> None:
     assert "would be blocked: it is not signed" in str(answer.warning)
     w.rules.set(Policy(("**",), PushRules(), PullRules(mode="off", require=require)))
     assert (await w.pull("team/app", "bad")).warning is None
-    assert w.store.journal.kinds() == [Kind.PULL_WARNED, Kind.PULL_ALLOWED]
+    assert w.store.journal.kinds() == [EventKind.PULL_WARNED, EventKind.PULL_ALLOWED]
 
 
 async def test_exceptions_are_recorded_as_such() -> None:
@@ -79,7 +79,7 @@ async def test_exceptions_are_recorded_as_such() -> None:
         await w.look("team/app", "bad", user("pusher"))
     assert (looked.value.code, looked.value.status) == ("MANIFEST_UNKNOWN", 404)
     rows = [(e.kind, e.detail.get("permission")) for e in w.store.journal.events]
-    assert rows == [(Kind.PULL_REVIEWED, "reviewer"), (Kind.PULL_DENIED, "push-look")]
+    assert rows == [(EventKind.PULL_REVIEWED, "reviewer"), (EventKind.PULL_DENIED, "push-look")]
 
 
 @pytest.mark.parametrize("status", [404, 401, 403, 429, 500])

@@ -5,7 +5,7 @@ import pytest
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import Tag, fallback_tag, is_digest, parse_reference, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
@@ -60,7 +60,7 @@ async def test_a_policy_without_keys_passes_on() -> None:
     w = await world(Policy(("**",), PushRules(), PullRules(mode="off")))
     assert (await w.push(APP, "team/app", "v1")).status == 201
     assert not w.signer.made
-    assert w.store.journal.kinds() == [Kind.PUSH_ACCEPTED]
+    assert w.store.journal.kinds() == [EventKind.PUSH_ACCEPTED]
 
 
 @pytest.mark.parametrize("referrers", [True, False])
@@ -90,7 +90,11 @@ async def test_what_cannot_be_read_is_refused_before_anybody_else_hears_of_it() 
     with pytest.raises(Fault, match="manifest not valid"):
         await w.say(PushManifest(REPO, parse_reference("v1")), body=b"{", content_type="")
     (row,) = w.store.journal.events
-    assert (row.kind, row.reason, row.detail["code"]) == (Kind.PUSH_DENIED, "ambiguous_manifest", "MANIFEST_INVALID")
+    assert (row.kind, row.reason, row.detail["code"]) == (
+        EventKind.PUSH_DENIED,
+        "ambiguous_manifest",
+        "MANIFEST_INVALID",
+    )
     assert not w.registry.seen
 
 

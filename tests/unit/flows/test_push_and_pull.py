@@ -10,7 +10,7 @@ import pytest
 from proxy.formats.table import FORMATS
 from proxy.oci.operation import ListReferrers, PushManifest
 from proxy.oci.reference import fallback_tag, parse_repository, signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import REPO, world
 from tests.worlds.images import image, index
@@ -46,7 +46,7 @@ async def test_an_unsigned_image_is_blocked_with_a_text_that_says_what_to_do() -
     w.plant(image("bad"), "team/app", "bad")
     assert await w.blocked("team/app", "bad") == "unsigned"
     assert await w.blocked("team/app", image("bad").digest) == "unsigned"
-    assert set(w.store.journal.kinds()) == {Kind.PULL_DENIED}
+    assert set(w.store.journal.kinds()) == {EventKind.PULL_DENIED}
 
 
 async def test_repushing_costs_no_signature_and_repairs_what_upstream_lost() -> None:
@@ -143,7 +143,7 @@ async def test_a_signature_that_upstream_lost_is_put_back_from_our_copy() -> Non
     shelf = w.registry.shelf("team/app")
     del shelf.tags[signature_tag(image().digest)]
     assert (await w.pull("team/app", "v1")).status == 200
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert signature_tag(image().digest) in shelf.tags
-    assert sorted(w.store.journal.kinds()[-2:]) == [Kind.PULL_ALLOWED, Kind.SIGNATURE_REPAIRED]
+    assert sorted(w.store.journal.kinds()[-2:]) == [EventKind.PULL_ALLOWED, EventKind.SIGNATURE_REPAIRED]
     assert len(w.signer.made) == 3

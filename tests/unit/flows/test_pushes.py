@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.oci.limits import Limits
 from proxy.oci.reference import digest_of
 from tests.worlds.conversation import REPO
@@ -11,7 +11,7 @@ PLACE = (REPO, digest_of(b"a"))
 
 
 async def test_what_needs_no_push_under_way_waits_for_the_last_of_them_and_for_no_other_manifest() -> None:
-    memory, done = Memory(Limits(), lambda: 0.0), list[str]()
+    memory, done = Cache(Limits(), lambda: 0.0), list[str]()
 
     async def work() -> None:
         done.append("worked")
@@ -30,17 +30,17 @@ async def test_what_needs_no_push_under_way_waits_for_the_last_of_them_and_for_n
 
 
 async def test_a_push_that_begins_while_the_lock_is_waited_for_comes_first() -> None:
-    memory, done = Memory(Limits(), lambda: 0.0), list[str]()
+    memory, done = Cache(Limits(), lambda: 0.0), list[str]()
 
     async def work() -> None:
         done.append("worked")
 
-    async with memory.alone(("sign", *PLACE)):
+    async with memory.lock(("sign", *PLACE)):
         waiting = asyncio.create_task(memory.pushes.none_of(PLACE, work))
         await asyncio.sleep(0)
         push = memory.pushes.under_way(PLACE)
         push.__enter__()
-    async with memory.alone(("sign", *PLACE)):  # the push signs
+    async with memory.lock(("sign", *PLACE)):  # the push signs
         done.append("signed")
     push.__exit__(None, None, None)
     await waiting

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.referrers import entries_of, next_page, referrers_of
 from proxy.oci.faults import Corrupt
 from proxy.oci.operation import ListReferrers, PullManifest
@@ -22,7 +22,7 @@ async def test_the_api_and_the_tag_together_each_once(referrers: bool) -> None:
     older: dict[str, object] = {"mediaType": APP.media_type, "digest": digest_of(b"old"), "size": 3}
     if referrers:
         list_in_fallback(w.registry, "team/app", APP.digest, [older])
-    found = await referrers_of(REPO, APP.digest, Asked(ANYBODY, "r"), w.house)
+    found = await referrers_of(REPO, APP.digest, Request(ANYBODY, "r"), w.ports)
     assert len(found.descriptors) == 1 + referrers
     assert (found.beyond, found.silent) == (0, None)
 
@@ -31,21 +31,21 @@ async def test_one_place_that_is_silent_leaves_the_other() -> None:
     w = await world()
     await w.push(APP, "team/app", "v1")
     w.registry.fail(PullManifest, 503)
-    found = await referrers_of(REPO, APP.digest, Asked(ANYBODY, "r"), w.house)
+    found = await referrers_of(REPO, APP.digest, Request(ANYBODY, "r"), w.ports)
     assert len(found.descriptors) == 1
     assert "503" in str(found.silent)
     w.registry.fail(ListReferrers, 429)
-    found = await referrers_of(REPO, APP.digest, Asked(ANYBODY, "r"), w.house)
+    found = await referrers_of(REPO, APP.digest, Request(ANYBODY, "r"), w.ports)
     assert (found.descriptors, "429" in str(found.silent)) == ((), True)
 
 
 async def test_an_image_is_no_list_and_something_else_is_a_lie() -> None:
     w = await world()
-    assert entries_of(APP.body, w.house) is None
-    assert entries_of(index().body, w.house) == ()
+    assert entries_of(APP.body, w.ports) is None
+    assert entries_of(index().body, w.ports) == ()
     for body in (b"<html>", b"[]", b"{}", dump({"manifests": []})):
         with pytest.raises(Corrupt):
-            entries_of(body, w.house)
+            entries_of(body, w.ports)
 
 
 @pytest.mark.parametrize(

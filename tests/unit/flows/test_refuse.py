@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.refuse import refuse
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import parse_reference
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.question import Named
 from proxy.trust.reason import Reason
 from tests.worlds.conversation import ANYBODY, REPO, World, world
@@ -15,8 +15,8 @@ V1 = parse_reference("v1")
 
 
 async def refused(w: World, reason: Reason, *, pushing: bool = False) -> Fault:
-    kind, who = (Kind.PUSH_DENIED if pushing else Kind.PULL_DENIED), Named("bob", "basic")
-    return await refuse(kind, REPO, V1, reason, "the detail", who, Asked(ANYBODY, "r7"), w.house, pushing=pushing)
+    kind, who = (EventKind.PUSH_DENIED if pushing else EventKind.PULL_DENIED), Named("bob", "basic")
+    return await refuse(kind, REPO, V1, reason, "the detail", who, Request(ANYBODY, "r7"), w.ports, pushing=pushing)
 
 
 @pytest.mark.parametrize("pushing", [False, True])

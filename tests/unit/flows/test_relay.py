@@ -33,7 +33,7 @@ async def test_a_refusal_ends_the_right_to_read(status: int) -> None:
     w = await world(registry=MemoryRegistry())
     await w.push(image(), "team/app", "v1")
     await w.pull("team/app", "v1", user("a"))
-    assert w.house.rights.may_read(REPO, user("a"))
+    assert w.ports.rights.may_read(REPO, user("a"))
     w.registry.fail(ListTags, status)
     assert (await w.say(ListTags(REPO), user("a"))).status == status
-    assert not w.house.rights.may_read(REPO, user("a"))
+    assert not w.ports.rights.may_read(REPO, user("a"))

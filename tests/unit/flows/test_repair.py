@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.repair import repair
 from proxy.oci.faults import Unavailable
 from proxy.oci.manifest import parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import signature_tag
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.question import Resolved
 from tests.worlds.conversation import ANYBODY, REPO, World, world
@@ -21,7 +21,7 @@ SIG = signature_tag(APP.digest)
 
 async def pulled(w: World) -> None:
     await w.pull("team/app", "v1")
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
 
 
 async def test_looked_for_once_in_a_while_and_put_back() -> None:
@@ -37,7 +37,7 @@ async def test_looked_for_once_in_a_while_and_put_back() -> None:
     w.store.clock.advance(600)
     await pulled(w)
     assert w.tag("team/app", SIG) is not None
-    assert w.store.journal.kinds()[-1] is Kind.SIGNATURE_REPAIRED
+    assert w.store.journal.kinds()[-1] is EventKind.SIGNATURE_REPAIRED
 
 
 @pytest.mark.parametrize("state", [KeyState.RETIRED, KeyState.COMPROMISED])
@@ -49,10 +49,10 @@ async def test_what_a_key_that_no_longer_counts_signed_is_not_missed(state: KeyS
     await w.store.keybook.add(w.signer.create("release"))
     del w.registry.shelf("team/app").tags[SIG]
     w = restarted(w)
-    resolved = Resolved(APP.digest, APP.media_type, APP.body, parse(APP.body, APP.media_type, w.house.limits))
-    await repair(REPO, resolved, Asked(ANYBODY, "r"), w.house)
+    resolved = Resolved(APP.digest, APP.media_type, APP.body, parse(APP.body, APP.media_type, w.ports.limits))
+    await repair(REPO, resolved, Request(ANYBODY, "r"), w.ports)
     assert w.tag("team/app", SIG) is None
-    assert {Kind.SIGNATURE_LOST, Kind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
+    assert {EventKind.SIGNATURE_LOST, EventKind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
 
 
 async def test_not_being_able_to_look_is_nothing_lost() -> None:
@@ -61,7 +61,7 @@ async def test_not_being_able_to_look_is_nothing_lost() -> None:
     w = restarted(w)
     w.registry.hooks.append(lambda s: _fails(s.operation))
     await pulled(w)
-    assert {Kind.SIGNATURE_LOST, Kind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
+    assert {EventKind.SIGNATURE_LOST, EventKind.SIGNATURE_REPAIRED}.isdisjoint(w.store.journal.kinds())
 
 
 def _fails(op: object) -> None:

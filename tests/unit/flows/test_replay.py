@@ -6,24 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.replay import replay, supposing
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Tag
 from proxy.ports import Credential
-from proxy.trust.impact import Effect, Judgement, Standing
+from proxy.trust.impact import Effect, Judgement, PullVerdict
 from proxy.trust.policy import Policy, PolicySet
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.images import image
 from tests.worlds.registry import Said, Seen
 
 WARN = replace(SIGN, pull=replace(SIGN.pull, mode="warn"))
-OURS = Asked(Credential(ours=True), "r")
+OURS = Request(Credential(ours=True), "r")
 
 
 async def judged(w: World, *policies: Policy, seconds: float = 60) -> tuple[Judgement, ...]:
     pulled = await w.store.journal.pulled(w.store.clock.now(), 100)
-    return await replay(pulled, PolicySet("then", policies), OURS, w.house, seconds)
+    return await replay(pulled, PolicySet("then", policies), OURS, w.ports, seconds)
 
 
 async def test_a_stricter_policy_blocks_what_is_not_signed_and_nothing_else() -> None:
@@ -79,7 +79,7 @@ async def test_silence_is_unknown_and_absence_is_gone() -> None:
 
     w.registry.hooks[:] = [asleep]
     (found,) = await judged(w, SIGN)
-    assert (found.effect, found.after.standing) == (Effect.UNKNOWN, Standing.UNKNOWN)
+    assert (found.effect, found.after.standing) == (Effect.UNKNOWN, PullVerdict.UNKNOWN)
 
     def busy(_: Seen) -> Said:
         raise Fault("TOOMANYREQUESTS", "later")
@@ -112,15 +112,15 @@ async def test_nothing_is_written_or_remembered() -> None:
     await w.push(image("signed"), "team/app", "1")
     await w.pull("team/app", "1")
     w.registry.shelf("team/app").tags.pop(next(t for t in w.registry.shelf("team/app").tags if t.endswith(".sig")))
-    rows, asked = len(w.store.journal.events), len(w.registry.seen)
+    rows, request = len(w.store.journal.events), len(w.registry.seen)
     await judged(w, WARN)
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     assert len(w.store.journal.events) == rows
-    assert {type(seen.operation).__name__[:4] for seen in w.registry.seen[asked:]} <= {"Pull", "List"}
-    there = supposing(PolicySet("x", ()), w.house)
+    assert {type(seen.operation).__name__[:4] for seen in w.registry.seen[request:]} <= {"Pull", "List"}
+    there = supposing(PolicySet("x", ()), w.ports)
     assert there.rules.current().for_(REPO) is None
-    assert w.house.rules.current().for_(REPO) is not None
-    assert there.memory is not w.house.memory
+    assert w.ports.rules.current().for_(REPO) is not None
+    assert there.cache is not w.ports.cache
 
 
 @pytest.mark.parametrize("tag", ["1", "2"])

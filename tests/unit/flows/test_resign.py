@@ -18,14 +18,14 @@ ME = ("erika", "admin-token:a", "why")
 
 
 async def run(w: World, repository: str = "") -> Job:
-    job = Job("", RESIGN, *ME, w.house.clock.now(), {"profile": "release"}, repository)
+    job = Job("", RESIGN, *ME, w.ports.clock.now(), {"profile": "release"}, repository)
     job = await start(job, w.store.jobs)
     return await on(w, job)
 
 
 async def on(w: World, job: Job) -> Job:
-    works = {RESIGN: lambda job, step: resign(job, step, w.house, w.store.ledger)}
-    while await run_next(works, w.store.jobs, w.store.journal, w.house.clock):
+    works = {RESIGN: lambda job, step: resign(job, step, w.ports, w.store.ledger)}
+    while await run_next(works, w.store.jobs, w.store.journal, w.ports.clock):
         pass
     return w.store.jobs.rows[job.id]
 
@@ -35,10 +35,10 @@ async def rotated(w: World, *names: str) -> tuple[list[Image], str]:
     images = [image(name) for name in names]
     for each, name in zip(images, names, strict=True):
         await w.push(each, name, "v1")
-    old = w.house.keybook.ring().active("release")
+    old = w.ports.keybook.ring().active("release")
     assert old is not None
-    await keylife.compromise(fingerprint(old.spki), *ME, w.house, rotate=True)
-    new = w.house.keybook.ring().active("release")
+    await keylife.compromise(fingerprint(old.spki), *ME, w.ports, rotate=True)
+    new = w.ports.keybook.ring().active("release")
     assert new is not None
     return images, fingerprint(new.spki)
 
@@ -72,7 +72,7 @@ async def test_what_is_gone_upstream_gets_no_signature() -> None:
     w = await world()
     (first, _), _ = await rotated(w, "a/b", "a/c")
     w.registry.shelf("a/b").manifests.pop(first.digest)
-    w.house.memory.present.clear()
+    w.ports.cache.present.clear()
     job = await run(w)
     assert (job.result["gone"], job.result["signed"]) == (1, 1)
 
@@ -80,7 +80,7 @@ async def test_what_is_gone_upstream_gets_no_signature() -> None:
 async def test_one_that_upstream_cannot_give_does_not_stop_the_others() -> None:
     w = await world()
     await rotated(w, "a/b", "a/c")
-    w.house.memory.present.clear()
+    w.ports.cache.present.clear()
     w.registry.fail(PullManifest, 500, times=1)
     job = await run(w)
     assert (job.state, job.result["failed"], job.result["signed"]) == (JobState.DONE, 1, 1)
@@ -111,4 +111,4 @@ async def test_who_pushed_and_when_stays_what_it_was() -> None:
 async def test_a_profile_without_a_key_is_refused() -> None:
     w = await world()
     with pytest.raises(Fault, match="profiles with one: release"):
-        keys_of("other", w.house)
+        keys_of("other", w.ports)

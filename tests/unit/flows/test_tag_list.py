@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from proxy.flows.asked import Answer, Asked
+from proxy.flows.asked import Request, Response
 from proxy.flows.memory import LISTS
 from proxy.flows.tag_list import Tags, tags_of
 from proxy.oci.faults import Corrupt, Fault, Unavailable
@@ -61,14 +61,14 @@ async def behind(answer: Upstream, **more: object) -> World:
     return w
 
 
-def names(answer: Answer) -> list[str]:
+def names(answer: Response) -> list[str]:
     assert answer.status == 200, answer
     assert dict(answer.headers)["content-length"] == str(len(answer.body))
     found: list[str] = json.loads(answer.body)["tags"]
     return found
 
 
-async def listed(w: World, query: str = "") -> Answer:
+async def listed(w: World, query: str = "") -> Response:
     return await w.say(parse("GET", PATH, query))
 
 
@@ -207,11 +207,11 @@ async def test_no_tags_are_an_empty_list(tags: list[str] | None) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 async def test_upstreams_refusal_is_relayed_and_ends_the_right_to_read(status: int) -> None:
     w = await behind(lambda _: Said(status, (("www-authenticate", "Basic"),), b"{}"))
-    w.house.rights.confirm_read(REPO, user("a"))
+    w.ports.rights.confirm_read(REPO, user("a"))
     answer = await w.say(ListTags(REPO), user("a"))
     assert answer.status == status
     assert ("www-authenticate" in dict(answer.headers)) is True
-    assert w.house.rights.may_read(REPO, user("a")) is (status not in (401, 403))
+    assert w.ports.rights.may_read(REPO, user("a")) is (status not in (401, 403))
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
@@ -236,7 +236,7 @@ async def test_a_list_that_is_too_long_is_an_error_that_says_so(bound: dict[str,
     for query in ("", "n=2"):
         with pytest.raises((Fault, Unavailable), match=error):
             await listed(w, query)
-    assert w.house.memory.tag_lists.used == 0
+    assert w.ports.cache.tag_lists.used == 0
 
 
 async def test_a_list_within_its_bounds_is_shown() -> None:
@@ -275,43 +275,43 @@ async def test_a_slow_upstream_is_waited_for_as_long_as_the_limit_says() -> None
     w.registry.pause = forever
     with pytest.raises(Unavailable, match="tag_list_s"):
         await listed(w)
-    assert w.house.memory.tag_lists.used == 0
+    assert w.ports.cache.tag_lists.used == 0
 
 
 async def test_one_caller_has_not_all_places_for_lists_and_the_next_one_waits() -> None:
     w = await behind(honest(MANY))
-    go, asked = asyncio.Event(), 0
+    go, request = asyncio.Event(), 0
 
     async def wait(_: Seen) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal request
+        request += 1
         await go.wait()
 
     w.registry.pause = wait
 
-    def start(network: str) -> asyncio.Task[Tags | Answer]:
-        return asyncio.create_task(tags_of(REPO, Asked(ANYBODY, "r", network=network), w.house))
+    def start(network: str) -> asyncio.Task[Tags | Response]:
+        return asyncio.create_task(tags_of(REPO, Request(ANYBODY, "r", network=network), w.ports))
 
     many = [start("10.0.0.1") for _ in range(20)]
     await asyncio.sleep(0.05)
-    assert asked == 6  # three quarters of the places
+    assert request == 6  # three quarters of the places
     others = [start(f"10.0.1.{n}") for n in range(3)]
     await asyncio.sleep(0.05)
-    assert asked == LISTS
+    assert request == LISTS
     go.set()
     found = await asyncio.gather(*many, *others)
     assert all(isinstance(each, Tags) and list(each.names) == MANY for each in found)
-    assert w.house.memory.tag_lists.used == 0
+    assert w.ports.cache.tag_lists.used == 0
 
 
 async def test_a_list_that_nobody_waits_for_any_more_is_not_read_on() -> None:
     w = await behind(honest(MANY, 10))
-    asked = Asked(ANYBODY, "r")
-    asked.budget.while_not(lambda: len(w.registry.seen) >= 2)
+    request = Request(ANYBODY, "r")
+    request.budget.while_not(lambda: len(w.registry.seen) >= 2)
     with pytest.raises(asyncio.CancelledError):
-        await tags_of(REPO, asked, w.house)
+        await tags_of(REPO, request, w.ports)
     assert len(w.registry.seen) == 2
-    assert w.house.memory.tag_lists.used == 0
+    assert w.ports.cache.tag_lists.used == 0
 
 
 HIDDEN = (
@@ -327,7 +327,7 @@ SHOWN = ("latest", "sha256-short", "sha384-" + "a" * 64, "v1", "v2", "v3", "z")
 
 async def test_names_of_lists_of_signatures_are_left_out_page_by_page() -> None:
     w = await behind(honest(sorted((*HIDDEN, *SHOWN))))
-    hiding = replace(w, house=replace(w.house, hides_signature_tags=True))
+    hiding = replace(w, ports=replace(w.ports, hides_signature_tags=True))
     assert set(names(await listed(w))) == {*HIDDEN, *SHOWN}
     assert names(await listed(hiding)) == list(SHOWN)
     for n in (1, 2, 3, 7):
@@ -339,7 +339,7 @@ async def test_names_of_lists_of_signatures_are_left_out_page_by_page() -> None:
 
 async def test_nothing_but_hidden_names_is_an_empty_page_without_a_link() -> None:
     w = await behind(honest(["a", *sorted(HIDDEN)]))
-    hiding = replace(w, house=replace(w.house, hides_signature_tags=True))
+    hiding = replace(w, ports=replace(w.ports, hides_signature_tags=True))
     answer = await listed(hiding, "n=1")
     assert names(answer) == ["a"]
     assert "link" not in dict(answer.headers)

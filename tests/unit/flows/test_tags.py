@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.flows import tags as flow
-from proxy.flows.memory import Memory
+from proxy.flows.memory import Cache
 from proxy.flows.tags import Held, held
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
@@ -24,12 +24,12 @@ async def shared(limits: Limits | None = None) -> tuple[World, World]:
     """Two servers on one store."""
     w = await world(limits=limits)
     w.store.tags.sole = False
-    return w, replace(w, house=replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    return w, replace(w, ports=replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic)))
 
 
 async def test_what_is_said_of_a_tag_at_the_end_is_what_is_known_of_it() -> None:
     w = await world()
-    async with held(REPO, [V1, V2], w.house, moving_to=ONE.digest) as hold:
+    async with held(REPO, [V1, V2], w.ports, moving_to=ONE.digest) as hold:
         await hold.begin()
         for tag in (V1, V2):
             await hold.trying(tag)
@@ -45,7 +45,7 @@ async def test_who_is_cut_off_leaves_behind_what_was_moving_and_lets_the_tag_go(
     w = await world()
 
     async def push() -> None:
-        async with held(REPO, [V1], w.house, moving_to=ONE.digest) as hold:
+        async with held(REPO, [V1], w.ports, moving_to=ONE.digest) as hold:
             await hold.begin()
             await hold.trying(V1)
             await asyncio.Event().wait()
@@ -56,21 +56,21 @@ async def test_who_is_cut_off_leaves_behind_what_was_moving_and_lets_the_tag_go(
     pushing.cancel()
     await asyncio.gather(pushing, return_exceptions=True)
     assert [fact.moving_to for fact in await w.store.tags.unfinished(9)] == [ONE.digest]
-    async with held(REPO, [V1], w.house) as hold:
+    async with held(REPO, [V1], w.ports) as hold:
         assert hold.rows[V1].moving_to == ONE.digest
 
 
 async def test_a_server_waits_for_the_other_one_and_gives_up_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     w, other = await shared(Limits(tag_wait_s=0.2))
     monkeypatch.setattr(flow, "_TRY_S", 0.01)
-    async with held(REPO, [V1], w.house):
+    async with held(REPO, [V1], w.ports):
         with pytest.raises(Fault, match="another server has been moving tag v1") as busy:
-            async with held(REPO, [V1, V2], other.house):
+            async with held(REPO, [V1, V2], other.ports):
                 pass
         assert busy.value.code == "TOOMANYREQUESTS"
-        async with held(REPO, [V2], other.house):
+        async with held(REPO, [V2], other.ports):
             pass  # not held any more by who did not get them all
-    async with held(REPO, [V1], other.house):
+    async with held(REPO, [V1], other.ports):
         pass
 
 
@@ -87,7 +87,7 @@ async def test_callers_of_one_process_queue_and_only_the_first_asks_the_store() 
     w.store.tags.take = counted  # type: ignore[method-assign, assignment]
 
     async def once() -> None:
-        async with held(REPO, [V1], w.house):
+        async with held(REPO, [V1], w.ports):
             await asyncio.sleep(0)
 
     await asyncio.gather(*(once() for _ in range(5)))
@@ -96,33 +96,33 @@ async def test_callers_of_one_process_queue_and_only_the_first_asks_the_store() 
 
 async def test_lists_of_signatures_are_held_against_other_servers_only_and_leave_no_row() -> None:
     w, other = await shared()
-    async with held(REPO, [V1], w.house, about=[ONE.digest, TWO.digest]) as hold:
+    async with held(REPO, [V1], w.ports, about=[ONE.digest, TWO.digest]) as hold:
         assert hold.hold is not None
         assert set(hold.hold.tags) == {V1, signature_tag(ONE.digest), signature_tag(TWO.digest)}
         assert await other.store.tags.take(REPO, [signature_tag(TWO.digest)], "h", {}) is None
         assert hold.unfinished() == []
     assert await w.store.tags.find(REPO, [V1, signature_tag(ONE.digest)]) == {}
     alone = await world()
-    async with held(REPO, [], alone.house, about=[ONE.digest]) as nothing:
+    async with held(REPO, [], alone.ports, about=[ONE.digest]) as nothing:
         assert nothing.hold is None
 
 
 async def test_upstream_takes_no_write_once_the_tag_is_lost() -> None:
     w, _ = await shared()
-    async with held(REPO, [V1], w.house) as hold:
+    async with held(REPO, [V1], w.ports) as hold:
         write, look = PushManifest(REPO, V1), PullManifest(REPO, V1, head=True)
         hold.require()
         hold.until = 0.0
         with pytest.raises(Unavailable, match="taken over"):
-            await hold.house.registry.perform(write, ANYBODY, body=ONE.body, length=len(ONE.body))
-        await (await hold.house.registry.perform(look, ANYBODY)).close()
+            await hold.ports.registry.perform(write, ANYBODY, body=ONE.body, length=len(ONE.body))
+        await (await hold.ports.registry.perform(look, ANYBODY)).close()
     assert w.registry.count(PushManifest) == 0
 
 
 async def test_a_hold_is_renewed_and_lost_when_somebody_else_has_taken_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "_RENEW_S", 0.001)
     w, other = await shared()
-    async with held(REPO, [V1], w.house) as hold:
+    async with held(REPO, [V1], w.ports) as hold:
         first = hold.until
         while hold.until == first:  # noqa: ASYNC110 (it is changed by the task under test)
             await asyncio.sleep(0.001)
@@ -138,7 +138,7 @@ async def test_a_hold_is_renewed_and_lost_when_somebody_else_has_taken_it(monkey
 
 async def test_without_tags_nothing_is_held() -> None:
     w = await world()
-    async with held(REPO, [], w.house, moving_to=ONE.digest) as hold:
+    async with held(REPO, [], w.ports, moving_to=ONE.digest) as hold:
         assert isinstance(hold, Held)
         await hold.begin()
         await hold.trying(V1)

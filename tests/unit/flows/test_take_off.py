@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.flows.attach import layer_of
 from proxy.flows.take_off import GONE, off_fallback, off_sig
 from proxy.formats import carrier
@@ -18,7 +18,7 @@ from tests.worlds.registry import MemoryRegistry
 
 APP = image("app")
 SIG, FALLBACK = signature_tag(APP.digest), fallback_tag(APP.digest)
-ASKED = Asked(ANYBODY, "r")
+ASKED = Request(ANYBODY, "r")
 
 
 async def pushed() -> World:
@@ -29,14 +29,14 @@ async def pushed() -> World:
 
 async def marks(w: World) -> list[carrier.Mark]:
     entries = await w.store.ledger.entries(REPO, APP.digest)
-    return [carrier.mark(layer_of(e, w.house)) for e in entries if e.key.format == "cosign-simple"]
+    return [carrier.mark(layer_of(e, w.ports)) for e in entries if e.key.format == "cosign-simple"]
 
 
 async def test_one_of_several_is_taken_off_and_the_rest_stays_in_its_place() -> None:
     w = await pushed()
     _, before = w.registry.shelf("team/app").manifests[w.tag("team/app", SIG) or ""]
     first, second = json.loads(before)["layers"]
-    rest = await off_sig(REPO, APP.digest, [(first["digest"], *first["annotations"].values())], ASKED, w.house)
+    rest = await off_sig(REPO, APP.digest, [(first["digest"], *first["annotations"].values())], ASKED, w.ports)
     assert rest is not None
     assert json.loads(rest)["layers"] == [second]
     assert w.registry.shelf("team/app").manifests[w.tag("team/app", SIG) or ""][1] == rest
@@ -45,11 +45,11 @@ async def test_one_of_several_is_taken_off_and_the_rest_stays_in_its_place() -> 
 async def test_a_list_of_nothing_else_goes_and_what_is_not_there_costs_no_write() -> None:
     w = await pushed()
     ours = await marks(w)
-    assert await off_sig(REPO, APP.digest, ours, ASKED, w.house) == GONE
+    assert await off_sig(REPO, APP.digest, ours, ASKED, w.ports) == GONE
     assert w.tag("team/app", SIG) is None
     written = w.registry.count(PushManifest, DeleteManifest)
-    assert await off_sig(REPO, APP.digest, ours, ASKED, w.house) is None
-    assert await off_fallback(REPO, APP.digest, [APP.digest], ASKED, w.house) is None
+    assert await off_sig(REPO, APP.digest, ours, ASKED, w.ports) is None
+    assert await off_fallback(REPO, APP.digest, [APP.digest], ASKED, w.ports) is None
     assert w.registry.count(PushManifest, DeleteManifest) == written
 
 
@@ -57,12 +57,12 @@ async def test_a_list_of_nothing_else_goes_and_what_is_not_there_costs_no_write(
 async def test_what_is_no_list_is_left_alone(tag: str) -> None:
     w = await pushed()
     other = w.plant(image("other"), "team/app", tag)
-    assert await off_sig(REPO, APP.digest, await marks(w), ASKED, w.house) is (None if tag == SIG else GONE)
-    assert await off_fallback(REPO, APP.digest, [other], ASKED, w.house) is None
+    assert await off_sig(REPO, APP.digest, await marks(w), ASKED, w.ports) is (None if tag == SIG else GONE)
+    assert await off_fallback(REPO, APP.digest, [other], ASKED, w.ports) is None
     assert w.tag("team/app", tag) == other
     junk = w.registry.put_manifest("team/app", b"{", OCI_MANIFEST, tag)
-    await off_sig(REPO, APP.digest, [("a", "b")], ASKED, w.house)
-    await off_fallback(REPO, APP.digest, [other], ASKED, w.house)
+    await off_sig(REPO, APP.digest, [("a", "b")], ASKED, w.ports)
+    await off_fallback(REPO, APP.digest, [other], ASKED, w.ports)
     assert w.tag("team/app", tag) == junk
 
 
@@ -70,4 +70,4 @@ async def test_a_list_that_upstream_does_not_let_go_is_an_error() -> None:
     w = await pushed()
     w.registry.fail(DeleteManifest, 405, times=2)
     with pytest.raises(Unavailable, match="405 and 405"):
-        await off_sig(REPO, APP.digest, await marks(w), ASKED, w.house)
+        await off_sig(REPO, APP.digest, await marks(w), ASKED, w.ports)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from proxy.flows.job import Step, run_next, start
-from proxy.flows.sign_owed import SIGN_OWED, sign_owed
+from proxy.flows.sign_owed import SIGN_OWED, sign_pending
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.job import Job, JobState
 from proxy.trust.keys import BookKey
 from tests.worlds.conversation import REPO, World, user, world
@@ -29,7 +29,7 @@ async def without_hsm(*, opened: bool = True, down: bool = True) -> World:
     if down:
         w.signer.down = "token hsm: does not answer"
     if opened:
-        await w.store.interventions.keep(exception(unsigned_push=True))
+        await w.store.overrides.keep(exception(unsigned_push=True))
     return w
 
 
@@ -46,7 +46,7 @@ async def job(w: World) -> Job:
     queued = await start(queued, w.store.jobs)
 
     async def work(job: Job, step: Step) -> object:
-        return await sign_owed(job, step, w.house)
+        return await sign_pending(job, step, w.ports)
 
     await run_next({SIGN_OWED: work}, w.store.jobs, w.store.journal, w.store.clock)  # type: ignore[dict-item]
     done = await w.store.jobs.find(queued.id)
@@ -61,10 +61,10 @@ async def test_it_is_accepted_loudly_and_owed() -> None:
     assert answer.warning is not None
     assert "not signed; let through by exception e1 until 2026-01-02T14:00:00Z" in answer.warning
     assert w.tag("team/app", "1") == APP.digest
-    (push,) = await w.store.owed.page(10, 0)
+    (push,) = await w.store.unsigned.page(10, 0)
     assert (push.repository, push.digest, push.tag, push.exception, push.settled) == (REPO, APP.digest, "1", "e1", None)
     kinds = [k for k in w.store.journal.kinds() if k.value.startswith("push")]
-    assert kinds == [Kind.PUSH_UNSIGNED, Kind.PUSH_ACCEPTED]
+    assert kinds == [EventKind.PUSH_UNSIGNED, EventKind.PUSH_ACCEPTED]
 
 
 async def test_it_is_pulled_under_the_exception_only_until_it_is_signed() -> None:
@@ -77,8 +77,8 @@ async def test_it_is_pulled_under_the_exception_only_until_it_is_signed() -> Non
     done = await job(w)
     assert (done.state, dict(done.result)) == (JobState.DONE, {"signed": 1, "gone": 0, "failed": 0})
     assert (await w.pull("team/app", "1")).warning is None
-    assert w.store.owed.waiting() == 0
-    assert Kind.PUSH_SETTLED in w.store.journal.kinds()
+    assert w.store.unsigned.waiting() == 0
+    assert EventKind.PUSH_SETTLED in w.store.journal.kinds()
     assert {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest)} == {
         "proxy.example/team/app",
         "proxy.example/team/app:1",
@@ -88,7 +88,7 @@ async def test_it_is_pulled_under_the_exception_only_until_it_is_signed() -> Non
 async def test_an_index_and_its_children_are_signed_each_and_bound_to_the_tag() -> None:
     w = await without_hsm()
     await w.push(MANY, "team/app", "1")
-    assert w.store.owed.waiting() == 3
+    assert w.store.unsigned.waiting() == 3
     w.signer.down = None
     assert dict((await job(w)).result)["signed"] == 3
     for digest in (APP.digest, OTHER.digest, MANY.digest):
@@ -100,11 +100,11 @@ async def test_an_index_and_its_children_are_signed_each_and_bound_to_the_tag() 
 async def test_not_without_such_an_exception(opened: bool) -> None:
     w = await without_hsm(opened=False)
     if opened:
-        await w.store.interventions.keep(exception())
-        await w.store.interventions.keep(exception("other/app", unsigned_push=True, name="e2"))
-        await w.store.interventions.keep(exception(digest=OTHER.digest, unsigned_push=True, name="e3"))
+        await w.store.overrides.keep(exception())
+        await w.store.overrides.keep(exception("other/app", unsigned_push=True, name="e2"))
+        await w.store.overrides.keep(exception(digest=OTHER.digest, unsigned_push=True, name="e3"))
     await refused(w)
-    assert w.store.owed.waiting() == 0
+    assert w.store.unsigned.waiting() == 0
 
 
 async def test_not_after_its_end() -> None:
@@ -116,7 +116,7 @@ async def test_not_after_its_end() -> None:
 async def test_not_while_signing_works() -> None:
     w = await without_hsm(down=False)
     assert (await w.push(APP, "team/app", "1")).warning is None
-    assert w.store.owed.waiting() == 0
+    assert w.store.unsigned.waiting() == 0
     assert await w.store.ledger.entries(REPO, APP.digest)
 
 
@@ -129,14 +129,14 @@ async def test_not_because_upstream_loses_the_signature(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("proxy.flows.ready.attach", away)
     await refused(w)
-    assert w.store.owed.waiting() == 0
+    assert w.store.unsigned.waiting() == 0
 
 
 async def test_not_from_whom_upstream_would_not_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Upstream's refusal did not arrive, so nobody knows of it yet: nothing is signed for them afterwards."""
     w = await world(rights=TableRights(pushers=frozenset({"alice"})))
     w.signer.down = "token hsm: does not answer"
-    await w.store.interventions.keep(exception(unsigned_push=True))
+    await w.store.overrides.keep(exception(unsigned_push=True))
 
     async def lost(*_: object) -> None:
         raise Unavailable("the connection to upstream broke")
@@ -145,7 +145,7 @@ async def test_not_from_whom_upstream_would_not_take_it(monkeypatch: pytest.Monk
     for name, owed in (("mallory", 0), ("alice", 1)):
         with pytest.raises(Fault, match="was not signed"):
             await w.push(APP, "team/app", "1", user(name))
-        assert w.store.owed.waiting() == owed
+        assert w.store.unsigned.waiting() == owed
 
 
 async def test_not_unless_it_is_on_record_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,16 +154,16 @@ async def test_not_unless_it_is_on_record_first(monkeypatch: pytest.MonkeyPatch)
     async def away(*_: object) -> None:
         raise Unavailable("store: gone")
 
-    monkeypatch.setattr(w.store.owed, "owe", away)
+    monkeypatch.setattr(w.store.unsigned, "record_unsigned", away)
     assert "was not signed" in (await refused(w)).message
 
 
 async def test_not_what_is_denied() -> None:
     w = await without_hsm()
-    await w.store.interventions.deny(denial(APP.digest))
+    await w.store.overrides.deny(denial(APP.digest))
     with pytest.raises(Fault, match="denied by an operator"):
         await w.push(APP, "team/app", "1")
-    assert w.store.owed.waiting() == 0
+    assert w.store.unsigned.waiting() == 0
 
 
 async def test_a_tag_that_moved_since_gets_no_signature_for_what_was_not_pushed_here() -> None:
@@ -175,7 +175,7 @@ async def test_a_tag_that_moved_since_gets_no_signature_for_what_was_not_pushed_
     signed = {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest) if e.signature is not None}
     assert signed == {"proxy.example/team/app"}
     assert await w.store.ledger.entries(REPO, OTHER.digest) == ()
-    (push,) = await w.store.owed.page(10, 0)
+    (push,) = await w.store.unsigned.page(10, 0)
     assert push.note == "tag 1 points elsewhere by now"
 
 
@@ -200,7 +200,7 @@ async def test_a_tag_that_moves_while_it_is_signed_leaves_no_signature_for_it(
         assert "proxy.example/team/app:1" not in signed
         assert "proxy.example/team/app" in signed
     assert not [seen for seen in w.registry.seen if b"team/app:1" in seen.body], "it never got that far"
-    assert "tag 1 points elsewhere by now" in [push.note for push in await w.store.owed.page(10, 0)]
+    assert "tag 1 points elsewhere by now" in [push.note for push in await w.store.unsigned.page(10, 0)]
 
 
 async def test_what_was_deleted_or_denied_since() -> None:
@@ -208,13 +208,13 @@ async def test_what_was_deleted_or_denied_since() -> None:
     for each, tag in ((APP, "1"), (OTHER, "2")):
         await w.push(each, "team/app", tag)
     w.registry.shelf("team/app").manifests.pop(OTHER.digest)
-    w.house.memory.bodies.clear()
-    await w.store.interventions.deny(denial(APP.digest))
+    w.ports.cache.bodies.clear()
+    await w.store.overrides.deny(denial(APP.digest))
     w.signer.down = None
     assert dict((await job(w)).result) == {"signed": 0, "gone": 1, "failed": 1}
-    (app,) = [p for p in await w.store.owed.page(10, 0) if p.digest == APP.digest]
+    (app,) = [p for p in await w.store.unsigned.page(10, 0) if p.digest == APP.digest]
     assert (app.settled, app.tried, app.note) == (None, NOON, f"an operator denied {APP.digest}")
-    await w.store.interventions.lift("d1")
+    await w.store.overrides.lift("d1")
     w.store.clock.advance(61)
     assert dict((await job(w)).result)["signed"] == 1
 
@@ -224,7 +224,7 @@ async def test_the_job_waits_while_the_token_is_away_again() -> None:
     await w.push(APP, "team/app", "1")
     waiting = await job(w)
     assert (waiting.state, waiting.note) == (JobState.QUEUED, "token hsm: does not answer")
-    assert w.store.owed.waiting() == 1
+    assert w.store.unsigned.waiting() == 1
 
 
 async def test_pushed_again_once_signing_works_it_is_signed_as_always() -> None:

@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Answer
-from proxy.flows.memory import Memory
+from proxy.flows.asked import Response
+from proxy.flows.memory import Cache
 from proxy.flows.moved import finish_all
 from proxy.flows.withdraw import TRIES, withdraw_again
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import OCI_MANIFEST, Descriptor
 from proxy.oci.operation import DeleteManifest, PullManifest, PushManifest
 from proxy.oci.reference import Digest, Reference, fallback_tag, is_digest, parse_tag, signature_tag
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.foreign import list_in_fallback, put_bundle
 from tests.worlds.images import Image, image, index
@@ -39,9 +39,9 @@ async def pushed(*tags: str, referrers: bool = False) -> World:
     return w
 
 
-async def delete(w: World, reference: Reference) -> Answer:
+async def delete(w: World, reference: Reference) -> Response:
     answer = await w.say(DeleteManifest(REPO, reference))
-    await w.house.memory.settle()
+    await w.ports.cache.settle()
     return answer
 
 
@@ -58,7 +58,7 @@ def layers(w: World) -> list[str]:
     return [layer["digest"] for layer in json.loads(shelf.manifests[shelf.tags[SIG]][1])["layers"]]
 
 
-def rows(w: World, kind: Kind) -> list[Event]:
+def rows(w: World, kind: EventKind) -> list[Event]:
     return [event for event in w.store.journal.events if event.kind is kind]
 
 
@@ -82,11 +82,11 @@ async def test_a_deleted_image_left_its_signatures_behind(referrers: bool | None
     shelf = w.registry.shelf("team/app")
     assert (shelf.tags, shelf.manifests) == ({}, {})
     assert await w.store.ledger.entries(REPO, APP.digest) == ()
-    (row,) = rows(w, Kind.SIGNATURE_REMOVED)
+    (row,) = rows(w, EventKind.SIGNATURE_REMOVED)
     assert row.digest == APP.digest
     assert (row.detail["signatures"], row.detail["why"]) == (3, "its image was deleted")
     assert sorted(row.detail["deleted"]) == sorted(carriers)
-    assert rows(w, Kind.SIGNATURE_LEFT) == []
+    assert rows(w, EventKind.SIGNATURE_LEFT) == []
 
 
 async def test_a_second_tag_of_a_deleted_image_keeps_nothing_either() -> None:
@@ -147,7 +147,7 @@ async def test_what_others_signed_beside_ours_stays(referrers: bool) -> None:
     if not referrers:
         left = json.loads(w.registry.shelf("team/app").manifests[w.tag("team/app", FALLBACK) or ""][1])["manifests"]
         assert left == [entry]
-    (row,) = rows(w, Kind.SIGNATURE_REMOVED)
+    (row,) = rows(w, EventKind.SIGNATURE_REMOVED)
     assert row.detail["shortened"] == tags
 
 
@@ -178,7 +178,7 @@ async def test_where_upstream_deletes_no_tags_the_lists_go_by_digest(status: int
     answers(w, lambda reference: not is_digest(reference), status)
     assert (await delete(w, APP.digest)).status == 202
     assert w.registry.shelf("team/app").tags == {}
-    assert rows(w, Kind.SIGNATURE_LEFT) == []
+    assert rows(w, EventKind.SIGNATURE_LEFT) == []
 
 
 async def test_where_upstream_deletes_nothing_that_has_a_tag_the_tag_goes_first() -> None:
@@ -232,7 +232,7 @@ async def test_could_not_look_is_not_gone(status: int) -> None:
     assert "delete it again" in (answer.warning or "")
     assert len(about(w, APP.digest)) == 3
     assert len(await w.store.ledger.entries(REPO, APP.digest)) == 2  # what names the tag that is gone went
-    (row,) = rows(w, Kind.SIGNATURE_LEFT)
+    (row,) = rows(w, EventKind.SIGNATURE_LEFT)
     assert row.detail["gone"] is False
 
 
@@ -255,7 +255,7 @@ async def test_what_could_not_be_taken_along_is_told_and_goes_with_the_next_try(
     assert answer.status == 202
     assert answer.warning
     assert "upstream" not in answer.warning
-    (row,) = rows(w, Kind.SIGNATURE_LEFT)
+    (row,) = rows(w, EventKind.SIGNATURE_LEFT)
     assert row.detail["gone"] is True
     assert "500" in str(row.detail["left"])
     left = await w.store.ledger.entries(REPO, APP.digest)
@@ -265,7 +265,7 @@ async def test_what_could_not_be_taken_along_is_told_and_goes_with_the_next_try(
     assert (again.status, again.warning) == (404, None)
     assert about(w, APP.digest) == []
     assert await w.store.ledger.entries(REPO, APP.digest) == ()
-    assert rows(w, Kind.SIGNATURE_REMOVED)[-1].detail["signatures"] == len(left)
+    assert rows(w, EventKind.SIGNATURE_REMOVED)[-1].detail["signatures"] == len(left)
 
 
 @pytest.mark.parametrize("fails", [SIG, FALLBACK])
@@ -273,13 +273,13 @@ async def test_what_could_not_be_taken_along_is_tried_again_by_itself(fails: str
     w = await pushed()
     answers(w, lambda reference: reference in (fails, w.registry.shelf("team/app").tags[fails]), 503)
     await delete(w, APP.digest)
-    await withdraw_again(w.house)
+    await withdraw_again(w.ports)
     assert about(w, APP.digest)
     w.registry.hooks.clear()
-    await withdraw_again(w.house)
+    await withdraw_again(w.ports)
     assert about(w, APP.digest) == []
-    assert len(w.house.memory.to_withdraw) == 0
-    assert len(rows(w, Kind.SIGNATURE_LEFT)) == 1
+    assert len(w.ports.cache.to_withdraw) == 0
+    assert len(rows(w, EventKind.SIGNATURE_LEFT)) == 1
     assert await w.store.ledger.entries(REPO, APP.digest) == ()
 
 
@@ -294,10 +294,10 @@ async def test_what_upstream_deletes_a_while_later_goes_then_and_what_it_never_d
     shelf.manifests.pop(APP.digest)
     shelf.tags.pop("v1")
     for _ in range(TRIES + 1):
-        await withdraw_again(w.house)
+        await withdraw_again(w.ports)
     assert about(w, APP.digest) == []
     assert len(about(w, ARM.digest)) == 3
-    assert len(w.house.memory.to_withdraw) == 0
+    assert len(w.ports.cache.to_withdraw) == 0
     assert (await w.pull("team/app", "arm")).status == 200
 
 
@@ -370,8 +370,8 @@ async def test_what_went_does_not_come_back_but_by_a_push() -> None:
     await delete(w, APP.digest)
     w.plant(APP, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
-    await finish_all(w.house)
-    await w.house.memory.settle()
+    await finish_all(w.ports)
+    await w.ports.cache.settle()
     assert about(w, APP.digest) == []
     made = len(w.signer.made)
     await w.push(APP, "team/app", "v1")
@@ -418,7 +418,7 @@ async def test_a_token_that_may_delete_and_not_read_leaves_the_look_to_our_own_a
 async def sharing(w: World) -> World:
     """Another server on the same store and registry."""
     w.store.tags.sole = False
-    return replace(w, house=replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    return replace(w, ports=replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic)))
 
 
 @pytest.mark.parametrize("servers", [1, 2])
@@ -429,7 +429,7 @@ async def test_a_push_beside_a_deletion_lost_its_signature(servers: int, what: I
         w = await world(registry=MemoryRegistry(referrers=False))
         other = w if servers == 1 else await sharing(w)
         await w.push(what, "team/app", "v1")
-        await w.house.memory.settle()
+        await w.ports.cache.settle()
 
         async def slowly(_: Seen) -> None:
             await asyncio.sleep(0)
@@ -445,8 +445,8 @@ async def test_a_push_beside_a_deletion_lost_its_signature(servers: int, what: I
         failed = await asyncio.gather(pushing, later(), return_exceptions=True)
         assert all(not isinstance(each, BaseException) or isinstance(each, Fault) for each in failed), failed
         for each in (w, other):
-            await each.house.memory.settle()
-        await finish_all(w.house)
+            await each.ports.cache.settle()
+        await finish_all(w.ports)
         w.registry.pause = None
         assert wrong(w) == [], turns
         assert missing(w) == [], turns
@@ -480,7 +480,7 @@ async def test_a_deletion_between_the_signature_and_the_tag_of_a_push_left_the_t
     assert (await pushing).status == 201
     assert (await deleting).status == 202
     for each in (w, other):
-        await each.house.memory.settle()
+        await each.ports.cache.settle()
     if w.tag("team/app", "v2"):
         assert missing(w) == []
         assert (await w.pull("team/app", "v2")).status == 200

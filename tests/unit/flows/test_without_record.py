@@ -35,7 +35,7 @@ async def planted() -> World:
 
 async def test_an_image_nobody_knows_and_its_layers_and_they_are_learned_later(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await planted()
-    await w.store.interventions.keep(exception(digest=APP.digest, offline=True))
+    await w.store.overrides.keep(exception(digest=APP.digest, offline=True))
     with monkeypatch.context() as m:
         without_store(w, m)
         answer = await w.pull("team/app", "1")
@@ -51,7 +51,7 @@ async def test_an_image_nobody_knows_and_its_layers_and_they_are_learned_later(m
 async def test_an_index_and_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
     w, many = await world(), index(APP, OTHER)
     w.plant(many, "team/app", "1")
-    await w.store.interventions.keep(exception(digest=many.digest, offline=True))
+    await w.store.overrides.keep(exception(digest=many.digest, offline=True))
     without_store(w, monkeypatch)
     for reference in ("1", APP.digest):
         assert (await w.pull("team/app", reference)).status == 200
@@ -60,7 +60,7 @@ async def test_an_index_and_its_children(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_not_with_an_exception_that_the_record_was_there_for(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await planted()
-    await w.store.interventions.keep(exception())
+    await w.store.overrides.keep(exception())
     without_store(w, monkeypatch)
     await denied(w, lambda: w.pull("team/app", "1"), "not_verifiable")
 
@@ -69,8 +69,8 @@ async def test_not_in_another_repository_nor_what_is_denied(monkeypatch: pytest.
     w = await planted()
     w.plant(APP, "other/app", "1")
     w.plant(OTHER, "team/app", "2")
-    await w.store.interventions.keep(exception(offline=True))
-    await w.store.interventions.deny(denial(OTHER.digest))
+    await w.store.overrides.keep(exception(offline=True))
+    await w.store.overrides.deny(denial(OTHER.digest))
     without_store(w, monkeypatch)
     await denied(w, lambda: w.pull("other/app", "1"), "not_verifiable")
     await denied(w, lambda: w.pull("team/app", "2"), "denied_digest")

@@ -38,7 +38,7 @@ async def test_where_upstream_takes_a_blob_in_one_request_it_gets_one() -> None:
     w = await world()
     await w.push(image(), "team/app", "v1")
     assert w.registry.count(FinishUpload) == 0
-    assert w.house.memory.single_post == {REPO: True}
+    assert w.ports.cache.single_post == {REPO: True}
 
 
 @pytest.mark.parametrize("refusal", [None, 400, 405])
@@ -47,9 +47,9 @@ async def test_where_it_does_not_it_is_asked_once_and_gets_two_from_then_on(refu
     w.registry.single_post = False
     if refusal is not None:
         w.registry.fail(StartUpload, refusal)
-    w.house.memory.blobs.clear()
+    w.ports.cache.blobs.clear()
     assert (await w.push(image(), "team/app", "v1")).status == 201
-    assert w.house.memory.single_post == {REPO: False}
+    assert w.ports.cache.single_post == {REPO: False}
     before = w.registry.count(FinishUpload)
     assert before >= 3
     assert (await w.push(image("next"), "team/app", "v2")).status == 201
@@ -64,4 +64,4 @@ async def test_what_is_no_answer_about_one_request_teaches_nothing(status: int) 
     w.registry.fail(StartUpload, status, times=100)
     with pytest.raises((Fault, Unavailable)):
         await w.push(image(), "team/app", "v1")
-    assert not w.house.memory.single_post
+    assert not w.ports.cache.single_post

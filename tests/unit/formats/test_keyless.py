@@ -8,7 +8,7 @@ from proxy.formats import dsse
 from proxy.formats.keyless import finding, unfit, with_certificate
 from proxy.oci.reference import parse_digest
 from proxy.trust.evidence import Rejected, Verified
-from proxy.trust.keyless import Certified
+from proxy.trust.keyless import KeylessResult
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import IDENTITY, ISSUER, Sigstore, attested, layer_of_bundle, signer_of, statement_of
 from tests.worlds.softkey import soft_key
@@ -48,8 +48,8 @@ def test_two_subjects_are_none() -> None:
 def test_what_was_verified_is_what_was_read() -> None:
     bundle = with_certificate(layer_of_bundle(WORLD.bundle(DIGEST)))
     assert bundle is not None
-    good = finding(bundle, SIGNER, Certified(IDENTITY, dsse.IN_TOTO, statement_of(DIGEST)))
+    good = finding(bundle, SIGNER, KeylessResult(IDENTITY, dsse.IN_TOTO, statement_of(DIGEST)))
     assert isinstance(good, Verified)
     assert (good.fingerprint, good.claims) == (SIGNER.fingerprint(IDENTITY), {"identity": IDENTITY, "issuer": ISSUER})
     for kind, payload in ((dsse.IN_TOTO, statement_of(OTHER)), ("text/plain", statement_of(DIGEST))):
-        assert isinstance(finding(bundle, SIGNER, Certified(IDENTITY, kind, payload)), Rejected)
+        assert isinstance(finding(bundle, SIGNER, KeylessResult(IDENTITY, kind, payload)), Rejected)

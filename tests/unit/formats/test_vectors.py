@@ -7,7 +7,7 @@ import pytest
 from proxy.formats.carrier import config_parses, config_to_check, is_artifact_shape
 from proxy.formats.table import claimed_by
 from proxy.oci.reference import digest_of
-from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
 from proxy.trust.reason import Reason
 from tests.vectors.vector import NAMES, Vector, load
 from tests.worlds.softkey import soft_key
@@ -15,8 +15,8 @@ from tests.worlds.softkey import soft_key
 REFUSED = {"cosign3-attestation": Reason.UNREAD_PAYLOAD}
 
 
-def examine(vector: Vector) -> list[Finding]:
-    found: list[Finding] = []
+def examine(vector: Vector) -> list[SignatureCheck]:
+    found: list[SignatureCheck] = []
     for layer in vector.layers:
         form = claimed_by(layer.descriptor.media_type)
         assert form is not None

@@ -17,7 +17,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse
 from proxy.oci.reference import Digest, digest_of
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Finding, Rejected, Verified
+from proxy.trust.evidence import Rejected, SignatureCheck, Verified
 from proxy.trust.reason import Reason
 from tests.vectors import notation
 from tests.worlds.certificates import certified
@@ -37,7 +37,9 @@ class Vector:
     layer: Layer
     roots: frozenset[bytes]
 
-    def examined(self, layer: Layer | None = None, subject: Digest | None = None, *, trusted: bool = True) -> Finding:
+    def examined(
+        self, layer: Layer | None = None, subject: Digest | None = None, *, trusted: bool = True
+    ) -> SignatureCheck:
         form = claimed_by(self.layer.descriptor.media_type)
         assert form is not None
         roots = self.roots if trusted else frozenset(certified().chain)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import asyncio
 
-from hsm.allowance import Allowance
+from hsm.allowance import SessionLimit
 
 
 async def test_a_slot_beyond_is_told_to_finish_and_counts_until_it_has() -> None:
-    allowance = Allowance(2)
+    allowance = SessionLimit(2)
     for slot in range(2):
         allowance.seat(slot)
     first, second = (allowance.until_over(slot) for slot in range(2))
@@ -23,7 +23,7 @@ async def test_a_slot_beyond_is_told_to_finish_and_counts_until_it_has() -> None
 
 
 async def test_a_slot_that_is_one_too_many_already_is_not_waited_with() -> None:
-    allowance = Allowance(1)
+    allowance = SessionLimit(1)
     assert allowance.until_over(1).done()
     assert not allowance.until_over(0).done()
     await allowance.left(0)

@@ -4,12 +4,12 @@ import pytest
 
 from hsm import wire
 from hsm.errors import QueueFull, TokenError, TokenUnavailable
-from hsm.line import Job, Line
+from hsm.line import PendingRequest, RequestQueue
 
 
-def job(until: float = 100.0) -> Job[wire.Reply]:
+def job(until: float = 100.0) -> PendingRequest[wire.Reply]:
     answer: asyncio.Future[wire.Reply] = asyncio.get_running_loop().create_future()
-    return Job(wire.Describe(0), lambda reply: reply, True, until, answer)
+    return PendingRequest(wire.Describe(0), lambda reply: reply, True, until, answer)
 
 
 def never() -> asyncio.Future[None]:
@@ -17,7 +17,7 @@ def never() -> asyncio.Future[None]:
 
 
 async def test_first_come_first_served() -> None:
-    line, jobs = Line(3, "token 'a'"), [job(), job(), job()]
+    line, jobs = RequestQueue(3, "token 'a'"), [job(), job(), job()]
     for each in jobs:
         line.join(each)
     assert [await line.next(never()) for _ in range(3)] == jobs
@@ -25,7 +25,7 @@ async def test_first_come_first_served() -> None:
 
 
 async def test_an_idle_child_gets_the_job_at_once() -> None:
-    line, work = Line(1, "token 'a'"), job()
+    line, work = RequestQueue(1, "token 'a'"), job()
     waiting = asyncio.create_task(line.next(never()))
     await asyncio.sleep(0)
     line.join(work)
@@ -34,7 +34,7 @@ async def test_an_idle_child_gets_the_job_at_once() -> None:
 
 
 async def test_a_full_line_refuses_and_says_how_full() -> None:
-    line = Line(2, "token 'a'")
+    line = RequestQueue(2, "token 'a'")
     line.join(job())
     line.join(job())
     with pytest.raises(QueueFull, match="token 'a': 2 requests wait") as caught:
@@ -43,7 +43,7 @@ async def test_a_full_line_refuses_and_says_how_full() -> None:
 
 
 async def test_who_leaves_makes_room_and_is_not_served() -> None:
-    line, gone, given_up, work = Line(2, "token 'a'"), job(), job(), job()
+    line, gone, given_up, work = RequestQueue(2, "token 'a'"), job(), job(), job()
     line.join(gone)
     line.join(given_up)
     line.leave(gone)
@@ -54,7 +54,7 @@ async def test_who_leaves_makes_room_and_is_not_served() -> None:
 
 
 async def test_a_child_that_dies_while_idle_gets_nothing() -> None:
-    line, exited = Line(1, "token 'a'"), never()
+    line, exited = RequestQueue(1, "token 'a'"), never()
     waiting = asyncio.create_task(line.next(exited))
     await asyncio.sleep(0)
     exited.set_result(None)
@@ -65,7 +65,7 @@ async def test_a_child_that_dies_while_idle_gets_nothing() -> None:
 
 
 async def test_a_child_that_is_cancelled_while_idle_gets_nothing() -> None:
-    line = Line(1, "token 'a'")
+    line = RequestQueue(1, "token 'a'")
     waiting = asyncio.create_task(line.next(never()))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -75,7 +75,7 @@ async def test_a_child_that_is_cancelled_while_idle_gets_nothing() -> None:
 
 
 async def test_clearing_fails_everybody_who_waits() -> None:
-    line, work = Line(1, "token 'a'"), job()
+    line, work = RequestQueue(1, "token 'a'"), job()
     line.join(work)
     line.clear(TokenUnavailable("closed"))
     with pytest.raises(TokenUnavailable, match="closed"):

@@ -20,7 +20,7 @@ from proxy.formats.statement import IMAGE_SIGNATURE
 from proxy.keyless.examiner import SigstoreExaminer, check_root, examined
 from proxy.oci.reference import parse_digest
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import Certified
+from proxy.trust.keyless import KeylessResult
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import AT, IDENTITY, Sigstore, signer_of, statement_of
 
@@ -30,20 +30,20 @@ SIGNER = signer_of(WORLD)
 GOOD = WORLD.bundle(DIGEST)
 
 
-def said(bundle: Any) -> Certified | Rejected:
+def said(bundle: Any) -> KeylessResult | Rejected:
     return examined(json.dumps(bundle).encode(), SIGNER)
 
 
 def test_a_good_bundle_names_the_identity_and_what_was_signed() -> None:
     answer = said(GOOD)
-    assert answer == Certified(IDENTITY, "application/vnd.in-toto+json", statement_of(DIGEST))
+    assert answer == KeylessResult(IDENTITY, "application/vnd.in-toto+json", statement_of(DIGEST))
     assert IMAGE_SIGNATURE.encode() in answer.payload
 
 
 def test_identities_are_mail_addresses_or_uris() -> None:
     uri = "https://github.com/example/app/.github/workflows/release.yml@refs/heads/main"
     answer = examined(json.dumps(WORLD.bundle(DIGEST, uri)).encode(), replace(SIGNER, identities=(IDENTITY, uri)))
-    assert isinstance(answer, Certified)
+    assert isinstance(answer, KeylessResult)
     assert answer.identity == uri
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from proxy.oci.faults import Unavailable
 from proxy.store import Store
-from proxy.trust.admin_token import hashed, written
+from proxy.trust.admin_token import hashed, render
 from tests.contract.test_admin_tokens import TOKEN
 
 
@@ -19,7 +19,7 @@ async def test_the_same_id_twice_is_refused_without_naming_what_is_kept(store: S
 
 
 async def test_no_column_has_the_text_of_a_token(store: Store) -> None:
-    secret = written(TOKEN.id, bytes(32))
+    secret = render(TOKEN.id, bytes(32))
     assert hashed(secret) != secret
     await store.admin_tokens.add(TOKEN)
     rows = await store._database.read(lambda connection: connection.execute(text("SELECT * FROM admin_tokens")).all())

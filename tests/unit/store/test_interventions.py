@@ -6,7 +6,7 @@ import pytest
 
 from proxy.oci.reference import digest_of
 from proxy.store import Store, open_store
-from proxy.store.interventions import StoredInterventions
+from proxy.store.interventions import StoredOverrides
 from tests.worlds.memory import FrozenClock
 from tests.worlds.orders import denial, exception
 
@@ -15,30 +15,30 @@ async def test_what_was_ordered_stands_again_after_a_restart(tmp_path: Path) -> 
     clock = FrozenClock()
     url = f"sqlite:///{tmp_path}/store.db"
     store = await open_store(url, clock)
-    await store.interventions.deny(denial(digest_of(b"bad")))
-    await store.interventions.keep(exception())
+    await store.overrides.deny(denial(digest_of(b"bad")))
+    await store.overrides.keep(exception())
     await store.close()
     store = await open_store(url, clock)
-    assert store.interventions.standing().stamp == ("d1", "e1")
+    assert store.overrides.in_force().stamp == ("d1", "e1")
     await store.close()
 
 
 async def test_one_of_the_host_is_not_on_record_before_it_is_kept(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/store.db", FrozenClock())
     mine = exception(offline=True)
-    store.interventions.put_offline(mine)
-    await store.interventions.deny(denial(digest_of(b"bad")))
-    assert store.interventions.orders().exceptions == (mine,)
-    store.interventions.put_offline(None)
-    assert store.interventions.orders().exceptions == ()
+    store.overrides.put_offline(mine)
+    await store.overrides.deny(denial(digest_of(b"bad")))
+    assert store.overrides.orders().exceptions == (mine,)
+    store.overrides.put_offline(None)
+    assert store.overrides.orders().exceptions == ()
     await store.close()
 
 
 async def test_what_changes_nothing_takes_back_no_denial_of_another_server(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine, database = store.interventions, store._database
-    others = StoredInterventions(database, FrozenClock())
+    mine, database = store.overrides, store._database
+    others = StoredOverrides(database, FrozenClock())
     await mine.keep(exception())
     write = database.write
 
@@ -53,4 +53,4 @@ async def test_what_changes_nothing_takes_back_no_denial_of_another_server(
 
     monkeypatch.setattr(database, "write", slow)
     assert not await mine.keep(exception())
-    assert mine.standing().stamp == ("d1", "e1")
+    assert mine.in_force().stamp == ("d1", "e1")

@@ -6,7 +6,7 @@ import pytest
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.ports import Search
 from proxy.store import Store, open_store
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import TrustedKey
 from proxy.trust.reason import Reason
 from tests.worlds.memory import NOON, FrozenClock, SoftSigner
@@ -21,9 +21,9 @@ async def fill(store: Store) -> None:
     await store.facts.learn(manifest("image", "layer"))
     await store.keybook.add(KEY)
     denied, allowed = decision("d", Reason.UNSIGNED), decision("a")
-    await store.journal.decided(denied, happened(Kind.PULL_DENIED, denied))
-    await store.journal.decided(allowed, happened(Kind.PULL_ALLOWED, allowed))
-    await store.journal.record(Event(NOON, Kind.STARTED))
+    await store.journal.decided(denied, happened(EventKind.PULL_DENIED, denied))
+    await store.journal.decided(allowed, happened(EventKind.PULL_ALLOWED, allowed))
+    await store.journal.record(Event(NOON, EventKind.STARTED))
 
 
 async def holds(store: Store) -> None:
@@ -33,7 +33,7 @@ async def holds(store: Store) -> None:
     assert await store.journal.decision("d") == decision("d", Reason.UNSIGNED)
     assert await store.journal.decision("a") == decision("a")
     kinds = [event.kind for event in await store.journal.search(Search())]
-    assert sorted(kinds) == [Kind.PULL_ALLOWED, Kind.PULL_DENIED, Kind.STARTED]
+    assert sorted(kinds) == [EventKind.PULL_ALLOWED, EventKind.PULL_DENIED, EventKind.STARTED]
 
 
 async def test_everything_is_there_after_a_restart(url: str) -> None:
@@ -60,7 +60,7 @@ async def test_commands_read_while_a_server_writes(store: Store, url: str) -> No
     await store.journal.flush()
     reading = await open_store(url, FrozenClock(), read_only=True)
     await holds(reading)
-    await store.journal.record(Event(NOON, Kind.STOPPED))
+    await store.journal.record(Event(NOON, EventKind.STOPPED))
     assert len(await reading.journal.search(Search())) == 4
     with pytest.raises(Unavailable, match="opened to read only"):
         await reading.ledger.put(signed(signature_key("another")))

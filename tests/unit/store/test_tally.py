@@ -3,16 +3,16 @@ from datetime import timedelta
 import pytest
 
 from proxy.store.tally import may_follow, row_key, same_row, with_count
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from tests.worlds.memory import NOON
 from tests.worlds.stored import decision, happened
 
-EVENT = happened(Kind.PULL_ALLOWED, decision("d"))
+EVENT = happened(EventKind.PULL_ALLOWED, decision("d"))
 
 
 def test_only_pulls_that_policy_lets_through_may_be_answered_first() -> None:
-    follow = {kind for kind in Kind if may_follow(Event(NOON, kind))}
-    assert follow == {Kind.PULL_ALLOWED, Kind.PULL_WARNED, Kind.TURNED_AWAY}
+    follow = {kind for kind in EventKind if may_follow(Event(NOON, kind))}
+    assert follow == {EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.TURNED_AWAY}
 
 
 @pytest.mark.parametrize("name", ["decision_id", "who", "how", "repository", "reference", "reason"])

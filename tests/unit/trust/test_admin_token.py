@@ -8,29 +8,29 @@ import pytest
 from proxy.trust.admin_token import (
     FIRST_FOR,
     AdminToken,
+    ends_too_late,
+    expiry_reason,
     first_id,
     first_token,
     hashed,
     id_of,
     matches,
     name_taken,
-    over,
-    too_far,
-    written,
+    render,
 )
 from proxy.trust.names import name_refusal
 from proxy.trust.roles import Role
 from tests.worlds.memory import NOON
 
 SECRET = bytes(range(32))
-TEXT = written("a1b2c3d4e5f6", SECRET)
+TEXT = render("a1b2c3d4e5f6", SECRET)
 TOKEN = AdminToken("a1b2c3d4e5f6", "ci", (Role.VIEWER,), hashed(TEXT), NOON, NOON + timedelta(days=1), "test")
 
 
 def test_a_text_has_its_id_and_matches_its_token_only() -> None:
     assert id_of(TEXT) == TOKEN.id
     assert matches(TOKEN, TEXT)
-    assert not matches(TOKEN, written(TOKEN.id, bytes(32)))
+    assert not matches(TOKEN, render(TOKEN.id, bytes(32)))
     assert not matches(None, TEXT)
     assert not matches(TOKEN, "\udcff")
     assert not matches(replace(TOKEN, hashed="0" * 64), TEXT)
@@ -47,17 +47,17 @@ def test_what_is_no_token(text: str) -> None:
 
 def test_a_secret_has_all_its_bits() -> None:
     with pytest.raises(ValueError, match="32 bytes, not 16"):
-        written("a1b2c3d4e5f6", bytes(16))
+        render("a1b2c3d4e5f6", bytes(16))
 
 
 def test_when_it_is_over() -> None:
-    assert over(TOKEN, NOON) is None
-    assert over(TOKEN, TOKEN.expires) == "expired at 2026-01-03 12:00 UTC"
-    assert over(replace(TOKEN, revoked=NOON), NOON) == "was revoked at 2026-01-02 12:00 UTC"
+    assert expiry_reason(TOKEN, NOON) is None
+    assert expiry_reason(TOKEN, TOKEN.expires) == "expired at 2026-01-03 12:00 UTC"
+    assert expiry_reason(replace(TOKEN, revoked=NOON), NOON) == "was revoked at 2026-01-02 12:00 UTC"
 
 
 def test_the_first_token_carries_its_end() -> None:
-    text = written(first_id(NOON), SECRET)
+    text = render(first_id(NOON), SECRET)
     token = first_token(text)
     assert token is not None
     assert token.expires == NOON + FIRST_FOR
@@ -68,10 +68,10 @@ def test_the_first_token_carries_its_end() -> None:
 
 
 def test_the_first_token_ends_within_a_day_or_is_none() -> None:
-    token = first_token(written(first_id(NOON), SECRET))
+    token = first_token(render(first_id(NOON), SECRET))
     assert token is not None
-    assert not too_far(token, NOON)
-    assert too_far(token, NOON - timedelta(seconds=1))
+    assert not ends_too_late(token, NOON)
+    assert ends_too_late(token, NOON - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("name", ["erika", "Erika Muster", "ci@build-7", "a", "x.y+z_1"])

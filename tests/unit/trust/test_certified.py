@@ -5,13 +5,13 @@ import pytest
 
 from proxy.trust.authority import Authority
 from proxy.trust.certified import certified_as_json, certified_from_json, has_expired, vouched_for
-from proxy.trust.evidence import Certified, Proven, Verified
+from proxy.trust.evidence import CertifiedChain, Proven, Verified
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed, Listing, NotKnown
 from tests.worlds.memory import NOON
 
 HOUR = timedelta(hours=1)
-WORDS = Certified(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON)
+WORDS = CertifiedChain(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON)
 CA = Authority("ca", frozenset({b"root"}), ())
 OTHER = Authority("other", frozenset({b"another root"}), ())
 
@@ -20,7 +20,7 @@ def at(moment: datetime, who: str = "ca", margin: timedelta = timedelta()) -> tu
     return (Proven(who, moment - margin, moment + margin),)
 
 
-def by(key: str, certified: Certified | None = WORDS) -> Verified:
+def by(key: str, certified: CertifiedChain | None = WORDS) -> Verified:
     return Verified(key, "notation-jws", certified=certified)
 
 
@@ -92,7 +92,7 @@ def test_what_is_kept_with_a_decision_comes_back_the_same() -> None:
 LONG_AGO = replace(WORDS, valid=(NOON - 9 * HOUR, NOON - 8 * HOUR))
 
 
-def said(certified: Certified, *judges: Authority) -> list[Verified | Reason | NotKnown]:
+def said(certified: CertifiedChain, *judges: Authority) -> list[Verified | Reason | NotKnown]:
     return [found for _, found in vouched_for([by("a", certified)], judges, (), NOON)]
 
 
@@ -115,7 +115,7 @@ ASKS = replace(CA, crl=("ca.crl",))
 CLEAR = Listed("CN=leaf", (Listing(NOON - HOUR, NOON + HOUR),))
 
 
-def on(*listed: Listed, **more: object) -> Certified:
+def on(*listed: Listed, **more: object) -> CertifiedChain:
     return replace(WORDS, listed={"ca": listed}, **more)  # type: ignore[arg-type]
 
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from proxy.oci.reference import digest_of, parse_reference, parse_repository
 from proxy.trust.authority import Authority
-from proxy.trust.decision import Decision, Outcome, Setting, decide
+from proxy.trust.decision import Decision, DecisionContext, Outcome, decide
 from proxy.trust.evidence import (
-    Certified,
+    CertifiedChain,
     CouldNotLook,
     Evidence,
-    Finding,
-    Found,
     NotExamined,
-    Place,
     Rejected,
+    SignatureCheck,
+    Source,
+    SourceResult,
     Verified,
 )
 from proxy.trust.keyless import KeylessSigner
@@ -42,15 +42,15 @@ def ring(state: KeyState = KeyState.ACTIVE, identity: Identity = "any") -> KeyRi
 
 
 def ledgered(at: datetime, spki: bytes = OURS) -> Evidence:
-    return Evidence(SUBJECT, (Found(Place.LEDGER, (replace(by(spki), recorded=at),)),))
+    return Evidence(SUBJECT, (SourceResult(Source.LEDGER, (replace(by(spki), recorded=at),)),))
 
 
 def by(spki: bytes, bound: str | None = BOUND) -> Verified:
     return Verified(fingerprint(spki), "cosign-simple", bound)
 
 
-def found(*findings: Finding) -> Evidence:
-    return Evidence(SUBJECT, (Found(Place.SIG_TAG, findings),))
+def found(*findings: SignatureCheck) -> Evidence:
+    return Evidence(SUBJECT, (SourceResult(Source.SIG_TAG, findings),))
 
 
 def decided(
@@ -63,7 +63,7 @@ def decided(
 ) -> Decision:
     rules = PullRules(mode=mode, require=clauses)  # type: ignore[arg-type]
     question = Question(parse_repository("team/app"), parse_reference(reference))
-    setting = Setting("id", NOON, (HOST,), "policies-1", keys or ring())
+    setting = DecisionContext("id", NOON, (HOST,), "policies-1", keys or ring())
     return decide(question, policy or Policy(("**",), pull=rules), (SUBJECT, "type"), evidence, setting)
 
 
@@ -99,7 +99,7 @@ def test_it_carries_everything_it_rests_on() -> None:
 @pytest.mark.parametrize("evidence", [found(), found(by(OURS)), Evidence(SUBJECT, allowed_parent=SUBJECT)])
 def test_no_policy_allows_nothing(evidence: Evidence) -> None:
     question = Question(parse_repository("team/app"), parse_reference("v1"))
-    decision = decide(question, None, (SUBJECT, ""), evidence, Setting("id", NOON, (HOST,), "p", ring()))
+    decision = decide(question, None, (SUBJECT, ""), evidence, DecisionContext("id", NOON, (HOST,), "p", ring()))
     assert (decision.outcome, decision.reason, decision.allowed) == (Outcome.FAILED, Reason.NO_POLICY, False)
 
 
@@ -120,8 +120,8 @@ def test_no_clause_allows_nobody() -> None:
             found(Rejected(Reason.BAD_SIGNATURE, "f", "d"), Rejected(Reason.WRONG_SUBJECT, "f", "d")),
             Reason.WRONG_SUBJECT,
         ),
-        (Evidence(SUBJECT, (CouldNotLook(Place.REFERRERS, "throttled"),)), Reason.NOT_VERIFIABLE),
-        (Evidence(SUBJECT, (NotExamined(Place.SIG_TAG, 7),)), Reason.NOT_VERIFIABLE),
+        (Evidence(SUBJECT, (CouldNotLook(Source.REFERRERS, "throttled"),)), Reason.NOT_VERIFIABLE),
+        (Evidence(SUBJECT, (NotExamined(Source.SIG_TAG, 7),)), Reason.NOT_VERIFIABLE),
     ],
 )
 def test_why_not(evidence: Evidence, reason: Reason) -> None:
@@ -150,7 +150,7 @@ def test_the_most_telling_reason_is_told() -> None:
 
 
 def test_silence_beside_a_good_signature_does_not_matter() -> None:
-    silent = Evidence(SUBJECT, (CouldNotLook(Place.REFERRERS, "x"), Found(Place.SIG_TAG, (by(OURS),))))
+    silent = Evidence(SUBJECT, (CouldNotLook(Source.REFERRERS, "x"), SourceResult(Source.SIG_TAG, (by(OURS),))))
     assert decided(silent, RELEASE).outcome is Outcome.PASSED
 
 
@@ -235,7 +235,7 @@ HOUR = timedelta(hours=1)
 
 
 def certified(spki: bytes, bound: str | None = None, **changes: Any) -> Verified:
-    words = Certified(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON, None, b"token", b"signature")
+    words = CertifiedChain(("ca",), (b"leaf", b"root"), (NOON - HOUR, NOON + HOUR), NOON, None, b"token", b"signature")
     return Verified(fingerprint(spki), "notation-jws", bound, certified=replace(words, **changes))
 
 
@@ -278,7 +278,7 @@ def test_no_authority_brings_a_key_of_ours_back(state: KeyState, reason: Reason)
 
 def test_certificates_are_not_kept_with_a_decision() -> None:
     [kept] = decided(found(certified(b"a stranger")), Clause(("ca",)), keys=with_ca()).signatures
-    assert kept.certified == Certified(("ca",), (), (NOON - HOUR, NOON + HOUR), NOON)
+    assert kept.certified == CertifiedChain(("ca",), (), (NOON - HOUR, NOON + HOUR), NOON)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +314,6 @@ def test_the_ledger_excuses_neither_a_retired_key_nor_another_repository() -> No
     bad = KeyRing("keys-2", (replace(mine, state=KeyState.COMPROMISED, compromised_since=NOON),))
     elsewhere = Evidence(
         SUBJECT,
-        (Found(Place.LEDGER, (replace(by(OURS, f"{HOST}/team/other"), recorded=NOON - timedelta(days=1)),)),),
+        (SourceResult(Source.LEDGER, (replace(by(OURS, f"{HOST}/team/other"), recorded=NOON - timedelta(days=1)),)),),
     )
     assert decided(elsewhere, keys=bad, policy=policy).reason is Reason.WRONG_IDENTITY

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from proxy.oci.reference import digest_of
-from proxy.trust.evidence import CouldNotLook, Evidence, Found, NotExamined, Place, Rejected, Verified, reason_for
+from proxy.trust.evidence import (
+    CouldNotLook,
+    Evidence,
+    NotExamined,
+    Rejected,
+    Source,
+    SourceResult,
+    Verified,
+    reason_for,
+)
 from proxy.trust.keys import KeyState, Verifier
 from proxy.trust.reason import Reason
 
@@ -15,17 +24,17 @@ BAD = Rejected(Reason.BAD_SIGNATURE, "cosign-simple", "does not verify")
 
 
 def test_every_place_adds_what_it_has_in_order() -> None:
-    evidence = Evidence(SUBJECT, (Found(Place.LEDGER, (GOOD,)), Found(Place.SIG_TAG, (BAD, OTHER))))
+    evidence = Evidence(SUBJECT, (SourceResult(Source.LEDGER, (GOOD,)), SourceResult(Source.SIG_TAG, (BAD, OTHER))))
     assert evidence.verified == (GOOD, OTHER)
     assert evidence.rejected == (BAD,)
     assert evidence.silence == ()
 
 
 def test_an_empty_place_is_an_answer_and_a_closed_one_is_none() -> None:
-    absent = Evidence(SUBJECT, (Found(Place.SIG_TAG), Found(Place.REFERRERS)))
+    absent = Evidence(SUBJECT, (SourceResult(Source.SIG_TAG), SourceResult(Source.REFERRERS)))
     assert absent.silence == ()
-    silent, more = CouldNotLook(Place.REFERRERS, "timed out"), NotExamined(Place.SIG_TAG, 7)
-    unknown = Evidence(SUBJECT, (silent, Found(Place.SIG_TAG, (GOOD,)), more))
+    silent, more = CouldNotLook(Source.REFERRERS, "timed out"), NotExamined(Source.SIG_TAG, 7)
+    unknown = Evidence(SUBJECT, (silent, SourceResult(Source.SIG_TAG, (GOOD,)), more))
     assert unknown.silence == (silent, more)
     assert unknown.verified == (GOOD,)
 

@@ -2,15 +2,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.trust.expiry import AHEAD, OVER, Ending, Ends, due, next_of_each
+from proxy.trust.expiry import AHEAD, OVER, Expiry, ExpiryKind, due, next_of_each
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def ending(days: float, lasts: float | None = None, kind: Ends = Ends.CHAIN, name: str = "release") -> Ending:
+def ending(
+    days: float, lasts: float | None = None, kind: ExpiryKind = ExpiryKind.CHAIN, name: str = "release"
+) -> Expiry:
     at = NOW + timedelta(days=days)
-    return Ending(kind, name, at, "renew it", None if lasts is None else at - timedelta(days=lasts))
+    return Expiry(kind, name, at, "renew it", None if lasts is None else at - timedelta(days=lasts))
 
 
 @pytest.mark.parametrize("days", AHEAD)
@@ -48,5 +50,5 @@ def test_a_warning_says_what_ends_and_when() -> None:
 
 
 def test_of_each_kind_the_first_counts() -> None:
-    many = [ending(9), ending(3), ending(50, kind=Ends.CRL)]
-    assert next_of_each(many) == {Ends.CHAIN: ending(3).at, Ends.CRL: ending(50).at}
+    many = [ending(9), ending(3), ending(50, kind=ExpiryKind.CRL)]
+    assert next_of_each(many) == {ExpiryKind.CHAIN: ending(3).at, ExpiryKind.CRL: ending(50).at}

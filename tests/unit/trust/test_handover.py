@@ -35,14 +35,14 @@ def test_a_key_that_still_signs_is_not_retired() -> None:
     with pytest.raises(ValueError, match="signs for 30d more, so it cannot be retired after 7d already"):
         Handover(dual_sign=MONTH, retire_after=WEEK)
     with pytest.raises(ValueError, match="cannot be retired"):
-        Handover(dual_sign=MONTH).but(retire_after=WEEK)
+        Handover(dual_sign=MONTH).with_overrides(retire_after=WEEK)
 
 
 def test_what_is_given_takes_the_place_of_what_is_configured() -> None:
     usual = Handover(publish_first=WEEK, retire_after=MONTH)
-    assert usual.but() == usual
-    assert usual.but(Handover(dual_sign=WEEK)) == Handover(dual_sign=WEEK, retire_after=MONTH)
-    assert usual.but(None, WEEK) == Handover(publish_first=WEEK, retire_after=WEEK)
+    assert usual.with_overrides() == usual
+    assert usual.with_overrides(Handover(dual_sign=WEEK)) == Handover(dual_sign=WEEK, retire_after=MONTH)
+    assert usual.with_overrides(None, WEEK) == Handover(publish_first=WEEK, retire_after=WEEK)
 
 
 def test_both_ends_are_counted_from_when_the_new_key_begins() -> None:

@@ -4,14 +4,14 @@ import pytest
 
 from proxy.oci.reference import Tag
 from proxy.trust.decision import Outcome
-from proxy.trust.impact import Effect, Judgement, Pulled, Standing, Verdict, counted, verdict_of
+from proxy.trust.impact import Effect, Judgement, Pulled, PullVerdict, Verdict, counted, verdict_of
 from proxy.trust.reason import Reason
 from tests.worlds.memory import NOON
 from tests.worlds.orders import exception
 from tests.worlds.stored import APP, decision, digest
 
 PULLED = Pulled(APP, Tag("1"), digest("image"), True, 3, NOON, "d1")
-ALLOWED, BLOCKED, UNKNOWN, GONE = (Verdict(standing) for standing in Standing)
+ALLOWED, BLOCKED, UNKNOWN, GONE = (Verdict(standing) for standing in PullVerdict)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ def test_effects(before: Verdict, after: Verdict, served: bool, effect: Effect) 
 
 
 def test_what_could_not_be_seen_is_never_fine_and_a_warning_is_served() -> None:
-    assert verdict_of(decision("a")).standing is Standing.ALLOWED
-    assert verdict_of(decision("b", Reason.UNSIGNED)).standing is Standing.BLOCKED
+    assert verdict_of(decision("a")).standing is PullVerdict.ALLOWED
+    assert verdict_of(decision("b", Reason.UNSIGNED)).standing is PullVerdict.BLOCKED
     blind = replace(decision("c", Reason.NOT_VERIFIABLE), outcome=Outcome.INCONCLUSIVE)
-    assert verdict_of(blind).standing is Standing.UNKNOWN
+    assert verdict_of(blind).standing is PullVerdict.UNKNOWN
     excepted = replace(decision("e", Reason.UNSIGNED), granted=exception().grants())
     assert excepted.allowed
-    assert verdict_of(excepted).standing is Standing.BLOCKED
+    assert verdict_of(excepted).standing is PullVerdict.BLOCKED
     warned = verdict_of(decision("d", Reason.UNSIGNED, "warn"))
-    assert (warned.standing, warned.reason) == (Standing.ALLOWED, "unsigned")
+    assert (warned.standing, warned.reason) == (PullVerdict.ALLOWED, "unsigned")
 
 
 def test_every_effect_is_counted() -> None:

@@ -6,7 +6,7 @@ import pytest
 from proxy.oci.reference import digest_of
 from proxy.trust.allotment import Allotment
 from proxy.trust.orders import with_denial, with_exception
-from proxy.trust.standing import Orders
+from proxy.trust.standing import AllOverrides
 from tests.worlds.memory import NOON
 from tests.worlds.orders import denial, exception
 
@@ -16,7 +16,7 @@ TEN = Allotment("ann", 10, 20)
 
 
 def test_denials_that_are_over_make_room_and_a_holder_has_only_so_many() -> None:
-    full = Orders(tuple(denial(None, f"team/{n}", name=str(n), until=NOON + HOUR) for n in range(10)))
+    full = AllOverrides(tuple(denial(None, f"team/{n}", name=str(n), until=NOON + HOUR) for n in range(10)))
     more = denial(None, "team/more")
     with pytest.raises(ValueError, match="countersign deny list"):
         with_denial(full, more, NOON, TEN)
@@ -26,29 +26,29 @@ def test_denials_that_are_over_make_room_and_a_holder_has_only_so_many() -> None
 
 
 def test_denials_of_digests_take_no_room_from_those_of_repositories() -> None:
-    many = Orders(tuple(denial(digest_of(bytes([n])), name=str(n)) for n in range(30)))
+    many = AllOverrides(tuple(denial(digest_of(bytes([n])), name=str(n)) for n in range(30)))
     assert len(with_denial(many, denial(None, "team/x", name="x"), NOON, TEN).denials) == 31
 
 
 def test_the_same_target_by_the_same_holder_takes_its_place() -> None:
-    there = Orders((denial(ONE), replace(denial(ONE, name="d2"), by="bob"), denial(None, "team/x", name="d3")))
+    there = AllOverrides((denial(ONE), replace(denial(ONE, name="d2"), by="bob"), denial(None, "team/x", name="d3")))
     again = replace(denial(ONE, name="d4"), by="ANN")
     assert [d.id for d in with_denial(there, again, NOON).denials] == ["d2", "d3", "d4"]
 
 
 def test_exceptions_change_in_their_place_and_wait_for_review_in_bounded_number() -> None:
     first = exception()
-    there = with_exception(Orders(), first)
+    there = with_exception(AllOverrides(), first)
     assert with_exception(there, replace(first, closed=NOON)).exceptions == (replace(first, closed=NOON),)
-    full = Orders(exceptions=tuple(exception(name=str(n)) for n in range(10)))
+    full = AllOverrides(exceptions=tuple(exception(name=str(n)) for n in range(10)))
     with pytest.raises(ValueError, match="review them first"):
         with_exception(full, exception(name="more"), TEN)
     assert len(with_exception(full, exception(name="more")).exceptions) == 11, "what the host orders"
     assert len(with_exception(full, replace(full.exceptions[0], closed=NOON), TEN).exceptions) == 10
-    reviewed = Orders(exceptions=tuple(replace(e, reviewed=NOON) for e in full.exceptions))
+    reviewed = AllOverrides(exceptions=tuple(replace(e, reviewed=NOON) for e in full.exceptions))
     assert len(with_exception(reviewed, exception(name="more"), TEN).exceptions) == 11
 
 
 def test_a_closed_exception_is_not_opened_again() -> None:
-    closed = Orders(exceptions=(replace(exception(), closed=NOON),))
+    closed = AllOverrides(exceptions=(replace(exception(), closed=NOON),))
     assert with_exception(closed, exception(hours=4)) is closed

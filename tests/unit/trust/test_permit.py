@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from proxy.trust.permit import Permission, may_push_by_policy, permit
+from proxy.trust.permit import PullPermission, may_push_by_policy, permit
 from proxy.trust.policy import Policy, PullRules, PushRules
 from proxy.trust.question import Anonymous, Caller, Named
 from proxy.trust.reason import Reason
@@ -19,44 +19,44 @@ POLICY = Policy(("**",), PushRules(allow=("alice",)), PullRules(reviewers=("scan
 @pytest.mark.parametrize(("caller", "head", "push_look"), list(product([ALICE, SCANNER, NOBODY], [0, 1], [0, 1])))
 def test_what_is_allowed_is_allowed_to_everybody(caller: Caller, head: bool, push_look: bool) -> None:
     for policy in (POLICY, None):
-        assert permit(caller, YES, policy, head=head, push_look=push_look) is Permission.ALLOWED
+        assert permit(caller, YES, policy, head=head, push_look=push_look) is PullPermission.ALLOWED
     warned = replace(NO, mode="warn")
-    assert permit(caller, warned, POLICY, head=head, push_look=push_look) is Permission.ALLOWED
+    assert permit(caller, warned, POLICY, head=head, push_look=push_look) is PullPermission.ALLOWED
 
 
 @pytest.mark.parametrize(
     ("caller", "head", "push_look", "expected"),
     [
-        (ALICE, False, False, Permission.DENY),
-        (ALICE, True, True, Permission.PUSH_LOOK),
-        (ALICE, True, False, Permission.DENY),
-        (SCANNER, False, False, Permission.REVIEWER),
-        (SCANNER, True, False, Permission.REVIEWER),
-        (SCANNER, True, True, Permission.PUSH_LOOK),
-        (NOBODY, False, False, Permission.DENY),
-        (NOBODY, True, False, Permission.DENY),
+        (ALICE, False, False, PullPermission.DENY),
+        (ALICE, True, True, PullPermission.PUSH_LOOK),
+        (ALICE, True, False, PullPermission.DENY),
+        (SCANNER, False, False, PullPermission.REVIEWER),
+        (SCANNER, True, False, PullPermission.REVIEWER),
+        (SCANNER, True, True, PullPermission.PUSH_LOOK),
+        (NOBODY, False, False, PullPermission.DENY),
+        (NOBODY, True, False, PullPermission.DENY),
     ],
 )
-def test_exceptions_by_caller(caller: Caller, head: bool, push_look: bool, expected: Permission) -> None:
+def test_exceptions_by_caller(caller: Caller, head: bool, push_look: bool, expected: PullPermission) -> None:
     assert permit(caller, NO, POLICY, head=head, push_look=push_look) is expected
 
 
 def test_without_a_policy_a_push_still_gets_as_far_as_being_told_so() -> None:
-    assert permit(ALICE, NO, None, head=True, push_look=True) is Permission.PUSH_LOOK
-    assert permit(ALICE, NO, None, head=True, push_look=False) is Permission.DENY
+    assert permit(ALICE, NO, None, head=True, push_look=True) is PullPermission.PUSH_LOOK
+    assert permit(ALICE, NO, None, head=True, push_look=False) is PullPermission.DENY
 
 
 def test_a_denied_digest_is_not_pushed_again_but_a_tag_on_it_is_pushed_over() -> None:
     recalled = replace(NO, reason=Reason.DENIED_DIGEST)
     by_digest = replace(recalled, question=replace(recalled.question, reference=recalled.digest))
-    assert permit(ALICE, recalled, POLICY, head=True, push_look=True) is Permission.PUSH_LOOK
-    assert permit(ALICE, by_digest, POLICY, head=True, push_look=True) is Permission.DENY
+    assert permit(ALICE, recalled, POLICY, head=True, push_look=True) is PullPermission.PUSH_LOOK
+    assert permit(ALICE, by_digest, POLICY, head=True, push_look=True) is PullPermission.DENY
 
 
 def test_open_heads_are_heads_only() -> None:
     policy = replace(POLICY, pull=replace(POLICY.pull, head_on_denied=True))
-    assert permit(NOBODY, NO, policy, head=True, push_look=False) is Permission.OPEN_HEAD
-    assert permit(NOBODY, NO, policy, head=False, push_look=False) is Permission.DENY
+    assert permit(NOBODY, NO, policy, head=True, push_look=False) is PullPermission.OPEN_HEAD
+    assert permit(NOBODY, NO, policy, head=False, push_look=False) is PullPermission.DENY
 
 
 @pytest.mark.parametrize(

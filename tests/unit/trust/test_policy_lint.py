@@ -12,12 +12,12 @@ from proxy.oci.reference import Repository
 from proxy.trust.keys import KeyRing, KeyState
 from proxy.trust.pattern import overlap, specificity
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
-from proxy.trust.policy_lint import Around, lint, looks
+from proxy.trust.policy_lint import LintContext, lint, looks
 from tests.unit.trust.test_pattern import NAMES, PATTERNS
 from tests.worlds.memory import NOON, SoftSigner
 
 RELEASE = SoftSigner().create("release")
-AROUND = Around(looks(["release"], KeyRing("r", (RELEASE,))), (), NOON, names_proven=True)
+AROUND = LintContext(looks(["release"], KeyRing("r", (RELEASE,))), (), NOON, names_proven=True)
 GOOD = Policy(("a/**",), PushRules(sign_with=("release",)), PullRules(require=(Clause(("release",)),)))
 
 

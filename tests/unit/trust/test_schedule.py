@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
-from proxy.trust.schedule import KeyPlan, What, announced, begins, coming, due
+from proxy.trust.schedule import ChangeKind, KeyPlan, announced, begins, coming, due
 from tests.worlds.memory import NOON
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
@@ -24,13 +24,13 @@ OLD = key(KeyState.ACTIVE, "old")
 PLANS = {"release": KeyPlan(("hsm", "spare"), Handover(), MONTH, WEEK)}
 
 
-def whats(*keys: BookKey, plans: dict[str, KeyPlan] = PLANS) -> list[tuple[What, timedelta, str]]:
+def whats(*keys: BookKey, plans: dict[str, KeyPlan] = PLANS) -> list[tuple[ChangeKind, timedelta, str]]:
     return [(c.what, c.at - NOON, c.blocked) for c in coming(ring(*keys), plans)]
 
 
 def test_a_key_is_rotated_when_it_is_old_enough_on_each_token_by_itself() -> None:
     spare = key(KeyState.ACTIVE, "spare", "spare", since=NOON + DAY)
-    assert whats(OLD, spare) == [(What.ROTATE, MONTH, ""), (What.ROTATE, MONTH + DAY, "")]
+    assert whats(OLD, spare) == [(ChangeKind.ROTATE, MONTH, ""), (ChangeKind.ROTATE, MONTH + DAY, "")]
 
 
 def test_without_a_plan_or_off_the_listed_tokens_nothing_happens() -> None:
@@ -41,31 +41,31 @@ def test_without_a_plan_or_off_the_listed_tokens_nothing_happens() -> None:
 
 def test_publish_first_makes_the_key_so_much_earlier() -> None:
     plans = {"release": KeyPlan(("hsm",), Handover(publish_first=WEEK), MONTH)}
-    assert whats(OLD, plans=plans) == [(What.ROTATE, MONTH - WEEK, "")]
+    assert whats(OLD, plans=plans) == [(ChangeKind.ROTATE, MONTH - WEEK, "")]
     assert begins(OLD, plans["release"], NOON + MONTH - WEEK) == NOON + MONTH
     assert begins(OLD, plans["release"], NOON + MONTH) == NOON + MONTH + WEEK
 
 
 def test_one_that_is_prepared_comes_instead_of_another_and_one_without_a_day_is_waited_for() -> None:
     ready = key(KeyState.PREPARED, "ready", activate_at=NOON + DAY)
-    assert whats(OLD, ready) == [(What.ACTIVATE, DAY, "")]
+    assert whats(OLD, ready) == [(ChangeKind.ACTIVATE, DAY, "")]
     (waits,) = whats(OLD, replace(ready, activate_at=None))
-    assert waits[:2] == (What.ROTATE, MONTH)
+    assert waits[:2] == (ChangeKind.ROTATE, MONTH)
     assert "is prepared and has no day" in waits[2]
 
 
 def test_a_trusted_key_stops_signing_and_is_retired_in_that_order() -> None:
     both = key(KeyState.TRUSTED, "both", signs_until=NOON + WEEK, retire_after=NOON + DAY)
-    assert whats(OLD, both, plans={}) == [(What.RETIRE, WEEK, ""), (What.STOP, WEEK, "")]
+    assert whats(OLD, both, plans={}) == [(ChangeKind.RETIRE, WEEK, ""), (ChangeKind.STOP, WEEK, "")]
 
 
 def test_the_last_key_that_verifies_is_not_retired_while_no_other_signs() -> None:
     alone = key(KeyState.TRUSTED, "alone", retire_after=NOON)
     assert [c.blocked for c in coming(ring(alone), {})] == ["no other key signs for release"]
     assert due(ring(alone), {}, NOON + MONTH) == ()
-    assert [c.what for c in due(ring(alone, OLD), {}, NOON + MONTH)] == [What.RETIRE]
+    assert [c.what for c in due(ring(alone, OLD), {}, NOON + MONTH)] == [ChangeKind.RETIRE]
     given_up = key(KeyState.ACTIVE, "given up", "gone")
-    assert [c.what for c in due(ring(alone, given_up), {}, NOON)] == [What.RETIRE]
+    assert [c.what for c in due(ring(alone, given_up), {}, NOON)] == [ChangeKind.RETIRE]
     assert due(ring(alone, given_up), PLANS, NOON) == ()
 
 

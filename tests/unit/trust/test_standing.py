@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from proxy.oci.reference import digest_of, parse_repository
-from proxy.trust.standing import Orders, Standing, standing_at
+from proxy.trust.standing import AllOverrides, Overrides, overrides_at
 from tests.worlds.memory import NOON
 from tests.worlds.orders import denial, exception
 
@@ -11,26 +11,28 @@ ONE, TWO = digest_of(b"one"), digest_of(b"two")
 HOUR = timedelta(hours=1)
 
 
-def at(now: datetime, orders: Orders, latest: datetime | None = None) -> Standing:
-    return standing_at(orders, now, latest or now).standing
+def at(now: datetime, orders: AllOverrides, latest: datetime | None = None) -> Overrides:
+    return overrides_at(orders, now, latest or now).standing
 
 
 def test_the_stamp_differs_with_everything_that_is_in_force() -> None:
-    orders = Orders((denial(ONE, until=NOON + HOUR),), (exception(hours=2),))
+    orders = AllOverrides((denial(ONE, until=NOON + HOUR),), (exception(hours=2),))
     stamps = [at(NOON + hours * HOUR, orders).stamp for hours in (0, 1, 2)]
     assert stamps == [("d1", "e1"), ("e1",), ()]
 
 
 def test_digests_that_are_named() -> None:
-    orders = Orders((denial(ONE), denial(None, "team/**", name="d2")), (exception(digest=TWO), exception(name="e2")))
+    orders = AllOverrides(
+        (denial(ONE), denial(None, "team/**", name="d2")), (exception(digest=TWO), exception(name="e2"))
+    )
     assert at(NOON, orders).named == {ONE, TWO}
-    assert Standing().named == frozenset()
+    assert Overrides().named == frozenset()
 
 
 def test_the_narrowest_exception_speaks_then_the_one_that_ends_last() -> None:
     wide, narrow = exception("team/**", hours=9, name="wide"), exception("team/app", hours=1, name="narrow")
     longer, one = exception("team/app", hours=3, name="longer"), exception(digest=ONE, hours=1, name="one")
-    standing = Standing(exceptions=(wide, narrow, longer, one))
+    standing = Overrides(exceptions=(wide, narrow, longer, one))
     assert standing.exception(APP, {ONE}) == one
     assert standing.exception(APP, {TWO}) == longer
     assert standing.exception(parse_repository("team/x/y"), {TWO}) == wide
@@ -39,17 +41,17 @@ def test_the_narrowest_exception_speaks_then_the_one_that_ends_last() -> None:
 
 def test_unsigned_pushes_need_an_exception_that_says_so() -> None:
     only_pulls, pushes = exception(name="p"), exception(unsigned_push=True, name="u")
-    assert Standing(exceptions=(only_pulls,)).unsigned_push(APP, ONE) is None
-    assert Standing(exceptions=(only_pulls, pushes)).unsigned_push(APP, ONE) == pushes
-    assert Standing(exceptions=(replace(pushes, digest=TWO),)).unsigned_push(APP, ONE) is None
+    assert Overrides(exceptions=(only_pulls,)).unsigned_push(APP, ONE) is None
+    assert Overrides(exceptions=(only_pulls, pushes)).unsigned_push(APP, ONE) == pushes
+    assert Overrides(exceptions=(replace(pushes, digest=TWO),)).unsigned_push(APP, ONE) is None
 
 
 def test_a_window_ends_when_something_changes_by_itself() -> None:
-    assert standing_at(Orders(), NOON, NOON).until is None
+    assert overrides_at(AllOverrides(), NOON, NOON).until is None
     coming = exception(opened=NOON + HOUR, name="coming")
-    orders = Orders((denial(ONE, until=NOON + 3 * HOUR), denial(TWO, name="d2")), (exception(hours=2), coming))
-    assert standing_at(orders, NOON, NOON).until == NOON + HOUR
-    window = standing_at(orders, NOON + HOUR, NOON + HOUR)
+    orders = AllOverrides((denial(ONE, until=NOON + 3 * HOUR), denial(TWO, name="d2")), (exception(hours=2), coming))
+    assert overrides_at(orders, NOON, NOON).until == NOON + HOUR
+    window = overrides_at(orders, NOON + HOUR, NOON + HOUR)
     assert window.until == NOON + 2 * HOUR
     assert window.spans(NOON + HOUR)
     assert not window.spans(NOON)
@@ -57,11 +59,11 @@ def test_a_window_ends_when_something_changes_by_itself() -> None:
 
 
 def test_a_clock_that_is_set_back_opens_no_exception_again() -> None:
-    orders = Orders((), (exception(hours=2),))
+    orders = AllOverrides((), (exception(hours=2),))
     assert at(NOON + HOUR, orders, latest=NOON + 2 * HOUR).exceptions == ()
 
 
 def test_a_denial_that_was_over_only_by_a_wrong_clock_holds_again() -> None:
-    orders = Orders((denial(ONE, until=NOON + HOUR),), ())
+    orders = AllOverrides((denial(ONE, until=NOON + HOUR),), ())
     assert at(NOON + 5 * HOUR, orders).denials == ()
     assert at(NOON, orders, latest=NOON + 5 * HOUR).denials == orders.denials

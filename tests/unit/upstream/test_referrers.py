@@ -10,7 +10,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import parse_repository
 from proxy.ports import Credential, ReferrersApi
-from proxy.upstream.referrers import HAS_NOT_S, HAS_S, Manner
+from proxy.upstream.referrers import HAS_NOT_S, HAS_S, ReferrersMode
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic, error
@@ -153,7 +153,7 @@ async def test_an_account_of_ours_that_is_refused_stops_nobody() -> None:
 
 
 @pytest.mark.parametrize(("manner", "found"), [("api", HAS), ("none", HAS_NOT)])
-async def test_where_the_operator_says_it_nobody_is_asked(manner: Manner, found: ReferrersApi) -> None:
+async def test_where_the_operator_says_it_nobody_is_asked(manner: ReferrersMode, found: ReferrersApi) -> None:
     registry = MemoryRegistry()
     async with connected(registry, referrers=manner) as (_, upstream):
         assert await upstream.referrers_api(REPOSITORY, APP.digest, ALICE) is found

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi, ListTags, Operation, PullManifest, PushManifest
 from proxy.oci.reference import parse_repository
@@ -18,7 +18,7 @@ async def test_an_operation_reaches_the_flow_with_credentials_and_repeated_heade
         reply = await proxy.get(
             "/v2/team/app/manifests/v1", "Accept: a/b", "Authorization: Basic eDp5", "ACCEPT: c/d", "TE: trailers"
         )
-    operation, asked = flow.asked[0]
+    operation, asked = flow.requests[0]
     assert isinstance(operation, PullManifest)
     assert (operation.repository, operation.reference, operation.head) == ("team/app", "v1", False)
     assert asked.credential.authorization == "Basic eDp5"
@@ -39,8 +39,8 @@ async def test_two_requests_on_one_connection_have_ids_of_their_own() -> None:
     async with in_memory(registry(flow)) as proxy:
         one = b"GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n"
         await proxy.say(one + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    assert [type(operation) for operation, _ in flow.asked] == [CheckApi, CheckApi]
-    assert len({asked.request_id for _, asked in flow.asked}) == 2
+    assert [type(operation) for operation, _ in flow.requests] == [CheckApi, CheckApi]
+    assert len({asked.request_id for _, asked in flow.requests}) == 2
 
 
 async def test_a_body_arrives_whole_and_with_its_length() -> None:
@@ -51,8 +51,8 @@ async def test_a_body_arrives_whole_and_with_its_length() -> None:
             "/v2/app/manifests/v1", "Content-Type: a/b", f"Content-Length: {len(body)}", method="PUT", body=body
         )
     assert flow.bodies == [body]
-    assert isinstance(flow.asked[0][0], PushManifest)
-    assert flow.asked[0][1].length == len(body)
+    assert isinstance(flow.requests[0][0], PushManifest)
+    assert flow.requests[0][1].length == len(body)
 
 
 async def test_a_chunked_body_has_no_length() -> None:
@@ -61,11 +61,11 @@ async def test_a_chunked_body_has_no_length() -> None:
     async with in_memory(registry(flow)) as proxy:
         await proxy.get("/v2/app/manifests/v1", "Transfer-Encoding: chunked", method="PUT", body=body)
     assert flow.bodies == [b"abcde"]
-    assert flow.asked[0][1].length is None
+    assert flow.requests[0][1].length is None
 
 
 async def test_a_fault_is_an_oci_error_with_its_reason_phrase() -> None:
-    async def deny(operation: Operation, asked: object) -> Answer:
+    async def deny(operation: Operation, asked: object) -> Response:
         raise Fault(
             "DENIED", "blocked by x", detail="more", phrase="blocked by x: unsigned\r\nEvil: 1", headers={"A": "b"}
         )
@@ -88,7 +88,7 @@ async def test_a_fault_is_an_oci_error_with_its_reason_phrase() -> None:
     [(Unavailable("x\x1b[31m", retry_after=7), 503), (Corrupt("x"), 502), (RuntimeError("secret"), 500)],
 )
 async def test_other_failures_are_oci_errors_too(failure: Exception, status: int) -> None:
-    async def fail(operation: Operation, asked: object) -> Answer:
+    async def fail(operation: Operation, asked: object) -> Response:
         raise failure
 
     async with in_memory(registry(fail)) as proxy:
@@ -147,7 +147,7 @@ async def test_a_whole_url_of_the_same_host_is_a_path(target: str) -> None:
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get(target)
     assert head_of(reply)[0] == "HTTP/1.1 200 OK"
-    assert [operation for operation, _ in flow.asked] == [ListTags(parse_repository("app"), 1)]
+    assert [operation for operation, _ in flow.requests] == [ListTags(parse_repository("app"), 1)]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_a_whole_url_of_anybody_else_is_refused(target: str) -> None:
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get(target)
     assert head_of(reply)[0].split()[1].startswith("4")
-    assert flow.asked == []
+    assert flow.requests == []
 
 
 async def test_two_hosts_are_none_for_a_whole_url_either() -> None:
@@ -177,4 +177,4 @@ async def test_two_hosts_are_none_for_a_whole_url_either() -> None:
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get("http://proxy.test/v2/", "Host: evil.test")
     assert head_of(reply)[0].split()[1] == "400"
-    assert flow.asked == []
+    assert flow.requests == []

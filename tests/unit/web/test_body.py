@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault
 from proxy.web.body import Body
 from proxy.web.call import Call
@@ -19,9 +19,9 @@ PUT = b"PUT /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 async def received(sent: bytes, look: Callable[[Body], Awaitable[None]]) -> bytes:
     """Send a request; `look` is what its handler does with the body."""
 
-    async def inner(call: Call) -> Answer:
+    async def inner(call: Call) -> Response:
         await look(call.body)
-        return Answer(200)
+        return Response(200)
 
     async with in_memory(inner) as proxy:
         return await proxy.say(PUT + sent, 15.0)
@@ -71,14 +71,14 @@ async def test_a_body_that_breaks_off_is_a_fault_and_never_a_short_body() -> Non
     faults: list[Fault | None] = []
     reading, over = asyncio.Event(), asyncio.Event()
 
-    async def inner(call: Call) -> Answer:
+    async def inner(call: Call) -> Response:
         try:
             async for _ in call.body:
                 reading.set()
         finally:
             faults.append(call.body.fault)
             over.set()
-        return Answer(200)
+        return Response(200)
 
     async with in_memory(inner) as proxy:
         protocol = proxy.connections()

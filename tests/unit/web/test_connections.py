@@ -20,8 +20,8 @@ async def answer(_request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text="fine")
 
 
-def arrive(house: Connections) -> tuple[Guarded, Wire]:
-    protocol = house()
+def arrive(ports: Connections) -> tuple[Guarded, Wire]:
+    protocol = ports()
     wire = Wire(protocol)
     protocol.connection_made(wire)
     return protocol, wire
@@ -48,34 +48,34 @@ def test_a_full_house_says_so_in_whole_http_and_in_the_registry_s_words() -> Non
 
 async def test_who_waited_longest_makes_room_and_who_has_not_asked_yet_does_not() -> None:
     ingress = [ip_network("192.0.2.0/24")]  # the same address for all, and no share of its own
-    house = Connections(answer, replace(QUICK, connections=2, header_timeout_s=30.0), ingress)
-    first, second = arrive(house), arrive(house)
-    _, turned_away = arrive(house)
+    ports = Connections(answer, replace(QUICK, connections=2, header_timeout_s=30.0), ingress)
+    first, second = arrive(ports), arrive(ports)
+    _, turned_away = arrive(ports)
     assert bytes(turned_away.received) == FULL
     assert turned_away.is_closing()
     await said(*second, ONE)
     await said(*first, ONE)
-    _, third = arrive(house)
+    _, third = arrive(ports)
     assert (first[1].aborted, second[1].aborted, third.aborted) == (False, True, False)
-    assert len(house) == 2
+    assert len(ports) == 2
     assert b"fine" in await said(*first, ONE)
-    await house.drain(0.0, 1.0)
-    assert len(house) == 0
+    await ports.drain(0.0, 1.0)
+    assert len(ports) == 0
     assert first[1].is_closing()
 
 
 async def test_what_is_not_http_is_refused_and_not_repeated() -> None:
-    house = Connections(answer, QUICK)
-    reply = await said(*arrive(house), b"GET canary\x01 SSH/2.0\r\n\r\n")
+    ports = Connections(answer, QUICK)
+    reply = await said(*arrive(ports), b"GET canary\x01 SSH/2.0\r\n\r\n")
     assert head_of(reply)[0].split()[1] == "400"
     assert json.loads(body_of(reply))["errors"][0]["message"] == "the request could not be read as HTTP"
     assert b"canary" not in reply
-    await house.drain(0.0, 1.0)
+    await ports.drain(0.0, 1.0)
 
 
 async def test_a_client_that_stops_reading_has_until_it_reads_again() -> None:
-    house = Connections(answer, replace(QUICK, header_timeout_s=30.0, body_idle_s=0.05))
-    patient, cut = arrive(house), arrive(house)
+    ports = Connections(answer, replace(QUICK, header_timeout_s=30.0, body_idle_s=0.05))
+    patient, cut = arrive(ports), arrive(ports)
     for protocol, _ in (patient, cut):
         protocol.pause_writing()
     patient[0].resume_writing()
@@ -83,4 +83,4 @@ async def test_a_client_that_stops_reading_has_until_it_reads_again() -> None:
         await cut[1].lost.wait()
     assert cut[1].aborted
     assert not patient[1].is_closing()
-    await house.drain(0.0, 1.0)
+    await ports.drain(0.0, 1.0)

@@ -9,7 +9,7 @@ import pytest
 from proxy.oci.faults import Fault, Unavailable
 from proxy.ports import Search
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.web.counted import CountedJournal
 from proxy.web.metrics import Metrics
 from tests.worlds.conversation import world
@@ -34,9 +34,9 @@ async def test_what_could_not_be_recorded_is_not_counted() -> None:
     metrics = Metrics()
     journal, before = CountedJournal(Full(), metrics), metrics.text()
     with pytest.raises(Unavailable):
-        await journal.record(Event(NOON, Kind.SIGNED), Event(NOON, Kind.PUSH_NOT_SIGNED))
+        await journal.record(Event(NOON, EventKind.SIGNED), Event(NOON, EventKind.PUSH_NOT_SIGNED))
     with pytest.raises(Unavailable):
-        await journal.decided(PULLED, happened(Kind.PULL_ALLOWED, PULLED))
+        await journal.decided(PULLED, happened(EventKind.PULL_ALLOWED, PULLED))
     assert metrics.text() == before
 
 
@@ -44,7 +44,7 @@ async def test_what_stopped_a_request_is_counted_also_while_the_store_is_what_fa
     metrics = Metrics()
     journal = CountedJournal(Full(), metrics)
     silent = replace(PULLED, outcome=Outcome.INCONCLUSIVE)
-    for event in (happened(Kind.PULL_DENIED, silent), happened(Kind.PUSH_NOT_SIGNED, silent)):
+    for event in (happened(EventKind.PULL_DENIED, silent), happened(EventKind.PUSH_NOT_SIGNED, silent)):
         with pytest.raises(Unavailable):
             await journal.decided(silent, event)
     text = metrics.text().decode()
@@ -56,7 +56,7 @@ async def test_a_push_that_could_not_be_signed_is_counted_as_it_is_recorded() ->
     """Refusals are kept with their decision, not as bare rows."""
     w = await world()
     metrics = Metrics()
-    w.house = replace(w.house, journal=CountedJournal(w.house.journal, metrics))
+    w.ports = replace(w.ports, journal=CountedJournal(w.ports.journal, metrics))
     w.signer.down = "the token is gone"
     with pytest.raises(Fault, match="was not signed"):
         await w.push(image(), "team/app", "v1")
@@ -67,16 +67,18 @@ async def test_other_events_are_recorded_and_count_as_nothing() -> None:
     metrics, behind = Metrics(), MemoryJournal()
     before = metrics.text()
     journal = CountedJournal(behind, metrics)
-    await journal.record(*(Event(NOON, kind) for kind in Kind if kind not in {Kind.SIGNED, Kind.PUSH_NOT_SIGNED}))
+    await journal.record(
+        *(Event(NOON, kind) for kind in EventKind if kind not in {EventKind.SIGNED, EventKind.PUSH_NOT_SIGNED})
+    )
     assert metrics.text() == before
-    assert len(behind.events) == len(Kind) - 2
+    assert len(behind.events) == len(EventKind) - 2
 
 
 async def test_what_is_asked_is_answered_by_the_journal_behind() -> None:
     behind = MemoryJournal()
     journal = CountedJournal(behind, Metrics())
-    await journal.decided(PULLED, happened(Kind.PULL_ALLOWED, PULLED))
+    await journal.decided(PULLED, happened(EventKind.PULL_ALLOWED, PULLED))
     await journal.keep_revision("policy", "p1", "text")
     assert await journal.decision("d1") == PULLED
-    assert await journal.search(Search(kinds=(Kind.PULL_ALLOWED,))) == tuple(behind.events)
+    assert await journal.search(Search(kinds=(EventKind.PULL_ALLOWED,))) == tuple(behind.events)
     assert behind.revisions == {("policy", "p1"): "text"}

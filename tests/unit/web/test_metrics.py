@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.web.admin import admin_app
 from proxy.web.app import public_app
 from proxy.web.counted import CountedJournal
@@ -44,8 +44,8 @@ async def test_decisions_signatures_and_failures_are_counted_as_they_are_recorde
     metrics = Metrics()
     journal = CountedJournal(MemoryJournal(), metrics)
     at = datetime(2026, 11, 22, tzinfo=UTC)
-    await journal.record(Event(at, Kind.SIGNED), Event(at, Kind.SIGNED), Event(at, Kind.PUSH_NOT_SIGNED))
-    await journal.decided(DENIED, Event(at, Kind.PULL_DENIED, decision_id=DENIED.id))
+    await journal.record(Event(at, EventKind.SIGNED), Event(at, EventKind.SIGNED), Event(at, EventKind.PUSH_NOT_SIGNED))
+    await journal.decided(DENIED, Event(at, EventKind.PULL_DENIED, decision_id=DENIED.id))
     text = metrics.text().decode()
     assert "countersign_signatures_total 2.0" in text
     assert "countersign_signing_failures_total 1.0" in text

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.web.call import Call
 from proxy.web.outermost import Done, Edge
@@ -27,8 +27,8 @@ class Watched:
         self.done.append(done)
 
 
-async def asked(outcome: Answer | BaseException, watch: Watched, **more: bool) -> bytes:
-    async def inner(call: Call) -> Answer:
+async def asked(outcome: Response | BaseException, watch: Watched, **more: bool) -> bytes:
+    async def inner(call: Call) -> Response:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -41,14 +41,14 @@ async def asked(outcome: Answer | BaseException, watch: Watched, **more: bool) -
 @pytest.mark.parametrize(
     ("outcome", "status", "error", "told"),
     [
-        (Answer(200, (("connection", "close"),), b"four"), 200, None, ""),
+        (Response(200, (("connection", "close"),), b"four"), 200, None, ""),
         (Fault("DENIED", "no", reason="unsigned"), 403, None, "no"),
         (Unavailable("upstream is away"), 503, None, "upstream is away"),
         (KeyError("canary"), 500, KeyError, ""),
     ],
 )
 async def test_everybody_who_watches_hears_of_the_beginning_and_of_one_end(
-    outcome: Answer | Exception, status: int, error: type[Exception] | None, told: str
+    outcome: Response | Exception, status: int, error: type[Exception] | None, told: str
 ) -> None:
     watch = Watched()
     reply = await asked(outcome, watch, leaving=True)
@@ -67,7 +67,7 @@ async def test_everybody_who_watches_hears_of_the_beginning_and_of_one_end(
 async def test_a_defect_in_the_middle_of_an_answer_ends_the_connection_and_is_told_to_whoever_watches() -> None:
     watch = Watched()
     upstream = Reply((b"half",), headers=(("content-length", "8"),), fails=KeyError("canary"))
-    reply = await asked(Answer(200, upstream.headers, relayed=upstream), watch)
+    reply = await asked(Response(200, upstream.headers, relayed=upstream), watch)
     (done,) = watch.done
     assert isinstance(done.error, KeyError)
     assert (done.status, done.sent) == (200, 4)
@@ -78,9 +78,9 @@ async def test_a_defect_in_the_middle_of_an_answer_ends_the_connection_and_is_to
 async def test_the_client_s_own_silence_is_what_it_is_told_of() -> None:
     watch = Watched()
 
-    async def inner(call: Call) -> Answer:
+    async def inner(call: Call) -> Response:
         try:
-            return Answer(200, (), b"".join([chunk async for chunk in call.body]))
+            return Response(200, (), b"".join([chunk async for chunk in call.body]))
         except Fault as silent:
             raise Unavailable("upstream gave up waiting") from silent
 
@@ -92,14 +92,14 @@ async def test_the_client_s_own_silence_is_what_it_is_told_of() -> None:
 
 
 async def test_who_leaves_says_so_with_the_next_answer() -> None:
-    assert head_of(await asked(Answer(200), Watched(), leaving=True))[1]["connection"] == "close"
+    assert head_of(await asked(Response(200), Watched(), leaving=True))[1]["connection"] == "close"
     with pytest.raises(asyncio.TimeoutError):
         await kept_open()
 
 
 async def kept_open() -> None:
-    async def inner(call: Call) -> Answer:
-        return Answer(200)
+    async def inner(call: Call) -> Response:
+        return Response(200)
 
     async with in_memory(inner, Edge(QUICK)) as proxy:
         await proxy.say(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 0.2)

@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Reference, Repository, Tag
 from proxy.trust.decision import Check, Decision, Outcome
@@ -54,9 +54,9 @@ class Desk:
             raise self.fails
         return DENIED if decision_id == DENIED.id else None
 
-    async def inspect(self, repository: Repository, reference: Reference, asked: Asked) -> Inspection:
-        self.seen.append((repository, reference, asked.credential.authorization))
-        if asked.credential.authorization is None:
+    async def inspect(self, repository: Repository, reference: Reference, request: Request) -> Inspection:
+        self.seen.append((repository, reference, request.credential.authorization))
+        if request.credential.authorization is None:
             raise Fault("UNAUTHORIZED", "log in to see this", headers={"WWW-Authenticate": 'Basic realm="x"'})
         commands = ("cosign verify --key release.pub proxy.test/prod/app:v1",)
         return Inspection(DENIED, {"f" * 64: "release"}, "alice", DENIED.at, commands)

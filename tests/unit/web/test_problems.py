@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.web.call import Call
 from proxy.web.outermost import Edge
@@ -21,7 +21,7 @@ FAILURES = {
 
 
 async def said(path: str, failure: Exception) -> tuple[dict[str, str], dict[str, object]]:
-    async def fails(_call: Call) -> Answer:
+    async def fails(_call: Call) -> Response:
         raise failure
 
     async with in_memory(fails, Edge(QUICK, refuse=problem)) as spoken:

@@ -4,7 +4,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.flows.outage import is_outage
 from proxy.oci.faults import Corrupt, Told, Unavailable
 from proxy.web.replies import WARNING_LENGTH, inert_type, refuse, warning
@@ -14,7 +14,7 @@ BLOB = "/v2/app/blobs/sha256:" + "a" * 64
 
 
 def relayed(reply: Reply) -> Recorder:
-    return Recorder(Answer(reply.status, reply.headers, relayed=reply))
+    return Recorder(Response(reply.status, reply.headers, relayed=reply))
 
 
 async def test_a_stream_is_relayed_with_its_length_and_headers() -> None:
@@ -57,7 +57,7 @@ async def test_a_stream_shorter_than_its_length_ends_the_connection() -> None:
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.say(f"GET {BLOB} HTTP/1.1\r\nHost: a\r\n\r\n".encode() + second)
     assert reply.endswith(b"abc")
-    assert len(flow.asked) == 1
+    assert len(flow.requests) == 1
 
 
 async def test_a_reply_without_a_body_stays_without() -> None:
@@ -69,7 +69,7 @@ async def test_a_reply_without_a_body_stays_without() -> None:
 
 
 async def test_our_own_bytes_have_their_own_length() -> None:
-    flow = Recorder(Answer(200, (("content-length", "999"), ("transfer-encoding", "chunked")), b"abc"))
+    flow = Recorder(Response(200, (("content-length", "999"), ("transfer-encoding", "chunked")), b"abc"))
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get("/v2/")
     assert head_of(reply)[1]["content-length"] == "3"
@@ -78,7 +78,7 @@ async def test_our_own_bytes_have_their_own_length() -> None:
 
 
 async def test_a_warning_is_one_quoted_string() -> None:
-    flow = Recorder(Answer(200, (), b"{}", warning='not "signed"\r\nX: y \\ \u2603' + "z" * 5000))
+    flow = Recorder(Response(200, (), b"{}", warning='not "signed"\r\nX: y \\ \u2603' + "z" * 5000))
     async with in_memory(registry(flow)) as proxy:
         reply = await proxy.get("/v2/")
     value = head_of(reply)[1]["warning"]
@@ -157,18 +157,18 @@ def test_an_answer_of_upstreams_that_is_too_long_is_told_as_that_and_not_as_sile
 @pytest.mark.parametrize(
     ("method", "version", "answer", "length", "body", "connection"),
     [
-        ("GET", "1.1", Answer(200, (("content-length", "99"),), b"four"), "4", b"four", None),
-        ("GET", "1.1", Answer(200), "0", b"", None),
-        ("GET", "1.0", Answer(200, (), b"four"), "4", b"four", "keep-alive"),
-        ("HEAD", "1.1", Answer(200, (("content-length", "99"),)), "99", b"", None),
-        ("HEAD", "1.1", Answer(403, (), b"four"), "4", b"", None),
-        ("HEAD", "1.1", Answer(200), None, b"", None),
-        ("GET", "1.1", Answer(304, (), b""), None, b"", None),
-        ("GET", "1.1", Answer(204, (("content-length", "4"),), b"four"), None, b"", None),
+        ("GET", "1.1", Response(200, (("content-length", "99"),), b"four"), "4", b"four", None),
+        ("GET", "1.1", Response(200), "0", b"", None),
+        ("GET", "1.0", Response(200, (), b"four"), "4", b"four", "keep-alive"),
+        ("HEAD", "1.1", Response(200, (("content-length", "99"),)), "99", b"", None),
+        ("HEAD", "1.1", Response(403, (), b"four"), "4", b"", None),
+        ("HEAD", "1.1", Response(200), None, b"", None),
+        ("GET", "1.1", Response(304, (), b""), None, b"", None),
+        ("GET", "1.1", Response(204, (("content-length", "4"),), b"four"), None, b"", None),
     ],
 )
 async def test_an_answer_of_ours_is_framed_by_its_method_and_status(
-    method: str, version: str, answer: Answer, length: str | None, body: bytes, connection: str | None
+    method: str, version: str, answer: Response, length: str | None, body: bytes, connection: str | None
 ) -> None:
     said = f"{method} /v2/ HTTP/{version}\r\nHost: a\r\n" + ("Connection: keep-alive\r\n" if version == "1.0" else "")
     last = "GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

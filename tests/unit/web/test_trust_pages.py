@@ -21,7 +21,7 @@ from tests.worlds.listener import Recorder, body_of, head_of, in_memory
 
 def site(w: World) -> Inner:
     desk, rendering = Desk(), Rendering("reg", "https://proxy.example")
-    trust = TrustPages(rendering, Publisher(lambda: w.house, {"release": False})).answer
+    trust = TrustPages(rendering, Publisher(lambda: w.ports, {"release": False})).answer
     return public_app(Recorder(), pages(rendering, desk.find, desk.inspect, trust))
 
 

@@ -12,7 +12,7 @@ import time_machine
 
 from hsm import KeyInfo, TokenInfo
 from proxy.setup_token import Seen
-from proxy.wiring.checkup import Finding, State, _key, check_tokens
+from proxy.wiring.checkup import DoctorFinding, State, _key, check_tokens
 from proxy.wiring.upstream_checkup import _clock
 from tests.unit.config.test_settings import MINIMAL, SIGNING, parse
 
@@ -23,7 +23,7 @@ NOON = datetime(2027, 1, 31, 12, tzinfo=UTC)
 
 def looked_at(
     changes: Mapping[str, bool | None], mechanisms: tuple[str, ...] = ("ECDSA",), algorithm: str = "ecdsa-p256"
-) -> Finding:
+) -> DoctorFinding:
     info = KeyInfo("release", "01", algorithm, b"", "s1", {**GOOD, **changes})
     token = TokenInfo("prod", "s1", "model", "maker", "1.0", mechanisms, "slot")
     return _key("release", info, Seen(token, {}, ()), "ecdsa-p256", "make it")
@@ -61,8 +61,8 @@ def test_a_key_of_another_kind_or_of_one_the_token_cannot_use_is_wrong() -> None
     [((), "ok"), (("skipped",), "skipped"), (("ok", "warning", "skipped"), "warning"), (("warning", "wrong"), "wrong")],
 )
 def test_the_worst_counts_however_deep_it_lies(inner: tuple[State, ...], worst: State) -> None:
-    leaves = tuple(Finding("leaf", state, "") for state in inner)
-    assert Finding("top", "ok", "", inner=(Finding("middle", "ok", "", inner=leaves),)).worst == worst
+    leaves = tuple(DoctorFinding("leaf", state, "") for state in inner)
+    assert DoctorFinding("top", "ok", "", inner=(DoctorFinding("middle", "ok", "", inner=leaves),)).worst == worst
 
 
 @pytest.mark.parametrize(

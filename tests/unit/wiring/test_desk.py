@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from proxy.flows.asked import Answer
+from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.store import Store
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import Policy
 from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.span import since_when
@@ -26,7 +26,7 @@ WRONG = Problem(ProblemId.JOURNAL, "nothing much", "s", "n")
 
 def desk(w: World) -> Desk:
     return Desk(
-        lambda: w.house,
+        lambda: w.ports,
         cast("Store", w.store),
         lambda: [WRONG],
         lambda: {"policies_from": "file"},
@@ -48,7 +48,7 @@ async def test_why_knows_a_decision_by_its_id_and_anything_else_is_a_name() -> N
     w = await world()
     w.plant(image(), "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
-    (denied,) = [e for e in w.store.journal.events if e.kind is Kind.PULL_DENIED]
+    (denied,) = [e for e in w.store.journal.events if e.kind is EventKind.PULL_DENIED]
     await w.push(image(), "team/app", "v1")
     recorded = await desk(w).why(denied.decision_id)
     assert (recorded["id"], recorded["outcome"]) == (denied.decision_id, "failed")
@@ -87,9 +87,9 @@ async def test_signing_says_what_was_signed_and_who_asked_is_recorded() -> None:
     assert done["digest"] == image().digest
     assert {s["digest"] for s in done["signatures"]} == {image().digest}
     assert {s["bound"] for s in done["signatures"]} >= {"proxy.example/team/app:v1"}
-    (row,) = [e for e in w.store.journal.events if e.kind is Kind.COUNTERSIGNED]
+    (row,) = [e for e in w.store.journal.events if e.kind is EventKind.COUNTERSIGNED]
     assert (row.who, row.detail["reason"]) == ("operator on the host", "reviewed")
-    assert isinstance(await w.pull("team/app", "v1"), Answer)
+    assert isinstance(await w.pull("team/app", "v1"), Response)
 
 
 async def test_what_enforcing_would_block_is_reported_from_that_moment_on() -> None:

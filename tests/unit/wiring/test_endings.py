@@ -13,12 +13,12 @@ from proxy.config.settings import parse
 from proxy.oci.faults import Unavailable
 from proxy.trust.admin_token import AdminToken
 from proxy.trust.authority import Authority
-from proxy.trust.expiry import Ending, Ends
+from proxy.trust.expiry import Expiry, ExpiryKind
 from proxy.trust.keys import KeyState
 from proxy.trust.problem import ProblemId
 from proxy.trust.roles import Role
 from proxy.wiring.endings import (
-    Endings,
+    ExpiryWatch,
     _certificates,
     of_authorities,
     of_files,
@@ -38,12 +38,12 @@ CHAIN = chain_of(*HOLDERS)
 class Scene:
     """What ends, as the test says, and what is said of it."""
 
-    def __init__(self, *known: Ending) -> None:
+    def __init__(self, *known: Expiry) -> None:
         self.clock = FrozenClock()
         self.known = list(known)
-        self.endings = Endings(self._collect, self.clock.now, structlog.get_logger())
+        self.endings = ExpiryWatch(self._collect, self.clock.now, structlog.get_logger())
 
-    async def _collect(self) -> list[Ending]:
+    async def _collect(self) -> list[Expiry]:
         return self.known
 
     async def logged(self, days: float = 0) -> list[str]:
@@ -54,7 +54,7 @@ class Scene:
 
 
 async def test_each_threshold_is_logged_once_and_the_end_as_an_error() -> None:
-    scene = Scene(Ending(Ends.CHAIN, "release", NOON + 61 * DAY, "renew it"))
+    scene = Scene(Expiry(ExpiryKind.CHAIN, "release", NOON + 61 * DAY, "renew it"))
     assert await scene.logged() == []
     assert await scene.logged(1) == ["warning: key chain release ends in 60 days, at 2026-03-04 12:00 UTC"]
     assert await scene.logged(1) == []
@@ -66,7 +66,7 @@ async def test_each_threshold_is_logged_once_and_the_end_as_an_error() -> None:
 
 
 async def test_a_renewed_one_is_spoken_of_anew() -> None:
-    old = Ending(Ends.CHAIN, "release", NOON + 5 * DAY, "renew it")
+    old = Expiry(ExpiryKind.CHAIN, "release", NOON + 5 * DAY, "renew it")
     scene = Scene(old)
     assert len(await scene.logged()) == 1
     scene.known = [replace(old, at=NOON + 400 * DAY)]
@@ -75,8 +75,11 @@ async def test_a_renewed_one_is_spoken_of_anew() -> None:
 
 
 async def test_what_is_due_is_a_warning_and_what_is_over_stops_something() -> None:
-    soon, over = Ending(Ends.SERVER_TLS, "https://r", NOON + DAY, "renew"), Ending(Ends.CHAIN, "old", NOON - DAY, "now")
-    token, crl = replace(over, kind=Ends.ADMIN_TOKEN), replace(over, kind=Ends.CRL)
+    soon, over = (
+        Expiry(ExpiryKind.SERVER_TLS, "https://r", NOON + DAY, "renew"),
+        Expiry(ExpiryKind.CHAIN, "old", NOON - DAY, "now"),
+    )
+    token, crl = replace(over, kind=ExpiryKind.ADMIN_TOKEN), replace(over, kind=ExpiryKind.CRL)
     scene = Scene(soon, over, token, crl)
     await scene.logged()
     assert scene.endings.warnings() == [
@@ -92,7 +95,7 @@ async def test_what_is_due_is_a_warning_and_what_is_over_stops_something() -> No
 
 
 async def test_nothing_is_known_before_the_first_look() -> None:
-    scene = Scene(Ending(Ends.CHAIN, "release", NOON, "renew it"))
+    scene = Scene(Expiry(ExpiryKind.CHAIN, "release", NOON, "renew it"))
     assert (scene.endings.warnings(), scene.endings.problems(), scene.endings.days()) == ([], [], {})
 
 
@@ -103,13 +106,13 @@ def test_the_chain_of_a_key_that_counts_ends_with_its_first_certificate(state: K
     key = SoftSigner().create(state=state)
     assert list(of_keys([key])) == []
     ends = list(of_keys([replace(key, chain=CHAIN)]))
-    assert [(e.kind, e.begun, e.at) for e in ends] == ([(Ends.CHAIN, BEGIN, END)] if counts else [])
+    assert [(e.kind, e.begun, e.at) for e in ends] == ([(ExpiryKind.CHAIN, BEGIN, END)] if counts else [])
 
 
 def test_of_an_authority_the_certificate_that_ends_first_counts() -> None:
     ca = Authority("ca", frozenset(CHAIN), (), tsa_roots=frozenset(CHAIN[2:]))
     assert [(e.kind, e.name, e.at) for e in of_authorities([ca])] == [
-        (Ends.AUTHORITY, "ca", END), (Ends.TSA, "ca", HOLDERS[2].last)
+        (ExpiryKind.AUTHORITY, "ca", END), (ExpiryKind.TSA, "ca", HOLDERS[2].last)
     ]  # fmt: skip
 
 
@@ -138,8 +141,14 @@ upstreams: [{{name: up, url: "https://up", ca_file: upstream.pem, client_cert: c
 timestamps: {{url: "http://tsa/", ca_file: {json.dumps(pem(CHAIN[2:]))}}}
 """
     ends = {(e.kind, e.at) for e in of_files(parse(text.encode(), tmp_path / "countersign.yaml"))}
-    five = (Ends.SERVER_TLS, Ends.ADMIN_TLS, Ends.ADMIN_CA, Ends.UPSTREAM_CA, Ends.CLIENT_CERT)
-    assert ends == {*((kind, END) for kind in five), (Ends.TSA, HOLDERS[2].last)}
+    five = (
+        ExpiryKind.SERVER_TLS,
+        ExpiryKind.ADMIN_TLS,
+        ExpiryKind.ADMIN_CA,
+        ExpiryKind.UPSTREAM_CA,
+        ExpiryKind.CLIENT_CERT,
+    )
+    assert ends == {*((kind, END) for kind in five), (ExpiryKind.TSA, HOLDERS[2].last)}
 
 
 async def test_an_upstream_that_does_not_answer_has_a_place_of_its_own(tmp_path: Path) -> None:
@@ -153,7 +162,7 @@ async def test_an_upstream_that_does_not_answer_has_a_place_of_its_own(tmp_path:
         raise Unavailable("upstream is away")
 
     assert [(e.kind, e.name, e.at) for e in await of_upstream(settings, shown)] == [
-        (Ends.UPSTREAM_TLS, "https://up", END)
+        (ExpiryKind.UPSTREAM_TLS, "https://up", END)
     ]
     assert await of_upstream(settings, away) == []
 

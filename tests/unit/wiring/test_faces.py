@@ -36,13 +36,13 @@ async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
 
 
 def desk(w: World) -> Desk:
-    return Desk(lambda: w.house, cast("Store", w.store), list, lambda: {"policies_from": "file"})
+    return Desk(lambda: w.ports, cast("Store", w.store), list, lambda: {"policies_from": "file"})
 
 
 async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
     w = await world()
     await w.push(image(), "team/app", "v1")
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
         by_tag = await proxy.get("/-/i/team/app:v1")
         by_digest = await proxy.get(f"/-/i/team/app@{image().digest}")
     assert head_of(by_tag)[0].split()[1] == head_of(by_digest)[0].split()[1] == "200"
@@ -54,7 +54,7 @@ async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm:
     w = await world()
     challenge = ("www-authenticate", 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"')
     w.registry.hooks.append(lambda seen: Said(401, (challenge,)) if isinstance(seen.operation, PullManifest) else None)
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
         reply = await proxy.get("/-/i/team/app:v1")
     line, headers = head_of(reply)
     assert line.split()[1] == "401"
@@ -64,9 +64,9 @@ async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm:
 
 async def test_pages_carry_the_name_in_force_now(realm: Realm) -> None:
     w = await world()
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
         before = await proxy.get("/-/help", "Accept: text/html")
-        w.house = replace(w.house, name="gatekeeper")
+        w.ports = replace(w.ports, name="gatekeeper")
         after = await proxy.get("/-/help", "Accept: text/html")
     assert b"gatekeeper" not in before
     assert b"gatekeeper" in after
@@ -74,7 +74,7 @@ async def test_pages_carry_the_name_in_force_now(realm: Realm) -> None:
 
 async def test_what_others_verify_with_is_there_for_everybody(realm: Realm) -> None:
     w = await world()
-    async with in_memory(public_app(Recorder(), public_pages(lambda: w.house, realm, ATTESTING))) as proxy:
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
         assert b"/-/trust/release/keys.pem" in await proxy.get("/-/trust/")
         assert b"BEGIN PUBLIC KEY" in await proxy.get("/-/trust/release/keys.pem")
 

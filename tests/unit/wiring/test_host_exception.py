@@ -11,7 +11,7 @@ import structlog
 from proxy.flows.breakglass import close_ended
 from proxy.oci.faults import Corrupt, Unavailable
 from proxy.store import Store, open_store
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.exception import PolicyException
 from proxy.trust.offline import HOW, file_of, written
 from proxy.wiring.host_exception import HostException
@@ -28,16 +28,16 @@ class Here:
 
     def __init__(self, w: World, store: Store, clock: FrozenClock, directory: Path) -> None:
         self.store, self.clock, self.path = store, clock, directory / file_of(MINE.id)
-        w.house = replace(w.house, interventions=store.interventions, journal=store.journal, clock=clock)
-        self.house = w.house
+        w.ports = replace(w.ports, overrides=store.overrides, journal=store.journal, clock=clock)
+        self.ports = w.ports
         log = structlog.testing.CapturingLogger()
-        self.watch = HostException(directory, lambda: w.house, store.interventions, cast("Any", log))
+        self.watch = HostException(directory, lambda: w.ports, store.overrides, cast("Any", log))
 
     def write(self, exception: PolicyException = MINE, mode: int = 0o640) -> None:
         self.path.write_bytes(written(exception))
         self.path.chmod(mode)
 
-    async def kinds(self) -> list[Kind]:
+    async def kinds(self) -> list[EventKind]:
         from proxy.ports import Search
 
         return [event.kind for event in reversed(await self.store.journal.search(Search()))]
@@ -53,16 +53,16 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
 
 async def test_it_is_in_force_and_on_record_and_goes_when_it_is_over(here: Here) -> None:
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
     here.write()
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == (MINE,)
-    assert here.store.interventions.recorded().exceptions == (MINE,)
+    assert here.store.overrides.in_force().exceptions == (MINE,)
+    assert here.store.overrides.recorded().exceptions == (MINE,)
     here.clock.advance(3600)
-    await close_ended(here.house)
+    await close_ended(here.ports)
     await here.watch.look()
     assert not here.path.exists()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
 
 
 async def test_it_is_in_force_while_the_store_is_away_and_on_record_afterwards(
@@ -76,19 +76,19 @@ async def test_it_is_in_force_while_the_store_is_away_and_on_record_afterwards(
         m.setattr(here.store.journal, "record", away)
         with pytest.raises(Unavailable):
             await here.watch.look()
-        assert here.store.interventions.standing().exceptions == (MINE,)
-        await close_ended(here.house)
+        assert here.store.overrides.in_force().exceptions == (MINE,)
+        await close_ended(here.ports)
         here.clock.advance(3600)
-        await close_ended(here.house)
-        assert here.store.interventions.standing().exceptions == ()
+        await close_ended(here.ports)
+        assert here.store.overrides.in_force().exceptions == ()
         with pytest.raises(Unavailable):
             await here.watch.look()
         assert here.path.exists(), "it stays until it is on record"
     await here.watch.look()
-    await close_ended(here.house)
+    await close_ended(here.ports)
     await here.watch.look()
     assert not here.path.exists()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
 
 
 async def test_taken_away_it_is_over_at_once(here: Here) -> None:
@@ -96,8 +96,8 @@ async def test_taken_away_it_is_over_at_once(here: Here) -> None:
     await here.watch.look()
     here.path.unlink()
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert here.store.overrides.in_force().exceptions == ()
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
     await here.watch.look()
     assert len(await here.kinds()) == 2
 
@@ -106,11 +106,11 @@ async def test_ended_on_the_host_before_anything_was_on_record_both_are_on_recor
     here.write(replace(MINE, until=NOW + timedelta(milliseconds=1)))
     here.clock.advance(60)
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
-    await close_ended(here.house)
+    assert here.store.overrides.in_force().exceptions == ()
+    await close_ended(here.ports)
     await here.watch.look()
     assert not here.path.exists()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
 
 
 async def test_ended_on_the_host_it_is_over_and_on_record(here: Here) -> None:
@@ -118,10 +118,10 @@ async def test_ended_on_the_host_it_is_over_and_on_record(here: Here) -> None:
     await here.watch.look()
     here.write(replace(MINE, until=NOW))
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
     await here.watch.look()
     assert not here.path.exists()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
 
 
 async def test_ended_while_the_server_was_down_it_is_over_at_its_first_look(here: Here, tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ async def test_ended_while_the_server_was_down_it_is_over_at_its_first_look(here
     await here.watch.look()
     here.write(replace(MINE, until=NOW))
     log = cast("Any", structlog.testing.CapturingLogger())
-    started = HostException(tmp_path, lambda: here.house, here.store.interventions, log)
+    started = HostException(tmp_path, lambda: here.ports, here.store.overrides, log)
     await started.look()
-    assert here.store.interventions.standing().exceptions == ()
-    assert await here.kinds() == [Kind.EXCEPTION_OPENED, Kind.EXCEPTION_CLOSED]
+    assert here.store.overrides.in_force().exceptions == ()
+    assert await here.kinds() == [EventKind.EXCEPTION_OPENED, EventKind.EXCEPTION_CLOSED]
 
 
 async def test_one_is_in_force_and_the_one_before_is_put_on_record_too(here: Here) -> None:
@@ -141,8 +141,8 @@ async def test_one_is_in_force_and_the_one_before_is_put_on_record_too(here: Her
     (here.path.parent / file_of(other.id)).write_bytes(written(other))
     (here.path.parent / file_of(other.id)).chmod(0o644)
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == (other,)
-    assert {e.id for e in here.store.interventions.recorded().exceptions} == {MINE.id, other.id}
+    assert here.store.overrides.in_force().exceptions == (other,)
+    assert {e.id for e in here.store.overrides.recorded().exceptions} == {MINE.id, other.id}
 
 
 async def test_a_file_under_another_name_decides_nothing(here: Here) -> None:
@@ -150,14 +150,14 @@ async def test_a_file_under_another_name_decides_nothing(here: Here) -> None:
     here.path.rename(here.path.with_name("breakglass-000000000000.json"))
     with pytest.raises(Corrupt, match="it is about"):
         await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
 
 
 async def test_closed_by_the_api_it_is_over_and_goes(here: Here) -> None:
     here.write()
     await here.watch.look()
-    await here.store.interventions.keep(replace(MINE, closed=here.clock.now(), closed_by="ann"))
-    assert here.store.interventions.standing().exceptions == ()
+    await here.store.overrides.keep(replace(MINE, closed=here.clock.now(), closed_by="ann"))
+    assert here.store.overrides.in_force().exceptions == ()
     await here.watch.look()
     assert not here.path.exists()
 
@@ -167,7 +167,7 @@ async def test_a_file_that_others_may_write_decides_nothing(here: Here, mode: in
     here.write(mode=mode)
     with pytest.raises(Corrupt, match="others may write it"):
         await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -176,7 +176,7 @@ async def test_a_file_of_somebody_else_decides_nothing(here: Here) -> None:
     os.chown(here.path, 65534, 65534)
     with pytest.raises(Corrupt, match="belongs to user 65534"):
         await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
 
 
 async def test_a_file_that_turns_bad_ends_what_it_said(here: Here) -> None:
@@ -185,8 +185,8 @@ async def test_a_file_that_turns_bad_ends_what_it_said(here: Here) -> None:
     here.path.chmod(0o666)
     with pytest.raises(Corrupt):
         await here.watch.look()
-    await here.store.interventions.keep(replace(MINE, closed=here.clock.now()))
-    assert here.store.interventions.standing().exceptions == ()
+    await here.store.overrides.keep(replace(MINE, closed=here.clock.now()))
+    assert here.store.overrides.in_force().exceptions == ()
 
 
 async def test_a_link_a_pipe_and_a_long_file_decide_nothing(here: Here, tmp_path: Path) -> None:
@@ -203,10 +203,10 @@ async def test_a_link_a_pipe_and_a_long_file_decide_nothing(here: Here, tmp_path
     here.path.chmod(0o600)
     with pytest.raises(Corrupt, match="more than 4096 bytes"):
         await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()
 
 
 async def test_an_old_file_opens_nothing(here: Here) -> None:
     here.write(replace(MINE, opened=NOW - timedelta(hours=3), until=NOW + timedelta(hours=3)))
     await here.watch.look()
-    assert here.store.interventions.standing().exceptions == ()
+    assert here.store.overrides.in_force().exceptions == ()

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from proxy.flows import keylife
-from proxy.flows.house import House
-from proxy.flows.memory import Memory
+from proxy.flows.house import Ports
+from proxy.flows.memory import Cache
 from proxy.oci.faults import Unavailable
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.schedule import KeyPlan
 from proxy.web.logs import open_log
-from proxy.wiring.keytimes import LEASE_S, PAUSE_S, KeyTimes
+from proxy.wiring.keytimes import LEASE_S, PAUSE_S, ScheduleRunner
 from tests.worlds.conversation import World, world
 
 MONTH, WEEK = timedelta(days=30), timedelta(days=7)
@@ -26,7 +26,7 @@ LATER = MONTH.total_seconds()
 
 async def scene(terms: Handover | None = None) -> World:
     w = await world()
-    w.house = replace(w.house, plans={"release": KeyPlan(("soft",), terms or Handover(), MONTH, WEEK)})
+    w.ports = replace(w.ports, plans={"release": KeyPlan(("soft",), terms or Handover(), MONTH, WEEK)})
     return w
 
 
@@ -34,9 +34,9 @@ async def nothing_new() -> None:
     """A key book that nobody else changes."""
 
 
-def looking(w: World, house: House | None = None, log: io.StringIO | None = None) -> KeyTimes:
-    now = house or w.house
-    return KeyTimes(lambda: now, w.store.leases, nothing_new, open_log(log or io.StringIO(), as_json=True))
+def looking(w: World, ports: Ports | None = None, log: io.StringIO | None = None) -> ScheduleRunner:
+    now = ports or w.ports
+    return ScheduleRunner(lambda: now, w.store.leases, nothing_new, open_log(log or io.StringIO(), as_json=True))
 
 
 def states(w: World) -> list[KeyState]:
@@ -53,10 +53,10 @@ async def test_before_it_is_due_nothing_is_asked_of_the_store() -> None:
 async def test_of_several_servers_one_does_it() -> None:
     w = await scene()
     w.store.clock.advance(LATER)
-    servers = [looking(w, replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic))) for _ in range(4)]
+    servers = [looking(w, replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic))) for _ in range(4)]
     await asyncio.gather(*(server.look() for server in servers))
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
-    assert w.store.journal.kinds().count(Kind.KEY_CREATED) == 1
+    assert w.store.journal.kinds().count(EventKind.KEY_CREATED) == 1
     assert not any(server.failing for server in servers)
 
 
@@ -84,7 +84,7 @@ async def test_no_other_begins_while_a_slow_token_makes_the_key(monkeypatch: pyt
 
     monkeypatch.setattr(w.signer, "create_key", slow)
     first = asyncio.create_task(looking(w).look())
-    other = looking(w, replace(w.house, memory=Memory(w.house.limits, w.store.clock.monotonic)))
+    other = looking(w, replace(w.ports, cache=Cache(w.ports.limits, w.store.clock.monotonic)))
     for _ in range(6):
         for _ in range(10):
             await asyncio.sleep(0)
@@ -142,14 +142,14 @@ async def test_what_is_set_to_happen_is_announced_in_time_and_once_in_the_log() 
 
 async def test_what_waits_for_somebody_says_so_and_what_is_over_is_not_announced() -> None:
     w = await scene()
-    await keylife.prepare("release", "alice", "socket", "first", w.house)
+    await keylife.prepare("release", "alice", "socket", "first", w.ports)
     w.store.clock.advance(LATER)
     mine = looking(w)
     await mine.look()
     (told,) = mine.shown()
     assert "it waits, because key" in told["says"]
     w = await scene(Handover(dual_sign=WEEK))
-    await keylife.rotate("release", "alice", "socket", "now", w.house, terms=Handover(dual_sign=WEEK))
+    await keylife.rotate("release", "alice", "socket", "now", w.ports, terms=Handover(dual_sign=WEEK))
     mine = looking(w)
     assert [told["what"] for told in mine.shown()] == ["stops signing"]
     w.store.clock.advance(WEEK.total_seconds())
@@ -168,7 +168,7 @@ async def test_a_store_that_is_away_is_said_by_whoever_called() -> None:
     async def away() -> None:
         raise Unavailable("the database does not answer")
 
-    mine = KeyTimes(lambda: w.house, w.store.leases, away, open_log(io.StringIO(), as_json=True))
+    mine = ScheduleRunner(lambda: w.ports, w.store.leases, away, open_log(io.StringIO(), as_json=True))
     await mine.look()
     assert mine.failing is not None
     assert states(w) == [KeyState.ACTIVE]

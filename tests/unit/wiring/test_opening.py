@@ -11,15 +11,15 @@ import pytest
 from hsm import KeyInfo, KeyMissing, Token, TokenInfo, TokenUnavailable
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.token_plan import ProfilePlan
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.web.logs import open_log
 from proxy.wiring.failing import FailingKeys
-from proxy.wiring.opening import Place, Record, _adopt, _fitting, _labelled, _profile, served
+from proxy.wiring.opening import ProfileOnToken, Record, _adopt, _fitting, _labelled, _profile, served
 from tests.worlds.memory import MemoryStore, SoftSigner
 
 RELEASE = ProfilePlan("release", ("hsm", "spare"), "release", "ecdsa-p256")
-FIRST, SECOND = (Place(RELEASE, token) for token in RELEASE.tokens)
+FIRST, SECOND = (ProfileOnToken(RELEASE, token) for token in RELEASE.tokens)
 
 
 def info() -> KeyInfo:
@@ -43,7 +43,7 @@ async def test_the_first_key_ever_seen_becomes_the_profile_s_and_is_recorded_onc
     assert (key.profile, key.token, key.token_serial, key.key_id) == ("release", "hsm", "s1", "01")
     assert (key.label, key.spki, key.state) == ("prod-release", found.spki, KeyState.ACTIVE)
     (event,) = store.journal.events
-    assert (event.kind, event.detail["key"]) == (Kind.KEY_CREATED, fingerprint(found.spki))
+    assert (event.kind, event.detail["key"]) == (EventKind.KEY_CREATED, fingerprint(found.spki))
 
 
 async def test_another_key_under_the_same_label_is_never_taken() -> None:

@@ -11,7 +11,7 @@ from proxy.config import Settings
 from proxy.config.policy_file import PolicyFile
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.store.rules import RulesInForce
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.policy import PolicySet
 from proxy.trust.policy_revision import PolicyRevision
 from proxy.trust.problem import ProblemId
@@ -61,7 +61,7 @@ async def test_the_file_is_the_first_revision_once() -> None:
     assert patterns(rules) == ["prod/**"]
     (row,) = store.policy_book.rows
     assert (row.text, row.number, row.how) == (TEXT, 1, "file")
-    assert store.journal.kinds() == [Kind.POLICY_CHANGED]
+    assert store.journal.kinds() == [EventKind.POLICY_CHANGED]
     again, rules = await started(store, API.replace("prod/**", "changed/**"))
     assert patterns(rules) == ["prod/**"]
     assert store.policy_book.rows == [row]
@@ -89,9 +89,9 @@ async def test_what_another_process_adds_is_followed_and_recorded() -> None:
     await other.refresh()
     assert patterns(rules_of_other) == ["live/**"]
     assert other.source == {"policies_from": "api", "policies_number": 2}
-    assert store.journal.kinds()[-1] is Kind.POLICY_LOADED
+    assert store.journal.kinds()[-1] is EventKind.POLICY_LOADED
     await other.refresh()
-    assert store.journal.kinds().count(Kind.POLICY_LOADED) == 1
+    assert store.journal.kinds().count(EventKind.POLICY_LOADED) == 1
 
 
 async def test_a_newer_revision_that_means_nothing_leaves_the_old_one_in_force_loudly() -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from proxy.oci.faults import Unavailable
 from proxy.ports import Journal
-from proxy.trust.event import Event, Kind
+from proxy.trust.event import Event, EventKind
 from proxy.trust.problem import Problem
 from proxy.web.logs import open_log
 from proxy.wiring.problem_watch import ProblemWatch
@@ -24,7 +24,7 @@ class Scene:
     def watched(self, journal: Journal) -> ProblemWatch:
         return ProblemWatch(lambda: self.wrong, journal, self.store.clock.now, open_log(self.out, as_json=True))
 
-    def rows(self) -> list[tuple[Kind, str]]:
+    def rows(self) -> list[tuple[EventKind, str]]:
         return [(event.kind, str(event.detail["id"])) for event in self.store.journal.events]
 
 
@@ -38,7 +38,7 @@ async def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
     s.wrong = []
     for _ in range(2):
         await s.watch.look()
-    assert s.rows() == [(Kind.PROBLEM_BEGAN, "token_away"), (Kind.PROBLEM_ENDED, "token_away")]
+    assert s.rows() == [(EventKind.PROBLEM_BEGAN, "token_away"), (EventKind.PROBLEM_ENDED, "token_away")]
     assert s.out.getvalue().count('"level": "error"') == 1
     assert s.out.getvalue().count("a problem ended") == 1
 
@@ -61,5 +61,5 @@ async def test_what_the_journal_cannot_take_is_told_at_the_next_look_and_logged_
     journal.full = False
     for _ in range(2):
         await watch.look()
-    assert s.rows() == [(Kind.PROBLEM_BEGAN, "token_away")]
+    assert s.rows() == [(EventKind.PROBLEM_BEGAN, "token_away")]
     assert s.out.getvalue().count("a problem began") == 1

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from proxy.store import Store
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.reason import Reason
 from proxy.wiring.record import _by_id, _by_name
 from tests.worlds.memory import NOON, MemoryStore
@@ -23,9 +23,9 @@ async def store() -> Store:
     made = MemoryStore()
     told = [decision("first", Reason.UNSIGNED), decision("second"), decision("third", Reason.UNSIGNED, tag="old")]
     for minutes, one in enumerate(told):
-        kind = Kind.PULL_DENIED if one.reason else Kind.PULL_ALLOWED
+        kind = EventKind.PULL_DENIED if one.reason else EventKind.PULL_ALLOWED
         await made.journal.decided(one, happened(kind, one, NOON + timedelta(minutes=minutes)))
-    pushed = happened(Kind.PUSH_ACCEPTED, told[1], NOON + timedelta(hours=1))
+    pushed = happened(EventKind.PUSH_ACCEPTED, told[1], NOON + timedelta(hours=1))
     await made.journal.record(pushed._replace(decision_id=""))
     return cast("Store", made)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy import config
-from proxy.flows.asked import Asked
+from proxy.flows.asked import Request
 from proxy.oci.faults import Fault
 from proxy.oci.operation import CheckApi
 from proxy.ports import Credential, Search
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.web.logs import open_log
 from proxy.wiring.policies import Taken
 from proxy.wiring.policy_change import Change
@@ -33,7 +33,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         log = open_log(io.StringIO(), as_json=True)
         made = await open_running(config.load(tmp_path / "countersign.yaml"), log, stack)
-        made.house = replace(made.house, registry=MemoryRegistry())
+        made.ports = replace(made.ports, registry=MemoryRegistry())
         yield made
 
 
@@ -48,11 +48,11 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 async def test_a_login_is_asked_for_under_the_name_that_was_used_if_it_is_ours(
     running: Running, host: str, url: str
 ) -> None:
-    registry = running.house.registry
+    registry = running.ports.registry
     assert isinstance(registry, MemoryRegistry)
     challenge = ("www-authenticate", 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"')
     registry.hooks.append(lambda _: Said(401, (challenge,)))
-    answer = await running._handle(CheckApi(), Asked(Credential(), "r", (("host", host),)))
+    answer = await running._handle(CheckApi(), Request(Credential(), "r", (("host", host),)))
     (value,) = [value for name, value in answer.headers if name == "www-authenticate"]
     assert value.startswith(f'Bearer realm="{url}/-/token"')
 
@@ -62,11 +62,11 @@ async def test_a_refusal_on_the_way_asks_for_a_login_with_us_too(running: Runnin
         theirs = 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"'
         raise Fault("UNAUTHORIZED", "log in", headers={"WWW-Authenticate": theirs})
 
-    registry = running.house.registry
+    registry = running.ports.registry
     assert isinstance(registry, MemoryRegistry)
     registry.hooks.append(refuse)
     with pytest.raises(Fault) as refused:
-        await running._handle(CheckApi(), Asked(Credential(), "r"))
+        await running._handle(CheckApi(), Request(Credential(), "r"))
     assert refused.value.headers["WWW-Authenticate"].startswith('Bearer realm="https://registry.example.com/-/token"')
 
 
@@ -84,8 +84,8 @@ async def test_a_new_proxy_has_no_problems_and_a_broken_file_is_one_until_it_is_
     assert await running.reload() is None
     assert running.problems() == []
     kinds = [event.kind for event in await running.store.journal.search(Search())]
-    assert kinds.count(Kind.CONFIG_REFUSED) == 1
-    assert kinds.count(Kind.CONFIG_LOADED) == 2
+    assert kinds.count(EventKind.CONFIG_REFUSED) == 1
+    assert kinds.count(EventKind.CONFIG_LOADED) == 2
 
 
 async def test_leaving_is_what_readiness_tells(running: Running) -> None:
@@ -102,13 +102,13 @@ async def test_a_reload_leaves_revisions_in_force_and_says_so(tmp_path: Path) ->
         running = await open_running(config.load(path), open_log(log, as_json=True), stack)
         path.write_text(by_api.replace("[a]", "[b]"))
         assert await running.reload() is None
-        (policy,) = running.house.rules.current().policies
+        (policy,) = running.ports.rules.current().policies
         assert policy.repositories == ("a",)
         assert "revision 1 of the policies" in log.getvalue()
         assert "is another matter, and not in force" in log.getvalue()
         path.write_text(by_api.replace("[a]", "[b]").replace("api", "file"))
         assert await running.reload() is None
-        (policy,) = running.house.rules.current().policies
+        (policy,) = running.ports.rules.current().policies
         assert policy.repositories == ("b",)
         assert running.policies.source == {"policies_from": "file"}
         path.write_text(by_api)
@@ -117,12 +117,12 @@ async def test_a_reload_leaves_revisions_in_force_and_says_so(tmp_path: Path) ->
 
 
 async def test_a_request_under_way_sees_the_names_of_a_reload(running: Running) -> None:
-    under_way, path = running.house, running.settings.path
+    under_way, path = running.ports, running.settings.path
     assert under_way.hosts_now() == under_way.hosts
     path.write_text(path.read_text().replace("http://10.0.0.7:5000", "http://10.0.0.8:5000"))
     assert await running.reload() is None
-    assert under_way.hosts != running.house.hosts
-    assert under_way.hosts_now() == running.house.hosts
+    assert under_way.hosts != running.ports.hosts
+    assert under_way.hosts_now() == running.ports.hosts
 
 
 async def test_a_reload_puts_no_policies_back_that_were_replaced_while_it_read(
@@ -145,6 +145,6 @@ async def test_a_reload_puts_no_policies_back_that_were_replaced_while_it_read(
 
         monkeypatch.setattr(policies, "taken", slow)
         assert await running.reload() is None
-        (policy,) = running.house.rules.current().policies
+        (policy,) = running.ports.rules.current().policies
         assert policy.repositories == ("b",)
         assert len(reads) == 2

@@ -11,7 +11,7 @@ from proxy.cli.exits import Exit
 from proxy.oci.faults import Unavailable
 from proxy.wiring import serving
 from proxy.wiring.opening import PinRefusedAtStart
-from proxy.wiring.serving import Orders, _unless
+from proxy.wiring.serving import Signals, _unless
 
 
 async def test_a_start_told_to_leave_is_undone_before_the_process_ends() -> None:
@@ -69,12 +69,12 @@ async def test_what_ends_a_start_is_one_text_and_one_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def fails(_path: Path, _orders: Orders) -> int:
+    async def fails(_path: Path, _orders: Signals) -> int:
         assert trouble is not None
         raise trouble
 
     monkeypatch.setattr(serving, "bound_process", lambda: None)  # it would bound this process for good
-    monkeypatch.setattr(Orders, "heed", lambda _orders: None)
+    monkeypatch.setattr(Signals, "heed", lambda _orders: None)
     if trouble is not None:
         monkeypatch.setattr(serving, "_serve", fails)
     assert await serving.serve(tmp_path / "countersign.yaml") == code

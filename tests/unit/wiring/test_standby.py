@@ -6,8 +6,8 @@ import io
 from typing import cast
 
 from proxy.oci.faults import Unavailable
-from proxy.ports import Journal, Turn
-from proxy.trust.event import Event, Kind
+from proxy.ports import Journal, TokenState
+from proxy.trust.event import Event, EventKind
 from proxy.web.logs import open_log
 from proxy.wiring.opening import Record
 from proxy.wiring.plans import tokens_plan
@@ -35,16 +35,16 @@ class Scene:
             await self.standby._tell(profile)
 
     def told(self) -> list[tuple[str, str]]:
-        events = [e for e in self.store.journal.events if e.kind is Kind.KEY_STANDBY]
+        events = [e for e in self.store.journal.events if e.kind is EventKind.KEY_STANDBY]
         return [(str(e.detail["token"]), str(e.detail["why"])) for e in events]
 
 
 def test_tokens_are_asked_in_their_order_and_say_why_they_are_away() -> None:
     s = Scene()
-    assert s.standby.turns("release") == (Turn("hsm"), Turn("spare"))
+    assert s.standby.tokens_of("release") == (TokenState("hsm"), TokenState("spare"))
     s.away["hsm"] = "switched off"
-    assert s.standby.turns("release") == (Turn("hsm", "switched off"), Turn("spare"))
-    assert s.standby.turns("nobody") == ()
+    assert s.standby.tokens_of("release") == (TokenState("hsm", "switched off"), TokenState("spare"))
+    assert s.standby.tokens_of("nobody") == ()
     assert s.standby.all_sign()
     s.away["spare"] = "too"
     assert not s.standby.all_sign()

@@ -10,12 +10,12 @@ import pytest
 
 from proxy.oci.faults import Unavailable
 from proxy.web.logs import open_log
-from proxy.wiring.ticking import Ticking
+from proxy.wiring.ticking import Periodic
 
 
 async def test_it_goes_on_after_failures_and_says_each_change_once() -> None:
     out = io.StringIO()
-    ticking = Ticking(open_log(out, as_json=True))
+    ticking = Periodic(open_log(out, as_json=True))
     outcomes = iter([None, Unavailable("away"), Unavailable("away"), PermissionError("no"), None])
     ran, over = 0, asyncio.Event()
 
@@ -48,7 +48,7 @@ async def test_what_is_under_way_at_the_end_is_finished_and_what_takes_long_is_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("proxy.wiring.ticking.GRACE_S", 0.05)
-    ticking, begun, ends = Ticking(open_log(io.StringIO(), as_json=True)), asyncio.Semaphore(0), []
+    ticking, begun, ends = Periodic(open_log(io.StringIO(), as_json=True)), asyncio.Semaphore(0), []
 
     async def short() -> None:
         begun.release()

@@ -11,7 +11,7 @@ from tests.worlds.conversation import world
 
 async def test_every_kind_of_job_is_done_by_somebody() -> None:
     w = await world()
-    assert set(works(lambda: w.house, cast("Store", w.store), await policies_of(w, "file"))) == {
+    assert set(works(lambda: w.ports, cast("Store", w.store), await policies_of(w, "file"))) == {
         RESIGN,
         SIGN_OWED,
         PLAN,

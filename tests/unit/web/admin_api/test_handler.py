@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.trust.event import Kind
+from proxy.trust.event import EventKind
 from proxy.trust.keys import KeyState
 from proxy.trust.roles import Role
 from proxy.web.admin_api.handler import AdminApi
@@ -110,7 +110,9 @@ async def test_lists_are_read_page_by_page() -> None:
             names += [token["name"] for token in page["items"]]
             after = page["next"]
         assert names == [f"n{number}" for number in range(5)]
-        ours = [event.request_id for event in reversed(a.world.store.journal.events) if event.kind is Kind.ADMIN_CALLED]
+        ours = [
+            event.request_id for event in reversed(a.world.store.journal.events) if event.kind is EventKind.ADMIN_CALLED
+        ]
         assert len(ours) == 3
         page = await done(a, "journal", query="kind=admin.called&limit=2&skip=1")
         assert [row["request_id"] for row in page["items"]] == ours[:2]
@@ -128,7 +130,9 @@ async def test_odd_bodies_change_nothing_and_are_explained(route: Route) -> None
             assert reply.status == 400, body
         assert a.world.store.keybook.ring() == before
         assert not a.world.store.admin_tokens.rows
-        assert not a.world.store.journal.events or {e.kind for e in a.world.store.journal.events} == {Kind.KEY_CREATED}
+        assert not a.world.store.journal.events or {e.kind for e in a.world.store.journal.events} == {
+            EventKind.KEY_CREATED
+        }
 
 
 @pytest.mark.parametrize("query", ODD_QUERIES)
@@ -150,7 +154,7 @@ async def test_a_dry_run_of_what_has_no_plan_is_refused_and_not_done(route: Rout
         conforms(route, reply)
         assert reply.status == 400
         assert "dry_run" in reply.value["detail"]
-        assert Kind.ADMIN_CALLED not in {event.kind for event in a.world.store.journal.events}
+        assert EventKind.ADMIN_CALLED not in {event.kind for event in a.world.store.journal.events}
 
 
 async def test_what_cannot_be_done_is_explained() -> None:

@@ -22,7 +22,7 @@ def test_every_route_is_described_with_its_roles() -> None:
         told = described[(route.method, route.path)]
         assert told["x-roles"] == list(holders(route.permission))
         assert ("requestBody" in told) == (route.body is not None)
-        assert [p["name"] for p in told.get("parameters", []) if p["in"] == "path"] == list(route.places)
+        assert [p["name"] for p in told.get("parameters", []) if p["in"] == "path"] == list(route.path_params)
         assert str(route.status) in told["responses"]
 
 

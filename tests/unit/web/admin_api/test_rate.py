@@ -3,13 +3,13 @@
 import pytest
 
 from proxy.oci.faults import Fault
-from proxy.web.admin_api.rate import Allowance, Rate, place
+from proxy.web.admin_api.rate import Rate, TokenBucket, place
 from tests.worlds.memory import FrozenClock
 
 
 def test_a_burst_then_a_steady_rate() -> None:
     clock = FrozenClock()
-    allowance = Allowance(Rate(2, 0.5), clock.monotonic)
+    allowance = TokenBucket(Rate(2, 0.5), clock.monotonic)
     allowance.take("a")
     allowance.take("a")
     with pytest.raises(Fault, match="try again in 2 s") as refused:
@@ -24,7 +24,7 @@ def test_a_burst_then_a_steady_rate() -> None:
 
 def test_nobody_saves_up_more_than_a_burst() -> None:
     clock = FrozenClock()
-    allowance = Allowance(Rate(2, 1), clock.monotonic)
+    allowance = TokenBucket(Rate(2, 1), clock.monotonic)
     allowance.take("a")
     clock.advance(3600)
     for _ in range(2):
@@ -34,7 +34,7 @@ def test_nobody_saves_up_more_than_a_burst() -> None:
 
 
 def test_checking_uses_nothing_up() -> None:
-    allowance = Allowance(Rate(1, 1), FrozenClock().monotonic)
+    allowance = TokenBucket(Rate(1, 1), FrozenClock().monotonic)
     for _ in range(5):
         allowance.check("a")
     allowance.take("a")

@@ -9,7 +9,7 @@ from proxy.web.admin_api.table import ROUTES
 def test_names_and_calls_are_there_once() -> None:
     assert len({route.name for route in ROUTES}) == len(ROUTES)
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
-    assert all(set(route.places) <= set(PLACES) for route in ROUTES)
+    assert all(set(route.path_params) <= set(PLACES) for route in ROUTES)
 
 
 def test_whatever_changes_something_needs_more_than_get() -> None:
