@@ -16,8 +16,8 @@ from bench.report import Row, spread
 from bench.run import Run, at_most, url
 from bench.systems import free_port
 from proxy.config import load
-from proxy.setup_token import opened, token_settings
-from proxy.wiring.plans import tokens_plan
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens.setup import opened, token_settings
 
 
 async def start(run: Run) -> list[Row]:

@@ -12,14 +12,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from proxy import config
+from proxy.admin.openapi import document
 from proxy.cli.app import app
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
+from proxy.server.operations import ROUTES
 from proxy.trust.authority import Authority
 from proxy.trust.roles import GRANTS, Permission
-from proxy.web.admin_api.openapi import document
-from proxy.web.admin_api.table import ROUTES
 from tests.worlds.certificates import chain_of, pem, trio
 from tests.worlds.sigstore import Sigstore
 

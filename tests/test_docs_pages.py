@@ -18,12 +18,8 @@ from proxy.cli.app import app
 from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
 from proxy.exports.table import EXPORTS
-from proxy.trust.event import EventKind
-from proxy.trust.fixes import FIXES
-from proxy.trust.reason import Reason
-from proxy.web.help import LESSONS
-from proxy.web.metrics import Metrics
-from proxy.wiring.gauges import (
+from proxy.journal.event import EventKind
+from proxy.server.gauges import (
     watch_books,
     watch_endings,
     watch_interventions,
@@ -31,6 +27,10 @@ from proxy.wiring.gauges import (
     watch_problems,
     watch_signing,
 )
+from proxy.trust.fixes import FIXES
+from proxy.trust.reason import Reason
+from proxy.web.help import LESSONS
+from proxy.web.metrics import Metrics
 from tests.worlds.memory import FrozenClock, MemoryOverrides, MemoryUnsigned
 
 ROOT = Path(__file__).parents[1]

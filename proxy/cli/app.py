@@ -136,7 +136,7 @@ def serve(config: ConfigOption = None) -> None:
 
     gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start, each time again
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, for tracebacks that we format
-    from proxy.wiring import serve as serving
+    from proxy.server.process import serve as serving
 
     del sys.modules["rich"]
     gc.freeze()

@@ -31,7 +31,7 @@ def why(settings: Settings, question: str, form: OutputFormat) -> Exit:
     try:
         answer = ask(settings.socket, "why", {"q": question})
     except Unavailable:
-        from proxy.wiring.record import recorded_decision
+        from proxy.server.offline_record import recorded_decision
 
         found = recorded_decision(settings, question)
         if found is None:
@@ -58,7 +58,7 @@ def would_block(settings: Settings, since: str, form: OutputFormat) -> Exit:
     try:
         answer = ask(settings.socket, "report/would-block", {"since": since})
     except Unavailable:
-        from proxy.wiring.record import recorded_would_block
+        from proxy.server.offline_record import recorded_would_block
 
         found = recorded_would_block(settings, since)
         if found is None:

@@ -13,7 +13,7 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.evidence_page import page
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.trust.custody import CONFIRM_DIGITS
+from proxy.tokens.token_key import CONFIRM_DIGITS
 from proxy.trust.explain import plain
 
 

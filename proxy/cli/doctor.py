@@ -14,18 +14,18 @@ from proxy.cli.exits import Exit
 from proxy.cli.form import socket_beside
 from proxy.cli.local import ask
 from proxy.config import Settings, load
+from proxy.journal.problem import Severity
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.reference import Repository, parse_repository
+from proxy.server.doctor.admin import check_admin
+from proxy.server.doctor.checkup import DoctorFinding, State, check_store, check_tokens
+from proxy.server.doctor.expiry import check_endings
+from proxy.server.doctor.immutable_tags import check_tags_move
+from proxy.server.doctor.policies import check_policies
+from proxy.server.doctor.room import check_room
+from proxy.server.doctor.upstream import check_upstream
+from proxy.store.clock import SystemClock
 from proxy.trust.explain import plain
-from proxy.trust.problem import Severity
-from proxy.wiring.admin_checkup import check_admin
-from proxy.wiring.checkup import DoctorFinding, State, check_store, check_tokens
-from proxy.wiring.clock import SystemClock
-from proxy.wiring.endings_checkup import check_endings
-from proxy.wiring.immutable_checkup import check_tags_move
-from proxy.wiring.policy_checkup import check_policies
-from proxy.wiring.room_checkup import check_room
-from proxy.wiring.upstream_checkup import check_upstream
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {

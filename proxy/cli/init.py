@@ -9,12 +9,14 @@ import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
-from proxy import config, setup_token
+from proxy import config
+from proxy.admin.first_token import make_first_token
 from proxy.cli.init_texts import InitOptions, TokenText, configuration, summary
-from proxy.config.values import check_address, check_origin, check_pattern, command_line, split_address
+from proxy.config.values import check_address, check_origin, command_line, split_address
 from proxy.oci.faults import ConfigError
-from proxy.wiring.first_token import make_first_token
-from proxy.wiring.plans import tokens_plan
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens import setup
+from proxy.trust.pattern import check_pattern
 
 LABEL = "countersign"
 
@@ -82,7 +84,7 @@ def _token(wish: InitOptions, directory: Path, made: list[str]) -> TokenText:
         environment = {"SOFTHSM2_CONF": str(Path(conf).absolute())} if conf else {}
         return TokenText(str(wish.module.absolute()), wish.token_label, str(wish.pin_file.absolute()), environment)
     place = directory / "token"
-    soft = setup_token.make_softhsm(place, LABEL, directory / "secrets" / "pin", directory / "secrets" / "so-pin")
+    soft = setup.make_softhsm(place, LABEL, directory / "secrets" / "pin", directory / "secrets" / "so-pin")
     if soft.created:
         made.append(f"{place}  (SoftHSM token {LABEL!r}; its PIN is in {directory / 'secrets' / 'pin'}, mode 0600)")
     return TokenText(soft.module, LABEL, "secrets/pin", soft.environment)
@@ -102,12 +104,10 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
             for key in here
         ]
         wanted = [
-            setup_token.WantedKey(
-                key.label, key.algorithm, may_make=not public.exists(), else_=_lost(public, settings.path)
-            )
+            setup.WantedKey(key.label, key.algorithm, may_make=not public.exists(), else_=_lost(public, settings.path))
             for key, public in zip(here, publics, strict=True)
         ]
-        there = asyncio.run(setup_token.make_keys(setup_token.token_settings(token), wanted))
+        there = asyncio.run(setup.make_keys(setup.token_settings(token), wanted))
         for key, public, found in zip(here, publics, there, strict=True):
             if found.created:
                 made.append(f"key {key.name!r} on token {name!r} ({found.algorithm}, cannot be taken out)")
@@ -125,7 +125,7 @@ def _lost(public: Path, config: Path) -> str:
     """Say what to do about a key that was made here before and is gone from its token."""
     if not public.exists():
         return ""
-    name = setup_token.fingerprint_of(public.read_bytes())
+    name = setup.fingerprint_of(public.read_bytes())
     return (
         f"{public} says that it was made already. Restore the token that holds it; or, if it is lost for good: "
         f"countersign keys lost {name[:12]} --reason TEXT --config {shlex.quote(str(config))} "

@@ -11,8 +11,8 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.oci.duration import since_when
 from proxy.trust.explain import plain
-from proxy.trust.span import since_when
 
 _PAGE = 1000
 

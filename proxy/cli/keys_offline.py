@@ -12,11 +12,11 @@ from proxy.cli.exits import Exit
 from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
 from proxy.config import load
-from proxy.flows.lost import Loss
+from proxy.keys.lost import Loss
 from proxy.oci.faults import ConfigError
-from proxy.setup_token import pem
+from proxy.server.keys_offline import lose_offline
+from proxy.tokens.setup import pem
 from proxy.trust.keys import fingerprint
-from proxy.wiring.keys_offline import lose_offline
 
 
 def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: OutputFormat) -> Exit:

@@ -10,7 +10,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.policy_file import sent
 from proxy.config import load
-from proxy.wiring.policies_offline import put_in_store
+from proxy.server.policies_offline import put_in_store
 
 
 def changed(config: Path, file: Path | None, number: int | None, reason: str, form: OutputFormat) -> Exit:

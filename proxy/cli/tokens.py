@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from proxy.admin.token import SECRET_BYTES, fingerprint_of, render
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation, agreed
 from proxy.cli.ask import json_out, lines_out, table, when
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.trust.admin_token import SECRET_BYTES, fingerprint_of, render
 
 
 def show(place: Endpoint, form: OutputFormat) -> Exit:

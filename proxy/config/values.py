@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
+from proxy.oci.duration import parse_span, span_text
 from proxy.oci.faults import ConfigError
 from proxy.trust.handover import parse_overlap
-from proxy.trust.pattern import is_pattern
-from proxy.trust.span import parse_span, span_text
+from proxy.trust.pattern import check_pattern
 
 MINIMUM_RSA_BITS = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
@@ -102,12 +102,6 @@ def _network(text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError:
         raise ValueError("allowed: an address or network, such as 10.0.0.7 or 10.0.0.0/8") from None
-
-
-def _pattern(text: str) -> str:
-    if not is_pattern(text):
-        raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
-    return text
 
 
 def _tag_pattern(text: str) -> str:
@@ -196,7 +190,7 @@ def command_line(checker: Callable[[str], str], text: str, option: str) -> str:
         raise ConfigError(f"{option}: found {text[:80]!a}; {error}") from None
 
 
-check_address, check_link, check_origin, check_pattern = _address, _link, _origin, _pattern
+check_address, check_link, check_origin = _address, _link, _origin
 
 _Text = WithJsonSchema({"type": "string"})
 Name = Annotated[str, AfterValidator(_name)]
@@ -206,7 +200,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Link = Annotated[str, AfterValidator(_link)]
 Network = Annotated[str, AfterValidator(_network)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
 TagPattern = Annotated[str, AfterValidator(_tag_pattern)]
 Variable = Annotated[str, AfterValidator(_variable)]
 FilePath = Annotated[Path, BeforeValidator(_path), _Text]

@@ -24,14 +24,14 @@ from sqlalchemy import (
     update,
 )
 
-from proxy.flows.weight import of_fact
 from proxy.oci.limits import MIB
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Clock
 from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once
+from proxy.store.port import Clock
 from proxy.store.tables import denials, listed, manifests
 from proxy.trust.fact import Listing, ManifestFact
+from proxy.trust.weight import of_fact
 
 _REMEMBERED = 20_000  # when something passed
 _FACTS = 32 * MIB  # bytes

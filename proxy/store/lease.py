@@ -9,8 +9,8 @@ from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
-from proxy.ports import Clock
 from proxy.store.database import Database, upsert
+from proxy.store.port import Clock
 from proxy.store.tables import leases
 
 

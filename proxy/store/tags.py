@@ -12,12 +12,11 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, tu
 from sqlalchemy import literal as value_of
 
 from proxy.oci.reference import Digest, Repository, Tag
-from proxy.ports import Clock
-from proxy.ports.tags import HELD_S, Hold
 from proxy.store.database import Database, upsert
+from proxy.store.port import Clock
 from proxy.store.tables import listed, manifests
 from proxy.store.tag_rows import FACT, fact_of, tags, values_of
-from proxy.trust.tag import TagFact
+from proxy.trust.tag import HELD_S, Hold, TagFact
 
 _Place = tuple[Repository, Tag]
 

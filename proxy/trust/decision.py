@@ -12,11 +12,11 @@ from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import Evidence, Verified, reason_for
 from proxy.trust.exception import ExceptionGrant
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
+from proxy.trust.overrides import Overrides
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import NotKnown
-from proxy.trust.standing import Overrides
 
 
 class Outcome(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from proxy.trust.span import parse_span, span_text
+from proxy.oci.duration import parse_span, span_text
 
 PUBLISH_FIRST, DUAL_SIGN = "publish-first", "dual-sign"
 NONE = "none"

@@ -51,6 +51,13 @@ def is_pattern(text: str) -> bool:
     return good and len(text) <= 255 and segments.count("**") <= 4
 
 
+def check_pattern(text: str) -> str:
+    """Return the text. Raises ValueError where it is no repository pattern."""
+    if not is_pattern(text):
+        raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
+    return text
+
+
 def specificity(pattern: str) -> Specificity:
     """Return what is larger for the more specific pattern: literal segments, characters, segments, fewer wildcards.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,3 +24,16 @@ class TagFact:
     by: str = ""
     how: str = ""
     moving_to: Digest | None = None
+
+
+HELD_S = 15.0  # a hold ends by itself after so long, unless it is renewed
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Tags that one holder alone may move. `rows` is what was known of them when they were taken."""
+
+    repository: Repository
+    tags: tuple[Tag, ...]
+    holder: str
+    rows: Mapping[Tag, TagFact]

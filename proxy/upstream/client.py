@@ -16,15 +16,15 @@ from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Credential, Headers, ReferrersApi, UpstreamResponse
+from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, UpstreamResponse
 from proxy.upstream import challenge as challenges
 from proxy.upstream.exchange import Exchange
 from proxy.upstream.headers import from_upstream, is_plain, to_upstream
 from proxy.upstream.location import origin, rewritten
-from proxy.upstream.ours import ServiceAccount
 from proxy.upstream.realm import Realm
 from proxy.upstream.referrers import ReferrersMode, ReferrersProbe
-from proxy.upstream.reply import AiohttpResponse
+from proxy.upstream.response import AiohttpResponse
+from proxy.upstream.service_account import ServiceAccount
 from proxy.upstream.uploads import KEY_BYTES, Target, Uploads
 
 _READS = (ops.CheckApi, ops.ListRepositories, ops.ListTags, ops.ListReferrers, ops.PullManifest, ops.PullBlob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.ports import HOP_BY_HOP, Headers
+from proxy.registry.ports.upstream import HOP_BY_HOP, Headers
 
 # What upstream says about its own host to browsers and clients; said in our name it would be about us.
 _ITS_OWN = frozenset({"alt-svc", "public-key-pins", "set-cookie", "strict-transport-security"})

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Unavailable
 from proxy.oci.operation import Operation
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
 
 _PORTS = {"http": 80, "https": 443}
 

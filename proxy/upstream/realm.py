@@ -20,14 +20,14 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
 from proxy.upstream import challenge as challenges
 from proxy.upstream.challenge import Challenge
 from proxy.upstream.exchange import Exchange, unavailable
 from proxy.upstream.headers import is_plain
 from proxy.upstream.issued import IssuedTokens
 from proxy.upstream.location import origin
-from proxy.upstream.reply import AiohttpResponse
+from proxy.upstream.response import AiohttpResponse
 from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path

@@ -12,15 +12,15 @@ from typing import Literal
 
 from cachetools import TTLCache
 
-from proxy.flows.once import SingleFlight
 from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_INDEX
 from proxy.oci.not_found import ERROR_BYTES, NotFound, not_found
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository
-from proxy.ports import Credential, Headers, ReferrersApi
-from proxy.upstream.reply import AiohttpResponse
+from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi
+from proxy.registry.single_flight import SingleFlight
+from proxy.upstream.response import AiohttpResponse
 
 HAS_S = 24 * 3600.0  # the API does not go away
 HAS_NOT_S = 600.0  # it may arrive with an upgrade

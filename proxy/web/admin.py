@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Fault
+from proxy.registry.request import Response
 from proxy.web.call import Call
 from proxy.web.metrics import CONTENT_TYPE
 from proxy.web.outermost import Inner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from proxy.flows.asked import Request, Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import (
     FinishUpload,
@@ -18,6 +17,7 @@ from proxy.oci.operation import (
     UploadChunk,
 )
 from proxy.oci.paths import parse
+from proxy.registry.request import Request, Response
 from proxy.web.call import Call
 from proxy.web.outermost import Inner
 

@@ -11,12 +11,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
-from proxy.flows.asked import Request, do_nothing
-from proxy.flows.kept import Kept, Room
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.shares import network_of
-from proxy.ports import HOP_BY_HOP, Credential, Headers
+from proxy.registry.bodies import Kept, Room
+from proxy.registry.ports.upstream import HOP_BY_HOP, Credential, Headers
+from proxy.registry.request import Request, do_nothing
 from proxy.web.body import Body
 from proxy.web.replies import cut
 

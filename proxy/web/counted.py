@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.ports import Journal, Search
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Journal, Search
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.event import Event, EventKind
 from proxy.web.metrics import Metrics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.flows.asked import do_nothing
+from proxy.registry.request import do_nothing
 
 
 class Deadline:

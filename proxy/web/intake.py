@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Protocol
 
-from proxy.flows.asked import do_nothing
 from proxy.oci.shares import Shares
+from proxy.registry.request import do_nothing
 
 _END = b"\r\n\r\n"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
+from proxy.registry.request import Response
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 

@@ -11,11 +11,11 @@ from typing import Protocol, TypeVar
 
 from aiohttp import web
 
-from proxy.flows.asked import Response
-from proxy.flows.kept import Kept
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.shares import Shares
+from proxy.registry.bodies import Kept
+from proxy.registry.request import Response
 from proxy.web.call import Call, Network, check, read_call
 from proxy.web.replies import Failure, Ready, broken, cut, refuse, send
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
-from proxy.flows.asked import Request, Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
+from proxy.registry.request import Request, Response
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.fixes import FIXES, fix_for

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from proxy.flows.asked import Response
+from proxy.registry.request import Response
 from proxy.web.logs import inert
 
 if TYPE_CHECKING:

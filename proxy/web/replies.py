@@ -14,9 +14,9 @@ from functools import lru_cache
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
-from proxy.ports import HOP_BY_HOP, Headers, UpstreamResponse
+from proxy.registry.ports.upstream import HOP_BY_HOP, Headers, UpstreamResponse
+from proxy.registry.request import Response
 from proxy.trust.explain import PHRASE_LENGTH, plain
 
 JSON = "application/json"

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from proxy.flows.asked import Response
-from proxy.flows.relay import PREFLIGHT_HEADERS
 from proxy.oci.faults import Fault
 from proxy.oci.operation import Query
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
+from proxy.registry.reading.relay import PREFLIGHT_HEADERS
+from proxy.registry.request import Response
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 from proxy.web.replies import INERT, inert_type

@@ -6,14 +6,14 @@ from itertools import product
 
 import pytest
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import DOCKER_MANIFEST, INDEXES, MANIFESTS, OCI_MANIFEST
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
-from proxy.ports import Credential
-from proxy.trust.event import EventKind
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.request import Request, Response
 from proxy.trust.policy import Policy, PullRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, signed_by, user, world
 from tests.worlds.images import Image, image

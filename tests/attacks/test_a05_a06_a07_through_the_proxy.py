@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.flows.asked import Request
-from proxy.flows.handle import handle
 from proxy.oci.limits import KIB, MIB, Limits
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import digest_of, parse_digest, parse_reference
+from proxy.registry.handle import handle
+from proxy.registry.request import Request
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import dump, image

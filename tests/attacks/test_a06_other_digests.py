@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.flows.named import parse_name
 from proxy.oci.faults import Fault
+from proxy.oci.image_name import parse_name
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_MANIFEST
 from proxy.oci.operation import PullBlob, PullManifest, PushManifest

@@ -15,7 +15,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import Credential, ReferrersApi
+from proxy.registry.ports.upstream import Credential, ReferrersApi
 from proxy.upstream.client import Upstream
 
 REPOSITORY = parse_repository("team/app")

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import DeleteManifest, ListReferrers, PullManifest
 from proxy.oci.reference import parse_reference, signature_tag
-from proxy.trust.event import EventKind
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, user, world
 from tests.worlds.denials import denied

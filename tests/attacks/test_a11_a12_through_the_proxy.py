@@ -7,18 +7,18 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.flows.rights import UpstreamRights
 from proxy.formats import dsse, statement
 from proxy.formats.bundle import BUNDLE
 from proxy.formats.format import Layer
 from proxy.formats.table import FORMATS
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PushManifest, StartUpload
 from proxy.oci.reference import parse_reference, signature_tag
-from proxy.ports import Credential
-from proxy.trust.event import EventKind
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
 from proxy.trust.keys import Identity
 from proxy.trust.policy import FORMATS as NAMED
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from proxy.flows.rights import UpstreamRights
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Query
 from proxy.oci.reference import parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
 from proxy.trust.question import Anonymous, Named
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, Said, basic

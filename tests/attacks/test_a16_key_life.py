@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows import keylife
-from proxy.flows.asker import Asker
-from proxy.flows.sign import sign, wanted
+from proxy.keys import lifecycle
 from proxy.oci.reference import signature_tag
+from proxy.registry.signing.sign import sign, wanted
+from proxy.trust.actor import Asker
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
@@ -107,7 +107,7 @@ async def stolen(w: World, *, seconds: float | None) -> None:
     made = w.store.clock.now()
     w.store.clock.advance(3600)
     since = None if seconds is None else made + timedelta(seconds=seconds)
-    await keylife.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.ports, since=since)
+    await lifecycle.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.ports, since=since)
 
 
 @pytest.mark.parametrize("seconds", [1, 0, -1, None])

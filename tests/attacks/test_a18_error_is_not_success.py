@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from proxy.flows import artifact, gather, judge, now, overtaken, pull, resolve
-from proxy.flows.asked import Response
 from proxy.formats import algorithms, bundle, simple_signing
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
+from proxy.registry import pull
+from proxy.registry.judging import gather, judge, now, overtaken
+from proxy.registry.reading import artifact, resolve
+from proxy.registry.request import Response
 from proxy.trust import decision
 from proxy.trust.policy import Clause, Policy, PullRules
 from tests.worlds.conversation import World, world

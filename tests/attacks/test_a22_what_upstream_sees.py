@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
 from proxy.oci.operation import Operation
 from proxy.oci.paths import render
+from proxy.registry.handle import handle
+from proxy.registry.request import Request, Response
 from proxy.trust.policy import Policy, PullRules
 from tests.worlds.conversation import SIGN, World, world
 from tests.worlds.images import image

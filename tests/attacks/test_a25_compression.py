@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from proxy.flows.asked import Response
+from proxy.registry.request import Response
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, on_loopback, registry
 
 BOMB = gzip.compress(b"\0" * 50_000_000)

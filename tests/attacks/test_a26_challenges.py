@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from proxy.config import load
+from proxy.server.process import serving as running
 from proxy.web.logs import open_log
-from proxy.wiring.serving import serving as running
 from tests.worlds.registry import MemoryRegistry, Said, Seen
 from tests.worlds.registry_http import serving
 

@@ -11,10 +11,10 @@ import structlog
 
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
-from proxy.outbound.client import Outbound
+from proxy.server.revocation_lists import RevocationLists
+from proxy.server.timestamper import AskedTimestamper
 from proxy.trust.authority import Authority
-from proxy.wiring.revocations import RevocationLists
-from proxy.wiring.timestamper import AskedTimestamper
+from proxy.upstream.outbound import Outbound
 from tests.worlds.memory import FrozenClock
 
 LIMITS = Limits(outbound_deadline_s=5)

@@ -12,7 +12,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import Operation
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from proxy.upstream.client import Upstream
 from tests.worlds.registry import Access, MemoryRegistry, Said, Seen, basic
 from tests.worlds.registry_http import RegistryServer, connected, serving

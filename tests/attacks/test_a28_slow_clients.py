@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from proxy.flows.asked import Response
+from proxy.registry.request import Response
 from proxy.web.outermost import Edge
 from tests.worlds.listener import QUICK, Recorder, Reply, everything, on_loopback, registry
 

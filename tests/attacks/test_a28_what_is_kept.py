@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows.memory import Cache
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_reference, parse_repository
-from proxy.ports import Credential
+from proxy.registry.cache import Cache
+from proxy.registry.ports.upstream import Credential
 from proxy.trust.reason import Reason
 from tests.worlds.conversation import world
 from tests.worlds.images import image

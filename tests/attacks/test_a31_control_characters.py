@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Tag
+from proxy.registry.request import Response
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 from proxy.trust.question import Question

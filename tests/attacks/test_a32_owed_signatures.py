@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.job import Step, run_next, start
-from proxy.flows.sign_owed import SIGN_OWED, sign_pending
+from proxy.jobs.job import Job
+from proxy.jobs.run import Step, run_next, start
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import parse_reference
-from proxy.trust.job import Job
+from proxy.overrides.sign_pending import SIGN_OWED, sign_pending
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.images import image, index

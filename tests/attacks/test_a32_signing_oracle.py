@@ -7,7 +7,7 @@ import pytest
 from proxy.oci.faults import Fault
 from proxy.oci.operation import FinishUpload, PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Tag, parse_reference, parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, user, world
 from tests.worlds.denials import denied

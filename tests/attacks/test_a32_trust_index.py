@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
-from proxy.flows.publish import Publisher
+from proxy.exports.pages import TrustPages
+from proxy.exports.publish import Publisher
 from proxy.formats.algorithms import to_base64
 from proxy.formats.format import Blob
 from proxy.formats.simple_signing import MEDIA_TYPE, SIGNATURE
@@ -14,7 +15,6 @@ from proxy.trust.keys import BookKey, fingerprint
 from proxy.web.app import public_app
 from proxy.web.pages import pages
 from proxy.web.rendering import Rendering
-from proxy.web.trust_pages import TrustPages
 from tests.unit.web.test_pages import Desk
 from tests.worlds.conversation import World, world
 from tests.worlds.foreign import put_sig

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from proxy.flows.memory import Cache
 from proxy.formats import carrier
 from proxy.formats.algorithms import ORDERS, from_base64, to_base64
 from proxy.formats.simple_signing import SIGNATURE
+from proxy.journal.event import EventKind
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import digest_of, parse_repository
+from proxy.registry.cache import Cache
 from proxy.trust.denial import Denial
-from proxy.trust.event import EventKind
 from proxy.trust.keys import KeyState, fingerprint
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.denials import denied

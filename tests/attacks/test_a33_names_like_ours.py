@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Request
-from proxy.flows.countersign import sign_existing
-from proxy.flows.job import run_next, start
-from proxy.flows.resign import RESIGN, resign
+from proxy.jobs.job import Job
+from proxy.jobs.run import run_next, start
+from proxy.journal.event import Event, EventKind
+from proxy.keys.resign import RESIGN, resign
 from proxy.oci.operation import DeleteManifest, PullManifest
 from proxy.oci.reference import parse_reference, parse_tag
-from proxy.trust.event import Event, EventKind
-from proxy.trust.job import Job
+from proxy.registry.request import Request
+from proxy.registry.signing.sign_existing import sign_existing
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, user, world

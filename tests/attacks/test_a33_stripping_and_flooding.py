@@ -9,12 +9,12 @@ from functools import partial
 
 import pytest
 
-from proxy.flows.attach import layer_of
 from proxy.formats import carrier
+from proxy.journal.event import EventKind
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from proxy.oci.operation import DeleteBlob, DeleteManifest, PushManifest
 from proxy.oci.reference import Tag, digest_of, fallback_tag, parse_digest, parse_reference, signature_tag
-from proxy.trust.event import EventKind
+from proxy.registry.signing.attach import layer_of
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Clause, Policy, PullRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world

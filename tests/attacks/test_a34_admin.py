@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from proxy.admin import token as admin_token
+from proxy.admin.operation import Route
+from proxy.admin.rate import ADDRESS, FAILED, ROWS, TOKEN
+from proxy.journal.event import EventKind
 from proxy.oci.reference import parse_repository
-from proxy.trust import admin_token
-from proxy.trust.event import EventKind
+from proxy.server.operations import ROUTES
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.roles import Permission, Role
-from proxy.web.admin_api.rate import ADDRESS, FAILED, ROWS, TOKEN
-from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.logs import AccessLog, open_log
 from proxy.web.metrics import Metrics
 from tests.worlds.admin import admin

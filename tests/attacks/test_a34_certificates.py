@@ -15,18 +15,18 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from proxy.admin.certificates import known_by
+from proxy.admin.dispatch import AdminApi
+from proxy.admin.http_problems import problem
 from proxy.cli.admin import Endpoint, call
 from proxy.config.schema import ClientCertificate
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.trust.event import EventKind
+from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role
-from proxy.web.admin_api.handler import AdminApi
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.outermost import Edge, outermost
-from proxy.web.problems import problem
 from proxy.web.server import Address, Listener, Tls
-from proxy.wiring.admin_certificates import known_by
 from tests.worlds.admin import Admin, admin, nothing_else
 
 NOW = datetime.now(UTC)

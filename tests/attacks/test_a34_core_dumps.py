@@ -8,7 +8,7 @@ import sys
 
 LIMITED = """
 import json, resource
-from proxy.wiring.serving import bound_process
+from proxy.server.process import bound_process
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))
 bound_process()
 print(json.dumps([resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.trust.event import EventKind
+from proxy.journal.event import EventKind
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, Reply, admin
 from tests.worlds.images import image

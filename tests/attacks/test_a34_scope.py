@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.trust.event import Event, EventKind
-from proxy.trust.job import Job
+from proxy.admin.operation import Route
+from proxy.jobs.job import Job
+from proxy.journal.event import Event, EventKind
+from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role
-from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.table import ROUTES
 from tests.attacks.test_a34_admin import filled, named
 from tests.worlds.admin import admin
 from tests.worlds.images import image

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy.flows.approval import expire
-from proxy.trust.admin_token import fingerprint_of, render
-from proxy.trust.event import EventKind
+from proxy.admin.approve import expire
+from proxy.admin.token import fingerprint_of, render
+from proxy.journal.event import EventKind
+from proxy.server.operations import ROUTES
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
-from proxy.web.admin_api.table import ROUTES
 from tests.worlds.admin import Admin, Reply, admin
 from tests.worlds.softtokens import held
 

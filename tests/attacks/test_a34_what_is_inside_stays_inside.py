@@ -15,15 +15,16 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
-from proxy.flows.refuse import refuse_manifest
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_MANIFEST
 from proxy.oci.operation import Operation, PullManifest, StartUpload
 from proxy.oci.reference import parse_repository, parse_tag, signature_tag
-from proxy.ports import Credential
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.refuse import refuse_manifest
+from proxy.registry.request import Request, Response
+from proxy.server.listeners import public_pages
 from proxy.trust import explain
 from proxy.trust.question import Anonymous
 from proxy.trust.reason import Reason
@@ -31,7 +32,6 @@ from proxy.upstream.client import Upstream
 from proxy.upstream.location import rewritten
 from proxy.upstream.uploads import Uploads
 from proxy.web.app import public_app
-from proxy.wiring.faces import public_pages
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.listener import Spoken, in_memory

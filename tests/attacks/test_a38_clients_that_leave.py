@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
 from proxy.oci.manifest import OCI_MANIFEST
 from proxy.oci.operation import Operation, PullBlob, PullManifest, PushManifest
 from proxy.oci.reference import fallback_tag, signature_tag
+from proxy.registry.handle import handle
+from proxy.registry.request import Request, Response
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from proxy.web.outermost import Edge
 from tests.worlds.conversation import World, world

@@ -12,10 +12,10 @@ import structlog
 from proxy.formats.revocation import Crl
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
-from proxy.outbound.client import Outbound
+from proxy.server.revocation_lists import AGAIN, RevocationLists
 from proxy.trust.authority import Authority
 from proxy.trust.policy import Policy
-from proxy.wiring.revocations import AGAIN, RevocationLists
+from proxy.upstream.outbound import Outbound
 from tests.attacks.test_a17_through_the_proxy import ca
 from tests.worlds.certificates import chain_of, trio
 from tests.worlds.conversation import signed_by, world

@@ -8,15 +8,15 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Request
-from proxy.flows.budget import Budget
-from proxy.flows.handle import handle
 from proxy.formats import carrier
 from proxy.oci.faults import Fault
 from proxy.oci.limits import KIB, MIB
 from proxy.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from proxy.oci.operation import ListReferrers, PullBlob, PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, fallback_tag, parse_repository, parse_tag, signature_tag
+from proxy.registry.budget import Budget
+from proxy.registry.handle import handle
+from proxy.registry.request import Request
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, World, signed_by, user, world
 from tests.worlds.denials import denied

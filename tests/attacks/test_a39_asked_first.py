@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from proxy.flows.asked import Request
-from proxy.flows.handle import handle
-from proxy.flows.rights import UpstreamRights
+from proxy.journal.event import EventKind
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_reference, parse_repository
-from proxy.ports import Credential
-from proxy.trust.event import EventKind
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
+from proxy.registry.request import Request
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from proxy.flows import resolve
-from proxy.flows.asked import Request
-from proxy.flows.rights import REFUSED, UpstreamRights
 from proxy.oci import paths
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading import resolve
+from proxy.registry.reading.rights import REFUSED, UpstreamRights
+from proxy.registry.request import Request
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, basic
 from tests.worlds.rights import NoTokens

@@ -11,10 +11,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from proxy.flows.asked import Request, Response
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
 from proxy.oci.shares import network_of
+from proxy.registry.request import Request, Response
 from proxy.web.call import small_body
 from proxy.web.connections import LITTLE, Connections, Guarded
 from proxy.web.outermost import Edge, Inner, outermost

@@ -8,12 +8,12 @@ from typing import Literal
 
 import pytest
 
-from proxy.flows.rights import UpstreamRights
+from proxy.journal.event import EventKind
 from proxy.oci import operation as ops
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Tag, digest_of, parse_repository
-from proxy.ports import Credential
-from proxy.trust.event import EventKind
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
 from proxy.trust.policy import Policy, PullRules, PushRules
 from tests.worlds.conversation import SIGN, World, signed_by, user, world
 from tests.worlds.denials import denied

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Cache
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import DeleteBlob, DeleteManifest, ListTags, PullManifest, PushManifest
 from proxy.oci.reference import parse_digest, parse_tag
+from proxy.registry.cache import Cache
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.denials import denied

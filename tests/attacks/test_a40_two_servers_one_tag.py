@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from deploy.layouts import OCI_INDEX, OCI_MANIFEST, digest_of
-from proxy.flows.memory import Cache
-from proxy.flows.moved import finish_all
-from proxy.ports.tags import HELD_S
+from proxy.registry.cache import Cache
+from proxy.registry.signing.retag import finish_all
+from proxy.trust.tag import HELD_S
 from tests.faults.caller import Caller, caller, image
 from tests.faults.served import served
 from tests.faults.test_f07_two_servers import Two

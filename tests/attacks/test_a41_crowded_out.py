@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Cache
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, digest_of, parse_digest
+from proxy.registry.cache import Cache
 from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Clause, PullRules
 from tests.attacks.test_a19_index_games import PARTNER, sign_as_partner

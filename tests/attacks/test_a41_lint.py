@@ -14,13 +14,14 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config import policy_checks, policy_file, policy_worker
+from proxy.admin.dispatch import Acting, Holder
+from proxy.config import policy_checks, policy_file
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
+from proxy.policies import worker
+from proxy.policies.process import PolicyProcesses
+from proxy.policies.routes import Candidate, Linted
 from proxy.trust.roles import Role
-from proxy.web.admin_api.handler import Acting, Holder
-from proxy.web.admin_api.policies import Candidate, Linted
-from proxy.wiring.policy_process import PolicyProcesses
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image
 
@@ -46,8 +47,8 @@ async def at(processes: PolicyProcesses, monkeypatch: pytest.MonkeyPatch) -> Asy
 
     async with admin(policies_from="api", reader=processes) as made:
         for module, name in (
-            (policy_worker, "answer"), (policy_worker, "lint"), (policy_worker, "differences"),
-            (policy_worker, "parse_policies"), (policy_file, "read"), (policy_checks, "complaints"),
+            (worker, "answer"), (worker, "lint"), (worker, "differences"),
+            (worker, "parse_policies"), (policy_file, "read"), (policy_checks, "complaints"),
         ):  # fmt: skip
             monkeypatch.setattr(module, name, never)
         yield made

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
 from proxy.oci.limits import MIB, Limits
 from proxy.oci.operation import Operation, StartUpload
-from proxy.ports import Credential
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.request import Request, Response
 from proxy.web.outermost import Edge
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.images import image

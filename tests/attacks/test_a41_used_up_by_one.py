@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.reference import digest_of
-from proxy.trust.event import EventKind
+from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role
-from proxy.web.admin_api.table import ROUTES
 from tests.worlds.admin import POLICIES, Admin, Reply, admin
 
 DENIALS, EXCEPTIONS, JOBS = "/admin/v1/denials", "/admin/v1/exceptions", "/admin/v1/keys/release/resign"

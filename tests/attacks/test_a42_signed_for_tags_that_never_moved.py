@@ -6,15 +6,15 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.flows.asked import Request
-from proxy.flows.attach import attach
-from proxy.flows.moved import finish_all
-from proxy.flows.repair import repair
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor, parse
 from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import Tag, parse_tag
+from proxy.registry.request import Request
+from proxy.registry.signing.attach import attach
+from proxy.registry.signing.repair import repair
+from proxy.registry.signing.retag import finish_all
 from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Resolved

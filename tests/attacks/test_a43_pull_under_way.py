@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from proxy.flows.now import AGAIN
 from proxy.formats.format import Signing
 from proxy.formats.identity import parse_subject
 from proxy.formats.notation import NOTATION_JWS
+from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import digest_of, signature_tag
+from proxy.registry.judging.now import AGAIN
 from proxy.trust.authority import Authority
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, EventKind
 from proxy.trust.keys import KeyRing, KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.certificates import chain_of, trio

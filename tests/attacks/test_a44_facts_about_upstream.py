@@ -12,7 +12,7 @@ import pytest
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import ListReferrers, ListTags, PullManifest, StartUpload
 from proxy.oci.reference import Digest, fallback_tag, parse_digest, parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.foreign import put_bundle, trusted

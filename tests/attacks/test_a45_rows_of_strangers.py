@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
-from proxy.flows.memory import Cache, Rows
-from proxy.flows.rights import UpstreamRights
+from proxy.journal.event import Event, EventKind
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, parse_reference, parse_repository
-from proxy.ports import Credential
-from proxy.trust.event import Event, EventKind
+from proxy.registry.cache import Cache, Rows
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
+from proxy.registry.request import Request, Response
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import SIGN, World, world
 from tests.worlds.images import image

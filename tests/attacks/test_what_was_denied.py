@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository, signature_tag
-from proxy.trust.event import EventKind
 from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, user, world
@@ -243,8 +243,8 @@ async def test_what_is_known_holds_while_the_store_is_away(monkeypatch: pytest.M
 
 
 async def test_signing_it_by_hand() -> None:
-    from proxy.flows.asked import Request
-    from proxy.flows.countersign import sign_existing
+    from proxy.registry.request import Request
+    from proxy.registry.signing.sign_existing import sign_existing
     from tests.worlds.conversation import ANYBODY
 
     w = await world()

@@ -12,23 +12,20 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.ports import (
-    AdminTokens,
-    Approvals,
-    Facts,
-    Jobs,
-    Journal,
-    KeyBook,
-    Ledger,
-    OverrideStore,
-    PolicyBook,
-    Signed,
-    Tags,
-    UnsignedPushes,
-)
-from proxy.store import Lease, WouldBlock, open_store
+from proxy.admin.approvals_port import Approvals
+from proxy.admin.tokens_port import AdminTokens
+from proxy.jobs.port import Jobs
+from proxy.journal.port import Journal, Pulled
+from proxy.journal.would_block import WouldBlock
+from proxy.policies.port import PolicyBook
+from proxy.registry.ports.facts import Facts
+from proxy.registry.ports.keys import KeyBook
+from proxy.registry.ports.ledger import Ledger, Signed
+from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
+from proxy.registry.ports.tags import Tags
+from proxy.server.store import open_store
+from proxy.store.lease import Lease
 from proxy.store.tables import metadata
-from proxy.trust.impact import Pulled
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
 from tests.worlds.place import quick_directory

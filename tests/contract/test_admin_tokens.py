@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.ports import AdminTokens, Search
-from proxy.trust.admin_token import AdminToken, hashed
+from proxy.admin.token import AdminToken, hashed
+from proxy.admin.tokens_port import AdminTokens
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.trust.allotment import Allotment
-from proxy.trust.event import Event, EventKind
 from proxy.trust.roles import Role
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON

@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from proxy.ports import Search
+from proxy.admin.approval import ApprovalState, decided
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.trust.allotment import Allotment
-from proxy.trust.approval import ApprovalState, decided
-from proxy.trust.event import Event, EventKind
 from tests.contract.conftest import AnyStore
-from tests.unit.trust.test_approval import MAX, REQUEST
+from tests.unit.admin.test_approval import MAX, REQUEST
 from tests.worlds.memory import NOON
 
 FULL = replace(REQUEST, places={"profile": "release"}, given={"reason": "a \N{SNOWMAN}"}, body='{"reason":"x"}')

@@ -11,14 +11,14 @@ import structlog
 from proxy import config
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import InitOptions
-from proxy.store import open_store
+from proxy.server.doctor.checkup import DoctorFinding, check_store, check_tokens
+from proxy.server.doctor.upstream import check_upstream
+from proxy.server.store import open_store
+from proxy.server.token_plans import tokens_plan
+from proxy.store.clock import SystemClock
+from proxy.tokens.open import Record
+from proxy.tokens.signer import TokenSigner
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.wiring.checkup import DoctorFinding, check_store, check_tokens
-from proxy.wiring.clock import SystemClock
-from proxy.wiring.opening import Record
-from proxy.wiring.plans import tokens_plan
-from proxy.wiring.signer import TokenSigner
-from proxy.wiring.upstream_checkup import check_upstream
 from tests.worlds.memory import SoftSigner
 from tests.worlds.registry import MemoryRegistry
 from tests.worlds.registry_access import Access

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.ports import Clock
-from proxy.wiring.clock import SystemClock
+from proxy.store.clock import SystemClock
+from proxy.store.port import Clock
 from tests.worlds.memory import FrozenClock
 
 Pass = Callable[[float], None]

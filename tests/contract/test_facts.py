@@ -5,7 +5,7 @@ import itertools
 from dataclasses import replace
 from datetime import timedelta
 
-from proxy.ports import Facts
+from proxy.registry.ports.facts import Facts
 from proxy.trust.fact import Listing
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON, FrozenClock

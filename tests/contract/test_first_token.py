@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from proxy import config
+from proxy.admin.first_token import first_token_file, make_first_token, read_first_token, take_over
+from proxy.admin.token import AdminToken, matches
+from proxy.admin.tokens_port import AdminTokens
+from proxy.journal.event import EventKind
 from proxy.oci.faults import ConfigError
-from proxy.ports import AdminTokens
-from proxy.trust.admin_token import AdminToken, matches
-from proxy.trust.event import EventKind
+from proxy.server.doctor.admin import check_admin
 from proxy.trust.roles import Role
-from proxy.wiring.admin_checkup import check_admin
-from proxy.wiring.first_token import first_token_file, make_first_token, read_first_token, take_over
 from tests.contract.conftest import Record
 from tests.unit.config.test_settings import MINIMAL
 from tests.worlds.memory import NOON, FrozenClock, MemoryAdminTokens, MemoryJournal

@@ -7,11 +7,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from proxy import config, setup_token
+from proxy import config
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import InitOptions
 from proxy.oci.faults import ConfigError
-from proxy.wiring.plans import tokens_plan
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens import setup
 from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="SoftHSM is not installed")]
@@ -48,7 +49,7 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
 
 async def test_keys_cannot_leave_the_token(tmp_path: Path) -> None:
     settings = await _made(tmp_path)
-    seen = await setup_token.look("hsm", tokens_plan(settings))
+    seen = await setup.look("hsm", tokens_plan(settings))
     for key in seen.keys.values():
         assert not isinstance(key, str)
         assert key.attributes["SENSITIVE"] is True

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from proxy.oci.reference import digest_of
-from proxy.ports import OverrideStore
+from proxy.registry.ports.overrides import OverrideStore
 from proxy.trust.allotment import Allotment
-from proxy.trust.standing import AllOverrides
+from proxy.trust.overrides import AllOverrides
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.orders import denial, exception
 

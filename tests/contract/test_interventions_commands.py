@@ -10,9 +10,9 @@ from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.journal.event import EventKind
+from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Fault
-from proxy.trust.event import EventKind
-from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
 from tests.worlds.admin import admin

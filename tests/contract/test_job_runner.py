@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.flows.house import Ports
-from proxy.flows.job import Step, start
-from proxy.trust.job import Job, JobState
-from proxy.wiring import job_runner
-from proxy.wiring.job_runner import HELD_S, LEASE, JobRunner
+from proxy.jobs import runner as job_runner
+from proxy.jobs.job import Job, JobState
+from proxy.jobs.run import Step, start
+from proxy.jobs.runner import HELD_S, LEASE, JobRunner
+from proxy.registry.ports_in_use import Ports
 from tests.contract.conftest import AnyStore, Record
 from tests.worlds.memory import NOON, FrozenClock
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.jobs.job import Job, JobState, called_off, over, put_off, taken_up
+from proxy.jobs.port import Jobs
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.oci.reference import parse_digest, parse_repository
-from proxy.ports import Jobs, Search
 from proxy.trust.allotment import Allotment
-from proxy.trust.event import Event, EventKind
-from proxy.trust.job import Job, JobState, called_off, over, put_off, taken_up
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON

@@ -13,8 +13,8 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.flows.job import run_next
-from proxy.flows.resign import RESIGN, resign
+from proxy.jobs.run import run_next
+from proxy.keys.resign import RESIGN, resign
 from proxy.oci.faults import Fault
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.ports import Search
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.trust.decision import Decision
-from proxy.trust.event import Event, EventKind
 from proxy.trust.reason import Reason
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.ports import Search
-from proxy.trust.event import Event, EventKind
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.trust.keys import Amendment, KeyState, TrustedKey, fingerprint
 from tests.contract.conftest import AnyStore, Book
 from tests.worlds.memory import NOON, SoftSigner

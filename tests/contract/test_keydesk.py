@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
-from proxy.trust.event import EventKind
+from proxy.tokens.open import UnrecordedKey
 from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules
 from proxy.trust.schedule import KeyPlan
-from proxy.wiring.opening import UnrecordedKey
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
 

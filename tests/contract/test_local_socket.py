@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from proxy.admin.http_problems import problem
 from proxy.cli.local import ask
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.web.local import Arguments, Commands, local_app
 from proxy.web.outermost import Edge, outermost
-from proxy.web.problems import problem
 from proxy.web.server import Listener
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import UnsignedPushes
-from proxy.trust.unsigned import UnsignedPush
+from proxy.registry.ports.overrides import UnsignedPushes
+from proxy.trust.unsigned_push import UnsignedPush
 from tests.worlds.memory import NOON
 
 APP = parse_repository("team/app")

@@ -9,13 +9,13 @@ import pytest
 
 from proxy import config
 from proxy.config import Settings
+from proxy.journal.event import EventKind
+from proxy.journal.port import Search
 from proxy.oci.faults import ConfigError, Fault
-from proxy.ports import Search
-from proxy.store import open_store
-from proxy.trust.event import EventKind
-from proxy.wiring.clock import SystemClock
-from proxy.wiring.policies_offline import put_in_store
-from proxy.wiring.policy_checkup import check_policies
+from proxy.server.doctor.policies import check_policies
+from proxy.server.policies_offline import put_in_store
+from proxy.server.store import open_store
+from proxy.store.clock import SystemClock
 from tests.unit.config.test_settings import SIGNING
 
 TEXT = SIGNING[SIGNING.index("policies:") :]

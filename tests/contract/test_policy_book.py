@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from proxy.ports import PolicyBook, Search
-from proxy.trust.event import Event, EventKind
-from proxy.trust.policy_revision import PolicyRevision
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
+from proxy.policies.port import PolicyBook
+from proxy.policies.revision import PolicyRevision
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from proxy.admin.http_problems import problem
 from proxy.cli import policy
 from proxy.cli.admin import Endpoint
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.flows.job import run_next
+from proxy.jobs.run import run_next
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.limits import Limits
+from proxy.policies.plan import PLAN, plan_in_job
 from proxy.trust.roles import Role
 from proxy.web.outermost import Edge, outermost
-from proxy.web.problems import problem
 from proxy.web.server import Address, Listener
-from proxy.wiring.admin_desk.policy_plan import PLAN, plan_in_job
 from tests.worlds.admin import POLICIES, SETTINGS, Admin, admin, nothing_else
 from tests.worlds.images import image
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Repository
-from proxy.trust.event import EventKind
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image

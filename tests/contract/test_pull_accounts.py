@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.trust.event import Event, EventKind
+from proxy.journal.event import Event, EventKind
+from proxy.server.doctor.checkup import DoctorFinding
+from proxy.server.doctor.pull_accounts import check_pull_accounts
 from proxy.trust.policy import Policy, PolicySet, PushRules
-from proxy.wiring.checkup import DoctorFinding
-from proxy.wiring.pullers_checkup import check_pull_accounts
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import decision, happened

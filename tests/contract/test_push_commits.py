@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from proxy.flows.memory import Cache
 from proxy.oci.reference import parse_tag
-from proxy.store import Store, database
+from proxy.registry.cache import Cache
+from proxy.server.store import Store
+from proxy.store import database
 from tests.contract.conftest import AnyStore
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.images import image

@@ -10,15 +10,15 @@ from proxy import config
 from proxy.cli import ask
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, parse_repository, parse_tag
-from proxy.store import open_store
+from proxy.server.offline_record import recorded_decision, recorded_would_block
+from proxy.server.store import open_store
+from proxy.store.clock import SystemClock
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, EventKind
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
-from proxy.wiring.clock import SystemClock
-from proxy.wiring.record import recorded_decision, recorded_would_block
 from tests.unit.config.test_settings import SIGNING, parse
 
 NOW = datetime.now(UTC)

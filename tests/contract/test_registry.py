@@ -15,7 +15,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.paths import parse
 from proxy.oci.reference import Digest, digest_of, parse_repository, parse_tag
-from proxy.ports import Credential, Headers, ReferrersApi, Registry, UpstreamResponse
+from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, Registry, UpstreamResponse
 from proxy.upstream.client import Upstream
 from tests.interop.registries import distribution, docker_registry
 from tests.worlds.registry import MemoryRegistry

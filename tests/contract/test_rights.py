@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.flows.rights import UpstreamRights
 from proxy.oci import operation as ops
 from proxy.oci.limits import Limits
 from proxy.oci.reference import parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.reading.rights import UpstreamRights
 from proxy.trust.question import Anonymous, Named
 from proxy.upstream.client import Upstream
 from tests.interop.registries import behind, docker_registry, passwords, token_server

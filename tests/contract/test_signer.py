@@ -16,12 +16,12 @@ from hsm import Token
 from hsm.encoding import algorithm_of, verifies
 from proxy.config import Settings
 from proxy.oci.faults import Unavailable
-from proxy.ports import Signer
+from proxy.registry.ports.keys import Signer
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens.open import Record
+from proxy.tokens.signer import TokenSigner
 from proxy.trust.keys import BookKey
 from proxy.web.logs import open_log
-from proxy.wiring.opening import Record
-from proxy.wiring.plans import tokens_plan
-from proxy.wiring.signer import TokenSigner
 from tests.unit.config.test_settings import MINIMAL, parse
 from tests.worlds.memory import MemoryStore, SoftSigner
 from tests.worlds.softhsm import PIN, fresh_token, softhsm_missing

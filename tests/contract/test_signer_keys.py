@@ -14,12 +14,12 @@ from proxy import config
 from proxy.cli.init import initialise
 from proxy.cli.init_texts import InitOptions
 from proxy.oci.faults import Fault, Unavailable
-from proxy.store import Store, open_store
+from proxy.server.store import Store, open_store
+from proxy.server.token_plans import tokens_plan
+from proxy.store.clock import SystemClock
+from proxy.tokens.open import Record
+from proxy.tokens.signer import TokenSigner
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.wiring.clock import SystemClock
-from proxy.wiring.opening import Record
-from proxy.wiring.plans import tokens_plan
-from proxy.wiring.signer import TokenSigner
 from tests.worlds.softhsm import softhsm_missing
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="needs SoftHSM")]

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from proxy.oci.reference import Digest, Tag
-from proxy.ports import Hold, Tags
-from proxy.ports.tags import HELD_S
-from proxy.trust.tag import TagFact
+from proxy.registry.ports.tags import Tags
+from proxy.trust.tag import HELD_S, Hold, TagFact
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import APP, OTHER, digest, manifest

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from proxy.admin.http_problems import problem
 from proxy.cli import admin as cli_admin
 from proxy.cli import tokens
 from proxy.cli.admin import Endpoint, call
@@ -18,7 +19,6 @@ from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.trust.roles import Role
 from proxy.web.outermost import Edge, outermost
-from proxy.web.problems import problem
 from proxy.web.server import Address, Listener
 from tests.worlds.admin import Admin, admin, nothing_else
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.formats.certificate import from_pem
 from proxy.formats.chain import problems
-from proxy.wiring.clock import SystemClock
+from proxy.store.clock import SystemClock
 from tests.faults.served import Served, served
 from tests.interop.countersign import PROGRAM
 from tests.interop.peers import must, need

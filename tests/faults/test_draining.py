@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from proxy.flows.asked import Response
 from proxy.oci.limits import Limits
+from proxy.registry.request import Response
 from proxy.web.admin import admin_app
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls

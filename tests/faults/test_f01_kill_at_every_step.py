@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.memory import Cache
 from proxy.formats.simple_signing import SIGNATURE
 from proxy.oci.operation import FinishUpload, PushManifest, StartUpload
 from proxy.oci.reference import subject_of_tag
+from proxy.registry.cache import Cache
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, mortal, restarted

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from deploy.layouts import digest_of
-from proxy.trust.problem import ProblemId
+from proxy.journal.problem import ProblemId
 from tests.faults.caller import Caller, caller, image
 from tests.faults.served import Served, served
 from tests.interop.registries import docker_registry
@@ -163,11 +163,11 @@ ELSEWHERE = {
     ProblemId.ACCOUNT: "tests/faults/test_f05_our_account.py",
     ProblemId.KEY_NOT_MADE: "tests/faults/test_f02_key_vanishes_standby.py",
     ProblemId.STANDBY: "tests/faults/test_f02_key_vanishes_standby.py",
-    ProblemId.KEY_TIMES: "tests/unit/wiring/test_problems.py",
-    ProblemId.POLICIES: "tests/unit/wiring/test_policies.py",
-    ProblemId.BOOKS: "tests/unit/wiring/test_staleness.py",
-    ProblemId.REVOCATION_LIST: "tests/unit/wiring/test_revocations.py",
-    ProblemId.ENDED: "tests/unit/wiring/test_endings.py",
+    ProblemId.KEY_TIMES: "tests/unit/server/problems/test_health.py",
+    ProblemId.POLICIES: "tests/unit/policies/test_in_force.py",
+    ProblemId.BOOKS: "tests/unit/server/problems/test_staleness.py",
+    ProblemId.REVOCATION_LIST: "tests/unit/server/test_revocation_lists.py",
+    ProblemId.ENDED: "tests/unit/server/problems/test_expiry_watch.py",
 }
 
 

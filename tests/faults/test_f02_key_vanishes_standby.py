@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.setup_token import make_softhsm
-from proxy.trust.problem import ProblemId
+from proxy.journal.problem import ProblemId
+from proxy.tokens.setup import make_softhsm
 from tests.faults.caller import caller, digest_of, image
 from tests.faults.served import Served, served
 from tests.interop.countersign import PROGRAM

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy.config import load
+from proxy.server.running import open_running
 from proxy.web.logs import open_log
-from proxy.wiring.running import open_running
 
 CONFIG = """
 version: 1

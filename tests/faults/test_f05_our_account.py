@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proxy.trust.problem import ProblemId
+from proxy.journal.problem import ProblemId
 from tests.interop.countersign import Proxy, countersign
 from tests.interop.peers import when
 from tests.interop.registries import docker_registry, passwords

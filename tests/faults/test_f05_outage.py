@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proxy.trust.problem import ProblemId
+from proxy.journal.problem import ProblemId
 from tests.interop.countersign import Proxy, countersign
 from tests.interop.handmade import Handmade
 from tests.interop.peers import free_port, run, when

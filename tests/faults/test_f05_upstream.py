@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.operation import (
@@ -18,7 +19,6 @@ from proxy.oci.operation import (
     StartUpload,
 )
 from proxy.oci.reference import fallback_tag, parse_reference, signature_tag
-from proxy.trust.event import EventKind
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.crash import restarted

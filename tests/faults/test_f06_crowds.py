@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.flows.asked import Response
-from proxy.flows.attach import layer_of
-from proxy.flows.sign import SIMPLE
 from proxy.formats import carrier
 from proxy.oci.faults import Fault
 from proxy.oci.manifest import OCI_MANIFEST
 from proxy.oci.operation import Operation, PushManifest
 from proxy.oci.reference import Tag, fallback_tag, parse_reference, signature_tag
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.request import Response
+from proxy.registry.signing.attach import layer_of
+from proxy.registry.signing.sign import SIMPLE
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import HOST, REPO, SIGN, World, user, world
 from tests.worlds.crash import restarted

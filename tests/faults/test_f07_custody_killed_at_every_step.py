@@ -9,11 +9,11 @@ from typing import cast
 
 import pytest
 
-from proxy.flows import custody, keylife
-from proxy.flows.asker import Asker
-from proxy.flows.custody import Sought
+from proxy.keys import custody, lifecycle
+from proxy.keys.custody import Sought
 from proxy.oci.faults import Fault
-from proxy.ports import TokenInventory
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.trust.actor import Asker
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, Mortal, mortal, restarted
@@ -35,9 +35,9 @@ class Scene:
 
 async def scene() -> Scene:
     w = await world()
-    done = await keylife.rotate("release", "a", "b", "c", w.ports)
+    done = await lifecycle.rotate("release", "a", "b", "c", w.ports)
     assert done.old is not None
-    old = await keylife.retire(fingerprint(done.old.spki), "a", "b", "c", w.ports)
+    old = await lifecycle.retire(fingerprint(done.old.spki), "a", "b", "c", w.ports)
     theirs = replace(w.signer.create("release"), label="theirs")
     moved = replace(done.new, token_serial="0002")
     return Scene(w, SoftTokens(w.signer, held(old), held(theirs), held(moved)), old, theirs, moved)

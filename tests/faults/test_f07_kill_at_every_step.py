@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.flows import keylife
+from proxy.journal.event import EventKind
+from proxy.keys import lifecycle
 from proxy.oci.faults import Fault
-from proxy.trust.event import EventKind
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
@@ -22,11 +22,13 @@ DAY = timedelta(days=1)
 BY = ("alice", "socket", "because")
 Change = Callable[[World, BookKey], Awaitable[object]]
 CHANGES: dict[str, Change] = {
-    "rotate": lambda w, _: keylife.rotate("release", *BY, w.ports),
-    "dual-sign": lambda w, _: keylife.rotate("release", *BY, w.ports, terms=Handover(dual_sign=DAY, retire_after=DAY)),
-    "publish-first": lambda w, _: keylife.rotate("release", *BY, w.ports, terms=Handover(publish_first=DAY)),
-    "prepare": lambda w, _: keylife.prepare("release", *BY, w.ports),
-    "compromise": lambda w, old: keylife.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True),
+    "rotate": lambda w, _: lifecycle.rotate("release", *BY, w.ports),
+    "dual-sign": lambda w, _: lifecycle.rotate(
+        "release", *BY, w.ports, terms=Handover(dual_sign=DAY, retire_after=DAY)
+    ),
+    "publish-first": lambda w, _: lifecycle.rotate("release", *BY, w.ports, terms=Handover(publish_first=DAY)),
+    "prepare": lambda w, _: lifecycle.prepare("release", *BY, w.ports),
+    "compromise": lambda w, old: lifecycle.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True),
 }
 
 
@@ -65,9 +67,9 @@ async def check(w: World, change: str, old: BookKey) -> None:
         assert (await w.pull("team/app", "before")).status == 200
     for key in keys:  # the operator goes on with what is there, or begins again
         if key.state is KeyState.PREPARED:
-            await keylife.activate(fingerprint(key.spki), *BY, w.ports)
+            await lifecycle.activate(fingerprint(key.spki), *BY, w.ports)
     with suppress(Fault):  # done already
-        await keylife.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True)
+        await lifecycle.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True)
     states = [key.state for key in w.store.keybook.ring().ours]
     assert states.count(KeyState.ACTIVE) == 1
     assert states[0] is KeyState.COMPROMISED

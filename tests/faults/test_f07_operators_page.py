@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from proxy.config import load
-from proxy.setup_token import WantedKey, make_keys, token_settings
-from proxy.wiring.plans import tokens_plan
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens.setup import WantedKey, make_keys, token_settings
 from tests.faults.caller import caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import until
 from tests.faults.served import Served, served

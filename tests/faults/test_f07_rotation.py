@@ -15,8 +15,8 @@ import pytest
 from proxy.cli.admin import Endpoint, call
 from proxy.config import load
 from proxy.oci.faults import Unavailable
-from proxy.setup_token import WantedKey, make_keys, token_settings
-from proxy.wiring.plans import tokens_plan
+from proxy.server.token_plans import tokens_plan
+from proxy.tokens.setup import WantedKey, make_keys, token_settings
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.served import Served, alive, served
 from tests.interop.peers import Ran, peer

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.setup_token import make_softhsm
+from proxy.tokens.setup import make_softhsm
 from tests.faults.caller import Caller, caller, digest_of, image
 from tests.faults.pkcs11_fault.faulty import ALWAYS, DEVICE_REMOVED
 from tests.faults.served import Served, served

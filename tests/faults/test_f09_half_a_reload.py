@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.config import load
 from proxy.oci.faults import Unavailable
+from proxy.server.running import Running, open_running
 from proxy.web.logs import open_log
-from proxy.wiring.running import Running, open_running
 
 CONFIG = """
 version: 1
@@ -92,7 +92,7 @@ async def test_a_store_that_fails_on_the_way_changes_nothing(
 
 
 async def test_work_beside_requests_does_not_keep_the_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.wiring.running.LATER_S", 0.1)
+    monkeypatch.setattr("proxy.server.running.LATER_S", 0.1)
     world.running.ports.cache.later(asyncio.sleep(60))
     async with asyncio.timeout(5):
         assert await world.running.leave() == 0

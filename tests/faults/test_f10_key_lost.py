@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.setup_token import make_softhsm
+from proxy.tokens.setup import make_softhsm
 from tests.faults.caller import Caller, caller, image
 from tests.faults.served import Served, served
 from tests.faults.typed import filled, lines

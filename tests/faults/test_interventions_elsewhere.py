@@ -7,11 +7,11 @@ import io
 
 import pytest
 
+from proxy.jobs.periodic import Periodic
 from proxy.oci.reference import digest_of
-from proxy.store import Store, open_store
+from proxy.server.running import LOOK_S
+from proxy.server.store import Store, open_store
 from proxy.web.logs import open_log
-from proxy.wiring.running import LOOK_S
-from proxy.wiring.ticking import Periodic
 from tests.contract.conftest import postgres
 from tests.worlds.memory import FrozenClock
 from tests.worlds.orders import denial, exception

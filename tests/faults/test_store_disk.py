@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.oci.faults import Unavailable
-from proxy.ports import Search
-from proxy.store import Store, engines, open_store
-from proxy.trust.event import Event, EventKind
-from proxy.wiring.room_checkup import check_room
+from proxy.server.doctor.room import check_room
+from proxy.server.store import Store, open_store
+from proxy.store import engines
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import signature_key, signed
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ports import Search
-from proxy.store import open_store
-from proxy.trust.event import Event, EventKind
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
+from proxy.server.store import open_store
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import signature_key, signed
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.oci.faults import Unavailable
-from proxy.ports import Search
-from proxy.store import Store, open_store
-from proxy.trust.event import Event, EventKind
+from proxy.server.store import Store, open_store
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.postgres import MISSING, Cluster, postgres_cluster, postgres_programs
 from tests.worlds.stored import decision, happened, signature_key, signed

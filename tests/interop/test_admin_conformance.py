@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
+from proxy.admin.operation import Route
+from proxy.admin.rate import TOKEN
 from proxy.cli.admin import Endpoint, call
+from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role, permitted
-from proxy.web.admin_api.rate import TOKEN
-from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.table import ROUTES
 from tests.faults.served import Served, served
 from tests.interop.registries import docker_registry
 

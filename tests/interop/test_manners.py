@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.wiring.immutable_checkup import TAG
+from proxy.server.doctor.immutable_tags import TAG
 from tests.interop.countersign import Proxy, countersign
 from tests.interop.handmade import Handmade
 from tests.interop.manners import NAMES, Mannered, mannered

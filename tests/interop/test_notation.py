@@ -15,9 +15,9 @@ import pytest
 from deploy.layouts import image
 from proxy.formats.notary import ARTIFACT_TYPE
 from proxy.oci.reference import fallback_tag, parse_digest
-from proxy.store.opening import open_store
+from proxy.server.store import open_store
+from proxy.store.clock import SystemClock
 from proxy.trust.keys import fingerprint
-from proxy.wiring.clock import SystemClock
 from tests.interop.clients import Clients
 from tests.interop.countersign import PROGRAM, Change, Proxy, initialised, serving
 from tests.interop.images import push

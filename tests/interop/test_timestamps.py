@@ -13,11 +13,11 @@ from proxy.formats.format import Signing
 from proxy.formats.identity import parse_subject
 from proxy.formats.table import FORMATS
 from proxy.oci.reference import digest_of
-from proxy.outbound.client import Outbound
 from proxy.trust.authority import Authority as CertificateAuthority
 from proxy.trust.certified import vouched_for
 from proxy.trust.evidence import Verified
 from proxy.trust.reason import Reason
+from proxy.upstream.outbound import Outbound
 from tests.interop.timestamps import Authority, openssl_authority, sigstore_authority
 from tests.worlds.certificates import chain_of, trio
 from tests.worlds.softkey import about, layer_of, soft_key

@@ -11,27 +11,27 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy import config
+from proxy.admin.dispatch import AdminApi, Topic
+from proxy.admin.http_problems import problem
+from proxy.admin.token import AdminToken, hashed, render
 from proxy.config.schema import ClientCertificate
-from proxy.flows.asked import Response
+from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.store import Store
-from proxy.store.rules import RulesInForce
-from proxy.trust.admin_token import AdminToken, hashed, render
+from proxy.policies.in_force import Policies
+from proxy.policies.process import Here, Reader
+from proxy.policies.rules import RulesInForce
+from proxy.registry.request import Response
+from proxy.server.desk import Desk
+from proxy.server.operations import ROUTES
+from proxy.server.store import Store
+from proxy.server.topics import topics
+from proxy.tokens.open import UnrecordedKey
 from proxy.trust.keys import fingerprint
-from proxy.trust.problem import Problem, ProblemId
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
-from proxy.web.admin_api.handler import AdminApi, Topic
-from proxy.web.admin_api.table import ROUTES
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
-from proxy.web.problems import problem
-from proxy.wiring.admin_desk import topics
-from proxy.wiring.desk import Desk
-from proxy.wiring.opening import UnrecordedKey
-from proxy.wiring.policies import Policies
-from proxy.wiring.policy_process import Here, Reader
 from tests.worlds.conversation import HOST, World, world
 from tests.worlds.listener import Spoken, body_of, head_of, in_memory
 from tests.worlds.softtokens import SoftTokens

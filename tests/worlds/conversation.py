@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from proxy.flows.asked import Request, Response
-from proxy.flows.handle import handle
-from proxy.flows.house import Ports
-from proxy.flows.memory import Cache
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.reference import Digest, Repository, parse_digest, parse_reference, parse_repository
-from proxy.ports import Credential, Rights
+from proxy.registry.cache import Cache
+from proxy.registry.handle import handle
+from proxy.registry.ports.upstream import Credential, Rights
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.request import Request, Response
 from proxy.trust.keys import Trusted
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from tests.worlds.images import Image

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from proxy.journal.event import Event, EventKind
 from proxy.oci import operation as o
 from proxy.oci.faults import STATUS, Fault
-from proxy.trust.event import Event, EventKind
 from tests.worlds.conversation import World
 
 WRITES = (o.PushManifest, o.StartUpload, o.UploadChunk, o.FinishUpload, o.DeleteManifest, o.DeleteBlob)

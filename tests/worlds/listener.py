@@ -7,10 +7,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from proxy.flows.asked import Request, Response
 from proxy.oci.limits import Limits
 from proxy.oci.operation import Operation
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
+from proxy.registry.request import Request, Response
 from proxy.web.app import Handle, public_app
 from proxy.web.connections import Connections, Guarded
 from proxy.web.outermost import Edge, Inner, outermost

@@ -16,35 +16,35 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm.certificates import make_csr, make_self_signed
+from proxy.admin.approval import Approval, ApprovalState, request_there
+from proxy.admin.token import AdminToken, token_refusal
 from proxy.formats.format import Scheme
+from proxy.jobs.job import WAITING, Job, JobState, job_there
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Pulled, Search
+from proxy.journal.pulled import JUDGED, SERVED
+from proxy.journal.tally import row_key, with_count
+from proxy.journal.would_block import Warned, WouldBlock, summed
+from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
-from proxy.ports import Search, TokenState
-from proxy.store.adoption import Warned, WouldBlock, summed
+from proxy.overrides.changes import with_denial, with_exception
+from proxy.overrides.in_force import Ordered
+from proxy.policies.revision import PolicyRevision
+from proxy.policies.rules import RulesInForce
+from proxy.registry.ports.keys import TokenState
 from proxy.store.lease import Lease
-from proxy.store.ordered import Ordered
-from proxy.store.pulled import JUDGED, SERVED
-from proxy.store.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
-from proxy.store.rules import RulesInForce
 from proxy.store.stages import merge
-from proxy.store.tally import row_key, with_count
-from proxy.trust.admin_token import AdminToken, token_refusal
 from proxy.trust.allotment import Allotment
-from proxy.trust.approval import Approval, ApprovalState, request_there
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
-from proxy.trust.event import Event, EventKind
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import Listing, ManifestFact
-from proxy.trust.impact import Pulled
-from proxy.trust.job import WAITING, Job, JobState, job_there
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
-from proxy.trust.orders import with_denial, with_exception
-from proxy.trust.policy_revision import PolicyRevision
+from proxy.trust.overrides import AllOverrides, Overrides
 from proxy.trust.question import NOTHING
-from proxy.trust.standing import AllOverrides, Overrides
-from proxy.trust.unsigned import UnsignedPush
+from proxy.trust.unsigned_push import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 from tests.worlds.tags import MemoryTags
 

@@ -10,7 +10,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, matches
-from proxy.ports import Credential, Headers, ReferrersApi, UpstreamResponse
+from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, UpstreamResponse
 from tests.worlds.registry_access import Access, basic
 from tests.worlds.registry_words import MemoryReply, Said, Seen, action, content, created, error, page, upload
 

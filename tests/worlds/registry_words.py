@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from proxy.oci import operation as ops
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Operation
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
 
 
 @dataclass(frozen=True)

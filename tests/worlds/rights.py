@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from proxy.oci.reference import Repository
-from proxy.ports import Credential, Effort, Refusal
+from proxy.registry.ports.upstream import Credential, Effort, Refusal
 from proxy.trust.question import Anonymous, Caller, Named
 
 

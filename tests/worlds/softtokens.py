@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.custody import TokenInfo, TokenKey
+from proxy.tokens.token_key import TokenInfo, TokenKey
 from proxy.trust.keys import BookKey
 from tests.worlds.memory import SoftSigner
 

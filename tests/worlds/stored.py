@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from proxy.journal.event import Event, EventKind
 from proxy.oci.reference import Digest, Repository, Tag, digest_of
 from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.event import Event, EventKind
 from proxy.trust.evidence import Verified
 from proxy.trust.fact import ManifestFact
 from proxy.trust.ledger import Entry, SignatureKey, Stage

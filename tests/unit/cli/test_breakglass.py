@@ -10,7 +10,7 @@ from proxy.cli.breakglass import end, make
 from proxy.cli.exits import Exit
 from proxy.oci.faults import ConfigError
 from proxy.oci.reference import digest_of
-from proxy.trust.offline import file_of, read
+from proxy.overrides.offline_file import file_of, read
 
 
 def made(

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.cli import doctor
 from proxy.cli.exits import Exit
-from proxy.wiring.checkup import DoctorFinding
+from proxy.server.doctor.checkup import DoctorFinding
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *findings: DoctorFinding) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from proxy.admin.operation import Route
 from proxy.cli.app import app
-from proxy.web.admin_api.route import Route
-from proxy.web.admin_api.table import ROUTES
+from proxy.server.operations import ROUTES
 
 # By the route's name; several routes may have one command. A route that is not here has none that anybody thought of.
 COMMANDS = {

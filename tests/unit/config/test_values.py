@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from proxy.config import values
+from proxy.trust import pattern
 from proxy.trust.keys import TrustedKey
 from tests.unit.config.test_settings import MINIMAL, parse, problems
 
@@ -72,15 +73,15 @@ def test_origins_that_are_none(url: str) -> None:
         values.check_origin(url)
 
 
-@pytest.mark.parametrize("pattern", ["**", "prod/**", "*/app-*", "a/**/z"])
-def test_patterns(pattern: str) -> None:
-    assert values.check_pattern(pattern) == pattern
+@pytest.mark.parametrize("name", ["**", "prod/**", "*/app-*", "a/**/z"])
+def test_patterns(name: str) -> None:
+    assert pattern.check_pattern(name) == name
 
 
-@pytest.mark.parametrize("pattern", ["", "Prod", "a//b", "a**", "/a", "a/", "a?", "[a]", "a:b", "**/" * 9 + "a"])
-def test_patterns_that_are_none(pattern: str) -> None:
+@pytest.mark.parametrize("name", ["", "Prod", "a//b", "a**", "/a", "a/", "a?", "[a]", "a:b", "**/" * 9 + "a"])
+def test_patterns_that_are_none(name: str) -> None:
     with pytest.raises(ValueError, match="allowed: "):
-        values.check_pattern(pattern)
+        pattern.check_pattern(name)
 
 
 def trust(public_key: str) -> str:

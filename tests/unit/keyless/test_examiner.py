@@ -157,6 +157,6 @@ async def test_examining_leaves_the_loop_free() -> None:
 
 
 def test_the_library_is_imported_when_it_is_needed() -> None:
-    code = "import sys, proxy.wiring.running; print('sigstore' in sys.modules)"
+    code = "import sys, proxy.server.running; print('sigstore' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "False"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from proxy.oci.faults import Unavailable
-from proxy.store import Store
+from proxy.server.store import Store
 from proxy.store.database import Database, translated
 from proxy.store.tables import revisions
 

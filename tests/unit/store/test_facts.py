@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from proxy.oci.faults import Unavailable
-from proxy.store import Store
+from proxy.server.store import Store
 from proxy.store.facts import StoredFacts
 from proxy.trust.fact import Listing
 from tests.worlds.memory import NOON, FrozenClock

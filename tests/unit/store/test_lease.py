@@ -1,6 +1,6 @@
 """Behaviour: tests/contract/test_lease.py. Here: a lease outlives the process that took it."""
 
-from proxy.store import open_store
+from proxy.server.store import open_store
 from tests.worlds.memory import FrozenClock
 
 

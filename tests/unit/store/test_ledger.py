@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.store import Store
+from proxy.server.store import Store
 from tests.worlds.stored import signature_key, signed
 
 

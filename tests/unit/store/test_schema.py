@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
 from proxy.oci.faults import ConfigError
-from proxy.store import Store, open_store
+from proxy.server.store import Store, open_store
 from proxy.store.schema import MIGRATIONS, version
 from proxy.store.tables import HEAD, metadata
 from tests.worlds.memory import FrozenClock

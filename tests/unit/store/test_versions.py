@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, select
 
+from proxy.keys.store import StoredKeyBook
 from proxy.oci.faults import Unavailable
-from proxy.store import Store
+from proxy.server.store import Store
 from proxy.store.database import Work
-from proxy.store.keybook import StoredKeyBook
 from proxy.store.tables import versions
 from proxy.store.versions import Watch, _numbers, bump
 from proxy.trust.keys import KeyState, fingerprint

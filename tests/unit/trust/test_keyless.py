@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.store.ring import ring_of
+from proxy.keys.ring import ring_of
 from proxy.trust.keyless import KeylessSigner
 
 CI = KeylessSigner("ci", "https://issuer.example", ("a@example.com", "b@example.com"), b"root")

@@ -13,7 +13,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from tests.worlds.memory import FrozenClock
 from tests.worlds.registry import Access, MemoryRegistry, Seen, basic
 from tests.worlds.registry_http import connected

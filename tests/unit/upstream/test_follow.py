@@ -8,7 +8,7 @@ from aiohttp import web
 from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import digest_of, parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from proxy.upstream.client import Upstream
 from tests.worlds.registry import MemoryRegistry, basic
 from tests.worlds.registry_http import RegistryServer, serving

@@ -10,7 +10,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
 from proxy.oci.reference import parse_repository
-from proxy.ports import Credential
+from proxy.registry.ports.upstream import Credential
 from proxy.upstream.realm import LEARNT_S
 from proxy.upstream.tokens import user_of
 from tests.worlds.memory import FrozenClock

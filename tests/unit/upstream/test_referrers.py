@@ -9,7 +9,7 @@ import pytest
 from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import parse_repository
-from proxy.ports import Credential, ReferrersApi
+from proxy.registry.ports.upstream import Credential, ReferrersApi
 from proxy.upstream.referrers import HAS_NOT_S, HAS_S, ReferrersMode
 from tests.worlds.images import image
 from tests.worlds.memory import FrozenClock

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi, ListTags, Operation, PullManifest, PushManifest
 from proxy.oci.reference import parse_repository
+from proxy.registry.request import Response
 from proxy.web.app import page_word
 from tests.worlds.listener import QUICK, Recorder, body_of, head_of, in_memory, registry
 

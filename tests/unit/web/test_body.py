@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Fault
+from proxy.registry.request import Response
 from proxy.web.body import Body
 from proxy.web.call import Call
 from tests.worlds.listener import Wire, in_memory

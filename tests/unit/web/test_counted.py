@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
 from proxy.oci.faults import Fault, Unavailable
-from proxy.ports import Search
 from proxy.trust.decision import Decision, Outcome
-from proxy.trust.event import Event, EventKind
 from proxy.web.counted import CountedJournal
 from proxy.web.metrics import Metrics
 from tests.worlds.conversation import world

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
-from proxy.trust.event import Event, EventKind
 from proxy.web.admin import admin_app
 from proxy.web.app import public_app
 from proxy.web.counted import CountedJournal

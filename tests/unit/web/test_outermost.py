@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from proxy.flows.asked import Response
 from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.request import Response
 from proxy.web.call import Call
 from proxy.web.outermost import Done, Edge
 from tests.worlds.listener import QUICK, Reply, head_of, in_memory

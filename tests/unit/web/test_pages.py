@@ -8,9 +8,9 @@ from urllib.parse import urlparse
 
 import pytest
 
-from proxy.flows.asked import Request
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Reference, Repository, Tag
+from proxy.registry.request import Request
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.evidence import Verified
 from proxy.trust.explain import from_json, message

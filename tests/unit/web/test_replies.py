@@ -4,9 +4,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from proxy.flows.asked import Response
-from proxy.flows.outage import is_outage
 from proxy.oci.faults import Corrupt, Told, Unavailable
+from proxy.registry.outage import is_outage
+from proxy.registry.request import Response
 from proxy.web.replies import WARNING_LENGTH, inert_type, refuse, warning
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, in_memory, registry
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from proxy.oci.faults import Fault
 from proxy.oci.operation import Query
-from proxy.ports import Headers
+from proxy.registry.ports.upstream import Headers
 from proxy.web.app import public_app
 from proxy.web.token import FORM_BYTES, Issued, token_page
 from tests.worlds.listener import Recorder, body_of, head_of, in_memory

@@ -1,0 +1,147 @@
+"""Who calls the admin API: a token or a client certificate, still valid, and not too often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy.admin.rate import FAILED, ROWS, TOKEN, TokenBucket, place
+from proxy.admin.token import AdminToken, expiry_reason, id_of, matches
+from proxy.admin.tokens_port import AdminTokens
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Journal
+from proxy.oci.faults import Fault
+from proxy.store.port import Clock
+from proxy.trust import names, pattern
+from proxy.trust.roles import Role
+from proxy.trust.token_text import redacted
+from proxy.web.call import Call
+
+_SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}
+_HOW_TO_GET_ONE = (
+    "the first one is in secrets/admin-token beside the configuration after `countersign init`; "
+    "a policy-admin or key-admin makes others: countersign tokens create NAME --role ROLE"
+)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who calls: the name for the journal, how we know it, and the roles."""
+
+    who: str
+    how: str
+    roles: tuple[Role, ...]
+    token_id: str = ""  # empty where there is no token
+    repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Who this is to limits that are per holder: a token by its id, people by their name and how it is known."""
+        return (self.token_id or self.who, self.how)
+
+    def may_see(self, repository: str) -> bool:
+        """True where this is for them; what is about no repository in particular is for who may see all."""
+        if not self.repositories:
+            return True
+        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
+
+
+ON_THE_HOST = Holder(names.ON_THE_HOST, "socket", tuple(Role))
+
+
+class Callers:
+    """Knows who calls over the network; refuses the others, and says so in the journal."""
+
+    def __init__(
+        self,
+        tokens: AdminTokens,
+        journal: Journal,
+        clock: Clock,
+        by_certificate: Callable[[bytes], Holder | None],
+    ) -> None:
+        """`by_certificate` says whose certificate this is; the handshake has checked its CA."""
+        self._tokens = tokens
+        self._journal = journal
+        self._clock = clock
+        self._by_certificate = by_certificate
+        self._by_token = TokenBucket(TOKEN, clock.monotonic)
+        self._failed = TokenBucket(FAILED, clock.monotonic)
+        self._rows = TokenBucket(ROWS, clock.monotonic)
+
+    async def holder(self, call: Call) -> Holder:
+        """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
+
+        Whoever has a valid one is never held up by others who guess from the same address: 256 bits are not guessed,
+        so nothing is learned from a right one being let in between wrong ones.
+        """
+        if call.credential.authorization is None and call.certificate is not None:
+            return await self._certified(call, call.certificate)
+        scheme, _, text = (call.credential.authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            say = f"this needs an admin token: send `Authorization: Bearer TOKEN`; {_HOW_TO_GET_ONE}"
+            raise await self._unknown(call, "no token", say)
+        text = text.strip()
+        token_id = id_of(text)
+        found = None if token_id is None else await self._tokens.find(token_id)
+        if not matches(found, text) or found is None:
+            say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
+            raise await self._unknown(call, "unknown token", say)
+        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id, found.repositories)
+        await self._not_over(call, found, holder)
+        self._by_token.take(found.id)
+        return holder
+
+    async def _certified(self, call: Call, certificate: bytes) -> Holder:
+        """Return who shows this certificate and no token; a token beside it counts alone. Raises Fault 401."""
+        holder = self._by_certificate(certificate)
+        if holder is None:
+            say = "nobody is known by this client certificate; who is: admin.certificates in the configuration"
+            raise await self._unknown(call, "unknown certificate", say)
+        if call.header("origin") is not None:  # browsers show certificates to whoever makes them call
+            await self.refused(call, "from a web page", holder)
+            raise Fault("DENIED", "a web page made this call, and a certificate does not answer for those: use a token")
+        self._by_token.take(holder.how)
+        return holder
+
+    async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
+        """Raise Fault 401 where the token is not valid any more."""
+        if (ended := expiry_reason(token, self._clock.now())) is not None:
+            another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
+            say = f"token {token.name!a} {ended}; {another}"
+            raise await self._unknown(call, "the token has ended", say, holder)
+
+    async def still(self, call: Call, holder: Holder) -> None:
+        """Look again after the body: it may take hours to come, and who revokes a token means at once."""
+        if not call.body.present:
+            return
+        if call.certificate is not None and not holder.token_id and self._by_certificate(call.certificate) is None:
+            raise await self._unknown(call, "unknown certificate", "this certificate is no longer known", holder)
+        if not holder.token_id:
+            return
+        found = await self._tokens.find(holder.token_id)
+        if found is None:
+            raise await self._unknown(call, "unknown token", "this token is gone", holder)
+        await self._not_over(call, found, holder)
+
+    async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
+        self._failed.take(place(call.address))
+        await self.refused(call, reason, holder)
+        return Fault("UNAUTHORIZED", text, headers=_SCHEME)
+
+    async def refused(self, call: Call, reason: str, holder: Holder | None) -> None:
+        """Record that a call was refused: who has a token has rows, so many; all others are counted by address."""
+        who, how = ("", f"address {place(call.address)}") if holder is None else (holder.who, holder.how)
+        now, detail = self._clock.now(), {"call": called(call), "from": call.address}
+        event = Event(now, EventKind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
+        if holder is not None and self._rows.left(how):
+            self._rows.take(how)
+            await self._journal.record(event)
+        else:
+            await self._journal.counted(event)
+
+
+def called(call: Call) -> str:
+    """Return method and path as the journal has them."""
+    return (
+        f"{call.method[:20]} {redacted(call.path)[:300]}"  # more people read the journal than may do what a token may
+    )

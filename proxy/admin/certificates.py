@@ -1,0 +1,79 @@
+"""Who calls the admin API with a client certificate: what it says, against the configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from cryptography import x509
+
+from proxy.admin.dispatch import Holder
+from proxy.trust.roles import Permission, Role, permitted
+
+_HOW = "client-cert:"
+
+
+class KnownCertificate(Protocol):
+    """Somebody who calls with a client certificate: what it says, and what its holder may do."""
+
+    @property
+    def match(self) -> str:
+        """What the certificate says: `subject:`, `dns:`, `email:` or `uri:` and the value."""
+
+    @property
+    def name(self) -> str:
+        """The name for the journal."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What its holder may do."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Patterns of the repositories it is for; none: for everything."""
+
+
+def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: datetime) -> Holder | None:
+    """Return who this certificate (DER, checked against admin.client_ca in the handshake) is of, or None.
+
+    The handshake may be long ago: a certificate that has ended since opens nothing. Where several people match, none
+    does: which one is meant cannot be known.
+    """
+    try:
+        shown = x509.load_der_x509_certificate(certificate)
+        says = frozenset(_says(shown))
+    except ValueError:
+        return None
+    if not shown.not_valid_before_utc <= now < shown.not_valid_after_utc:
+        return None
+    found = [person for person in people if _wanted(person.match) in says]
+    if len(found) != 1:
+        return None
+    how = f"{_HOW}{hashlib.sha256(certificate).hexdigest()[:16]}"
+    return Holder(found[0].name, how, found[0].roles, repositories=found[0].repositories)
+
+
+def may_ask(who: str, how: str, permission: Permission, people: Iterable[KnownCertificate]) -> bool:
+    """True unless this was called with a certificate by somebody who is not known, or not for that, by now."""
+    if not how.startswith(_HOW):
+        return True
+    return any(p.name == who and not p.repositories and permitted(p.roles, permission) for p in people)
+
+
+def _says(shown: x509.Certificate) -> Iterable[tuple[str, object]]:
+    """Yield the subject and the alternative names."""
+    yield "subject", shown.subject
+    try:
+        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for kind, of in (("dns", x509.DNSName), ("email", x509.RFC822Name), ("uri", x509.UniformResourceIdentifier)):
+        for name in names.get_values_for_type(of):
+            yield kind, name
+
+
+def _wanted(match: str) -> tuple[str, object]:
+    kind, _, value = match.partition(":")
+    return kind, x509.Name.from_rfc4514_string(value) if kind == "subject" else value

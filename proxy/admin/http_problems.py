@@ -1,0 +1,42 @@
+"""Failures of the admin API as problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.request import Response
+from proxy.trust.explain import plain
+from proxy.web.call import Call
+from proxy.web.replies import Failure, Ready, refuse
+
+ROOT = "/admin/v1"
+PROBLEM = "application/problem+json"
+_LONGEST = 2000
+
+
+def problem(call: Call, failure: Failure) -> Ready:
+    """Return the problem of a failure under /admin/v1, and the usual error of one anywhere else."""
+    usual = refuse(failure, inside=True)
+    if not call.path.startswith(f"{ROOT}/"):
+        return usual
+    status = usual.answer.status
+    told = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": plain(_words(failure), _LONGEST),
+        "request_id": call.request_id,
+    }
+    kept = tuple(pair for pair in usual.answer.headers if pair[0] != "content-type")
+    headers = (("content-type", PROBLEM), ("cache-control", "no-store"), *kept)
+    return Ready(Response(status, headers, json.dumps(told).encode()))
+
+
+def _words(failure: Failure) -> str:
+    if isinstance(failure, Fault):
+        return failure.message
+    if isinstance(failure, Unavailable):
+        return f"not available just now ({failure.what}); try again"
+    return f"the registry behind this proxy sent bytes that are not what they claim ({failure.what})"

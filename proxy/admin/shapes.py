@@ -1,0 +1,135 @@
+"""What several topics of the admin API take and give: requests are checked against it, OpenAPI is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from proxy.admin.approval import ApprovalState
+from proxy.oci.faults import Fault
+from proxy.oci.reference import parse_repository
+from proxy.trust.names import NAME, name_refusal
+from proxy.trust.pattern import is_pattern
+from proxy.trust.token_text import holds_token
+
+
+def _no_token(text: str) -> str:
+    """Return the text: it is kept and shown, and a token pasted into the wrong place would be too."""
+    if holds_token(text):
+        raise ValueError("there is an admin token in it, and this is written down for others to read")
+    return text
+
+
+def _own(name: str) -> str:
+    """Return the name, unless it is one that the journal uses for somebody else."""
+    if (why := name_refusal(name)) is not None:
+        raise ValueError(why)
+    return name
+
+
+_KEPT = AfterValidator(_no_token)
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), _KEPT]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^{NAME}$"), AfterValidator(_own), _KEPT]
+
+
+def _repository(text: str) -> str:
+    """Return the text: a repository's name, or empty for none in particular."""
+    try:
+        return parse_repository(text) if text else text
+    except Fault as wrong:
+        raise ValueError(wrong.message) from None
+
+
+OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
+
+
+def _of_patterns(text: str) -> str:
+    """Return the text: a pattern of repository names."""
+    if not is_pattern(text):
+        raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
+    return text
+
+
+Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_patterns)]
+
+
+NOT_KEPT = object()  # marks what is too long for the journal: its hash stands there instead
+
+
+def kept(body: BaseModel) -> dict[str, object]:
+    """Return what the journal keeps of a body."""
+    long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
+    told: dict[str, object] = body.model_dump(mode="json", exclude_unset=True)
+    for name in long:
+        if isinstance(text := told.get(name), str):
+            told[name] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return told
+
+
+class Page(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Which part of a list."""
+
+    limit: int = Field(default=100, ge=1, le=1000, description="rows, at most")
+    skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to leave out first; `next` of the page before")
+
+
+class Why(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A reason, for the record."""
+
+    reason: Line = Field(description="why, for the record")
+
+
+class Nothing(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The query of a call that has none: what it would not heed, such as `dry_run`, is refused and not overlooked."""
+
+
+class DryRun(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Whether to do it, or only to say what would be done."""
+
+    dry_run: bool = Field(default=False, description="change nothing, and answer with the plan")
+
+
+class Plan(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What would be done, a line a step; nothing was."""
+
+    plan: tuple[str, ...]
+    done: Literal[False] = False
+
+
+class ApprovalShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A call that waits for a second person, or did."""
+
+    id: str
+    state: ApprovalState = Field(description="approved and no more: the server ended while it was being done")
+    call: str = Field(description="the call by its name")
+    places: dict[str, str] = Field(description="what was filled into its path")
+    given: dict[str, Any] = Field(description="what was given with it")
+    plan: tuple[str, ...] = Field(description="what it would have done when it was asked for")
+    who: str
+    how: str
+    created: datetime
+    expires: datetime = Field(description="when it is too late to agree")
+    decided_by: str = Field(description="who decided, and how we know; empty: nobody yet")
+    decided: datetime | None
+    note: str = Field(description="why it was turned down, or what it failed of")
+    request_id: str = Field(description="that of the rows in the journal which it led to")
+
+
+class Held(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Nothing was done: somebody else has to agree first (`admin.dual_control`)."""
+
+    approval: ApprovalShown
+    done: Literal[False] = False
+
+
+class Problem(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What went wrong and what to do (RFC 9457, application/problem+json)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str

@@ -1,0 +1,112 @@
+"""What `/-/trust/` serves: files made of the key book, and their index, signed in the token once and not per reader."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.exports.index import index, signing
+from proxy.exports.published import Profile, Scope, profiles_of
+from proxy.exports.table import Rendered, rendered
+from proxy.oci.faults import Fault, Told, Unavailable
+from proxy.oci.reference import Reference, Repository
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.single_flight import SingleFlight
+from proxy.trust.keys import BookKey, fingerprint
+
+AGAIN_S = 30.0  # after a failure: readers without a name must not keep the token busy
+
+
+@dataclass(frozen=True)
+class Published:
+    """Everything at one revision of the key book."""
+
+    files: Mapping[str, Rendered]
+    index: bytes
+
+
+class Publisher:
+    """What is published now. `attesting` has every configured profile, and whether it is for attestations."""
+
+    def __init__(self, ports: Callable[[], Ports], attesting: Mapping[str, bool]) -> None:
+        """`ports` returns the one in force."""
+        self._ports = ports
+        self._attesting = attesting
+        self._made: tuple[object, Published] | None = None
+        self._signed: dict[str, bytes] = {}  # of the index that hashes to `_of`, by fingerprint
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._of = ""
+        self._once: SingleFlight[bytes] = SingleFlight()
+
+    def now(self) -> Published:
+        """Return what is published, for all repositories; made again only when keys or names changed."""
+        ports = self._ports()
+        ring = ports.keybook.ring()
+        state = (ring.revision, ports.hosts, ports.url)
+        if self._made is None or self._made[0] != state:
+            scope = Scope(ports.hosts, ports.url)
+            profiles = self._profiles()
+            files = rendered(profiles, scope)
+            by_path = {file.path: file for file in files}
+            made = Published(by_path, index(ring, profiles, files, scope))
+            self._made = (state, made)
+        return self._made[1]
+
+    def signers(self) -> tuple[BookKey, ...]:
+        """Return the keys that sign the index now."""
+        return signing(self._profiles(), self._ports().clock.now())
+
+    def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
+        """Return the file at this path made for one repository, or None. It is not in the index."""
+        ports = self._ports()
+        scope = Scope(ports.hosts, ports.url, repository, reference)
+        return next((file for file in rendered(self._profiles(), scope) if file.path == path), None)
+
+    async def signature(self, of: str) -> bytes:
+        """Return the signature of the index by the active key of this fingerprint. Raises Fault (404), Unavailable.
+
+        The token makes it once for these very bytes; a failure stands for a while before it is tried again.
+        """
+        published = self.now()
+        key = next((key for key in self.signers() if fingerprint(key.spki) == of), None)
+        if key is None:
+            raise Fault(
+                "NAME_UNKNOWN", "no key of this fingerprint signs now; the index names those that do", status=404
+            )
+        digest = hashlib.sha256(published.index).hexdigest()
+        if digest != self._of:
+            self._of, self._signed, self._failed = digest, {}, {}
+        if of in self._signed:
+            return self._signed[of]
+        clock = self._ports().clock
+        until, why = self._failed.get(of, (0.0, ""))
+        if clock.monotonic() < until:
+            raise Unavailable(why, told=Told.SIGNING)
+        return await self._once.do((digest, of), lambda: self._sign(digest, of, key, published.index))
+
+    async def _sign(self, digest: str, of: str, key: BookKey, message: bytes) -> bytes:
+        ports = self._ports()
+        try:
+            signature = await ports.signer.sign(key, message)
+        except (Unavailable, Fault) as failed:
+            why = failed.what if isinstance(failed, Unavailable) else failed.message
+            said = f"the index is not signed with this key just now: {why}"
+            if digest == self._of:
+                self._failed[of] = (ports.clock.monotonic() + AGAIN_S, said)
+            raise Unavailable(said, told=Told.SIGNING) from None
+        if digest == self._of:
+            self._signed[of] = signature
+        return signature
+
+    async def unsigned(self) -> str | None:
+        """Return None where every signature of the index is to be had, else what callers are told of it."""
+        for key in self.signers():
+            try:
+                await self.signature(fingerprint(key.spki))
+            except Unavailable as failed:
+                return f"the index is not signed with every key just now ({failed.told})"
+        return None
+
+    def _profiles(self) -> tuple[Profile, ...]:
+        return profiles_of(self._ports().keybook.ring(), self._attesting)

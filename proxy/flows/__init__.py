@@ -1,1 +1,0 @@
-"""What we do: the asynchronous pipelines, written against the ports alone."""

@@ -1,0 +1,148 @@
+"""Long work, step by step: asked for, taken up, gone on with after whatever stopped it, ended, and all of it on record.
+
+A kind of work is a function in a table. It is handed the job and a `Step` to call after each thing that is done for
+good; `job.cursor`, `done` and `result` say what an earlier run came to. It may do its last step twice and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from proxy.jobs import job as jobs_of
+from proxy.jobs.job import Job, JobState
+from proxy.jobs.port import Jobs
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Journal
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.store.port import Clock
+from proxy.trust.allotment import Allotment
+
+
+class Step(Protocol):
+    """How work says how far it is."""
+
+    async def __call__(self, done: int, total: int | None, cursor: str, so_far: Mapping[str, Any]) -> None:
+        """Keep this; from here a later run goes on. Raises Stop when the job is to end now, Unavailable."""
+
+
+Work = Callable[[Job, Step], Awaitable[Mapping[str, Any]]]
+
+
+class Stop(Exception):
+    """The job goes on no further here: somebody cancelled it, or another process has it."""
+
+
+async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
+    """Return the job that is to be done, on record with its id; one that waits for the same already, where there is.
+
+    `room` is what its holder may have. Raises Fault where that is used up, Unavailable.
+    """
+    job = replace(job, id=secrets.token_hex(8))
+    queued = _event(EventKind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]})
+    try:
+        return await jobs.add(job, queued, room)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+
+
+async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
+    """Return where such a job would be kept now. Raises Fault where its holder's room is used up, Unavailable."""
+    waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", room.together, 0)
+    try:
+        jobs_of.job_there(job, waiting, room)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+
+
+async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
+    """Return the job as it is once nobody wants it any more; what it did is done. Raises Fault, Unavailable."""
+    gone = await jobs.change(job_id, partial(jobs_of.called_off, now=clock.now()))
+    if gone is not None:
+        return gone
+    found = await jobs.find(job_id)
+    if found is None:
+        raise unknown(job_id)
+    raise Fault("DENIED", f"job {job_id} has ended ({found.state}): there is nothing to cancel", status=409)
+
+
+def unknown(job_id: str) -> Fault:
+    """Return the refusal of a job that is not there."""
+    return Fault("NAME_UNKNOWN", f"there is no job {job_id!a}; there are: countersign jobs list")
+
+
+async def run_next(works: Mapping[str, Work], jobs: Jobs, journal: Journal, clock: Clock) -> bool:
+    """Take the job that is to go on first as far as it goes; return False where none waits.
+
+    Raises Unavailable, and Fault where a job failed of a mistake of ours.
+
+    Only whoever holds the lease of jobs may call this: what is marked as running was then left behind by another.
+    """
+    waiting = await jobs.next(clock.now())
+    if waiting is None:
+        return False
+    job = await jobs.change(waiting.id, partial(jobs_of.taken_up, now=clock.now()))
+    if job is not None and job.state is JobState.RUNNING:
+        await _run(job, works.get(job.kind), jobs, journal, clock)
+    elif job is not None:
+        await journal.record(_ended(job, clock))
+    return True
+
+
+async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock: Clock) -> None:
+    result = job.result
+
+    async def step(done: int, total: int | None, cursor: str, so_far: Mapping[str, Any]) -> None:
+        nonlocal result
+        change = partial(jobs_of.stepped, run=job.run, done=done, total=total, cursor=cursor, result=so_far)
+        now = await jobs.change(job.id, change)
+        result = so_far
+        if now is None or now.cancel:
+            raise Stop
+
+    if work is None:
+        await _end(job, JobState.FAILED, f"this version does no jobs of kind {job.kind}", result, jobs, journal, clock)
+        return
+    attempt = asyncio.ensure_future(work(job, step))
+    try:
+        await asyncio.wait([attempt])
+    except asyncio.CancelledError:  # the lease is gone, or the server leaves: another goes on from the last step
+        attempt.cancel()
+        await asyncio.wait([attempt])
+        raise
+    failure = asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
+    if failure is None:
+        await _end(job, JobState.DONE, "", attempt.result(), jobs, journal, clock)
+    elif isinstance(failure, Stop):
+        await _end(job, JobState.CANCELLED, "cancelled on the way", result, jobs, journal, clock)
+    elif isinstance(failure, Unavailable):
+        await jobs.change(job.id, partial(jobs_of.put_off, run=job.run, now=clock.now(), why=failure.what[:500]))
+    else:
+        why = failure.message if isinstance(failure, Fault) else str(failure) or type(failure).__name__
+        await _end(job, JobState.FAILED, why[:500], result, jobs, journal, clock)
+        if not isinstance(failure, Fault | Corrupt):
+            raise Fault("UNKNOWN", f"job {job.id} ({job.kind}) met a mistake of this program: {failure!r}") from failure
+
+
+async def _end(
+    job: Job, state: JobState, note: str, result: Mapping[str, Any], jobs: Jobs, journal: Journal, clock: Clock
+) -> None:
+    change = partial(jobs_of.ended, run=job.run, state=state, now=clock.now(), note=note, result=result)
+    if (done := await jobs.change(job.id, change)) is not None:
+        await journal.record(_ended(done, clock))
+
+
+def _ended(job: Job, clock: Clock) -> Event:
+    detail = {"state": job.state.value, "done": job.done, "note": job.note, "result": dict(job.result)}
+    return _event(EventKind.JOB_ENDED, job, detail)._replace(at=clock.now())
+
+
+def _event(kind: EventKind, job: Job, detail: Mapping[str, Any]) -> Event:
+    about = {"job": job.id, "kind": job.kind, **detail}
+    return Event(
+        job.created, kind, job.who, job.how, repository=job.repository, request_id=f"job-{job.id}", detail=about
+    )

@@ -1,0 +1,124 @@
+"""Jobs, in a table: what they are to do, how far they are, what came of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from proxy.jobs.job import WAITING, Job, JobState, job_there
+from proxy.journal.event import Event
+from proxy.journal.store import append_rows
+from proxy.store.canonical import canonical
+from proxy.store.database import Database
+from proxy.store.tables import jobs
+from proxy.trust.allotment import Allotment
+
+Change = Callable[[Job], Job | None]
+
+
+class StoredJobs:
+    """The Jobs port on a database. All calls raise Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        """Use this database."""
+        self._database = database
+
+    async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
+        """Keep a new job and its row of the journal, in one transaction, and return it; durable on return.
+
+        Where one of the same holder waits for the same already, nothing is kept and that one is returned. Raises
+        ValueError when there is no room for it (None: there always is).
+        """
+        return await self._database.write(partial(_add, job=job, event=event, room=room))
+
+    async def find(self, job_id: str) -> Job | None:
+        """Return the job of this id, or None."""
+        return await self._database.read(partial(_find, job_id=job_id))
+
+    async def change(self, job_id: str, change: Change) -> Job | None:
+        """Put what `change` makes of the job in its place, in one transaction, and return it.
+
+        None where there is no such job, or `change` returned None: then it is as it was.
+        """
+        return await self._database.write(partial(_change, job_id=job_id, change=change))
+
+    async def next(self, now: datetime) -> Job | None:
+        """Return the job that is to go on first: not over, not put off, the oldest."""
+        return await self._database.read(partial(_next, now=now))
+
+    async def page(
+        self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
+    ) -> tuple[Job, ...]:
+        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
+        return await self._database.read(
+            partial(_page, states=tuple(states), kind=kind, repository=repository, limit=limit, skip=skip)
+        )
+
+
+def _add(connection: Connection, job: Job, event: Event, room: Allotment | None) -> Job:
+    waits = select(jobs).where(jobs.c.state.in_([state.value for state in WAITING]))
+    there = job_there(job, map(_job, connection.execute(waits)), room)
+    if there is None:
+        append_rows(connection, (event,))
+        connection.execute(insert(jobs).values(_values(job)))
+    return there or job
+
+
+def _find(connection: Connection, job_id: str, *, lock: bool = False) -> Job | None:
+    query = select(jobs).where(jobs.c.id == job_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return None if row is None else _job(row)
+
+
+def _change(connection: Connection, job_id: str, change: Change) -> Job | None:
+    there = _find(connection, job_id, lock=True)
+    wanted = None if there is None else change(there)
+    if wanted is not None:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(_values(wanted)))
+    return wanted
+
+
+def _next(connection: Connection, now: datetime) -> Job | None:
+    waits = jobs.c.state.in_([state.value for state in WAITING])
+    due = or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now)
+    row = connection.execute(select(jobs).where(waits, due).order_by(jobs.c.created, jobs.c.id).limit(1)).first()
+    return None if row is None else _job(row)
+
+
+def _page(
+    connection: Connection, states: tuple[JobState, ...], kind: str, repository: str, limit: int, skip: int
+) -> tuple[Job, ...]:
+    query = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit).offset(skip)
+    if states:
+        query = query.where(jobs.c.state.in_([state.value for state in states]))
+    if kind:
+        query = query.where(jobs.c.kind == kind)
+    if repository:
+        query = query.where(jobs.c.repository == repository)
+    return tuple(_job(row) for row in connection.execute(query))
+
+
+_PLAIN = (
+    "id", "kind", "who", "how", "reason", "created", "repository", "not_before", "ended",
+    "run", "tries", "done", "total", "cursor", "note", "cancel",
+)  # fmt: skip
+
+
+def _values(job: Job) -> dict[str, Any]:
+    plain = {name: getattr(job, name) for name in _PLAIN}
+    return {
+        **plain,
+        "state": job.state.value,
+        "asked": canonical(dict(job.asked)),
+        "result": canonical(dict(job.result)),
+    }
+
+
+def _job(row: Row[Any]) -> Job:
+    plain = {name: getattr(row, name) for name in _PLAIN}
+    return Job(**plain, state=JobState(row.state), asked=json.loads(row.asked), result=json.loads(row.result))

@@ -1,0 +1,1 @@
+"""The append-only record: events, what is asked of it, its tables."""

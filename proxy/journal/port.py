@@ -1,0 +1,61 @@
+"""The record, as everything that writes or reads it needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from proxy.journal.event import Event, EventKind
+from proxy.oci.reference import Digest, Reference, Repository
+from proxy.trust.decision import Decision
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for in the journal; empty fields match everything. `limit` rows after `skip`, newest first."""
+
+    kinds: tuple[EventKind, ...] = ()
+    repository: str = ""
+    digest: str = ""
+    since: datetime | None = None
+    limit: int = 100
+    skip: int = 0
+
+
+class Journal(Protocol):
+    """The append-only record."""
+
+    async def record(self, *events: Event) -> None:
+        """Append rows; durable on return (group commit with whatever else is waiting)."""
+
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
+        """Keep the decision under its id and count the event: a row per decision, caller and hour.
+
+        Without `keep` the event is counted alone, as by `counted`.
+        """
+
+    async def counted(self, event: Event) -> None:
+        """Count the event: a row per kind, caller, repository, reason and hour."""
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision by its id, or None."""
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        """Return matching rows, newest first."""
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What was pulled, under one reference: how often and when last, and whether the policies let it be served."""
+
+    repository: Repository
+    reference: Reference
+    digest: Digest
+    served: bool
+    pulls: int
+    last: datetime
+    decision_id: str

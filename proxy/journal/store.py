@@ -1,0 +1,244 @@
+"""The append-only record, in tables. Denials are on disk before they are answered, allowed pulls within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from typing import Any
+
+from cachetools import LRUCache
+from sqlalchemy import Connection, Insert, Row, insert, select
+
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Pulled, Search
+from proxy.journal.pulled import pulled
+from proxy.journal.tally import may_follow, row_key, same_row, with_count
+from proxy.journal.would_block import WouldBlock, would_block
+from proxy.oci.faults import Unavailable
+from proxy.oci.limits import MIB
+from proxy.store.canonical import canonical
+from proxy.store.database import Database, insert_once, upsert
+from proxy.store.tables import decisions, journal, revisions
+from proxy.trust.decision import Decision
+from proxy.trust.explain import as_json, from_json
+from proxy.trust.weight import of_decision
+
+_FLUSH_AFTER_S = 0.5
+_FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk too
+_REMEMBERED = 16 * MIB  # of decisions kept in memory, for the page that a refusal points to
+
+
+@dataclass
+class _Counted:
+    event: Event
+    last: datetime
+    count: int = 1
+
+
+class StoredJournal:
+    """The Journal port on a database. All calls raise Unavailable."""
+
+    def __init__(self, database: Database, *, flush_after: float = _FLUSH_AFTER_S) -> None:
+        """Use this database; allowed pulls reach it at most `flush_after` seconds later."""
+        self._database = database
+        self._flush_after = flush_after
+        self._pending: dict[tuple[str, ...], _Counted] = {}
+        self._unwritten: dict[str, Decision] = {}
+        self._decisions: LRUCache[str, Decision] = LRUCache(_REMEMBERED, of_decision)
+        self._flushing: asyncio.Task[None] | None = None
+        self._flush_lock = asyncio.Lock()
+        self.trouble: str | None = None  # why allowed pulls are not on disk yet, when they should be
+
+    async def record(self, *events: Event) -> None:
+        """Append rows; durable on return (group commit with whatever else is waiting)."""
+        if events:
+            await self._database.write(partial(append_rows, events=events))
+
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
+        """Keep the decision under its id and count the event: a row per decision, caller and hour.
+
+        Without `keep` the event is counted alone, as by `counted`.
+        Durable on return, except for an allowed pull: that returns at once unless thousands of rows are waiting.
+        """
+        if keep and event.decision_id != decision.id:
+            event = event._replace(decision_id=decision.id)
+        await self._counted(event, decision if keep else None)
+
+    async def counted(self, event: Event) -> None:
+        """Count the event: a row per kind, caller, repository, reason and hour. Durable as by `decided`."""
+        await self._counted(event, None)
+
+    async def _counted(self, event: Event, decision: Decision | None) -> None:
+        if len(self._pending) >= _FLUSH_AT:
+            await self.flush()
+        if decision is not None:
+            self._keep(decision)
+        self._add(event)
+        if not may_follow(event):
+            await self.flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_later())
+
+    async def flush(self) -> None:
+        """Put on disk everything that was decided before this call; what could not be written waits for the next.
+
+        Whoever comes while rows are on their way waits for those, then writes the rest: denials share commits. So the
+        one who writes goes on when its caller goes away: others count on it.
+        """
+        if self._pending or self._flush_lock.locked():
+            await asyncio.shield(asyncio.ensure_future(self._flush()))
+
+    async def _flush(self) -> None:
+        async with self._flush_lock:
+            if not self._pending:
+                return
+            counted, self._pending = self._pending, {}
+            new, self._unwritten = self._unwritten, {}
+            work = partial(_count, counted=list(counted.values()), new=list(new.values()))
+            await self._database.write(work, lambda done: None if done else self._put_back(counted, new))
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision by its id, or None."""
+        return self._decisions.get(decision_id) or await self._database.read(partial(_decision, which=decision_id))
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        """Return matching rows, newest first; what is counted says how often in `detail["count"]`."""
+        await self.flush()
+        return await self._database.read(partial(_search, search=search))
+
+    async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
+        """Return what was pulled with a warning since then, by repository and reference, the most pulled first."""
+        await self.flush()
+        return await self._database.read(partial(would_block, since=since))
+
+    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+        """Return what was pulled since then by repository, reference and digest, the newest `limit` of them."""
+        await self.flush()
+        return await self._database.read(partial(pulled, since=since, limit=limit))
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+        await self._database.write(partial(_keep, kind=kind, revision=revision, text=text))
+
+    async def revision(self, kind: str, revision: str) -> str | None:
+        """Return the text kept under this hash, or None."""
+        return await self._database.read(partial(_revision, kind=kind, revision=revision))
+
+    async def close(self) -> None:
+        """Put on disk what is waiting, for the last time."""
+        try:
+            await self.flush()
+        finally:
+            if self._flushing is not None:
+                self._flushing.cancel()
+                await asyncio.wait([self._flushing])
+
+    def _keep(self, decision: Decision) -> None:
+        if self._decisions.get(decision.id) is not decision:
+            if decision.id not in self._decisions:
+                self._unwritten[decision.id] = decision
+            self._decisions[decision.id] = decision
+
+    def _add(self, event: Event) -> None:
+        key = same_row(event)
+        row = self._pending.get(key)
+        if row is None:
+            self._pending[key] = _Counted(event, event.at)
+        else:
+            row.count += 1
+            row.last = max(row.last, event.at)
+
+    def _put_back(self, counted: dict[tuple[str, ...], _Counted], new: dict[str, Decision]) -> None:
+        for key, row in counted.items():
+            since = self._pending.get(key)
+            if since is not None:
+                row.count += since.count
+                row.last = max(row.last, since.last)
+            self._pending[key] = row
+        self._unwritten = new | self._unwritten
+
+    async def _flush_later(self) -> None:
+        while self._pending:
+            await asyncio.sleep(self._flush_after)
+            try:
+                await self.flush()
+                self.trouble = None
+            except Unavailable as error:
+                self.trouble = error.what  # and tried again
+        self._flushing = None
+
+
+@cache
+def _counting(dialect: str) -> Insert:
+    """Return the INSERT that adds to the count of a row that is there already."""
+    statement = upsert(dialect, journal)
+    more = {"count": journal.c.count + statement.excluded.count, "last": statement.excluded.last}
+    return statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more)
+
+
+def append_rows(connection: Connection, events: tuple[Event, ...]) -> None:
+    """Write these rows with whatever else this transaction does."""
+    connection.execute(insert(journal), [_values(event) for event in events])
+
+
+def _count(connection: Connection, counted: list[_Counted], new: list[Decision]) -> bool:
+    dialect = connection.dialect.name
+    tallied = [{"tally": row_key(row.event), "count": row.count, "last": row.last} for row in counted]
+    rows = [_values(row.event) | tally for row, tally in zip(counted, tallied, strict=True)]
+    connection.execute(_counting(dialect), rows)
+    if new:
+        kept = [{"id": made.id, "at": made.at, "decision": canonical(as_json(made))} for made in new]
+        connection.execute(insert_once(dialect, decisions), kept)
+    return True
+
+
+def _decision(connection: Connection, which: str) -> Decision | None:
+    text = connection.execute(select(decisions.c.decision).where(decisions.c.id == _clean(which))).scalar_one_or_none()
+    return None if text is None else from_json(json.loads(text))
+
+
+def _search(connection: Connection, search: Search) -> tuple[Event, ...]:
+    query = select(journal).order_by(journal.c.position.desc()).limit(search.limit).offset(search.skip)
+    if search.kinds:
+        query = query.where(journal.c.kind.in_([kind.value for kind in search.kinds]))
+    if search.repository:
+        query = query.where(journal.c.repository == _clean(search.repository))
+    if search.digest:
+        query = query.where(journal.c.digest == _clean(search.digest))
+    if search.since is not None:
+        query = query.where(journal.c.last >= search.since)
+    return tuple(_event(row) for row in connection.execute(query))
+
+
+def _keep(connection: Connection, kind: str, revision: str, text: str) -> None:
+    values = {"kind": kind, "revision": revision, "body": text}
+    connection.execute(insert_once(connection.dialect.name, revisions), values)
+
+
+def _revision(connection: Connection, kind: str, revision: str) -> str | None:
+    query = select(revisions.c.body).where(revisions.c.kind == kind, revisions.c.revision == revision)
+    return connection.execute(query).scalar_one_or_none()
+
+
+_PLAIN = ("who", "how", "repository", "reference", "digest", "reason", "decision_id", "request_id")
+_REVISIONS = ("policy_revision", "key_revision")
+
+
+def _values(event: Event) -> dict[str, Any]:
+    texts = {name: _clean(getattr(event, name)) for name in (*_PLAIN, *_REVISIONS)}
+    kept = {"at": event.at, "last": event.at, "kind": event.kind.value, "detail": canonical(dict(event.detail))}
+    return texts | kept | {"count": 1, "tally": None}
+
+
+def _event(row: Row[Any]) -> Event:
+    texts = {name: getattr(row, name) for name in (*_PLAIN, *_REVISIONS)}
+    event = Event(at=row.at, kind=EventKind(row.kind), detail=json.loads(row.detail), **texts)
+    return with_count(event, row._mapping["count"])  # noqa: SLF001  # SQLAlchemy's public way; row.count is a method
+
+
+def _clean(text: str) -> str:
+    """Return text both databases can hold: callers choose some of it, and must not make a denial unwritable."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""Our keys: their states, certificates, custody, schedule and the signatures they replace."""

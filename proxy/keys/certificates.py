@@ -1,0 +1,128 @@
+"""Certificates around our keys: the request, the chain that came back, or one made here to try things with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from proxy.formats.certificate import parse_certificate, spki_of, window
+from proxy.formats.chain import problems
+from proxy.journal.event import EventKind
+from proxy.keys.event import key_event
+from proxy.keys.lifecycle import find
+from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Asker
+from proxy.trust.keys import VERIFYING, BookKey, fingerprint
+
+BEGINS_BEFORE = timedelta(minutes=5)  # other machines' clocks are not ours
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A chain that may be set: for which key, and what whoever set it should know."""
+
+    key: BookKey
+    chain: tuple[bytes, ...]
+    notes: tuple[str, ...]
+
+
+async def request_certificate(which: str, subject: str, ports: Ports) -> bytes:
+    """Return a certificate request (DER) for this key, signed by it. Raises Fault, Unavailable."""
+    return await ports.certifier.csr(may_have_chain(which, ports), subject)
+
+
+async def self_sign(which: str, subject: str, days: int, asker: Asker, ports: Ports) -> BookKey:
+    """After this the key has a chain of one, signed by itself: for development. Raises Fault, Unavailable."""
+    key, now = may_have_chain(which, ports), ports.clock.now().replace(microsecond=0)
+    ends = now + timedelta(days=days)
+    made = await ports.certifier.self_signed(key, subject, now - BEGINS_BEFORE, ends)
+    return await _set(plan(which, (made,), ports), asker, ports)
+
+
+async def set_chain(which: str, chain: tuple[bytes, ...], asker: Asker, ports: Ports) -> BookKey:
+    """After this the key has this chain (DER, leaf to root); the one before is gone. Raises Fault, Unavailable."""
+    return await _set(plan(which, chain, ports), asker, ports)
+
+
+def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
+    """Return what setting this chain would come to. Raises Fault naming every rule it breaks and how to mend it."""
+    key = may_have_chain(which, ports)
+    if broken := objections(key, chain, ports.clock.now()):
+        told = "; ".join(f"({number}) {text}" for number, text in enumerate(broken, 1))
+        raise Fault("DENIED", f"this chain cannot be key {fingerprint(key.spki)[:12]}'s: {told}", status=400)
+    return Planned(key, chain, notes(key, chain))
+
+
+def may_have_chain(which: str, ports: Ports) -> BookKey:
+    """Return the key, where its state lets it have certificates. Raises Fault."""
+    key = find(which, ports)
+    if key.state not in VERIFYING:
+        name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
+        raise Fault("DENIED", f"{name} is {key.state}; a key that no longer counts gets no certificate", status=409)
+    return key
+
+
+def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[str, ...]:
+    """Return everything that keeps this chain from being this key's, each with how to mend it."""
+    found = [problem.text for problem in problems(chain, now)]
+    try:
+        owners = [spki_of(one) for one in chain]
+    except ValueError:  # said already
+        return tuple(found)
+    if chain and owners[0] != key.spki:
+        name = fingerprint(key.spki)[:12]
+        if key.spki in owners:
+            mend = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
+        else:
+            mend = f"request one for it: countersign keys csr {name} --subject NAME"
+        found.insert(0, f"the first certificate is not of key {name}; {mend}")
+    return tuple(found)
+
+
+def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
+    """Return what changes for those who verify, compared with the chain before."""
+    _, ends = window(chain)
+    leaf, root = parse_certificate(chain[0]), parse_certificate(chain[-1])
+    told = [f"certify it as {_name(leaf.subject.rfc4514_string())} until {ends:%Y-%m-%d %H:%M} UTC"]
+    if len(chain) == 1:
+        told.append("it is self-signed: nobody vouches for it, so it is for development alone")
+    else:
+        told.append(f"those who verify must trust the root {_name(root.subject.rfc4514_string())}")
+    if key.chain:
+        old_leaf, old_ends = parse_certificate(key.chain[0]), window(key.chain)[1]
+        if old_leaf.subject != leaf.subject:
+            told.append(
+                f"the subject was {_name(old_leaf.subject.rfc4514_string())}: verifiers that name it must change"
+            )
+        if key.chain[-1] != chain[-1]:
+            told.append("the root is another than before: verifiers must trust it first")
+        if ends < old_ends:
+            told.append(f"it ends earlier than the chain before, which ends at {old_ends:%Y-%m-%d %H:%M} UTC")
+    return tuple(told)
+
+
+async def _set(planned: Planned, asker: Asker, ports: Ports) -> BookKey:
+    name, chain = fingerprint(planned.key.spki), planned.chain
+    ends = window(chain)[1]
+    detail = {
+        "subject": _name(parse_certificate(chain[0]).subject.rfc4514_string()),
+        "issuer": _name(parse_certificate(chain[0]).issuer.rfc4514_string()),
+        "serial": f"{parse_certificate(chain[0]).serial_number:x}",
+        "until": ends.isoformat(timespec="seconds"),
+        "certificates": " ".join(fingerprint(one) for one in chain),
+    }
+    async with ports.cache.lock(("keys",)):
+        key = may_have_chain(name, ports)
+        record = (key_event(EventKind.KEY_CHAIN, key, asker, detail, ports),)
+        try:
+            await ports.keybook.amend(name, {"chain": chain}, record=record)
+        except Unavailable as away:
+            say = f"{away.what}; `countersign keys chain show {name[:12]}` says whether it took effect"
+            raise Unavailable(say) from None
+    return find(name, ports)
+
+
+def _name(text: str) -> str:
+    """Return a subject as text that is inert wherever it is shown."""
+    return ascii(text[:200])[1:-1]

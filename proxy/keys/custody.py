@@ -1,0 +1,196 @@
+"""Keys where they are: taken into the book, found again on another token, backed up, destroyed.
+
+Each change and its row in the journal are one transaction; the row of a destruction comes before the token is told.
+What is put into the book has proved itself just before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from proxy.journal.event import EventKind
+from proxy.keys.event import key_event
+from proxy.keys.lifecycle import ALONE, find, may_become, may_rotate
+from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.ports_in_use import Ports
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.tokens.token_key import CONFIRM_DIGITS, TokenKey, confirmed, may_leave
+from proxy.trust.actor import Asker
+from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
+
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A key on a token, by what is given of its label and id; no token means the profile's first."""
+
+    label: str = ""
+    key_id: str = ""
+    token: str = ""
+    extractable: bool = False  # take it although it may have copies elsewhere
+
+
+async def take_in(profile: str, sought: Sought, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+    """Return the key that lay on the token already: proved, prepared and recorded.
+
+    Raises Fault (not exactly one such key, one that may leave the token, one that is known already), Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        held = await may_take_in(profile, sought, ports, tokens)
+        key = BookKey(
+            profile=profile,
+            token=held.token,
+            token_serial=held.token_serial,
+            key_id=held.key_id,
+            label=held.label,
+            algorithm=held.algorithm,
+            spki=held.spki,
+            state=KeyState.PREPARED,
+            since=ports.clock.now(),
+        )
+        await ports.signer.prove(key)
+        detail = {
+            "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
+            "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
+        }  # fmt: skip
+        created = key_event(EventKind.KEY_CREATED, key, asker, detail, ports)
+        try:
+            await ports.keybook.add(key, record=(created,))
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+        return find(fingerprint(key.spki), ports)
+
+
+async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenInventory) -> TokenKey:
+    """Return the one key that is meant, where it may be taken in. Raises Fault, Unavailable."""
+    may_rotate(profile, ports)
+    if not (sought.label or sought.key_id):
+        raise Fault("UNSUPPORTED", "say which key: give its label, its id, or both", status=400)
+    token = _token(profile, sought.token, tokens)
+    there = await tokens.held(token)
+    fitting = [
+        held
+        for held in there
+        if sought.label in ("", held.label) and sought.key_id.lower() in ("", held.key_id.lower())
+    ]
+    if len(fitting) != 1:
+        what = " and ".join(f"{n} {v!a}" for n, v in (("label", sought.label), ("id", sought.key_id)) if v)
+        raise Fault("NAME_UNKNOWN", f"token {token} has {len(fitting)} usable keys of {what}; {_listed(there)}")
+    (held,) = fitting
+    known = next((k for k in ports.keybook.ring().ours if k.spki == held.spki), None)
+    if known is not None:
+        raise Fault("DENIED", f"{_named(known)} is {known.state} in the key book already", status=409)
+    if held.attributes.get("SIGN") is False:
+        raise Fault("DENIED", f"key {held.label!a} may not sign: its attribute SIGN is False", status=409)
+    if (why := may_leave(held.attributes)) is not None and not sought.extractable:
+        raise Fault(
+            "DENIED",
+            f"key {held.label!a} may have copies elsewhere ({why}): make one on the token "
+            f"(countersign keys prepare {profile} --on {token} --reason TEXT), "
+            "or take this one nevertheless with --accept-extractable",
+            status=409,
+        )
+    return held
+
+
+async def rebind(key: str, token: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+    """Return the key as it is found on its token now, after a restore, cloning or replacement; its state stays.
+
+    It has the same public key and signed what that verifies. Raises Fault, Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        known, held = await may_rebind(key, token, ports, tokens)
+        place: Amendment = {
+            "token": held.token, "token_serial": held.token_serial, "key_id": held.key_id, "label": held.label,
+        }  # fmt: skip
+        await ports.signer.prove(replace(known, **place))
+        before = {name: getattr(known, name) for name in place}
+        rebound = key_event(EventKind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, ports)
+        await ports.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
+        return find(fingerprint(known.spki), ports)
+
+
+async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory) -> tuple[BookKey, TokenKey]:
+    """Return the key and where it is now. Raises Fault where it is not, or where the book says just that."""
+    known = find(key, ports)
+    if known.state is KeyState.DESTROYED:
+        raise Fault("DENIED", f"{_named(known)} is destroyed; a key with that public key should not exist", status=409)
+    name = _token(known.profile, token or known.token, tokens)
+    there = await tokens.held(name)
+    found = [held for held in there if held.spki == known.spki]
+    if len(found) != 1:
+        raise Fault("NAME_UNKNOWN", f"token {name} holds {_named(known)} {len(found)} times; {_listed(there)}")
+    (held,) = found
+    if (held.token, held.token_serial, held.key_id, held.label) == (
+        known.token, known.token_serial, known.key_id, known.label,
+    ):  # fmt: skip
+        where = f"token {held.token}, serial {held.token_serial}"
+        raise Fault("DENIED", f"{_named(known)} is on {where}, as recorded; nothing was changed", status=409)
+    return known, held
+
+
+async def backed_up(key: str, at: datetime | None, asker: Asker, ports: Ports) -> BookKey:
+    """Return the key with a note that its token was backed up with it: at that moment, or now. Raises Fault."""
+    async with ports.cache.lock(ALONE):
+        known, now = may_be_backed_up(key, at, ports), ports.clock.now()
+        when = at or now
+        noted = key_event(EventKind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, ports)
+        await ports.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
+        return find(fingerprint(known.spki), ports)
+
+
+def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
+    """Return the key, where that can be said of it. Raises Fault."""
+    known = find(key, ports)
+    if known.state is KeyState.DESTROYED:
+        raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
+    if at is not None and at > ports.clock.now():
+        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
+    if at is not None and at < _FIRST:
+        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is older than any key here", status=400)
+    return known
+
+
+async def destroy(key: str, confirm: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+    """Return the key, of which neither half is on its token any more. `confirm` begins its fingerprint.
+
+    Stopped in between, it is still retired, and the same call finishes. Raises Fault, Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        doomed = may_become(key, KeyState.DESTROYED, ports)
+        if not confirmed(confirm, doomed):
+            raise Fault(
+                "UNSUPPORTED",
+                f"nothing was destroyed: to confirm it, type the first {CONFIRM_DIGITS} digits of the fingerprint of "
+                f"{doomed.profile}'s key, as `countersign keys list` shows them",
+                status=400,
+            )
+        detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
+        await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, asker, detail, ports))
+        await tokens.destroy(doomed)
+        name = fingerprint(doomed.spki)
+        try:
+            await ports.keybook.set_state(name, KeyState.DESTROYED, ports.clock.now())
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+        except Unavailable as away:
+            raise Unavailable(f"{away.what}; the key is gone from its token: say it again to record that") from None
+        return find(name, ports)
+
+
+def _token(profile: str, wanted: str, tokens: TokenInventory) -> str:
+    there = tokens.of(profile)
+    if wanted and wanted not in there:
+        raise Fault("NAME_UNKNOWN", f"{profile} has no token {wanted[:80]!a}; it has {', '.join(there)}")
+    return wanted or there[0]
+
+
+def _listed(there: tuple[TokenKey, ...]) -> str:
+    keys = ", ".join(f"{held.label!a} (id {held.key_id}, {fingerprint(held.spki)[:12]})" for held in there[:20])
+    return f"it holds {keys or 'no usable key'}"
+
+
+def _named(key: BookKey) -> str:
+    return f"key {fingerprint(key.spki)[:12]} of {key.profile}"

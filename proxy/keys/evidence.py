@@ -1,0 +1,102 @@
+"""What can be proved of a key: what its token says now, what the journal says of its life, signed by the key itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.formats.key_evidence import CHECK, text_of
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Search
+from proxy.keys.lifecycle import find
+from proxy.oci.faults import Fault
+from proxy.registry.ports_in_use import Ports
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.trust.keys import BookKey, fingerprint
+
+ROWS = 20_000  # of the journal that are looked through
+_PAGE = 1000
+_ABOUT_KEYS = tuple(kind for kind in EventKind if kind.value.startswith(("key.", "approval.")))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The text, which is `key_evidence.text_of(document)`, and the key's signature over it."""
+
+    key: BookKey
+    text: bytes
+    signature: bytes
+
+
+async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
+    """Return what is known of the key, signed by it whatever its state. Raises Fault (it is not there), Unavailable."""
+    known = find(key, ports)
+    held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
+    if held is None:
+        raise Fault(
+            "NAME_UNKNOWN",
+            f"token {known.token} does not hold key {fingerprint(known.spki)[:12]}, so it can prove nothing of it now; "
+            "what the journal says of it: countersign keys list, GET /admin/v1/journal",
+        )
+    facts, rows = await tokens.facts(known.token), await _rows(known, ports)
+    document = {
+        "at": ports.clock.now().isoformat(),
+        "by": ports.name,
+        "check": list(CHECK),
+        "key": {
+            "profile": known.profile,
+            "fingerprint": fingerprint(known.spki),
+            "spki": known.spki.hex(),
+            "algorithm": known.algorithm,
+            "state": known.state.value,
+            "since": known.since.isoformat(),
+            "label": held.label,
+            "id": held.key_id,
+            "backup_at": None if known.backup_at is None else known.backup_at.isoformat(),
+            "recorded_token_serial": known.token_serial,
+        },
+        "attributes": dict(held.attributes),
+        "token": {
+            "name": known.token,
+            "label": facts.label,
+            "serial": facts.serial,
+            "model": facts.model,
+            "manufacturer": facts.manufacturer,
+            "firmware": facts.firmware,
+            "mechanisms": list(facts.mechanisms),
+        },
+        "journal": [_row(event) for event in rows],
+    }
+    text = text_of(document)
+    return Evidence(known, text, await tokens.attest(known, text))
+
+
+async def _rows(key: BookKey, ports: Ports) -> list[Event]:
+    """Return what happened to the key and who agreed to it, oldest first.
+
+    A call that waited for a second person is done under the request it was asked in. Raises Fault where the journal is
+    too long to look through.
+    """
+    name, rows = fingerprint(key.spki), list[Event]()
+    for skip in range(0, ROWS, _PAGE):
+        page = await ports.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
+        rows += page
+        if len(page) < _PAGE:
+            requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
+            return [e for e in reversed(rows) if e.detail.get("key") == name or _agreed(e, requests)]
+    raise Fault("UNSUPPORTED", f"the journal has more than {ROWS} rows about keys; none was left out silently")
+
+
+def _agreed(event: Event, requests: set[str]) -> bool:
+    return event.kind.value.startswith("approval.") and event.request_id in requests
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "at": event.at.isoformat(),
+        "kind": event.kind.value,
+        "who": event.who,
+        "how": event.how,
+        "request_id": event.request_id,
+        "detail": dict(event.detail),
+    }

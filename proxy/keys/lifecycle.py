@@ -1,0 +1,261 @@
+"""The life of our keys: each change and its rows in the journal are one transaction.
+
+Stopped at any step, the profile has exactly one active key: the old one until the last step, the new one after it. A
+key that was created and not recorded stays on the token and signs nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from proxy.journal.event import Event, EventKind
+from proxy.keys.event import key_event
+from proxy.keys.states import refusal
+from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Asker
+from proxy.trust.handover import Handover
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+ALONE = ("keys",)
+AT_ONCE = Handover()
+BY_ITSELF = ("countersign", "schedule")  # who changes keys, and how we know, where nobody asked
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """The key that signed until now (trusted from now on), and the one that signs now."""
+
+    old: BookKey | None
+    new: BookKey
+
+
+async def rotate(
+    profile: str,
+    who: str,
+    how: str,
+    reason: str,
+    ports: Ports,
+    *,
+    terms: Handover = AT_ONCE,
+    token: str | None = None,
+    request_id: str = "",
+) -> Rotated:
+    """After this a key made and proved just now signs for the profile; the one before verifies only.
+
+    `terms` may let it wait first, prepared, or let both sign; `token` is another than the profile's first.
+    Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
+    """
+    asker = Asker(who, how, reason, request_id)
+    async with ports.cache.lock(ALONE):
+        old = may_rotate(profile, ports, token)
+        begins = None if terms.publish_first is None else ports.clock.now() + terms.publish_first
+        new = await prepared(profile, asker, ports, token, begins, terms)
+        return Rotated(old, new) if begins else await activated(new, asker, ports, terms)
+
+
+async def prepare(
+    profile: str, who: str, how: str, reason: str, ports: Ports, *, token: str | None = None, request_id: str = ""
+) -> BookKey:
+    """Return a key made and proved just now: it verifies from now on, and signs once it is activated.
+
+    Raises Fault (no such profile, or a key is prepared already), Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        may_rotate(profile, ports, token)
+        return await prepared(profile, Asker(who, how, reason, request_id), ports, token)
+
+
+async def schedule(profile: str, token: str, begins: datetime, why: str, ports: Ports, terms: Handover) -> BookKey:
+    """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
+    async with ports.cache.lock(ALONE):
+        may_rotate(profile, ports, token)
+        return await prepared(profile, Asker(*BY_ITSELF, why, ""), ports, token, begins, terms)
+
+
+async def activate(
+    key: str,
+    who: str,
+    how: str,
+    reason: str,
+    ports: Ports,
+    *,
+    terms: Handover = AT_ONCE,
+    request_id: str = "",
+) -> Rotated:
+    """After this the prepared key of this fingerprint signs; the one before verifies only.
+
+    What was agreed when it was prepared holds where `terms` say nothing. It proves itself again first: it may have
+    waited for weeks. Raises Fault, Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        new = may_become(key, KeyState.ACTIVE, ports)
+        await ports.signer.prove(new)
+        return await activated(new, Asker(who, how, reason, request_id), ports, terms)
+
+
+async def retire(key: str, who: str, how: str, reason: str, ports: Ports, *, request_id: str = "") -> BookKey:
+    """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
+    async with ports.cache.lock(ALONE):
+        old = may_become(key, KeyState.RETIRED, ports)
+        return await moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), ports)
+
+
+async def compromise(
+    key: str,
+    who: str,
+    how: str,
+    reason: str,
+    ports: Ports,
+    *,
+    rotate: bool = False,
+    since: datetime | None = None,
+    request_id: str = "",
+) -> BookKey:
+    """After this, images signed by this key only are blocked with key_compromised.
+
+    Where the policy trusts our ledger, what it shows as signed before `since` still counts; a later call may tell it.
+    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
+    signed for its profile until another is active. Raises Fault, Unavailable.
+    """
+    asker = Asker(who, how, reason, request_id)
+    async with ports.cache.lock(ALONE):
+        bad = may_be_compromised(key, since, ports)
+        if rotate and bad.state is KeyState.ACTIVE:
+            waiting = ports.keybook.ring().prepared(bad.profile, bad.token)
+            new = waiting or await prepared(bad.profile, asker, ports, bad.token)
+            await ports.signer.prove(new)
+            await activated(new, asker, ports, None)
+        return await moved(find(key, ports), KeyState.COMPROMISED, asker, ports, since)
+
+
+def find(key: str, ports: Ports) -> BookKey:
+    """Return the key of this fingerprint, or of the only one that begins so. Raises Fault."""
+    found = [k for k in ports.keybook.ring().ours if len(key) >= 8 and fingerprint(k.spki).startswith(key.lower())]
+    if len(found) == 1:
+        return found[0]
+    why = "is the beginning of several" if found else "is none of ours (at least 8 digits of it are needed)"
+    raise Fault("NAME_UNKNOWN", f"key {key[:80]!a} {why}; `countersign keys list` shows the keys there are")
+
+
+def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:
+    """Return the key, where it may go to that state. Raises Fault that says why not."""
+    found = find(key, ports)
+    if (why := refusal(found, to)) is not None:
+        raise Fault("DENIED", why, status=409)
+    return found
+
+
+def may_be_compromised(key: str, since: datetime | None, ports: Ports) -> BookKey:
+    """Return the key, where it may be declared so, or where it is and only `since` is told now. Raises Fault."""
+    if since is not None and since > ports.clock.now():
+        raise Fault("UNSUPPORTED", f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future", status=400)
+    bad = find(key, ports)
+    if bad.state is KeyState.COMPROMISED and since is not None:
+        return bad
+    return may_become(key, KeyState.COMPROMISED, ports)
+
+
+def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey | None:
+    """Return the key that signs for the profile there now. Raises Fault: no such profile, or one is prepared."""
+    ring = ports.keybook.ring()
+    profiles = dict.fromkeys(key.profile for key in ring.ours)
+    if profile not in profiles:
+        there = ", ".join(profiles) or "none"
+        raise Fault("NAME_UNKNOWN", f"no key profile {profile[:80]!a}; there are: {there}")
+    where = _where(profile, ports, token)
+    if (waiting := ring.prepared(profile, where)) is not None:
+        name = fingerprint(waiting.spki)[:12]
+        raise Fault(
+            "DENIED",
+            f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name} --reason TEXT) "
+            f"or give it up for good (countersign keys retire {name} --reason TEXT)",
+            status=409,
+        )
+    return ring.active(profile, where)
+
+
+def _where(profile: str, ports: Ports, token: str | None) -> str:
+    """Return the token that is meant: the one named, else the profile's first. Raises Fault."""
+    tokens = [turn.token for turn in ports.signer.tokens_of(profile)]
+    if not tokens:
+        raise Fault("NAME_UNKNOWN", f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
+    if token is not None and token not in tokens:
+        raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(tokens)}, not {token[:80]!a}")
+    return token or tokens[0]
+
+
+async def prepared(
+    profile: str,
+    asker: Asker,
+    ports: Ports,
+    token: str | None = None,
+    begins: datetime | None = None,
+    terms: Handover = AT_ONCE,
+) -> BookKey:
+    """Return a key made and proved just now, recorded as prepared. Raises Fault, Unavailable."""
+    now = ports.clock.now()
+    old = ports.keybook.ring().active(profile, _where(profile, ports, token))
+    label = f"{profile}-{now:%Y%m%d}-{secrets.token_hex(3)}"
+    new = await ports.signer.create_key(profile, label, token)
+    if begins is not None:
+        until, end = terms.signs_until(begins), terms.retires(begins)
+        new = replace(new, activate_at=begins, signs_until=until, retire_after=end)
+    detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
+    detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
+    created = key_event(EventKind.KEY_CREATED, new, asker, detail, ports)
+    # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
+    after = None if old is None else fingerprint(old.spki)
+    await _done(ports.keybook.add(new, after=after, record=(created,)))
+    return find(fingerprint(new.spki), ports)
+
+
+async def activated(new: BookKey, asker: Asker, ports: Ports, terms: Handover | None) -> Rotated:
+    """Let a prepared key sign; with `terms` None the old key neither signs beside it nor has an end set.
+
+    Raises Fault, Unavailable.
+    """
+    old, now, name = ports.keybook.ring().active(new.profile, new.token), ports.clock.now(), fingerprint(new.spki)
+    ends: dict[str, datetime | None] = {}
+    if terms is not None:
+        ends["signs_until"] = terms.signs_until(now) or new.signs_until
+        ends["retire_after"] = terms.retires(now) or new.retire_after
+    events = [_change(new, KeyState.ACTIVE, asker, ports)]
+    if old is not None:
+        told = {end: at.isoformat() for end, at in ends.items() if at is not None}
+        events.append(_change(old, KeyState.TRUSTED, asker, ports, **told))
+    await _done(ports.keybook.activate(name, now, **ends, record=tuple(events)))
+    return Rotated(None if old is None else find(fingerprint(old.spki), ports), find(name, ports))
+
+
+def _moments(key: BookKey) -> dict[str, str]:
+    """Return what is set to happen, as the journal has it."""
+    at = {"activate_at": key.activate_at, "signs_until": key.signs_until, "retire_after": key.retire_after}
+    return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
+
+
+async def moved(key: BookKey, to: KeyState, asker: Asker, ports: Ports, since: datetime | None = None) -> BookKey:
+    """Return the key in its new state, which is on record. Raises Fault, Unavailable."""
+    name = fingerprint(key.spki)
+    was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
+    told = {"since": since.isoformat()} if since else {}
+    record = (_change(key, to, asker, ports, **told),)
+    await _done(ports.keybook.set_state(name, to, ports.clock.now(), since=since, was=was, record=record))
+    return find(name, ports)
+
+
+async def _done(change: Awaitable[None]) -> None:
+    """Wait for a change of the key book. Raises Unavailable, Fault."""
+    try:
+        await change
+    except ValueError as wrong:
+        raise Fault("DENIED", str(wrong), status=409) from None
+    except Unavailable as away:
+        raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
+
+
+def _change(key: BookKey, to: KeyState, asker: Asker, ports: Ports, **more: str) -> Event:
+    return key_event(EventKind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, ports)

@@ -1,0 +1,137 @@
+"""A key that is gone from its token, and no backup of it: another takes its place; what it signed counts on or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.journal.event import EventKind
+from proxy.keys.event import key_event
+from proxy.keys.lifecycle import ALONE, activated, find, may_be_compromised, moved, prepared
+from proxy.oci.faults import Fault, Unavailable
+from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Asker
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The lost key as it is now, and the key that took its place; None where nothing had to."""
+
+    old: BookKey
+    new: BookKey | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is said of a lost key: others may have it (`compromised`, and since when); `token` makes the next one."""
+
+    compromised: bool = False
+    since: datetime | None = None
+    token: str | None = None
+
+
+async def lose(key: str, loss: Loss, asker: Asker, ports: Ports) -> Lost:
+    """After this the key signs no more, and another does where a token can make one or has one.
+
+    What it signed verifies on (trusted), unless the loss says that others may have it (compromised). A lost key that
+    was prepared is given up. Nothing is changed where no token of the profile signs afterwards.
+    Raises Fault, Unavailable.
+    """
+    async with ports.cache.lock(ALONE):
+        gone = may_be_lost(key, loss, ports)
+        new = await _successor(gone, loss, asker, ports)
+        detail = {"from": gone.state.value, "token": gone.token, "compromised": loss.compromised}
+        detail["new"] = "" if new is None else fingerprint(new.spki)
+        await ports.journal.record(key_event(EventKind.KEY_LOST, gone, asker, detail, ports))
+        return Lost(await _given_up(find(fingerprint(gone.spki), ports), loss, asker, ports), new)
+
+
+def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
+    """Return the key, where it signs or is to sign. Raises Fault."""
+    if loss.since is not None and not loss.compromised:
+        raise Fault(
+            "UNSUPPORTED", "since when others have it is said of a compromised key: add --compromised", status=400
+        )
+    gone = may_be_compromised(key, loss.since, ports) if loss.compromised else find(key, ports)
+    if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, ports):
+        return gone
+    name = fingerprint(gone.spki)[:12]
+    instead = (
+        ""
+        if gone.state is KeyState.COMPROMISED
+        else f"; to distrust it: countersign keys compromise {name} --reason TEXT"
+    )
+    text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so that nothing has to take its place"
+    raise Fault("DENIED", f"{text}{instead}", status=409)
+
+
+def places(gone: BookKey, loss: Loss, ports: Ports) -> tuple[str, ...]:
+    """Return the tokens on which a key may take its place, the first to try first. Raises Fault.
+
+    A token with an active key of its own is none of them.
+    """
+    if gone.state is not KeyState.ACTIVE:
+        return ()
+    tokens, ring = [turn.token for turn in ports.signer.tokens_of(gone.profile)], ports.keybook.ring()
+    free = [token for token in tokens if ring.active(gone.profile, token) in (None, gone)]
+    if loss.token is None:
+        return tuple(sorted(free, key=lambda token: token != gone.token))
+    if loss.token not in tokens:
+        raise Fault("NAME_UNKNOWN", f"keys.{gone.profile}.tokens lists {', '.join(tokens)}, not {loss.token[:80]!a}")
+    if loss.token not in free:
+        text = f"token {loss.token} has an active key of {gone.profile} already"
+        raise Fault(
+            "DENIED",
+            f"{text}; to replace that one: countersign keys rotate {gone.profile} --on {loss.token} --reason TEXT",
+            status=409,
+        )
+    return (loss.token,)
+
+
+def others(gone: BookKey, ports: Ports) -> tuple[str, ...]:
+    """Return the other tokens that have an active key of its profile."""
+    signers = ports.keybook.ring().signers(gone.profile, ports.clock.now())
+    tokens = [turn.token for turn in ports.signer.tokens_of(gone.profile)]
+    return tuple(token for token in tokens if token in signers and token != gone.token)
+
+
+def _beside(key: BookKey, ports: Ports) -> bool:
+    return key.state is KeyState.TRUSTED and key.signs_until is not None and ports.clock.now() < key.signs_until
+
+
+async def _successor(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> BookKey | None:
+    """Return the key that signs now in its place: the prepared one, else one made now. Raises Fault, Unavailable."""
+    why = []
+    for token in places(gone, loss, ports):
+        waiting = ports.keybook.ring().prepared(gone.profile, token)
+        try:
+            if waiting is not None:
+                await ports.signer.prove(waiting)
+            new = waiting or await prepared(gone.profile, asker, ports, token)
+            return (await activated(new, asker, ports, None)).new
+        except Unavailable as away:
+            too = "" if waiting is None else f" (if key {fingerprint(waiting.spki)[:12]} is lost too, say so first)"
+            why.append(f"{away.what}{too}")
+    if why and (loss.token is not None or not others(gone, ports)):
+        text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
+        at = f"tokens.{loss.token or gone.token}"
+        distrust = f"; to distrust it now: countersign keys compromise {fingerprint(gone.spki)[:12]} --reason TEXT"
+        mend = f"let {at} be a token that works (a new one may be blank), then ask again"
+        raise Unavailable(f"{text}; {mend}{distrust if loss.compromised else ''}")
+    return None
+
+
+async def _given_up(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> BookKey:
+    if loss.compromised:
+        return await moved(gone, KeyState.COMPROMISED, asker, ports, loss.since)
+    if gone.state is KeyState.PREPARED:
+        return await moved(gone, KeyState.RETIRED, asker, ports)
+    if gone.state is KeyState.ACTIVE:  # its successor is on another token
+        return await moved(gone, KeyState.TRUSTED, asker, ports)
+    if gone.signs_until is not None:
+        try:
+            await ports.keybook.amend(fingerprint(gone.spki), {"signs_until": None})
+        except ValueError as wrong:
+            raise Fault("DENIED", str(wrong), status=409) from None
+    return find(fingerprint(gone.spki), ports)

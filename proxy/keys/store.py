@@ -1,0 +1,195 @@
+"""Our keys and their states, in a table, with the whole book of every revision kept beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from proxy.journal.event import Event
+from proxy.journal.store import append_rows
+from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
+from proxy.store.database import Database, insert_once
+from proxy.store.own_connection import Reader
+from proxy.store.tables import keys, revisions
+from proxy.store.versions import bump
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
+
+KEYBOOK = "keybook"  # the kind of its revisions
+_Keys = tuple[BookKey, ...]
+
+
+class StoredKeyBook:
+    """The KeyBook port on a database; `ring` answers from memory. Changes raise Unavailable."""
+
+    def __init__(self, database: Database, trusted: tuple[Trusted, ...], reader: Reader | None = None) -> None:
+        """Use this database, and `reader` to read it again; `refresh` or `trust` before the first `ring`.
+
+        `trusted` are keys of other people.
+        """
+        self._database = database
+        self._reader = reader or database
+        self._trusted = trusted
+        self._ring = ring_of((), trusted)
+        self._changed = 0  # how often we changed it ourselves
+        self.unsure = False
+
+    def ring(self) -> KeyRing:
+        """Return all keys at the current revision."""
+        return self._ring
+
+    async def refresh(self) -> None:
+        """Read the book again: another process may have changed it."""
+        before = self._changed
+        ours = await self._reader.read(_all)
+        if self._changed == before:
+            self._ring = ring_of(ours, self._trusted)
+        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
+
+    async def trust(self, trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None) -> None:
+        """Put other people's keys in force as configuration now has them; the revision changes with them.
+
+        `also` is done in the same moment: names mean other keys from then on, so the policies that use them change too.
+        """
+        await self._change(lambda there: there, trusted, also)
+
+    async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
+        """Record a key; with `after`, only while the key of that fingerprint is active.
+
+        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
+        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        """
+        await self._change(partial(with_added, key=key, after=after), self._trusted, record=record)
+
+    async def set_state(
+        self,
+        fingerprint: str,
+        state: KeyState,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        was: KeyState | None = None,
+        record: tuple[Event, ...] = (),
+    ) -> None:
+        """Move a key to another state; the revision changes with it.
+
+        `since` is for a compromised one: since when others may have had it. Raises ValueError for a key that is not
+        there, and for one that is no longer what it `was`: another server changed it meanwhile.
+        """
+        change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
+        await self._change(change, self._trusted, record=record)
+
+    async def activate(
+        self,
+        fingerprint: str,
+        at: datetime,
+        *,
+        signs_until: datetime | None = None,
+        retire_after: datetime | None = None,
+        record: tuple[Event, ...] = (),
+    ) -> None:
+        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
+
+        The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when
+        there is no such key, or it is not prepared.
+        """
+        change = partial(with_active, which=fingerprint, at=at, signs_until=signs_until, retire_after=retire_after)
+        await self._change(change, self._trusted, record=record)
+
+    async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
+        """Change what is known of a key in whatever state. Raises ValueError when there is no such key."""
+        await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted, record=record)
+
+    async def _change(
+        self,
+        change: Callable[[_Keys], _Keys],
+        trusted: tuple[Trusted, ...],
+        also: Callable[[], None] | None = None,
+        record: tuple[Event, ...] = (),
+    ) -> None:
+        def then(ours: _Keys | None) -> None:
+            self._changed += 1
+            if ours is None:
+                self.unsure = True
+            else:
+                self._trusted = trusted
+                self._ring = ring_of(ours, trusted)
+                if also is not None:
+                    also()
+
+        await self._database.write(partial(_change, trusted=trusted, change=change, record=record), then)
+
+
+def _change(
+    connection: Connection,
+    trusted: tuple[Trusted, ...],
+    change: Callable[[_Keys], _Keys],
+    record: tuple[Event, ...],
+) -> _Keys:
+    """Change the book, keep its new text and record why, in one transaction."""
+    there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
+    ours = change(tuple(there.values()))
+    if ours != tuple(there.values()):
+        bump(connection, KEYBOOK)
+    for key in ours:
+        name = fingerprint(key.spki)
+        if name not in there:
+            connection.execute(insert(keys).values(_values(key)))
+        elif there[name] != key:
+            connection.execute(update(keys).where(keys.c.fingerprint == name).values(_values(key)))
+    ring = ring_of(ours, trusted)
+    text = {"kind": KEYBOOK, "revision": ring.revision, "body": text_of(ours, trusted)}
+    connection.execute(insert_once(connection.dialect.name, revisions), text)
+    if record:
+        append_rows(connection, record)
+    return ours
+
+
+def _all(connection: Connection, *, lock: bool = False) -> _Keys:
+    query = select(keys).order_by(keys.c.id)
+    return tuple(_key(row) for row in connection.execute(query.with_for_update() if lock else query))
+
+
+def _values(key: BookKey) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint(key.spki),
+        "profile": key.profile,
+        "token": key.token,
+        "token_serial": key.token_serial,
+        "key_id": key.key_id,
+        "label": key.label,
+        "algorithm": key.algorithm,
+        "spki": key.spki,
+        "state": key.state.value,
+        "since": key.since,
+        "compromised_since": key.compromised_since,
+        "chain": json.dumps([each.hex() for each in key.chain]),
+        "activate_at": key.activate_at,
+        "signs_until": key.signs_until,
+        "retire_after": key.retire_after,
+        "backup_at": key.backup_at,
+    }
+
+
+def _key(row: Row[Any]) -> BookKey:
+    return BookKey(
+        profile=row.profile,
+        token=row.token,
+        token_serial=row.token_serial,
+        key_id=row.key_id,
+        label=row.label,
+        algorithm=row.algorithm,
+        spki=bytes(row.spki),
+        state=KeyState(row.state),
+        since=row.since,
+        compromised_since=row.compromised_since,
+        chain=tuple(bytes.fromhex(each) for each in json.loads(row.chain)),
+        activate_at=row.activate_at,
+        signs_until=row.signs_until,
+        retire_after=row.retire_after,
+        backup_at=row.backup_at,
+    )

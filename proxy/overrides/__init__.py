@@ -1,0 +1,1 @@
+"""What operators order beside the policies: denials, exceptions, pushes without a signature."""

@@ -1,0 +1,103 @@
+"""Deny a digest or repositories, and take it back: in the journal first, in force on return."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Fault
+from proxy.oci.reference import Digest
+from proxy.overrides.changes import same_order, with_denial
+from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Asker
+from proxy.trust.allotment import Allotment, Rank, allotment
+from proxy.trust.denial import EVERYWHERE, Denial
+
+
+async def deny(target: Digest | str, until: datetime | None, asker: Asker, ports: Ports, *, digest: bool) -> Denial:
+    """Return the denial that is in force now: of a digest everywhere, or of the repositories of a pattern.
+
+    Denied by the same holder before, the same target stays denied until the later end. Raises Fault (its end is past,
+    or the holder has too many), Unavailable.
+    """
+    made = may_deny(target, until, asker, ports, digest=digest)
+    await ports.journal.record(_event(EventKind.DENIAL_ADDED, made, asker, ports))
+    try:
+        await ports.overrides.deny(made, _room(made, asker, ports))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return made
+
+
+def may_deny(target: Digest | str, until: datetime | None, asker: Asker, ports: Ports, *, digest: bool) -> Denial:
+    """Return the denial as it would be in force. Raises Fault where its end is past or the holder has too many."""
+    now = ports.clock.now()
+    if until is not None and until <= now:
+        raise Fault(
+            "UNSUPPORTED", f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good", status=400
+        )
+    wanted = Denial(
+        id=secrets.token_hex(6),
+        digest=Digest(target) if digest else None,
+        repositories=EVERYWHERE if digest else target,
+        reason=asker.reason[:500],
+        by=asker.who,
+        at=now,
+        until=until,
+    )
+    orders = ports.overrides.orders()
+    before = next((d for d in orders.denials if d.holds_at(now) and same_order(d, wanted)), None)
+    if before is not None:
+        wanted = replace(wanted, id=before.id, until=later_end(before.until, until))
+    try:
+        with_denial(orders, wanted, now, _room(wanted, asker, ports))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return wanted
+
+
+def _room(denial: Denial, asker: Asker, ports: Ports) -> Allotment | None:
+    """Return what the asker may have; no bound keeps a digest from being recalled by who may recall it everywhere."""
+    if denial.digest is not None and asker.rank > Rank.SCOPED:
+        return None
+    return allotment(ports.limits.denials, ports.limits.denials_each, asker.who, asker.rank)
+
+
+def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two ends, where None is never."""
+    return None if one is None or other is None else max(one, other)
+
+
+async def lift(denial_id: str, asker: Asker, ports: Ports) -> Denial:
+    """Return the denial that is gone now. Raises Fault when there is none of this id, Unavailable."""
+    found = find(denial_id, ports)
+    await ports.journal.record(_event(EventKind.DENIAL_REMOVED, found, asker, ports))
+    await ports.overrides.lift(denial_id)
+    return found
+
+
+def find(denial_id: str, ports: Ports) -> Denial:
+    """Return the denial of this id. Raises Fault."""
+    found = next((d for d in ports.overrides.orders().denials if d.id == denial_id), None)
+    if found is None:
+        raise Fault("NAME_UNKNOWN", f"there is no denial {denial_id!a}; there are: countersign deny list")
+    return found
+
+
+def _event(kind: EventKind, denial: Denial, asker: Asker, ports: Ports) -> Event:
+    return Event(
+        at=ports.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        repository="" if denial.digest else denial.repositories,
+        digest=denial.digest or "",
+        request_id=asker.request_id,
+        detail={
+            "denial": denial.id,
+            "until": None if denial.until is None else denial.until.isoformat(),
+            "reason": asker.reason[:500],
+        },
+    )

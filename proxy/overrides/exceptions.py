@@ -1,0 +1,179 @@
+"""The life of an exception: opened for a scope, a time and a reason; closed by hand or by its end; then reviewed."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Digest
+from proxy.overrides.changes import same_exception, with_exception
+from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Asker
+from proxy.trust.allotment import Allotment, allotment
+from proxy.trust.exception import PolicyException
+
+ITS_END = "its end"
+
+
+@dataclass(frozen=True)
+class ExceptionRequest:
+    """What is to be let through, for how many seconds."""
+
+    repositories: str  # a pattern
+    digest: Digest | None
+    seconds: int
+    unsigned_push: bool = False
+
+
+async def open_exception(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
+    """Return the exception that is open now: the asker's own for the same scope where one is, with its new end.
+
+    Raises Fault (too long, too many wait for review, closed meanwhile), Unavailable.
+    """
+    made = may_open(wish, longest_s, asker, ports)
+    await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, asker, ports))
+    if not await _keep(made, ports, _room(asker, ports)):
+        raise Fault("DENIED", f"exception {made.id} was closed at the same moment; open another", status=409)
+    return made
+
+
+def may_open(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
+    """Return the exception as it would be open. Raises Fault where that is for too long, or the asker has too many.
+
+    An open one of the asker's own for the same scope goes on, for no longer in all than one may be open.
+    """
+    if wish.seconds > longest_s:
+        raise Fault(
+            "DENIED",
+            f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
+            "open it for less, or ask a policy-admin",
+            status=403,
+        )
+    now = ports.clock.now()
+    wanted = PolicyException(
+        id=secrets.token_hex(6),
+        repositories=wish.repositories,
+        digest=wish.digest,
+        unsigned_push=wish.unsigned_push,
+        reason=asker.reason[:500],
+        by=asker.who,
+        how=asker.how,
+        opened=now,
+        until=now + timedelta(seconds=wish.seconds),
+    )
+    orders = ports.overrides.orders()
+    for each in orders.exceptions:
+        whole = wanted.until - each.opened <= timedelta(seconds=longest_s)
+        if each.open_at(now) and not each.offline and whole and same_exception(each, wanted):
+            return replace(each, until=wanted.until, reason=wanted.reason, how=wanted.how)
+    try:
+        with_exception(orders, wanted, _room(asker, ports))
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    return wanted
+
+
+def _room(asker: Asker, ports: Ports) -> Allotment:
+    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, asker.who, asker.rank)
+
+
+async def close(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
+    """Return the exception, closed. Raises Fault (there is none, or it is over), Unavailable."""
+    found = may_close(exception_id, ports)
+    closed = replace(found, closed=ports.clock.now(), closed_by=asker.who)
+    await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, asker, ports))
+    await _keep(closed, ports)
+    return closed
+
+
+def may_close(exception_id: str, ports: Ports) -> PolicyException:
+    """Return an exception that is not over. Raises Fault."""
+    found = find(exception_id, ports)
+    if is_over(found, ports):
+        raise Fault("DENIED", f"exception {exception_id} has ended already", status=409)
+    return found
+
+
+async def review(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
+    """Return the exception, reviewed: the asker's reason is what they found. Raises Fault, Unavailable."""
+    found = find(exception_id, ports)
+    if not is_over(found, ports):
+        raise Fault(
+            "DENIED",
+            f"exception {exception_id} is still open; close it first: "
+            f"countersign exceptions close {exception_id} --reason TEXT",
+            status=409,
+        )
+    if found.reviewed is not None:
+        raise Fault("DENIED", f"exception {exception_id} was reviewed already, by {found.reviewed_by!a}", status=409)
+    done = replace(
+        found,
+        closed=found.closed or found.until,
+        closed_by=found.closed_by or ITS_END,
+        reviewed=ports.clock.now(),
+        reviewed_by=asker.who,
+        review=asker.reason[:500],
+    )
+    await ports.journal.record(event(EventKind.EXCEPTION_REVIEWED, done, asker, ports))
+    await _keep(done, ports)
+    return done
+
+
+async def close_ended(ports: Ports) -> None:
+    """Put on record that exceptions are over which have come to their end. Raises Unavailable.
+
+    Whoever shares the store does the same: the first one writes it down.
+    """
+    orders = ports.overrides.orders()
+    for each in orders.exceptions:
+        if each.closed is None and each.id != orders.unrecorded and is_over(each, ports):
+            ended = replace(each, closed=each.until, closed_by=ITS_END)
+            if await ports.overrides.keep(ended):
+                asker = Asker("countersign", "", "it came to its end")
+                await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, ended, asker, ports))
+
+
+def find(exception_id: str, ports: Ports) -> PolicyException:
+    """Return the exception of this id. Raises Fault."""
+    found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
+    if found is None:
+        raise Fault("NAME_UNKNOWN", f"there is no exception {exception_id!a}; there are: countersign exceptions list")
+    return found
+
+
+def is_over(exception: PolicyException, ports: Ports) -> bool:
+    """True once it was closed or came to its end."""
+    return exception.closed is not None or exception.until <= ports.clock.now()
+
+
+async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None = None) -> bool:
+    try:
+        return await ports.overrides.keep(exception, room)
+    except ValueError as full:
+        raise Fault("DENIED", str(full), status=409) from None
+    except Unavailable as away:
+        raise Unavailable(f"{away.what}; `countersign exceptions list` says whether it took effect") from None
+
+
+def event(kind: EventKind, exception: PolicyException, asker: Asker, ports: Ports) -> Event:
+    """Return the row of the journal for a step of its life."""
+    return Event(
+        at=ports.clock.now(),
+        kind=kind,
+        who=asker.who,
+        how=asker.how,
+        repository=exception.repositories,
+        digest=exception.digest or "",
+        request_id=asker.request_id,
+        detail={
+            "exception": exception.id,
+            "until": exception.until.isoformat(),
+            "opened": exception.opened.isoformat(),
+            "unsigned_push": exception.unsigned_push,
+            "offline": exception.offline,
+            "reason": asker.reason[:500],
+        },
+    )

@@ -1,0 +1,108 @@
+"""Sign afterwards what was pushed without a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from proxy.formats.format import claims_at
+from proxy.jobs.job import Job
+from proxy.jobs.run import Step
+from proxy.journal.event import EventKind
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import parse_digest
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.denied_parents import denied
+from proxy.registry.reading.resolve import resolve
+from proxy.registry.request import Request, Response
+from proxy.registry.signing.attach import attach
+from proxy.registry.signing.retag import bind, clear, tree
+from proxy.registry.signing.sign import sign, wanted
+from proxy.registry.signing.sign_children import sign_children
+from proxy.registry.signing.unsigned import unsigned_event
+from proxy.registry.writing.tags import held
+from proxy.registry.writing.write import exists
+from proxy.trust.actor import Asker
+from proxy.trust.policy import PushRules
+from proxy.trust.unsigned_push import UnsignedPush
+
+SIGN_OWED = "sign-owed"  # the kind of these jobs
+OWED = "unsigned-push"  # how we know who pushed: it was on record before it was signed
+AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
+_PART = 100
+
+
+async def sign_pending(job: Job, step: Step, ports: Ports) -> Mapping[str, Any]:
+    """Sign what is owed a signature and was not tried just now; return what became of how many.
+
+    Raises Stop, Unavailable where token or store do not answer: then it is tried again.
+    """
+    counts: dict[str, Any] = {"signed": 0, "gone": 0, "failed": 0, **job.result}
+    done = job.done
+    while due := await ports.unsigned.due(ports.clock.now() - AGAIN, _PART):
+        for push in due:
+            outcome, note = await _settle(push, job.id, ports)
+            now = ports.clock.now()
+            over = outcome != "failed"
+            await ports.unsigned.note(replace(push, settled=now if over else None, tried=now, note=note[:500]))
+            counts[outcome] += 1
+            done += 1
+            await step(done, done + ports.unsigned.waiting(), push.name, dict(counts))
+    return counts
+
+
+async def _settle(push: UnsignedPush, job_id: str, ports: Ports) -> tuple[str, str]:
+    """Return `signed`, `gone` or `failed`, and why. Raises Unavailable: the token is away."""
+    policy = ports.rules.current().for_(push.repository)
+    if policy is None or not policy.push.sign_with:
+        return "gone", "no policy signs here any more"
+    if (denial := await denied(push.repository, push.digest, ports)) is not None:
+        return "failed", f"an operator denied {denial.target}"
+    request = Request(Credential(ours=True), f"job-{job_id}", address="job")
+    about = await tree(push.repository, (push.digest,), ports)
+    try:
+        async with held(push.repository, (push.tag,) if push.tag else (), ports, about=about) as hold:
+            outcome, note = await _signed(push, policy.push, request, hold.ports)
+    except Fault as busy:
+        return "failed", busy.message
+    if outcome == "signed":
+        event = unsigned_event(EventKind.PUSH_SETTLED, push.repository, push.digest, request.request_id, ports)
+        detail = {"exception": push.exception}
+        await ports.journal.record(event._replace(reference=push.tag or push.digest, detail=detail))
+    return outcome, note
+
+
+async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports: Ports) -> tuple[str, str]:
+    """As `_settle`, while the tag is held. It is bound to its tag where that points at it before and afterwards."""
+    try:
+        subject = await resolve(PullManifest(push.repository, push.digest), request, ports)
+        tagged = push.tag is not None and await exists(push.repository, push.tag, request, ports) == push.digest
+    except (Unavailable, Corrupt, Fault) as wrong:
+        return "failed", str(wrong)
+    if isinstance(subject, Response):
+        gone = subject.status == 404
+        return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
+    tags = [push.tag] if tagged and push.tag is not None else []
+    about = Descriptor(subject.media_type, push.digest, len(subject.body))
+    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", request.request_id)
+    pairs = wanted(rules.formats, push.repository, tags, ports)
+    try:
+        await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports)
+    except Fault as full:  # pushes come first
+        raise Unavailable(full.message) from None
+    try:
+        await sign_children(push.repository, subject.manifest, tags, rules, claims, by, request, ports)
+        await attach(push.repository, about, request, ports)
+        now = None if push.tag is None else await exists(push.repository, push.tag, request, ports)
+        if now == push.digest:
+            await bind(push.repository, about, tags, request, ports)
+        elif now is not None and push.tag is not None:
+            await clear(push.repository, push.tag, parse_digest(now), request, ports)
+    except (Unavailable, Corrupt, Fault) as wrong:
+        return "failed", str(wrong)
+    return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"

@@ -1,0 +1,163 @@
+"""Denials and exceptions, in tables, and in memory: deciding asks no database, and goes on while it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, true, update
+
+from proxy.oci.reference import Digest
+from proxy.overrides.changes import with_denial, with_exception
+from proxy.overrides.in_force import Ordered
+from proxy.store.database import Database
+from proxy.store.own_connection import Reader
+from proxy.store.port import Clock
+from proxy.store.tables import denials, exceptions, versions
+from proxy.store.versions import bump
+from proxy.trust.allotment import Allotment
+from proxy.trust.denial import Denial
+from proxy.trust.exception import PolicyException
+from proxy.trust.overrides import AllOverrides, Overrides
+
+INTERVENTIONS = "interventions"  # the name of their version
+_REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still shown
+
+
+class StoredOverrides:
+    """The Interventions port on a database; `in_force` and `orders` answer from memory. Changes raise Unavailable."""
+
+    def __init__(self, database: Database, clock: Clock, reader: Reader | None = None) -> None:
+        """Use this database, and `reader` to read it again; `refresh` before the first question."""
+        self._database = database
+        self._reader = reader or database
+        self._clock = clock
+        self._ordered = Ordered(clock.now)
+        self._changed = 0  # how often we changed it ourselves
+        self.unsure = False
+
+    def in_force(self) -> Overrides:
+        """Return the denials and exceptions in force now."""
+        return self._ordered.in_force()
+
+    def orders(self) -> AllOverrides:
+        """Return all that is on record, oldest first, what is over too."""
+        return self._ordered.orders()
+
+    def recorded(self) -> AllOverrides:
+        """Return what is on record alone."""
+        return self._ordered.recorded
+
+    async def refresh(self) -> None:
+        """Read all of it again: another process may have changed it."""
+        before = self._changed
+        there = await self._reader.read(_all)
+        if self._changed == before:
+            self._ordered.put(there)
+        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
+
+    async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
+        """Keep a denial, in the place of the holder's own of the same target; in force on return.
+
+        Raises ValueError when there is no room for it (None: there always is). Others of its digest are read, and those
+        of repositories where room is looked for: a recall costs the same however many there are.
+        """
+        now = self._clock.now()
+        about = denials.c.until <= now
+        if denial.digest is None or room is not None:
+            about |= denials.c.digest.is_(None)
+        if denial.digest is not None:
+            about |= denials.c.digest == denial.digest
+        await self._change(partial(with_denial, denial=denial, now=now, room=room), about)
+
+    async def lift(self, denial_id: str) -> Denial | None:
+        """Remove a denial and return it, or None when there is none of this id."""
+        found = next((d for d in self.orders().denials if d.id == denial_id), None)
+        await self._change(lambda there: replace(there, denials=()), denials.c.id == denial_id)
+        return found
+
+    async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
+        """Keep an exception, new or changed; in force on return. False when it was there just so, or is closed.
+
+        Raises ValueError when there is no room for a new one (None: there always is).
+        """
+        return await self._change(partial(with_exception, exception=exception, room=room))
+
+    def put_offline(self, exception: PolicyException | None) -> None:
+        """Have an exception stand that was made on this host, whether or not it is on record yet."""
+        self._ordered.put_offline(exception)
+
+    async def _change(
+        self, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None = None
+    ) -> bool:
+        """Change the denials that this is about, or (None) exceptions; in memory too. False where nothing changed."""
+
+        def then(done: tuple[AllOverrides, AllOverrides] | None) -> None:
+            self._changed += 1
+            if done is None or done[0] == done[1]:
+                self.unsure = True  # what changed nothing tells no version: what we have may be old by now
+            else:
+                self._ordered.put(_put(self._ordered.recorded, *done))
+
+        before, after = await self._database.write(partial(_change, change=change, about=about), then)
+        return before != after
+
+
+def _change(
+    connection: Connection, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None
+) -> tuple[AllOverrides, AllOverrides]:
+    """Return what was there of it and what is there now."""
+    connection.execute(select(versions).where(versions.c.name == INTERVENTIONS).with_for_update())  # one at a time
+    before = (
+        AllOverrides(exceptions=_exceptions(connection)) if about is None else AllOverrides(_denials(connection, about))
+    )
+    after = change(before)
+    _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
+    old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
+    _write(connection, exceptions, old, new)
+    if after != before:
+        bump(connection, INTERVENTIONS)
+    return before, after
+
+
+def _put(orders: AllOverrides, before: AllOverrides, after: AllOverrides) -> AllOverrides:
+    """Return these orders with what was there of them exchanged for what is there now."""
+    if before.exceptions or after.exceptions:
+        return replace(orders, exceptions=after.exceptions)
+    gone = {d.id for d in (*before.denials, *after.denials)}
+    return replace(orders, denials=(*(d for d in orders.denials if d.id not in gone), *after.denials))
+
+
+def _write(connection: Connection, table: Table, before: dict[str, Any], after: dict[str, Any]) -> None:
+    for gone in before.keys() - after.keys():
+        connection.execute(delete(table).where(table.c.id == gone))
+    for name, values in after.items():
+        if name not in before:
+            connection.execute(insert(table).values(values))
+        elif before[name] != values:
+            connection.execute(update(table).where(table.c.id == name).values(values))
+
+
+def _all(connection: Connection) -> AllOverrides:
+    return AllOverrides(_denials(connection, true()), _exceptions(connection))
+
+
+def _denials(connection: Connection, about: ColumnElement[bool]) -> tuple[Denial, ...]:
+    """Return these, oldest first. There may be a hundred thousand: they are made of their columns as they stand."""
+    columns = [denials.c[each.name] for each in fields(Denial)]
+    rows = connection.execute(select(*columns).where(about).order_by(denials.c.at, denials.c.id))
+    return tuple(Denial(*row) for row in rows)
+
+
+def _exceptions(connection: Connection) -> tuple[PolicyException, ...]:
+    waiting = select(exceptions).where(exceptions.c.reviewed.is_(None)).order_by(exceptions.c.opened, exceptions.c.id)
+    done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
+    rows = [*connection.execute(done.limit(_REVIEWED)), *connection.execute(waiting)]
+    return tuple(sorted((_exception(row) for row in rows), key=lambda e: (e.opened, e.id)))
+
+
+def _exception(row: Row[Any]) -> PolicyException:
+    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public way
+    return PolicyException(**{**values, "digest": None if row.digest is None else Digest(row.digest)})

@@ -1,0 +1,126 @@
+"""What was pushed unsigned and is owed a signature, in a table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select, update
+
+from proxy.oci.reference import Digest, Repository, Tag
+from proxy.store.database import Database, upsert
+from proxy.store.tables import unsigned_pushes
+from proxy.store.versions import bump
+from proxy.trust.unsigned_push import UnsignedPush
+
+OWED = "owed"  # the name of its version
+_NO_TAG = ""
+
+
+class StoredUnsignedPushes:
+    """The Owed port on a database. All calls but `waiting` raise Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        """Use this database; `refresh` before the first question."""
+        self._database = database
+        self._waiting = 0
+        self.unsure = False
+
+    def waiting(self) -> int:
+        """Return how many are not settled, as far as this process knows."""
+        return self._waiting
+
+    async def refresh(self) -> None:
+        """Count again: another process may have changed it."""
+        self._waiting, self.unsure = await self._database.read(_count), False
+
+    async def record_unsigned(self, *pushes: UnsignedPush) -> None:
+        """Keep these, open; what was pushed before likewise is open again. Durable on return."""
+        await self._database.write(partial(_owe, pushes=pushes), self._counted)
+
+    async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+        """Return open ones that were not tried since then, in the order they were pushed."""
+        return await self._database.read(partial(_due, before=before, limit=limit))
+
+    async def note(self, push: UnsignedPush) -> None:
+        """Keep what has become of it: settled, tried, note."""
+        await self._database.write(partial(_note, push=push), self._counted)
+
+    async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+        """Return all there were, newest first."""
+        return await self._database.read(partial(_page, limit=limit, skip=skip))
+
+    def _counted(self, waiting: int | None) -> None:
+        if waiting is None:
+            self.unsure = True
+        else:
+            self._waiting = waiting
+
+
+def _owe(connection: Connection, pushes: tuple[UnsignedPush, ...]) -> int:
+    statement = upsert(connection.dialect.name, unsigned_pushes)
+    again = {name: statement.excluded[name] for name in ("exception", "who", "at", "settled", "tried", "note")}
+    here = [unsigned_pushes.c.repository, unsigned_pushes.c.digest, unsigned_pushes.c.tag]
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=here, set_=again), [_values(push) for push in pushes]
+    )
+    bump(connection, OWED)
+    return _count(connection)
+
+
+def _note(connection: Connection, push: UnsignedPush) -> int:
+    """Only what was read: pushed once more meanwhile, it is owed one more time."""
+    table = unsigned_pushes
+    this = (
+        (table.c.repository == push.repository)
+        & (table.c.digest == push.digest)
+        & (table.c.tag == (push.tag or _NO_TAG))
+        & (table.c.at == push.at)
+    )
+    connection.execute(update(table).where(this).values(settled=push.settled, tried=push.tried, note=push.note))
+    bump(connection, OWED)
+    return _count(connection)
+
+
+def _count(connection: Connection) -> int:
+    open_ones = select(func.count()).select_from(unsigned_pushes).where(unsigned_pushes.c.settled.is_(None))
+    return int(connection.execute(open_ones).scalar_one())
+
+
+def _due(connection: Connection, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
+    table = unsigned_pushes
+    query = (
+        select(table)
+        .where(table.c.settled.is_(None), or_(table.c.tried.is_(None), table.c.tried < before))
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    return tuple(_push(row) for row in connection.execute(query))
+
+
+def _page(connection: Connection, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
+    query = select(unsigned_pushes).order_by(unsigned_pushes.c.at.desc(), unsigned_pushes.c.id.desc())
+    return tuple(_push(row) for row in connection.execute(query.limit(limit).offset(skip)))
+
+
+def _values(push: UnsignedPush) -> dict[str, Any]:
+    return {
+        "repository": push.repository,
+        "digest": push.digest,
+        "tag": push.tag or _NO_TAG,
+        "exception": push.exception,
+        "who": push.who,
+        "at": push.at,
+        "settled": push.settled,
+        "tried": push.tried,
+        "note": push.note,
+    }
+
+
+def _push(row: Row[Any]) -> UnsignedPush:
+    tag = None if row.tag == _NO_TAG else Tag(row.tag)
+    return UnsignedPush(
+        Repository(row.repository), Digest(row.digest), tag, row.exception, row.who, row.at, row.settled, row.tried,
+        row.note,
+    )  # fmt: skip

@@ -1,0 +1,281 @@
+"""Which policies are in force and where they come from: the configuration file, or the newest revision of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from proxy.config import Settings
+from proxy.config.advice import quoted
+from proxy.config.policy_file import PolicyFile, in_the_file
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Journal
+from proxy.journal.problem import Problem, ProblemId
+from proxy.oci.faults import ConfigError, Corrupt, Fault
+from proxy.policies.change import LINES_KEPT, Change, event_of
+from proxy.policies.port import PolicyBook
+from proxy.policies.process import Reader
+from proxy.policies.revision import PolicyRevision
+from proxy.policies.rules import RulesInForce
+from proxy.policies.texts import PolicyTexts
+from proxy.store.port import Clock
+
+OURS = "countersign"
+BEHIND = timedelta(seconds=5)  # how long a revision of another server may be on its way here, unsaid
+TRIES = 3  # where the configuration is reloaded while a text is read
+Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
+
+
+class Policies:
+    """The policies of one process.
+
+    `lock` is held by whatever exchanges them, a reload of the configuration included, and never while a text is parsed
+    or compared: that is done before, and what was parsed is put in force only if it is the newest still.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        book: PolicyBook,
+        rules: RulesInForce,
+        journal: Journal,
+        clock: Clock,
+        reader: Reader,
+    ) -> None:
+        """Those of the file, until `put` is told what `taken` found. `reader` does what takes long about texts."""
+        self.settings = settings
+        self.file = in_the_file(settings)
+        self.revision: PolicyRevision | None = None
+        self.lock = asyncio.Lock()
+        self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
+        self._reading: datetime | None = None  # since when what may be newer is on its way
+        self.unsure = False  # whether a revision of ours may or may not be in the store
+        self._book = book
+        self._rules = rules
+        self._journal = journal
+        self._clock = clock
+        self.texts = PolicyTexts(reader)
+
+    async def taken(self, settings: Settings) -> Taken:
+        """Return what is in force under these settings. The store's first revision is what the file says.
+
+        Raises ConfigError where the newest revision is not what it was, or means nothing here; Unavailable.
+        """
+        if settings.policies_from == "file":
+            return in_the_file(settings), None
+        newest = await self._newest(settings)
+        if newest is None:
+            file = in_the_file(settings)
+            why = f"as {settings.path} has them"
+            first = PolicyRevision(1, "", file.text, file.policies.revision, self._clock.now(), OURS, "file", why)
+            if await self._book.append(first, file.canonical, event_of(first, [f"first: {why}"])):
+                return file, first
+            newest = await self._newest(settings)
+        if newest is None:
+            raise ConfigError("the store has lost the first revision of the policies; restore it from a backup")
+        return await self._in_force(newest, settings), newest
+
+    async def _newest(self, settings: Settings) -> PolicyRevision | None:
+        try:
+            return await self._book.newest()
+        except Corrupt as altered:
+            raise ConfigError(f"{altered.what}; {fix(settings)}") from None
+
+    def put(self, settings: Settings, taken: Taken) -> None:
+        """Put this in force for every question asked from now on."""
+        self.settings, (self.file, self.revision) = settings, taken
+        self.trouble = None
+        self._rules.replace(self.file.policies)
+
+    async def refresh(self) -> None:
+        """Put the newest revision in force where another process added one; what cannot be read leaves the old one."""
+        reading, loaded = True, False
+        self.unsure = False  # of what comes from now on, somebody says so again
+        self._reading = self._reading or self._clock.now()
+        try:
+            while reading and (settings := self.settings).policies_from != "file":
+                found = await self._found(settings)
+                async with self.lock:
+                    reading = self.settings is not settings  # a reload came meanwhile, and names mean other things
+                    loaded = not reading and self._overtake(found)
+            reading, self._reading = False, None
+        finally:
+            self.unsure = self.unsure or reading
+        if loaded:
+            now = self.file.policies.revision
+            await self._journal.record(Event(self._clock.now(), EventKind.POLICY_LOADED, policy_revision=now))
+
+    async def _found(self, settings: Settings) -> Taken | str:
+        """Return what is newest, or why it means nothing here; what is in force already is not parsed again."""
+        try:
+            newest = await self._newest(settings)
+            if newest is not None and self.revision is not None and newest.hash == self.revision.hash:
+                return self.file, self.revision
+            return await self.taken(settings)
+        except ConfigError as wrong:
+            return str(wrong)
+
+    def _overtake(self, found: Taken | str) -> bool:
+        """Put what was found in force; return False where it was there, or a change made here meanwhile is newer."""
+        if isinstance(found, str):
+            self.trouble = self.trouble or (self._clock.now(), found)
+            return False
+        if self.overtaken(found):
+            return False
+        new, before = found[1], self.revision
+        self.trouble = None
+        if new is None or (before is not None and before.hash == new.hash):
+            return False
+        self.put(self.settings, found)
+        return True
+
+    def overtaken(self, taken: Taken) -> bool:
+        """True where a newer revision than this is in force: it was put there while this one was read."""
+        return taken[1] is not None and self.revision is not None and self.revision.number > taken[1].number
+
+    @property
+    def source(self) -> dict[str, str | int]:
+        """Where the policies in force come from, for logs and status."""
+        if self.revision is None:
+            return {"policies_from": "file"}
+        return {"policies_from": "api", "policies_number": self.revision.number}
+
+    @property
+    def described(self) -> str:
+        """Which policies are in force and where they come from, for people."""
+        if self.revision is None:
+            return f"those of {self.settings.path}"
+        differ = self.settings.policies.revision != self.file.policies.revision
+        besides = f"; what {self.settings.path} says under `policies` is another matter, and not in force"
+        return f"{self.revision.name}{besides if differ else ''}"
+
+    def problems(self, server: str = "") -> list[Problem]:
+        """Return what is wrong with them now, what it stops and the next command."""
+        late = self._reading is not None and self._clock.now() - self._reading > BEHIND
+        since, why = self.trouble or (self._reading if late else None, "it could not be read yet")
+        if since is None:
+            return []
+        there = "none" if self.revision is None else f"revision {self.revision.number}"
+        return [
+            Problem(
+                ProblemId.POLICIES,
+                f"a newer revision of the policies is not in force here: {why}",
+                f"nothing; {there} stays in force here",
+                f"countersign policy history --config {quoted(self.settings.path)}",
+                since=since,
+                server=server,
+            )
+        ]
+
+    async def checked(self, text: str, name: str, *, urgent: bool = False) -> PolicyFile:
+        """Return the policies in this text, under the configuration in force. Raises Fault, Unavailable."""
+        return await self.texts.read(text, name, self.settings, urgent=urgent)
+
+    async def _in_force(self, revision: PolicyRevision, settings: Settings) -> PolicyFile:
+        try:
+            return await self.texts.read_kept(revision.text, f"revision-{revision.number}", settings)
+        except Fault as wrong:
+            raise ConfigError(
+                f"{revision.name} cannot be put in force with {settings.path}:\n{wrong.message}\n"
+                f"put back what it names there, or {fix(settings)}"
+            ) from None
+
+    def may_change(self) -> None:
+        """Raise Fault where policies are pinned to the file."""
+        if self.settings.policies_from == "file":
+            raise Fault(
+                "UNSUPPORTED",
+                f"policies are pinned to {self.settings.path}: change them there and reload; "
+                "to change them by the API, set policies_from: api",
+                status=409,
+            )
+
+    async def planned(self, change: Change, *, urgent: bool = False) -> tuple[PolicyFile, list[str]]:
+        """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
+        self.may_change()
+        file = await self.checked(change.text, change.name, urgent=urgent)
+        if not self._there(change):
+            await self._based(change)
+        return file, (await self.texts.compare(self.file, file, urgent=urgent))["lines"]
+
+    async def change(self, change: Change) -> bool:
+        """Put this in force as a new revision; return False, having done nothing, where the text is that already.
+
+        Raises Fault (refused, or another revision came first), Unavailable.
+        """
+        for _ in range(TRIES):
+            settings, against = self.settings, self.file
+            file, lines = await self.planned(change, urgent=True)
+            async with self.lock:
+                if self.settings is not settings or self.file is not against:
+                    continue  # a reload came meanwhile, and names mean other things, or other policies
+                if self._there(change):
+                    return False
+                if await self._append(change, file, lines, settings):
+                    return True
+            raise await self._overtaken(change.base)
+        text = "the configuration was reloaded each time while these policies were read; ask again"
+        raise Fault("UNSUPPORTED", text, status=409)
+
+    async def _append(self, change: Change, file: PolicyFile, lines: list[str], settings: Settings) -> bool:
+        """Return False, having done nothing, where it was not made from the newest revision. Raises Unavailable."""
+        number, parent = await self._book.tip()
+        if number != change.base:
+            return False
+        at = self._clock.now()
+        new = PolicyRevision(
+            number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
+        )
+
+        def then(added: bool | None) -> None:
+            if added and self.settings is settings:  # the caller may have gone, and the lock with him
+                self.put(settings, (file, new))
+            elif added is not False:
+                self.unsure = True
+
+        return await self._book.append(new, file.canonical, event_of(new, lines, change), then)
+
+    def _there(self, change: Change) -> bool:
+        """True where this very text is in force already, whatever it was made from."""
+        return self.revision is not None and self.trouble is None and self.revision.text == change.text
+
+    async def _based(self, change: Change) -> None:
+        number, _ = await self._book.tip()
+        if number != change.base:
+            raise await self._overtaken(change.base)
+
+    async def _overtaken(self, base: int) -> Fault:
+        """Say what came in between, so that nobody undoes it unseen."""
+        newest, *_ = await self._book.history(1) or (None,)
+        if newest is None or base > newest.number:
+            there = 0 if newest is None else newest.number
+            return Fault("UNSUPPORTED", f"there is no revision {base}; the newest is {there}", status=409)
+        told = await self._since(base, newest)
+        text = f"{newest.name} is in force, and this was made from revision {base}; it changed: {told}"
+        return Fault("UNSUPPORTED", f"{text}; look at it (countersign policy show) and begin from there", status=409)
+
+    async def _since(self, base: int, newest: PolicyRevision) -> str:
+        try:
+            old = await self._book.find(base)
+            lines = [] if old is None else await self.between(old, newest)
+        except (Corrupt, Fault) as unreadable:
+            return f"what cannot be shown ({unreadable})"
+        return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "nothing but the text"
+
+    async def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
+        """Return how two revisions differ, as lines for people. Raises Fault where one is not understood any more."""
+        before, after = [await self.understood(each, urgent=True) for each in (old, new)]
+        lines: list[str] = (await self.texts.compare(before, after, urgent=True))["lines"]
+        return lines
+
+    async def understood(self, revision: PolicyRevision, *, urgent: bool = False) -> PolicyFile:
+        """Return an older revision as it would be read now. Raises Fault."""
+        return await self.checked(revision.text, f"revision-{revision.number}", urgent=urgent)
+
+
+def fix(settings: Settings) -> str:
+    """Return what to type when the newest revision cannot be used."""
+    return (
+        "with the server stopped, put another revision in force: "
+        f"countersign policy revert NUMBER --offline --reason TEXT --config {quoted(settings.path)}"
+    )

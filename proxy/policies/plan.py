@@ -1,0 +1,103 @@
+"""What other policies would change for what was pulled: told at once, or in a job where it takes long."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from proxy.config.policy_file import PolicyFile
+from proxy.jobs.job import Job
+from proxy.jobs.run import Step
+from proxy.journal.port import Pulled
+from proxy.oci.faults import Fault
+from proxy.policies import routes as shapes
+from proxy.policies.impact import Effect, Judgement, Verdict, counted
+from proxy.policies.in_force import Policies
+from proxy.policies.replay import replay
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.request import Request
+
+PLAN = "plan-policies"  # the kind of these jobs
+CANDIDATE = "candidate"  # the kind of the texts they are about
+TOGETHER = 64  # images between two steps of a job
+STEP_S = 300.0
+NAMED = 100  # images that a job names; all are counted
+_FIRST = (Effect.NEWLY_BLOCKED, Effect.UNKNOWN, Effect.NEWLY_ALLOWED, Effect.GONE)
+
+PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
+TextOf = Callable[[str, str], Awaitable[str | None]]
+
+
+def hash_of(text: str) -> str:
+    """Return under what a candidate's text is kept for its job."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def plan_in_job(
+    job: Job, step: Step, ports: Ports, policies: Policies, pulled: PulledSince, text_of: TextOf
+) -> Mapping[str, Any]:
+    """Return the impact as JSON values. What was cut off begins again: it changes nothing, so nothing is lost.
+
+    Raises Stop, Unavailable, and Fault where the text means nothing any more.
+    """
+    text = await text_of(CANDIDATE, str(job.asked["text"]))
+    if text is None:
+        raise Fault("NAME_UNKNOWN", "the text of these policies is not in the store any more")
+    file, now, base = await policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
+    since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
+    found = await pulled(since, limit + 1)
+    request = Request(Credential(ours=True), f"job-{job.id}", address="job")
+    judged: list[Judgement] = []
+    for at in range(0, min(len(found), limit), TOGETHER):
+        judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, request, ports, STEP_S)
+        await step(len(judged), min(len(found), limit), str(len(judged)), {})
+    told = impact(base, await different(now, file, policies), since, judged, more=len(found) > limit)
+    images = sorted(told.images, key=lambda image: _FIRST.index(image.effect))[:NAMED]
+    return told.model_copy(update={"images": tuple(images)}).model_dump(mode="json")
+
+
+def number_of(policies: Policies) -> int:
+    """Return the number of the revision in force; 0 for the file's policies."""
+    return 0 if policies.revision is None else policies.revision.number
+
+
+def impact(
+    base: int, difference: shapes.Difference, since: datetime, judged: Sequence[Judgement], *, more: bool
+) -> shapes.Impact:
+    """Return what was judged as the admin API shows it."""
+    return shapes.Impact(
+        base=base,
+        difference=difference,
+        since=since,
+        examined=len(judged),
+        more=more,
+        counts=counted(judged),
+        images=tuple(_image(each) for each in judged if each.effect is not Effect.UNCHANGED),
+    )
+
+
+async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> shapes.Difference:
+    """Return what is different as the admin API shows it. Raises Fault, Unavailable."""
+    return shapes.Difference.model_validate_json(json.dumps(await policies.texts.compare(old, new)))
+
+
+def _image(judged: Judgement) -> shapes.ImageShown:
+    pulled = judged.pulled
+    return shapes.ImageShown(
+        repository=pulled.repository,
+        reference=pulled.reference,
+        digest=pulled.digest,
+        effect=judged.effect,
+        pulls=pulled.pulls,
+        last=pulled.last,
+        before=_verdict(judged.before),
+        after=_verdict(judged.after),
+    )
+
+
+def _verdict(verdict: Verdict) -> shapes.VerdictShown:
+    return shapes.VerdictShown(standing=verdict.standing, reason=verdict.reason, detail=verdict.detail)

@@ -1,0 +1,113 @@
+"""Revisions of the policies, in a table: appended, never changed, each checked against its hash when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from proxy.journal.event import Event
+from proxy.journal.store import append_rows
+from proxy.oci.faults import Corrupt
+from proxy.policies.revision import PolicyRevision
+from proxy.store.database import Database, insert_once
+from proxy.store.tables import policy_revisions, revisions
+from proxy.store.versions import bump
+
+POLICY = "policy"  # the kind of its texts, as decisions name them
+
+
+class StoredPolicyBook:
+    """The PolicyBook port on a database. All calls raise Unavailable; reading raises Corrupt for an altered row."""
+
+    def __init__(self, database: Database) -> None:
+        """Use this database."""
+        self._database = database
+
+    async def newest(self) -> PolicyRevision | None:
+        """Return the newest revision, or None where there never was one."""
+        return await self._database.read(_newest)
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        """Return the revision of this number, or None."""
+        return await self._database.read(partial(_find, number=number))
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        """Return revisions, newest first, altered ones too: `tip` and `find` tell which are."""
+        return await self._database.read(partial(_history, limit=limit, skip=skip))
+
+    async def tip(self) -> tuple[int, str]:
+        """Return number and stored hash of the newest revision, whether or not it is what it was; 0 and "" without."""
+        return await self._database.read(_tip)
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        """Add this revision, its policies under their hash and its row in the journal, in one transaction.
+
+        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
+        same in that moment, even where the caller has gone; None where the outcome is not known.
+        """
+        work = partial(_append, revision=revision, canonical=canonical, event=event)
+        return await self._database.write(work, then)
+
+
+def _newest(connection: Connection) -> PolicyRevision | None:
+    row = connection.execute(select(policy_revisions).order_by(policy_revisions.c.number.desc()).limit(1)).one_or_none()
+    return None if row is None else _checked(row)
+
+
+def _find(connection: Connection, number: int) -> PolicyRevision | None:
+    row = connection.execute(select(policy_revisions).where(policy_revisions.c.number == number)).one_or_none()
+    return None if row is None else _checked(row)
+
+
+def _history(connection: Connection, limit: int, skip: int) -> tuple[PolicyRevision, ...]:
+    query = select(policy_revisions).order_by(policy_revisions.c.number.desc()).limit(limit).offset(skip)
+    return tuple(_revision(row) for row in connection.execute(query))
+
+
+def _tip(connection: Connection) -> tuple[int, str]:
+    columns = select(policy_revisions.c.number, policy_revisions.c.hash)
+    row = connection.execute(columns.order_by(policy_revisions.c.number.desc()).limit(1)).one_or_none()
+    return (0, "") if row is None else (int(row.number), str(row.hash))
+
+
+def _append(connection: Connection, revision: PolicyRevision, canonical: str, event: Event) -> bool:
+    if _tip(connection) != (revision.number - 1, revision.parent):
+        return False
+    once = insert_once(connection.dialect.name, policy_revisions).values(_values(revision))
+    if connection.execute(once.returning(policy_revisions.c.number)).one_or_none() is None:
+        return False  # another process was first, between the look and this
+    text = {"kind": POLICY, "revision": revision.policies, "body": canonical}
+    connection.execute(insert_once(connection.dialect.name, revisions), text)
+    append_rows(connection, (event,))
+    bump(connection, POLICY)
+    return True
+
+
+def _values(revision: PolicyRevision) -> dict[str, Any]:
+    return {
+        "number": revision.number,
+        "hash": revision.hash,
+        "parent": revision.parent,
+        "body": revision.text,
+        "policies": revision.policies,
+        "at": revision.at,
+        "who": revision.who,
+        "how": revision.how,
+        "reason": revision.reason,
+    }
+
+
+def _checked(row: Row[Any]) -> PolicyRevision:
+    found = _revision(row)
+    if found.hash != row.hash:
+        raise Corrupt(f"{found.name} was altered in the store: it is not what its hash was made of")
+    return found
+
+
+def _revision(row: Row[Any]) -> PolicyRevision:
+    return PolicyRevision(int(row.number), row.parent, row.body, row.policies, row.at, row.who, row.how, row.reason)

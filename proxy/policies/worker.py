@@ -1,0 +1,110 @@
+"""What is asked about texts of policies: pure work that takes long, answered by a process that serves nobody else.
+
+Requests and replies are JSON values. `answer` may as well be called where nobody else waits: in a command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from hsm.frames import framed, frames
+from proxy.config.policy_checks import Signers
+from proxy.config.policy_file import BLANK, Parsed, parse_policies, written_of
+from proxy.config.settings import policies_in, policy_text
+from proxy.config.yaml import render_where
+from proxy.oci.faults import ConfigError
+from proxy.policies.diff import differences, rendered
+from proxy.policies.lint import KeyLook, LintContext, lint
+
+Json = Mapping[str, Any]
+FINDINGS = 1000  # that one lint tells; the others are counted
+ELSEWHERE = ("trust", "keys")  # where findings may be that are not in the text
+_GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, should its parent be gone
+
+
+def answer(request: Json) -> dict[str, Any]:
+    """Return the reply to one request: what the text comes to, what two differ in, what lint finds.
+
+    A text that is refused is answered with `refused`, a line for each problem, and with these as findings.
+    """
+    try:
+        match request["do"]:
+            case "read":
+                entries = _parsed(request).entries
+                return {"canonical": policy_text(policies_in(entries)), "written": written_of(entries)}
+            case "compare":
+                changes = differences(json.loads(request["old"]), json.loads(request["new"]), BLANK)
+                return {"changes": [asdict(change) for change in changes], "lines": rendered(changes)}
+            case _:
+                return {"findings": _linted(request)}
+    except ConfigError as wrong:
+        lines = str(wrong).splitlines()
+        return {"refused": lines, "findings": [_error(line, request["name"]) for line in lines]}
+
+
+def _parsed(request: Json) -> Parsed:
+    return parse_policies(request["text"], request["name"], Signers(**request["signers"]), request["segments"])
+
+
+def _linted(request: Json) -> list[dict[str, Any]]:
+    parsed, raw = _parsed(request), request["around"]
+    keys = {name: KeyLook(**look) for name, look in raw["keys"].items()}
+    around = LintContext(keys, tuple(raw["trust"]), datetime.fromisoformat(raw["now"]), raw["names_proven"])
+    found = [("warning", "doubt", problem.where, problem.text) for problem in parsed.doubts]
+    found += [(f.level, f.code, f.where, f.text) for f in lint(policies_in(parsed.entries), around)]
+    told = [
+        {"level": level, "code": code, "where": render_where(where), "text": text, "line": _line(where, parsed)}
+        for level, code, where, text in found[:FINDINGS]
+    ]
+    if (more := len(found) - FINDINGS) > 0:
+        text = f"and {more} more findings; mend these first"
+        told.append({"level": "note", "code": "more", "where": "", "text": text, "line": None})
+    return told
+
+
+def _error(line: str, name: str) -> dict[str, Any]:
+    """Take a `name:line:column: path: text` line apart."""
+    number, _, rest = line.removeprefix(f"{name}:").partition(":")
+    _, _, said = rest.partition(": ")
+    where, colon, text = said.partition(": ")
+    if not colon or " " in where:
+        where, text = "", said
+    at = int(number) if number.isdigit() else None
+    return {"level": "error", "code": "refused", "where": where, "text": text, "line": at}
+
+
+def _line(where: Sequence[str | int], parsed: Parsed) -> int | None:
+    return None if where[0] in ELSEWHERE else parsed.document.mark(tuple(where)).line
+
+
+def main() -> None:
+    """Answer frames from stdin on stdout until the parent closes the pipe. Arguments: niceness, bytes of memory."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when this process ends
+        signal.signal(number, signal.SIG_IGN)
+    nice, memory = map(int, sys.argv[1:])
+    os.nice(nice)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)  # of whoever started the server
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with suppress(BrokenPipeError):
+        for body in frames(sys.stdin.buffer):
+            request = json.loads(body)
+            # The default action of SIGALRM ends the process, whatever it is at.
+            signal.setitimer(signal.ITIMER_REAL, request["seconds"] + _GRACE)
+            sys.stdout.buffer.write(framed(json.dumps(answer(request)).encode()))
+            sys.stdout.buffer.flush()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+if __name__ == "__main__":
+    main()

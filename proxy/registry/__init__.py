@@ -1,0 +1,1 @@
+"""One request: pull, push, blobs, deletion and lists, judged and signed on the way."""

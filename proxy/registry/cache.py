@@ -1,0 +1,288 @@
+"""What one process remembers between requests: bodies by digest, decisions, work under way. Never the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any, TypeVar, cast
+
+from cachetools import LRUCache, TTLCache
+
+from proxy.journal.event import Event
+from proxy.oci.limits import MIB, Limits
+from proxy.oci.reference import Digest, Reference, Repository, Tag
+from proxy.oci.shares import Shares
+from proxy.registry.bodies import Kept
+from proxy.registry.budget import Budget
+from proxy.registry.ports.upstream import Credential, Headers
+from proxy.registry.pushes import Pushes
+from proxy.registry.request import Request
+from proxy.registry.single_flight import SingleFlight
+from proxy.registry.transfers import Transfers
+from proxy.trust.decision import Decision, Outcome
+from proxy.trust.question import Question, Resolved
+from proxy.trust.tag import TagFact
+from proxy.trust.weight import of_decision, of_manifest
+
+T = TypeVar("T")
+ManifestKey = tuple[Repository, Digest]
+
+
+DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most of the first are in both caches that it bounds, once
+SHORT, MANY = 512, 16  # characters of Accept in all, and headers: what clients send; docker's are 8 of 330
+LISTS = 8  # of tags that are put together at once
+ROWS_TOGETHER = 100_000  # told apart in an hour, of all callers; about 8 MiB
+
+
+class Rows:
+    """Tells whether a caller may have a row of its own for an event, or has had too many this hour."""
+
+    def __init__(self, each: int) -> None:
+        """`each` holder has so many an hour."""
+        self._each = each
+        self._hour = ""
+        self._had: dict[Hashable, set[int]] = {}
+        self._all = 0
+
+    def own(self, holder: Hashable, event: Event) -> bool:
+        """True for a row that this holder has already this hour, or may have."""
+        hour = event.at.isoformat()[: len("2026-01-02T12")]
+        if hour != self._hour:
+            self._hour, self._had, self._all = hour, {}, 0
+        had = self._had.get(holder, set())
+        reference = event.reference if event.decision_id else ""  # as rows are told apart
+        row = hash((event.kind, event.how, event.repository, reference, event.reason))
+        if row in had:
+            return True
+        if len(had) >= self._each or self._all >= ROWS_TOGETHER:
+            return False
+        had.add(row)
+        self._had[holder] = had
+        self._all += 1
+        return True
+
+
+class Cache:
+    """Bounded caches of one process; each key holds everything its answer depends on."""
+
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        """Start empty."""
+        self.bodies: LRUCache[ManifestKey, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
+        self.unlearned: LRUCache[ManifestKey, bool] = LRUCache(
+            20_000
+        )  # served without the store, which has yet to know them
+        self.present: TTLCache[ManifestKey, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
+        self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
+        self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
+        self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)  # what upstream says to their pages
+        self.checked: TTLCache[ManifestKey, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
+        self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
+        self.transfers = Transfers(limits, monotonic)
+        self.push_probes = Shares(limits.push_probes)
+        self.blobs: LRUCache[ManifestKey, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self.kept_by_users: LRUCache[tuple[Repository, Tag], datetime] = LRUCache(
+            1_000
+        )  # fallback tags, seen since when
+        self.passed: LRUCache[ManifestKey, Reference] = LRUCache(
+            50_000
+        )  # the reference it last passed under: where to look
+        self._lists: LRUCache[ManifestKey, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
+        # What a request could not afford to look at, and why: asked again at once, it would cost the same again.
+        self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
+        self.large = asyncio.Lock()  # held while a large document is parsed
+        self._decisions: LRUCache[Hashable, Decision] = LRUCache(DECISIONS, of_decision)
+        self._denials: TTLCache[Hashable, Decision] = TTLCache(
+            DENIALS, limits.denial_cache_s, timer=monotonic, getsizeof=of_decision
+        )
+        self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(DECISIONS, of_decision)
+        self._key = secrets.token_bytes(32)
+        self._nobody = lru_cache(1024)(lambda ours, accept: self._mark(Credential(None, ours), accept))  # 1 MiB at most
+        self._changes: LRUCache[Repository, int] = LRUCache(20_000)
+        self._counter = itertools.count(1)
+        self._later: set[asyncio.Task[None]] = set()
+        self.finished_to: TagFact | None = None  # the last unfinished move that was seen to
+        self._once: SingleFlight[Any] = SingleFlight()
+        self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
+        self.pushes = Pushes(self.lock)
+        # Images that went without all that was signed for them: with whose credential that is tried, and how often yet.
+        self.to_withdraw: LRUCache[ManifestKey, tuple[Request, int]] = LRUCache(1_000)
+        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
+        self.kept = Kept(limits)
+        self.tag_lists = Kept(replace(limits, kept_bytes=LISTS * limits.tag_list_bytes))  # of tags, while put together
+        self.rows = Rows(limits.rows_each)
+
+    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
+        return cast("T", await self._once.do(key, work))
+
+    async def shared(self, key: Hashable, request: Request, work: Callable[[Request], Awaitable[T]]) -> T:
+        """Return the result of `work`, shared as by `once`, with a budget of its own and no caller's.
+
+        It ends when nobody waits for it any more. Each who waited is charged what it cost.
+        """
+        for last in (False, True):
+            budget, waiting = self._shared.get(key) or request.budget.shared()
+            self._shared[key] = budget, waiting
+            waiting.append(request.budget)
+            try:
+                return await self.once(key, partial(work, replace(request, budget=budget)))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if last or request.budget.gone or task is None or task.cancelling():
+                    raise  # else it ended for those who left, in the moment we came
+            finally:
+                waiting.remove(request.budget)
+                if not waiting:
+                    self._shared.pop(key, None)
+                request.budget.absorb(budget)
+        raise AssertionError("the last try returns or raises")
+
+    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do this beside the request that asked for it; `settle` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return task
+
+    async def settle(self) -> None:
+        """Return when nothing is under way beside requests."""
+        while self._later:
+            await asyncio.gather(*self._later, return_exceptions=True)
+
+    def busy(self, key: Hashable) -> bool:
+        """True while somebody here holds the lock of this key, or waits for it."""
+        return key in self._locks
+
+    @asynccontextmanager
+    async def lock(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold the lock of this key: whatever reads, changes and writes one tag does so alone."""
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = (lock, users - 1)
+
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Return the indexes held here that list this manifest."""
+        return [r.digest for r in self._held(repository) if any(c.digest == digest for c in r.manifest.children)]
+
+    def listing(self, repository: Repository, blob: Digest) -> list[Digest]:
+        """Return the manifests held here that list this blob."""
+        return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
+
+    def lists(self, repository: Repository, blobs: Collection[Digest], by: Digest) -> None:
+        """Remember that this manifest, which passed just now, lists these blobs."""
+        self._lists.update({(repository, blob): by for blob in blobs})
+
+    def lister(self, repository: Repository, blob: Digest) -> Digest | None:
+        """Return the manifest that lists this blob and passed here last, unless it was forgotten since."""
+        found = self._lists.get((repository, blob))
+        return found if found is not None and (repository, found) in self.passed else None
+
+    def _held(self, repository: Repository) -> list[Resolved]:
+        return [held for (where, _), held in list(self.bodies.items()) if where == repository]
+
+    def caller_key(self, credential: Credential, accept: Sequence[str]) -> bytes:
+        """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
+        if credential.authorization is None and len(accept) <= MANY and sum(map(len, accept)) <= SHORT:
+            return self._nobody(credential.ours, tuple(accept))
+        return self._mark(credential, accept)
+
+    def _mark(self, credential: Credential, accept: Sequence[str]) -> bytes:
+        told = (str(credential.ours), str(credential.authorization is None), credential.authorization or "", *accept)
+        said = "\0".join(told).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
+
+    def reuse_if_equal(self, decision: Decision) -> Decision:
+        """Return the one made earlier this hour where nothing but the time has changed, else this one.
+
+        What is decided every minute, or for every request while something is silent, is one row an hour.
+        """
+        about = (decision.question, decision.digest)
+        made = self._made.get(about)
+        if made and _hour(made) == _hour(decision) and replace(made, id=decision.id, at=decision.at) == decision:
+            return made
+        self._made[about] = decision
+        return decision
+
+    def decision(self, place: ManifestKey, stamp: Hashable, reference: Reference | None) -> Decision | None:
+        """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
+        for key in ((place, stamp, reference), (place, stamp, None)):
+            if found := self._decisions.get(key) or self._denials.get(key):
+                return found
+        return None
+
+    def changes(self, repository: Repository) -> int:
+        """Return a number that is another one once signatures were added or removed in this repository."""
+        return self._changes.get(repository, 0)
+
+    def _changed(self, repository: Repository) -> None:
+        self._changes[repository] = next(self._counter)
+
+    def decided(self, place: ManifestKey, stamp: Hashable, decision: Decision, changes: int) -> None:
+        """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all.
+
+        Other references get it too, unless they may be decided differently. What was gathered before the last change
+        (`changes` is from when that began) is not kept.
+        """
+        if changes != self.changes(place[0]):
+            return
+        self.put_for_reference(place, stamp, decision)
+        if not decision.binds_reference:
+            self._keep((place, stamp, None), decision)
+
+    def put_for_reference(self, place: ManifestKey, stamp: Hashable, decision: Decision) -> None:
+        """Keep a decision for its own reference only."""
+        self._keep((place, stamp, decision.question.reference), decision)
+
+    def _keep(self, key: Hashable, decision: Decision) -> None:
+        if decision.outcome is Outcome.PASSED:
+            self._decisions[key] = decision
+        elif decision.outcome is Outcome.FAILED:
+            self._denials[key] = decision
+
+    def forget_tag(self, repository: Repository, reference: Reference) -> None:
+        """Drop what is remembered of a tag that just moved."""
+        for key in [k for k in self.tags if isinstance(k, tuple) and k[:2] == (repository, reference)]:
+            self.tags.pop(key, None)
+
+    def forget_denials(self, repository: Repository) -> None:
+        """Drop remembered denials of a repository, because a signature was added there."""
+        self._changed(repository)
+        for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
+            self._denials.pop(key, None)
+
+    def drop_denials_of_children(self, places: Collection[ManifestKey]) -> None:
+        """Drop remembered denials of these manifests, because an index that lists them passed."""
+        if places and self._denials:
+            for key in [k for k in self._denials if isinstance(k, tuple) and k[0] in places]:
+                self._denials.pop(key, None)
+
+    def forget(self, place: ManifestKey) -> None:
+        """Drop one manifest that was deleted or lost a signature, and what was decided in its repository.
+
+        Children are allowed by their parents, so no decision there is sure to stand without it.
+        """
+        self._changed(place[0])
+        self.bodies.pop(place, None)
+        self.present.pop(place, None)
+        self.passed.pop(place, None)
+        for key in [k for k in self._decisions if isinstance(k, tuple) and k[0][0] == place[0]]:
+            self._decisions.pop(key, None)
+
+
+def _hour(decision: Decision) -> str:
+    return f"{decision.at:%Y-%m-%dT%H}"

@@ -1,0 +1,277 @@
+"""Collect what is said about a digest: bounded, nothing swallowed, and no further than the rule needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from proxy.formats.format import Format, Layer
+from proxy.formats.table import FORMATS, announces_signatures, claimed_by
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
+from proxy.oci.manifest import INDEXES, MANIFESTS, OCI_CONFIG, OCI_EMPTY, Descriptor, Manifest
+from proxy.oci.reference import Digest, Repository, signature_tag
+from proxy.registry.keyless import by_certificate
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.read import examined, read_blob, read_manifest, together
+from proxy.registry.reading.referrers import referrers_of
+from proxy.registry.request import Request
+from proxy.registry.signing.sign import names_a_tag, signing_by
+from proxy.trust.evidence import (
+    CouldNotLook,
+    Evidence,
+    NotExamined,
+    Rejected,
+    SignatureCheck,
+    Source,
+    SourceResult,
+    Verified,
+)
+from proxy.trust.keys import KeyRing, fingerprint
+from proxy.trust.ledger import Entry, Stage
+from proxy.trust.reason import Reason
+
+Sufficient = Callable[[Evidence], bool]
+Searched = list[SourceResult | CouldNotLook | NotExamined]
+
+
+def never() -> bool:
+    """Say that nobody else has come to a decision meanwhile."""
+    return False
+
+
+async def gather(
+    repository: Repository,
+    subject: Digest,
+    ring: KeyRing,
+    enough: Sufficient,
+    request: Request,
+    ports: Ports,
+    *,
+    begun: Evidence | None = None,
+    settled: Callable[[], bool] = never,
+) -> Evidence:
+    """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough.
+
+    Each place has half of what is left of the budget, so that the later ones cannot use up what the earlier need. One
+    caller looks at a time, whatever the credential; those who waited stop where it is `settled` by then. `begun` is
+    what `from_ledger` returned.
+    """
+    evidence = begun or await from_ledger(repository, subject, ring, request, ports)
+    if enough(evidence):
+        return evidence
+    async with ports.cache.lock(("gather", repository, subject)):
+        for place in (Source.SIG_TAG, Source.REFERRERS):
+            if settled():
+                break
+            looked = await _afforded(place, repository, subject, ring, request, ports)
+            evidence = replace(evidence, sources=(*evidence.sources, *looked))
+            if enough(evidence):
+                break
+    return evidence
+
+
+async def from_ledger(
+    repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Evidence:
+    """Return the evidence of our own copies: it costs no question to upstream."""
+    looked, _ = await _looked(Source.LEDGER, repository, subject, ring, request, ports)
+    return Evidence(subject, tuple(looked))
+
+
+async def _afforded(
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
+    """Look as far as half of the rest of the budget goes. What is too much is not looked at again for some seconds.
+
+    Whatever the credential: how much is there does not depend on who asks. It is known again as soon as a signature
+    is added or removed here.
+    """
+    cache, limits = ports.cache, ports.limits
+    name = (place, repository, subject, cache.changes(repository))
+    if (known := cache.exhausted.get(name)) is not None:
+        return [CouldNotLook(place, f"{known}, found less than {limits.exhausted_s:g} s ago", Told.MUCH)]
+    part = request.part(limits)
+    looked, late = await _looked(place, repository, subject, ring, part, ports)
+    why = late or part.budget.used_up(limits)
+    if why is not None and part.budget.is_large(limits):
+        cache.exhausted[name] = why
+    return looked
+
+
+async def _looked(
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> tuple[Searched, str | None]:
+    """Return what was found here, silence included; and why not all of it in time, where that was so."""
+    late = None
+    try:
+        async with asyncio.timeout(ports.limits.gather_deadline_s):
+            return await _look(place, repository, subject, ring, request, ports), None
+    except TimeoutError:
+        late = f"no answer within {ports.limits.gather_deadline_s:g} s"
+        looked: Searched = [CouldNotLook(place, late, Told.LATE)]
+    except Unavailable as silent:
+        looked = [CouldNotLook(place, silent.what, silent.told)]
+    except Corrupt as lie:
+        looked = [CouldNotLook(place, lie.what, lie.told)]
+    except Fault as bad:
+        large = bad.reason == Reason.TOO_LARGE or bad.code == "SIZE_INVALID"
+        rejected = Rejected(Reason.BAD_SIGNATURE, str(place), bad.message)
+        looked = [NotExamined(place, 1) if large else SourceResult(place, (rejected,))]
+    return looked, late
+
+
+async def _look(
+    place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
+    match place:
+        case Source.LEDGER:
+            return await _ledger(repository, subject, ring, ports)
+        case Source.SIG_TAG:
+            manifest = await read_manifest(repository, signature_tag(subject), request, ports)
+            return await _layers(place, repository, [manifest] if manifest else [], subject, ring, request, ports)
+        case Source.REFERRERS:
+            return await _referrers(repository, subject, ring, request, ports)
+        case Source.PARENTS:
+            return []  # judged, not read: `judge` goes up to them
+
+
+async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, ports: Ports) -> Searched:
+    """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
+    findings: list[SignatureCheck] = []
+    entries = await ports.ledger.entries(repository, subject)
+    attached = [e for e in entries if e.stage is Stage.ATTACHED and e.signature is not None and e.key.format in FORMATS]
+    # What names no tag comes first: there is one for each key, however many tags there were.
+    attached.sort(key=lambda e: names_a_tag(e.key.bound))
+    bound = ports.limits.signatures_per_digest
+    keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # the first of equal ones counts
+    verifiers = ring.all_verifiers()
+    for entry in attached[:bound]:
+        form, key = FORMATS[entry.key.format], keys.get(entry.key.fingerprint)
+        if key is not None and (key.chain or not form.certified):
+            try:
+                blob = form.blob(entry.message, entry.signature or b"", signing_by(key, entry.timestamp))
+            except ValueError as altered:
+                findings.append(Rejected(Reason.BAD_SIGNATURE, form.name, f"our own copy was altered: {altered}"))
+                continue
+            layer = Layer(Descriptor(blob.media_type, subject, len(blob.data), blob.annotations), blob.data)
+            mine = [v for v in verifiers if v.fingerprint == entry.key.fingerprint]
+            findings += [_recorded(f, entry) for f in form.examine(layer, subject, mine)]
+    missed = len(attached) - bound
+    return [SourceResult(Source.LEDGER, tuple(findings)), *([NotExamined(Source.LEDGER, missed)] if missed > 0 else [])]
+
+
+def _recorded(finding: SignatureCheck, entry: Entry) -> SignatureCheck:
+    """Return the finding with the time our ledger has for exactly this signature."""
+    if isinstance(finding, Verified) and finding.fingerprint == entry.key.fingerprint:
+        return replace(finding, recorded=entry.at)
+    return finding
+
+
+async def _referrers(
+    repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> Searched:
+    listed = await referrers_of(repository, subject, request, ports)
+    signing = (d for d in listed.descriptors if _may_sign(d))
+    ordered = sorted(signing, key=lambda d: (not announces_signatures(d.artifact_type or ""), d.size))
+    bound = ports.limits.signatures_per_digest
+    opened = await together([_open(repository, d, request, ports) for d in ordered[:bound]])
+    manifests = [m for m in opened if isinstance(m, Manifest)]
+    looked = await _layers(Source.REFERRERS, repository, manifests, subject, ring, request, ports)
+    silent = listed.silent or next((m for m in opened if isinstance(m, Unavailable)), None)
+    if silent is not None:  # beside what was found, which may be enough
+        looked.append(CouldNotLook(Source.REFERRERS, silent.what, silent.told))
+    missed = listed.beyond + max(len(ordered) - bound, 0)
+    return [*looked, *([NotExamined(Source.REFERRERS, missed)] if missed else [])]
+
+
+def _may_sign(descriptor: Descriptor) -> bool:
+    """False only for referrers that say they are something else; fallback entries often say nothing useful (WIRE 3)."""
+    silent = {None, "", OCI_EMPTY, OCI_CONFIG, *MANIFESTS, *INDEXES}
+    kind = descriptor.artifact_type
+    return kind in silent or announces_signatures(kind or "") or "cosign" in (kind or "")
+
+
+async def _open(
+    repository: Repository, descriptor: Descriptor, request: Request, ports: Ports
+) -> Manifest | Unavailable | None:
+    if descriptor.size > ports.limits.manifest_bytes:
+        return None
+    try:
+        return await read_manifest(repository, descriptor.digest, request, ports)
+    except Unavailable as silent:
+        return silent
+    except (Corrupt, Fault):
+        return None  # one unreadable referrer must not hide a good one; it simply does not count
+
+
+async def _layers(
+    place: Source,
+    repository: Repository,
+    manifests: Sequence[Manifest],
+    subject: Digest,
+    ring: KeyRing,
+    request: Request,
+    ports: Ports,
+) -> Searched:
+    """Examine every layer that claims a format, whichever place it was found in; equal ones once, small ones first."""
+    claiming = (layer for m in manifests for layer in m.layers if claimed_by(layer.media_type))
+    layers = list({_mark(layer): layer for layer in claiming}.values())
+    bound = ports.limits.signatures_per_digest
+    same: dict[Digest, list[Descriptor]] = {}
+    for layer in layers[:bound]:
+        same.setdefault(layer.digest, []).append(layer)
+    ordered = sorted(same.values(), key=lambda each: max(d.size for d in each))
+    answers = [
+        a
+        for each in await together([_examine(repository, d, subject, ring, request, ports) for d in ordered])
+        for a in each
+    ]
+    findings = tuple(a for a in answers if not isinstance(a, Unavailable))
+    looked: Searched = [SourceResult(place, findings)]
+    if silent := [a for a in answers if isinstance(a, Unavailable)]:
+        looked.append(CouldNotLook(place, silent[0].what, silent[0].told))
+    if len(layers) > bound:
+        looked.append(NotExamined(place, len(layers) - bound))
+    return looked
+
+
+def _mark(layer: Descriptor) -> tuple[object, ...]:
+    return (layer.digest, layer.media_type, layer.size, *sorted(layer.annotations.items()))
+
+
+async def _examine(
+    repository: Repository, same: Sequence[Descriptor], subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> list[SignatureCheck | Unavailable]:
+    """Return what is found in layers that are one blob with other annotations: it is read once."""
+    found: list[SignatureCheck | Unavailable] = []
+    data: bytes | None = None
+    for d in sorted(same, key=lambda each: -each.size):
+        form = claimed_by(d.media_type)
+        if form is None:
+            continue
+        try:
+            request.budget.spend(ports.limits, signatures=1)
+            if data is None:
+                data = await read_blob(repository, d, request, ports)
+            if len(data) > d.size:
+                raise Fault("SIZE_INVALID", f"{d.digest} has {len(data)} bytes, its descriptor says {d.size}")
+            found += await _examined(form, Layer(d, data), subject, ring, request, ports)
+        except Unavailable as silent:
+            return [*found, silent]
+        except Corrupt as lie:  # whatever is said beside it
+            return [*found, Rejected(Reason.BAD_SIGNATURE, form.name, lie.told)]
+        except Fault as bad:
+            found.append(Rejected(Reason.BAD_SIGNATURE, form.name, bad.message))
+    return found
+
+
+async def _examined(
+    form: Format, layer: Layer, subject: Digest, ring: KeyRing, request: Request, ports: Ports
+) -> tuple[SignatureCheck, ...]:
+    certified = await by_certificate(layer, subject, ring.keyless, ports.keyless)
+    if certified is not None:
+        return certified
+    return await examined(
+        lambda: form.examine(layer, subject, ring.all_verifiers(), ring.authorities), layer.data, request, ports
+    )

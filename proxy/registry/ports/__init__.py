@@ -1,0 +1,1 @@
+"""What the request path needs of the world; adapters implement these, the server chooses them."""

@@ -1,0 +1,1 @@
+"""What upstream holds and says, read within bounds and hashed here."""

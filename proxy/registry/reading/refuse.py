@@ -1,0 +1,120 @@
+"""Refusals that are not a decision over evidence: they too have an id, a page, a row and a readable text."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Fault, Told, Unavailable
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Reference, Repository, is_digest
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.refusal_rows import record_refusal
+from proxy.registry.request import Request
+from proxy.trust import explain
+from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.fixes import fix_for
+from proxy.trust.question import NOTHING, Caller, Question, how_of, name_of
+from proxy.trust.reason import Reason
+
+
+async def refuse_manifest(
+    op: PullManifest, reason: str | None, what: str, caller: Caller, request: Request, ports: Ports, told: str = ""
+) -> Fault:
+    """Return the Fault for a manifest that cannot be judged, after recording it."""
+    known = reason if reason in set(Reason) else Reason.NOT_JUDGED
+    return await refuse(
+        EventKind.PULL_DENIED,
+        op.repository,
+        op.reference,
+        Reason(known or Reason.NOT_JUDGED),
+        what,
+        caller,
+        request,
+        ports,
+        told=told,
+    )
+
+
+async def refuse(
+    kind: EventKind,
+    repository: Repository,
+    reference: Reference,
+    reason: Reason,
+    what: str,
+    caller: Caller,
+    request: Request,
+    ports: Ports,
+    *,
+    pushing: bool = False,
+    moved: bool = False,
+    told: str = "",
+) -> Fault:
+    """Record a refusal and return the Fault that tells the caller.
+
+    `what` is for the record, and for the caller and the page where `told` says nothing else.
+    """
+    policies = ports.rules.current()
+    policy = policies.for_(repository)
+    inconclusive = reason is Reason.NOT_VERIFIABLE
+    now = ports.clock.now()
+    made = Decision(
+        id=secrets.token_urlsafe(12),
+        question=Question(repository, reference),
+        digest=Digest(reference) if is_digest(reference) else NOTHING,
+        media_type="",
+        outcome=Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
+        mode="enforce",
+        reason=reason,
+        checks=(
+            Check(
+                "push" if pushing else "readable",
+                Outcome.INCONCLUSIVE if inconclusive else Outcome.FAILED,
+                f"could not verify ({what})" if inconclusive else what,
+                reason,
+                f"could not verify ({told})" if told and inconclusive else told,
+            ),
+        ),
+        signatures=(),
+        policy_revision=policies.revision,
+        key_revision=ports.keybook.ring().revision,
+        at=now,
+        contact=policy.contact if policy else None,
+        help_url=policy.help_url if policy else None,
+    )
+    decision = ports.cache.reuse_if_equal(made)
+    event = Event(
+        at=now,
+        kind=kind,
+        who=name_of(caller),
+        how=how_of(caller),
+        repository=repository,
+        reference=reference,
+        reason=reason,
+        decision_id=decision.id,
+        request_id=request.request_id,
+        policy_revision=decision.policy_revision,
+        key_revision=decision.key_revision,
+        detail={"what": what[:500]},
+    )
+    with suppress(Unavailable):  # a store that is down takes the row, not the refusal: it would be a 5xx (WIRE 6)
+        await record_refusal(event, decision, caller, request, ports)
+    page = explain.page_url(ports.url, decision.id)
+    if pushing:
+        fix = fix_for(reason, decision.contact, ports.hosts[0], pushing=True)
+        text = explain.refusal(ports.name, reason, explain.target(decision.question), fix, page)
+        if reason is Reason.NOT_SIGNED:
+            text = explain.not_signed(
+                ports.name, decision.question, told or what, page, moved=moved, again=told != Told.IMMUTABLE
+            )
+    else:
+        text = explain.message(decision, ports.name, ports.url)
+    return Fault(
+        "DENIED",
+        text,
+        reason=reason,
+        detail=page,
+        phrase=explain.phrase(ports.name, reason, page),
+        headers={"Retry-After": "5"} if inconclusive or reason is Reason.NOT_SIGNED else {},
+    )

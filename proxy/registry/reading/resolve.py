@@ -1,0 +1,169 @@
+"""From a reference to the bytes under judgement. One resolution per request; the digest is computed here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from proxy.oci.faults import Corrupt, Unavailable
+from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
+from proxy.registry.cache import MANY, SHORT
+from proxy.registry.ports.upstream import Headers, UpstreamResponse
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.read import ALL_TYPES, ask, examined, header, whole
+from proxy.registry.request import Request, Response
+from proxy.trust.fact import ManifestFact
+from proxy.trust.question import Resolved
+from proxy.trust.weight import of_manifest
+
+
+def accept_of(request: Request) -> tuple[str, ...]:
+    """Return the Accept values to send upstream: the caller's own, or every kind we judge where they name none.
+
+    Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
+    """
+    values = tuple([value for name, value in request.headers if name == "accept"])
+    return (_remembered if sum(map(len, values)) <= SHORT and len(values) <= MANY else _accepted)(values)
+
+
+def _accepted(values: tuple[str, ...]) -> tuple[str, ...]:
+    known = MANIFESTS | INDEXES | {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}
+    named = any(part.split(";")[0].strip() in known for value in values for part in value.split(","))
+    return values if named else tuple(value for _, value in ALL_TYPES)
+
+
+_remembered = lru_cache(1024)(_accepted)  # 1 MiB at most
+
+
+async def resolve(op: PullManifest, request: Request, ports: Ports) -> Resolved | Response:
+    """Return the manifest this reference means now, or upstream's own refusal to be relayed.
+
+    Raises Unavailable, Corrupt (bytes are not what was asked for), Fault (unreadable, ambiguous, too large).
+    """
+    if is_digest(op.reference):
+        require_sha256(Digest(op.reference))
+        if (known := _known(op.repository, Digest(op.reference), request, ports)) is not None:
+            return known
+    accept = accept_of(request)
+    cache = ports.cache
+    tag_key = (op.repository, op.reference, cache.caller_key(request.credential, accept))
+    digest = Digest(op.reference) if is_digest(op.reference) else cache.tags.get(tag_key)
+    if digest is not None and (known := _known(op.repository, digest, request, ports)) is not None:
+        return known
+    last = digest or cache.last.get(tag_key)
+    headers: Headers = tuple(("accept", value) for value in accept)
+    held = last is not None and (op.repository, last) in cache.bodies
+
+    async def work(request: Request) -> Resolved | Response:
+        return await (_head_first if held else _fetch)(op, request, ports, headers, tag_key)
+
+    return await cache.shared(("resolve", op.head, *tag_key), request, work)
+
+
+def _known(repository: Repository, digest: Digest, request: Request, ports: Ports) -> Resolved | None:
+    """Return the bytes where they are held here, were seen upstream lately, and this caller may read them."""
+    place = (repository, digest)
+    if ports.rights.may_read(repository, request.credential) and place in ports.cache.present:
+        return ports.cache.bodies.get(place)
+    return None
+
+
+async def _head_first(
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Response:
+    """Ask upstream only whether the reference still means bytes that we hold: those were hashed here."""
+    reply = await ask(PullManifest(op.repository, op.reference, head=True), request, ports, headers)
+    await reply.close()
+    claimed = header(reply, "docker-content-digest")
+    if reply.status == 200 and claimed is not None:
+        known = ports.cache.bodies.get((op.repository, Digest(claimed)))
+        if known is not None and (not is_digest(op.reference) or claimed == op.reference):
+            if (op.repository, known.digest) in ports.cache.unlearned:
+                await _learn(op.repository, known, ports)
+            _remember(op, request, ports, known, tag_key)
+            return known
+    return await _fetch(op, request, ports, headers, tag_key)
+
+
+async def _fetch(
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+) -> Resolved | Response:
+    """GET the bytes, also for a HEAD: what is not hashed here is not judged."""
+    reply = await ask(PullManifest(op.repository, op.reference), request, ports, headers)
+    if reply.status != 200:
+        if reply.status in (401, 403):
+            ports.rights.refused(request.credential)
+        if reply.status in (200, 304) or reply.status < 400:
+            await reply.close()
+            raise Corrupt(f"upstream answered {reply.status} to an unconditional request for a manifest")
+        return await relayed_error(reply, head=op.head)
+    ports.rights.confirm_read(op.repository, request.credential)
+    body = await whole(reply, ports.limits.manifest_bytes, request, ports)
+    digest = digest_of(body)
+    if is_digest(op.reference) and digest != op.reference:
+        raise Corrupt(f"upstream returned bytes of {digest} for {op.reference}")
+    kind = header(reply, "content-type") or ""
+    manifest = await examined(lambda: parse(body, kind, ports.limits), body, request, ports)
+    resolved = Resolved(digest, manifest.media_type, body, manifest)
+    await _learn(op.repository, resolved, ports)
+    _remember(op, request, ports, resolved, tag_key)
+    return resolved
+
+
+def _remember(op: PullManifest, request: Request, ports: Ports, known: Resolved, tag_key: tuple[object, ...]) -> None:
+    place = (op.repository, known.digest)
+    ports.rights.confirm_read(op.repository, request.credential)
+    if place not in ports.cache.unlearned:
+        ports.cache.present[place] = True
+    if of_manifest(known) <= ports.limits.memory_cache_bytes:
+        ports.cache.bodies[place] = known
+    if not is_digest(op.reference):
+        ports.cache.last[tag_key] = known.digest
+        if ports.limits.tag_age_s > 0:
+            ports.cache.tags[tag_key] = known.digest
+
+
+async def _learn(repository: Repository, resolved: Resolved, ports: Ports) -> None:
+    """Record what it lists; where root has broken the glass, the store may follow later. Raises Unavailable."""
+    place = (repository, resolved.digest)
+    try:
+        await learn(repository, resolved, ports)
+    except Unavailable:
+        if not ports.overrides.in_force().without_record(repository):
+            raise
+        ports.cache.unlearned[place] = True
+    else:
+        ports.cache.unlearned.pop(place, None)
+
+
+async def learn(repository: Repository, resolved: Resolved, ports: Ports, *, artifact: bool | None = None) -> None:
+    """Record what this manifest lists: content, never a verdict."""
+    m = resolved.manifest
+    fact = ManifestFact(
+        repository=repository,
+        digest=resolved.digest,
+        media_type=resolved.media_type,
+        size=len(resolved.body),
+        children=tuple(dict.fromkeys(c.digest for c in m.children)),
+        blobs=m.blobs,
+        subject=m.subject.digest if m.subject else None,
+        artifact=artifact,
+    )
+    await ports.facts.learn(fact)
+
+
+ERROR_BODY = 64 * 1024
+CROSS_ORIGIN = "access-control-"  # for pages of other origins: who may read is upstream's to say
+ERROR_HEADERS = frozenset(
+    {"allow", "content-type", "content-range", "docker-content-digest", "docker-distribution-api-version", "etag"}
+    | {"retry-after", "vary", "www-authenticate"}
+)
+
+
+async def relayed_error(reply: UpstreamResponse, *, head: bool = False) -> Response:
+    """Return upstream's refusal as it came: its right to refuse is its own."""
+    body = b"" if head else await reply.read(ERROR_BODY)
+    await reply.close()
+    kept = tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS or k.startswith(CROSS_ORIGIN))
+    return Response(reply.status, kept, body)

@@ -1,0 +1,277 @@
+"""Attach: put signatures where verifiers look, without losing anybody else's. One writer per digest at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from functools import partial
+
+from proxy.formats import carrier
+from proxy.formats.format import Blob, Signing
+from proxy.formats.table import FORMATS, claimed_by
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.manifest import EMPTY_JSON, OCI_MANIFEST, Descriptor, parse
+from proxy.oci.reference import Digest, Repository, Tag, digest_of, signature_tag
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.request import Request
+from proxy.registry.signing.sign import SIMPLE, names_a_tag, signing_by, tag_of
+from proxy.registry.writing.fallback_tag import list_referrer
+from proxy.registry.writing.write import change_tag, exists, write_blob, write_manifest
+from proxy.trust.fact import ManifestFact
+from proxy.trust.keys import VERIFYING, KeyState, fingerprint
+from proxy.trust.ledger import Entry, Stage
+
+_LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they signed stays where it is
+
+
+async def attach(
+    repository: Repository,
+    subject: Descriptor,
+    request: Request,
+    ports: Ports,
+    *,
+    moved: Collection[Tag] = (),
+    simple: bool = True,
+    others: bool = True,
+    relist: bool = False,
+) -> None:
+    """After this, what our ledger has signed for this digest and is `due` is upstream, in every place its format wants.
+
+    Except with a key that is retired or compromised: retired ones stay as they are, compromised ones leave the `.sig`.
+
+    `moved`: the tags that the caller holds and knows to point here, or at an index above. `simple` and
+    `others` say what is looked at: the `.sig`, and what refers to the image. `relist`: also where it is attached
+    already, the index of referrers is looked at again.
+    Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
+    """
+    async with ports.cache.lock(("attach", repository, subject.digest)):
+        known = due(await ports.ledger.entries(repository, subject.digest), moved)
+        entries = [e for e in known if e.signature is not None]
+        layers = [e for e in entries if e.key.format == SIMPLE] if simple else []
+        referring = [e for e in live(entries, ports) if e.key.format != SIMPLE and _writable(e, ports)]
+        both = await asyncio.gather(
+            _attach_simple(repository, subject.digest, layers, request, ports),
+            _attach_referrers(repository, subject, referring if others else (), request, ports, relist=relist),
+            return_exceptions=True,  # neither goes on when this lock is gone
+        )
+        for failed in both:
+            if failed is not None:
+                raise failed
+    ports.cache.forget_denials(repository)
+
+
+def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
+    """Return those that may be attached: nothing is that names a tag which is not known to have moved here.
+
+    It has moved where the caller says so, or where a signature that names it is attached already.
+    """
+    named = {e.key.bound for e in entries if e.stage is Stage.ATTACHED}
+    return [e for e in entries if (tag := tag_of(e.key.bound)) is None or tag in moved or e.key.bound in named]
+
+
+async def _attach_simple(
+    repository: Repository, subject: Digest, entries: Sequence[Entry], request: Request, ports: Ports
+) -> None:
+    """Bring the `.sig` tag up to date: ours bounded, everybody else's as they were."""
+    if not entries:
+        return
+    keep = carried(entries, ports)
+    blobs = {e.key: blob_of(e, ports) for e in entries}
+    add = [_layer(blobs[e.key]) for e in keep]
+    drop = {carrier.mark(_layer(blobs[e.key])) for e in taken_off(entries, keep, ports)}
+    base: bytes | None = None
+    strange: bytes | None = None
+
+    if fresh := [e for e in keep if e.stage is not Stage.ATTACHED]:
+        await upload(repository, [blobs[e.key] for e in fresh], request, ports)
+
+    def change(old: bytes | None) -> bytes | None:
+        nonlocal base, strange
+        base = old if old is not None and holds_signatures(old, ports) else None
+        strange = old if base is None else None
+        present = set() if base is None else marks_of(base, ports)
+        if base is not None and {carrier.mark(d) for d in add} <= present and not present & drop:
+            return None
+        return carrier.sig_manifest(base, add, drop)
+
+    prepare = partial(upload, repository, [blobs[e.key] for e in keep], request, ports)
+    tag = signature_tag(subject)
+    written = await change_tag(repository, tag, OCI_MANIFEST, change, prepare, request, ports)
+    artifact = None if written is None else digest_of(written)
+    if written is not None and strange is not None:
+        await ports.journal.record(replaced(repository, subject, strange, request, ports))
+    known = None if base is None else await ports.facts.manifest(repository, digest_of(base))
+    proven = None if known is None else known.artifact  # ours add nothing that would have to be
+    await asyncio.gather(
+        _done(repository, subject, keep, artifact, request, ports),
+        learn_list(repository, subject, written, ports, artifact=proven),
+    )
+
+
+def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -> list[Entry]:
+    """Return those that leave the `.sig`: they are not kept there, and their key is not retired."""
+    states = _states(ports)
+    return [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
+
+
+def replaced(repository: Repository, subject: Digest, strange: bytes, request: Request, ports: Ports) -> Event:
+    """Return the row that says what somebody kept under a `.sig` name: there it is by that digest, and by no tag."""
+    return Event(
+        at=ports.clock.now(),
+        kind=EventKind.TAG_REPLACED,
+        repository=repository,
+        reference=signature_tag(subject),
+        digest=digest_of(strange),
+        request_id=request.request_id,
+        detail={"about": subject, "bytes": len(strange)},
+    )
+
+
+async def upload(repository: Repository, blobs: Sequence[Blob], request: Request, ports: Ports) -> None:
+    """Have upstream hold these, and the empty configuration that everything of ours has."""
+    await asyncio.gather(
+        *(write_blob(repository, data, request, ports) for data in (EMPTY_JSON, *(b.data for b in blobs)))
+    )
+
+
+def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
+    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest.
+
+    All keys that signed for a name are there or none of them: whoever knows one of two keys would miss the other's.
+    """
+    signed = [e for e in live(entries, ports) if e.key.format == SIMPLE and e.signature is not None]
+    names = dict.fromkeys(e.key.bound for e in signed)
+    kept: list[Entry] = []
+    for name in sorted(names, key=names_a_tag):
+        together = [e for e in signed if e.key.bound == name]
+        if kept and len(kept) + len(together) > ports.limits.own_layers:
+            break
+        kept += together
+    return kept[: ports.limits.own_layers]
+
+
+def live(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
+    """Return those whose key still verifies: what a retired or compromised key signed is not put back upstream."""
+    states = _states(ports)
+    return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
+
+
+def _writable(entry: Entry, ports: Ports) -> bool:
+    """False where the format needs certificates and the key has none any more."""
+    certified = {fingerprint(key.spki) for key in ports.keybook.ring().ours if key.chain}
+    return entry.key.fingerprint in certified or not FORMATS[entry.key.format].certified
+
+
+def _states(ports: Ports) -> dict[str, KeyState]:
+    return {fingerprint(key.spki): key.state for key in ports.keybook.ring().ours}
+
+
+def holds_signatures(body: bytes, ports: Ports) -> bool:
+    """False for a runnable image or junk under a `.sig` name: it is replaced, not extended."""
+    try:
+        manifest = parse(body, "", ports.limits)  # also one in Docker's media types, as cosign can write them
+    except (Fault, Corrupt):
+        return False
+    return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
+
+
+def marks_of(body: bytes, ports: Ports) -> set[carrier.Mark]:
+    """Return what makes each layer of a `.sig` the signature it is."""
+    return {carrier.mark(d) for d in parse(body, "", ports.limits).layers}
+
+
+def blob_of(entry: Entry, ports: Ports) -> Blob:
+    """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
+    key = next((k for k in ports.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+    by = signing_by(key, entry.timestamp) if key else Signing(b"")
+    return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
+
+
+def layer_of(entry: Entry, ports: Ports) -> Descriptor:
+    """Return the layer that carries this entry, as it stands in a manifest."""
+    return _layer(blob_of(entry, ports))
+
+
+def _layer(blob: Blob) -> Descriptor:
+    return Descriptor(blob.media_type, digest_of(blob.data), len(blob.data), blob.annotations)
+
+
+async def _attach_referrers(
+    repository: Repository,
+    subject: Descriptor,
+    entries: Sequence[Entry],
+    request: Request,
+    ports: Ports,
+    *,
+    relist: bool,
+) -> None:
+    """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
+    for entry in entries:
+        blob = blob_of(entry, ports)
+        body = carrier.referrer_manifest(
+            subject, _layer(blob), blob.artifact_type, blob.about, entry.at, blob.config_type
+        )
+        digest = digest_of(body)
+        there = entry.stage is Stage.ATTACHED and await exists(repository, digest, request, ports) == digest
+        if not there:
+            await write_manifest(
+                repository,
+                digest,
+                body,
+                OCI_MANIFEST,
+                partial(upload, repository, [blob], request, ports),
+                request,
+                ports,
+            )
+        if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
+            await ports.ledger.advance([entry.key], Stage.ATTACHED, digest)
+        if relist or not there or entry.stage is not Stage.ATTACHED:
+            await list_referrer(repository, subject.digest, body, request, ports, locked=True)
+            await asyncio.gather(  # one commit
+                _done(repository, subject.digest, [entry], digest, request, ports),
+                learn_list(repository, subject.digest, None if there else body, ports),
+            )
+
+
+async def _done(
+    repository: Repository,
+    subject: Digest,
+    entries: Sequence[Entry],
+    artifact: Digest | None,
+    request: Request,
+    ports: Ports,
+) -> None:
+    """Record what is upstream now; what was attached before and is still there changes nothing."""
+    fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
+    if not fresh:
+        return
+    now = ports.clock.now()
+    events = [
+        Event(
+            at=now,
+            kind=EventKind.SIGNATURE_ATTACHED,
+            repository=repository,
+            reference=e.key.bound,
+            digest=subject,
+            request_id=request.request_id,
+            detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
+        )
+        for e in fresh
+    ]
+    await asyncio.gather(  # one commit
+        ports.ledger.advance([e.key for e in fresh], Stage.ATTACHED, artifact), ports.journal.record(*events)
+    )
+
+
+async def learn_list(
+    repository: Repository, subject: Digest, body: bytes | None, ports: Ports, *, artifact: bool | None = None
+) -> None:
+    """Record what a carrier lists, and whether each layer was read and is a signature: else that is proven on pull."""
+    if body is None:
+        return
+    manifest = parse(body, "", ports.limits)
+    fact = ManifestFact(
+        repository, digest_of(body), manifest.media_type, len(body), (), manifest.blobs, subject, artifact
+    )
+    await ports.facts.learn(fact, fresh=True)

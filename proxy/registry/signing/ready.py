@@ -1,0 +1,105 @@
+"""What is true before a tag moves: still admitted, signed as asked for now, attached where that names no tag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from proxy.formats.format import claims_at
+from proxy.oci.faults import Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PushManifest
+from proxy.oci.reference import Digest, Tag, subject_of_tag
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.resolve import learn
+from proxy.registry.request import Request
+from proxy.registry.signing.attach import attach, live
+from proxy.registry.signing.retag import tree
+from proxy.registry.signing.sign import SIMPLE, sign, wanted
+from proxy.registry.signing.sign_children import sign_children
+from proxy.registry.writing.admit import still_admitted
+from proxy.registry.writing.tags import Held
+from proxy.trust.actor import Asker
+from proxy.trust.ledger import Entry
+from proxy.trust.policy import Policy, PushRules
+from proxy.trust.question import Caller, Resolved, how_of, name_of
+
+ROUNDS = 6  # of asking whether a push may go on: each change of policy or keys meanwhile takes two
+
+
+@dataclass(frozen=True)
+class Push:
+    """One admitted push: what, where to, under which policy, by whom."""
+
+    op: PushManifest
+    subject: Resolved
+    tags: tuple[Tag, ...]
+    policy: Policy
+    caller: Caller
+    hold: Held
+    moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
+    merged: dict[str, object] = field(default_factory=dict)  # what the record says of a list that was merged
+    under_others: set[Tag] = field(default_factory=set)  # tags of lists, which hold more than what is pushed
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The pushed manifest as others point at it."""
+        return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
+
+
+async def lists_of(op: PushManifest, subject: Resolved, tags: Sequence[Tag], ports: Ports) -> list[Digest]:
+    """Return the digests whose lists of signatures or referrers this push may write."""
+    below = [child.digest for child in subject.manifest.children] if tags else []
+    named = [digest for tag in tags if (digest := subject_of_tag(tag)) is not None]
+    refers = [subject.manifest.subject.digest] if subject.manifest.subject else []
+    return [subject.digest, *await tree(op.repository, below, ports), *named, *refers]
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What was signed for a push, and the rules that asked for it."""
+
+    rules: PushRules
+    made: tuple[Entry, ...]
+
+    def holds(self, policy: Policy, ports: Ports) -> bool:
+        """True while the policy asks for the same, and every key that signed still counts."""
+        return self.rules == policy.push and len(live(self.made, ports)) == len(self.made)
+
+
+async def ready(this: Push, before: Signed | None, request: Request, ports: Ports) -> Signed:
+    """Return what is signed for this push under the policy, denials and keys of now; of that, what names no tag is
+    attached. Raises Fault where the push may not go on.
+
+    Asked again before every step that cannot be undone. Where a bundle is made, the `.sig` waits for the tags: it is
+    written once. A key that signs in no other format is found there only, so it does not wait then.
+    """
+    signed, repository, digest = before, this.op.repository, this.subject.digest
+    for _ in range(ROUNDS):
+        policy = await still_admitted(this.op, digest, this.caller, request, ports)
+        if signed is None or not signed.holds(policy, ports):
+            await this.hold.begin()
+            signed = Signed(policy.push, await _sign(this, policy.push, request, ports))
+        elif signed is before:
+            return signed
+        else:
+            others = {e.key.fingerprint for e in signed.made if e.key.format != SIMPLE}
+            waits = bool(this.tags) and all(e.key.fingerprint in others for e in signed.made)
+            await attach(repository, this.descriptor, request, ports, simple=not waits)
+            before = signed
+    raise Unavailable("policies and keys keep changing while this is pushed")
+
+
+async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) -> tuple[Entry, ...]:
+    """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
+    repository = this.op.repository
+    by = Asker(name_of(this.caller), how_of(this.caller), "", request.request_id)
+    claims = claims_at(rules.claims, by.who, ports.clock.now())
+    pairs = wanted(rules.formats, repository, this.tags, ports)
+    made, _ = await asyncio.gather(
+        sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, ports),
+        learn(repository, this.subject, ports),
+    )
+    below = await sign_children(repository, this.subject.manifest, this.tags, rules, claims, by, request, ports)
+    return (*made, *below)

@@ -1,0 +1,222 @@
+"""Sign: intent into the ledger, bytes from the token, bytes into the ledger; attaching them is `attach`'s work.
+
+The same (digest, key, format, bound reference) is never signed twice, also not after a crash: what was signed is found
+again, because its bytes are stored before they go anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from proxy.formats.format import Signing
+from proxy.formats.table import FORMATS
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.reference import Repository, Tag, parse_tag
+from proxy.registry.ports.keys import TokenState
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.fresh import require_fresh
+from proxy.registry.signing.timestamps import timestamped
+from proxy.trust.actor import Asker
+from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.ledger import Entry, SignatureKey, Stage
+
+SIMPLE = "cosign-simple"
+
+
+def bound_to(repository: Repository, tag: Tag | None, ports: Ports) -> str:
+    """Return what a signature is bound to: HOST/REPO, or HOST/REPO:TAG; HOST is our canonical public name."""
+    name = f"{ports.hosts[0]}/{repository}"
+    return name if tag is None else f"{name}:{tag}"
+
+
+def tag_of(bound: str) -> Tag | None:
+    """Return the tag that a signature is bound to, None where it is bound to the repository."""
+    return parse_tag(bound.rpartition("/")[2].partition(":")[2]) if names_a_tag(bound) else None
+
+
+def names_a_tag(bound: str) -> bool:
+    """True where a signature is bound to a tag and not to the repository; the port of a host is none."""
+    return ":" in bound.rpartition("/")[2]
+
+
+def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], ports: Ports) -> list[tuple[str, str]]:
+    """Return the (format, bound) pairs of one push: referrers once per repository, and only where a tag points.
+
+    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index. Where no
+    simple signatures are made, it gets the others all the same: nothing is acknowledged unsigned.
+    """
+    own = bound_to(repository, None, ports)
+    pairs = [(name, own) for name in formats if name == SIMPLE or tags or SIMPLE not in formats]
+    if SIMPLE in formats:
+        pairs += [(SIMPLE, bound_to(repository, tag, ports)) for tag in tags]
+    return pairs
+
+
+async def sign(
+    repository: Repository,
+    subject: Descriptor,
+    pairs: Sequence[tuple[str, str]],
+    profiles: Sequence[str],
+    claims: Mapping[str, str],
+    by: Asker,
+    ports: Ports,
+) -> tuple[Entry, ...]:
+    """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
+
+    All keys of a profile that sign on one token do: of its first token, else of the next one that stands by. A format
+    that needs certificates is left out for a key that has none, as long as another key or format is left.
+    Raises Unavailable when no token or no key is there or no format is left, Fault TOOMANYREQUESTS when its queue is
+    full.
+    """
+    tried = set[tuple[BookKey, ...]]()
+    while True:
+        chosen = {profile: signers_now(profile, ports) for profile in profiles}
+        keys: dict[SignatureKey, BookKey] = {}
+        for profile, signers in chosen.items():
+            possible = [
+                (key, *pair) for key in signers for pair in pairs if key.chain or not FORMATS[pair[0]].certified
+            ]
+            if pairs and not possible:
+                names = " and ".join(dict.fromkeys(name for name, _ in pairs))
+                raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
+            for key, name, bound in possible:
+                keys[SignatureKey(repository, subject.digest, fingerprint(key.spki), name, bound)] = key
+        tried.add(_flat(chosen))
+        try:
+            return await ports.cache.once(
+                ("sign", repository, subject.digest, *keys),
+                partial(_alone, repository, subject, keys, claims, by, ports),
+            )
+        except Unavailable:
+            if _flat({profile: signers_now(profile, ports) for profile in profiles}) in tried:
+                raise
+
+
+def _flat(chosen: Mapping[str, tuple[BookKey, ...]]) -> tuple[BookKey, ...]:
+    return tuple(key for keys in chosen.values() for key in keys)
+
+
+def signers_now(profile: str, ports: Ports) -> tuple[BookKey, ...]:
+    """Return the keys that a signature by this profile is made with now. Raises Unavailable where none is active."""
+    signers = ports.keybook.ring().signers(profile, ports.clock.now())
+    turns = [turn for turn in ports.signer.tokens_of(profile) if turn.token in signers]
+    if not turns:
+        raise Unavailable(f"no active key for profile {profile}")
+    return signers[next((turn.token for turn in turns if turn.away is None), turns[0].token)]
+
+
+def failed_over_from(key: BookKey, ports: Ports) -> TokenState | None:
+    """Return the token in whose place this key signs, None where its token comes first."""
+    turns = ports.signer.tokens_of(key.profile)
+    return None if not turns or turns[0].token == key.token else turns[0]
+
+
+def failover_warning(entries: Sequence[Entry], ports: Ports) -> str | None:
+    """Return the warning about signatures that a standby's key made, None where there is none."""
+    own = {entry.key.fingerprint for entry in entries}
+    for key in ports.keybook.ring().ours:
+        if fingerprint(key.spki) in own and failed_over_from(key, ports) is not None:
+            return f"{ports.name}: signed for {key.profile} by a standby of its token; its operators see why"
+    return None
+
+
+async def _alone(
+    repository: Repository,
+    subject: Descriptor,
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    by: Asker,
+    ports: Ports,
+) -> tuple[Entry, ...]:
+    async with ports.cache.lock(("sign", repository, subject.digest)):
+        return await _signed(subject, keys, claims, by, ports)
+
+
+def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
+    """Return what formats need to know of a key of ours, and of a token over its signature."""
+    return Signing(key.spki, key.chain, timestamp)
+
+
+async def _signed(
+    subject: Descriptor,
+    keys: Mapping[SignatureKey, BookKey],
+    claims: Mapping[str, str],
+    by: Asker,
+    ports: Ports,
+) -> tuple[Entry, ...]:
+    """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
+    entries = {entry.key: entry for entry in await _intended(subject, keys, claims, ports)}
+    todo = [entry for entry in entries.values() if entry.signature is None]
+    if todo:
+        require_fresh(ports)
+    gate = asyncio.Semaphore(ports.limits.signatures_at_once)  # so that one push does not fill the token's queue
+
+    async def one(entry: Entry) -> bytes:
+        async with gate:
+            return await ports.signer.sign(keys[entry.key], entry.message, FORMATS[entry.key.format].scheme)
+
+    made = await asyncio.gather(  # what the token did sign is kept, whatever became of the rest
+        *(one(entry) for entry in todo), return_exceptions=True
+    )
+    now = ports.clock.now()  # when it was signed, not when that was intended: a key's end is measured by it
+    fresh = [
+        replace(entry, stage=Stage.SIGNED, signature=signature, at=now)
+        for entry, signature in zip(todo, made, strict=True)
+        if not isinstance(signature, BaseException)
+    ]
+    if fresh:
+        events = [_event(entry, keys[entry.key], by, ports) for entry in fresh]
+        stored, _ = await asyncio.gather(_put(fresh, ports), ports.journal.record(*events))
+        entries |= {entry.key: entry for entry in stored}
+    for failure in made:
+        if isinstance(failure, BaseException):
+            raise failure
+    return await timestamped([entries[key] for key in keys], by.request_id, ports)
+
+
+async def _intended(
+    subject: Descriptor, keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], ports: Ports
+) -> Sequence[Entry]:
+    """Return the ledger's entry for each key. What is there keeps its message: a crash never changes what is signed."""
+    if not keys:
+        return ()
+    first = next(iter(keys))
+    there = {entry.key: entry for entry in await ports.ledger.entries(first.repository, first.digest)}
+    now = ports.clock.now()
+    intents = []
+    for key, own in keys.items():
+        if key not in there:  # or it was removed: then putting it brings its signature back
+            draft = FORMATS[key.format].draft(subject, key.bound, claims, signing_by(own), now)
+            intents.append(Entry(key, Stage.INTENDED, draft.message, now, claims=dict(claims)))
+    there |= {entry.key: entry for entry in await _put(intents, ports)}
+    return [there[key] for key in keys]
+
+
+async def _put(entries: Sequence[Entry], ports: Ports) -> Sequence[Entry]:
+    """Return what stands once all are on disk; together they cost one commit."""
+    return await asyncio.gather(*(ports.ledger.put(entry) for entry in entries))
+
+
+def _event(entry: Entry, key: BookKey, by: Asker, ports: Ports) -> Event:
+    return Event(
+        at=ports.clock.now(),
+        kind=EventKind.SIGNED,
+        who=by.who,
+        how=by.how,
+        repository=entry.key.repository,
+        reference=entry.key.bound,
+        digest=entry.key.digest,
+        request_id=by.request_id,
+        key_revision=ports.keybook.ring().revision,
+        detail={
+            "key": entry.key.fingerprint,
+            "format": entry.key.format,
+            "profile": key.profile,
+            **({"standby": key.token} if failed_over_from(key, ports) else {}),
+        },
+    )

@@ -1,0 +1,110 @@
+"""Sign what is upstream already: the signing flow of a push, asked for by an operator with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.formats.format import claims_at
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.manifest import Descriptor
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, is_digest, parse_tag
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.denied_parents import denied
+from proxy.registry.reading.not_given import not_given
+from proxy.registry.reading.resolve import resolve
+from proxy.registry.request import Request, Response
+from proxy.registry.signing.attach import attach
+from proxy.registry.signing.retag import bind, tree
+from proxy.registry.signing.sign import SIMPLE, sign, wanted
+from proxy.registry.writing.tags import Held, held
+from proxy.registry.writing.write import exists
+from proxy.trust.actor import Asker
+from proxy.trust.explain import target
+from proxy.trust.ledger import Entry
+from proxy.trust.policy import PushRules
+from proxy.trust.question import Question
+
+
+@dataclass(frozen=True)
+class SignedExisting:
+    """What was signed: the digest the name meant, and our entries for it and its children."""
+
+    digest: Digest
+    entries: tuple[Entry, ...]
+
+
+async def sign_existing(
+    op: PullManifest, reason: str, who: str, how: str, request: Request, ports: Ports
+) -> SignedExisting:
+    """After this the image and all its children are signed and attached; the journal says who wanted it and why.
+
+    The claim about who pushed has `how` we know the name in it (`admin-token:ID`): tokens are named by whoever makes
+    them, and a registry's user of the same name never asked for this.
+    Raises Fault (no policy, nothing to sign with, not there), Unavailable.
+    """
+    policy = ports.rules.current().for_(op.repository)
+    if policy is None or not policy.push.sign_with:
+        raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
+    tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
+    async with held(op.repository, tags, ports) as hold:
+        made = await _signed(op, policy.push, hold, Asker(who, how, reason, request.request_id), request, hold.ports)
+    event = Event(
+        at=ports.clock.now(),
+        kind=EventKind.COUNTERSIGNED,
+        who=who,
+        how=how,
+        repository=op.repository,
+        reference=op.reference,
+        digest=made.digest,
+        request_id=request.request_id,
+        detail={"reason": reason[:500], "signatures": len(made.entries)},
+    )
+    await ports.journal.record(event)
+    return made
+
+
+async def _signed(
+    op: PullManifest, rules: PushRules, hold: Held, by: Asker, request: Request, ports: Ports
+) -> SignedExisting:
+    """As `sign_existing`. What is signed for the tag is attached where upstream still has it there at the end."""
+    claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", ports.clock.now()), sorted(hold.tags)
+    made: tuple[Entry, ...] = ()
+    top: Descriptor | None = None
+    todo, seen = [op], set[PullManifest]()
+    while todo:
+        this = todo.pop()
+        if this in seen:
+            continue
+        if len(seen) > ports.limits.index_children:
+            raise Fault(
+                "SIZE_INVALID", f"more than {ports.limits.index_children} manifests; sign parts of it", status=413
+            )
+        seen.add(this)
+        subject = await resolve(this, request, ports)
+        if isinstance(subject, Response):
+            raise not_given(target(Question(this.repository, this.reference)), subject.status)
+        if (denial := await denied(op.repository, subject.digest, ports)) is not None:
+            raise Fault(
+                "DENIED", f"{subject.digest} is not signed: an operator denied {denial.target}: {denial.reason}"
+            )
+        pairs = wanted(rules.formats, op.repository, tags, ports)
+        if top is not None and SIMPLE in rules.formats:  # children carry the simple signature only, as after a push
+            pairs = [pair for pair in pairs if pair[0] == SIMPLE]
+        descriptor = Descriptor(subject.media_type, subject.digest, len(subject.body))
+        top = top or descriptor
+        made += await sign(op.repository, descriptor, pairs, rules.sign_with, claims, by, ports)
+        async with held(op.repository, (), ports, about=[subject.digest]) as lists:
+            await attach(
+                op.repository, descriptor, request, lists.ports, relist=True
+            )  # also where its tag was not free
+        todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
+    if top is None:
+        raise Unavailable(f"nothing was found for {op.repository} {op.reference}")
+    for tag in tags:
+        if await exists(op.repository, tag, request, ports) == top.digest:
+            async with held(op.repository, (), ports, about=await tree(op.repository, (top.digest,), ports)) as lists:
+                await bind(op.repository, top, tags, request, lists.ports)
+            hold.points(tag, top.digest, by.who, by.how)
+    return SignedExisting(top.digest, made)

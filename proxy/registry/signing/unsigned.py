@@ -1,0 +1,80 @@
+"""Pushes without a signature: under an exception that says so, while signing does not work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.journal.event import Event, EventKind
+from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.reference import Digest, Repository, Tag
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.request import Request
+from proxy.trust.exception import PolicyException
+from proxy.trust.keys import BookKey
+from proxy.trust.question import Caller, how_of, name_of
+from proxy.trust.unsigned_push import UnsignedPush
+
+
+async def record_unsigned(
+    repository: Repository,
+    digest: Digest,
+    tags: Sequence[Tag],
+    profiles: Sequence[str],
+    why: str,
+    caller: Caller,
+    request: Request,
+    ports: Ports,
+) -> PolicyException | None:
+    """Return the exception under which this is accepted unsigned; None where it is not.
+
+    Only while signing does not work, only from whom upstream takes it (what others may not push is not signed for them
+    later either), and only once it is on record that a signature is owed. Raises Unavailable.
+    """
+    if ports.overrides.in_force().unsigned_push(repository, digest) is None or await _signs(profiles, ports):
+        return None
+    if not await ports.rights.may_push(repository, request.credential):
+        return None
+    opened = ports.overrides.in_force().unsigned_push(repository, digest)  # finding out takes a while
+    if opened is None:
+        return None
+    now, who = ports.clock.now(), name_of(caller)
+    under: Sequence[Tag | None] = tags or (None,)
+    await ports.unsigned.record_unsigned(*(UnsignedPush(repository, digest, tag, opened.id, who, now) for tag in under))
+    event = unsigned_event(EventKind.PUSH_UNSIGNED, repository, digest, request.request_id, ports)
+    detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
+    how = how_of(caller)
+    await ports.journal.record(event._replace(who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
+    return opened
+
+
+async def _signs(profiles: Sequence[str], ports: Ports) -> bool:
+    """True unless no token of one of the profiles signs: what a wrong setting prevents is no emergency."""
+    for profile in profiles:
+        by_token = ports.keybook.ring().signers(profile, ports.clock.now())
+        if by_token and not any([await _proved(keys, ports) for keys in by_token.values()]):
+            return False
+    return True
+
+
+async def _proved(keys: Sequence[BookKey], ports: Ports) -> bool:
+    try:
+        for key in keys:
+            await ports.signer.prove(key)
+    except Unavailable:
+        return False
+    except Fault:
+        return True  # its queue is full
+    return True
+
+
+def unsigned_event(kind: EventKind, repository: Repository, digest: Digest, request_id: str, ports: Ports) -> Event:
+    """Return a row about a manifest that is owed a signature, under the revisions of now."""
+    return Event(
+        at=ports.clock.now(),
+        kind=kind,
+        repository=repository,
+        digest=digest,
+        request_id=request_id,
+        policy_revision=ports.rules.current().revision,
+        key_revision=ports.keybook.ring().revision,
+    )

@@ -1,0 +1,1 @@
+"""What is written upstream: small things of ours, tags, lists of referrers."""

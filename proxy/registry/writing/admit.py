@@ -1,0 +1,175 @@
+"""May this caller push or delete this, here, now? Asked before anything is written."""
+
+from __future__ import annotations
+
+from proxy.journal.event import EventKind
+from proxy.oci.faults import Unavailable
+from proxy.oci.operation import CheckApi, PushManifest
+from proxy.oci.reference import (
+    Digest,
+    Reference,
+    Repository,
+    is_digest,
+    parse_digest,
+    parse_tag,
+)
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.denied_parents import denied
+from proxy.registry.reading.fresh import require_fresh
+from proxy.registry.reading.refuse import refuse
+from proxy.registry.reading.resolve import relayed_error
+from proxy.registry.request import Request, Response
+from proxy.registry.writing.immutable import immutable, kept_by
+from proxy.registry.writing.tags import Held
+from proxy.registry.writing.write import exists
+from proxy.trust.permit import may_push_by_policy
+from proxy.trust.policy import Policy
+from proxy.trust.question import NOTHING, Anonymous, Caller, Named, Resolved
+from proxy.trust.reason import Reason
+
+
+async def admit(op: PushManifest, digest: Digest, request: Request, ports: Ports) -> tuple[Policy, Caller] | Response:
+    """Return the policy and the caller of an admitted push, or upstream's demand to log in. Raises Fault."""
+    caller = await ports.rights.caller(op.repository, request.credential)
+    found = await _allowed(op.repository, digest, caller, ports)
+    if isinstance(found, Policy):
+        return found, caller
+    return await _refused(op.repository, op.reference, *found, caller, request, ports)
+
+
+async def unmoved(
+    op: PushManifest, policy: Policy, subject: Resolved, hold: Held, caller: Caller, request: Request, ports: Ports
+) -> None:
+    """Return where no tag that the policy makes immutable would move. Raises Fault.
+
+    What such a tag was first known to point at is what it points at for good, whatever has become of that upstream;
+    where it is not known yet, upstream is asked, and what it says is recorded.
+    """
+    for tag in immutable(policy, sorted(hold.tags)):
+        known = hold.fact(tag).digest
+        what = f"tag {tag} exists as {known} and the policy makes it immutable"
+        if known is None:
+            try:
+                there = await exists(op.repository, tag, request, ports)
+            except Unavailable as silent:
+                known = NOTHING
+                what = f"the policy makes tag {tag} immutable, and where it points is not known: {silent.what}"
+            else:
+                known = None if there is None else parse_digest(there)
+                what = f"tag {tag} exists as {known} upstream and the policy makes it immutable"
+                if known is not None:
+                    hold.points(tag, known, "", "upstream")
+        if known not in (None, subject.digest):
+            raise await refuse(
+                EventKind.PUSH_DENIED, op.repository, op.reference, Reason.TAG_IMMUTABLE, what, caller, request, ports,
+                pushing=True,
+            )  # fmt: skip
+
+
+async def still_admitted(op: PushManifest, digest: Digest, caller: Caller, request: Request, ports: Ports) -> Policy:
+    """Return the policy in force now for a push that was admitted before. Raises Fault where it may not go on.
+
+    Asked before whatever cannot be undone: what was denied meanwhile is neither signed nor attached nor tagged.
+    Raises Unavailable where the denials and keys known here may be old.
+    """
+    require_fresh(ports)
+    found = await _allowed(op.repository, digest, caller, ports)
+    if isinstance(found, Policy):
+        return found
+    raise await refuse(EventKind.PUSH_DENIED, op.repository, op.reference, *found, caller, request, ports, pushing=True)
+
+
+async def _allowed(repository: Repository, digest: Digest, caller: Caller, ports: Ports) -> Policy | tuple[Reason, str]:
+    """Return the policy under which this caller may push this digest now, else why not."""
+    if (denial := await denied(repository, digest, ports)) is not None:
+        return Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
+    policy = ports.rules.current().for_(repository)
+    if policy is not None and may_push_by_policy(caller, policy):
+        return policy
+    return _not_allowed(repository, policy)
+
+
+async def admit_delete(repository: Repository, reference: Reference, request: Request, ports: Ports) -> Response | None:
+    """Return None where policy lets this caller delete this here, or upstream's demand to log in. Raises Fault.
+
+    Whoever may not push may not delete, and what may not move may not go, nor anything it needs: it could come back as
+    something else.
+    """
+    caller = await ports.rights.caller(repository, request.credential)
+    policy = ports.rules.current().for_(repository)
+    reason, what = _not_allowed(repository, policy)
+    if policy is not None and may_push_by_policy(caller, policy):
+        if is_digest(reference):
+            kept = await kept_by(repository, parse_digest(reference), policy, request, ports)
+        else:
+            named = immutable(policy, [parse_tag(reference)])
+            kept = f"the policy makes tag {named[0]} immutable" if named else None
+        if kept is None:
+            return None
+        reason, what = Reason.TAG_IMMUTABLE, f"{kept}: it is not deleted either"
+    return await _refused(repository, reference, reason, what, caller, request, ports)
+
+
+async def _refused(
+    repository: Repository,
+    reference: Reference,
+    reason: Reason,
+    what: str,
+    caller: Caller,
+    request: Request,
+    ports: Ports,
+) -> Response:
+    """Return upstream's demand to log in to whom it has not let in; everybody else is told. Raises Fault."""
+    if not isinstance(caller, Named) and not ports.rights.knows(repository, request.credential):
+        login = await ask_to_log_in(request, ports)
+        if login is not None:
+            return login
+    raise await refuse(EventKind.PUSH_DENIED, repository, reference, reason, what, caller, request, ports, pushing=True)
+
+
+async def admit_upload(repository: Repository, about: Digest | None, request: Request, ports: Ports) -> None:
+    """Return where policy lets this caller push, or where upstream will itself say no. Raises Fault.
+
+    Whoever will not be let push is told at the first byte, while there is an answer with a text to read: docker shows
+    nothing of the refusal of a HEAD, which would come next.
+    """
+    policy = ports.rules.current().for_(repository)
+    denial = ports.overrides.in_force().denial(repository, ())
+    if denial is None and policy is not None and "*" in policy.push.allow:
+        return
+    caller = await ports.rights.caller(repository, request.credential)
+    if denial is None and policy is not None and may_push_by_policy(caller, policy):
+        return
+    if isinstance(caller, Anonymous) and not await _upstream_takes(repository, request, ports):
+        return  # most of them have not logged in yet, and upstream's answer asks them to
+    reason, what = _not_allowed(repository, policy)
+    if denial is not None:
+        reason, what = Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
+    raise await refuse(
+        EventKind.PUSH_DENIED, repository, about or NOTHING, reason, what, caller, request, ports, pushing=True
+    )
+
+
+async def _upstream_takes(repository: Repository, request: Request, ports: Ports) -> bool:
+    try:
+        return await ports.rights.may_push(repository, request.credential)
+    except Unavailable:
+        return True  # nobody is told to log in where that may not help
+
+
+def _not_allowed(repository: Repository, policy: Policy | None) -> tuple[Reason, str]:
+    if policy is None:
+        return Reason.NO_POLICY, f"no policy matches repository {repository}"
+    return Reason.PUSH_NOT_ALLOWED, f"push.allow lists {', '.join(policy.push.allow) or 'nobody'}"
+
+
+async def ask_to_log_in(request: Request, ports: Ports) -> Response | None:
+    """Return upstream's demand to log in (again), or None where it makes none."""
+    try:
+        reply = await ports.registry.perform(CheckApi(), request.credential)
+    except Unavailable:
+        return None
+    if reply.status == 401:
+        return await relayed_error(reply)
+    await reply.close()
+    return None

@@ -1,0 +1,111 @@
+"""Tags that the policy lets nobody move: whatever they need is not deleted either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Digest, Repository, Tag, names_a_digest, parse_digest, parse_tag
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.resolve import resolve
+from proxy.registry.reading.tag_list import tags_of
+from proxy.registry.request import Request, Response
+from proxy.registry.writing.write import exists
+from proxy.trust.pattern import glob
+from proxy.trust.policy import Policy
+from proxy.trust.tag import TagFact
+
+
+def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
+    """Return those of the tags that the policy lets nobody move. Names reserved for signatures are never among them."""
+    patterns = policy.push.immutable_tags if policy else ()
+    return [tag for tag in tags if not names_a_digest(tag) and any(glob(pattern, tag) for pattern in patterns)]
+
+
+async def kept_by(repository: Repository, digest: Digest, policy: Policy, request: Request, ports: Ports) -> str | None:
+    """Return why this manifest or blob stays: an immutable tag points at it or at what lists it, or nobody knows.
+
+    What upstream has under such tags without our knowing is looked at first, and is known afterwards.
+    """
+    if not policy.push.immutable_tags:
+        return None
+    if (found := await _above(repository, digest, policy, ports)) is not None:
+        return found
+    try:
+        if await _learned(repository, policy, request, ports):
+            return await _above(repository, digest, policy, ports)
+    except (Unavailable, Corrupt, Fault) as silent:
+        return f"whether an immutable tag needs it could not be found out ({silent})"
+    return None
+
+
+async def _above(repository: Repository, digest: Digest, policy: Policy, ports: Ports) -> str | None:
+    bound = ports.limits.list_entries
+    tags = await ports.tags.above(repository, digest, ports.limits.index_depth + 1, bound)
+    for tag in immutable(policy, tags):
+        return f"the policy makes tag {tag} immutable, which needs this"
+    return f"more than {bound} tags need this" if len(tags) >= bound else None
+
+
+async def _learned(repository: Repository, policy: Policy, request: Request, ports: Ports) -> int:
+    """Return how many manifests under immutable tags were not known and are now. Raises Unavailable, Corrupt, Fault."""
+    looks = _Looks(ports.limits.tags_looked_at)
+    tags = immutable(policy, await _tags(repository, request, ports))
+    known = await ports.tags.find(repository, tags)
+    for tag in tags:
+        fact = known.get(tag)
+        digest = None if fact is None else fact.digest
+        if digest is None:
+            looks.spend()
+            there = await exists(repository, tag, request, ports)
+            if there is None:
+                continue
+            digest = parse_digest(there)
+        await _below(repository, digest, looks, request, ports)
+        if fact is None or fact.digest is None:
+            await ports.tags.learn(TagFact(repository, tag, digest, ports.clock.now(), "", "upstream"))
+    return looks.spent
+
+
+class _Looks:
+    """How often upstream is asked, counted for one deletion. What was found is known the next time."""
+
+    def __init__(self, bound: int) -> None:
+        self.spent = 0
+        self._bound = bound
+
+    def spend(self) -> None:
+        self.spent += 1
+        if self.spent > self._bound:
+            raise Unavailable(f"{self._bound} were looked at so far; delete again to look at more")
+
+
+async def _below(repository: Repository, digest: Digest, looks: _Looks, request: Request, ports: Ports) -> None:
+    """After this what this manifest lists is known, at all levels; what upstream does not have lists nothing."""
+    level, seen = [digest], {digest}
+    for _ in range(ports.limits.index_depth + 1):
+        below: list[Digest] = []
+        for each in level:
+            fact = await ports.facts.manifest(repository, each)
+            if fact is None:
+                looks.spend()
+                found = await resolve(PullManifest(repository, each), request, ports)
+                if isinstance(found, Response):
+                    if found.status != 404:
+                        raise Unavailable(f"upstream answered {found.status} for {each}")
+                    continue
+                fact = await ports.facts.manifest(repository, each)
+            below += [child for child in (fact.children if fact else ()) if child not in seen]
+            seen.update(below)
+        level = below
+
+
+async def _tags(repository: Repository, request: Request, ports: Ports) -> list[Tag]:
+    """Return upstream's tags, all of them. Raises Unavailable, Corrupt, Fault where they are too many."""
+    found = await tags_of(repository, request, ports)
+    if not isinstance(found, Response):
+        return [parse_tag(name) for name in found.names]
+    if found.status == 404:
+        return []
+    raise Unavailable(f"upstream answered {found.status} for the list of tags")

@@ -1,0 +1,1 @@
+"""The composition root: everything one process holds while it serves."""

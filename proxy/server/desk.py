@@ -1,0 +1,130 @@
+"""What commands on this host may ask of the running server: the same `judge` and `sign` flows as every request."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from proxy.journal.problem import Problem
+from proxy.journal.would_block import WouldBlock
+from proxy.oci.duration import since_when
+from proxy.oci.image_name import parse_name
+from proxy.registry.judging.judge import judge
+from proxy.registry.ports.upstream import Credential
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.not_given import not_given
+from proxy.registry.request import Request, Response
+from proxy.registry.signing.sign_existing import sign_existing
+from proxy.server.store import Store
+from proxy.trust import explain
+from proxy.trust.decision import Decision
+
+
+class Desk:
+    """The answers to local commands. `ports` returns the one in force, which a reload exchanges."""
+
+    def __init__(
+        self,
+        ports: Callable[[], Ports],
+        store: Store,
+        problems: Callable[[], list[Problem]],
+        source: Callable[[], dict[str, str | int]],
+        soon: Callable[[], list[dict[str, Any]]] = list,
+        warnings: Callable[[], list[dict[str, str]]] = list,
+    ) -> None:
+        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies.
+
+        `soon` is what is announced of keys, `warnings` what ends before long.
+        """
+        self._source = source
+        self._ports = ports
+        self._store = store
+        self._problems = problems
+        self._soon = soon
+        self._warnings = warnings
+        self._started = ports().clock.now()
+
+    def _asked(self) -> Request:
+        return Request(Credential(ours=True), f"local-{secrets.token_hex(6)}", address="socket")
+
+    async def verify(self, ref: str) -> dict[str, Any]:
+        """Return the decision on this name as anybody's pull would get it now. Raises Fault, Unavailable, Corrupt."""
+        ports = self._ports()
+        judged = await judge(parse_name(ref, ports.hosts), self._asked(), ports)
+        if isinstance(judged, Response):
+            raise not_given(ref, judged.status)
+        return _shown(judged.decision, ports)
+
+    async def why(self, question: str) -> dict[str, Any]:
+        """Return a recorded decision by its id, or a fresh one on a name."""
+        ports = self._ports()
+        if "/" not in question and ":" not in question:
+            known = await ports.journal.decision(question)
+            if known is not None:
+                return _shown(known, ports)
+        return await self.verify(question)
+
+    async def sign(self, ref: str, reason: str, who: str, how: str) -> dict[str, Any]:
+        """Sign what is upstream already; return what was signed."""
+        ports = self._ports()
+        done = await sign_existing(parse_name(ref, ports.hosts), reason, who, how, self._asked(), ports)
+        return {
+            "digest": done.digest,
+            "signatures": [
+                {"digest": e.key.digest, "format": e.key.format, "bound": e.key.bound, "key": e.key.fingerprint}
+                for e in done.entries
+            ],
+        }
+
+    async def would_block(self, since: str) -> dict[str, Any]:
+        """Return what warn mode let through that enforce mode would block, since a span (`7d`) or a moment."""
+        ports = self._ports()
+        start = since_when(since, ports.clock.now())
+        return warned(start, await self._store.journal.would_block(start))
+
+    async def status(self) -> dict[str, Any]:
+        """Return whether everything works, and of what does not: since when, what it stops, the next command."""
+        ports = self._ports()
+        ring = ports.keybook.ring()
+        return {
+            "name": ports.name,
+            "url": ports.url,
+            "started": self._started.isoformat(),
+            "pid": os.getpid(),
+            "policy_revision": ports.rules.current().revision,
+            **self._source(),
+            "key_revision": ring.revision,
+            "keys": [
+                {"profile": k.profile, "state": k.state.value, "algorithm": k.algorithm, "since": k.since.isoformat()}
+                for k in ring.ours
+            ],
+            "soon": self._soon(),
+            "warnings": self._warnings(),
+            "problems": [each.shown() for each in self._problems()],
+        }
+
+
+def _shown(decision: Decision, ports: Ports) -> dict[str, Any]:
+    shown = explain.as_json(decision)
+    return {**shown, "text": explain.text(decision, ports.name, ports.url)}
+
+
+def warned(since: datetime, rows: Iterable[WouldBlock]) -> dict[str, Any]:
+    """Return these images as JSON values."""
+    return {
+        "since": since.isoformat(),
+        "images": [
+            {
+                "repository": row.repository,
+                "reference": row.reference,
+                "reasons": list(row.reasons),
+                "pulls": row.count,
+                "last": row.last.isoformat(),
+                "decision": row.decision_id,
+            }
+            for row in rows
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What `countersign doctor` looks at, each part by itself, nothing changed anywhere."""

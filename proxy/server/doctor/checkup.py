@@ -1,0 +1,167 @@
+"""What `countersign doctor` looks at: every part the proxy needs, each by itself, nothing changed anywhere."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hsm import KeyInfo, TokenError
+from hsm.mechanisms import algorithm_named, way_to_sign
+from proxy.config import Settings
+from proxy.config.advice import init_again, restore_or_lose
+from proxy.formats.format import Scheme
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.server.store import open_store
+from proxy.server.token_plans import tokens_plan
+from proxy.store.clock import SystemClock
+from proxy.tokens.schemes import schemes, waiting
+from proxy.tokens.setup import Seen, look, strays
+from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
+
+State = Literal["ok", "warning", "wrong", "skipped"]
+# What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
+_MUST = {"SENSITIVE": True, "EXTRACTABLE": False}
+_SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "DERIVE": False}
+
+
+@dataclass(frozen=True)
+class DoctorFinding:
+    """One thing that was looked at, and what to do where it is not well."""
+
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+    inner: tuple[DoctorFinding, ...] = ()
+
+    @property
+    def worst(self) -> State:
+        """The state of this and of everything within it."""
+        order: tuple[State, ...] = ("wrong", "warning", "skipped", "ok")
+        return min([self.state, *(f.worst for f in self.inner)], key=order.index)
+
+
+async def check_tokens(settings: Settings) -> DoctorFinding:
+    """Look at every token, its mechanisms and the attributes of its keys."""
+    if not settings.tokens:
+        return DoctorFinding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
+    ours = await _recorded(settings)
+    found = [await _token(name, settings, ours) for name in settings.tokens]
+    found += [
+        DoctorFinding(f"certificates of {each.profile}", "wrong" if each.alone else "warning", each.says, each.fix)
+        for each in waiting(settings.policies.policies, ours)
+    ]
+    return DoctorFinding("tokens", "ok", f"{len(found)} configured", inner=tuple(found))
+
+
+async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
+    """Return the key book; nothing where there is no store yet, or none that answers (which is said elsewhere)."""
+    try:
+        store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+    except (ConfigError, Unavailable):
+        return ()
+    try:
+        return store.keybook.ring().ours
+    finally:
+        await store.close()
+
+
+async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> DoctorFinding:
+    try:
+        seen = await look(name, tokens_plan(settings))
+    except ConfigError as error:
+        return DoctorFinding(f"token {name}", "wrong", str(error), f"correct tokens.{name} in {settings.path}")
+    i = seen.info
+    detail = f"{i.label!r}, serial {i.serial}, {i.manufacturer} {i.model} {i.firmware}"
+    return DoctorFinding(f"token {name}", "ok", detail, inner=tuple(_keys(name, seen, settings, ours)))
+
+
+def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) -> Iterator[DoctorFinding]:
+    """Yield each profile's keys that sign or will: as the key book has them, before the first start by label."""
+    there: dict[str, KeyInfo] = {fingerprint(info.spki): info for info in seen.there}
+    for profile, labelled in seen.keys.items():
+        mine = [k for k in ours if k.profile == profile and k.token == name]
+        needed = schemes(profile, settings.policies.policies)
+        if not mine:
+            made = f"make it: {init_again(settings.path, settings.upstream.url)}"
+            yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made, needed)
+        for key in mine:
+            if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
+                own = fingerprint(key.spki)
+                missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
+                found = there.get(own, missing)
+                yield _key(profile, found, seen, key.algorithm, restore_or_lose(own, settings.path), needed)
+                if isinstance(found, KeyInfo) and found.token_serial != key.token_serial:
+                    yield DoctorFinding(
+                        f"place of {profile}",
+                        "warning",
+                        f"{own[:12]} is on serial {found.token_serial}, recorded is {key.token_serial}",
+                        f"if the token was restored or replaced: "
+                        f"countersign keys rebind {own[:12]} --on {name} --reason TEXT",
+                    )
+    if bare := [k for k in ours if _to_back_up(k, name) and fingerprint(k.spki) in there]:
+        listed = ", ".join(f"{fingerprint(k.spki)[:12]} ({k.profile})" for k in bare)
+        noted = (f"countersign keys backup-recorded {fingerprint(k.spki)[:12]} --reason TEXT" for k in bare)
+        fix = f"back the token up, then: {'; '.join(noted)}"
+        yield DoctorFinding("backups", "warning", f"none is recorded of {listed}", fix)
+    if ours:
+        for stray in strays(name, tokens_plan(settings), seen.there, {fingerprint(key.spki) for key in ours}):
+            yield DoctorFinding(
+                f"key {stray.label}",
+                "warning",
+                f"{fingerprint(stray.spki)[:12]} is on the token and not in the key book: it signs nothing",
+                "to use it: "
+                f"countersign keys import PROFILE --label {shlex.quote(stray.label)} --on {name} --reason TEXT; "
+                "a key "
+                "that init made is recorded when the server starts; delete it only if it is left from an interrupted "
+                "rotation",
+            )
+
+
+def _to_back_up(key: BookKey, token: str) -> bool:
+    return key.token == token and key.state in VERIFYING and key.backup_at is None
+
+
+def _key(
+    name: str, found: KeyInfo | str, seen: Seen, wanted: str, where_missing: str, needed: Sequence[Scheme] = ("pkix",)
+) -> DoctorFinding:
+    title = f"key {name}"
+    if isinstance(found, str):
+        return DoctorFinding(title, "wrong", found, where_missing)
+    if found.algorithm != wanted:
+        return DoctorFinding(title, "wrong", f"it is {found.algorithm}, not {wanted}", f"correct keys.{name}")
+    try:
+        ways = [way_to_sign(algorithm_named(wanted), seen.info.mechanisms, scheme) for scheme in needed]
+    except TokenError as error:
+        return DoctorFinding(title, "wrong", str(error), f"choose another algorithm for keys.{name}")
+    wrong = [n for n, value in _MUST.items() if found.attributes.get(n) is (not value)]
+    doubtful = [n for n, value in _SHOULD.items() if found.attributes.get(n) is (not value)]
+    untold = [n for n in (*_MUST, *_SHOULD) if found.attributes.get(n) is None]
+    detail = f"{wanted}, signs with {' and '.join(dict.fromkeys(way.mechanism for way in ways))}"
+    detail += "".join(f", {n}={found.attributes[n]}" for n in (*wrong, *doubtful))
+    detail += f" (not told: {', '.join(untold)})" if untold else ""
+    fix = "make a key on the token itself that cannot leave it" if wrong or doubtful else ""
+    return DoctorFinding(title, "wrong" if wrong else "warning" if doubtful else "ok", detail, fix)
+
+
+async def check_store(settings: Settings) -> DoctorFinding:
+    """Look whether the store opens and answers."""
+    shown = settings.store.url.partition("://")[0]
+    try:
+        store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+    except ConfigError as error:
+        if "there is no" in str(error):
+            return DoctorFinding("store", "skipped", str(error).removeprefix("store.url: "))
+        return DoctorFinding("store", "wrong", str(error), "correct store.url")
+    except Unavailable as error:
+        return DoctorFinding("store", "wrong", error.what, "is the database running?")
+    try:
+        await store.probe()
+        keys = store.keybook.ring().ours
+    except Unavailable as error:
+        return DoctorFinding("store", "wrong", error.what, "is the database running?")
+    finally:
+        await store.close()
+    return DoctorFinding("store", "ok", f"{shown} answers; {len(keys)} keys in the key book")

@@ -1,0 +1,103 @@
+"""The handlers of the listeners, made of what is running: pages, token endpoint, local commands, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from proxy.exports.pages import TrustPages
+from proxy.exports.publish import Publisher
+from proxy.oci.faults import Fault
+from proxy.oci.operation import PullManifest
+from proxy.oci.reference import Reference, Repository, is_digest
+from proxy.registry.judging.inspect import inspect
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.request import Request, Response
+from proxy.server.desk import Desk
+from proxy.upstream.realm import Realm
+from proxy.web.call import Call
+from proxy.web.local import Commands
+from proxy.web.outermost import Inner
+from proxy.web.pages import Inspection, pages
+from proxy.web.rendering import Rendering
+from proxy.web.token import token_page
+
+
+def public_pages(in_force: Callable[[], Ports], realm: Realm, attesting: Mapping[str, bool]) -> Mapping[str, Inner]:
+    """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
+
+    publisher = Publisher(in_force, attesting)
+
+    def current() -> Mapping[str, Inner]:
+        ports = in_force()
+        token = token_page(realm.token)
+        rendering = Rendering(ports.name, ports.url)
+        shown = pages(
+            rendering,
+            ports.journal.decision,
+            lambda repository, reference, request: _inspection(in_force(), realm, repository, reference, request),
+            TrustPages(rendering, publisher).answer,
+        )
+        return {**shown, "token": token}
+
+    made: dict[tuple[str, str], Mapping[str, Inner]] = {}
+
+    def page(word: str) -> Inner:
+        async def answer(call: Call) -> Response:
+            key = (in_force().name, in_force().url)
+            if key not in made:
+                made[key] = current()
+            return await made[key][word](call)
+
+        return answer
+
+    return {word: page(word) for word in current()}
+
+
+async def _inspection(
+    ports: Ports, realm: Realm, repository: Repository, reference: Reference, request: Request
+) -> Inspection:
+    """Return what a page shows of an image, or raise upstream's own refusal with its challenge in our name."""
+    found = await inspect(PullManifest(repository, reference), request, ports)
+    if isinstance(found, Response):
+        code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
+        headers = realm.relayed(found.headers, ports.url)
+        challenge = {"WWW-Authenticate": v for k, v in headers if k == "www-authenticate"}  # noqa: B035  one is enough
+        raise Fault(code, f"the registry answered {found.status}", headers=challenge)
+    joint = "@" if is_digest(reference) else ":"
+    name = f"{ports.hosts[0]}/{repository}{joint}{reference}"
+    return Inspection(
+        decision=found.decision,
+        keys=found.keys,
+        pushed_by=found.pushed_by,
+        pushed_at=found.pushed_at,
+        commands=(
+            f"countersign verify {name}",
+            f"cosign verify --key release.pub --insecure-ignore-tlog {name}",
+        ),
+    )
+
+
+def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
+    """Return what the Unix socket offers."""
+
+    async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.verify(given["ref"])
+
+    async def why(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.why(given["q"])
+
+    async def sign(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.sign(given["ref"], given["reason"], "operator on the host", "socket")
+
+    async def status(_given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.status()
+
+    async def would_block(given: Mapping[str, str]) -> Mapping[str, Any]:
+        return await desk.would_block(given.get("since", "7d"))
+
+    async def reload(_given: Mapping[str, str]) -> Mapping[str, Any]:
+        refused = await reload_now()
+        return {"reloaded": refused is None, "why": refused}
+
+    return Commands(verify, why, sign, status, would_block, reload)

@@ -1,0 +1,28 @@
+"""Every route of the admin API: one table, which requests, documentation and tests are all held against."""
+
+from __future__ import annotations
+
+from proxy.admin import approval_routes, token_routes
+from proxy.admin.operation import Route
+from proxy.jobs import routes as jobs
+from proxy.keys import chain_routes, custody_routes, resign_routes
+from proxy.keys import routes as keys
+from proxy.overrides import denial_routes, exception_routes
+from proxy.policies import routes as policies
+from proxy.server import journal_routes
+from proxy.server import routes as server
+
+ROUTES: tuple[Route, ...] = (
+    *server.ROUTES,
+    *keys.ROUTES,
+    *custody_routes.ROUTES,
+    *chain_routes.ROUTES,
+    *policies.ROUTES,
+    *token_routes.ROUTES,
+    *denial_routes.ROUTES,
+    *exception_routes.ROUTES,
+    *journal_routes.ROUTES,
+    *jobs.ROUTES,
+    *resign_routes.ROUTES,
+    *approval_routes.ROUTES,
+)

@@ -1,0 +1,66 @@
+"""Whether denials and keys of other servers are known here: said in status and log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.config.advice import quoted
+from proxy.journal.problem import Problem, ProblemId
+from proxy.oci.limits import Limits
+from proxy.store.versions import Watch
+
+LOOK_S = 0.5  # apart from the look at the store, which may be what hangs
+
+
+class Staleness:
+    """Says so from the moment in which signing stops, until what others changed is known again."""
+
+    def __init__(self, watch: Watch, limits: Limits, now: Callable[[], datetime], log: FilteringBoundLogger) -> None:
+        """`watch` knows how old the books are."""
+        self._watch = watch
+        self._limits = limits
+        self._now = now
+        self._log = log
+        self._told: str | None = None
+
+    async def look(self) -> None:
+        """Say in the log, once, that signing stops, that pulls stop, and that all is well again."""
+        stops = self._stops()
+        if stops != self._told:
+            if stops is not None:
+                self._log.error("denials and keys are not known", stops=stops, why=self._why())
+            else:
+                self._log.info("denials and keys are known again")
+        self._told = stops
+
+    def problems(self, path: Path, server: str = "") -> list[Problem]:
+        """Return what is wrong, what it stops and the next command, `path` being the configuration."""
+        stops = self._stops()
+        if stops is None:
+            return []
+        since = self._now() - timedelta(seconds=self._watch.age())
+        return [
+            Problem(
+                ProblemId.BOOKS,
+                f"what other servers denied or changed of keys is not known here: {self._why()}",
+                stops,
+                f"countersign doctor --config {quoted(path)}",
+                since=since,
+                server=server,
+            )
+        ]
+
+    def _stops(self) -> str | None:
+        age, limits = self._watch.age(), self._limits
+        if age > limits.books_pull_s:
+            return "pulls, pushes and signing"
+        if age > limits.books_sign_s:
+            return f"pushes and signing; pulls too from {limits.books_pull_s:g} s on (limits.books_pull_s)"
+        return None
+
+    def _why(self) -> str:
+        return self._watch.trouble or "this process had no time to read them"

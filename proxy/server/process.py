@@ -1,0 +1,134 @@
+"""One serving process: built in the order of what it needs, taken down in the reverse of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import logging
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.admin.first_token import take_over
+from proxy.config import Settings, load
+from proxy.oci.faults import ConfigError, Unavailable
+from proxy.server.running import Running, open_running
+from proxy.tokens.open import PinRefusedAtStart
+from proxy.web.logs import Bridge, open_log
+
+PIN_REFUSED = 10  # for systemd's RestartPreventExitStatus: restarting would lock the token
+CONFIG, STORE = 3, 8
+LARGE = 1024 * 1024  # bytes; more than is read from a socket at once
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What signals have told this process: to end, to read its configuration again."""
+
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heed(self) -> None:
+        """Take signals from now on: SIGHUP would otherwise end a process that is still starting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+
+async def serve(path: Path) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    orders = Signals()
+    orders.heed()
+    bound_process()
+    try:
+        return await _serve(path, orders)
+    except ConfigError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return CONFIG
+    except PinRefusedAtStart as refused:
+        sys.stderr.write(f"{refused}\n")
+        return PIN_REFUSED
+    except Unavailable as away:
+        sys.stderr.write(f"{away.what}\n")
+        return STORE
+
+
+def bound_process() -> None:
+    """Leave no core dump with PINs and passwords in it, and as many open files as this user may have at all.
+
+    Where the usual 1,024 files were the bound, connections would run out of them before they reach their own. Large
+    buffers are given back to the system when they are freed: by itself glibc keeps what was once used for bodies.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # a C library that is not glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, LARGE)
+        mallopt(_M_TRIM_THRESHOLD, 4 * LARGE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # where that is no number the system takes
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _serve(path: Path, orders: Signals) -> int:
+    settings = load(path)
+    log = open_log(sys.stderr)
+    logging.getLogger().addHandler(Bridge(log))
+    async with AsyncExitStack() as stack:
+        running = await _unless(orders.leave, stack.enter_async_context(serving(settings, log)))
+        if running is None:
+            return 0
+        gc.collect()
+        gc.freeze()  # what is here to stay is not looked through again: 60 ms of everybody's time, each time
+        reloads = asyncio.create_task(_reloads(running, orders.reload))
+        await orders.leave.wait()
+        reloads.cancel()
+    return 0
+
+
+async def _unless(told: asyncio.Event, start: Coroutine[None, None, T]) -> T | None:
+    """Return what a start came to, or None when told to leave before; then all of it is undone."""
+    starting, leaving = asyncio.ensure_future(start), asyncio.ensure_future(told.wait())
+    await asyncio.wait((starting, leaving), return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return None
+    return starting.result()
+
+
+async def _reloads(running: Running, told: asyncio.Event) -> None:
+    """Read the configuration again whenever told, without dropping a connection."""
+    while True:
+        await told.wait()
+        told.clear()
+        await running.reload()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Running]:
+    """Run everything the settings describe for as long as the context lasts; drains on the way out."""
+    async with AsyncExitStack() as stack:
+        running = await open_running(settings, log, stack)
+        store, clock = running.store, running.ports.clock
+        if (odd := await take_over(settings.directory, store.admin_tokens, store.journal, clock)) is not None:
+            log.warning("the bootstrap token was not taken over", why=odd)
+        await running.listen()
+        log.info("serving", public=running.public, admin=running.admin, url=settings.server.url)
+        try:
+            yield running
+        finally:
+            cut = await running.leave()
+            log.info("stopped", transfers_cut=cut)

@@ -1,0 +1,158 @@
+"""The revocation lists that `trust` entries name: fetched before they are needed, kept while they are in force."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.formats.revocation import Crl, forged, last_update, next_update, parse_crl
+from proxy.journal.problem import Problem, ProblemId
+from proxy.oci.faults import Unavailable
+from proxy.oci.limits import Limits
+from proxy.store.port import Clock
+from proxy.trust.authority import Authority
+from proxy.trust.keys import KeyRing, Trusted
+from proxy.upstream.outbound import Outbound
+
+AGAIN = timedelta(hours=1)  # a list is asked for again, however long it is in force
+RETRY = timedelta(minutes=1)
+LOOK_S = 15.0
+FILES = ("http://", "https://")
+
+
+@dataclass
+class _Source:
+    """One file or URL: the newest list it had, when it was last asked, and why it gave nothing then."""
+
+    der: Crl | None = None
+    asked: datetime | None = None
+    wrong: str | None = None
+
+
+class RevocationLists:
+    """What configured lists say now. Nothing is fetched while somebody waits for a verdict."""
+
+    def __init__(
+        self, trusted: Callable[[], Iterable[Trusted]], outbound: Outbound, limits: Limits, clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:  # fmt: skip
+        """`trusted` returns the entries in force; their sources are looked at by `refresh`."""
+        self._trusted = trusted
+        self._outbound = outbound
+        self._limits = limits
+        self._clock = clock
+        self._log = log
+        self._sources: dict[str, _Source] = {}
+
+    def known(self, ring: KeyRing) -> KeyRing:
+        """Return the keys with what lists there are at each authority that asks for them."""
+        if not ring.authorities or not any(authority.crl for authority in ring.authorities):
+            return ring
+        return replace(ring, authorities=tuple(replace(a, lists=self._lists(a)) for a in ring.authorities))
+
+    def _lists(self, authority: Authority) -> tuple[bytes, ...]:
+        found = (self._sources[name].der for name in authority.crl if name in self._sources)
+        return tuple(der for der in found if der is not None)
+
+    def times(self) -> dict[str, tuple[datetime, datetime]]:
+        """Return from when until when each list we have is in force, by its source."""
+        there = {name: source.der for name, source in self._sources.items() if source.der is not None}
+        return {name: (last_update(der), next_update(der)) for name, der in there.items()}
+
+    def problems(self, server: str = "") -> list[Problem]:
+        """Return the sources that give nothing, with what that stops."""
+        now = self._clock.now()
+        found = []
+        for name, source in self._sources.items():
+            over = source.der is None or now > next_update(source.der)
+            if over and source.wrong is not None:
+                found.append(
+                    Problem(
+                        ProblemId.REVOCATION_LIST,
+                        f"no revocation list in force from {name}: {source.wrong}",
+                        "pulls of images signed under that authority, unless `crl_unavailable: allow`",
+                        _look_at(name),
+                        about=name,
+                        server=server,
+                    )
+                )
+        return found
+
+    async def refresh(self, trusted: Iterable[Trusted] | None = None) -> None:
+        """Ask the sources that are due, or all of `trusted`, soon to be in force. What fails leaves what is known."""
+        entries = [each for each in (self._trusted() if trusted is None else trusted) if isinstance(each, Authority)]
+        wanted: dict[str, set[bytes]] = {}
+        for each in entries:
+            for name in each.crl:
+                wanted.setdefault(name, set()).update(each.roots)
+        if trusted is None:
+            self._sources = {name: source for name, source in self._sources.items() if name in wanted}
+        due = {name for name in wanted if trusted is not None or self._due(name)}
+        await asyncio.gather(*(self._ask(name, wanted[name]) for name in due))
+
+    def _due(self, name: str) -> bool:
+        source, now = self._sources.setdefault(name, _Source()), self._clock.now()
+        if source.asked is None or source.asked > now:  # never, or the clock was turned back
+            return True
+        over = source.wrong is not None or source.der is None or now > next_update(source.der)
+        return now - source.asked >= (RETRY if over else AGAIN)
+
+    async def _ask(self, name: str, issuers: Collection[bytes]) -> None:
+        """What replaces a list takes back what only that one revoked: nothing forged, old or from the future does."""
+        source = self._sources.setdefault(name, _Source())
+        source.asked = self._clock.now()
+        try:
+            der = await asyncio.to_thread(_parsed, await self._read(name), source.der)  # a large one takes its time
+            if (why := forged(der, issuers)) is not None:
+                raise ValueError(why)
+            if last_update(der) > self._clock.now():
+                raise ValueError(f"it is of {last_update(der):%Y-%m-%d %H:%M}, which is yet to come")
+            if source.der is not None and last_update(der) < last_update(source.der):
+                raise ValueError(
+                    f"it is older than the list we have, which is of {last_update(source.der):%Y-%m-%d %H:%M}"
+                )
+        except (Unavailable, ValueError) as wrong:
+            why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
+            if why != source.wrong:
+                self._log.error("revocation list not to be had", source=name, why=why)
+            source.wrong = why
+            return
+        source.der, source.wrong = der, None
+
+    async def _read(self, name: str) -> bytes:
+        limit = self._limits.crl_bytes
+        if name.startswith(FILES):
+            return await self._outbound.get(name, limit=limit, seconds=self._limits.outbound_deadline_s)
+        return await asyncio.to_thread(_file, Path(name), limit)
+
+
+def _look_at(name: str) -> str:
+    """Return what shows whether the list can be had, who issued it, and until when it is in force."""
+    shown = "openssl crl -noout -issuer -lastupdate -nextupdate"
+    return f"curl -fsS {shlex.quote(name)} | {shown}" if name.startswith(FILES) else f"{shown} -in {shlex.quote(name)}"
+
+
+def _parsed(data: bytes, before: Crl | None) -> Crl:
+    """Return the list, with what those who judge ask of it at hand. Raises ValueError."""
+    new = parse_crl(data)
+    if new == before:
+        return before
+    _ = new.revoked
+    return new
+
+
+def _file(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(limit + 1)
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from None
+    if len(data) > limit:
+        raise Unavailable(f"{path}: more than {limit} bytes (limits.crl_bytes)")
+    return data

@@ -1,0 +1,308 @@
+"""Everything one process holds while it serves, and how it is exchanged on a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_network
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.admin.approve import EXPIRE_S, expire
+from proxy.admin.certificates import known_by
+from proxy.admin.dispatch import AdminApi
+from proxy.admin.http_problems import problem
+from proxy.config import Settings, load
+from proxy.jobs import runner
+from proxy.jobs.periodic import Periodic
+from proxy.journal.event import Event, EventKind
+from proxy.keyless.examiner import SigstoreExaminer
+from proxy.keys import schedule_runner
+from proxy.oci.faults import ConfigError, Corrupt, Unavailable
+from proxy.oci.operation import Operation
+from proxy.overrides import offline, sign_pending_due
+from proxy.overrides.exceptions import close_ended
+from proxy.overrides.offline import HostException
+from proxy.overrides.sign_pending_due import see_to_it
+from proxy.overrides.unsigned_store import OWED
+from proxy.policies.in_force import TRIES, Policies, Taken
+from proxy.policies.process import PolicyProcesses
+from proxy.policies.rules import RulesInForce
+from proxy.policies.store import POLICY
+from proxy.registry.cache import Cache
+from proxy.registry.ports_in_use import Ports
+from proxy.registry.reading.rights import UpstreamRights
+from proxy.registry.request import Request, Response
+from proxy.registry.signing import retag, withdraw
+from proxy.server import gauges, revocation_lists
+from proxy.server.answering import answer_as_realm
+from proxy.server.desk import Desk
+from proxy.server.job_kinds import works
+from proxy.server.listeners import commands, public_pages
+from proxy.server.operations import ROUTES
+from proxy.server.outbound import outbound_of
+from proxy.server.problems import expiry_watch, staleness
+from proxy.server.problems.all import AllProblems
+from proxy.server.problems.expiry_watch import ExpirySources, ExpiryWatch
+from proxy.server.problems.upstream import UpstreamWatch
+from proxy.server.problems.watch import ProblemWatch
+from proxy.server.reloadable import only_changeable
+from proxy.server.revisions import keep_revisions
+from proxy.server.revocation_lists import RevocationLists
+from proxy.server.served_with import check_listeners, served_with, told_by
+from proxy.server.store import Store, open_store
+from proxy.server.timestamper import timestamper_of
+from proxy.server.token_plans import tokens_plan
+from proxy.server.topics import topics
+from proxy.server.upstream import password_of, upstream_of
+from proxy.store.clock import SystemClock
+from proxy.tokens.certifier import TokenCertifier
+from proxy.tokens.inventory import OpenTokens
+from proxy.tokens.open import PinRefusedAtStart, Record
+from proxy.tokens.signer import TokenSigner
+from proxy.trust.policy import PolicySet
+from proxy.upstream.client import Upstream
+from proxy.web.admin import admin_app
+from proxy.web.app import public_app
+from proxy.web.counted import CountedJournal
+from proxy.web.local import local_app
+from proxy.web.logs import AccessLog
+from proxy.web.metrics import Metrics
+from proxy.web.outermost import Edge, outermost
+from proxy.web.server import Address, Server, Tls
+
+LOOK_S = 0.3  # how old our books may be where another process changes them
+LATER_S = 5.0  # for work beside requests, after the last connection has gone
+
+
+class Running:
+    """A proxy that serves. `ports` is what requests see; a reload puts another one in its place."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ports: Ports,
+        store: Store,
+        policies: Policies,
+        signer: TokenSigner,
+        upstream: Upstream,
+        metrics: Metrics,
+        tls: Tls | None,
+        admin_tls: Tls | None,
+        lists: RevocationLists,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Built by `open_running`."""
+        self.settings = settings
+        self.ports = ports
+        self.store = store
+        self.leaving = asyncio.Event()
+        self.public = self.admin = ""
+        self.policies = policies
+        self.signer = signer
+        self.upstream = upstream
+        self.metrics = metrics
+        self._tls, self._admin_tls = tls, admin_tls
+        self._lists = lists
+        self._log = log
+        self._server = Server(self.leaving, settings.limits, log.warning)
+        self._ticking = Periodic(log)
+        self._on_the_host = HostException(settings.directory, lambda: self.ports, store.overrides, log)
+        self._jobs = runner.JobRunner(
+            works(lambda: self.ports, store, policies), store.jobs, store.leases, ports, sole=store.sole
+        )
+        self._staleness = staleness.Staleness(store.watch, settings.limits, ports.clock.now, log)
+        self._reloading = asyncio.Lock()
+        self.keytimes = schedule_runner.ScheduleRunner(lambda: self.ports, store.leases, store.keybook.refresh, log)
+        gauges.watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        ends = ExpirySources(
+            lambda: self.settings, lambda: self.ports, store.admin_tokens, lists.times, upstream.certificate
+        )
+        self.endings = ExpiryWatch(ends, ports.clock.now, log)
+        gauges.watch_endings(metrics, self.endings.days)
+        times, stale, path = self.keytimes, self._staleness, settings.path
+        self._registry = UpstreamWatch(upstream, ports.clock, path, log, lambda: password_of(self.settings))
+        knowing = self._registry, policies, lists, self.endings
+        self._wrong = AllProblems(signer, store, lambda: self.ports, path, times, stale, knowing)
+        self.problems = self._wrong.now
+        self._told = ProblemWatch(self.problems, store.journal, ports.clock.now, log)
+        gauges.watch_problems(metrics, self.problems)
+        told = times.shown, self.endings.warnings
+        self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
+        dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
+        people = lambda: self.settings.admin.certificates  # noqa: E731
+        ours = self.desk, lambda: self.ports, store, self.reload, signer.unrecorded, OpenTokens(signer), policies
+        does = topics(*ours, dual, people)
+        known = lambda shown: known_by(shown, self.settings.admin.certificates, ports.clock.now())  # noqa: E731
+        self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, ports.clock, known)
+
+    async def listen(self) -> None:
+        """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
+        with contextlib.suppress(Corrupt, Unavailable):  # the next look says it again
+            await self._on_the_host.look()
+        settings = self.settings
+        log, networks = self._log, [ip_network(text) for text in settings.server.trusted_proxies]
+        bounds, kept, leaving = settings.limits, self.ports.cache.kept, self.leaving.is_set
+        public_edge = Edge(bounds, (self.metrics, AccessLog(log)), networks, leaving, kept=kept)
+        inward = Edge(bounds, (AccessLog(log, errors_only=True),), (), leaving, problem)
+        shown = public_pages(lambda: self.ports, self.upstream.realm, settings.attesting)
+        public = outermost(public_app(self._handle, shown), public_edge)
+        admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
+        local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
+        try:
+            at = await self._server.public(public, Address(*settings.server.address), self._tls, networks)
+        except OSError as taken:
+            raise ConfigError(f"server.listen: cannot listen on {settings.server.listen}: {taken.strerror}") from None
+        self.public = str(at)
+        try:
+            at = await self._server.admin(admin, Address(*settings.admin.address), self._admin_tls)
+        except OSError as taken:
+            raise ConfigError(f"admin.listen: cannot listen on {settings.admin.listen}: {taken.strerror}") from None
+        self.admin = str(at)
+        try:
+            await self._server.local(local, settings.socket)
+        except OSError as taken:
+            raise ConfigError(f"{settings.socket}: cannot listen there: {taken.strerror}") from None
+        await self.ports.journal.record(
+            Event(self.ports.clock.now(), EventKind.STARTED, detail={"listen": self.public})
+        )
+        watch, store = self.store.watch, self.store
+        self._ticking.every(LOOK_S, "what is wrong", self._told.look)
+        self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
+        self._ticking.every(self._registry.every_s, "whether upstream answers", self._registry.look)
+        self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
+        self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
+        self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.unsigned))
+        self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.ports))
+        self._ticking.every(revocation_lists.LOOK_S, "revocation lists", self._lists.refresh)
+        self._ticking.every(expiry_watch.LOOK_S, "what ends", self.endings.look)
+        self._ticking.every(schedule_runner.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(offline.LOOK_S, "break-glass on this host", self._on_the_host.look)
+        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.ports))
+        self._ticking.every(
+            sign_pending_due.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs)
+        )
+        self._ticking.every(runner.LOOK_S, "jobs", self._jobs.run)
+        self._ticking.every(retag.LOOK_S, "tags that were moving", lambda: retag.finish_all(self.ports))
+        self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.ports))
+
+    async def _handle(self, op: Operation, request: Request) -> Response:
+        return await answer_as_realm(op, request, self.ports, self.upstream.realm, self.settings.server.public_urls)
+
+    def _obstacle(self) -> str | None:
+        """Return why no traffic should come. A token that is away is none: pulls go on."""
+        return "leaving" if self.leaving.is_set() else None
+
+    async def reload(self) -> str | None:
+        """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
+        async with self._reloading:
+            self._registry.again()
+            try:
+                await self._reload()
+            except (ConfigError, PinRefusedAtStart, OSError, ssl.SSLError, Unavailable) as wrong:
+                why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
+                now = self.ports.clock.now()
+                self._wrong.refused = now, why
+                self._log.error("configuration refused, the old one stays in force", why=why)
+                with contextlib.suppress(Unavailable):  # the store has its own place in `problems`
+                    await self.store.journal.record(Event(now, EventKind.CONFIG_REFUSED, detail={"why": why[:2000]}))
+                return why
+            return None
+
+    async def _reload(self) -> None:
+        settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
+        only_changeable(self.settings, settings)
+        check_listeners(settings)
+        await self.signer.reopen(tokens_plan(settings))
+        await self._lists.refresh(settings.trust)
+        for _ in range(TRIES):
+            taken = await self.policies.taken(settings)
+            async with self.policies.lock:
+                if self.policies.overtaken(taken):
+                    continue
+                await keep_revisions(settings, taken, self.store, self.ports)
+                for tls in filter(None, (self._tls, self._admin_tls)):
+                    tls.reload()
+                await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
+            self._log.info("configuration reloaded", policies=self.policies.described)
+            await self.endings.look()  # a certificate that has expired is told at once
+            return
+        raise Unavailable("the policies were changed each time while the configuration was read; reload again")
+
+    def _put_in_force(self, settings: Settings, taken: Taken) -> None:
+        """Exchange everything between two requests: nobody sees new keys under old policies."""
+        self.policies.put(settings, taken)
+        self.ports = replace(self.ports, **told_by(settings), plans=settings.plans())
+        self.settings, self._wrong.refused = settings, None
+
+    async def leave(self) -> int:
+        """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
+        cut = await self._server.leave()
+        await self._ticking.stop()
+        with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
+            async with asyncio.timeout(LATER_S):
+                await self.ports.cache.settle()
+        await self.store.journal.record(Event(self.ports.clock.now(), EventKind.STOPPED, detail={"transfers_cut": cut}))
+        return cut
+
+
+async def open_running(settings: Settings, log: FilteringBoundLogger, stack: AsyncExitStack) -> Running:
+    """Open store, tokens and upstream; listen nowhere yet. Raises ConfigError, PinRefusedAtStart, Unavailable."""
+    clock = SystemClock()
+    store = await open_store(settings.store.url, clock, trusted=settings.trust)
+    stack.push_async_callback(store.close)
+    upstream = upstream_of(settings, await store.secrets.named("uploads"))
+    stack.push_async_callback(upstream.close)
+    shared = None if store.sole else store.leases
+    signer = TokenSigner(tokens_plan(settings), Record(store.keybook, store.journal, clock), log, shared)
+    stack.push_async_callback(signer.close)
+    signer.begin()
+    keyless = SigstoreExaminer()
+    stack.callback(keyless.close)
+    outbound = outbound_of(settings)
+    stack.push_async_callback(outbound.close)
+    lists = RevocationLists(lambda: store.keybook.ring().authorities, outbound, settings.limits, clock, log)
+    await lists.refresh()
+    rules = RulesInForce(PolicySet("", ()))
+    metrics = Metrics()
+    gauges.watch_interventions(metrics, store.overrides, store.unsigned)
+    gauges.watch_books(metrics, store.watch.age)
+    gauges.watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
+    ports = Ports(
+        registry=upstream,
+        rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),
+        signer=signer,
+        keyless=keyless,
+        certifier=TokenCertifier(signer.held),
+        rules=rules,
+        keybook=store.keybook,
+        ledger=store.ledger,
+        facts=store.facts,
+        tags=store.tags,
+        journal=CountedJournal(store.journal, metrics),
+        overrides=store.overrides,
+        unsigned=store.unsigned,
+        names=lambda: policies.settings.server.hosts,
+        books=store.watch,
+        clock=clock,
+        limits=settings.limits,
+        cache=Cache(settings.limits, clock.monotonic),
+        **told_by(settings),
+        lists=lists.known,
+        timestamper=timestamper_of(settings, outbound),
+        plans=settings.plans(),
+    )
+    reader = PolicyProcesses(settings.limits)
+    stack.push_async_callback(reader.close)
+    policies = Policies(settings, store.policy_book, rules, store.journal, clock, reader)
+    taken = await policies.taken(settings)
+    policies.put(settings, taken)
+    await keep_revisions(settings, taken, store, ports)
+    tls = served_with("server.tls", settings.server.tls)
+    admin_tls = served_with("admin.tls", settings.admin.tls, settings.admin.client_ca)
+    await signer.start()
+    return Running(settings, ports, store, policies, signer, upstream, metrics, tls, admin_tls, lists, log)

@@ -1,0 +1,57 @@
+"""What the routes of the admin API do, one file a topic: the same flows as every other way in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from proxy.admin.approval_desk import ApprovalDesk
+from proxy.admin.certificates import KnownCertificate
+from proxy.admin.dispatch import Topic
+from proxy.admin.token_desk import TokenDesk
+from proxy.jobs.desk import JobDesk
+from proxy.keys.chain_desk import ChainDesk
+from proxy.keys.custody_desk import CustodyDesk
+from proxy.keys.desk import KeyDesk
+from proxy.keys.resign_desk import ResignDesk
+from proxy.overrides.denial_desk import DenialDesk
+from proxy.overrides.exception_desk import ExceptionDesk
+from proxy.policies.desk import PolicyDesk
+from proxy.policies.in_force import Policies
+from proxy.registry.ports_in_use import Ports
+from proxy.server.desk import Desk
+from proxy.server.operations import ROUTES
+from proxy.server.server_desk import ServerDesk
+from proxy.server.store import Store
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.tokens.open import UnrecordedKey
+
+
+def topics(
+    desk: Desk,
+    ports: Callable[[], Ports],
+    store: Store,
+    reload: Callable[[], Awaitable[str | None]],
+    strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]],
+    held: TokenInventory,
+    policies: Policies,
+    dual: Callable[[], bool] = lambda: False,
+    people: Callable[[], Iterable[KnownCertificate]] = tuple,
+) -> tuple[Topic, ...]:
+    """Return what every route does. `ports` returns the one in force; `reload` why it was refused, or None.
+
+    `dual` says whether a second person has to agree before keys and policies change; `people` returns who
+    calls with a certificate, as configured by now.
+    """
+    doing = (
+        ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
+        KeyDesk(ports, strays).topic(),
+        CustodyDesk(ports, held).topic(),
+        PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
+        ChainDesk(ports).topic(),
+        TokenDesk(ports, store.admin_tokens, people).topic(),
+        JobDesk(ports, store.jobs).topic(),
+        ResignDesk(ports, store.jobs, store.ledger).topic(),
+        DenialDesk(ports).topic(),
+        ExceptionDesk(ports).topic(),
+    )
+    return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())

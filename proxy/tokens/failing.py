@@ -1,0 +1,130 @@
+"""The keys that do not sign now: any failed signature marks its key, and only a signature clears it.
+
+Nobody has to help: every key that failed is asked to prove itself again and again, after pauses that grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Container, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.oci.faults import Fault, Unavailable
+from proxy.store.port import Clock
+from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+
+PROVE_S = 2.0  # before a key that failed is asked again; longer each time
+LONGEST_S = 16.0  # each attempt may log in to the token anew
+_SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A key that failed to sign: `key` is its fingerprint, None where the profile has none on that token yet.
+
+    `missing` is True where the token works and does not hold the key, and `lost` which key is to be given up then.
+    """
+
+    profile: str
+    token: str
+    key: str | None
+    why: str
+    since: datetime
+    missing: bool = False
+    lost: str = ""
+
+
+class FailingKeys:
+    """What is known of keys that failed."""
+
+    def __init__(self, ring: Callable[[], KeyRing], clock: Clock, log: FilteringBoundLogger) -> None:
+        """Nothing has failed yet."""
+        self._ring = ring
+        self._clock = clock
+        self._log = log
+        self._known: dict[str, Failing] = {}  # by fingerprint, else by profile and token
+
+    def failed(self, key: BookKey, why: str, *, missing: bool = False) -> None:
+        """Take this key for one that does not sign, until it has signed again."""
+        name = fingerprint(key.spki)
+        lost = name if missing else ""
+        self._mark(name, Failing(key.profile, key.token, name, why, self._clock.now(), missing, lost))
+
+    def not_made(self, profile: str, token: str, why: str, other: str = "") -> None:
+        """Take note that the profile has no key on this token that could sign; `other` is one that it has elsewhere."""
+        self._mark(f"{profile} {token}", Failing(profile, token, None, why, self._clock.now(), True, other))
+
+    def _mark(self, name: str, now: Failing) -> None:
+        before = self._known.get(name)
+        self._known[name] = now if before is None else replace(now, since=before.since)
+        if before is None:
+            self._log.error("a key does not sign", profile=now.profile, token=now.token, key=now.key, why=now.why)
+
+    def works(self, key: BookKey) -> None:
+        """Take note that this key has signed."""
+        self._gone(fingerprint(key.spki))
+
+    def made(self, profile: str, token: str) -> None:
+        """Take note that the profile has a key on this token."""
+        self._gone(f"{profile} {token}")
+
+    def _gone(self, name: str) -> None:
+        if (before := self._known.pop(name, None)) is not None:
+            self._log.info("a key signs again", profile=before.profile, token=before.token, key=before.key)
+
+    def why(self, profile: str, token: str) -> str | None:
+        """Return why this profile cannot be expected to sign on this token, None where it can."""
+        return next((each.why for each in self.now() if (each.profile, each.token) == (profile, token)), None)
+
+    def now(self, beside: Container[str] = ()) -> tuple[Failing, ...]:
+        """Return the keys that fail and are still to sign, without those on tokens that are named `beside`."""
+        ring = self._ring()
+        signs = {fingerprint(key.spki) for key in ring.ours if key.state in _SIGNING}
+        return tuple(
+            each
+            for each in self._known.values()
+            if each.token not in beside
+            and (each.key in signs if each.key else ring.active(each.profile, each.token) is None)
+        )
+
+    async def keep_proving(
+        self, prove: Callable[[BookKey], Awaitable[None]], make: Callable[[str, str], Awaitable[None]]
+    ) -> None:
+        """Have each key that failed prove itself again, without end; `make` looks again for one that was never seen."""
+        pauses: dict[str, tuple[float, float]] = {}  # the next moment, and the pause before it
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PROVE_S / 4)
+            self._forget()
+            pauses = {name: pauses.get(name, (loop.time() + PROVE_S, PROVE_S)) for name in self._known}
+            for name in [name for name, (at, _) in pauses.items() if at <= loop.time()]:
+                if (each := self._known.get(name)) is not None:
+                    await self._again(each, prove, make)
+                    pause = min(2 * pauses[name][1], LONGEST_S)
+                    pauses[name] = loop.time() + pause, pause
+
+    def _forget(self) -> None:
+        """Forget what is not to sign any more: it was retired, distrusted or lost, or another took its place."""
+        kept = self.now()
+        self._known = {name: each for name, each in self._known.items() if each in kept}
+
+    async def _again(
+        self,
+        each: Failing,
+        prove: Callable[[BookKey], Awaitable[None]],
+        make: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        try:
+            if each.key is None:
+                await make(each.profile, each.token)
+            elif (key := _of(self._ring().ours, each.key)) is not None:
+                await prove(key)
+        except (Unavailable, Fault):
+            return  # what failed has marked itself
+
+
+def _of(ours: Iterable[BookKey], name: str) -> BookKey | None:
+    return next((key for key in ours if fingerprint(key.spki) == name), None)

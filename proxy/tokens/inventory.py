@@ -1,0 +1,75 @@
+"""The Tokens port: what is on the tokens that the signer has open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hsm import KeyAmbiguous, KeyInfo, KeyMissing, TokenError, TokenUnavailable
+from proxy.formats.key_evidence import KIND
+from proxy.oci.faults import Fault, Unavailable
+from proxy.tokens.signer import TokenSigner
+from proxy.tokens.token_key import TokenInfo, TokenKey
+from proxy.trust.keys import BookKey, fingerprint
+
+
+class OpenTokens:
+    """Every configured token, through the sessions that sign."""
+
+    def __init__(self, signer: TokenSigner) -> None:
+        """The profiles are those of the signer's plan."""
+        self._signer = signer
+
+    def of(self, profile: str) -> tuple[str, ...]:
+        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+        planned = self._signer.plan.profiles.get(profile)
+        if planned is None:
+            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
+        return planned.tokens
+
+    async def held(self, token: str) -> tuple[TokenKey, ...]:
+        """Return every usable key pair on the token. Raises Unavailable."""
+        async with _translated():
+            keys = await self._signer.opened(token).token.keys()
+        return tuple(
+            TokenKey(token, k.token_serial, k.id, k.label, k.algorithm, k.spki, dict(k.attributes)) for k in keys
+        )
+
+    async def facts(self, token: str) -> TokenInfo:
+        """Return what the token says of itself. Raises Unavailable."""
+        async with _translated():
+            info = await self._signer.opened(token).token.describe()
+        return TokenInfo(info.label, info.serial, info.model, info.manufacturer, info.firmware, info.mechanisms)
+
+    async def attest(self, key: BookKey, text: bytes) -> bytes:
+        """Return the key's signature over a key evidence, whatever its state; nothing else is signed here.
+
+        Raises Unavailable, and ValueError for any other text.
+        """
+        if not text.startswith(f"{KIND}\n".encode()):
+            raise ValueError("only a key evidence is signed here")
+        return await self._signer.signed(key, text)
+
+    async def destroy(self, key: BookKey) -> None:
+        """Leave neither half of the key on the token of the recorded serial. Raises Fault, Unavailable."""
+        opened = self._signer.opened(key.token)
+        info = KeyInfo(key.label, key.key_id, key.algorithm, key.spki, key.token_serial, {})
+        async with _translated():
+            await opened.token.destroy(info)
+        opened.keys.pop(fingerprint(key.spki), None)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (KeyMissing, KeyAmbiguous) as wrong:
+        raise Fault(
+            "DENIED",
+            f"{wrong}; if the key is on another token now: countersign keys rebind KEY --on TOKEN --reason TEXT",
+            status=409,
+        ) from None
+    except TokenUnavailable as away:
+        raise Unavailable(str(away)) from None
+    except TokenError as wrong:
+        raise Fault("DENIED", str(wrong), status=409) from None

@@ -1,0 +1,73 @@
+"""What profiles need where policies write Notary formats: a scheme their token has, and certificates for their key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from proxy.formats.format import Scheme
+from proxy.formats.table import FORMATS
+from proxy.journal.problem import Problem, ProblemId, Severity
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.policy import Policy
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A profile whose active key has no certificates, and formats of policies that need some.
+
+    `alone` where a policy writes nothing else: its pushes are refused. `key` begins the fingerprint.
+    """
+
+    profile: str
+    formats: tuple[str, ...]
+    alone: bool
+    key: str = ""
+
+    @property
+    def fix(self) -> str:
+        """How it gets one."""
+        return (
+            f"countersign keys csr {self.key} --subject NAME, and when it is issued: "
+            f"countersign keys chain set {self.key} FILE --reason TEXT"
+        )
+
+    @property
+    def says(self) -> str:
+        """What is so, for people."""
+        return (
+            f"the active key of {self.profile} has no certificate chain, so {' and '.join(self.formats)} is not written"
+        )
+
+
+def schemes(profile: str, policies: Iterable[Policy]) -> tuple[Scheme, ...]:
+    """Return the schemes this profile must sign in: cosign's always, for that is how a key proves itself."""
+    names = {name for policy in policies if profile in policy.push.sign_with for name in policy.push.formats}
+    return ("pkix", "jose") if any(FORMATS[name].scheme == "jose" for name in names) else ("pkix",)
+
+
+def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Waiting]:
+    """Go through the profiles that some policy wants certificates of and that have none."""
+    bare = {k.profile: k for k in reversed([*ours]) if k.state is KeyState.ACTIVE and not k.chain}
+    every = list(policies)
+    for profile, key in reversed(bare.items()):
+        signing = [policy.push.formats for policy in every if profile in policy.push.sign_with]
+        wanted = dict.fromkeys(name for formats in signing for name in formats if FORMATS[name].certified)
+        if wanted:
+            alone = any(formats and all(FORMATS[name].certified for name in formats) for formats in signing)
+            yield Waiting(profile, tuple(wanted), alone, fingerprint(key.spki)[:12])
+
+
+def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[Problem]:
+    """Return what does not work for want of certificates, as `status` shows it."""
+    return [
+        Problem(
+            ProblemId.CHAIN_MISSING,
+            each.says,
+            "pushes under policies that write nothing else" if each.alone else "nothing; other formats go on",
+            each.fix,
+            Severity.ERROR if each.alone else Severity.WARNING,
+            about=each.profile,
+        )
+        for each in waiting(policies, ours)
+    ]

@@ -1,0 +1,187 @@
+"""How many sessions of a token this process may have, where several processes share its store and the token.
+
+`tokens.NAME.sessions` is the number for all of them together. Each session is a lease in the store, held before the
+process that uses it logs in and given back after it has logged out. Who has none, or two fewer than another, asks for
+one by a further lease; whoever has most gives one up. What a killed process held is free when its leases run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from hsm import Token
+from proxy.oci.faults import Unavailable
+from proxy.store.lease import Lease
+
+HELD_S = 12.0  # a process that died without a word keeps its sessions from the others for this long
+STEP_S = 1.0
+_RENEW_AFTER_S = 4.0
+_GIVE_UP_AFTER_S = 8.0  # without a word from the store: log out before others may log in
+_OPENING = 5.0  # seconds a token is given to close one session before another PIN is tried
+
+
+class Leases(Protocol):
+    """What of the store is needed here."""
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None: ...
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
+    async def release(self, lease: Lease) -> None: ...
+    async def held(self, prefix: str) -> dict[str, str]: ...
+
+
+class InUse:
+    """The sessions of one token in this process: of the token in use, and of those another has taken the place of."""
+
+    def __init__(self) -> None:
+        """No token is open."""
+        self.token: Token | None = None
+        self._before: list[Token] = []
+        self._most: int | None = None  # while another PIN is tried or was refused, the old one is offered no more
+
+    @property
+    def used(self) -> int:
+        """How many are open, being opened or being closed."""
+        return sum(token.used for token in (*self._before, *([self.token] if self.token else [])))
+
+    def allow(self, sessions: int) -> None:
+        """Let the token in use have so many, less what those before it still have."""
+        if self.token is not None:
+            left = sessions - sum(token.used for token in self._before)
+            self.token.allow(max(0, left if self._most is None else min(left, self._most)))
+
+    async def make_room(self, sessions: int) -> None:
+        """Have one session closed, for a token that is opened beside this one. With a single one that cannot be."""
+        if self.token is None or sessions < 2:
+            return
+        self._most = max(1, min(sessions - 1, self.token.used))  # again after a refused PIN: it is made already
+        self.allow(sessions)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OPENING):
+                while self.token.used > self._most:  # noqa: ASYNC110  it has no event for this
+                    await asyncio.sleep(0.02)
+
+    def replaced(self, fresh: Token) -> Token | None:
+        """Use this token from now on; return the one to close, if there is one, and say `closed` then."""
+        old, self.token, self._most = self.token, fresh, None
+        if old is not None:
+            self._before.append(old)
+        return old
+
+    def closed(self, old: Token) -> None:
+        """Nothing of that token is open any more."""
+        self._before.remove(old)
+
+
+class Sessions:
+    """This process's share of the sessions of one token."""
+
+    def __init__(self, leases: Leases, token: str, total: int, now: Callable[[], float]) -> None:
+        """Hold nothing yet. `now` is a clock that never goes backwards."""
+        self.total = total
+        self._leases = leases
+        self._token = token
+        self._prefix, self._waiting = f"token {token} session ", f"token {token} waiting"
+        self._now = now
+        self._holder = secrets.token_hex(8)
+        self._mine: dict[str, tuple[Lease, float]] = {}  # and when it was last confirmed
+        self._asking: Lease | None = None
+        self._giving = False
+        self._stepping = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._mine) - self._giving
+
+    async def first(self, use: InUse, seconds: float) -> None:
+        """Return once there is one session at least. Raises Unavailable when there is none in that time."""
+        until = self._now() + seconds
+        while not self._mine:
+            await self.step(use)
+            if not self._mine:
+                if self._now() >= until:
+                    raise Unavailable(
+                        f"other servers have all {self.total} sessions of token {self._token}; raise "
+                        f"tokens.{self._token}.sessions if the device allows more, or run fewer servers"
+                    )
+                await asyncio.sleep(STEP_S / 4)
+
+    async def step(self, use: InUse) -> None:
+        """Confirm what is held, take what is free, give up what others need, and let `use` have just that.
+
+        Raises Unavailable; whoever hears nothing from the store for too long has none left.
+        """
+        async with self._stepping:
+            await self._step(use)
+
+    async def _step(self, use: InUse) -> None:
+        try:
+            await self._renew()
+            if self._giving and use.used < len(self._mine):
+                await self._leases.release(self._mine.popitem()[1][0])
+                self._giving = False
+            held = await self._leases.held(self._prefix)
+            asks = (await self._leases.held(self._waiting)).get(self._waiting)
+            await self._settle(held, None if asks == self._holder else asks)
+        except Unavailable:
+            late = [name for name, (_, at) in self._mine.items() if self._now() - at >= _GIVE_UP_AFTER_S]
+            for name in late:
+                del self._mine[name]
+            use.allow(len(self))
+            raise
+        use.allow(len(self))
+
+    async def leave(self) -> None:
+        """Give everything back: whoever used it has logged out. What cannot be given back runs out."""
+        with contextlib.suppress(Unavailable):
+            for lease, _ in self._mine.values():
+                await self._leases.release(lease)
+            await self._ask_no_more()
+        self._mine.clear()
+
+    async def _settle(self, held: dict[str, str], asks: str | None) -> None:
+        counts = Counter(held.values())
+        most = max((n for holder, n in counts.items() if holder != self._holder), default=0)
+        free = [name for k in range(self.total) if (name := f"{self._prefix}{k}") not in held]
+        if free and (asks is None or not self._mine):
+            await self._take(free[0])
+        elif not free and asks is not None:
+            self._giving = self._giving or self._gives_way(counts, asks)
+        elif not free and (not self._mine or most >= len(self._mine) + 2):
+            self._asking = await self._leases.acquire(self._waiting, self._holder, HELD_S)
+        else:
+            await self._ask_no_more()
+
+    def _gives_way(self, counts: Counter[str], asks: str) -> bool:
+        """True for the one process that has most, where whoever asks has two fewer, or none."""
+        mine = len(self._mine)
+        if mine < 2 or (counts[asks] and mine < counts[asks] + 2):
+            return False
+        return all((n, holder) <= (mine, self._holder) for holder, n in counts.items())
+
+    async def _take(self, name: str) -> None:
+        asked = self._now()
+        lease = await self._leases.acquire(name, self._holder, HELD_S)
+        if lease is not None:
+            self._mine[name] = lease, asked
+        await self._ask_no_more()
+
+    async def _ask_no_more(self) -> None:
+        if self._asking is not None:
+            await self._leases.release(self._asking)
+            self._asking = None
+
+    async def _renew(self) -> None:
+        for name, (lease, confirmed) in list(self._mine.items()):
+            asked = self._now()
+            if asked - confirmed >= _RENEW_AFTER_S:
+                renewed = await self._leases.renew(lease, HELD_S)
+                if renewed is None:  # it ran out, and somebody else may have it
+                    del self._mine[name]
+                else:
+                    self._mine[name] = renewed, asked
+        if not self._mine:
+            self._giving = False

@@ -1,0 +1,180 @@
+"""Keys on tokens, as the flows need them: the right token for each key, token troubles in the words of the flows."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from structlog.typing import FilteringBoundLogger
+
+from hsm import KeyInfo, KeyMissing, MechanismMissing, QueueFull, Token, TokenError
+from proxy.formats.format import Scheme
+from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.registry.ports.keys import TokenState
+from proxy.tokens.configured import ConfiguredTokens
+from proxy.tokens.failing import FailingKeys
+from proxy.tokens.failover import Standby
+from proxy.tokens.open import Opened, PinRefusedAtStart, Record, UnrecordedKey, as_recorded, astray
+from proxy.tokens.plan import TokensPlan
+from proxy.tokens.sessions import Leases
+from proxy.trust.keys import BookKey, KeyState, fingerprint
+
+_SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
+
+
+class TokenSigner:
+    """A Signer over every configured token. A token or key that is away is tried again; pulls never notice."""
+
+    def __init__(
+        self, plan: TokensPlan, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
+    ) -> None:
+        """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
+        self._record = record
+        self.failing = FailingKeys(record.keybook.ring, record.clock, log)
+        self._tokens = ConfiguredTokens(plan, record, self.failing, log, leases)
+        self.standby = Standby(lambda: self.plan, self._why_away, record, log)
+
+    @property
+    def plan(self) -> TokensPlan:
+        """The tokens and profiles that are in use now."""
+        return self._tokens.plan
+
+    def begin(self) -> None:
+        """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
+        self._tokens.begin()
+
+    async def start(self) -> None:
+        """Open every token. One that cannot be used is opened later; a refused PIN ends the start.
+
+        Raises PinRefusedAtStart, ConfigError where there is no PIN.
+        """
+        await self._tokens.start()
+        self._tokens.do(self.standby.watch())
+        self._tokens.do(self.failing.keep_proving(self._prove_again, self._look_again))
+
+    async def opened_within(self, seconds: float) -> None:
+        """Wait until each token has opened or has said why it does not, for no longer than this."""
+        await self._tokens.opened_within(seconds)
+
+    async def close(self) -> None:
+        """Log out everywhere."""
+        await self._tokens.close()
+
+    async def reopen(self, plan: TokensPlan) -> None:
+        """Use what is planned now: a token whose PIN or place changed is opened anew, once.
+
+        Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
+        """
+        await self._tokens.reopen(plan)
+
+    async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+        """Return a signature in this scheme, verified in software against `key.spki`.
+
+        Raises Unavailable, Fault TOOMANYREQUESTS.
+        A trusted key signs too: what a push began while it was active is finished with it.
+        """
+        known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
+        if known is None or known.state not in _SIGNING:
+            state = "not in the key book" if known is None else known.state.value
+            raise Unavailable(
+                f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
+            )
+        return await self.signed(key, message, scheme)
+
+    def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
+        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        return self.standby.tokens_of(profile)
+
+    def _why_away(self, profile: str, token: str) -> str | None:
+        return self._tokens.why_away(token) or self.failing.why(profile, token)
+
+    async def prove(self, key: BookKey) -> None:
+        """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
+        await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
+
+    async def _prove_again(self, key: BookKey) -> None:
+        """Have a key that failed sign; where its token does not show it, through new sessions."""
+        try:
+            await self.prove(key)
+        except Unavailable:
+            await self._look_again(key.profile, key.token)
+            await self.prove(key)
+
+    async def _look_again(self, _profile: str, token: str) -> None:
+        """Open the token anew: a session may not see what came to it, or came back, after it began."""
+        if self._tokens.why_away(token) is not None:
+            raise Unavailable("it is opened again already")
+        try:
+            await self._tokens.open_again(token)
+        except (ConfigError, PinRefusedAtStart) as wrong:
+            raise Unavailable(str(wrong)) from None
+
+    async def signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
+        """Return a signature of a key in whatever state. One that fails marks the key; one that is made clears it."""
+        try:
+            token, info = await self.held(key)
+            seconds = self.plan.sign_deadline_s
+            made = await token.sign(info, message, deadline=seconds, scheme=scheme)
+        except QueueFull as full:
+            text, later = "too many signatures wait already; nothing was signed; push again", {"Retry-After": "5"}
+            raise Fault("TOOMANYREQUESTS", text, headers=later, inside=f"{full}; nothing was signed") from None
+        except MechanismMissing as never:  # the key may well sign what is asked in another way
+            raise Unavailable(str(never)) from None
+        except TokenError as wrong:
+            self.failing.failed(key, str(wrong), missing=isinstance(wrong, KeyMissing))
+            raise Unavailable(str(wrong)) from None
+        except Unavailable as away:
+            self.failing.failed(key, away.what)
+            raise
+        self.failing.works(key)
+        return made
+
+    async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
+        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        name, opened = fingerprint(key.spki), self.opened(key.token)
+        if name not in opened.keys:  # made through a session that has gone since
+            opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
+        info = opened.keys.get(name)
+        if info is None:
+            raise KeyMissing(f"token {key.token} does not hold key {name[:12]} of {key.profile}")
+        return opened.token, info
+
+    async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
+        """Return a new key on that token of the profile, else its first: proved, prepared, not recorded yet.
+
+        Raises Unavailable, Fault NAME_UNKNOWN.
+        """
+        planned = self.plan.profiles.get(profile)
+        if planned is None:
+            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self.plan.profiles)}")
+        token = token or planned.tokens[0]
+        if token not in planned.tokens:
+            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(planned.tokens)}, not {token!a}")
+        opened = self.opened(token)
+        try:
+            info = await opened.token.create(label, planned.algorithm)
+        except TokenError as wrong:
+            raise Unavailable(str(wrong)) from None
+        opened.keys[fingerprint(info.spki)] = info
+        return as_recorded(profile, token, info, KeyState.PREPARED, self._record.clock)
+
+    async def unrecorded(self) -> list[UnrecordedKey]:
+        """Return the keys on our tokens that look like ours and are not in the key book. They never sign.
+
+        A token that is away has nothing to say. Raises Unavailable.
+        """
+        return await astray(self._tokens.open, self.plan, self._record.keybook.ring())
+
+    def opened(self, token: str) -> Opened:
+        """Return an open token. Raises Unavailable."""
+        return self._tokens.opened(token)
+
+    def away(self) -> dict[str, tuple[str, datetime]]:
+        """Return the tokens of which no session works, each with why and since when."""
+        return self._tokens.away()
+
+    def health(self) -> str | None:
+        """Return None when every token is open and every key on it signs, else what is wrong with the first."""
+        away = self.away()
+        first = next((why for why, _ in away.values()), None)
+        return first or next((each.why for each in self.failing.now()), None)

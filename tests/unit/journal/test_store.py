@@ -1,0 +1,123 @@
+"""What waits for the disk and what does not. Behaviour: tests/contract/test_journal.py."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from proxy.journal import store as journal
+from proxy.journal.event import EventKind
+from proxy.journal.port import Search
+from proxy.journal.store import StoredJournal
+from proxy.oci.faults import Unavailable
+from proxy.server.store import Store, open_store
+from proxy.trust.reason import Reason
+from tests.unit.conftest import until
+from tests.worlds.memory import FrozenClock
+from tests.worlds.stored import decision, happened
+
+ALLOWED = decision("a")
+DENIED = decision("d", Reason.UNSIGNED)
+
+
+async def rows(store: Store) -> int:
+    return await store._database.read(lambda c: c.execute(text("SELECT count(*) FROM journal")).scalar_one())
+
+
+async def test_an_allowed_pull_does_not_wait_and_a_denial_does(store: Store) -> None:
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    assert await rows(store) == 0
+    await store.journal.decided(DENIED, happened(EventKind.PULL_DENIED, DENIED))
+    assert await rows(store) == 2
+
+
+async def test_an_exception_made_for_a_caller_waits_and_so_does_its_decision(store: Store) -> None:
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_REVIEWED, ALLOWED))
+    assert await StoredJournal(store._database).decision("a") == ALLOWED
+
+
+async def test_allowed_pulls_follow_by_themselves_in_one_row(store: Store) -> None:
+    following = StoredJournal(store._database, flush_after=0.01)
+    for _ in range(1000):
+        await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    await until(lambda: not following._pending and following._flushing is None)
+    (event,) = await following.search(Search())
+    assert event.detail["count"] == 1000
+    await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    (event,) = await following.search(Search())
+    assert event.detail["count"] == 1001
+    await following.close()
+
+
+async def test_closing_writes_what_is_waiting(url: str) -> None:
+    store = await open_store(url, FrozenClock())
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    await store.close()
+    again = await open_store(url, FrozenClock())
+    assert len(await again.journal.search(Search())) == 1
+    assert await again.journal.decision("a") == ALLOWED
+    await again.close()
+
+
+async def test_what_cannot_be_written_waits_is_said_and_is_not_lost(store: Store) -> None:
+    following = StoredJournal(store._database, flush_after=0.01)
+    writer, store._database._writer = store._database._writer, None
+    await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    await until(lambda: "read only" in (following.trouble or ""))
+    await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    store._database._writer = writer
+    await until(lambda: following.trouble is None)
+    (event,) = await following.search(Search())
+    assert event.detail["count"] == 2
+    assert await StoredJournal(store._database).decision("a") == ALLOWED
+    await following.close()
+
+
+async def test_with_thousands_waiting_allowed_pulls_wait_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_FLUSH_AT", 3)
+    writer, store._database._writer = store._database._writer, None
+    for n in range(3):
+        await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, who=str(n)))
+    with pytest.raises(Unavailable):
+        await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, who="one too many"))
+    store._database._writer = writer
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, who="and another"))
+    assert await rows(store) == 3
+    assert {event.who for event in await store.journal.search(Search())} == {"0", "1", "2", "and another"}
+
+
+async def test_a_search_that_goes_away_counts_nothing_twice(store: Store) -> None:
+    await store.journal.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
+    for _ in range(3):
+        searching = asyncio.create_task(store.journal.search(Search()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        searching.cancel()
+        await asyncio.gather(searching, return_exceptions=True)
+    (event,) = await store.journal.search(Search())
+    assert "count" not in event.detail
+
+
+async def test_denials_at_once_share_a_commit_and_none_is_answered_before_it(store: Store) -> None:
+    async def denied(n: int) -> None:
+        made = decision(f"d{n}", Reason.UNSIGNED)
+        await store.journal.decided(made, happened(EventKind.PULL_DENIED, made))
+        assert await StoredJournal(store._database).decision(made.id) == made
+
+    pulls = [asyncio.create_task(denied(n)) for n in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    pulls[0].cancel()  # its caller hangs up while it writes for all of them
+    ends = await asyncio.gather(*pulls, return_exceptions=True)
+    assert [end for end in ends[1:] if end is not None] == []
+    assert await rows(store) == 20
+
+
+async def test_positions_only_grow(store: Store) -> None:
+    for n in range(5):
+        denied = decision(f"d{n % 2}", Reason.UNSIGNED)
+        await store.journal.decided(denied, happened(EventKind.PULL_DENIED, denied))
+    query = text("SELECT position, decision_id FROM journal ORDER BY position")
+    found = await store._database.read(lambda c: [tuple(row) for row in c.execute(query)])
+    assert [name for _, name in found] == ["d0", "d1"]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from proxy.oci.limits import Limits
+from proxy.oci.manifest import OCI_INDEX, Manifest, parse
+from proxy.oci.reference import parse_tag
+from proxy.registry.request import Request
+from proxy.registry.signing.sign_children import sign_children
+from proxy.trust.actor import Asker
+from proxy.trust.policy import PushRules
+from tests.worlds.conversation import ANYBODY, REPO, world
+from tests.worlds.images import Image, image, index
+
+BY = Asker("bob", "basic", "", "r")
+
+RULES = PushRules(("release",))
+ASKED = Request(ANYBODY, "r")
+TAG = parse_tag("v1")
+
+
+def read(one: Image) -> Manifest:
+    return parse(one.body, OCI_INDEX, Limits())
+
+
+async def test_children_we_signed_are_bound_to_the_tag_down_to_the_last() -> None:
+    w = await world()
+    leaf = image("leaf")
+    nested = index(index(leaf))
+    await w.push(nested, "team/app")
+    made = await sign_children(REPO, read(nested), (TAG,), RULES, {}, BY, ASKED, w.ports)
+    assert {e.key.digest for e in made} == {leaf.digest, nested.children[0].digest}
+    assert {e.key.bound for e in made} == {"proxy.example/team/app:v1"}
+    assert {e.key.format for e in made} == {"cosign-simple"}
+
+
+async def test_others_are_left_alone() -> None:
+    w = await world()
+    stranger = image("stranger")
+    w.plant(stranger, "team/app")
+    assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, BY, ASKED, w.ports)
+    await w.push(image("ours"), "team/app")
+    assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, BY, ASKED, w.ports)
+    bundles_only = PushRules(("release",), ("sigstore-bundle",))
+    assert not await sign_children(REPO, read(index(image("ours"))), (TAG,), bundles_only, {}, BY, ASKED, w.ports)

@@ -1,0 +1,108 @@
+"""Pages and local commands over a whole proxy in memory: whose refusal is shown, under which name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from proxy.oci.faults import Fault
+from proxy.oci.operation import PullManifest
+from proxy.server.desk import Desk
+from proxy.server.listeners import commands, public_pages
+from proxy.server.store import Store
+from proxy.server.upstream import upstream_of
+from proxy.upstream.realm import Realm
+from proxy.web.app import public_app
+from proxy.web.local import local_app
+from tests.unit.config.test_settings import MINIMAL, parse
+from tests.worlds.conversation import World, world
+from tests.worlds.images import image
+from tests.worlds.listener import Recorder, body_of, head_of, in_memory
+from tests.worlds.registry import Said
+
+ATTESTING = {"release": False}
+
+
+@pytest.fixture
+async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
+    """The realm of an upstream that is never asked."""
+    upstream = upstream_of(parse(MINIMAL, str(tmp_path)))
+    yield upstream.realm
+    await upstream.close()
+
+
+def desk(w: World) -> Desk:
+    return Desk(lambda: w.ports, cast("Store", w.store), list, lambda: {"policies_from": "file"})
+
+
+async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
+    w = await world()
+    await w.push(image(), "team/app", "v1")
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        by_tag = await proxy.get("/-/i/team/app:v1")
+        by_digest = await proxy.get(f"/-/i/team/app@{image().digest}")
+    assert head_of(by_tag)[0].split()[1] == head_of(by_digest)[0].split()[1] == "200"
+    assert b"countersign verify proxy.example/team/app:v1" in body_of(by_tag)
+    assert f"countersign verify proxy.example/team/app@{image().digest}".encode() in body_of(by_digest)
+
+
+async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm: Realm) -> None:
+    w = await world()
+    challenge = ("www-authenticate", 'Bearer realm="http://127.0.0.1:5999/auth",service="registry"')
+    w.registry.hooks.append(lambda seen: Said(401, (challenge,)) if isinstance(seen.operation, PullManifest) else None)
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        reply = await proxy.get("/-/i/team/app:v1")
+    line, headers = head_of(reply)
+    assert line.split()[1] == "401"
+    assert 'realm="https://proxy.example/-/token"' in headers["www-authenticate"]
+    assert b"5999" not in reply
+
+
+async def test_pages_carry_the_name_in_force_now(realm: Realm) -> None:
+    w = await world()
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        before = await proxy.get("/-/help", "Accept: text/html")
+        w.ports = replace(w.ports, name="gatekeeper")
+        after = await proxy.get("/-/help", "Accept: text/html")
+    assert b"gatekeeper" not in before
+    assert b"gatekeeper" in after
+
+
+async def test_what_others_verify_with_is_there_for_everybody(realm: Realm) -> None:
+    w = await world()
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        assert b"/-/trust/release/keys.pem" in await proxy.get("/-/trust/")
+        assert b"BEGIN PUBLIC KEY" in await proxy.get("/-/trust/release/keys.pem")
+
+
+@pytest.mark.parametrize("why", [None, "countersign.yaml:3:1: broken"])
+async def test_a_reload_says_whether_and_why_not(why: str | None) -> None:
+    w = await world()
+
+    async def reload() -> str | None:
+        return why
+
+    run = commands(desk(w), reload)
+    assert await run.reload({}) == {"reloaded": why is None, "why": why}
+
+
+async def test_commands_reach_the_desk_with_what_they_were_given() -> None:
+    w = await world()
+    w.plant(image(), "team/app", "v1")
+
+    async def reload() -> str | None:
+        return None
+
+    run = commands(desk(w), reload)
+    assert (await run.why({"q": "team/app:v1"}))["outcome"] == "failed"
+    assert (await run.sign({"ref": "team/app:v1", "reason": "reviewed"}))["digest"] == image().digest
+    assert (await run.verify({"ref": "team/app:v1"}))["outcome"] == "passed"
+    assert (await run.would_block({}))["images"] == []
+    with pytest.raises(Fault):
+        await run.would_block({"since": "lately"})
+    async with in_memory(local_app(run)) as local:
+        assert b'"policy_revision"' in await local.get("/v1/status")
