@@ -58,9 +58,9 @@ async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Po
         )
     if not wanted.by.token_id:
         return
-    asker = await tokens.find(wanted.by.token_id)
-    ended = "is gone" if asker is None else expiry_reason(asker, ports.clock.now())
-    if ended is None and asker is not None and not asker.counts:
+    actor = await tokens.find(wanted.by.token_id)
+    ended = "is gone" if actor is None else expiry_reason(actor, ports.clock.now())
+    if ended is None and actor is not None and not actor.counts:
         ended = "was made by one person alone"
     if ended is not None:
         raise Fault("DENIED", f"the token of {wanted.by.who!a}, who asked for this, {ended}: reject it", status=409)

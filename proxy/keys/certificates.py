@@ -12,7 +12,7 @@ from proxy.keys.event import key_event
 from proxy.keys.lifecycle import find
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
 
 BEGINS_BEFORE = timedelta(minutes=5)  # other machines' clocks are not ours
@@ -32,17 +32,17 @@ async def request_certificate(which: str, subject: str, ports: Ports) -> bytes:
     return await ports.certifier.csr(may_have_chain(which, ports), subject)
 
 
-async def self_sign(which: str, subject: str, days: int, asker: Asker, ports: Ports) -> BookKey:
+async def self_sign(which: str, subject: str, days: int, actor: Actor, ports: Ports) -> BookKey:
     """After this the key has a chain of one, signed by itself: for development. Raises Fault, Unavailable."""
     key, now = may_have_chain(which, ports), ports.clock.now().replace(microsecond=0)
     ends = now + timedelta(days=days)
     made = await ports.certifier.self_signed(key, subject, now - BEGINS_BEFORE, ends)
-    return await _set(plan(which, (made,), ports), asker, ports)
+    return await _set(plan(which, (made,), ports), actor, ports)
 
 
-async def set_chain(which: str, chain: tuple[bytes, ...], asker: Asker, ports: Ports) -> BookKey:
+async def set_chain(which: str, chain: tuple[bytes, ...], actor: Actor, ports: Ports) -> BookKey:
     """After this the key has this chain (DER, leaf to root); the one before is gone. Raises Fault, Unavailable."""
-    return await _set(plan(which, chain, ports), asker, ports)
+    return await _set(plan(which, chain, ports), actor, ports)
 
 
 def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
@@ -102,7 +102,7 @@ def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
     return tuple(told)
 
 
-async def _set(planned: Planned, asker: Asker, ports: Ports) -> BookKey:
+async def _set(planned: Planned, actor: Actor, ports: Ports) -> BookKey:
     name, chain = fingerprint(planned.key.spki), planned.chain
     ends = window(chain)[1]
     detail = {
@@ -114,7 +114,7 @@ async def _set(planned: Planned, asker: Asker, ports: Ports) -> BookKey:
     }
     async with ports.cache.lock(("keys",)):
         key = may_have_chain(name, ports)
-        record = (key_event(EventKind.KEY_CHAIN, key, asker, detail, ports),)
+        record = (key_event(EventKind.KEY_CHAIN, key, actor, detail, ports),)
         try:
             await ports.keybook.amend(name, {"chain": chain}, record=record)
         except Unavailable as away:

@@ -17,7 +17,7 @@ from proxy.keys import chain_routes as shapes
 from proxy.keys.lifecycle import find
 from proxy.oci.faults import Fault
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, fingerprint
 
 
@@ -44,7 +44,7 @@ class ChainDesk:
         return shown(find(_key(acting), self._ports()))
 
     async def _set(self, acting: Acting) -> shapes.ChainShown:
-        key = await certify.set_chain(_key(acting), _chain(acting), _asker(acting), self._ports())
+        key = await certify.set_chain(_key(acting), _chain(acting), _actor(acting), self._ports())
         return shown(key)
 
     async def _plan_set(self, acting: Acting) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class ChainDesk:
     async def _self_sign(self, acting: Acting) -> shapes.ChainShown:
         ports, wish = self._ports(), cast("shapes.SelfSignedRequest", acting.body)
         subject = wish.subject or _default(certify.may_have_chain(_key(acting), ports), ports)
-        return shown(await certify.self_sign(_key(acting), subject, wish.days, _asker(acting), ports))
+        return shown(await certify.self_sign(_key(acting), subject, wish.days, _actor(acting), ports))
 
     async def _plan_self_sign(self, acting: Acting) -> tuple[str, ...]:
         ports, wish = self._ports(), cast("shapes.SelfSignedRequest", acting.body)
@@ -77,8 +77,8 @@ def _key(acting: Acting) -> str:
     return acting.path_params["fingerprint"]
 
 
-def _asker(acting: Acting) -> Asker:
-    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+def _actor(acting: Acting) -> Actor:
+    return Actor(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
 
 
 def _chain(acting: Acting) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.tokens.token_key import CONFIRM_DIGITS, TokenKey, confirmed, may_leave
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import Amendment, BookKey, KeyState, fingerprint
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Sought:
     extractable: bool = False  # take it although it may have copies elsewhere
 
 
-async def take_in(profile: str, sought: Sought, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+async def take_in(profile: str, sought: Sought, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key that lay on the token already: proved, prepared and recorded.
 
     Raises Fault (not exactly one such key, one that may leave the token, one that is known already), Unavailable.
@@ -55,7 +55,7 @@ async def take_in(profile: str, sought: Sought, asker: Asker, ports: Ports, toke
             "to": KeyState.PREPARED.value, "imported": True, "token": held.token, "token_serial": held.token_serial,
             "label": held.label, "id": held.key_id, "algorithm": held.algorithm, "attributes": dict(held.attributes),
         }  # fmt: skip
-        created = key_event(EventKind.KEY_CREATED, key, asker, detail, ports)
+        created = key_event(EventKind.KEY_CREATED, key, actor, detail, ports)
         try:
             await ports.keybook.add(key, record=(created,))
         except ValueError as wrong:
@@ -95,7 +95,7 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
     return held
 
 
-async def rebind(key: str, token: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+async def rebind(key: str, token: str, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key as it is found on its token now, after a restore, cloning or replacement; its state stays.
 
     It has the same public key and signed what that verifies. Raises Fault, Unavailable.
@@ -107,7 +107,7 @@ async def rebind(key: str, token: str, asker: Asker, ports: Ports, tokens: Token
         }  # fmt: skip
         await ports.signer.prove(replace(known, **place))
         before = {name: getattr(known, name) for name in place}
-        rebound = key_event(EventKind.KEY_REBOUND, known, asker, {"from": before, "to": dict(place)}, ports)
+        rebound = key_event(EventKind.KEY_REBOUND, known, actor, {"from": before, "to": dict(place)}, ports)
         await ports.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
         return find(fingerprint(known.spki), ports)
 
@@ -131,12 +131,12 @@ async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory)
     return known, held
 
 
-async def backed_up(key: str, at: datetime | None, asker: Asker, ports: Ports) -> BookKey:
+async def backed_up(key: str, at: datetime | None, actor: Actor, ports: Ports) -> BookKey:
     """Return the key with a note that its token was backed up with it: at that moment, or now. Raises Fault."""
     async with ports.cache.lock(ALONE):
         known, now = may_be_backed_up(key, at, ports), ports.clock.now()
         when = at or now
-        noted = key_event(EventKind.KEY_BACKED_UP, known, asker, {"at": when.isoformat()}, ports)
+        noted = key_event(EventKind.KEY_BACKED_UP, known, actor, {"at": when.isoformat()}, ports)
         await ports.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
         return find(fingerprint(known.spki), ports)
 
@@ -153,7 +153,7 @@ def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
     return known
 
 
-async def destroy(key: str, confirm: str, asker: Asker, ports: Ports, tokens: TokenInventory) -> BookKey:
+async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
     """Return the key, of which neither half is on its token any more. `confirm` begins its fingerprint.
 
     Stopped in between, it is still retired, and the same call finishes. Raises Fault, Unavailable.
@@ -168,7 +168,7 @@ async def destroy(key: str, confirm: str, asker: Asker, ports: Ports, tokens: To
                 status=400,
             )
         detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
-        await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, asker, detail, ports))
+        await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, actor, detail, ports))
         await tokens.destroy(doomed)
         name = fingerprint(doomed.spki)
         try:

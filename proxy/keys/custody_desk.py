@@ -19,7 +19,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.tokens.setup import pem
 from proxy.tokens.token_key import may_leave
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 
@@ -51,19 +51,19 @@ class CustodyDesk:
 
     async def _import(self, acting: Acting) -> KeyShown:
         profile = acting.path_params["profile"]
-        return shown(await custody.take_in(profile, _sought(acting), _asker(acting), self._ports(), self._tokens))
+        return shown(await custody.take_in(profile, _sought(acting), _actor(acting), self._ports(), self._tokens))
 
     async def _rebind(self, acting: Acting) -> KeyShown:
         which, token = acting.path_params["fingerprint"], cast("shapes.Rebind", acting.body).token or ""
-        return shown(await custody.rebind(which, token, _asker(acting), self._ports(), self._tokens))
+        return shown(await custody.rebind(which, token, _actor(acting), self._ports(), self._tokens))
 
     async def _backup(self, acting: Acting) -> KeyShown:
         at = cast("shapes.Backup", acting.body).at
-        return shown(await custody.backed_up(acting.path_params["fingerprint"], at, _asker(acting), self._ports()))
+        return shown(await custody.backed_up(acting.path_params["fingerprint"], at, _actor(acting), self._ports()))
 
     async def _destroy(self, acting: Acting) -> KeyShown:
         which, confirm = acting.path_params["fingerprint"], cast("shapes.Destroy", acting.body).confirm
-        return shown(await custody.destroy(which, confirm, _asker(acting), self._ports(), self._tokens))
+        return shown(await custody.destroy(which, confirm, _actor(acting), self._ports(), self._tokens))
 
     async def _evidence(self, acting: Acting) -> shapes.EvidenceShown:
         ports = self._ports()
@@ -113,8 +113,8 @@ def _sought(acting: Acting) -> Sought:
     return Sought(wish.label or "", wish.id, wish.token or "", wish.accept_extractable)
 
 
-def _asker(acting: Acting) -> Asker:
-    return Asker(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
+def _actor(acting: Acting) -> Actor:
+    return Actor(acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, acting.request_id)
 
 
 def _named(key: BookKey) -> str:

@@ -18,7 +18,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.open import UnrecordedKey
 from proxy.tokens.setup import pem
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover, parse_overlap
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 from proxy.trust.schedule import KeyPlan
@@ -94,8 +94,8 @@ class KeyDesk:
 
     async def _lost(self, acting: Acting) -> shapes.Replaced:
         holder, why = acting.holder, cast("Why", acting.body).reason
-        asker = Asker(holder.who, holder.how, why, acting.request_id)
-        done = await lose(acting.path_params["fingerprint"], _loss(acting), asker, self._ports())
+        actor = Actor(holder.who, holder.how, why, acting.request_id)
+        done = await lose(acting.path_params["fingerprint"], _loss(acting), actor, self._ports())
         return shapes.Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
 
     async def _plan_lost(self, acting: Acting) -> tuple[str, ...]:

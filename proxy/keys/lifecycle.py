@@ -16,7 +16,7 @@ from proxy.keys.event import key_event
 from proxy.keys.states import refusal
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
@@ -49,12 +49,12 @@ async def rotate(
     `terms` may let it wait first, prepared, or let both sign; `token` is another than the profile's first.
     Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
     """
-    asker = Asker(who, how, reason, request_id)
+    actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
         old = may_rotate(profile, ports, token)
         begins = None if terms.publish_first is None else ports.clock.now() + terms.publish_first
-        new = await prepared(profile, asker, ports, token, begins, terms)
-        return Rotated(old, new) if begins else await activated(new, asker, ports, terms)
+        new = await prepared(profile, actor, ports, token, begins, terms)
+        return Rotated(old, new) if begins else await activated(new, actor, ports, terms)
 
 
 async def prepare(
@@ -66,14 +66,14 @@ async def prepare(
     """
     async with ports.cache.lock(ALONE):
         may_rotate(profile, ports, token)
-        return await prepared(profile, Asker(who, how, reason, request_id), ports, token)
+        return await prepared(profile, Actor(who, how, reason, request_id), ports, token)
 
 
 async def schedule(profile: str, token: str, begins: datetime, why: str, ports: Ports, terms: Handover) -> BookKey:
     """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         may_rotate(profile, ports, token)
-        return await prepared(profile, Asker(*BY_ITSELF, why, ""), ports, token, begins, terms)
+        return await prepared(profile, Actor(*BY_ITSELF, why, ""), ports, token, begins, terms)
 
 
 async def activate(
@@ -94,14 +94,14 @@ async def activate(
     async with ports.cache.lock(ALONE):
         new = may_become(key, KeyState.ACTIVE, ports)
         await ports.signer.prove(new)
-        return await activated(new, Asker(who, how, reason, request_id), ports, terms)
+        return await activated(new, Actor(who, how, reason, request_id), ports, terms)
 
 
 async def retire(key: str, who: str, how: str, reason: str, ports: Ports, *, request_id: str = "") -> BookKey:
     """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         old = may_become(key, KeyState.RETIRED, ports)
-        return await moved(old, KeyState.RETIRED, Asker(who, how, reason, request_id), ports)
+        return await moved(old, KeyState.RETIRED, Actor(who, how, reason, request_id), ports)
 
 
 async def compromise(
@@ -121,15 +121,15 @@ async def compromise(
     With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
     signed for its profile until another is active. Raises Fault, Unavailable.
     """
-    asker = Asker(who, how, reason, request_id)
+    actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
         bad = may_be_compromised(key, since, ports)
         if rotate and bad.state is KeyState.ACTIVE:
             waiting = ports.keybook.ring().prepared(bad.profile, bad.token)
-            new = waiting or await prepared(bad.profile, asker, ports, bad.token)
+            new = waiting or await prepared(bad.profile, actor, ports, bad.token)
             await ports.signer.prove(new)
-            await activated(new, asker, ports, None)
-        return await moved(find(key, ports), KeyState.COMPROMISED, asker, ports, since)
+            await activated(new, actor, ports, None)
+        return await moved(find(key, ports), KeyState.COMPROMISED, actor, ports, since)
 
 
 def find(key: str, ports: Ports) -> BookKey:
@@ -190,7 +190,7 @@ def _where(profile: str, ports: Ports, token: str | None) -> str:
 
 async def prepared(
     profile: str,
-    asker: Asker,
+    actor: Actor,
     ports: Ports,
     token: str | None = None,
     begins: datetime | None = None,
@@ -206,14 +206,14 @@ async def prepared(
         new = replace(new, activate_at=begins, signs_until=until, retire_after=end)
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
     detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
-    created = key_event(EventKind.KEY_CREATED, new, asker, detail, ports)
+    created = key_event(EventKind.KEY_CREATED, new, actor, detail, ports)
     # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
     after = None if old is None else fingerprint(old.spki)
     await _done(ports.keybook.add(new, after=after, record=(created,)))
     return find(fingerprint(new.spki), ports)
 
 
-async def activated(new: BookKey, asker: Asker, ports: Ports, terms: Handover | None) -> Rotated:
+async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | None) -> Rotated:
     """Let a prepared key sign; with `terms` None the old key neither signs beside it nor has an end set.
 
     Raises Fault, Unavailable.
@@ -223,10 +223,10 @@ async def activated(new: BookKey, asker: Asker, ports: Ports, terms: Handover | 
     if terms is not None:
         ends["signs_until"] = terms.signs_until(now) or new.signs_until
         ends["retire_after"] = terms.retires(now) or new.retire_after
-    events = [_change(new, KeyState.ACTIVE, asker, ports)]
+    events = [_change(new, KeyState.ACTIVE, actor, ports)]
     if old is not None:
         told = {end: at.isoformat() for end, at in ends.items() if at is not None}
-        events.append(_change(old, KeyState.TRUSTED, asker, ports, **told))
+        events.append(_change(old, KeyState.TRUSTED, actor, ports, **told))
     await _done(ports.keybook.activate(name, now, **ends, record=tuple(events)))
     return Rotated(None if old is None else find(fingerprint(old.spki), ports), find(name, ports))
 
@@ -237,12 +237,12 @@ def _moments(key: BookKey) -> dict[str, str]:
     return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
 
 
-async def moved(key: BookKey, to: KeyState, asker: Asker, ports: Ports, since: datetime | None = None) -> BookKey:
+async def moved(key: BookKey, to: KeyState, actor: Actor, ports: Ports, since: datetime | None = None) -> BookKey:
     """Return the key in its new state, which is on record. Raises Fault, Unavailable."""
     name = fingerprint(key.spki)
     was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
     told = {"since": since.isoformat()} if since else {}
-    record = (_change(key, to, asker, ports, **told),)
+    record = (_change(key, to, actor, ports, **told),)
     await _done(ports.keybook.set_state(name, to, ports.clock.now(), since=since, was=was, record=record))
     return find(name, ports)
 
@@ -257,5 +257,5 @@ async def _done(change: Awaitable[None]) -> None:
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 
 
-def _change(key: BookKey, to: KeyState, asker: Asker, ports: Ports, **more: str) -> Event:
-    return key_event(EventKind.KEY_STATE, key, asker, {"from": key.state.value, "to": to.value, **more}, ports)
+def _change(key: BookKey, to: KeyState, actor: Actor, ports: Ports, **more: str) -> Event:
+    return key_event(EventKind.KEY_STATE, key, actor, {"from": key.state.value, "to": to.value, **more}, ports)

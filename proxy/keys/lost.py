@@ -10,7 +10,7 @@ from proxy.keys.event import key_event
 from proxy.keys.lifecycle import ALONE, activated, find, may_be_compromised, moved, prepared
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 
@@ -31,7 +31,7 @@ class Loss:
     token: str | None = None
 
 
-async def lose(key: str, loss: Loss, asker: Asker, ports: Ports) -> Lost:
+async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
     """After this the key signs no more, and another does where a token can make one or has one.
 
     What it signed verifies on (trusted), unless the loss says that others may have it (compromised). A lost key that
@@ -40,11 +40,11 @@ async def lose(key: str, loss: Loss, asker: Asker, ports: Ports) -> Lost:
     """
     async with ports.cache.lock(ALONE):
         gone = may_be_lost(key, loss, ports)
-        new = await _successor(gone, loss, asker, ports)
+        new = await _successor(gone, loss, actor, ports)
         detail = {"from": gone.state.value, "token": gone.token, "compromised": loss.compromised}
         detail["new"] = "" if new is None else fingerprint(new.spki)
-        await ports.journal.record(key_event(EventKind.KEY_LOST, gone, asker, detail, ports))
-        return Lost(await _given_up(find(fingerprint(gone.spki), ports), loss, asker, ports), new)
+        await ports.journal.record(key_event(EventKind.KEY_LOST, gone, actor, detail, ports))
+        return Lost(await _given_up(find(fingerprint(gone.spki), ports), loss, actor, ports), new)
 
 
 def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
@@ -100,7 +100,7 @@ def _beside(key: BookKey, ports: Ports) -> bool:
     return key.state is KeyState.TRUSTED and key.signs_until is not None and ports.clock.now() < key.signs_until
 
 
-async def _successor(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> BookKey | None:
+async def _successor(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> BookKey | None:
     """Return the key that signs now in its place: the prepared one, else one made now. Raises Fault, Unavailable."""
     why = []
     for token in places(gone, loss, ports):
@@ -108,8 +108,8 @@ async def _successor(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> B
         try:
             if waiting is not None:
                 await ports.signer.prove(waiting)
-            new = waiting or await prepared(gone.profile, asker, ports, token)
-            return (await activated(new, asker, ports, None)).new
+            new = waiting or await prepared(gone.profile, actor, ports, token)
+            return (await activated(new, actor, ports, None)).new
         except Unavailable as away:
             too = "" if waiting is None else f" (if key {fingerprint(waiting.spki)[:12]} is lost too, say so first)"
             why.append(f"{away.what}{too}")
@@ -122,13 +122,13 @@ async def _successor(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> B
     return None
 
 
-async def _given_up(gone: BookKey, loss: Loss, asker: Asker, ports: Ports) -> BookKey:
+async def _given_up(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> BookKey:
     if loss.compromised:
-        return await moved(gone, KeyState.COMPROMISED, asker, ports, loss.since)
+        return await moved(gone, KeyState.COMPROMISED, actor, ports, loss.since)
     if gone.state is KeyState.PREPARED:
-        return await moved(gone, KeyState.RETIRED, asker, ports)
+        return await moved(gone, KeyState.RETIRED, actor, ports)
     if gone.state is KeyState.ACTIVE:  # its successor is on another token
-        return await moved(gone, KeyState.TRUSTED, asker, ports)
+        return await moved(gone, KeyState.TRUSTED, actor, ports)
     if gone.signs_until is not None:
         try:
             await ports.keybook.amend(fingerprint(gone.spki), {"signs_until": None})

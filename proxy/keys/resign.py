@@ -24,7 +24,7 @@ from proxy.registry.request import Request, Response
 from proxy.registry.signing.attach import attach, due
 from proxy.registry.signing.sign import sign, signers_now
 from proxy.registry.writing.tags import held
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import fingerprint
 from proxy.trust.ledger import Entry, Stage
 
@@ -103,7 +103,7 @@ async def _again(repository: Repository, digest: Digest, profile: str, job: Job,
     if isinstance(subject, Response):
         return ("gone", "") if subject.status == 404 else ("failed", f"upstream answered {subject.status}")
     about = Descriptor(subject.media_type, digest, len(subject.body))
-    by = Asker(job.who, job.how, job.reason, request.request_id)
+    by = Actor(job.who, job.how, job.reason, request.request_id)
     try:
         for claims, pairs in missing:
             await sign(repository, about, pairs, (profile,), claims, by, ports)

@@ -14,7 +14,7 @@ from proxy.oci.reference import Digest, parse_digest
 from proxy.overrides import denial_routes as shapes
 from proxy.overrides.denials import deny, find, lift, may_deny
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.allotment import rank_of
 from proxy.trust.denial import Denial
 from proxy.trust.pattern import check_pattern
@@ -44,17 +44,17 @@ class DenialDesk:
     async def _add(self, acting: Acting) -> shapes.DenialShown:
         ports, wish = self._ports(), cast("shapes.NewDenial", acting.body)
         target, digest = _target(wish.target)
-        made = await deny(target, wish.until, asker_of(acting), ports, digest=digest)
+        made = await deny(target, wish.until, actor_of(acting), ports, digest=digest)
         return _shown(made, ports.clock.now())
 
     async def _remove(self, acting: Acting) -> shapes.DenialShown:
         ports = self._ports()
-        return _shown(await lift(acting.path_params["id"], asker_of(acting), ports), ports.clock.now())
+        return _shown(await lift(acting.path_params["id"], actor_of(acting), ports), ports.clock.now())
 
     async def _plan_add(self, acting: Acting) -> tuple[str, ...]:
         wish = cast("shapes.NewDenial", acting.body)
         target, digest = _target(wish.target)
-        ends = may_deny(target, wish.until, asker_of(acting), self._ports(), digest=digest).until
+        ends = may_deny(target, wish.until, actor_of(acting), self._ports(), digest=digest).until
         until = "until it is removed" if ends is None else f"until {ends:%Y-%m-%d %H:%M}Z"
         what = f"every pull and push in {target}"
         if digest:
@@ -83,10 +83,10 @@ def one(pattern: str) -> str:
     return "" if "*" in pattern else pattern
 
 
-def asker_of(acting: Acting) -> Asker:
+def actor_of(acting: Acting) -> Actor:
     """Return who wants it and why, as the flows take it."""
     holder, reason = acting.holder, cast("Why", acting.body).reason
-    return Asker(holder.who, holder.how, reason, acting.request_id, rank_of(holder.roles, holder.repositories))
+    return Actor(holder.who, holder.how, reason, acting.request_id, rank_of(holder.roles, holder.repositories))
 
 
 def _target(text: str) -> tuple[Digest | str, bool]:

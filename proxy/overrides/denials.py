@@ -11,27 +11,27 @@ from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_order, with_denial
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.allotment import Allotment, Rank, allotment
 from proxy.trust.denial import EVERYWHERE, Denial
 
 
-async def deny(target: Digest | str, until: datetime | None, asker: Asker, ports: Ports, *, digest: bool) -> Denial:
+async def deny(target: Digest | str, until: datetime | None, actor: Actor, ports: Ports, *, digest: bool) -> Denial:
     """Return the denial that is in force now: of a digest everywhere, or of the repositories of a pattern.
 
     Denied by the same holder before, the same target stays denied until the later end. Raises Fault (its end is past,
     or the holder has too many), Unavailable.
     """
-    made = may_deny(target, until, asker, ports, digest=digest)
-    await ports.journal.record(_event(EventKind.DENIAL_ADDED, made, asker, ports))
+    made = may_deny(target, until, actor, ports, digest=digest)
+    await ports.journal.record(_event(EventKind.DENIAL_ADDED, made, actor, ports))
     try:
-        await ports.overrides.deny(made, _room(made, asker, ports))
+        await ports.overrides.deny(made, _room(made, actor, ports))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     return made
 
 
-def may_deny(target: Digest | str, until: datetime | None, asker: Asker, ports: Ports, *, digest: bool) -> Denial:
+def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: Ports, *, digest: bool) -> Denial:
     """Return the denial as it would be in force. Raises Fault where its end is past or the holder has too many."""
     now = ports.clock.now()
     if until is not None and until <= now:
@@ -42,8 +42,8 @@ def may_deny(target: Digest | str, until: datetime | None, asker: Asker, ports: 
         id=secrets.token_hex(6),
         digest=Digest(target) if digest else None,
         repositories=EVERYWHERE if digest else target,
-        reason=asker.reason[:500],
-        by=asker.who,
+        reason=actor.reason[:500],
+        by=actor.who,
         at=now,
         until=until,
     )
@@ -52,17 +52,17 @@ def may_deny(target: Digest | str, until: datetime | None, asker: Asker, ports: 
     if before is not None:
         wanted = replace(wanted, id=before.id, until=later_end(before.until, until))
     try:
-        with_denial(orders, wanted, now, _room(wanted, asker, ports))
+        with_denial(orders, wanted, now, _room(wanted, actor, ports))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     return wanted
 
 
-def _room(denial: Denial, asker: Asker, ports: Ports) -> Allotment | None:
-    """Return what the asker may have; no bound keeps a digest from being recalled by who may recall it everywhere."""
-    if denial.digest is not None and asker.rank > Rank.SCOPED:
+def _room(denial: Denial, actor: Actor, ports: Ports) -> Allotment | None:
+    """Return what the actor may have; no bound keeps a digest from being recalled by who may recall it everywhere."""
+    if denial.digest is not None and actor.rank > Rank.SCOPED:
         return None
-    return allotment(ports.limits.denials, ports.limits.denials_each, asker.who, asker.rank)
+    return allotment(ports.limits.denials, ports.limits.denials_each, actor.who, actor.rank)
 
 
 def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -70,10 +70,10 @@ def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
     return None if one is None or other is None else max(one, other)
 
 
-async def lift(denial_id: str, asker: Asker, ports: Ports) -> Denial:
+async def lift(denial_id: str, actor: Actor, ports: Ports) -> Denial:
     """Return the denial that is gone now. Raises Fault when there is none of this id, Unavailable."""
     found = find(denial_id, ports)
-    await ports.journal.record(_event(EventKind.DENIAL_REMOVED, found, asker, ports))
+    await ports.journal.record(_event(EventKind.DENIAL_REMOVED, found, actor, ports))
     await ports.overrides.lift(denial_id)
     return found
 
@@ -86,18 +86,18 @@ def find(denial_id: str, ports: Ports) -> Denial:
     return found
 
 
-def _event(kind: EventKind, denial: Denial, asker: Asker, ports: Ports) -> Event:
+def _event(kind: EventKind, denial: Denial, actor: Actor, ports: Ports) -> Event:
     return Event(
         at=ports.clock.now(),
         kind=kind,
-        who=asker.who,
-        how=asker.how,
+        who=actor.who,
+        how=actor.how,
         repository="" if denial.digest else denial.repositories,
         digest=denial.digest or "",
-        request_id=asker.request_id,
+        request_id=actor.request_id,
         detail={
             "denial": denial.id,
             "until": None if denial.until is None else denial.until.isoformat(),
-            "reason": asker.reason[:500],
+            "reason": actor.reason[:500],
         },
     )

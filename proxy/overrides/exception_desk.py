@@ -11,7 +11,7 @@ from proxy.admin.shapes import Page
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.overrides import exception_routes as shapes
 from proxy.overrides import exceptions as breakglass
-from proxy.overrides.denial_desk import asker_of, one, pattern_in
+from proxy.overrides.denial_desk import actor_of, one, pattern_in
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.exception import PolicyException
 from proxy.trust.roles import Permission, permitted
@@ -63,20 +63,20 @@ class ExceptionDesk:
     async def _open(self, acting: Acting) -> shapes.ExceptionShown:
         ports = self._ports()
         wish = _wish(acting)
-        made = await breakglass.open_exception(wish, _longest(acting, ports), asker_of(acting), ports)
+        made = await breakglass.open_exception(wish, _longest(acting, ports), actor_of(acting), ports)
         return _shown(made, ports)
 
     async def _close(self, acting: Acting) -> shapes.ExceptionShown:
         ports = self._ports()
-        return _shown(await breakglass.close(acting.path_params["id"], asker_of(acting), ports), ports)
+        return _shown(await breakglass.close(acting.path_params["id"], actor_of(acting), ports), ports)
 
     async def _review(self, acting: Acting) -> shapes.ExceptionShown:
         ports = self._ports()
-        return _shown(await breakglass.review(acting.path_params["id"], asker_of(acting), ports), ports)
+        return _shown(await breakglass.review(acting.path_params["id"], actor_of(acting), ports), ports)
 
     async def _plan_open(self, acting: Acting) -> tuple[str, ...]:
         ports, wish = self._ports(), _wish(acting)
-        breakglass.may_open(wish, _longest(acting, ports), asker_of(acting), ports)
+        breakglass.may_open(wish, _longest(acting, ports), actor_of(acting), ports)
         what = f"{wish.digest} and what it lists" if wish.digest else "everything"
         where = f"{what} in {wish.repositories}"
         unsigned = (

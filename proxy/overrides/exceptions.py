@@ -11,7 +11,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_exception, with_exception
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.exception import PolicyException
 
@@ -28,22 +28,22 @@ class ExceptionRequest:
     unsigned_push: bool = False
 
 
-async def open_exception(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
-    """Return the exception that is open now: the asker's own for the same scope where one is, with its new end.
+async def open_exception(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Ports) -> PolicyException:
+    """Return the exception that is open now: the actor's own for the same scope where one is, with its new end.
 
     Raises Fault (too long, too many wait for review, closed meanwhile), Unavailable.
     """
-    made = may_open(wish, longest_s, asker, ports)
-    await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, asker, ports))
-    if not await _keep(made, ports, _room(asker, ports)):
+    made = may_open(wish, longest_s, actor, ports)
+    await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, actor, ports))
+    if not await _keep(made, ports, _room(actor, ports)):
         raise Fault("DENIED", f"exception {made.id} was closed at the same moment; open another", status=409)
     return made
 
 
-def may_open(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Ports) -> PolicyException:
-    """Return the exception as it would be open. Raises Fault where that is for too long, or the asker has too many.
+def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Ports) -> PolicyException:
+    """Return the exception as it would be open. Raises Fault where that is for too long, or the actor has too many.
 
-    An open one of the asker's own for the same scope goes on, for no longer in all than one may be open.
+    An open one of the actor's own for the same scope goes on, for no longer in all than one may be open.
     """
     if wish.seconds > longest_s:
         raise Fault(
@@ -58,9 +58,9 @@ def may_open(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Port
         repositories=wish.repositories,
         digest=wish.digest,
         unsigned_push=wish.unsigned_push,
-        reason=asker.reason[:500],
-        by=asker.who,
-        how=asker.how,
+        reason=actor.reason[:500],
+        by=actor.who,
+        how=actor.how,
         opened=now,
         until=now + timedelta(seconds=wish.seconds),
     )
@@ -70,21 +70,21 @@ def may_open(wish: ExceptionRequest, longest_s: float, asker: Asker, ports: Port
         if each.open_at(now) and not each.offline and whole and same_exception(each, wanted):
             return replace(each, until=wanted.until, reason=wanted.reason, how=wanted.how)
     try:
-        with_exception(orders, wanted, _room(asker, ports))
+        with_exception(orders, wanted, _room(actor, ports))
     except ValueError as full:
         raise Fault("DENIED", str(full), status=409) from None
     return wanted
 
 
-def _room(asker: Asker, ports: Ports) -> Allotment:
-    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, asker.who, asker.rank)
+def _room(actor: Actor, ports: Ports) -> Allotment:
+    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, actor.who, actor.rank)
 
 
-async def close(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
+async def close(exception_id: str, actor: Actor, ports: Ports) -> PolicyException:
     """Return the exception, closed. Raises Fault (there is none, or it is over), Unavailable."""
     found = may_close(exception_id, ports)
-    closed = replace(found, closed=ports.clock.now(), closed_by=asker.who)
-    await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, asker, ports))
+    closed = replace(found, closed=ports.clock.now(), closed_by=actor.who)
+    await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, actor, ports))
     await _keep(closed, ports)
     return closed
 
@@ -97,8 +97,8 @@ def may_close(exception_id: str, ports: Ports) -> PolicyException:
     return found
 
 
-async def review(exception_id: str, asker: Asker, ports: Ports) -> PolicyException:
-    """Return the exception, reviewed: the asker's reason is what they found. Raises Fault, Unavailable."""
+async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyException:
+    """Return the exception, reviewed: the actor's reason is what they found. Raises Fault, Unavailable."""
     found = find(exception_id, ports)
     if not is_over(found, ports):
         raise Fault(
@@ -114,10 +114,10 @@ async def review(exception_id: str, asker: Asker, ports: Ports) -> PolicyExcepti
         closed=found.closed or found.until,
         closed_by=found.closed_by or ITS_END,
         reviewed=ports.clock.now(),
-        reviewed_by=asker.who,
-        review=asker.reason[:500],
+        reviewed_by=actor.who,
+        review=actor.reason[:500],
     )
-    await ports.journal.record(event(EventKind.EXCEPTION_REVIEWED, done, asker, ports))
+    await ports.journal.record(event(EventKind.EXCEPTION_REVIEWED, done, actor, ports))
     await _keep(done, ports)
     return done
 
@@ -132,8 +132,8 @@ async def close_ended(ports: Ports) -> None:
         if each.closed is None and each.id != orders.unrecorded and is_over(each, ports):
             ended = replace(each, closed=each.until, closed_by=ITS_END)
             if await ports.overrides.keep(ended):
-                asker = Asker("countersign", "", "it came to its end")
-                await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, ended, asker, ports))
+                actor = Actor("countersign", "", "it came to its end")
+                await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, ended, actor, ports))
 
 
 def find(exception_id: str, ports: Ports) -> PolicyException:
@@ -158,22 +158,22 @@ async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None
         raise Unavailable(f"{away.what}; `countersign exceptions list` says whether it took effect") from None
 
 
-def event(kind: EventKind, exception: PolicyException, asker: Asker, ports: Ports) -> Event:
+def event(kind: EventKind, exception: PolicyException, actor: Actor, ports: Ports) -> Event:
     """Return the row of the journal for a step of its life."""
     return Event(
         at=ports.clock.now(),
         kind=kind,
-        who=asker.who,
-        how=asker.how,
+        who=actor.who,
+        how=actor.how,
         repository=exception.repositories,
         digest=exception.digest or "",
-        request_id=asker.request_id,
+        request_id=actor.request_id,
         detail={
             "exception": exception.id,
             "until": exception.until.isoformat(),
             "opened": exception.opened.isoformat(),
             "unsigned_push": exception.unsigned_push,
             "offline": exception.offline,
-            "reason": asker.reason[:500],
+            "reason": actor.reason[:500],
         },
     )

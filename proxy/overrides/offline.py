@@ -20,7 +20,7 @@ from proxy.overrides.exceptions import event, is_over
 from proxy.overrides.offline_file import FILE_BYTES, PATTERN, file_of, read
 from proxy.overrides.store import StoredOverrides
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.exception import PolicyException
 
 LOOK_S = 0.3
@@ -91,7 +91,7 @@ class HostException:
 
     async def _note(self, kind: EventKind, exception: PolicyException, why: str) -> None:
         ports = self._ports()
-        await ports.journal.record(event(kind, exception, Asker(exception.by, exception.how, why), ports))
+        await ports.journal.record(event(kind, exception, Actor(exception.by, exception.how, why), ports))
 
     def _found(self) -> tuple[list[PolicyException], str | None]:
         """Return what the files say, the newest first, and why one of them is not honoured."""

@@ -27,7 +27,7 @@ from proxy.registry.signing.sign_children import sign_children
 from proxy.registry.signing.unsigned import unsigned_event
 from proxy.registry.writing.tags import held
 from proxy.registry.writing.write import exists
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.policy import PushRules
 from proxy.trust.unsigned_push import UnsignedPush
 
@@ -89,7 +89,7 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
         return ("gone", "it is not there any more") if gone else ("failed", f"upstream answered {subject.status}")
     tags = [push.tag] if tagged and push.tag is not None else []
     about = Descriptor(subject.media_type, push.digest, len(subject.body))
-    claims, by = claims_at(rules.claims, push.who, push.at), Asker(push.who, OWED, "", request.request_id)
+    claims, by = claims_at(rules.claims, push.who, push.at), Actor(push.who, OWED, "", request.request_id)
     pairs = wanted(rules.formats, push.repository, tags, ports)
     try:
         await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports)

@@ -9,7 +9,7 @@ from proxy.config import Settings
 from proxy.keys.lost import Loss, Lost, lose
 from proxy.oci.faults import ConfigError
 from proxy.server.running import open_running
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.token_text import holds_token
 from proxy.web.logs import open_log
 
@@ -27,4 +27,4 @@ async def lose_offline(settings: Settings, key: str, reason: str, loss: Loss) ->
     async with AsyncExitStack() as stack:
         running = await open_running(settings, open_log(io.StringIO(), as_json=True), stack)
         await running.signer.opened_within(OPENING_S)
-        return await lose(key, loss, Asker(WHO, HOW, reason), running.ports)
+        return await lose(key, loss, Actor(WHO, HOW, reason), running.ports)

@@ -13,7 +13,7 @@ KINDS = (timestamp.REQUEST_TYPE, timestamp.REPLY_TYPE)
 
 
 @dataclass(frozen=True)
-class AskedTimestamper:
+class HttpTimestamper:
     """A Timestamper behind a URL; `roots` (DER) are those its tokens must lead to."""
 
     outbound: Outbound
@@ -33,10 +33,10 @@ class AskedTimestamper:
             raise Unavailable(f"{self.url}: {wrong}") from None
 
 
-def timestamper_of(settings: Settings, outbound: Outbound) -> AskedTimestamper | None:
+def timestamper_of(settings: Settings, outbound: Outbound) -> HttpTimestamper | None:
     """Return who countersigns, None where nobody is configured."""
     entry = settings.file.timestamps
     if entry is None:
         return None
     seconds = settings.limits.outbound_deadline_s
-    return AskedTimestamper(outbound, entry.url, frozenset(entry.ca_file), entry.required, seconds)
+    return HttpTimestamper(outbound, entry.url, frozenset(entry.ca_file), entry.required, seconds)

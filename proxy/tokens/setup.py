@@ -1,6 +1,6 @@
 """Tokens as the configuration describes them, opened, made and looked at. Part of the composition root.
 
-Beside `proxy.wiring` the only module that knows `hsm`. Its errors leave here as ConfigError: nothing can start without.
+Like its neighbours it knows `hsm`. Errors of tokens leave here as ConfigError: nothing can start without.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from proxy.trust.allotment import Rank
 
 
 @dataclass(frozen=True)
-class Asker:
+class Actor:
     """Who wants it, how we know, why, in which request, and where they stand when it comes to what is kept for all."""
 
     who: str

@@ -9,7 +9,7 @@ import pytest
 from proxy.keys import lifecycle
 from proxy.oci.reference import signature_tag
 from proxy.registry.signing.sign import sign, wanted
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules, PushRules
 from tests.worlds.conversation import REPO, SIGN, World, signed_by, world
@@ -17,7 +17,7 @@ from tests.worlds.denials import denied
 from tests.worlds.images import image
 from tests.worlds.softkey import about
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 APP = image("app")
 DENIED = {KeyState.RETIRED: "key_retired", KeyState.DESTROYED: "key_retired", KeyState.COMPROMISED: "key_compromised"}

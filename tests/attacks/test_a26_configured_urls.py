@@ -12,7 +12,7 @@ import structlog
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
 from proxy.server.revocation_lists import RevocationLists
-from proxy.server.timestamper import AskedTimestamper
+from proxy.server.timestamper import HttpTimestamper
 from proxy.trust.authority import Authority
 from proxy.upstream.outbound import Outbound
 from tests.worlds.memory import FrozenClock
@@ -49,7 +49,7 @@ async def asked(url: str, *allowed: str) -> tuple[str, str]:
     outbound = Outbound(allowed)
     ca = Authority("ca", frozenset(), (), crl=(url,))
     lists = RevocationLists(lambda: [ca], outbound, LIMITS, FrozenClock(), structlog.get_logger())
-    timestamper = AskedTimestamper(outbound, url, frozenset(), required=False, seconds=5)
+    timestamper = HttpTimestamper(outbound, url, frozenset(), required=False, seconds=5)
     try:
         await lists.refresh()
         with pytest.raises(Unavailable) as refused:

@@ -282,7 +282,7 @@ async def test_who_agrees_has_the_role_for_it_and_all_repositories() -> None:
                 assert (await agree(a, which, other, how=how)).status == 403
 
 
-@pytest.mark.parametrize("what", ["rejected", "taken back", "expired", "asker revoked", "things changed"])
+@pytest.mark.parametrize("what", ["rejected", "taken back", "expired", "actor revoked", "things changed"])
 async def test_what_is_not_agreed_to_in_time_is_not_done(what: str) -> None:
     async with admin(dual=True) as a:
         erika, max_ = await a.token(Role.KEY_ADMIN, name="erika"), await a.token(Role.KEY_ADMIN, name="max", days=3)
@@ -296,7 +296,7 @@ async def test_what_is_not_agreed_to_in_time_is_not_done(what: str) -> None:
             await expire(a.world.store.approvals, a.world.ports)
             assert a.world.store.approvals.rows[which].state == "expired"
             assert a.world.store.journal.events[-1].kind is EventKind.APPROVAL_EXPIRED
-        elif what == "asker revoked":
+        elif what == "actor revoked":
             await a.world.store.admin_tokens.revoke("0" * 12, a.world.store.clock.now())
         else:
             assert (await a.call("POST", "/admin/v1/keys/release/prepare", WHY, token=max_)).status == 200

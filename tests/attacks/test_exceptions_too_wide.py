@@ -11,7 +11,7 @@ from proxy.oci.operation import StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_repository
 from proxy.overrides import exceptions
 from proxy.trust import explain
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.decision import Outcome
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.denials import denied
@@ -116,7 +116,7 @@ async def test_after_its_end_and_after_it_was_closed(digest: Digest | None) -> N
     await denied(w, lambda: w.blob("team/app", LAYER), "unlisted_blob")
     await w.store.overrides.keep(exception(name="e2", digest=digest, opened=w.store.clock.now()))
     assert (await w.pull("team/app", "1")).status == 200
-    await exceptions.close("e2", Asker("ann", "socket", "done"), w.ports)
+    await exceptions.close("e2", Actor("ann", "socket", "done"), w.ports)
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
 
 

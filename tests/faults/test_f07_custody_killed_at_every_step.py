@@ -13,13 +13,13 @@ from proxy.keys import custody, lifecycle
 from proxy.keys.custody import Sought
 from proxy.oci.faults import Fault
 from proxy.tokens.inventory_port import TokenInventory
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, Mortal, mortal, restarted
 from tests.worlds.softtokens import SoftTokens, held
 
-BY = Asker("alice", "socket", "because")
+BY = Actor("alice", "socket", "because")
 
 
 @dataclass

@@ -20,7 +20,7 @@ from proxy.registry.signing.sign import SIMPLE, sign, wanted
 from proxy.registry.signing.sign_children import sign_children
 from proxy.registry.writing.admit import still_admitted
 from proxy.registry.writing.tags import Held
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Caller, Resolved, how_of, name_of
@@ -94,7 +94,7 @@ async def ready(this: Push, before: Signed | None, request: Request, ports: Port
 async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) -> tuple[Entry, ...]:
     """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
     repository = this.op.repository
-    by = Asker(name_of(this.caller), how_of(this.caller), "", request.request_id)
+    by = Actor(name_of(this.caller), how_of(this.caller), "", request.request_id)
     claims = claims_at(rules.claims, by.who, ports.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, ports)
     made, _ = await asyncio.gather(

@@ -21,7 +21,7 @@ from proxy.registry.ports.keys import TokenState
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.fresh import require_fresh
 from proxy.registry.signing.timestamps import timestamped
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
@@ -63,7 +63,7 @@ async def sign(
     pairs: Sequence[tuple[str, str]],
     profiles: Sequence[str],
     claims: Mapping[str, str],
-    by: Asker,
+    by: Actor,
     ports: Ports,
 ) -> tuple[Entry, ...]:
     """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
@@ -130,7 +130,7 @@ async def _alone(
     subject: Descriptor,
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
-    by: Asker,
+    by: Actor,
     ports: Ports,
 ) -> tuple[Entry, ...]:
     async with ports.cache.lock(("sign", repository, subject.digest)):
@@ -146,7 +146,7 @@ async def _signed(
     subject: Descriptor,
     keys: Mapping[SignatureKey, BookKey],
     claims: Mapping[str, str],
-    by: Asker,
+    by: Actor,
     ports: Ports,
 ) -> tuple[Entry, ...]:
     """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
@@ -202,7 +202,7 @@ async def _put(entries: Sequence[Entry], ports: Ports) -> Sequence[Entry]:
     return await asyncio.gather(*(ports.ledger.put(entry) for entry in entries))
 
 
-def _event(entry: Entry, key: BookKey, by: Asker, ports: Ports) -> Event:
+def _event(entry: Entry, key: BookKey, by: Actor, ports: Ports) -> Event:
     return Event(
         at=ports.clock.now(),
         kind=EventKind.SIGNED,

@@ -10,7 +10,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
 from proxy.registry.request import Request
 from proxy.registry.signing.sign import SIMPLE, bound_to, sign
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
 
@@ -23,7 +23,7 @@ async def sign_children(
     tags: Sequence[Tag],
     rules: PushRules,
     claims: Mapping[str, str],
-    by: Asker,
+    by: Actor,
     request: Request,
     ports: Ports,
 ) -> tuple[Entry, ...]:

@@ -20,7 +20,7 @@ from proxy.registry.signing.retag import bind, tree
 from proxy.registry.signing.sign import SIMPLE, sign, wanted
 from proxy.registry.writing.tags import Held, held
 from proxy.registry.writing.write import exists
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.explain import target
 from proxy.trust.ledger import Entry
 from proxy.trust.policy import PushRules
@@ -49,7 +49,7 @@ async def sign_existing(
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
     async with held(op.repository, tags, ports) as hold:
-        made = await _signed(op, policy.push, hold, Asker(who, how, reason, request.request_id), request, hold.ports)
+        made = await _signed(op, policy.push, hold, Actor(who, how, reason, request.request_id), request, hold.ports)
     event = Event(
         at=ports.clock.now(),
         kind=EventKind.COUNTERSIGNED,
@@ -66,7 +66,7 @@ async def sign_existing(
 
 
 async def _signed(
-    op: PullManifest, rules: PushRules, hold: Held, by: Asker, request: Request, ports: Ports
+    op: PullManifest, rules: PushRules, hold: Held, by: Actor, request: Request, ports: Ports
 ) -> SignedExisting:
     """As `sign_existing`. What is signed for the tag is attached where upstream still has it there at the end."""
     claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", ports.clock.now()), sorted(hold.tags)

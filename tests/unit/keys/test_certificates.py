@@ -14,13 +14,13 @@ from proxy.journal.event import EventKind
 from proxy.keys import certificates as certify
 from proxy.keys import lifecycle
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.certificates import Holder, chain_of, issued, trio
 from tests.worlds.conversation import World, world
 
 SUBJECT = "CN=release,O=Example,ST=Berlin,C=DE"
-BY = Asker("alice", "socket", "audit", "r1")
+BY = Actor("alice", "socket", "audit", "r1")
 DAY = timedelta(days=1)
 
 

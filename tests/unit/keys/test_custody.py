@@ -11,14 +11,14 @@ from proxy.journal.event import Event, EventKind
 from proxy.keys import custody, lifecycle
 from proxy.keys.custody import Sought
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
 from tests.worlds.softtokens import SoftTokens, held
 
-BY = Asker("alice", "socket", "it is Tuesday", "r1")
+BY = Actor("alice", "socket", "it is Tuesday", "r1")
 
 
 def last(w: World) -> Event:

@@ -10,7 +10,7 @@ from proxy.formats.key_evidence import document_of
 from proxy.keys import custody, lifecycle
 from proxy.keys.evidence import evidence
 from proxy.oci.faults import Fault
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.keys import fingerprint
 from tests.worlds.conversation import world
 from tests.worlds.softtokens import SoftTokens, held
@@ -20,7 +20,7 @@ async def test_it_says_what_token_and_journal_say_and_is_signed_by_the_key() -> 
     w = await world()
     new = (await lifecycle.rotate("release", "alice", "socket", "Tuesday", w.ports)).new
     name, tokens = fingerprint(new.spki), SoftTokens(w.signer, held(new, LOCAL=None))
-    await custody.backed_up(name, None, Asker("bob", "socket", "safe 3"), w.ports)
+    await custody.backed_up(name, None, Actor("bob", "socket", "safe 3"), w.ports)
     made = await evidence(name[:8], w.ports, tokens)
     assert w.signer.verifies(new, made.text, made.signature)
     said = document_of(made.text)

@@ -10,14 +10,14 @@ from proxy.journal.event import EventKind
 from proxy.keys import lifecycle
 from proxy.keys.lost import Loss, lose
 from proxy.oci.faults import Fault, Unavailable
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.unit.keys.test_lifecycle import BY, OLD, active, name, states
 from tests.worlds.conversation import world
 from tests.worlds.images import image
 
-BURNT = Asker("alice", "socket", "it burnt", "r1")
+BURNT = Actor("alice", "socket", "it burnt", "r1")
 
 
 async def test_another_key_signs_and_what_the_lost_one_signed_verifies() -> None:

@@ -6,12 +6,12 @@ from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault
 from proxy.oci.reference import digest_of
 from proxy.overrides.denials import deny, lift
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from tests.worlds.conversation import world
 from tests.worlds.memory import NOON
 
 BAD = digest_of(b"bad")
-ANN = Asker("ann", "admin-token:1", "CVE-2026-1", "r1")
+ANN = Actor("ann", "admin-token:1", "CVE-2026-1", "r1")
 
 
 async def test_it_is_in_the_journal_and_in_force() -> None:
@@ -40,7 +40,7 @@ async def test_an_end_that_is_past_is_refused() -> None:
 async def test_what_is_taken_back_is_gone_and_on_record() -> None:
     w = await world()
     made = await deny(BAD, None, ANN, w.ports, digest=True)
-    assert await lift(made.id, Asker("bob", "socket", "was wrong"), w.ports) == made
+    assert await lift(made.id, Actor("bob", "socket", "was wrong"), w.ports) == made
     assert w.store.journal.events[-1].kind is EventKind.DENIAL_REMOVED
     with pytest.raises(Fault, match="countersign deny list"):
         await lift(made.id, ANN, w.ports)

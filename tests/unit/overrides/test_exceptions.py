@@ -4,10 +4,10 @@ from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault
 from proxy.overrides import exceptions as breakglass
 from proxy.overrides.exceptions import ExceptionRequest
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from tests.worlds.conversation import world
 
-ANN, EVE = Asker("ann", "socket", "incident 7", "r1"), Asker("eve", "admin-token:1", "was needed")
+ANN, EVE = Actor("ann", "socket", "incident 7", "r1"), Actor("eve", "admin-token:1", "was needed")
 WISH = ExceptionRequest("team/app", None, 7200)
 
 

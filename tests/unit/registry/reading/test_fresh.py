@@ -13,13 +13,13 @@ from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Repository, digest_of
 from proxy.registry.reading.fresh import require_fresh, require_known
 from proxy.registry.signing.sign import sign
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.policy import Mode, Policy, PullRules, PushRules
 from tests.worlds.conversation import World, user, world
 from tests.worlds.images import image
 from tests.worlds.orders import exception
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 APP = image("app")
 REPO = Repository("team/app")

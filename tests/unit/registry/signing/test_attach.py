@@ -15,7 +15,7 @@ from proxy.oci.reference import parse_tag, signature_tag
 from proxy.registry.request import Request
 from proxy.registry.signing.attach import attach, carried, due, layer_of
 from proxy.registry.signing.sign import SIMPLE, sign
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -25,7 +25,7 @@ from tests.worlds.images import image
 from tests.worlds.memory import NOON
 from tests.worlds.softkey import about, soft_key
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 APP = image("app")
 ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))

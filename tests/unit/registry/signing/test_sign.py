@@ -10,14 +10,14 @@ from proxy.oci.faults import Unavailable
 from proxy.oci.operation import PushManifest
 from proxy.oci.reference import digest_of, parse_tag
 from proxy.registry.signing.sign import SIMPLE, bound_to, sign, wanted
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.ledger import Stage
 from tests.worlds.certificates import certify
 from tests.worlds.conversation import REPO, world
 from tests.worlds.images import image
 from tests.worlds.softkey import about
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 SUBJECT = digest_of(b"subject")
 BUNDLE = "sigstore-bundle"

@@ -5,12 +5,12 @@ from proxy.oci.manifest import OCI_INDEX, Manifest, parse
 from proxy.oci.reference import parse_tag
 from proxy.registry.request import Request
 from proxy.registry.signing.sign_children import sign_children
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import ANYBODY, REPO, world
 from tests.worlds.images import Image, image, index
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 RULES = PushRules(("release",))
 ASKED = Request(ANYBODY, "r")

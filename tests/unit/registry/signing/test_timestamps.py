@@ -8,13 +8,13 @@ from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import digest_of, parse_tag
 from proxy.registry.signing.sign import SIMPLE, sign, wanted
-from proxy.trust.actor import Asker
+from proxy.trust.actor import Actor
 from proxy.trust.ledger import Entry, Stage
 from tests.worlds.certificates import certify
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.softkey import about
 
-BY = Asker("bob", "basic", "", "r")
+BY = Actor("bob", "basic", "", "r")
 
 SUBJECT = digest_of(b"subject")
 FORMATS = (SIMPLE, "sigstore-bundle", "notation-jws", "notation-cose")
