@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from proxy import config
 from proxy.admin.openapi import document
-from proxy.cli.app import app
+from proxy.cli.app import whole
 from proxy.cli.exits import Exit
 from proxy.config.schema import ConfigFile
 from proxy.config.words import described
@@ -119,7 +119,7 @@ def exits_table() -> str:
 def commands_table() -> str:
     """The commands, as the command line itself knows them."""
     lines = ["| command | what it does |", "|---|---|"]
-    for name, command in walked(typer.main.get_command(app), ""):
+    for name, command in walked(typer.main.get_command(whole()), ""):
         says = (command.help or "").split("\n")[0].replace("|", "\\|")
         lines.append(f"| `countersign {name}` | {says} |")
     return "\n".join(lines) + "\n"

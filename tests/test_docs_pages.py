@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
-from proxy.cli.app import app
+from proxy.cli.app import whole
 from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
 from proxy.exports.table import EXPORTS
@@ -69,7 +69,7 @@ def calls(text: str) -> list[list[str]]:
 
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The command these words begin with, and the words after its name."""
-    at: Any = typer.main.get_command(app)
+    at: Any = typer.main.get_command(whole())
     rest = list(words)
     while rest and getattr(at, "commands", None):
         assert rest[0] in at.commands, f"countersign has no command {rest[0]!r}: {words}"

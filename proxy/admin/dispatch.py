@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 from proxy.admin.callers import ON_THE_HOST as ON_THE_HOST
 from proxy.admin.callers import Callers, called
 from proxy.admin.callers import Holder as Holder
-from proxy.admin.http_problems import ROOT
 from proxy.admin.openapi import document
-from proxy.admin.operation import Route, Scope
+from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
+from proxy.admin.operation import Call as OperationCall
 from proxy.admin.rate import ADDRESS, TokenBucket, place
 from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.admin.tokens_port import AdminTokens
@@ -24,14 +24,18 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
+from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
 from proxy.store.port import Clock
+from proxy.trust.actor import Actor
+from proxy.trust.allotment import rank_of
 from proxy.trust.roles import holders, permitted
 from proxy.trust.token_text import redacted
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 
 JSON_DEPTH = 4
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,37 @@ class Topic:
     about: Mapping[str, About] = field(default_factory=dict)
     holds: Holds | None = None
     alone: Mapping[str, Alone] = field(default_factory=dict)
+
+
+def topic_of(operations: Sequence[Operation], ports: Callable[[], Ports]) -> Topic:
+    """Return what these operations do. `ports` returns those in force."""
+
+    def called_by(acting: Acting) -> OperationCall:
+        now, seen = ports(), acting.holder.may_see
+        return OperationCall(
+            actor_of(acting), now.clock.now(), now, acting.path_params, acting.query, acting.body, seen
+        )
+
+    def does(each: Operation) -> Action:
+        if each.route.body is None:
+            return lambda acting: each.run(called_by(acting))
+        return lambda acting: each.run(called_by(acting), acting.body)
+
+    def told(by: Callable[[OperationCall], Awaitable[T]]) -> Callable[[Acting], Awaitable[T]]:
+        return lambda acting: by(called_by(acting))
+
+    return Topic(
+        {each.route.name: does(each) for each in operations},
+        {each.route.name: told(each.plan) for each in operations if each.plan is not None},
+        {each.route.name: told(each.repository) for each in operations if each.repository is not None},
+    )
+
+
+def actor_of(acting: Acting) -> Actor:
+    """Return who wants it and why, as verbs take it."""
+    holder = acting.holder
+    rank = rank_of(holder.roles, holder.repositories)
+    return Actor(holder.who, holder.how, reason_of(acting.body), acting.request_id, rank)
 
 
 class AdminApi:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
+from proxy.admin.operation import ROOT
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.request import Response
 from proxy.trust.explain import plain
 from proxy.web.call import Call
 from proxy.web.replies import Failure, Ready, refuse
 
-ROOT = "/admin/v1"
 PROBLEM = "application/problem+json"
 _LONGEST = 2000
 

@@ -1,19 +1,29 @@
-"""One route of the admin API, as a row of its table."""
+"""An operation of the admin API: declared once. Route, OpenAPI entry, command, help, plan and scope are made of it.
+
+An `operations.py` of a feature holds one function per operation, and imports nothing that a command line does not need:
+the verbs of the feature are reached inside the functions.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel
 
-from proxy.admin.http_problems import ROOT as ROOT
-from proxy.admin.shapes import DryRun
+from proxy.admin.shapes import DryRun, Why
+from proxy.trust.actor import Actor
 from proxy.trust.roles import Permission
 
+if TYPE_CHECKING:
+    from proxy.registry.ports_in_use import Ports
+
+ROOT = "/admin/v1"
 BODY_BYTES = 64 * 1024  # unless a route says otherwise
 
 # What may stand in a path, by the name of its place.
@@ -74,3 +84,115 @@ class Route:
         pattern = re.sub(r"\\\{(\w+)\\\}", lambda place: f"(?P<{place[1]}>{PLACES[place[1]]})", re.escape(self.path))
         found = re.fullmatch(pattern, path)
         return None if found is None else found.groupdict()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One permitted call of an operation. `actor` wants it, with the reason that the body gives; `now` is its time."""
+
+    actor: Actor
+    now: datetime
+    ports: Ports
+    path_params: Mapping[str, str]
+    query: Any
+    body: Any
+    may_see: Callable[[str], bool]  # a repository: whether the caller's token is for it
+
+    def page(self, rows: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
+        """Return the rows that the query asks for, of a list in memory, and where the next page begins."""
+        end = self.query.skip + self.query.limit
+        return rows[self.query.skip : end], end if end < len(rows) else None
+
+
+Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and the body where there is one
+PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault where the call would be refused
+RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is about; empty where it names none
+Row = Mapping[str, Any]  # what a call gave, as JSON
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Marks a field of a body that the command takes as an argument. Its help is the description of the field."""
+
+    metavar: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """Marks a field of a body that the command takes as an option of the same name; `moment`: as `7d` or a date."""
+
+    metavar: str
+    moment: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """How the operation looks on the command line: its words, and what it prints where JSON is not asked for.
+
+    `lines` makes the text of what one call gave. Of a list, `table` makes a head and a row for each of all its rows;
+    JSON has them under `rows`; `empty` is said where there are none. `named` returns the id of a row by what people
+    type instead, shown as `metavar`, among all rows of the list at the path `named_in`.
+    """
+
+    words: str
+    lines: Callable[[Row], list[str]] | None = None
+    table: Callable[[Sequence[Row]], list[tuple[str, ...]]] | None = None
+    rows: str = ""
+    empty: str = ""
+    named: Callable[[Sequence[Row], str], str] | None = None
+    named_in: str = ""
+    metavar: str = "ID"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A route with what it does, would do and is about, and its command."""
+
+    route: Route
+    command: Command
+    run: Run
+    plan: PlanOf | None = None
+    repository: RepositoryOf | None = None
+
+
+def operation(
+    call: str,
+    permission: Permission,
+    command: Command,
+    *,
+    plan: PlanOf | None = None,
+    about: RepositoryOf | Scope = Scope.WHOLE,
+    query: type[BaseModel] | None = None,
+    status: int = 200,
+    dual_control: bool = False,
+) -> Callable[[Run], Operation]:
+    """Make an operation of a function. `call` is its method and its path below /admin/v1, as in `POST /denials`.
+
+    The name of the function is that of the operation, its docstring says what it does, its annotations what it takes
+    and gives. `about` returns the one repository that a call names, or says what calls are about.
+    """
+
+    def made(run: Run) -> Operation:
+        hints, (method, path) = get_type_hints(run, include_extras=True), call.split()
+        route = Route(
+            name=run.__name__,
+            method=method,
+            path=ROOT + path,
+            permission=permission,
+            says=(run.__doc__ or "").partition("\n")[0],
+            gives=hints["return"],
+            query=query,
+            body=hints.get("body"),
+            status=status,
+            plans=plan is not None,
+            scope=about if isinstance(about, Scope) else Scope.ONE,
+            dual_control=dual_control,
+        )
+        return Operation(route, command, run, plan, None if isinstance(about, Scope) else about)
+
+    return made
+
+
+def reason_of(body: BaseModel | None) -> str:
+    """Return the reason that a body gives; empty for one that gives none."""
+    return body.reason if isinstance(body, Why) else ""

@@ -69,6 +69,16 @@ def kept(body: BaseModel) -> dict[str, object]:
     return told
 
 
+def minute(moment: object) -> str:
+    """Return a time in UTC to the minute, as people read it."""
+    return str(moment)[:16].replace("T", " ")
+
+
+def one_repository(pattern: str) -> str:
+    """Return the one repository that this pattern means, or nothing: several are for callers who may see all."""
+    return "" if "*" in pattern else pattern
+
+
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):
     """Which part of a list."""
 

@@ -12,7 +12,6 @@ import typer
 from proxy.cli.approvals_app import approvals_app
 from proxy.cli.clients import Client
 from proxy.cli.custody_app import keys_app
-from proxy.cli.deny_app import deny_app
 from proxy.cli.exceptions_app import break_glass, exceptions_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
@@ -25,7 +24,7 @@ from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
 
 if TYPE_CHECKING:
-    from typer.models import CommandInfo
+    from typer.models import CommandInfo, TyperInfo
 
     from proxy.config import Settings
 
@@ -43,13 +42,17 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.add_typer(tokens_app, name="tokens")
-app.add_typer(deny_app, name="deny")
 app.add_typer(exceptions_app, name="exceptions")
 app.command("breakglass")(break_glass)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
+
+# Groups made of the operations of a module, which is loaded for the one that is named, and for none by `--help`.
+OPERATIONS = {"deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations")}
+for _name, (_says, _) in OPERATIONS.items():
+    app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
 
 ConfigOption = Annotated[
     Path | None,
@@ -85,8 +88,29 @@ def _with(named: list[str]) -> typer.Typer:
     if not commands and not groups:
         return app  # for its help, or for what it says of a name that it does not know
     alone = copy(app)
-    alone.registered_commands, alone.registered_groups = commands, groups
+    alone.registered_commands, alone.registered_groups = commands, [_loaded(each) for each in groups]
     return alone
+
+
+def whole() -> typer.Typer:
+    """Return the app with every command of every group."""
+    every = copy(app)
+    every.registered_groups = [_loaded(each) for each in app.registered_groups]
+    return every
+
+
+def _loaded(named: TyperInfo) -> TyperInfo:
+    """Return the group with its commands, where they are made of operations."""
+    if named.name not in OPERATIONS:
+        return named
+    from importlib import import_module
+
+    from proxy.cli.operations import group
+
+    says, module = OPERATIONS[named.name]
+    loaded = copy(named)
+    loaded.typer_instance = group(named.name, says, import_module(module).OPERATIONS)
+    return loaded
 
 
 def _called(command: CommandInfo) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from proxy.admin.dispatch import Acting, Topic
+from proxy.admin.dispatch import Acting, Topic, actor_of
 from proxy.admin.part import part
 from proxy.admin.shapes import Page
+from proxy.admin.shapes import one_repository as one
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.overrides import exception_routes as shapes
 from proxy.overrides import exceptions as breakglass
-from proxy.overrides.denial_desk import actor_of, one, pattern_in
+from proxy.overrides.denial_operations import pattern_in
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.exception import PolicyException
 from proxy.trust.roles import Permission, permitted

@@ -7,7 +7,7 @@ from proxy.admin.operation import Route
 from proxy.jobs import routes as jobs
 from proxy.keys import chain_routes, custody_routes, resign_routes
 from proxy.keys import routes as keys
-from proxy.overrides import denial_routes, exception_routes
+from proxy.overrides import denial_operations, exception_routes
 from proxy.policies import routes as policies
 from proxy.server import journal_routes
 from proxy.server import routes as server
@@ -19,7 +19,7 @@ ROUTES: tuple[Route, ...] = (
     *chain_routes.ROUTES,
     *policies.ROUTES,
     *token_routes.ROUTES,
-    *denial_routes.ROUTES,
+    *(each.route for each in denial_operations.OPERATIONS),
     *exception_routes.ROUTES,
     *journal_routes.ROUTES,
     *jobs.ROUTES,

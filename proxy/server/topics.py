@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from proxy.admin.approval_desk import ApprovalDesk
 from proxy.admin.certificates import KnownCertificate
-from proxy.admin.dispatch import Topic
+from proxy.admin.dispatch import Topic, topic_of
 from proxy.admin.token_desk import TokenDesk
 from proxy.jobs.desk import JobDesk
 from proxy.keys.chain_desk import ChainDesk
 from proxy.keys.custody_desk import CustodyDesk
 from proxy.keys.desk import KeyDesk
 from proxy.keys.resign_desk import ResignDesk
-from proxy.overrides.denial_desk import DenialDesk
+from proxy.overrides import denial_operations
 from proxy.overrides.exception_desk import ExceptionDesk
 from proxy.policies.desk import PolicyDesk
 from proxy.policies.in_force import Policies
@@ -51,7 +51,7 @@ def topics(
         TokenDesk(ports, store.admin_tokens, people).topic(),
         JobDesk(ports, store.jobs).topic(),
         ResignDesk(ports, store.jobs, store.ledger).topic(),
-        DenialDesk(ports).topic(),
+        topic_of(denial_operations.OPERATIONS, ports),
         ExceptionDesk(ports).topic(),
     )
     return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())

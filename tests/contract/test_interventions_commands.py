@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import deny, exceptions
+from proxy.cli import exceptions
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
 from proxy.journal.event import EventKind
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Fault
+from proxy.overrides.denial_operations import add_denial, list_denials, remove_denial
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
 from tests.worlds.admin import admin
@@ -21,6 +23,24 @@ from tests.worlds.orders import denial, exception
 
 APP = image("app")
 YES = Confirmation(yes=True)
+
+
+def given(confirmation: Confirmation) -> dict[str, object]:
+    return {"dry_run": confirmation.dry_run, "yes": confirmation.yes, "output": confirmation.form}
+
+
+def add(place: Endpoint, target: str, reason: str, confirmation: Confirmation) -> Exit:
+    return carry_out(add_denial, place, {"target": target, "reason": reason, "until": "", **given(confirmation)})
+
+
+def remove(place: Endpoint, denied: str, reason: str, confirmation: Confirmation) -> Exit:
+    return carry_out(remove_denial, place, {"id": denied, "reason": reason, **given(confirmation)})
+
+
+def show(place: Endpoint, form: OutputFormat) -> Exit:
+    return carry_out(list_denials, place, {"output": form})
+
+
 WISH = {"repository": "team/app", "digest": None, "reason": "incident 7", "seconds": 7200}
 
 
@@ -31,29 +51,29 @@ async def test_an_operator_denies_what_is_signed_and_takes_it_back(
         await a.world.push(APP, "team/app", "1")
         place = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="ann"))
         dry = Confirmation(dry_run=True)
-        assert await away(lambda: deny.add(place, APP.digest, "CVE", None, dry)) is Exit.FINE
+        assert await away(lambda: add(place, APP.digest, "CVE", dry)) is Exit.FINE
         assert "whatever signed it, in every mode, whatever exception is open" in capsys.readouterr().out
         assert (await a.world.pull("team/app", "1")).status == 200
-        assert await away(lambda: deny.add(place, APP.digest, "CVE", None, YES)) is Exit.FINE
+        assert await away(lambda: add(place, APP.digest, "CVE", YES)) is Exit.FINE
         assert f"{APP.digest} is denied" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "denied_digest"
-        await away(lambda: deny.show(place, OutputFormat.TEXT))
+        await away(lambda: show(place, OutputFormat.TEXT))
         listed = capsys.readouterr().out
         assert "in force" in listed
         assert "ann" in listed
         (denial,) = a.world.store.overrides.orders().denials
-        await away(lambda: deny.remove(place, denial.id, "wrong one", dry))
+        await away(lambda: remove(place, denial.id, "wrong one", dry))
         assert "it was denied by ann: CVE" in capsys.readouterr().out
-        with pytest.raises(Fault, match="'team/app' is not denied now; what is: countersign deny list"):
-            await away(lambda: deny.remove(place, "team/app", "wrong one", YES))
-        await away(lambda: deny.remove(place, denial.id, "wrong one", YES))
+        with pytest.raises(Fault, match="'team/app' is not denied; list the denials with: countersign deny list"):
+            await away(lambda: remove(place, "team/app", "wrong one", YES))
+        await away(lambda: remove(place, denial.id, "wrong one", YES))
         assert (await a.world.pull("team/app", "1")).status == 200
         kinds = [k for k in a.world.store.journal.kinds() if k.value.startswith(("admin", "denial"))]
         assert kinds[-2:] == [EventKind.ADMIN_CALLED, EventKind.DENIAL_REMOVED]
-        await away(lambda: deny.show(place, OutputFormat.TEXT))
+        await away(lambda: show(place, OutputFormat.TEXT))
         assert "nothing is denied" in capsys.readouterr().out
-        await away(lambda: deny.add(place, "team/app", "CVE", None, YES))
-        await away(lambda: deny.remove(place, "team/app", "by its name", YES))
+        await away(lambda: add(place, "team/app", "CVE", YES))
+        await away(lambda: remove(place, "team/app", "by its name", YES))
         assert "team/app is no longer denied" in capsys.readouterr().out
         assert (await a.world.pull("team/app", "1")).status == 200
 
@@ -63,7 +83,7 @@ async def test_what_is_no_target_is_refused_before_it_is_agreed_to(tmp_path: Pat
     async with served(tmp_path) as (_, _, socket):
         for manner in (Confirmation(dry_run=True), YES):
             with pytest.raises(Fault):
-                await away(lambda m=manner: deny.add(Endpoint(socket=socket), target, "r", None, m))  # type: ignore[misc]
+                await away(lambda m=manner: add(Endpoint(socket=socket), target, "r", m))  # type: ignore[misc]
 
 
 async def test_an_exception_is_opened_closed_and_reviewed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +127,7 @@ async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_o
         with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
             await away(lambda: exceptions.open_one(viewer, WISH, YES))
         with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
-            await away(lambda: deny.add(viewer, "team/app", "r", None, YES))
+            await away(lambda: add(viewer, "team/app", "r", YES))
         shown = await away(lambda: call(viewer, "GET", "exceptions"))
         assert len(shown["items"]) == 2
 
@@ -134,12 +154,12 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
         await a.world.store.overrides.keep(exception("other/app"))
         await a.world.store.overrides.deny(denial(APP.digest))
         await away(lambda: exceptions.open_one(place, WISH, YES))
-        await away(lambda: deny.add(place, "team/app", "r", None, YES))
+        await away(lambda: add(place, "team/app", "r", YES))
         assert [e["repository"] for e in await away(lambda: pages(place, "exceptions"))] == ["team/app"]
         assert [d["target"] for d in await away(lambda: pages(place, "denials"))] == ["team/app"]
         for target in (APP.digest, "other/app", "team/*", "**"):
             with pytest.raises(Fault, match="is for team/"):
-                await away(lambda t=target: deny.add(place, t, "r", None, YES))  # type: ignore[misc]
+                await away(lambda t=target: add(place, t, "r", YES))  # type: ignore[misc]
         for repository in ("other/app", "team/*", "**"):
             wish = {**WISH, "repository": repository}
             with pytest.raises(Fault, match="is for team/"):
@@ -147,7 +167,7 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
         with pytest.raises(Fault, match="is for team/"):
             await away(lambda: exceptions.change(place, "close", "e1000000", "r", OutputFormat.TEXT))
         with pytest.raises(Fault, match="is for team/"):
-            await away(lambda: deny.remove(place, "d1000000", "r", YES))
+            await away(lambda: remove(place, "d1000000", "r", YES))
 
 
 async def test_status_names_exceptions_to_who_may_see_their_repository() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from proxy.cli.app import app
+from proxy.cli.app import whole
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = get_command(app)
+COMMANDS = get_command(whole())
 _LINE = re.compile(r"countersign ([a-z][a-z-]*[^`;()\n]*)")
 _ENDS = re.compile(r"[,.:]? *$|[,.:] .*$")
 # What is in a text and no command to type: names of things, and commands that are spoken of.

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from proxy.admin.operation import Route
-from proxy.cli.app import app
+from proxy.cli.app import whole
 from proxy.server.operations import ROUTES
 
 # By the route's name; several routes may have one command. A route that is not here has none that anybody thought of.
@@ -70,7 +70,7 @@ JSON_ALREADY = {"key_evidence"}  # what it prints is a signed JSON document in a
 
 def command(words: str) -> Any:
     """The command of these words. Raises KeyError where there is none."""
-    found: Any = typer.main.get_command(app)
+    found: Any = typer.main.get_command(whole())
     for word in words.split():
         found = found.commands[word]
     return found

@@ -1,0 +1,160 @@
+"""Operations on denials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
+from proxy.admin.shapes import Line, Page, Why, minute, one_repository
+from proxy.oci.faults import Fault
+from proxy.oci.reference import Digest, parse_digest
+from proxy.trust.denial import Denial
+from proxy.trust.pattern import check_pattern
+from proxy.trust.roles import Permission
+
+
+class NewDenial(Why, strict=True, extra="forbid", frozen=True):
+    """What to deny."""
+
+    target: Annotated[Line, Argument("DIGEST|REPO")] = Field(description="sha256:..., or a repository or pattern")
+    until: Annotated[AwareDatetime | None, Option("WHEN", moment=True)] = Field(
+        default=None, description="7d, or 2027-01-31; else for good"
+    )
+
+
+class DenialShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A denial."""
+
+    id: str
+    target: str
+    reason: str
+    by: str
+    at: datetime
+    until: datetime | None
+    in_force: bool
+
+
+class Denials(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of denials, oldest first."""
+
+    items: tuple[DenialShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    head = ("ID", "TARGET", "STATE", "UNTIL", "BY", "REASON")
+    return [head, *((row["id"], row["target"], *_state(row), row["by"], row["reason"]) for row in rows)]
+
+
+def _state(row: Row) -> tuple[str, str]:
+    return "in force" if row["in_force"] else "ended", minute(row["until"]) if row["until"] else "removed"
+
+
+@operation(
+    "GET /denials", Permission.STATUS, Command("deny list", table=_table, rows="denials", empty="nothing is denied"),
+    about=Scope.LIST, query=Page,
+)  # fmt: skip
+async def list_denials(call: Call) -> Denials:
+    """List what is denied: until when, by whom, why."""
+    mine = [denial for denial in call.ports.overrides.orders().denials if call.may_see(_repository_of(denial))]
+    rows, after = call.page(mine)
+    return Denials(items=tuple(_shown(row, call.now) for row in rows), next=after)
+
+
+async def _plan_add(call: Call) -> tuple[str, ...]:
+    from proxy.overrides.denials import may_deny
+
+    target, digest = _target(call.body.target)
+    ends = may_deny(target, call.body.until, call.actor, call.ports, digest=digest).until
+    until = "until it is removed" if ends is None else f"until {ends:%Y-%m-%d %H:%M}Z"
+    what = f"every pull and push in {target}"
+    if digest:
+        what = f"every pull and push of {target} in every repository, and of what it lists where it is an index"
+    return (f"block {what}, {until}: whatever signed it, in every mode, whatever exception is open",)
+
+
+async def _repository_named(call: Call) -> str:
+    return "" if ":" in call.body.target else one_repository(call.body.target)
+
+
+def _added(row: Row) -> list[str]:
+    until = f" until {minute(row['until'])}" if row["until"] else ""
+    return [f"{row['target']} is denied{until} ({row['id']})"]
+
+
+@operation(
+    "POST /denials", Permission.DENY, Command("deny add", lines=_added), plan=_plan_add, about=_repository_named,
+    status=201,
+)  # fmt: skip
+async def add_denial(call: Call, body: NewDenial) -> DenialShown:
+    """Block a digest or repositories, whatever signed them."""
+    from proxy.overrides.denials import deny
+
+    target, digest = _target(body.target)
+    return _shown(await deny(target, body.until, call.actor, call.ports, digest=digest), call.now)
+
+
+async def _plan_remove(call: Call) -> tuple[str, ...]:
+    from proxy.overrides.denials import find
+
+    found = find(call.path_params["id"], call.ports)
+    return (f"let policy alone decide on {found.target} again; it was denied by {found.by}: {found.reason}",)
+
+
+async def _repository_denied(call: Call) -> str:
+    denials = call.ports.overrides.orders().denials
+    return next((_repository_of(denial) for denial in denials if denial.id == call.path_params["id"]), "")
+
+
+def _id_of(rows: Sequence[Row], denied: str) -> str:
+    found = [str(row["id"]) for row in rows if row["in_force"] and row["target"] == denied]
+    if len(found) == 1:
+        return found[0]
+    if not found and re.fullmatch(r"[a-z0-9]{8,20}", denied):
+        return denied
+    why = f"is denied {len(found)} times: say which, {', '.join(found)}" if found else "is not denied"
+    raise Fault("NAME_UNKNOWN", f"{denied[:200]!a} {why}; list the denials with: countersign deny list")
+
+
+_REMOVE = Command(
+    "deny remove", lambda row: [f"{row['target']} is no longer denied ({row['id']})"],
+    named=_id_of, named_in="denials", metavar="ID|DIGEST|REPO",
+)  # fmt: skip
+
+
+@operation("POST /denials/{id}/remove", Permission.DENY, _REMOVE, plan=_plan_remove, about=_repository_denied)
+async def remove_denial(call: Call, body: Why) -> DenialShown:  # noqa: ARG001  its reason is the actor's
+    """Take a denial back: policy alone decides again."""
+    from proxy.overrides.denials import lift
+
+    return _shown(await lift(call.path_params["id"], call.actor, call.ports), call.now)
+
+
+OPERATIONS = (list_denials, add_denial, remove_denial)
+
+
+def _repository_of(denial: Denial) -> str:
+    return "" if denial.digest else one_repository(denial.repositories)
+
+
+def _target(text: str) -> tuple[Digest | str, bool]:
+    """Return the digest or the pattern, and whether it is a digest. Raises Fault."""
+    return (parse_digest(text), True) if ":" in text else (pattern_in(text), False)
+
+
+def pattern_in(text: str) -> str:
+    """Return the pattern. Raises Fault."""
+    try:
+        return check_pattern(text)
+    except ValueError as wrong:
+        raise Fault("NAME_INVALID", f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
+
+
+def _shown(denial: Denial, now: datetime) -> DenialShown:
+    told = {name: getattr(denial, name) for name in DenialShown.model_fields if name != "in_force"}
+    return DenialShown(**told, in_force=denial.holds_at(now))
