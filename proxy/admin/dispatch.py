@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -75,9 +75,16 @@ def topic_of(operations: Sequence[Operation], ports: Callable[[], Ports]) -> Top
     """Return what these operations do. `ports` returns those in force."""
 
     def called_by(acting: Acting) -> OperationCall:
-        now, seen = ports(), acting.holder.may_see
+        now, holder = ports(), acting.holder
         return OperationCall(
-            actor_of(acting), now.clock.now(), now, acting.path_params, acting.query, acting.body, seen
+            actor=actor_of(acting),
+            now=now.clock.now(),
+            ports=now,
+            path_params=acting.path_params,
+            query=acting.query,
+            body=acting.body,
+            may_see=holder.may_see,
+            may=partial(permitted, holder.roles),
         )
 
     def does(each: Operation) -> Action:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
@@ -97,6 +97,7 @@ class Call:
     query: Any
     body: Any
     may_see: Callable[[str], bool]  # a repository: whether the caller's token is for it
+    may: Callable[[Permission], bool]  # whether the caller has a role for this too
 
     def page(self, rows: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
         """Return the rows that the query asks for, of a list in memory, and where the next page begins."""
@@ -119,10 +120,14 @@ class Argument:
 
 @dataclass(frozen=True)
 class Option:
-    """Marks a field of a body that the command takes as an option of the same name; `moment`: as `7d` or a date."""
+    """Marks a field of a body that the command takes as an option, of the same name unless it is `spelled` otherwise.
 
-    metavar: str
-    moment: bool = False
+    What is typed `reads` as text, as a moment (`7d`, or a date), as a number of seconds (`2h`), or is a flag.
+    """
+
+    metavar: str = ""
+    reads: Literal["text", "moment", "seconds", "flag"] = "text"
+    spelled: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,8 @@ class Command:
 
     `lines` makes the text of what one call gave. Of a list, `table` makes a head and a row for each of all its rows;
     JSON has them under `rows`; `empty` is said where there are none. `named` returns the id of a row by what people
-    type instead, shown as `metavar`, among all rows of the list at the path `named_in`.
+    type instead, shown as `metavar`, among all rows of the list at the path `named_in`. Where `waits` is true of the
+    rows of a list, its exit code is 1. The reason is `--reason`, or `--note` where `note` says what to write there.
     """
 
     words: str
@@ -142,6 +148,8 @@ class Command:
     named: Callable[[Sequence[Row], str], str] | None = None
     named_in: str = ""
     metavar: str = "ID"
+    waits: Callable[[Sequence[Row]], bool] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from proxy.admin.approval import ApprovalState
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.names import NAME, name_refusal
-from proxy.trust.pattern import is_pattern
+from proxy.trust.pattern import check_pattern
 from proxy.trust.token_text import holds_token
 
 
@@ -46,14 +46,7 @@ def _repository(text: str) -> str:
 OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator(_repository)]
 
 
-def _of_patterns(text: str) -> str:
-    """Return the text: a pattern of repository names."""
-    if not is_pattern(text):
-        raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
-    return text
-
-
-Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_of_patterns)]
+Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(check_pattern)]
 
 
 NOT_KEPT = object()  # marks what is too long for the journal: its hash stands there instead
@@ -77,6 +70,14 @@ def minute(moment: object) -> str:
 def one_repository(pattern: str) -> str:
     """Return the one repository that this pattern means, or nothing: several are for callers who may see all."""
     return "" if "*" in pattern else pattern
+
+
+def pattern_in(text: str) -> str:
+    """Return the pattern. Raises Fault."""
+    try:
+        return check_pattern(text)
+    except ValueError as wrong:
+        raise Fault("NAME_INVALID", f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

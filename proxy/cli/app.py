@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.approvals_app import approvals_app
+from proxy.cli.breakglass_app import break_glass
 from proxy.cli.clients import Client
 from proxy.cli.custody_app import keys_app
-from proxy.cli.exceptions_app import break_glass, exceptions_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.jobs_app import jobs_app
@@ -42,7 +42,6 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.add_typer(tokens_app, name="tokens")
-app.add_typer(exceptions_app, name="exceptions")
 app.command("breakglass")(break_glass)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(approvals_app, name="approvals")
@@ -50,7 +49,10 @@ app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
 # Groups made of the operations of a module, which is loaded for the one that is named, and for none by `--help`.
-OPERATIONS = {"deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations")}
+OPERATIONS = {
+    "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
+    "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
+}
 for _name, (_says, _) in OPERATIONS.items():
     app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
 

@@ -60,11 +60,15 @@ def _own(operation: Operation) -> dict[str, tuple[Any, Any]]:
         if isinstance(mark, Argument):
             taken[name] = (Annotated[str, typer.Argument(metavar=mark.metavar, help=field.description)], _NEEDED)
     if route.body is not None and issubclass(route.body, Why):
-        taken["reason"] = (Reason, _NEEDED)
+        note = typer.Option("--note", metavar="TEXT", help=command.note)
+        taken["reason"] = (Annotated[str, note] if command.note else Reason, _NEEDED)
     for name, field, mark in _marked(operation):
-        if isinstance(mark, Option):
-            spelled = f"--{name.replace('_', '-')}"
-            option = typer.Option(spelled, metavar=mark.metavar, help=field.description, show_default=False)
+        if isinstance(mark, Option) and mark.reads == "flag":
+            taken[name] = (Annotated[bool, typer.Option(_spelled(name, mark), help=field.description)], False)
+        elif isinstance(mark, Option):
+            option = typer.Option(
+                _spelled(name, mark), metavar=mark.metavar, help=field.description, show_default=False
+            )
             taken[name] = (Annotated[str, option], _NEEDED if field.is_required() else "")
     if route.plans:
         taken |= {"dry_run": (DryRun, False), "yes": (Yes, False)}
@@ -101,16 +105,27 @@ def _body(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any] | No
         return None
     body = {"reason": given["reason"]} if "reason" in given else {}
     for name, _, mark in _marked(operation):
-        body[name] = _moment(name, given[name]) if isinstance(mark, Option) and mark.moment else given[name]
+        body[name] = _read(name, mark, given[name]) if isinstance(mark, Option) else given[name]
     return body
 
 
-def _moment(name: str, typed: str) -> str | None:
+def _spelled(name: str, mark: Option) -> str:
+    return mark.spelled or f"--{name.replace('_', '-')}"
+
+
+def _read(name: str, mark: Option, typed: Any) -> Any:
+    """Return what the body has for what was typed; None for nothing. Raises ConfigError, which names the option."""
     from datetime import UTC, datetime
 
-    from proxy.cli.spans import moment_of
+    from proxy.cli.spans import moment_of, seconds_of
 
-    return moment_of(typed, f"--{name.replace('_', '-')}", datetime.now(UTC)).isoformat() if typed else None
+    if mark.reads == "flag":
+        return typed
+    if not typed:
+        return None
+    if mark.reads == "moment":
+        return moment_of(typed, _spelled(name, mark), datetime.now(UTC)).isoformat()
+    return seconds_of(typed, _spelled(name, mark)) if mark.reads == "seconds" else typed
 
 
 def _listed(operation: Operation, rows: list[dict[str, Any]], form: OutputFormat) -> Exit:
@@ -118,8 +133,10 @@ def _listed(operation: Operation, rows: list[dict[str, Any]], form: OutputFormat
 
     command = operation.command
     if form is OutputFormat.JSON:
-        return json_out({command.rows: rows})
-    return lines_out(table(command.table(rows)) if rows and command.table else [command.empty])
+        json_out({command.rows: rows})
+    else:
+        lines_out(table(command.table(rows)) if rows and command.table else [command.empty])
+    return Exit.NO if command.waits is not None and command.waits(rows) else Exit.FINE
 
 
 def _printed(operation: Operation, answer: Mapping[str, Any], form: OutputFormat) -> Exit:

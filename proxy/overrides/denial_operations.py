@@ -10,11 +10,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Why, minute, one_repository
+from proxy.admin.shapes import Line, Page, Why, minute, one_repository, pattern_in
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
-from proxy.trust.pattern import check_pattern
 from proxy.trust.roles import Permission
 
 
@@ -22,7 +21,7 @@ class NewDenial(Why, strict=True, extra="forbid", frozen=True):
     """What to deny."""
 
     target: Annotated[Line, Argument("DIGEST|REPO")] = Field(description="sha256:..., or a repository or pattern")
-    until: Annotated[AwareDatetime | None, Option("WHEN", moment=True)] = Field(
+    until: Annotated[AwareDatetime | None, Option("WHEN", reads="moment")] = Field(
         default=None, description="7d, or 2027-01-31; else for good"
     )
 
@@ -145,14 +144,6 @@ def _repository_of(denial: Denial) -> str:
 def _target(text: str) -> tuple[Digest | str, bool]:
     """Return the digest or the pattern, and whether it is a digest. Raises Fault."""
     return (parse_digest(text), True) if ":" in text else (pattern_in(text), False)
-
-
-def pattern_in(text: str) -> str:
-    """Return the pattern. Raises Fault."""
-    try:
-        return check_pattern(text)
-    except ValueError as wrong:
-        raise Fault("NAME_INVALID", f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
 
 
 def _shown(denial: Denial, now: datetime) -> DenialShown:

@@ -7,7 +7,7 @@ from proxy.admin.operation import Route
 from proxy.jobs import routes as jobs
 from proxy.keys import chain_routes, custody_routes, resign_routes
 from proxy.keys import routes as keys
-from proxy.overrides import denial_operations, exception_routes
+from proxy.overrides import denial_operations, exception_operations
 from proxy.policies import routes as policies
 from proxy.server import journal_routes
 from proxy.server import routes as server
@@ -20,7 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *policies.ROUTES,
     *token_routes.ROUTES,
     *(each.route for each in denial_operations.OPERATIONS),
-    *exception_routes.ROUTES,
+    *(each.route for each in exception_operations.OPERATIONS),
     *journal_routes.ROUTES,
     *jobs.ROUTES,
     *resign_routes.ROUTES,

@@ -13,8 +13,7 @@ from proxy.keys.chain_desk import ChainDesk
 from proxy.keys.custody_desk import CustodyDesk
 from proxy.keys.desk import KeyDesk
 from proxy.keys.resign_desk import ResignDesk
-from proxy.overrides import denial_operations
-from proxy.overrides.exception_desk import ExceptionDesk
+from proxy.overrides import denial_operations, exception_operations
 from proxy.policies.desk import PolicyDesk
 from proxy.policies.in_force import Policies
 from proxy.registry.ports_in_use import Ports
@@ -52,6 +51,6 @@ def topics(
         JobDesk(ports, store.jobs).topic(),
         ResignDesk(ports, store.jobs, store.ledger).topic(),
         topic_of(denial_operations.OPERATIONS, ports),
-        ExceptionDesk(ports).topic(),
+        topic_of(exception_operations.OPERATIONS, ports),
     )
     return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())

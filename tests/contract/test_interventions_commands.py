@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from proxy.cli import exceptions
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
@@ -15,6 +15,12 @@ from proxy.journal.event import EventKind
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Fault
 from proxy.overrides.denial_operations import add_denial, list_denials, remove_denial
+from proxy.overrides.exception_operations import (
+    close_exception,
+    list_exceptions,
+    open_exception,
+    review_exception,
+)
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, served
 from tests.worlds.admin import admin
@@ -41,7 +47,17 @@ def show(place: Endpoint, form: OutputFormat) -> Exit:
     return carry_out(list_denials, place, {"output": form})
 
 
-WISH = {"repository": "team/app", "digest": None, "reason": "incident 7", "seconds": 7200}
+def open_one(place: Endpoint, wish: dict[str, Any], confirmation: Confirmation) -> Exit:
+    typed = {**wish, "digest": wish["digest"] or "", "seconds": f"{wish['seconds']}s"}
+    return carry_out(open_exception, place, {"allow_unsigned_push": False, **typed, **given(confirmation)})
+
+
+def change(place: Endpoint, verb: str, exception_id: str, reason: str, form: OutputFormat) -> Exit:
+    by = {"close": close_exception, "review": review_exception}[verb]
+    return carry_out(by, place, {"id": exception_id, "reason": reason, "output": form})
+
+
+WISH: dict[str, Any] = {"repository": "team/app", "digest": None, "reason": "incident 7", "seconds": 7200}
 
 
 async def test_an_operator_denies_what_is_signed_and_takes_it_back(
@@ -90,24 +106,24 @@ async def test_an_exception_is_opened_closed_and_reviewed(tmp_path: Path, capsys
     async with served(tmp_path) as (a, url, socket):
         a.world.plant(APP, "team/app", "1")
         place, local = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="ann")), Endpoint(socket=socket)
-        assert await away(lambda: exceptions.show(place, OutputFormat.TEXT)) is Exit.FINE
-        await away(lambda: exceptions.open_one(place, WISH, Confirmation(dry_run=True)))
+        assert await away(lambda: carry_out(list_exceptions, place, {"output": OutputFormat.TEXT})) is Exit.FINE
+        await away(lambda: open_one(place, WISH, Confirmation(dry_run=True)))
         assert "let everything in team/app be pulled for 2 h although policy blocks it" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "unsigned"
-        await away(lambda: exceptions.open_one(place, WISH, YES))
+        await away(lambda: open_one(place, WISH, YES))
         assert "exception" in capsys.readouterr().out
         assert (await a.world.pull("team/app", "1")).status == 200
         (made,) = a.world.store.overrides.orders().exceptions
-        assert await away(lambda: exceptions.show(place, OutputFormat.TEXT)) is Exit.NO
+        assert await away(lambda: carry_out(list_exceptions, place, {"output": OutputFormat.TEXT})) is Exit.NO
         assert "OPEN" in capsys.readouterr().out
-        await away(lambda: exceptions.change(place, "close", made.id, "fixed", OutputFormat.TEXT))
+        await away(lambda: change(place, "close", made.id, "fixed", OutputFormat.TEXT))
         assert "is over, NOT REVIEWED" in capsys.readouterr().out
         assert await a.world.blocked("team/app", "1") == "unsigned"
         with pytest.raises(Fault, match="needs one of: auditor, policy-admin"):
-            await away(lambda: exceptions.change(place, "review", made.id, "fine", OutputFormat.TEXT))
-        await away(lambda: exceptions.change(local, "review", made.id, "image was rebuilt", OutputFormat.TEXT))
+            await away(lambda: change(place, "review", made.id, "fine", OutputFormat.TEXT))
+        await away(lambda: change(local, "review", made.id, "image was rebuilt", OutputFormat.TEXT))
         assert "reviewed by operator on the host: image was rebuilt" in capsys.readouterr().out
-        assert await away(lambda: exceptions.show(place, OutputFormat.JSON)) is Exit.FINE
+        assert await away(lambda: carry_out(list_exceptions, place, {"output": OutputFormat.JSON})) is Exit.FINE
         assert json.loads(capsys.readouterr().out)["exceptions"][0]["review"] == "image was rebuilt"
 
 
@@ -117,15 +133,15 @@ async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_o
         admin = Endpoint(server=url, token=await a.token(Role.POLICY_ADMIN))
         viewer = Endpoint(server=url, token=await a.token(Role.VIEWER, Role.AUDITOR, Role.KEY_ADMIN))
         hours, days, more = ({**WISH, "seconds": n * 3600} for n in (4, 168, 169))
-        await away(lambda: exceptions.open_one(operator, hours, YES))
+        await away(lambda: open_one(operator, hours, YES))
         for wrong in (days, {**WISH, "repository": "team/**"}):
             with pytest.raises(Fault):
-                await away(lambda w=wrong: exceptions.open_one(operator, w, YES))  # type: ignore[misc]
-        await away(lambda: exceptions.open_one(admin, {**days, "repository": "team/**"}, YES))
+                await away(lambda w=wrong: open_one(operator, w, YES))  # type: ignore[misc]
+        await away(lambda: open_one(admin, {**days, "repository": "team/**"}, YES))
         with pytest.raises(Fault, match="open it for less"):
-            await away(lambda: exceptions.open_one(admin, more, YES))
+            await away(lambda: open_one(admin, more, YES))
         with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
-            await away(lambda: exceptions.open_one(viewer, WISH, YES))
+            await away(lambda: open_one(viewer, WISH, YES))
         with pytest.raises(Fault, match="needs one of: operator, policy-admin"):
             await away(lambda: add(viewer, "team/app", "r", YES))
         shown = await away(lambda: call(viewer, "GET", "exceptions"))
@@ -153,7 +169,7 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
         place = Endpoint(server=url, token=token)
         await a.world.store.overrides.keep(exception("other/app"))
         await a.world.store.overrides.deny(denial(APP.digest))
-        await away(lambda: exceptions.open_one(place, WISH, YES))
+        await away(lambda: open_one(place, WISH, YES))
         await away(lambda: add(place, "team/app", "r", YES))
         assert [e["repository"] for e in await away(lambda: pages(place, "exceptions"))] == ["team/app"]
         assert [d["target"] for d in await away(lambda: pages(place, "denials"))] == ["team/app"]
@@ -163,9 +179,9 @@ async def test_a_token_for_some_repositories_orders_in_those_only(tmp_path: Path
         for repository in ("other/app", "team/*", "**"):
             wish = {**WISH, "repository": repository}
             with pytest.raises(Fault, match="is for team/"):
-                await away(lambda w=wish: exceptions.open_one(place, w, YES))  # type: ignore[misc]
+                await away(lambda w=wish: open_one(place, w, YES))  # type: ignore[misc]
         with pytest.raises(Fault, match="is for team/"):
-            await away(lambda: exceptions.change(place, "close", "e1000000", "r", OutputFormat.TEXT))
+            await away(lambda: change(place, "close", "e1000000", "r", OutputFormat.TEXT))
         with pytest.raises(Fault, match="is for team/"):
             await away(lambda: remove(place, "d1000000", "r", YES))
 

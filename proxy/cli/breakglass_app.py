@@ -1,0 +1,42 @@
+"""`countersign breakglass`: the command and its options. What it does is in `breakglass`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.cli.options import Config, DryRun, Yes
+
+
+def break_glass(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="say that nothing answers; else use `exceptions open`")
+    ] = False,
+    repository: Annotated[str, typer.Option("--repository", metavar="REPO", help="the one repository")] = "",
+    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="this image only")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the record")] = "",
+    lasting: Annotated[str, typer.Option("--for", metavar="SPAN", help="how long, at most 2h")] = "2h",
+    end: Annotated[bool, typer.Option("--end", help="end the one that is open on this host")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    config: Config = None,
+) -> None:
+    """Let one repository or image be pulled while API, store and HSM are down: for root here, two hours at most."""
+    import os
+
+    from proxy.cli import breakglass
+    from proxy.cli.file import find
+    from proxy.cli.spans import seconds_of
+    from proxy.oci.faults import ConfigError
+
+    file = find(config, os.environ)
+    if end:
+        raise typer.Exit(breakglass.end(file))
+    if not offline or not repository:
+        raise ConfigError(
+            "say --offline and --repository; while the server answers use: "
+            "countersign exceptions open --repository REPO --reason TEXT --for 2h"
+        )
+    seconds = seconds_of(lasting, "--for")
+    raise typer.Exit(breakglass.make(file, repository, digest, reason, seconds, dry_run=dry_run, yes=yes))
