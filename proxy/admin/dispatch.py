@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -71,8 +72,10 @@ class Topic:
     alone: Mapping[str, Alone] = field(default_factory=dict)
 
 
-def topic_of(operations: Sequence[Operation], ports: Callable[[], Ports]) -> Topic:
-    """Return what these operations do. `ports` returns those in force."""
+def topic_of(
+    operations: Sequence[Operation], ports: Callable[[], Ports], services: Mapping[type, Any] = MappingProxyType({})
+) -> Topic:
+    """Return what these operations do. `ports` returns those in force; `services` has the other objects they use."""
 
     def called_by(acting: Acting) -> OperationCall:
         now, holder = ports(), acting.holder
@@ -85,6 +88,10 @@ def topic_of(operations: Sequence[Operation], ports: Callable[[], Ports]) -> Top
             body=acting.body,
             may_see=holder.may_see,
             may=partial(permitted, holder.roles),
+            roles=holder.roles,
+            on_the_host=holder is ON_THE_HOST,
+            agreed_by=acting.agreed_by,
+            services=services,
         )
 
     def does(each: Operation) -> Action:
@@ -99,6 +106,7 @@ def topic_of(operations: Sequence[Operation], ports: Callable[[], Ports]) -> Top
         {each.route.name: does(each) for each in operations},
         {each.route.name: told(each.plan) for each in operations if each.plan is not None},
         {each.route.name: told(each.repository) for each in operations if each.repository is not None},
+        alone={each.route.name: told(each.alone) for each in operations if each.alone is not None},
     )
 
 

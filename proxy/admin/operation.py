@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
 from proxy.admin.shapes import DryRun, Why
 from proxy.trust.actor import Actor
-from proxy.trust.roles import Permission
+from proxy.trust.roles import Permission, Role
 
 if TYPE_CHECKING:
     from proxy.registry.ports_in_use import Ports
 
+T = TypeVar("T")
 ROOT = "/admin/v1"
 BODY_BYTES = 64 * 1024  # unless a route says otherwise
 
@@ -98,6 +99,15 @@ class Call:
     body: Any
     may_see: Callable[[str], bool]  # a repository: whether the caller's token is for it
     may: Callable[[Permission], bool]  # whether the caller has a role for this too
+    roles: tuple[Role, ...]
+    on_the_host: bool  # called over the Unix socket of this host
+    agreed_by: str  # the second person, where one had to agree
+    services: Mapping[type, Any]
+
+    def use(self, kind: type[T]) -> T:
+        """Return the one object of this port that the server gave to these operations."""
+        found: T = self.services[kind]
+        return found
 
     def page(self, rows: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
         """Return the rows that the query asks for, of a list in memory, and where the next page begins."""
@@ -105,6 +115,7 @@ class Call:
         return rows[self.query.skip : end], end if end < len(rows) else None
 
 
+AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person
 Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and the body where there is one
 PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault where the call would be refused
 RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is about; empty where it names none
@@ -122,11 +133,12 @@ class Argument:
 class Option:
     """Marks a field of a body that the command takes as an option, of the same name unless it is `spelled` otherwise.
 
-    What is typed `reads` as text, as a moment (`7d`, or a date), as a number of seconds (`2h`), or is a flag.
+    What is typed `reads` as text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the choices
+    that the type of the field names, any number of texts or choices, or is a flag.
     """
 
     metavar: str = ""
-    reads: Literal["text", "moment", "seconds", "flag"] = "text"
+    reads: Literal["text", "moment", "seconds", "number", "choice", "several", "flag"] = "text"
     spelled: str = ""
 
 
@@ -138,6 +150,7 @@ class Command:
     JSON has them under `rows`; `empty` is said where there are none. `named` returns the id of a row by what people
     type instead, shown as `metavar`, among all rows of the list at the path `named_in`. Where `waits` is true of the
     rows of a list, its exit code is 1. The reason is `--reason`, or `--note` where `note` says what to write there.
+    `aside` goes to standard error. Where it `asks`, a change is made after its plan was shown and agreed to.
     """
 
     words: str
@@ -150,6 +163,8 @@ class Command:
     metavar: str = "ID"
     waits: Callable[[Sequence[Row]], bool] | None = None
     note: str = ""
+    aside: Callable[[Row], list[str]] | None = None
+    asks: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,7 @@ class Operation:
     run: Run
     plan: PlanOf | None = None
     repository: RepositoryOf | None = None
+    alone: AloneOf | None = None
 
 
 def operation(
@@ -172,12 +188,13 @@ def operation(
     about: RepositoryOf | Scope = Scope.WHOLE,
     query: type[BaseModel] | None = None,
     status: int = 200,
-    dual_control: bool = False,
+    alone: AloneOf | None = None,
 ) -> Callable[[Run], Operation]:
     """Make an operation of a function. `call` is its method and its path below /admin/v1, as in `POST /denials`.
 
     The name of the function is that of the operation, its docstring says what it does, its annotations what it takes
-    and gives. `about` returns the one repository that a call names, or says what calls are about.
+    and gives. `about` returns the one repository that a call names, or says what calls are about. With `alone`, calls
+    of which it is not true wait for a second person where dual control is on.
     """
 
     def made(run: Run) -> Operation:
@@ -194,9 +211,9 @@ def operation(
             status=status,
             plans=plan is not None,
             scope=about if isinstance(about, Scope) else Scope.ONE,
-            dual_control=dual_control,
+            dual_control=alone is not None,
         )
-        return Operation(route, command, run, plan, None if isinstance(about, Scope) else about)
+        return Operation(route, command, run, plan, None if isinstance(about, Scope) else about, alone)
 
     return made
 
