@@ -14,7 +14,7 @@ from proxy.admin.certificates import KnownCertificate, may_ask
 from proxy.admin.dispatch import Acting, Holder, Topic
 from proxy.admin.operation import Route
 from proxy.admin.shapes import ApprovalShown, Held, Why, kept
-from proxy.admin.token_routes import NewToken
+from proxy.admin.token_operations import NewToken
 from proxy.admin.tokens_port import AdminTokens
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.registry.ports_in_use import Ports

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
 from proxy.admin.token import AdminToken
 from proxy.trust.allotment import Allotment
+from proxy.trust.roles import Role
 
 
 class AdminTokens(Protocol):
@@ -29,3 +31,26 @@ class AdminTokens(Protocol):
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
         """End a token for good; return False when there is none of this id or it was revoked before."""
+
+
+class Known(Protocol):
+    """Somebody who calls with a certificate."""
+
+    @property
+    def name(self) -> str:
+        """The name for the journal."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What they may do."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Patterns of the repositories this is for; none: for everything."""
+
+
+class KnownPeople(Protocol):
+    """Who calls with a certificate, as configured by now."""
+
+    def __call__(self) -> Iterable[Known]:
+        """Return them."""

@@ -18,7 +18,6 @@ from proxy.cli.form import OutputFormat
 from proxy.cli.jobs_app import jobs_app
 from proxy.cli.options import Server, Token, place_of
 from proxy.cli.policy_app import policy_app
-from proxy.cli.tokens_app import tokens_app
 from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.trust.explain import plain
@@ -41,7 +40,6 @@ report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
-app.add_typer(tokens_app, name="tokens")
 app.command("breakglass")(break_glass)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(approvals_app, name="approvals")
@@ -51,6 +49,7 @@ app.add_typer(trust_app, name="trust")
 # Groups made of the operations of a module, which is loaded for the one that is named, and for none by `--help`.
 OPERATIONS = {
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
+    "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
 }
 for _name, (_says, _) in OPERATIONS.items():
@@ -112,6 +111,10 @@ def _loaded(named: TyperInfo) -> TyperInfo:
     says, module = OPERATIONS[named.name]
     loaded = copy(named)
     loaded.typer_instance = group(named.name, says, import_module(module).OPERATIONS)
+    if named.name == "tokens":
+        from proxy.cli.tokens import draft
+
+        loaded.typer_instance.command()(draft)
     return loaded
 
 

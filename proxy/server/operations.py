@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.admin import approval_routes, token_routes
+from proxy.admin import approval_routes, token_operations
 from proxy.admin.operation import Route
 from proxy.jobs import routes as jobs
 from proxy.keys import chain_routes, custody_routes, resign_routes
@@ -18,7 +18,7 @@ ROUTES: tuple[Route, ...] = (
     *custody_routes.ROUTES,
     *chain_routes.ROUTES,
     *policies.ROUTES,
-    *token_routes.ROUTES,
+    *(each.route for each in token_operations.OPERATIONS),
     *(each.route for each in denial_operations.OPERATIONS),
     *(each.route for each in exception_operations.OPERATIONS),
     *journal_routes.ROUTES,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from proxy.admin import token_operations
 from proxy.admin.approval_desk import ApprovalDesk
 from proxy.admin.certificates import KnownCertificate
 from proxy.admin.dispatch import Topic, topic_of
-from proxy.admin.token_desk import TokenDesk
+from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs.desk import JobDesk
 from proxy.keys.chain_desk import ChainDesk
 from proxy.keys.custody_desk import CustodyDesk
@@ -47,7 +48,7 @@ def topics(
         CustodyDesk(ports, held).topic(),
         PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
         ChainDesk(ports).topic(),
-        TokenDesk(ports, store.admin_tokens, people).topic(),
+        topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
         JobDesk(ports, store.jobs).topic(),
         ResignDesk(ports, store.jobs, store.ledger).topic(),
         topic_of(denial_operations.OPERATIONS, ports),

@@ -10,11 +10,12 @@ from typing import TypeVar
 import pytest
 
 from proxy.admin.http_problems import problem
+from proxy.admin.token_operations import create_token, list_tokens, revoke_token
 from proxy.cli import admin as cli_admin
-from proxy.cli import tokens
 from proxy.cli.admin import Endpoint, call
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.trust.roles import Role
@@ -40,6 +41,22 @@ async def served(directory: Path, *, dual: bool = False) -> AsyncIterator[tuple[
             await socket.leave(0.0, 1.0)
 
 
+def show(place: Endpoint, form: OutputFormat) -> Exit:
+    return carry_out(list_tokens, place, {"output": form})
+
+
+def create(
+    place: Endpoint, name: str, roles: list[str], days: int, form: OutputFormat, *, fingerprint: str = "",
+    dry_run: bool = False,
+) -> Exit:  # fmt: skip
+    typed = {"name": name, "roles": roles, "repositories": [], "valid_days": days, "fingerprint": fingerprint}
+    return carry_out(create_token, place, {**typed, "dry_run": dry_run, "output": form})
+
+
+def revoke(place: Endpoint, token_id: str, form: OutputFormat) -> Exit:
+    return carry_out(revoke_token, place, {"id": token_id, "output": form})
+
+
 async def away(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work)
 
@@ -47,14 +64,14 @@ async def away(work: Callable[[], T]) -> T:
 async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (a, url, socket):
         local = Endpoint(socket=socket)
-        assert await away(lambda: tokens.show(local, OutputFormat.TEXT)) is Exit.FINE
+        assert await away(lambda: show(local, OutputFormat.TEXT)) is Exit.FINE
         assert "there is no admin token" in capsys.readouterr().out
-        await away(lambda: tokens.create(local, "erika", ["key-admin", "viewer"], 7, OutputFormat.TEXT))
+        await away(lambda: create(local, "erika", ["key-admin", "viewer"], 7, OutputFormat.TEXT))
         printed = capsys.readouterr()
         text = printed.out.strip()
         assert text not in printed.err
         far = Endpoint(server=url, token=text)
-        await away(lambda: tokens.show(far, OutputFormat.TEXT))
+        await away(lambda: show(far, OutputFormat.TEXT))
         listed = capsys.readouterr().out
         assert "erika" in listed
         assert "key-admin,viewer" in listed
@@ -64,10 +81,10 @@ async def test_a_token_made_on_the_host_works_from_afar(tmp_path: Path, capsys: 
         assert turned["old"]["fingerprint"] == before
         assert turned["new"]["fingerprint"] == a.active() != before
         (token_id,) = a.world.store.admin_tokens.rows
-        await away(lambda: tokens.revoke(far, token_id, OutputFormat.JSON))
+        await away(lambda: revoke(far, token_id, OutputFormat.JSON))
         assert json.loads(capsys.readouterr().out)["valid"] is False
         with pytest.raises(Fault, match="was revoked at"):
-            await away(lambda: tokens.show(far, OutputFormat.TEXT))
+            await away(lambda: show(far, OutputFormat.TEXT))
 
 
 async def test_every_page_is_listed(
@@ -77,7 +94,7 @@ async def test_every_page_is_listed(
     async with served(tmp_path) as (a, _, socket):
         for number in range(5):
             await a.token(Role.VIEWER, name=f"number {number}")
-        await away(lambda: tokens.show(Endpoint(socket=socket), OutputFormat.JSON))
+        await away(lambda: show(Endpoint(socket=socket), OutputFormat.JSON))
         names = [token["name"] for token in json.loads(capsys.readouterr().out)["items"]]
         assert names == [f"number {number}" for number in range(5)]
 
@@ -86,9 +103,9 @@ async def test_refusals_keep_their_words(tmp_path: Path) -> None:
     async with served(tmp_path) as (a, url, _):
         viewer = await a.token(Role.VIEWER)
         with pytest.raises(Fault, match="needs one of: policy-admin, key-admin"):
-            await away(lambda: tokens.create(Endpoint(server=url, token=viewer), "x", ["viewer"], 1, OutputFormat.TEXT))
+            await away(lambda: create(Endpoint(server=url, token=viewer), "x", ["viewer"], 1, OutputFormat.TEXT))
         with pytest.raises(Fault, match="no admin token of this proxy"):
-            await away(lambda: tokens.show(Endpoint(server=url, token="guess"), OutputFormat.TEXT))
+            await away(lambda: show(Endpoint(server=url, token="guess"), OutputFormat.TEXT))
 
 
 @pytest.mark.parametrize(

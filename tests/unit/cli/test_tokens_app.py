@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import admin, tokens
+from proxy.cli import admin
 from proxy.cli import app as module
 from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
@@ -29,7 +29,6 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(what)
         return {"items": [], "next": None}
 
-    monkeypatch.setattr(tokens, "call", call)
     monkeypatch.setattr(admin, "call", call)
     return asked
 

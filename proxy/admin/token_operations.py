@@ -1,0 +1,193 @@
+"""Operations on tokens of the admin API."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from proxy.admin.approval import agrees, short_of_two
+from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
+from proxy.admin.shapes import Name, Page, Repositories, minute
+from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
+from proxy.admin.tokens_port import AdminTokens, KnownPeople
+from proxy.oci.faults import ConfigError, Fault
+from proxy.trust.allotment import Allotment, allotment
+from proxy.trust.roles import Permission, Role, beyond
+
+
+class NewToken(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A token to make."""
+
+    name: Annotated[Name, Argument("NAME")] = Field(description="whom or what it is for, as the journal will show it")
+    roles: Annotated[tuple[Role, ...], Option(reads="several", spelled="--role")] = Field(
+        min_length=1, max_length=len(Role), description="what it may do; may be given several times"
+    )
+    repositories: Annotated[tuple[Repositories, ...], Option("PATTERN", "several", "--repository")] = Field(
+        default=(), max_length=32, description="for these only, such as team/**; may be given several times"
+    )
+    valid_days: Annotated[int, Option(reads="number", spelled="--days")] = Field(
+        default=90, ge=1, le=366, description="days until it expires"
+    )
+    fingerprint: Annotated[str | None, Option("ID:SHA256")] = Field(
+        default=None, pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$", description="of a token that its holder drafted"
+    )
+
+
+class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A token, without its secret: that is kept nowhere."""
+
+    id: str
+    name: str
+    roles: tuple[Role, ...]
+    repositories: tuple[str, ...] = Field(description="patterns of those it is for; none: all, and what is about none")
+    valid: bool
+    created: datetime
+    expires: datetime
+    revoked: datetime | None
+    by: str
+    agreed_by: str = Field(description="the second person, where one had to agree that it is made")
+
+
+class TokenMade(TokenShown, strict=True, extra="forbid", frozen=True):
+    """A new token."""
+
+    token: str = Field(repr=False, description="the token itself, shown this once; empty: its holder drafted it")
+
+
+class Tokens(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of tokens, oldest first."""
+
+    items: tuple[TokenShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [("ID", "NAME", "ROLES", "FOR", "STATE", "UNTIL", "MADE BY", "AGREED BY"), *map(_row, rows)]
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    state = "valid" if row["valid"] else "revoked" if row["revoked"] else "expired"
+    scope, ends = ",".join(row["repositories"]) or "everything", minute(row["revoked"] or row["expires"])
+    return (row["id"], row["name"], ",".join(row["roles"]), scope, state, ends, row["by"], row["agreed_by"] or "-")
+
+
+_LIST = Command(
+    "tokens list", table=_table, rows="items",
+    empty="there is no admin token; make one: countersign tokens create NAME --role ROLE",
+)  # fmt: skip
+
+
+@operation("GET /tokens", Permission.TOKENS, _LIST, query=Page)
+async def list_tokens(call: Call) -> Tokens:
+    """List every admin token there was: name, roles, end."""
+    rows, after = call.page(await call.use(AdminTokens).all())
+    return Tokens(items=tuple(_shown(token, call.now) for token in rows), next=after)
+
+
+async def _plan_create(call: Call) -> tuple[str, ...]:
+    token, _ = await _drawn_up(call)
+    if why := token_refusal(token, await call.use(AdminTokens).all(), _room(call)):
+        raise Fault("DENIED", why, status=409)
+    scope, days = ", ".join(token.repositories) or "all repositories", call.body.valid_days
+    made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {days} days"
+    if call.body.fingerprint is not None:
+        return (made, f"it is the one that its holder drafted, {call.body.fingerprint[:29]}...: ask them whether it is")
+    return (made, "show it once, in the answer to this call")
+
+
+async def _alone(call: Call) -> bool:
+    """True for a token that agrees to nothing, and on the host while there are not two people who could agree."""
+    body = call.body
+    if body.repositories or not agrees(body.roles):
+        return True
+    return call.on_the_host and short_of_two(body.roles, await _known(call))
+
+
+async def _known(call: Call) -> list[tuple[str, tuple[Role, ...]]]:
+    """Return who could agree: valid tokens that count for a person, and people with a certificate."""
+    tokens = [each for each in await call.use(AdminTokens).all() if each.counts and not each.repositories]
+    valid = [(each.name, each.roles) for each in tokens if expiry_reason(each, call.now) is None]
+    return valid + [(person.name, person.roles) for person in call.use(KnownPeople)() if not person.repositories]
+
+
+def _made(row: Row) -> list[str]:
+    return [row["token"] or f"token {row['id']} ({row['name']}) is valid until {minute(row['expires'])}"]
+
+
+def _made_aside(row: Row) -> list[str]:
+    said = f"token {row['id']} until {minute(row['expires'])}; this is the only time it is shown:"
+    return [said] if row["token"] else []
+
+
+@operation(
+    "POST /tokens", Permission.CHANGE_TOKENS, Command("tokens create", _made, aside=_made_aside, asks=False),
+    plan=_plan_create, status=201, alone=_alone,
+)  # fmt: skip
+async def create_token(call: Call, body: NewToken) -> TokenMade:  # noqa: ARG001  read by `_drawn_up`
+    """Make an admin token and show it, this once."""
+    token, text = await _drawn_up(call)
+    try:
+        await call.use(AdminTokens).add(token, _room(call))
+    except ValueError as taken:
+        raise Fault("DENIED", str(taken), status=409) from None
+    return TokenMade(token=text, **dict(_shown(token, token.created)))
+
+
+async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
+    """Return the token as it would be kept, and its text where nobody else has it. Raises Fault."""
+    body, roles = call.body, tuple(dict.fromkeys(call.body.roles))
+    if more := beyond(call.roles, roles):
+        raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
+    if body.fingerprint is None:
+        text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
+        token_id, kept = id_of(text) or "", hashed(text)
+    else:
+        text, (token_id, kept) = "", body.fingerprint.split(":")
+        if await call.use(AdminTokens).find(token_id) is not None:
+            raise Fault("DENIED", f"there is a token {token_id} already: have its holder draft another", status=409)
+    ends, who = call.now + timedelta(days=body.valid_days), call.actor.who
+    return (
+        AdminToken(token_id, body.name, roles, kept, call.now, ends, who, None, body.repositories, call.agreed_by),
+        text,
+    )
+
+
+def _an_id(_: Sequence[Row], typed: str) -> str:
+    if re.fullmatch(r"[a-z0-9]{8,20}", typed) is None:
+        raise ConfigError("ID is the first column of `countersign tokens list`, never the token itself")
+    return typed
+
+
+def _revoked(row: Row) -> list[str]:
+    return [f"token {row['id']} ({row['name']}) is revoked since {minute(row['revoked'])}"]
+
+
+@operation("DELETE /tokens/{id}", Permission.CHANGE_TOKENS, Command("tokens revoke", _revoked, named=_an_id))
+async def revoke_token(call: Call) -> TokenShown:
+    """End an admin token for good, at once."""
+    token_id, tokens = call.path_params["id"], call.use(AdminTokens)
+    token = await tokens.find(token_id)
+    if token is None:
+        raise Fault("NAME_UNKNOWN", f"there is no token {token_id!a}; there are: countersign tokens list")
+    if more := beyond(call.roles, token.roles):
+        raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
+    await tokens.revoke(token_id, call.now)  # again, it changes nothing: the answer says since when
+    return _shown(await tokens.find(token_id) or token, call.now)
+
+
+OPERATIONS = (list_tokens, create_token, revoke_token)
+
+
+def _room(call: Call) -> Allotment:
+    limit = call.ports.limits.admin_tokens
+    return allotment(limit, limit, call.actor.who, call.actor.rank)
+
+
+def _shown(token: AdminToken, now: datetime) -> TokenShown:
+    told = {name: getattr(token, name) for name in TokenShown.model_fields if name != "valid"}
+    return TokenShown(**told, valid=expiry_reason(token, now) is None)
