@@ -15,7 +15,6 @@ from proxy.cli.clients import Client
 from proxy.cli.custody_app import keys_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.cli.jobs_app import jobs_app
 from proxy.cli.options import Server, Token, place_of
 from proxy.cli.policy_app import policy_app
 from proxy.cli.trust_app import trust_app
@@ -41,7 +40,6 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.command("breakglass")(break_glass)
-app.add_typer(jobs_app, name="jobs")
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
@@ -50,8 +48,11 @@ app.add_typer(trust_app, name="trust")
 OPERATIONS = {
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
+    "jobs": ("See and stop long work.", "proxy.jobs.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
 }
+# Commands of such a group that are no operation: they ask no server, or one again and again.
+BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
 for _name, (_says, _) in OPERATIONS.items():
     app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
 
@@ -111,10 +112,9 @@ def _loaded(named: TyperInfo) -> TyperInfo:
     says, module = OPERATIONS[named.name]
     loaded = copy(named)
     loaded.typer_instance = group(named.name, says, import_module(module).OPERATIONS)
-    if named.name == "tokens":
-        from proxy.cli.tokens import draft
-
-        loaded.typer_instance.command()(draft)
+    if named.name in BESIDE:
+        home, name = BESIDE[named.name]
+        loaded.typer_instance.command()(getattr(import_module(home), name))
     return loaded
 
 

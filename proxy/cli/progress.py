@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.cli.admin import Endpoint, call
-from proxy.cli.ask import json_out, lines_out, when
+from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.jobs.operations import described
 from proxy.trust.explain import plain
 
 _WAITING = ("queued", "running")
@@ -58,23 +59,3 @@ def bar(job: Mapping[str, Any]) -> str:
     counted = f"{done}/{'?' if total is None else total}"
     note = f" ({plain(str(job['note']), 80)})" if job["note"] else ""
     return f"{job['kind']} [{'#' * full}{'.' * (_WIDTH - full)}] {counted} {job['state']}{note}"
-
-
-def described(job: Mapping[str, Any]) -> list[str]:
-    """Return the job in lines for people."""
-    about = {
-        "of": f"{job['who']} ({job['how']}) at {when(job['created'])}: {plain(str(job['reason']), 500)}",
-        "to do": ", ".join(f"{k} {v}" for k, v in job["asked"].items()) or "-",
-        "in": job["repository"] or "all repositories",
-        "done": f"{job['done']} of {'?' if job['total'] is None else job['total']}",
-        "ended": when(job["ended"]) if job["ended"] else "",
-        "note": plain(str(job["note"]), 500),
-    }
-    lines = [f"job {job['id']}: {job['kind']}, {job['state']}"]
-    lines += [f"  {name:<8}{value}" for name, value in about.items() if value]
-    for name, value in job["result"].items():
-        if isinstance(value, list):
-            lines += [f"  {name:<8}{plain(str(each), 500)}" for each in value]
-        else:
-            lines.append(f"  {name:<8}{plain(str(value), 500)}")
-    return lines

@@ -7,10 +7,9 @@ from typing import cast
 
 from proxy.admin.dispatch import Acting, Topic
 from proxy.jobs import run as jobs_of
-from proxy.jobs.desk import job_room, shown
 from proxy.jobs.job import Job
+from proxy.jobs.operations import JobShown, job_room, shown
 from proxy.jobs.port import Jobs
-from proxy.jobs.routes import JobShown
 from proxy.keys.resign import RESIGN, keys_of
 from proxy.keys.resign_routes import Resign
 from proxy.registry.ports.ledger import Signed

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proxy.admin.operation import ROOT, Route, Scope
 from proxy.admin.shapes import OneRepository, Why
-from proxy.jobs.routes import JobShown
+from proxy.jobs.operations import JobShown
 from proxy.trust.roles import Permission
 
 

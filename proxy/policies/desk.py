@@ -9,10 +9,9 @@ from typing import cast
 
 from proxy.admin.dispatch import Acting, Topic
 from proxy.jobs import run as jobs_of
-from proxy.jobs.desk import job_room, shown
 from proxy.jobs.job import Job
+from proxy.jobs.operations import JobShown, job_room, shown
 from proxy.jobs.port import Jobs
-from proxy.jobs.routes import JobShown
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.image_name import parse_name
 from proxy.policies import routes as shapes

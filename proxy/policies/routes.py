@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from proxy.admin.operation import ROOT, Route, Scope
 from proxy.admin.shapes import NOT_KEPT, Line, Name, Page, Why
-from proxy.jobs.routes import JobShown
+from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
 from proxy.trust.roles import Permission

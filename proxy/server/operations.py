@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.admin import approval_routes, token_operations
 from proxy.admin.operation import Route
-from proxy.jobs import routes as jobs
+from proxy.jobs import operations as job_operations
 from proxy.keys import chain_routes, custody_routes, resign_routes
 from proxy.keys import routes as keys
 from proxy.overrides import denial_operations, exception_operations
@@ -22,7 +22,7 @@ ROUTES: tuple[Route, ...] = (
     *(each.route for each in denial_operations.OPERATIONS),
     *(each.route for each in exception_operations.OPERATIONS),
     *journal_routes.ROUTES,
-    *jobs.ROUTES,
+    *(each.route for each in job_operations.OPERATIONS),
     *resign_routes.ROUTES,
     *approval_routes.ROUTES,
 )

@@ -9,7 +9,8 @@ from proxy.admin.approval_desk import ApprovalDesk
 from proxy.admin.certificates import KnownCertificate
 from proxy.admin.dispatch import Topic, topic_of
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
-from proxy.jobs.desk import JobDesk
+from proxy.jobs import operations as job_operations
+from proxy.jobs.port import Jobs
 from proxy.keys.chain_desk import ChainDesk
 from proxy.keys.custody_desk import CustodyDesk
 from proxy.keys.desk import KeyDesk
@@ -49,7 +50,7 @@ def topics(
         PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
         ChainDesk(ports).topic(),
         topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
-        JobDesk(ports, store.jobs).topic(),
+        topic_of(job_operations.OPERATIONS, ports, {Jobs: store.jobs}),
         ResignDesk(ports, store.jobs, store.ledger).topic(),
         topic_of(denial_operations.OPERATIONS, ports),
         topic_of(exception_operations.OPERATIONS, ports),

@@ -13,6 +13,8 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
+from proxy.jobs.operations import cancel_job, list_jobs, show_job
 from proxy.jobs.run import run_next
 from proxy.keys.resign import RESIGN, resign
 from proxy.oci.faults import Fault
@@ -41,6 +43,18 @@ async def working(a: Admin) -> AsyncIterator[None]:
     await asyncio.wait([task])
 
 
+def show_all(place: Endpoint, filters: dict[str, str], form: OutputFormat) -> Exit:
+    return carry_out(list_jobs, place, {"state": None, "kind": "", "repository": "", **filters, "output": form})
+
+
+def show(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
+    return carry_out(show_job, place, {"id": job_id, "output": form})
+
+
+def cancel(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
+    return carry_out(cancel_job, place, {"id": job_id, "output": form})
+
+
 async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (a, url, socket), working(a):
         for name in ("a/b", "c"):
@@ -57,9 +71,9 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
         assert "erika (admin-token:" in told
         assert "signed  2" in told
         assert {e.fingerprint for e in a.world.store.ledger.rows} >= {a.active()}
-        await away(lambda: jobs.show_all(far, {"state": "done", "kind": ""}, OutputFormat.TEXT))
+        await away(lambda: show_all(far, {"state": "done", "kind": ""}, OutputFormat.TEXT))
         assert "2/2" in capsys.readouterr().out
-        await away(lambda: jobs.show_all(far, {"state": "failed"}, OutputFormat.TEXT))
+        await away(lambda: show_all(far, {"state": "failed"}, OutputFormat.TEXT))
         assert "no such job" in capsys.readouterr().out
 
 
@@ -70,13 +84,13 @@ async def test_a_job_that_waits_is_cancelled(tmp_path: Path, capsys: pytest.Capt
         await away(lambda: jobs.start(local, RESIGN_PATH, {**BODY, "repository": "a/b"}, yes, wait=False))
         job = json.loads(capsys.readouterr().out)
         assert (job["state"], job["repository"]) == ("queued", "a/b")
-        await away(lambda: jobs.cancel(local, job["id"], OutputFormat.TEXT))
+        await away(lambda: cancel(local, job["id"], OutputFormat.TEXT))
         assert "resign, cancelled" in capsys.readouterr().out
-        assert await away(lambda: jobs.watch(local, job["id"], OutputFormat.TEXT)) is Exit.NO
+        assert await away(lambda: jobs.waited_for(local, job["id"], OutputFormat.TEXT)) is Exit.NO
         with pytest.raises(Fault, match="nothing to cancel"):
-            await away(lambda: jobs.cancel(local, job["id"], OutputFormat.TEXT))
+            await away(lambda: cancel(local, job["id"], OutputFormat.TEXT))
         with pytest.raises(Fault, match="there is no job"):
-            await away(lambda: jobs.show(local, "f" * 16, OutputFormat.TEXT))
+            await away(lambda: show(local, "f" * 16, OutputFormat.TEXT))
 
 
 async def test_profiles_and_repositories_that_are_none(tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""Operations on jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from proxy.admin.operation import Call, Command, Option, Row, operation
+from proxy.admin.shapes import OneRepository, Page, minute
+from proxy.jobs.job import Job, JobState
+from proxy.jobs.port import Jobs
+from proxy.trust.explain import plain
+from proxy.trust.roles import Permission
+
+if TYPE_CHECKING:
+    from proxy.admin.callers import Holder
+    from proxy.registry.ports_in_use import Ports
+    from proxy.trust.allotment import Allotment
+
+
+class JobsPage(Page, strict=True, extra="forbid", frozen=True):
+    """Which jobs, newest first."""
+
+    state: Annotated[JobState | None, Option(reads="choice")] = Field(
+        default=None, description="jobs in this state only"
+    )
+    kind: Annotated[str, Option("KIND")] = Field(default="", max_length=40, description="jobs of this kind only")
+    repository: Annotated[OneRepository, Option("NAME")] = Field(
+        default="", description="jobs about this repository alone"
+    )
+
+
+class JobShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A job: long work that goes on by itself, also after a restart."""
+
+    id: str
+    kind: str
+    state: JobState
+    repository: str = Field(description="the only one it is about; empty: not bound to one")
+    asked: dict[str, Any] = Field(description="what it is to do")
+    who: str
+    how: str
+    reason: str
+    created: datetime
+    not_before: datetime | None = Field(description="when it is tried again; null: as soon as may be")
+    ended: datetime | None
+    done: int = Field(description="steps done")
+    total: int | None = Field(description="steps there are; null: not counted yet")
+    note: str = Field(description="why it waits, or what it failed of")
+    result: dict[str, Any] = Field(description="what came of it so far")
+    cancel: bool = Field(description="whether it was told to stop at its next step")
+
+
+class JobsShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of jobs, newest first."""
+
+    items: tuple[JobShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [("ID", "KIND", "STATE", "DONE", "SINCE", "OF", "REPOSITORY", "NOTE"), *map(_row, rows)]
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    done = f"{row['done']}/{'?' if row['total'] is None else row['total']}"
+    since, note = minute(row["created"]), plain(str(row["note"]), 60)
+    return (row["id"], row["kind"], row["state"], done, since, row["who"], row["repository"], note)
+
+
+def described(row: Row) -> list[str]:
+    """Return the job in lines for people."""
+    about = {
+        "of": f"{row['who']} ({row['how']}) at {minute(row['created'])}: {plain(str(row['reason']), 500)}",
+        "to do": ", ".join(f"{name} {value}" for name, value in row["asked"].items()) or "-",
+        "in": row["repository"] or "all repositories",
+        "done": f"{row['done']} of {'?' if row['total'] is None else row['total']}",
+        "ended": minute(row["ended"]) if row["ended"] else "",
+        "note": plain(str(row["note"]), 500),
+    }
+    lines = [f"job {row['id']}: {row['kind']}, {row['state']}"]
+    lines += [f"  {name:<8}{value}" for name, value in about.items() if value]
+    for name, value in row["result"].items():
+        each_on_its_line = value if isinstance(value, list) else [value]
+        lines += [f"  {name:<8}{plain(str(each), 500)}" for each in each_on_its_line]
+    return lines
+
+
+async def _repository_asked(call: Call) -> str:
+    return str(call.query.repository)
+
+
+async def _repository_of(call: Call) -> str:
+    found = await call.use(Jobs).find(call.path_params["id"])
+    return "" if found is None else found.repository
+
+
+_LIST = Command("jobs list", table=_table, rows="items", empty="there is no such job")
+
+
+@operation("GET /jobs", Permission.JOBS, _LIST, about=_repository_asked, query=JobsPage)
+async def list_jobs(call: Call) -> JobsShown:
+    """List long work, newest first."""
+    page = call.query
+    states = () if page.state is None else (page.state,)
+    found = await call.use(Jobs).page(states, page.kind, page.repository, page.limit + 1, page.skip)
+    after = page.skip + page.limit if len(found) > page.limit else None
+    return JobsShown(items=tuple(shown(job) for job in found[: page.limit]), next=after)
+
+
+@operation("GET /jobs/{id}", Permission.JOBS, Command("jobs show", described), about=_repository_of)
+async def show_job(call: Call) -> JobShown:
+    """Show how far a job is, and what came of it."""
+    from proxy.jobs.run import unknown
+
+    found = await call.use(Jobs).find(call.path_params["id"])
+    if found is None:
+        raise unknown(call.path_params["id"])
+    return shown(found)
+
+
+@operation("POST /jobs/{id}/cancel", Permission.CHANGE_JOBS, Command("jobs cancel", described), about=_repository_of)
+async def cancel_job(call: Call) -> JobShown:
+    """Stop a job at its next step; what it did is done."""
+    from proxy.jobs.run import cancel
+
+    return shown(await cancel(call.path_params["id"], call.use(Jobs), call.ports.clock))
+
+
+OPERATIONS = (list_jobs, show_job, cancel_job)
+
+
+def job_room(holder: Holder, ports: Ports) -> Allotment:
+    """Return how many jobs this holder may have waiting."""
+    from proxy.trust.allotment import allotment, rank_of
+
+    limits = ports.limits
+    return allotment(limits.jobs, limits.jobs_each, holder.who, rank_of(holder.roles, holder.repositories))
+
+
+def shown(job: Job) -> JobShown:
+    """Return the job as the admin API shows it."""
+    told = {name: getattr(job, name) for name in JobShown.model_fields}
+    return JobShown(**{**told, "asked": dict(job.asked), "result": dict(job.result)})
