@@ -1,1 +1,1 @@
-"""One request: pull, push, blobs, deletion and lists, judged and signed on the way."""
+"""One request: pulls, pushes, blobs, deletions and lists, judged and signed on the way."""

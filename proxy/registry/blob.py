@@ -1,4 +1,4 @@
-"""Blobs: served when a manifest that would be served now, in that repository, lists them."""
+"""Blobs: served when a manifest in the same repository lists them and would itself be served now."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
 from proxy.trust.reason import Reason
 
-EXCEPTED = 16  # images that exceptions name, looked at whether they list a blob
+EXCEPTED = 16  # images named by exceptions that are checked for the blob
 
 
 async def pull_blob(op: PullBlob, request: Request, ports: Ports) -> Response:
-    """Relay the blob where it may be had; else upstream's own refusal, or ours. Bytes are not hashed here."""
+    """Relay the blob if it may be read; else return upstream's refusal, or raise ours. Bytes are not hashed here."""
     reason, what, told = None, str(op.digest), ""
     try:
         reason = await kept_back(op.repository, op.digest, request, ports)
     except Unavailable as silent:
-        if is_outage(silent):  # no manifest that lists it could be read: nothing was judged
+        if is_outage(silent):  # no manifest that lists the blob could be read: nothing was judged
             raise
         reason, what, told = Reason.NOT_VERIFIABLE, silent.what, silent.told
     if reason is None:
         return await relay(op, request, ports, RANGE_HEADERS)
     answer = await _upstreams_word(op, request, ports)
-    if answer is not None and answer.status >= 400:  # a login problem, or not there: upstream's own answer says it best
+    # a login problem or a missing blob: upstream's own answer is clearest
+    if answer is not None and answer.status >= 400:
         return answer
     policy = ports.rules.current().for_(op.repository)
     caller = await reader(op.repository, policy, request, ports, pushing=op.head)
-    # A push would upload every layer again, where a HEAD did not say that it is there.
+    # If a HEAD did not report the blob as present, a push would upload every layer again.
     if answer is not None and policy is not None and await pushes(op.repository, policy, caller, request, ports):
         return answer
     if answer is not None and answer.relayed is not None:
@@ -55,7 +56,7 @@ async def pull_blob(op: PullBlob, request: Request, ports: Ports) -> Response:
 
 
 async def _upstreams_word(op: PullBlob, request: Request, ports: Ports) -> Response | None:
-    """Return upstream's refusal to let this caller read it, or its answer to a HEAD; None where a GET would be let."""
+    """Return upstream's refusal, or its answer to a HEAD; None when upstream would allow the GET."""
     if op.head:
         answer = await relay(op, request, ports, RANGE_HEADERS)
         if answer.status < 400:
@@ -67,16 +68,16 @@ async def _upstreams_word(op: PullBlob, request: Request, ports: Ports) -> Respo
         ports.rights.confirm_read(op.repository, request.credential)
         return None
     answer = await relay(op, request, ports)
-    if answer.relayed is not None:  # HEAD and GET disagree: what was not allowed a moment ago is not now
+    if answer.relayed is not None:  # HEAD was refused but GET succeeds: drop the body; our refusal follows
         await answer.relayed.close()
         return None
     return answer
 
 
 async def kept_back(repository: Repository, blob: Digest, request: Request, ports: Ports) -> Reason | None:
-    """Return None when policy does not mind, or a manifest allowed now lists this blob; else why it is not served.
+    """Return None when the policy allows all blobs or an allowed manifest lists this one; else the reason to refuse it.
 
-    Raises Unavailable where none is allowed, but one that lists it could not be judged.
+    Raises Unavailable when no manifest that lists the blob is allowed and at least one of them could not be judged.
     """
     for _ in range(AGAIN):
         now = now_in(repository, ports)
@@ -112,9 +113,9 @@ def _open(policy: Policy | None, ports: Ports) -> bool:
 
 
 async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Reason | None:
-    """Return why not, where everything known to list this blob is denied; None where nothing is known of it.
+    """Return DENIED_DIGEST when every known manifest listing the blob is denied; None when none is known.
 
-    Raises Unavailable where what lists it is under so many indexes that they are not looked through.
+    Raises Unavailable when such a manifest is listed by too many indexes to check them all.
     """
     if not ports.overrides.in_force().denials:
         return None
@@ -123,7 +124,7 @@ async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Re
         try:
             listing = await part(number)
         except Unavailable:
-            return None  # as far as is known: a denial elsewhere must not stop every layer while the store is away
+            return None  # best effort: while the store is away, a denial of another image must not stop every layer
         found = found or bool(listing.digests)
         for digest in listing.digests:
             if await denied(repository, digest, ports) is None:
@@ -134,9 +135,10 @@ async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Re
 
 
 def _parts(repository: Repository, blob: Digest, ports: Ports) -> Part:
-    """Return what finds the manifests that list this blob here: what served it last, what exceptions name, all known.
+    """Return the search for manifests that list this blob: the last one that served it, those excepted, then all known.
 
-    While the store does not answer, known is what this process remembers; it raises Unavailable where that is nothing.
+    While the store does not answer, the manifests in this process's memory stand in for it. Raises Unavailable when
+    memory has none.
     """
 
     async def part(number: int) -> Listing:
@@ -157,7 +159,7 @@ def _parts(repository: Repository, blob: Digest, ports: Ports) -> Part:
 
 
 async def _excepted(repository: Repository, blob: Digest, ports: Ports) -> tuple[Digest, ...]:
-    """Return those that list it of what exceptions name."""
+    """Return the manifests named by exceptions that list this blob."""
     found = list[Digest]()
     for digest in ports.overrides.in_force().excepted(repository)[:EXCEPTED]:
         with suppress(Unavailable):
@@ -170,13 +172,13 @@ async def _reviews(op: PullBlob, policy: Policy | None, caller: Caller, ports: P
     if policy is None or not isinstance(caller, Named) or caller.name not in policy.pull.reviewers:
         return False
     with suppress(Unavailable):
-        require_known(op.repository, ports)  # what is denied is denied to reviewers too
+        require_known(op.repository, ports)  # a denial holds for reviewers too
         return bool((await ports.facts.listing(op.repository, op.digest, 1)).digests)
     return False
 
 
 async def start_upload(op: StartUpload, request: Request, ports: Ports) -> Response:
-    """Relay the start of an upload. A mount reads another repository: where that is not allowed, it is an upload."""
+    """Relay the start of an upload. A mount reads another repository: if that is refused, a plain upload starts."""
     await admit_upload(op.repository, op.mount or op.digest, request, ports)
     mount, source = op.mount, op.source
     if mount is not None:

@@ -1,4 +1,4 @@
-"""Bodies that are held in memory: bounded for all requests together, shared out, and with a deadline for each."""
+"""Bodies held in memory: one bound for all requests together, a share per holder, a deadline for each body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.oci.shares import Shares
 
 
 class Kept:
-    """The memory for bodies of one process. Who has more than a share of it waits first (see `Shares`)."""
+    """The memory for bodies of one process. Holders over their share wait first (see `Shares`)."""
 
     def __init__(self, limits: Limits) -> None:
         """Start with nothing held."""
@@ -23,7 +23,7 @@ class Kept:
 
     @property
     def used(self) -> int:
-        """Bytes that are held or promised now."""
+        """Bytes held or reserved now."""
         return self._shares.used
 
     def room(self, holder: Hashable | None) -> Room:
@@ -31,7 +31,7 @@ class Kept:
         return Room(self, holder)
 
     async def take(self, holder: Hashable | None, amount: int) -> None:
-        """Return once this much is to be had. Raises Fault TOOMANYREQUESTS (429) after `kept_grace_s`."""
+        """Return once this many bytes are reserved. Raises Fault TOOMANYREQUESTS (429) after `kept_grace_s`."""
         try:
             async with asyncio.timeout(self._limits.kept_grace_s):
                 while not self._shares.take(holder, amount):
@@ -41,19 +41,19 @@ class Kept:
             raise Fault("TOOMANYREQUESTS", text, headers={"Retry-After": "5"}) from None
 
     def give_back(self, holder: Hashable | None, amount: int) -> None:
-        """Free this much, and let those who wait try again."""
+        """Free this many bytes and wake the waiting requests."""
         if amount:
             self._shares.give_back(holder, amount)
             freed, self._freed = self._freed, asyncio.Event()
             freed.set()
 
     def deadline_s(self, size: int) -> float:
-        """Return how long a body of so many bytes may take to arrive."""
+        """Return the seconds within which a body of this many bytes must arrive."""
         return size / self._limits.kept_rate + self._limits.kept_grace_s
 
 
 class Room:
-    """What one request holds in memory; given back when the `with` block ends."""
+    """The memory that one request holds; given back when the `with` block ends."""
 
     def __init__(self, kept: Kept, holder: Hashable | None) -> None:
         """Hold nothing yet."""
@@ -73,10 +73,11 @@ class Room:
     async def whole(
         self, body: AsyncIterable[bytes] | None, length: int | None, limit: int, what: str, reason: str | None = None
     ) -> bytes:
-        """Return the whole body, which this room holds from now on.
+        """Return the whole body; this room holds it from now on.
 
-        `length` is what was announced, None for a chunked body. No byte is read before there is room for all of it.
-        Raises Fault: SIZE_INVALID (413) beyond `limit` bytes, UNKNOWN (408) after its deadline, TOOMANYREQUESTS (429).
+        `length` is the announced length, None for a chunked body. No byte is read before memory for the whole body is
+        reserved. Raises Fault: SIZE_INVALID (413) beyond `limit` bytes, UNKNOWN (408) after its deadline,
+        TOOMANYREQUESTS (429).
         """
         if length is not None and length > limit:
             text = f"{what} of {length} bytes; the limit is {limit}"
@@ -102,8 +103,8 @@ class Room:
 async def _read(body: AsyncIterable[bytes], most: int, too_long: Fault) -> bytes:
     """Return the body. Raises the fault beyond `most` bytes.
 
-    It is put together in pages of its own: the system gives them as bytes arrive, and has them back at the end. On the
-    heap, what was promised to bodies that never came would stay, between things that live longer.
+    The body is assembled in its own memory pages: the system supplies them as bytes arrive and takes them back at the
+    end. On the heap, memory reserved for bodies that never arrived would stay allocated between longer-lived objects.
     """
     with mmap.mmap(-1, max(most, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
         size = 0

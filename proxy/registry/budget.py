@@ -1,4 +1,4 @@
-"""What one request may cost, whatever the product of its parts: counted where it is spent (ATTACKS 38)."""
+"""The budget of one request: every cost is counted where it arises, however the costs multiply (ATTACKS 38)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from proxy.oci.faults import Told, Unavailable
 from proxy.oci.limits import Limits
 
 T = TypeVar("T")
-HALF = 1 / 2  # of what is left: what one part of the work may use, so that what comes after it has something left
-LARGE_PART = 1 / 8  # of the whole: a part of at least this much that did not suffice says something about the image
-KEPT_BYTES = 1024 * 1024  # of what was read, for when the same digest is asked for again
-# Each kind, the limit it is held to, and how people are told.
+HALF = 1 / 2  # of the rest: one part of the work may use this much, so that the next part has something left
+LARGE_PART = 1 / 8  # of the whole: if a part this large is not enough, the image is the cause
+KEPT_BYTES = 1024 * 1024  # of data already read, in case the same digest is needed again
+# Each kind of cost: its limit, and the words used in messages.
 _KINDS: Mapping[str, tuple[str, str]] = {
     "bytes": ("request_bytes", "bytes read from upstream"),
     "values": ("request_values", "JSON values"),
@@ -25,42 +25,43 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 class Exhausted(Unavailable):
-    """The budget of this request does not suffice to look at everything. What was not looked at is not absent."""
+    """The budget of this request is too small to examine everything. Unexamined items are not absent."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, told=Told.MUCH)
 
 
 class Budget:
-    """What one request has spent, and which part of a whole it is.
+    """What one request has spent; possibly a part of a larger budget.
 
-    `notes` are what a bound left out of an answer that is good all the same: they become its Warning. Whoever spends
-    for a request that nobody waits for any more gets CancelledError, always between two steps, never within one.
+    `notes` lists what a bound left out of an otherwise good response; they become its Warning header. Spending for a
+    request that no caller waits for any more raises CancelledError, always between two steps, never within one.
     """
 
     def __init__(self, clock: Callable[[], float] = thread_time) -> None:
-        """Start with nothing spent. `clock` counts the processor seconds of this thread."""
+        """Start with nothing spent. `clock` returns the processor seconds of this thread."""
         self.clock = clock
         self.spent: dict[str, float] = dict.fromkeys(_KINDS, 0)
         self.notes: list[str] = []
-        self._waiting: list[Budget] | None = None  # those who share this work; None where it is one request's own
+        # the budgets that share this work; None for a single request's own work
+        self._waiting: list[Budget] | None = None
         self._whole: Budget | None = None
         self._most: dict[str, float] | None = None
-        self._left: Callable[[], bool] = bool  # nobody has
+        self._left: Callable[[], bool] = bool  # no caller has left
         self._kept: dict[object, bytes] = {}
 
     def allowed(self, limits: Limits) -> dict[str, float]:
-        """Return how much of each kind this may spend altogether."""
+        """Return the total that may be spent of each kind."""
         return self._most or {kind: getattr(limits, name) for kind, (name, _) in _KINDS.items()}
 
     def shared(self) -> tuple[Budget, list[Budget]]:
-        """Return a budget for work that several may wait for, and the list of those who do: it ends with the last."""
+        """Return a budget for shared work, and the list of waiting callers' budgets: the work ends with the last."""
         shared, waiting = Budget(self.clock), list[Budget]()
         shared._waiting = waiting
         return shared, waiting
 
     def part(self, limits: Limits) -> Budget:
-        """Return a budget of half of what is left here; what it spends is spent here too."""
+        """Return a budget of half the rest of this one; spending from it counts here too."""
         part = Budget(self.clock)
         part._whole = self
         part._most = {kind: max(most - self.spent[kind], 0) * HALF for kind, most in self.allowed(limits).items()}
@@ -68,13 +69,13 @@ class Budget:
         return part
 
     def spend(self, limits: Limits, **amounts: float) -> None:
-        """Count this. Raises Exhausted once there is more than this, or what it is a part of, may spend."""
+        """Add these amounts. Raises Exhausted when this budget, or one it is a part of, is exceeded."""
         for kind, amount in amounts.items():
             self.add(kind, amount)
         self.check(limits)
 
     def check(self, limits: Limits) -> None:
-        """Raise Exhausted where more was spent than may be, CancelledError where nobody waits any more."""
+        """Raise Exhausted if the budget is exceeded, CancelledError if no caller waits any more."""
         if self.gone:
             raise asyncio.CancelledError("nobody waits for this any more")
         why = self.used_up(limits)
@@ -82,7 +83,7 @@ class Budget:
             raise Exhausted(why)
 
     def used_up(self, limits: Limits) -> str | None:
-        """Return what there is too little of, or None."""
+        """Return which kind is exceeded, as text, or None."""
         if self._whole is None and not any(self.spent.values()):
             return None
         allowed = self.allowed(limits)
@@ -93,12 +94,12 @@ class Budget:
         return None if self._whole is None else self._whole.used_up(limits)
 
     def is_large(self, limits: Limits) -> bool:
-        """True for a part that would have sufficed for any image in good order: what used it up is about the image."""
+        """True for a part large enough for every normal image: if it is used up, the image is the cause."""
         allowed = self.allowed(limits)
         return all(allowed[kind] >= getattr(limits, name) * LARGE_PART for kind, (name, _) in _KINDS.items())
 
     def timed(self, work: Callable[[], T]) -> T:
-        """Return the result of work that has no await in it, with its processor time counted."""
+        """Return the result of work without an await, with its processor time counted."""
         began = self.clock()
         try:
             return work()
@@ -106,28 +107,28 @@ class Budget:
             self.add("seconds", max(self.clock() - began, 0))
 
     def add(self, kind: str, amount: float) -> None:
-        """Count this, here and in what this is a part of."""
+        """Add this amount here and in the budget that this one is a part of."""
         self.spent[kind] += amount
         if self._whole is not None:
             self._whole.add(kind, amount)
 
     def absorb(self, other: Budget) -> None:
-        """Count what work cost that was shared with others."""
+        """Add the cost of work shared with other requests."""
         for kind, amount in other.spent.items():
             self.add(kind, amount)
         self.notes += [note for note in other.notes if note not in self.notes]
 
     def keep(self, name: object, data: bytes) -> None:
-        """Remember small bytes that were read and hashed, for as long as this request takes."""
+        """Remember small data that was read and hashed, until this request ends."""
         if sum(map(len, self._kept.values())) + len(data) <= KEPT_BYTES:
             self._kept[name] = data
 
     def kept(self, name: object) -> bytes | None:
-        """Return what was read under this name before, or None."""
+        """Return the data remembered under this name, or None."""
         return self._kept.get(name)
 
     def while_not(self, left: Callable[[], bool]) -> None:
-        """Have this end as soon as the one whose request it is has `left`."""
+        """End the work of this budget as soon as `left` reports that its caller is gone."""
         self._left = left
 
     @property

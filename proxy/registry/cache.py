@@ -1,4 +1,4 @@
-"""What one process remembers between requests: bodies by digest, decisions, work under way. Never the truth."""
+"""What one process remembers between requests: bodies by digest, decisions, work in progress. Never authoritative."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ T = TypeVar("T")
 ManifestKey = tuple[Repository, Digest]
 
 
-DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most of the first are in both caches that it bounds, once
-SHORT, MANY = 512, 16  # characters of Accept in all, and headers: what clients send; docker's are 8 of 330
-LISTS = 8  # of tags that are put together at once
-ROWS_TOGETHER = 100_000  # told apart in an hour, of all callers; about 8 MiB
+DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most decisions are in both caches bound by DECISIONS, counted once
+SHORT, MANY = 512, 16  # total characters and number of Accept headers that clients send; docker sends 8, 330 characters
+LISTS = 8  # tag lists assembled at once
+ROWS_TOGETHER = 100_000  # distinct rows in an hour, of all callers; about 8 MiB
 
 
 class Rows:
-    """Tells whether a caller may have a row of its own for an event, or has had too many this hour."""
+    """Decides whether a caller may have its own journal row for an event, or has used up this hour's allowance."""
 
     def __init__(self, each: int) -> None:
-        """`each` holder has so many an hour."""
+        """Allow `each` holder this many rows per hour."""
         self._each = each
         self._hour = ""
         self._had: dict[Hashable, set[int]] = {}
         self._all = 0
 
     def own(self, holder: Hashable, event: Event) -> bool:
-        """True for a row that this holder has already this hour, or may have."""
+        """True for a row that this holder already has this hour, or may still add."""
         hour = event.at.isoformat()[: len("2026-01-02T12")]
         if hour != self._hour:
             self._hour, self._had, self._all = hour, {}, 0
         had = self._had.get(holder, set())
-        reference = event.reference if event.decision_id else ""  # as rows are told apart
+        reference = event.reference if event.decision_id else ""  # the same key that distinguishes rows
         row = hash((event.kind, event.how, event.repository, reference, event.reason))
         if row in had:
             return True
@@ -77,24 +77,25 @@ class Cache:
         self.bodies: LRUCache[ManifestKey, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
         self.unlearned: LRUCache[ManifestKey, bool] = LRUCache(
             20_000
-        )  # served without the store, which has yet to know them
+        )  # served while the store was away; the store must still learn them
         self.present: TTLCache[ManifestKey, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
         self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
         self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
-        self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)  # what upstream says to their pages
+        # upstream's CORS headers by web origin
+        self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)
         self.checked: TTLCache[ManifestKey, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
         self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
         self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
-        self.blobs: LRUCache[ManifestKey, bool] = LRUCache(20_000)  # small blobs of ours known to be upstream
+        self.blobs: LRUCache[ManifestKey, bool] = LRUCache(20_000)  # our small blobs that are known to be upstream
         self.kept_by_users: LRUCache[tuple[Repository, Tag], datetime] = LRUCache(
             1_000
-        )  # fallback tags, seen since when
+        )  # fallback tags, and when each was first seen
         self.passed: LRUCache[ManifestKey, Reference] = LRUCache(
             50_000
-        )  # the reference it last passed under: where to look
-        self._lists: LRUCache[ManifestKey, Digest] = LRUCache(50_000)  # of a blob, a manifest that passed and lists it
-        # What a request could not afford to look at, and why: asked again at once, it would cost the same again.
+        )  # the reference each last passed under: where to look first
+        self._lists: LRUCache[ManifestKey, Digest] = LRUCache(50_000)  # blob: a manifest that passed and lists it
+        # Searches that exceeded a request's budget, and why: an immediate repeat would cost the same again.
         self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
         self.large = asyncio.Lock()  # held while a large document is parsed
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(DECISIONS, of_decision)
@@ -107,25 +108,26 @@ class Cache:
         self._changes: LRUCache[Repository, int] = LRUCache(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
-        self.finished_to: TagFact | None = None  # the last unfinished move that was seen to
+        self.finished_to: TagFact | None = None  # the last unfinished move that was handled
         self._once: SingleFlight[Any] = SingleFlight()
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
         self.pushes = Pushes(self.lock)
-        # Images that went without all that was signed for them: with whose credential that is tried, and how often yet.
+        # Deleted images with signatures still upstream: the request whose credential is used, and the tries left.
         self.to_withdraw: LRUCache[ManifestKey, tuple[Request, int]] = LRUCache(1_000)
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
-        self.tag_lists = Kept(replace(limits, kept_bytes=LISTS * limits.tag_list_bytes))  # of tags, while put together
+        # while tag lists are assembled
+        self.tag_lists = Kept(replace(limits, kept_bytes=LISTS * limits.tag_list_bytes))
         self.rows = Rows(limits.rows_each)
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `work`, shared by everybody who asks for the same key while it runs."""
+        """Return the result of `work`, shared by all callers that request the same key while it runs."""
         return cast("T", await self._once.do(key, work))
 
     async def shared(self, key: Hashable, request: Request, work: Callable[[Request], Awaitable[T]]) -> T:
-        """Return the result of `work`, shared as by `once`, with a budget of its own and no caller's.
+        """Return the result of `work`, shared as by `once`, with its own budget instead of a caller's.
 
-        It ends when nobody waits for it any more. Each who waited is charged what it cost.
+        The work is cancelled when no caller waits for it any more. Each waiting caller is charged its cost.
         """
         for last in (False, True):
             budget, waiting = self._shared.get(key) or request.budget.shared()
@@ -136,7 +138,7 @@ class Cache:
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if last or request.budget.gone or task is None or task.cancelling():
-                    raise  # else it ended for those who left, in the moment we came
+                    raise  # else the work was cancelled for callers that left, just as this one arrived
             finally:
                 waiting.remove(request.budget)
                 if not waiting:
@@ -145,24 +147,24 @@ class Cache:
         raise AssertionError("the last try returns or raises")
 
     def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do this beside the request that asked for it; `settle` waits for it."""
+        """Run this task beside the request that started it; `settle` waits for it."""
         task = asyncio.ensure_future(work)
         self._later.add(task)
         task.add_done_callback(self._later.discard)
         return task
 
     async def settle(self) -> None:
-        """Return when nothing is under way beside requests."""
+        """Return when no task runs beside requests any more."""
         while self._later:
             await asyncio.gather(*self._later, return_exceptions=True)
 
     def busy(self, key: Hashable) -> bool:
-        """True while somebody here holds the lock of this key, or waits for it."""
+        """True while a task in this process holds the lock of this key, or waits for it."""
         return key in self._locks
 
     @asynccontextmanager
     async def lock(self, key: Hashable) -> AsyncIterator[None]:
-        """Hold the lock of this key: whatever reads, changes and writes one tag does so alone."""
+        """Hold the lock of this key, so that only one task at a time reads, changes and writes a tag."""
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
         self._locks[key] = (lock, users + 1)
         try:
@@ -184,11 +186,11 @@ class Cache:
         return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
 
     def lists(self, repository: Repository, blobs: Collection[Digest], by: Digest) -> None:
-        """Remember that this manifest, which passed just now, lists these blobs."""
+        """Remember that this manifest, which has just passed, lists these blobs."""
         self._lists.update({(repository, blob): by for blob in blobs})
 
     def lister(self, repository: Repository, blob: Digest) -> Digest | None:
-        """Return the manifest that lists this blob and passed here last, unless it was forgotten since."""
+        """Return the manifest that lists this blob and passed last, unless it has been forgotten since."""
         found = self._lists.get((repository, blob))
         return found if found is not None and (repository, found) in self.passed else None
 
@@ -196,7 +198,7 @@ class Cache:
         return [held for (where, _), held in list(self.bodies.items()) if where == repository]
 
     def caller_key(self, credential: Credential, accept: Sequence[str]) -> bytes:
-        """Return what stands in a key for who asked, and for which types: no credential and no long header is kept."""
+        """Return a short key for the caller and its Accept headers: no credential and no long header is stored."""
         if credential.authorization is None and len(accept) <= MANY and sum(map(len, accept)) <= SHORT:
             return self._nobody(credential.ours, tuple(accept))
         return self._mark(credential, accept)
@@ -207,9 +209,9 @@ class Cache:
         return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
 
     def reuse_if_equal(self, decision: Decision) -> Decision:
-        """Return the one made earlier this hour where nothing but the time has changed, else this one.
+        """Return an earlier decision of this hour if only the time differs, else this one.
 
-        What is decided every minute, or for every request while something is silent, is one row an hour.
+        A decision repeated every minute, or for every request during an outage, thus becomes one journal row an hour.
         """
         about = (decision.question, decision.digest)
         made = self._made.get(about)
@@ -219,24 +221,24 @@ class Cache:
         return decision
 
     def decision(self, place: ManifestKey, stamp: Hashable, reference: Reference | None) -> Decision | None:
-        """Return a decision made of the same place, stamp (revisions, clock bucket) and, where bound, reference."""
+        """Return a decision for the same manifest, stamp (revisions, clock bucket) and, if it binds one, reference."""
         for key in ((place, stamp, reference), (place, stamp, None)):
             if found := self._decisions.get(key) or self._denials.get(key):
                 return found
         return None
 
     def changes(self, repository: Repository) -> int:
-        """Return a number that is another one once signatures were added or removed in this repository."""
+        """Return a number that changes whenever signatures are added or removed in this repository."""
         return self._changes.get(repository, 0)
 
     def _changed(self, repository: Repository) -> None:
         self._changes[repository] = next(self._counter)
 
     def decided(self, place: ManifestKey, stamp: Hashable, decision: Decision, changes: int) -> None:
-        """Keep a decision: one that passed for its clock bucket, a denial for seconds, silence not at all.
+        """Keep a decision: a pass for its clock bucket, a denial for seconds, an inconclusive one not at all.
 
-        Other references get it too, unless they may be decided differently. What was gathered before the last change
-        (`changes` is from when that began) is not kept.
+        Other references share it, unless they may be decided differently. A decision is dropped if signatures changed
+        since `changes` was read, when gathering began.
         """
         if changes != self.changes(place[0]):
             return
@@ -255,26 +257,26 @@ class Cache:
             self._denials[key] = decision
 
     def forget_tag(self, repository: Repository, reference: Reference) -> None:
-        """Drop what is remembered of a tag that just moved."""
+        """Drop the cached digest of a tag that has just moved."""
         for key in [k for k in self.tags if isinstance(k, tuple) and k[:2] == (repository, reference)]:
             self.tags.pop(key, None)
 
     def forget_denials(self, repository: Repository) -> None:
-        """Drop remembered denials of a repository, because a signature was added there."""
+        """Drop cached denials of a repository, because a signature was added there."""
         self._changed(repository)
         for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
             self._denials.pop(key, None)
 
     def drop_denials_of_children(self, places: Collection[ManifestKey]) -> None:
-        """Drop remembered denials of these manifests, because an index that lists them passed."""
+        """Drop cached denials of these manifests, because an index that lists them passed."""
         if places and self._denials:
             for key in [k for k in self._denials if isinstance(k, tuple) and k[0] in places]:
                 self._denials.pop(key, None)
 
     def forget(self, place: ManifestKey) -> None:
-        """Drop one manifest that was deleted or lost a signature, and what was decided in its repository.
+        """Drop one manifest that was deleted or lost a signature, and all passing decisions of its repository.
 
-        Children are allowed by their parents, so no decision there is sure to stand without it.
+        Children are allowed by their parents, so any of those decisions may depend on this manifest.
         """
         self._changed(place[0])
         self.bodies.pop(place, None)

@@ -1,4 +1,4 @@
-"""Delete: where policy and upstream agree; what went is forgotten here, and what we signed for it goes with it."""
+"""Delete: when policy and upstream agree. Our records of the manifest and our signatures for it go too."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from proxy.trust.ledger import Stage
 from proxy.trust.question import how_of, name_of
 
 _ONLY = re.compile(r'(scope="repository:[^":]+:)delete(?=")')
-TAGS = 64  # of one manifest that are held while it is deleted
+TAGS = 64  # most tags of one manifest that are held while it is deleted
 LEFT = "what was signed for it could not all be deleted; delete it again, or ask the operators of this registry"
 
 
 async def delete_manifest(op: DeleteManifest, request: Request, ports: Ports) -> Response:
-    """Relay the deletion; after success nothing remembered here, and no ledger entry, says it is still there.
+    """Relay the deletion; after success neither our caches nor the ledger say that the manifest still exists.
 
-    What we signed for an image that upstream no longer has goes too, and what we signed for a tag that went; where that
-    fails, the deletion is done all the same, and answer and journal say so. Nobody moves its tags or writes its lists
-    of signatures meanwhile: what is attached by a push beside it stays known.
+    Our signatures for an image that upstream no longer has, and those for a deleted tag, are removed too. If that
+    fails, the deletion still succeeds; the response and the journal report the failure. Meanwhile the image's tags and
+    lists of signatures are held, so signatures attached by a concurrent push are not forgotten.
     """
     if (login := await admit_delete(op.repository, op.reference, request, ports)) is not None:
-        return login  # who may not delete keeps nobody waiting
+        return login  # a caller who may not delete must not make others wait
     digest = await _digest(op, request, ports)
     subject = None if digest is None else await _subject(op, digest, request, ports)
     about = [each for each in (digest, subject) if each is not None]
     async with held(op.repository, await _tags(op, ports), ports, about=about) as hold:
         if (login := await admit_delete(op.repository, op.reference, request, ports)) is not None:
             return login
-        hold.left |= hold.tags  # until upstream has said what became of them
+        hold.left |= hold.tags  # until upstream reports what became of the tags
         try:
             async with ports.cache.lock(("attach", op.repository, subject or digest)):
                 answer = await _deleted(op, digest, subject, request, hold.ports)
@@ -81,14 +81,14 @@ async def delete_manifest(op: DeleteManifest, request: Request, ports: Ports) ->
 
 
 def _may_be_gone(op: DeleteManifest, answer: Response) -> bool:
-    """True where it is worth a look whether upstream has the manifest no longer: also where it was gone before."""
+    """True when upstream may no longer have the manifest, also when it had gone before: a check is worth its cost."""
     return answer.status < 300 or unsure(answer.status) or (answer.status == 404 and is_digest(op.reference))
 
 
 async def _record_withdrawn(
     op: DeleteManifest, digest: Digest, with_it: Withdrawn, answer: Response, request: Request, ports: Ports
 ) -> None:
-    """Write what went with it, and what should have: that is tried again, as is what upstream deletes a while later."""
+    """Record the signatures that were removed or should have been. Failures, and delayed deletions, are tried again."""
     if with_it.left or (
         is_digest(op.reference) and answer.status != 404 and with_it.there and _may_be_gone(op, answer)
     ):
@@ -99,7 +99,7 @@ async def _record_withdrawn(
 
 
 async def _tags(op: DeleteManifest, ports: Ports) -> list[Tag]:
-    """Return the tags that the deletion may take: that one, or those known to point at the manifest."""
+    """Return the tags that the deletion may remove: the given tag, or all tags known to point at the manifest."""
     if is_digest(op.reference):
         known = await ports.tags.above(op.repository, parse_digest(op.reference), 0, TAGS)
     else:
@@ -108,7 +108,7 @@ async def _tags(op: DeleteManifest, ports: Ports) -> list[Tag]:
 
 
 async def _unlisted(op: DeleteManifest, subject: Digest, digest: Digest, request: Request, ports: Ports) -> list[str]:
-    """After this the fallback tag lists the deleted manifest no longer; return why not, where that failed."""
+    """Remove the deleted manifest from the fallback tag's list; return the errors if that failed."""
     try:
         await unlist_referrer(op.repository, subject, digest, request, ports)
     except (Unavailable, Corrupt, Fault) as why:
@@ -117,7 +117,7 @@ async def _unlisted(op: DeleteManifest, subject: Digest, digest: Digest, request
 
 
 async def _let_go(op: DeleteManifest, hold: Held, request: Request, ports: Ports) -> list[asyncio.Task[None]]:
-    """After this its tags point at nothing; return what is still done about signatures that name them."""
+    """Record that the held tags point at nothing; return the tasks that still clean up signatures naming them."""
     caller = await ports.rights.caller(op.repository, request.credential)
     await told(hold.tags, None, (name_of(caller), how_of(caller)), hold, ports)
     return finish_later(hold, request, ports)
@@ -126,7 +126,7 @@ async def _let_go(op: DeleteManifest, hold: Held, request: Request, ports: Ports
 async def _deleted(
     op: DeleteManifest, digest: Digest | None, subject: Digest | None, request: Request, ports: Ports
 ) -> Response:
-    """Have upstream delete it. Of our signatures, those go that were attached; what waits to be attached still may."""
+    """Have upstream delete the manifest; record our attached signatures as removed, pending ones stay pending."""
     carries = subject is not None and digest is not None and await _carries(op, subject, digest, request, ports)
     answer = await relay(op, request, ports)
     if answer.status >= 300 or digest is None:
@@ -152,9 +152,9 @@ async def _deleted(
 
 
 def _asking_for_all(answer: Response) -> Response:
-    """Return upstream's demand for a token to delete as one for a token to read and write as well.
+    """Return upstream's demand for a token to delete as a demand to read, write and delete.
 
-    What we signed is read, and taken off lists, with the caller's credential.
+    Our signatures are read, and removed from lists, with the caller's credential.
     """
     if answer.status != 401:
         return answer
@@ -173,7 +173,7 @@ async def _digest(op: DeleteManifest, request: Request, ports: Ports) -> Digest 
 
 
 async def _subject(op: DeleteManifest, digest: Digest, request: Request, ports: Ports) -> Digest | None:
-    """Return what the manifest refers to: by its tag, by what we know of it, or (a signature) by its content."""
+    """Return the manifest's subject: from its tag, from our facts about it, or (for a signature) from its content."""
     if not is_digest(op.reference):
         return subject_of_tag(parse_tag(op.reference))
     fact = await ports.facts.manifest(op.repository, digest)
@@ -194,14 +194,14 @@ async def _subject(op: DeleteManifest, digest: Digest, request: Request, ports: 
 
 
 async def _carries(op: DeleteManifest, subject: Digest, digest: Digest, request: Request, ports: Ports) -> bool:
-    """True when this is the `.sig` list in force, which carries all our simple signatures; an older one has none."""
+    """True for the current `.sig` list, which carries all our simple signatures; an older list carries none."""
     tag = signature_tag(subject)
     if not is_digest(op.reference):
         return op.reference == tag
     try:
         return await exists(op.repository, tag, request, ports) == digest
     except Unavailable:
-        return True  # what may be gone does not count
+        return True  # signatures that may be gone do not count
 
 
 async def _record(
@@ -224,7 +224,7 @@ async def _record(
 
 
 async def delete_blob(op: DeleteBlob, request: Request, ports: Ports) -> Response:
-    """Relay the deletion of a blob and record it. A layer that an immutable tag needs stays."""
+    """Relay the deletion of a blob and record it. A layer that an immutable tag needs is kept."""
     if (login := await admit_delete(op.repository, op.digest, request, ports)) is not None:
         return login
     answer = await relay(op, request, ports)

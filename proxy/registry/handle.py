@@ -1,4 +1,4 @@
-"""Every operation and the flow it takes: one `match`, complete by the type checker."""
+"""Dispatch each operation to its flow in one `match`; the type checker proves that no operation is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proxy.registry.request import Request, Response
 
 
 async def handle(op: o.Operation, request: Request, ports: Ports) -> Response:
-    """Return the answer to one operation. Raises Fault, Unavailable, Corrupt; the web turns them into replies."""
+    """Return the response to one operation. Raises Fault, Unavailable, Corrupt; the web layer makes replies of them."""
     learnt = () if isinstance(op, o.Options) else await cross_origin(request, ports)
     try:
         answer = told(await _answered(op, request, ports), learnt)

@@ -1,4 +1,4 @@
-"""Bundles with a certificate are asked about, one signer of the configuration after the other."""
+"""Verify bundles that carry a certificate, against one configured signer after the other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from proxy.trust.keyless import KeylessResult, KeylessSigner
 
 
 class Keyless(Protocol):
-    """Signers who are known by a certificate and a log instead of by a key."""
+    """Signers identified by a certificate and a transparency log instead of a key."""
 
     async def examine(self, bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
-        """Return whom of the signer's identities the bundle's certificate names, and what was signed, or why not.
+        """Return the signer's identity in the bundle's certificate and the signed statement, or the rejection.
 
         Only the signer's own trusted root, issuer and identities count. Raises Unavailable.
         """
@@ -25,9 +25,9 @@ class Keyless(Protocol):
 async def by_certificate(
     layer: Layer, subject: Digest, signers: Sequence[KeylessSigner], keyless: Keyless
 ) -> tuple[SignatureCheck, ...] | None:
-    """Return a finding for each signer that vouches, or the one rejection; None where the layer is not of this kind.
+    """Return a finding for each signer that vouches, or one rejection; None for a layer of another kind.
 
-    Raises Unavailable. Which certificate authority, log, issuer or identity counts, the bundle has no say in.
+    Raises Unavailable. The bundle has no influence on which certificate authority, log, issuer or identity counts.
     """
     bundle = with_certificate(layer) if signers else None
     if bundle is None:

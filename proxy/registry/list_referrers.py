@@ -1,4 +1,4 @@
-"""The referrers API: upstream's own where it has one, else exactly its fallback tag with the descriptors corrected."""
+"""The referrers API: upstream's own, or else its fallback tag with corrected descriptors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proxy.trust.ledger import Stage
 
 
 async def list_referrers(op: ListReferrers, request: Request, ports: Ports) -> Response:
-    """Return the index of what refers to a digest, never 404 (distribution-spec 1.1 "Listing Referrers")."""
+    """Return the index of referrers of a digest, never 404 (distribution-spec 1.1 "Listing Referrers")."""
     try:
         api = await ports.registry.referrers_api(op.repository, op.digest, request.credential)
     except Unavailable:
@@ -47,7 +47,7 @@ async def list_referrers(op: ListReferrers, request: Request, ports: Ports) -> R
 
 
 async def _recorded(op: ListReferrers, ports: Ports) -> tuple[Descriptor, ...]:
-    """Return what we attached to the digest: its tag holds what somebody else keeps there, so nothing else lists it."""
+    """Return the referrers we attached to the digest: its tag holds foreign content, so no other list has them."""
     entries = await ports.ledger.entries(op.repository, op.digest)
     artifacts = [e.artifact for e in entries if e.stage is Stage.ATTACHED and e.key.format != SIMPLE and e.artifact]
     facts = [await ports.facts.manifest(op.repository, digest) for digest in dict.fromkeys(artifacts)]
@@ -55,7 +55,7 @@ async def _recorded(op: ListReferrers, ports: Ports) -> tuple[Descriptor, ...]:
 
 
 async def _may_read(repository: Repository, request: Request, ports: Ports) -> Response | None:
-    """Return upstream's refusal where this caller may not read here; a missing tag alone would hide it."""
+    """Return upstream's refusal if this caller may not read here; a missing tag alone would hide the refusal."""
     if ports.rights.may_read(repository, request.credential):
         return None
     answer = await relay(ListTags(repository, n=1), request, ports)
@@ -67,10 +67,10 @@ async def _may_read(repository: Repository, request: Request, ports: Ports) -> R
 async def _corrected(
     op: ListReferrers, listed: Sequence[Descriptor], request: Request, ports: Ports
 ) -> Sequence[Descriptor]:
-    """Return each once that may refer to the digest, as the API would have made it; beyond the budget as it was.
+    """Return each possible referrer once, as the API would show it; beyond the budget, uncorrected.
 
-    Small ones first: a manifest that refers to something is small. What one request could not afford is not tried
-    again for some seconds.
+    Small manifests first: a referrer is small. After a request runs out of budget, the correction is not tried again
+    for some seconds.
     """
     listed = list({d.digest: d for d in listed}.values())
     name = ("listing", op.repository, op.digest, ports.cache.changes(op.repository))
@@ -85,12 +85,13 @@ async def _corrected(
 
 
 async def _correct(op: ListReferrers, d: Descriptor, request: Request, ports: Ports) -> Descriptor | None:
-    """Return the descriptor as the API would have made it; as it was where the manifest cannot be read.
+    """Return the descriptor as the API would show it; unchanged if the manifest cannot be read.
 
-    None where the manifest refers to nothing, or to something else: the tag holds an index of somebody's.
+    None if the manifest has no subject, or another one: the tag then holds a user's own index.
     """
     try:
-        held = ports.cache.bodies.get((op.repository, d.digest))  # whether this caller may read here was just asked
+        # the caller's right to read here was checked just before
+        held = ports.cache.bodies.get((op.repository, d.digest))
         if held is not None:
             return _referring(op, held.manifest, len(held.body), d)
         found = await read_manifest_bytes(op.repository, d.digest, request, ports)

@@ -1,4 +1,4 @@
-"""The registry behind us does not answer: an outage reads as one, and nothing was judged or denied."""
+"""Outages of the upstream registry are reported as outages: nothing was judged or denied."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from proxy.trust.question import Anonymous, name_of
 
 
 def is_outage(silent: Unavailable) -> bool:
-    """True where upstream gave no answer that is one; a store, a token or a budget that failed is something else."""
+    """True when upstream gave no valid answer; failures of a store, a token or a budget are not outages."""
     return silent.told in (Told.REGISTRY, Told.HEADERS)
 
 
 async def record_outage(silent: Unavailable, ports: Ports) -> None:
-    """Count it: one row an hour, whoever asks for whatever. A store that is down takes the row alone."""
+    """Count the outage: one journal row an hour for all requests. If the store is down too, only the row is lost."""
     event = Event(
         at=ports.clock.now(),
         kind=EventKind.UPSTREAM_UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""What every flow is handed: the ports, the bounds, and who we are to the outside."""
+"""The dependencies of every flow: the ports, the bounds, and our public names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proxy.trust.schedule import KeyPlan
 
 
 def unchanged(ring: KeyRing) -> KeyRing:
-    """Return the keys where nobody asks for revocation lists."""
+    """Return the key ring unchanged: no revocation lists are configured."""
     return ring
 
 
@@ -29,16 +29,16 @@ class AlwaysFresh:
     """The books of a server that has its store to itself."""
 
     def age(self) -> float:
-        """Return 0: nobody else writes them."""
+        """Return 0: no other server writes the books."""
         return 0.0
 
 
 @dataclass(frozen=True)
 class Ports:
-    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` its URL.
+    """All ports of one running proxy. `hosts` are our public names (host[:port]), canonical first; `url` is our URL.
 
-    `plans` is how the keys of each profile are to live. A request keeps its house while a reload exchanges it; `names`
-    returns our public names as they are by now.
+    `plans` is the rotation schedule of each key profile. A request keeps its Ports while a reload replaces them;
+    `names` returns our current public names.
     """
 
     registry: Registry
@@ -61,13 +61,13 @@ class Ports:
     url: str
     name: str = "countersign"
     plans: Mapping[str, KeyPlan] = field(default_factory=dict)
-    lists: Callable[[KeyRing], KeyRing] = unchanged  # adds what revocation lists there are
+    lists: Callable[[KeyRing], KeyRing] = unchanged  # adds the revocation lists we have
     names: Callable[[], tuple[str, ...]] | None = None
     books: Books = field(default_factory=AlwaysFresh)
     timestamper: Timestamper | None = None
-    hides_signature_tags: bool = False  # from lists of tags
-    repairs: bool = True  # whether signatures that upstream lost are put back; not where it is only asked what would be
+    hides_signature_tags: bool = False  # from tag lists
+    repairs: bool = True  # put back signatures that upstream lost; False for a dry run
 
     def hosts_now(self) -> tuple[str, ...]:
-        """Return our public names, canonical first, also where a reload changed them since this request began."""
+        """Return our public names, canonical first, including changes by a reload since this request began."""
         return self.hosts if self.names is None else self.names()

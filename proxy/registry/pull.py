@@ -1,4 +1,4 @@
-"""Pull: judge, record, answer. Whatever raises on the way serves nothing."""
+"""Pull: judge, record, answer. An exception on the way means that nothing is served."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from proxy.trust.reason import Reason
 
 
 async def pull(op: PullManifest, request: Request, ports: Ports) -> Response:
-    """Return the very bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
+    """Return exactly the bytes that were judged, or raise the Fault that says who blocked them, why and what to do."""
     for _ in range(AGAIN):
         judged = await _judged(op, request, ports)
         if isinstance(judged, Response):
@@ -47,7 +47,7 @@ async def pull(op: PullManifest, request: Request, ports: Ports) -> Response:
 
 
 async def _judged(op: PullManifest, request: Request, ports: Ports) -> Judged | Response:
-    """Judge. Raises the Fault that refuses what cannot be judged."""
+    """Return the judgement. Raises the Fault that refuses a manifest which cannot be judged."""
     try:
         return await judge(op, request, ports)
     except Fault as unreadable:
@@ -61,7 +61,7 @@ async def _judged(op: PullManifest, request: Request, ports: Ports) -> Judged | 
 
 
 async def _as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports: Ports) -> Response:
-    """Serve what cannot be read where the policy does not block; raise the Fault that refuses it elsewhere."""
+    """Serve an unreadable manifest where the policy does not block; raise the Fault that refuses it elsewhere."""
     why: tuple[str | None, str, str] = (reason_of(unreadable), unreadable.message, "")
     try:
         answer = await as_it_is(op, unreadable, request, ports)
@@ -76,11 +76,11 @@ async def _as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports
 
 
 def _holds(judged: Judged, op: PullManifest, ports: Ports) -> bool:
-    """True unless a key, a policy or an order changed while this was recorded."""
+    """True unless a key, a policy or an override changed while the pull was recorded."""
     try:
         return holds_still(judged.now, op.repository, ports)
     except Unavailable:
-        return False  # judging it again says why
+        return False  # judging the manifest again reports why
 
 
 async def _unreadable(
@@ -97,12 +97,12 @@ async def _unreadable(
 
 
 def _not_there(op: PullManifest) -> Fault:
-    """Return what a push is told that looks at a blocked manifest first: it may go on over it."""
+    """Return the 404 for a push that checks a blocked manifest first: the push may go on and replace it."""
     return Fault("MANIFEST_UNKNOWN", f"nothing that may be pulled is at {op.repository} {op.reference}")
 
 
 async def _caller(op: PullManifest, judged: Judged, request: Request, ports: Ports) -> Caller:
-    if judged.decision.allowed:  # nothing depends on who it is
+    if judged.decision.allowed:  # the caller's name changes nothing
         return await ports.rights.caller(op.repository, request.credential, Effort.NOTHING)
     return await reader(op.repository, judged.policy, request, ports, pushing=looks_to_push(op, request))
 
@@ -110,7 +110,7 @@ async def _caller(op: PullManifest, judged: Judged, request: Request, ports: Por
 async def _permission(
     op: PullManifest, judged: Judged, caller: Caller, request: Request, ports: Ports
 ) -> PullPermission:
-    """Ask upstream whether this caller may push only where the answer changes something."""
+    """Return the caller's permission. Upstream is asked about the right to push only if that changes the result."""
     look = not judged.decision.allowed and looks_to_push(op, request)
     look = look and await pushes(op.repository, judged.policy, caller, request, ports)
     return permit(caller, judged.decision, judged.policy, head=op.head, push_look=look)
@@ -154,7 +154,7 @@ def _detail(permission: PullPermission, decision: Decision) -> dict[str, object]
 
 
 def denied(judged: Judged, ports: Ports) -> Fault:
-    """Return the Fault for a decided denial: 403 DENIED, message, reason phrase, page."""
+    """Return the Fault for a denial: 403 DENIED with message, reason phrase and page."""
     decision = judged.decision
     page = explain.page_url(ports.url, decision.id)
     headers = {"Retry-After": "5"} if decision.outcome is Outcome.INCONCLUSIVE else {}
@@ -185,9 +185,9 @@ def _serve(op: PullManifest, judged: Judged, request: Request, ports: Ports) -> 
 
 
 def _has(digest: Digest, request: Request) -> bool:
-    """True when the caller has these bytes: their tag is in If-None-Match, weak or not (RFC 9110 13.1.2), or `*` is.
+    """True when the caller already has these bytes: If-None-Match holds their entity tag, weak or not, or `*`.
 
-    Registries also take the digest without quotes, which is no entity tag.
+    See RFC 9110 13.1.2. Registries also accept the digest without quotes, which is not an entity tag.
     """
     given = [value for name, value in request.headers if name == "if-none-match"]
     tags = {each.strip().removeprefix("W/") for each in ",".join(given).split(",")} if given else set()

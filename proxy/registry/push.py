@@ -1,4 +1,4 @@
-"""Push: signed before acknowledged. No manifest answered with 201 is unsigned; no tag moves to an unsigned one."""
+"""Push: sign before acknowledging. No manifest answered with 201 is unsigned; no tag moves to an unsigned manifest."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from proxy.trust.reason import Reason
 
 
 async def push(op: PushManifest, request: Request, ports: Ports) -> Response:
-    """Sign what upstream accepted, move the tags, attach; return 201, or who said no and what to do.
+    """Sign what upstream accepted, move the tags, attach the signatures; return 201, or a refusal with its next step.
 
-    Upstream lets the caller in before a byte of the manifest is read.
+    Upstream admits the caller before a byte of the manifest is read.
     """
     refusal = await turned_away(op.repository, request, ports)
     if refusal is not None:
@@ -62,7 +62,7 @@ async def _push(op: PushManifest, room: Room, request: Request, ports: Ports) ->
     admitted = await admit(op, subject.digest, request, ports)
     if isinstance(admitted, Response):
         return admitted
-    named = [tag for tag in tags if subject_of_tag(tag) is None]  # lists of signatures have a lock of their own
+    named = [tag for tag in tags if subject_of_tag(tag) is None]  # lists of signatures have their own lock
     async with AsyncExitStack() as inside:
         try:
             about = [] if ports.tags.sole else await lists_of(op, subject, tags, ports)
@@ -87,7 +87,7 @@ async def _push(op: PushManifest, room: Room, request: Request, ports: Ports) ->
 
 
 async def _pushed(this: Push, request: Request, ports: Ports) -> Response:
-    """Do what was admitted; without a signature where an exception says so. Raises Fault."""
+    """Carry out the admitted push, without a signature only under an exception that allows it. Raises Fault."""
     await unmoved(this.op, this.policy, this.subject, this.hold, this.caller, request, ports)
     try:
         await may_lie_there(this, request, ports)
@@ -101,7 +101,7 @@ async def _pushed(this: Push, request: Request, ports: Ports) -> Response:
 
 
 async def _excepted(this: Push, why: Unavailable | Corrupt, request: Request, ports: Ports) -> Response:
-    """Accept without a signature what an exception says, once it is on record that one is owed; else refuse it."""
+    """Accept an unsigned push under an exception, after the owed signature is on record; otherwise refuse it."""
     repository, subject, signers = this.op.repository, this.subject, this.policy.push.sign_with
     try:
         require_fresh(ports)
@@ -118,14 +118,14 @@ async def _excepted(this: Push, why: Unavailable | Corrupt, request: Request, po
 
 
 async def _read(op: PushManifest, room: Room, request: Request, ports: Ports) -> Resolved:
-    """Return the manifest, wholly read, strictly parsed and hashed. Raises Fault."""
+    """Return the manifest, read to the end, strictly parsed and hashed. Raises Fault."""
     data = await room.whole(request.body, request.length, ports.limits.manifest_bytes, "manifest", Reason.TOO_LARGE)
     digest = digest_of(data)
     if is_digest(op.reference) and op.reference != digest:
         raise Fault("DIGEST_INVALID", f"the manifest's digest is {digest}, not {op.reference}")
     limits = ports.limits
     if not is_digest(op.reference) and subject_of_tag(parse_tag(op.reference)) is not None:
-        limits = replace(limits, index_children=limits.referrers)  # the index of referrers that clients keep
+        limits = replace(limits, index_children=limits.referrers)  # the index of referrers that clients maintain
     kind = request.header("content-type") or ""
     manifest = await examined(lambda: parse(data, kind, limits), data, request, ports)
     for descriptor in (*manifest.children, *([manifest.subject] if manifest.subject else [])):
@@ -134,14 +134,14 @@ async def _read(op: PushManifest, room: Room, request: Request, ports: Ports) ->
 
 
 async def _unsigned(this: Push, request: Request, ports: Ports) -> bool:
-    """True for what needs no signature: by policy, or by what it is."""
+    """True for a manifest that needs no signature: by policy, or because of its kind."""
     if not this.policy.push.sign_with:
         return True
     return await needs_no_signature(this.op.repository, this.subject, this.tags, request, ports)
 
 
 async def _pass_on(this: Push, request: Request, ports: Ports) -> Response:
-    """Hand a manifest that needs no signature upstream; what would lose signatures of ours is refused, not merged."""
+    """Pass a manifest that needs no signature upstream. Refuse, rather than merge, if our signatures would be lost."""
     answer = Response(201)
     if is_digest(this.op.reference):
         answer = await put(this, this.op.reference, request, ports)
@@ -158,9 +158,10 @@ async def _pass_on(this: Push, request: Request, ports: Ports) -> Response:
 
 
 async def _signed(this: Push, request: Request, ports: Ports) -> Response:
-    """By digest first, then signed; then each tag moves, and only then is attached what names it.
+    """Push by digest, sign, move each tag, and only then attach the signatures that name a moved tag.
 
-    Whatever dies, no tag points at an unsigned manifest, and no signature names a tag that did not move.
+    If the process dies at any step, no tag points at an unsigned manifest, and no signature names a tag that did not
+    move.
     """
     answer = await put(this, this.subject.digest, request, ports)
     if answer.status >= 400:
@@ -179,7 +180,7 @@ async def _signed(this: Push, request: Request, ports: Ports) -> Response:
 
 
 async def _move(this: Push, tag: Tag, request: Request, ports: Ports) -> Response:
-    """Put the manifest under a tag. Raises Fault where that would take signatures of ours off a list of signatures."""
+    """Put the manifest under a tag. Raises Fault if that would remove our signatures from a list of signatures."""
     about = subject_of_tag(tag)
     await this.hold.trying(tag)
     answer = await (put(this, tag, request, ports) if about is None else put_list(this, tag, about, request, ports))
@@ -191,7 +192,7 @@ async def _move(this: Push, tag: Tag, request: Request, ports: Ports) -> Respons
 
 
 async def _list(this: Push, request: Request, ports: Ports) -> None:
-    """List what has a subject where clients look for it, before anybody is told that they need not."""
+    """List a manifest with a subject where clients look for it, before any client is told that upstream lists it."""
     about = this.subject.manifest.subject
     if about is not None and not await left_out(this, about.digest, request, ports):
         try:

@@ -1,6 +1,6 @@
-"""A list of signatures or referrers that somebody pushes: what lies there, what is pushed and ours, in one write.
+"""Pushed lists of signatures or referrers: merged in one write with the existing list and our own entries.
 
-Copies bring the list of another registry, signers the one that they read a moment ago: neither knows what came since.
+Copy tools bring the list of another registry, signers the list they read a moment ago: neither knows newer entries.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ Write = Callable[[Prepare], Awaitable[bytes | None]]
 
 
 async def put_list(this: Push, tag: Tag, about: Digest, request: Request, ports: Ports) -> Response:
-    """Put what is pushed under a tag named like a list of signatures: a list is merged, anything else put as it is.
+    """Put the pushed manifest under a tag named like a list of signatures: lists are merged, others put as is.
 
-    What is pushed lies upstream by its digest, which the answer names. Under the tag lies, in one write, what was
-    there, what is pushed and ours, without what a key of ours made and the ledger does not hold as attached; where it
-    is there already, nothing is written. Raises Fault (`too_large`, beyond limits), Unavailable.
+    The pushed manifest is stored upstream by its digest, which the response names. In one write, the tag gets the
+    existing entries, the pushed ones and ours, without those that a key of ours made and that the ledger does not hold
+    as attached; if the tag already has this content, nothing is written. Raises Fault (`too_large`, beyond limits),
+    Unavailable.
     """
-    async with ports.cache.lock(("attach", this.op.repository, about)):  # nor while we add to it
+    async with ports.cache.lock(("attach", this.op.repository, about)):  # nor while we add to the list
         if tag == signature_tag(about):
             return await _put_signatures(this, tag, about, request, ports)
         if await _is_list(this, about, request, ports):
@@ -67,10 +68,10 @@ async def put_list(this: Push, tag: Tag, about: Digest, request: Request, ports:
 
 
 async def may_lie_there(this: Push, request: Request, ports: Ports) -> None:
-    """Return where what is pushed may lie under all its tags. Raises Fault (reserved, denied, too large).
+    """Return if the pushed manifest may be put under all its tags. Raises Fault (reserved, denied, too large).
 
-    Under `.sig` that is a list of signatures, or whoever squats there stops the signing of a digest. Where our list of
-    what refers to a digest lies, it is such a list, or the manifest of that digest itself.
+    A `.sig` tag takes only a list of signatures; other content would block the signing of a digest. The tag of our list
+    of referrers takes only such a list, or the manifest of that digest itself.
     """
     for tag in this.tags:
         about = subject_of_tag(tag)
@@ -92,7 +93,7 @@ async def may_lie_there(this: Push, request: Request, ports: Ports) -> None:
 
 
 async def _is_sig(this: Push, request: Request, ports: Ports) -> bool:
-    """True for a list of signatures whose layers were all read. Raises Fault where upstream lacks one of them."""
+    """True for a list of signatures whose layers were all read. Raises Fault if upstream lacks one of them."""
     subject, most = this.subject, ports.limits.signature_layers
     if not carrier.is_artifact_shape(subject.manifest, most):
         return False
@@ -115,7 +116,7 @@ async def _is_list(this: Push, about: Digest, request: Request, ports: Ports) ->
 
 
 async def _ours_listed(this: Push, about: Digest, request: Request, ports: Ports) -> list[Digest]:
-    """Return what of ours belongs into the fallback tag: nothing does where upstream lists referrers by itself."""
+    """Return our referrers that belong in the fallback tag: none if upstream lists referrers by itself."""
     entries = live(await ports.ledger.entries(this.op.repository, about), ports)
     others = [e.artifact for e in entries if e.key.format != SIMPLE and e.stage is Stage.ATTACHED and e.artifact]
     if others and await ports.registry.referrers_api(this.op.repository, about, request.credential) is ReferrersApi.HAS:
@@ -171,9 +172,9 @@ async def _put_signatures(this: Push, tag: Tag, about: Digest, request: Request,
             await ports.journal.record(replaced(repository, about, strange, request, ports))
         await learn_list(repository, about, written, ports)
         manifest = parse(written, "", ports.limits)
-        if len(manifest.layers) > carrier.LAYERS:  # more than a pull looks at
+        if len(manifest.layers) > carrier.LAYERS:  # more than a pull examines
             whole = Resolved(digest_of(written), manifest.media_type, written, manifest)
-            with suppress(Unavailable):  # then nobody reads it here, and it is there all the same
+            with suppress(Unavailable):  # then no pull here reads the list, but it exists upstream all the same
                 await is_signature_artifact(repository, whole, request, ports, most=ports.limits.signature_layers)
     _told(this, tag, written, len(leave))
     return answer
@@ -214,19 +215,19 @@ async def _put_referrers(this: Push, about: Digest, request: Request, ports: Por
 
 
 async def left_out(this: Push, about: Digest, request: Request, ports: Ports) -> bool:
-    """True for a signature that a key of ours made and the ledger does not hold: our list does not get it back."""
+    """True for a signature made by our key that the ledger does not hold: our list must not get it back."""
     repository, subject = this.op.repository, this.subject
     if not carrier.is_artifact_shape(subject.manifest):
         return False
     if await ports.registry.referrers_api(repository, about, request.credential) is ReferrersApi.HAS:
-        return False  # which lists whatever it is given
+        return False  # upstream's API lists every referrer it is given
     if subject.digest in await _ours_listed(this, about, request, ports):
         return False
     return bool(await layers_made_here(repository, about, subject.manifest.layers, request, ports))
 
 
 async def _referrer(this: Push, digest: Digest, request: Request, ports: Ports) -> Descriptor | None:
-    """Return how the list shows a referrer of ours, None where upstream lost it."""
+    """Return the descriptor of our referrer as the list shows it, None if upstream lost it."""
     found = await read_manifest_bytes(this.op.repository, digest, request, ports)
     if found is None:
         return None
@@ -235,13 +236,13 @@ async def _referrer(this: Push, digest: Digest, request: Request, ports: Ports) 
 
 
 class _NotStored(Exception):
-    """Upstream did not take what is pushed."""
+    """Upstream did not accept the pushed manifest."""
 
 
 async def _written(this: Push, write: Write, request: Request, ports: Ports) -> tuple[Response, bytes | None]:
-    """Have upstream take what is pushed, by its digest, from this caller; then what `write` makes of it.
+    """Have upstream store the pushed manifest by digest, for this caller; then run `write` for the tag.
 
-    Return its answer to the caller, and what was written under the tag. Raises Fault, Unavailable.
+    Return upstream's answer to the caller, and what was written under the tag. Raises Fault, Unavailable.
     """
     stored: list[Response] = []
 
@@ -263,18 +264,18 @@ async def _written(this: Push, write: Write, request: Request, ports: Ports) -> 
             raise
         raise Fault("DENIED" if no.status == 403 else "MANIFEST_INVALID", no.what, status=no.status) from no
     answer = stored[-1]
-    there = f"/v2/{this.op.repository}/manifests/{this.subject.digest}"  # under the tag may lie more
+    there = f"/v2/{this.op.repository}/manifests/{this.subject.digest}"  # the tag may hold more
     return replace(answer, headers=tuple((k, there if k == "location" else v) for k, v in answer.headers)), written
 
 
 async def too_large(this: Push, limit: str, request: Request, ports: Ports) -> Fault:
-    """Record that this push is refused as more than a limit, and return the Fault that tells the caller."""
+    """Record that this push is refused because it exceeds a limit; return the Fault for the caller."""
     what = f"with what lies there it is more than limits.{limit} ({getattr(ports.limits, limit)})"
     return await refused(this, Reason.TOO_LARGE, what, request, ports)
 
 
 def _told(this: Push, tag: Tag, written: bytes | None, left_out: int) -> None:
-    """Have the record say what lies under the tag where that is not what was pushed."""
+    """Record what the tag holds if that differs from the pushed manifest."""
     if written != this.subject.body:
         this.under_others.add(tag)
     if written is not None and written != this.subject.body:

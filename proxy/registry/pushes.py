@@ -1,4 +1,4 @@
-"""Which manifests are being pushed here: what was signed for one is not withdrawn meanwhile."""
+"""Manifests being pushed here: their signatures are not withdrawn meanwhile."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ ManifestKey = tuple[Repository, Digest]
 
 
 class Pushes:
-    """The pushes of one process, by what they push."""
+    """The pushes of one process, by manifest."""
 
     def __init__(self, alone: Callable[[Hashable], AbstractAsyncContextManager[None]]) -> None:
-        """`alone` holds the lock of a key: whoever signs or writes lists holds it too."""
+        """`alone` holds the lock of a key: signing and writing lists hold the same lock."""
         self._alone = alone
-        self._under_way: dict[ManifestKey, tuple[int, asyncio.Event]] = {}  # how many, and when they are over
+        # number of pushes, and the event at their end
+        self._under_way: dict[ManifestKey, tuple[int, asyncio.Event]] = {}
 
     @contextmanager
     def under_way(self, place: ManifestKey) -> Iterator[None]:
-        """While this lasts, `none_of` waits: the manifest may be put there again."""
+        """While this lasts, `none_of` waits: the manifest may be stored again."""
         count, over = self._under_way.get(place, (0, asyncio.Event()))
         self._under_way[place] = (count + 1, over)
         try:
@@ -36,9 +37,9 @@ class Pushes:
                 over.set()
 
     async def none_of(self, place: ManifestKey, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of work that is done while nobody here pushes this manifest, signs it or writes its lists.
+        """Return the result of work done while no task here pushes this manifest, signs it or writes its lists.
 
-        Whoever begins to push it meanwhile signs it afterwards.
+        A push that begins meanwhile signs the manifest afterwards.
         """
         while True:
             if place in self._under_way:

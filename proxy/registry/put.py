@@ -1,4 +1,4 @@
-"""What a push sends upstream with the caller's own credentials, and how it is refused."""
+"""What a push sends upstream with the caller's own credentials, and how a push is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def put(this: Push, reference: Reference, request: Request, ports: Ports) 
     headers: Headers = ()
     try:
         reply = await put_manifest(this.op.repository, reference, subject.body, subject.media_type, request, ports)
-    except Unavailable:  # perhaps only its answer was lost
+    except Unavailable:  # perhaps only upstream's answer was lost
         if await exists(this.op.repository, reference, request, ports) != subject.digest:
             raise
     else:
@@ -33,7 +33,7 @@ async def put(this: Push, reference: Reference, request: Request, ports: Ports) 
                 return refused
         else:
             await reply.close()
-            if not 200 <= reply.status < 300:  # a redirect is no acceptance
+            if not 200 <= reply.status < 300:  # a redirect is not an acceptance
                 raise Unavailable(f"upstream answered {reply.status} to manifest {reference}")
             headers = reply.headers
     kept = {
@@ -41,7 +41,7 @@ async def put(this: Push, reference: Reference, request: Request, ports: Ports) 
         "location": f"/v2/{this.op.repository}/manifests/{subject.digest}",
         "content-length": "0",
     }
-    if subject.manifest.subject is not None:  # we list it where upstream does not, before this answer leaves
+    if subject.manifest.subject is not None:  # before this response is sent, we list the manifest if upstream does not
         kept["oci-subject"] = subject.manifest.subject.digest
     extra = [(k, v) for k, v in headers if k in REPLY_HEADERS and k not in {*kept, "content-type"}]
     tags = [("oci-tag", tag) for tag in this.op.tags]
@@ -57,6 +57,6 @@ async def refused(
     kind: event.EventKind = event.EventKind.PUSH_DENIED,
     told: str = "",
 ) -> Fault:
-    """Record that this push is refused, and return the Fault that tells the caller."""
+    """Record that this push is refused; return the Fault for the caller."""
     to, moved = (this.op.repository, this.op.reference), bool(this.moved)
     return await refuse(kind, *to, reason, what, this.caller, request, ports, pushing=True, moved=moved, told=told)

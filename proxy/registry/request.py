@@ -1,4 +1,4 @@
-"""One request as the flows see it, and what they answer."""
+"""One request as the flows see it, and their response."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def do_nothing() -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """What surrounds an operation: whose credentials, which headers (lower-case names, repeats kept), which body.
+    """The context of an operation: credential, headers (lower-case names, repeats kept) and body.
 
-    `budget` is what judging it may cost; whoever does many things under one of these gives each a `fresh` one.
+    `budget` bounds the cost of judging. A flow that handles many operations under one request gives each a `fresh` one.
     """
 
     credential: Credential
@@ -27,16 +27,16 @@ class Request:
     body: AsyncIterable[bytes] | None = None
     length: int | None = None
     address: str = ""
-    cut: Callable[[], None] = do_nothing  # ends the caller's connection at once
-    network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
+    cut: Callable[[], None] = do_nothing  # closes the caller's connection at once
+    network: str | None = None  # the network whose share of a bound this request uses; None: no single network's
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     def fresh(self) -> Request:
-        """Return the same with nothing spent."""
+        """Return the same request with an unspent budget."""
         return replace(self, budget=Budget(self.budget.clock))
 
     def part(self, limits: Limits) -> Request:
-        """Return the same with half of what is left of its budget."""
+        """Return the same request with half of its remaining budget."""
         return replace(self, budget=self.budget.part(limits))
 
     def header(self, name: str) -> str | None:
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A reply ready to be written: bytes of ours, or upstream's stream handed through (`relayed`)."""
+    """A response ready to send: our own bytes, or upstream's stream passed through (`relayed`)."""
 
     status: int
     headers: Headers = ()

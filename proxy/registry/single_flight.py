@@ -1,4 +1,4 @@
-"""Work that many ask for at the same time, done once."""
+"""Work that many callers request at the same time, done once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Work under way, by key. Nothing is remembered after it is done."""
+    """Work in progress, by key. Results are not cached."""
 
     def __init__(self) -> None:
-        """Start with nothing under way."""
+        """Start with no work in progress."""
         self._flights: dict[Hashable, asyncio.Future[T]] = {}
 
     async def do(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `work`, shared by everybody who asks for the same key while it runs.
+        """Return the result of `work`, shared by all callers that request the same key while it runs.
 
-        One caller going away does not end the work of the others; its failure reaches all of them.
+        A caller that leaves does not end the work for the others; a failure reaches all of them.
         """
         flight = self._flights.get(key)
         if flight is None:
@@ -31,4 +31,4 @@ class SingleFlight(Generic[T]):
     def _landed(self, key: Hashable, done: asyncio.Future[T]) -> None:
         self._flights.pop(key, None)
         if not done.cancelled():
-            done.exception()  # seen by whoever waited; nobody waiting is not an error
+            done.exception()  # seen by every waiting caller; no waiting caller is not an error

@@ -1,4 +1,4 @@
-"""Bodies on their way between callers and upstream: how many at once, whose they are, and which give way."""
+"""Bodies in transit between callers and upstream: how many at once, shares per holder, and which give way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from proxy.oci.limits import KIB, Limits
 from proxy.oci.shares import Shares
 from proxy.registry.ports.upstream import UpstreamResponse
 
-STEP = 64 * KIB  # what has to move within `transfer_patience_s`, where somebody else waits
+STEP = 64 * KIB  # must move within `transfer_patience_s` while another caller waits
 
 
 class Transfer:
-    """One body on its way. It counts as moving from its first chunk on: a slow answer is not the caller's doing."""
+    """One body in transit. It counts as moving from its first chunk: a slow answer is not the caller's fault."""
 
     def __init__(self, of: Transfers, holder: Hashable | None, cut: Callable[[], None]) -> None:
-        """Taken by `Transfers.begin`."""
+        """Created by `Transfers.begin`."""
         self.holder = holder
         self.cut = cut
         self.over = False
@@ -26,7 +26,7 @@ class Transfer:
         self._since = 0
 
     async def watched(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """Iterate over the body; a chunk has moved when the next one is asked for."""
+        """Iterate over the body; a chunk has moved when the next one is requested."""
         self._of.moves(self)
         async for chunk in body:
             yield chunk
@@ -36,31 +36,31 @@ class Transfer:
                 self._of.moves(self)
 
     def end(self) -> None:
-        """Give the place to whoever waits; once is as good as twice."""
+        """Give the slot to a waiting caller; idempotent."""
         self._of.end(self)
 
 
 class Transfers:
-    """The places for bodies that callers read or write. One address, or one proven name, cannot have all of them."""
+    """The slots for bodies that callers read or write. No address, and no proven name, can take all of them."""
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
-        """Start with nothing under way."""
+        """Start with no transfer."""
         self._limits = limits
         self._now = monotonic
         self._shares = Shares(limits.upstream_connections)
-        self._moving: dict[Transfer, None] = {}  # what moved longest ago comes first
+        self._moving: dict[Transfer, None] = {}  # least recently moved first
         self._waiting: dict[asyncio.Future[None], Hashable | None] = {}
 
     @property
     def used(self) -> int:
-        """Places that are taken now."""
+        """Slots taken now."""
         return self._shares.used
 
     async def begin(self, holder: Hashable | None, cut: Callable[[], None]) -> Transfer:
-        """Return a place, at once or after a short wait; `cut` ends the caller's connection.
+        """Return a slot, at once or after a short wait; `cut` ends the caller's connection.
 
-        Where none is free, what hardly moves gives way: for who is over a share, only what is theirs.
-        Raises Fault TOOMANYREQUESTS (429).
+        If none is free, a transfer that hardly moves gives way; a holder over its share displaces only its own
+        transfers. Raises Fault TOOMANYREQUESTS (429).
         """
         if not self._take(holder) and not await self._turn(holder) and not self._take(holder):
             text = "too many layers are on their way just now, here or for you; try again in a few seconds"
@@ -68,14 +68,14 @@ class Transfers:
         return Transfer(self, holder, cut)
 
     def moves(self, transfer: Transfer) -> None:
-        """Put it behind all that moved longer ago."""
+        """Mark the transfer as the most recently moved."""
         if not transfer.over:
             self._moving.pop(transfer, None)
             self._moving[transfer] = None
             transfer.moved_at = self._now()
 
     def end(self, transfer: Transfer) -> None:
-        """Give the place of this transfer to whoever waits."""
+        """Give the slot of this transfer to a waiting caller."""
         if not transfer.over:
             transfer.over = True
             self._moving.pop(transfer, None)
@@ -91,7 +91,7 @@ class Transfers:
         return True
 
     def _slow(self, holder: Hashable | None) -> Transfer | None:
-        room = self._shares.used < self._shares.limit  # then it is a share that stands in the way
+        room = self._shares.used < self._shares.limit  # then the holder's share is the limit
         for transfer in self._moving:
             if self._now() - transfer.moved_at < self._limits.transfer_patience_s:
                 return None
@@ -106,7 +106,7 @@ class Transfers:
             async with asyncio.timeout(self._limits.transfer_wait_s):
                 await turn
         except TimeoutError:
-            pass  # perhaps it came in the same moment
+            pass  # perhaps the slot arrived at the same moment
         except BaseException:
             if turn.done() and not turn.cancelled():
                 self._give_back(holder)
@@ -124,7 +124,7 @@ class Transfers:
 
 
 class Held:
-    """Upstream's reply while a caller reads it: its place is given back with its connection."""
+    """Upstream's reply while a caller reads it: its slot is given back with its connection."""
 
     def __init__(self, reply: UpstreamResponse, transfer: Transfer) -> None:
         """Take over both."""
@@ -134,15 +134,15 @@ class Held:
         self._transfer = transfer
 
     async def read(self, limit: int) -> bytes:
-        """Return the whole body, as the port says."""
+        """Return the whole body, as in the port."""
         return await self._reply.read(limit)
 
     def stream(self) -> AsyncIterable[bytes]:
-        """Iterate over the body, as the port says."""
+        """Iterate over the body, as in the port."""
         return self._transfer.watched(self._reply.stream())
 
     async def close(self) -> None:
-        """Give connection and place back."""
+        """Give connection and slot back."""
         try:
             await self._reply.close()
         finally:

@@ -1,4 +1,4 @@
-"""Serve what could not be judged where the policy does not block: whole, hashed here, with a warning, on record."""
+"""Serve unjudgeable manifests if the policy does not block: whole, hashed here, with a warning, recorded."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _UNREADABLE = frozenset({Reason.TOO_LARGE, Reason.AMBIGUOUS_MANIFEST, Reason.NOT
 
 
 async def as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports: Ports) -> Response | None:
-    """Return upstream's bytes in the modes `warn` and `off`, or its own refusal; None where they are blocked.
+    """Return upstream's bytes in the modes `warn` and `off`, or its own refusal; None if they are blocked.
 
-    They are read wholly, up to `manifest_hard_bytes`, and hashed before the first leaves. What is denied by that digest
+    The bytes are read completely, up to `manifest_hard_bytes`, and hashed before the first one is sent. A denied digest
     is blocked in every mode. Raises Corrupt, Unavailable, Fault.
     """
     now = now_in(op.repository, ports)
@@ -63,7 +63,7 @@ async def as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports:
 
 
 def reason_of(unreadable: Fault) -> str | None:
-    """Return why a manifest could not be read: one that is cut off as too long says so by its code alone."""
+    """Return why a manifest could not be read: for one cut off as too long, only the code says so."""
     return unreadable.reason or (Reason.TOO_LARGE if unreadable.code == "SIZE_INVALID" else None)
 
 

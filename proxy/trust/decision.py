@@ -1,4 +1,4 @@
-"""The decision: a pure function of question, policy, keys, evidence and time. It never raises to say no."""
+"""The decision: a pure function of question, policy, keys, evidence and time. A refusal is a value, not an exception."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.trust.revocation import NotKnown
 
 
 class Outcome(StrEnum):
-    """What one check, or the whole decision, came to."""
+    """The result of one check, or of the whole decision."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One named requirement and its outcome; `detail` is for people, `told` for callers where they hear less."""
+    """One named requirement and its outcome; `detail` is for operators, `told` is the shorter text for callers."""
 
     name: str
     outcome: Outcome
@@ -40,7 +40,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Decision:
-    """What we came to and everything it rests on. It knows no caller."""
+    """The result and everything it rests on. It does not depend on the caller."""
 
     id: str
     question: Question
@@ -56,18 +56,18 @@ class Decision:
     at: datetime
     contact: str | None = None
     help_url: str | None = None
-    binds_reference: bool = False  # true when another reference to the same digest may be decided differently
+    binds_reference: bool = False  # True when another reference to the same digest may be decided differently
     granted: ExceptionGrant | None = None
 
     @property
     def allowed(self) -> bool:
-        """True when the bytes may be served to anybody whom upstream lets read."""
+        """True when the bytes may be served to every caller whom upstream lets read."""
         return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"} or self.granted is not None
 
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """What surrounds a decision: its id, the time, our public host names, the revisions, keys and operators' orders."""
+    """The context of a decision: its id, the time, our public host names, the revisions, keys and overrides."""
 
     id: str
     now: datetime
@@ -82,8 +82,8 @@ def decide(
 ) -> Decision:
     """Return the decision on this subject (digest, media type).
 
-    What is denied is blocked in every mode, whatever signed it. What did not pass stays so under an exception: it is
-    let through with all it failed on record.
+    A denial blocks in every mode, whoever signed. An exception does not change the outcome: failed checks stay failed
+    and are recorded; only `allowed` becomes true.
     """
     mode: Mode = "enforce"
     binds = False
@@ -123,7 +123,7 @@ def decide(
 
 
 def _as_kept(signature: Verified, ring: KeyRing) -> Verified:
-    """Return the signature as it is kept with a decision: with the state of its key, without certificates' bytes."""
+    """Return the signature as stored with a decision: with the state of its key, without the certificates' bytes."""
     state = next((key.state for key in ring.ours if fingerprint(key.spki) == signature.fingerprint), None)
     if state is not None and state not in VERIFYING:
         signature = replace(signature, state=state)
@@ -160,7 +160,7 @@ def _clause(
             continue
         mine = [v for v in verifiers if v.fingerprint == signature.fingerprint]
         said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in mine]
-        if None in said:  # one of the names it has here is enough
+        if None in said:  # one acceptable name of the key is enough
             good.setdefault(signature.fingerprint, signature)
         else:
             problems += [p for p in said if p is not None] or [Reason.UNTRUSTED_KEY]
@@ -208,14 +208,14 @@ def _clause(
 
 
 def _of_ours(signature: Verified, question: Question, at: DecisionContext, *, trust_ledger: bool) -> Reason | None:
-    """Return why a key of ours may not vouch here, None for other people's: no authority outweighs the key book."""
+    """Return why our key may not vouch here, None for other keys: no authority overrides the key book."""
     profiles = dict.fromkeys(k.profile for k in at.ring.ours if fingerprint(k.spki) == signature.fingerprint)
     own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]
     said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in own]
     return next((problem for problem in said if problem is not None), None)
 
 
-# The most telling reason first: what a tired person should hear about when several signatures fail differently.
+# The most telling reason first: the one to report when several signatures fail differently.
 _FIRST = (
     Reason.KEY_COMPROMISED,
     Reason.CERTIFICATE_REVOKED,
@@ -262,13 +262,13 @@ def _problem(
 
 
 def _made_before(signature: Verified, verifier: Verifier) -> bool:
-    """True when our own ledger says it was made before the key was in other hands: nobody else writes there."""
+    """True when our own ledger dates the signature before the key was compromised: only we write there."""
     since, made = verifier.compromised_since, signature.recorded
     return since is not None and made is not None and made < since
 
 
 def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Sequence[str]) -> bool:
-    """True when the payload's identity is one this key may vouch with for this question."""
+    """True when this key may vouch for this question with the identity in the payload."""
     if verifier.identity == "any":
         return True
     repositories = {f"{host}/{question.repository}" for host in hosts}
@@ -289,7 +289,7 @@ def _binds_reference(policy: Policy, ring: KeyRing) -> bool:
 
 
 def _worst(checks: Sequence[Check]) -> Outcome:
-    """A failure outweighs silence; an empty list of checks allows nothing."""
+    """Return the worst outcome. A failure outweighs an inconclusive check; an empty list of checks allows nothing."""
     outcomes = {check.outcome for check in checks}
     if not outcomes or Outcome.FAILED in outcomes:
         return Outcome.FAILED

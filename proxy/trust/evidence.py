@@ -15,17 +15,17 @@ from proxy.trust.revocation import Listed
 
 
 class Source(StrEnum):
-    """Where signatures may live. `ledger` is our own copy of what we wrote."""
+    """Where signatures may be found. `ledger` is our own copy of the signatures we made."""
 
     LEDGER = "ledger"
     SIG_TAG = "sig-tag"
     REFERRERS = "referrers"
-    PARENTS = "parents"  # indexes that list it: looked at only where it does not stand by itself
+    PARENTS = "parents"  # indexes that list the image: examined only if it does not pass by itself
 
 
 @dataclass(frozen=True)
 class Proven:
-    """The signature was there at a moment between these two, says a timestamp authority that `authority` trusts."""
+    """Proof by a timestamp authority that `authority` trusts: the signature existed at a time between these two."""
 
     authority: str
     earliest: datetime
@@ -34,11 +34,11 @@ class Proven:
 
 @dataclass(frozen=True)
 class CertifiedChain:
-    """The certificates a signature came with (DER, leaf to root), and who vouches for them by configuration.
+    """The certificates of a signature (DER, leaf to root), and the configured authorities that vouch for them.
 
-    Times are UTC. `valid` is from when until when all of them are, both inclusive: a decision holds it against the
-    present, or against what is `proven`. `signed_at` is what the signer says. After `expires` the signature counts no
-    more, whatever else holds. What revocation lists say is in `listed`, for each authority that asks for them.
+    Times are UTC. `valid` is the period in which all certificates are valid, both ends inclusive: a decision compares
+    it with the present, or with the `proven` times. `signed_at` is the signer's claim. After `expires` the signature
+    never counts. `listed` holds the entries of revocation lists, for each authority that requires them.
     """
 
     authorities: tuple[str, ...]
@@ -54,14 +54,14 @@ class CertifiedChain:
 
 @dataclass(frozen=True)
 class Verified:
-    """One signature that verifies over this subject with a key we were configured to try, or one that is certified.
+    """One signature over this subject that verifies with a configured key, or with a certified one.
 
-    `fingerprint` is that of the key, also of one that only an authority vouches for.
+    `fingerprint` identifies the key, also one that only an authority vouches for.
 
-    `bound` is what the signed payload itself says it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None;
-    `claims` are signed with it (pusher, time). `recorded` is when our own ledger says that we made it: None for what
-    was found anywhere else, whatever it says of itself. `state` is set by a decision on it, where the key is ours and
-    no longer verified then.
+    `bound` is the signed payload's own statement of what it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None; `claims`
+    are signed with it (pusher, time). `recorded` is the time at which our own ledger says that we made it: None for
+    signatures found elsewhere, whatever they claim. `state` is set by a decision when the key is ours and no longer
+    verifies.
     """
 
     fingerprint: str
@@ -77,7 +77,7 @@ class Verified:
 class Rejected:
     """One signature that does not count, and why.
 
-    `fingerprint` is that of the key that did make it, where that is proven: the reason holds where that key counts.
+    `fingerprint` identifies the key that made it, if proven: the reason then applies only where that key counts.
     """
 
     reason: Reason
@@ -90,7 +90,7 @@ SignatureCheck = Verified | Rejected
 
 
 def reason_for(rejected: Rejected, verifiers: Sequence[Verifier]) -> Reason:
-    """Return why this does not count for these keys: what a key of others did sign is untrusted, however it did."""
+    """Return why the signature does not count for these keys; a signature by any other key is untrusted."""
     if not rejected.fingerprint:
         return rejected.reason
     states = {v.state for v in verifiers if v.fingerprint == rejected.fingerprint}
@@ -103,7 +103,7 @@ def reason_for(rejected: Rejected, verifiers: Sequence[Verifier]) -> Reason:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """We looked at this place; an empty list of findings is a proven absence."""
+    """The source was searched; an empty list of findings is a proven absence."""
 
     place: Source
     findings: tuple[SignatureCheck, ...] = ()
@@ -111,40 +111,40 @@ class SourceResult:
 
 @dataclass(frozen=True)
 class CouldNotLook:
-    """We could not look at this place. Never the same as nothing being there."""
+    """The source could not be searched. Never the same as an empty result."""
 
     place: Source
     why: str
     told: Told = Told.NOTHING
 
     def says(self) -> tuple[str, str]:
-        """Return what operators read of it, and what callers are told."""
+        """Return the text for operators and the text for callers."""
         return f"{self.place}: {self.why}", f"{self.place}: {self.told}"
 
 
 @dataclass(frozen=True)
 class NotExamined:
-    """More was there than the bound allows us to examine."""
+    """The source holds more signatures than the bound allows us to examine."""
 
     place: Source
     count: int
 
     def says(self) -> tuple[str, str]:
-        """Return what operators read of it, and what callers are told."""
+        """Return the text for operators and the text for callers."""
         text = f"{self.place}: {self.count} more than the bound"
         return text, text
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What every place said about one digest; `allowed_parent` is an index that lists it and is allowed now."""
+    """What every source said about one digest; `allowed_parent` is an index that lists it and is allowed now."""
 
     subject: Digest
     sources: tuple[SourceResult | CouldNotLook | NotExamined, ...] = ()
     allowed_parent: Digest | None = None
     artifact: bool = False  # every layer was fetched and parsed as the signature format it claims
-    referrers_index: bool = False  # under a fallback tag, and everything it lists satisfies the policy by itself
-    listed_by: frozenset[Digest] = frozenset()  # indexes above it, of those that a denial or an exception names
+    referrers_index: bool = False  # under a fallback tag, and each of its entries satisfies the policy by itself
+    listed_by: frozenset[Digest] = frozenset()  # the indexes above it that a denial or an exception names
 
     @property
     def verified(self) -> tuple[Verified, ...]:
@@ -162,5 +162,5 @@ class Evidence:
 
     @property
     def silence(self) -> tuple[CouldNotLook | NotExamined, ...]:
-        """What we do not know."""
+        """The sources that were not searched, or not completely."""
         return tuple(p for p in self.sources if not isinstance(p, SourceResult))

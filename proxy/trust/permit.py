@@ -1,4 +1,4 @@
-"""Exceptions by caller, and nothing else: the only place where who asks changes what they get."""
+"""Exceptions by caller: the only place where the caller's identity changes the response."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class PullPermission(StrEnum):
     """Why a request is answered with content, or `DENY`."""
 
     ALLOWED = "allowed"
-    PUSH_LOOK = "push-look"  # answered 404: a push goes on over it, and a client that has it cached starts nothing
+    PUSH_LOOK = "push-look"  # answered 404: the push goes on, and a client with a cached copy does not start it
     REVIEWER = "reviewer"
     OPEN_HEAD = "open-head"  # `head_on_denied: allow`
     DENY = "deny"
 
 
 def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: bool, push_look: bool) -> PullPermission:
-    """Return what this caller gets of a decided manifest. Never part of a cached decision.
+    """Return what this caller may get of a decided manifest. Never part of a cached decision.
 
-    `push_look` is true for the question a client asks before it pushes, from a caller who may push.
+    `push_look` is true when a caller with the right to push checks for the manifest before pushing.
     """
     if decision.allowed:
         return PullPermission.ALLOWED
-    denied = decision.reason is Reason.DENIED_DIGEST  # a recall holds for reviewers and open heads too
+    denied = decision.reason is Reason.DENIED_DIGEST  # a denial holds for reviewers and open heads too
     if push_look and not (denied and is_digest(decision.question.reference)):
         return PullPermission.PUSH_LOOK
     if policy is None or denied:
@@ -39,6 +39,6 @@ def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: b
 
 
 def may_push_by_policy(caller: Caller, policy: Policy) -> bool:
-    """True when the policy's push list has this caller: `*` is everybody, a name only counts when proven."""
+    """True when the policy's push list includes this caller: `*` is everybody; a name counts only if proven."""
     allow = policy.push.allow
     return "*" in allow or (isinstance(caller, Named) and caller.name in allow)

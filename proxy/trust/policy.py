@@ -1,4 +1,4 @@
-"""What a repository demands: frozen values made by configuration, never by what is judged."""
+"""A repository's requirements: frozen values from the configuration, never from the image being judged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.trust.pattern import matches, specificity
 
 Mode = Literal["enforce", "warn", "off"]
 Blobs = Literal["strict", "open"]
-COSIGN = ("cosign-simple", "sigstore-bundle")  # what serves every cosign
+COSIGN = ("cosign-simple", "sigstore-bundle")  # serves every version of cosign
 FORMATS = (*COSIGN, "notation-jws", "notation-cose")
 CLAIMS = ("pusher", "time")
 REMEMBERED = 10_000
@@ -27,7 +27,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class PushRules:
-    """What happens to a push: who may, what it is signed with and how, which tags never move."""
+    """The rules of a push: who may push, which keys sign in which formats, which tags never move."""
 
     sign_with: tuple[str, ...] = ()
     formats: tuple[str, ...] = COSIGN
@@ -38,7 +38,7 @@ class PushRules:
 
 @dataclass(frozen=True)
 class PullRules:
-    """What a pull must satisfy. Every clause must hold; no clause at all allows nobody."""
+    """The requirements of a pull. Every clause must hold; an empty list of clauses allows nobody."""
 
     mode: Mode = "enforce"
     enforce_after: datetime | None = None
@@ -57,7 +57,7 @@ class PullRules:
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy with the patterns it is for, and whom a blocked person should ask."""
+    """One policy: its repository patterns, and the contact for a blocked caller."""
 
     repositories: tuple[str, ...]
     push: PushRules = field(default_factory=PushRules)

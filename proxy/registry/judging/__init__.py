@@ -1,1 +1,1 @@
-"""Is this manifest served? Evidence is gathered, the decision made, and made again where things change."""
+"""Decide whether a manifest is served: gather evidence, decide, and decide again when the basis changes meanwhile."""

@@ -1,4 +1,4 @@
-"""Collect what is said about a digest: bounded, nothing swallowed, and no further than the rule needs."""
+"""Collect the signatures of a digest: bounded, no failure hidden, and no further than the policy needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Searched = list[SourceResult | CouldNotLook | NotExamined]
 
 
 def never() -> bool:
-    """Say that nobody else has come to a decision meanwhile."""
+    """Return False: no other request has reached a decision meanwhile."""
     return False
 
 
@@ -53,9 +53,9 @@ async def gather(
 ) -> Evidence:
     """Return the evidence about this digest: our own copies first, then `.sig`, then referrers; stops when enough.
 
-    Each place has half of what is left of the budget, so that the later ones cannot use up what the earlier need. One
-    caller looks at a time, whatever the credential; those who waited stop where it is `settled` by then. `begun` is
-    what `from_ledger` returned.
+    Each source gets half of the remaining budget, so that an earlier source cannot starve a later one. One caller
+    searches at a time, whatever the credential; callers that waited stop if the question is `settled`. `begun` is the
+    result of `from_ledger`.
     """
     evidence = begun or await from_ledger(repository, subject, ring, request, ports)
     if enough(evidence):
@@ -74,7 +74,7 @@ async def gather(
 async def from_ledger(
     repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
 ) -> Evidence:
-    """Return the evidence of our own copies: it costs no question to upstream."""
+    """Return the evidence from our own copies, without any upstream request."""
     looked, _ = await _looked(Source.LEDGER, repository, subject, ring, request, ports)
     return Evidence(subject, tuple(looked))
 
@@ -82,10 +82,10 @@ async def from_ledger(
 async def _afforded(
     place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
 ) -> Searched:
-    """Look as far as half of the rest of the budget goes. What is too much is not looked at again for some seconds.
+    """Search this source with half of the remaining budget. If the source is too large, skip it for some seconds.
 
-    Whatever the credential: how much is there does not depend on who asks. It is known again as soon as a signature
-    is added or removed here.
+    The skip applies to every credential: the amount of data does not depend on the caller. It ends as soon as a
+    signature is added or removed here.
     """
     cache, limits = ports.cache, ports.limits
     name = (place, repository, subject, cache.changes(repository))
@@ -102,7 +102,7 @@ async def _afforded(
 async def _looked(
     place: Source, repository: Repository, subject: Digest, ring: KeyRing, request: Request, ports: Ports
 ) -> tuple[Searched, str | None]:
-    """Return what was found here, silence included; and why not all of it in time, where that was so."""
+    """Return the results from this source, failures included; and, after a timeout, why they are incomplete."""
     late = None
     try:
         async with asyncio.timeout(ports.limits.gather_deadline_s):
@@ -133,18 +133,18 @@ async def _look(
         case Source.REFERRERS:
             return await _referrers(repository, subject, ring, request, ports)
         case Source.PARENTS:
-            return []  # judged, not read: `judge` goes up to them
+            return []  # judged, not read: `judge` walks up to the parents
 
 
 async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, ports: Ports) -> Searched:
-    """Examine our own stored copies: they verify like anybody's, and need no upstream request."""
+    """Examine our own stored copies: they are verified like any other signature, without an upstream request."""
     findings: list[SignatureCheck] = []
     entries = await ports.ledger.entries(repository, subject)
     attached = [e for e in entries if e.stage is Stage.ATTACHED and e.signature is not None and e.key.format in FORMATS]
-    # What names no tag comes first: there is one for each key, however many tags there were.
+    # Signatures that name no tag come first: one per key, however many tags there were.
     attached.sort(key=lambda e: names_a_tag(e.key.bound))
     bound = ports.limits.signatures_per_digest
-    keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # the first of equal ones counts
+    keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # of equal keys the first counts
     verifiers = ring.all_verifiers()
     for entry in attached[:bound]:
         form, key = FORMATS[entry.key.format], keys.get(entry.key.fingerprint)
@@ -162,7 +162,7 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, ports:
 
 
 def _recorded(finding: SignatureCheck, entry: Entry) -> SignatureCheck:
-    """Return the finding with the time our ledger has for exactly this signature."""
+    """Return the finding with the ledger's time of exactly this signature."""
     if isinstance(finding, Verified) and finding.fingerprint == entry.key.fingerprint:
         return replace(finding, recorded=entry.at)
     return finding
@@ -179,14 +179,14 @@ async def _referrers(
     manifests = [m for m in opened if isinstance(m, Manifest)]
     looked = await _layers(Source.REFERRERS, repository, manifests, subject, ring, request, ports)
     silent = listed.silent or next((m for m in opened if isinstance(m, Unavailable)), None)
-    if silent is not None:  # beside what was found, which may be enough
+    if silent is not None:  # added to the results, which may be sufficient
         looked.append(CouldNotLook(Source.REFERRERS, silent.what, silent.told))
     missed = listed.beyond + max(len(ordered) - bound, 0)
     return [*looked, *([NotExamined(Source.REFERRERS, missed)] if missed else [])]
 
 
 def _may_sign(descriptor: Descriptor) -> bool:
-    """False only for referrers that say they are something else; fallback entries often say nothing useful (WIRE 3)."""
+    """False only for referrers that declare another type; fallback tag entries often declare nothing (WIRE 3)."""
     silent = {None, "", OCI_EMPTY, OCI_CONFIG, *MANIFESTS, *INDEXES}
     kind = descriptor.artifact_type
     return kind in silent or announces_signatures(kind or "") or "cosign" in (kind or "")
@@ -202,7 +202,7 @@ async def _open(
     except Unavailable as silent:
         return silent
     except (Corrupt, Fault):
-        return None  # one unreadable referrer must not hide a good one; it simply does not count
+        return None  # one unreadable referrer must not hide a good one; it is not counted
 
 
 async def _layers(
@@ -214,7 +214,7 @@ async def _layers(
     request: Request,
     ports: Ports,
 ) -> Searched:
-    """Examine every layer that claims a format, whichever place it was found in; equal ones once, small ones first."""
+    """Examine every layer that claims a signature format, in any source; equal layers once, small ones first."""
     claiming = (layer for m in manifests for layer in m.layers if claimed_by(layer.media_type))
     layers = list({_mark(layer): layer for layer in claiming}.values())
     bound = ports.limits.signatures_per_digest
@@ -243,7 +243,7 @@ def _mark(layer: Descriptor) -> tuple[object, ...]:
 async def _examine(
     repository: Repository, same: Sequence[Descriptor], subject: Digest, ring: KeyRing, request: Request, ports: Ports
 ) -> list[SignatureCheck | Unavailable]:
-    """Return what is found in layers that are one blob with other annotations: it is read once."""
+    """Return the findings from layers that share one blob and differ in annotations; the blob is read once."""
     found: list[SignatureCheck | Unavailable] = []
     data: bytes | None = None
     for d in sorted(same, key=lambda each: -each.size):
@@ -259,7 +259,7 @@ async def _examine(
             found += await _examined(form, Layer(d, data), subject, ring, request, ports)
         except Unavailable as silent:
             return [*found, silent]
-        except Corrupt as lie:  # whatever is said beside it
+        except Corrupt as lie:  # whatever the other layers say
             return [*found, Rejected(Reason.BAD_SIGNATURE, form.name, lie.told)]
         except Fault as bad:
             found.append(Rejected(Reason.BAD_SIGNATURE, form.name, bad.message))

@@ -1,4 +1,4 @@
-"""What somebody who may pull an image may know about it: verdict, keys, who pushed it, how to verify it elsewhere."""
+"""What a caller with pull access may see of an image: verdict, keys, last push, how to verify it elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Inspected:
 
 
 async def inspect(op: PullManifest, request: Request, ports: Ports) -> Inspected | Response:
-    """Return what is known, judged with the caller's own credentials, or upstream's refusal to let them read."""
+    """Return the inspected image, judged with the caller's own credentials, or upstream's refusal to let it be read."""
     judged = await judge(op, request, ports)
     if isinstance(judged, Response):
         return judged

@@ -1,4 +1,4 @@
-"""The one path by which anything is judged: pulls, blobs, `verify`, `why` and every later sweep call this."""
+"""The only path to a judgement: pulls, blobs, `verify`, `why` and every later sweep call this module."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from proxy.trust.question import Question, Resolved
 
 @dataclass(frozen=True)
 class Judged:
-    """A decision, the bytes it is about, the policy that asked for it, and all else that held when it was made.
+    """A decision, the bytes it is about, the policy that applied, and the state it was made under.
 
-    It is not `final` where something changed meanwhile and more evidence may be needed.
+    `final` is False when something changed meanwhile and more evidence may be needed.
     """
 
     subject: Resolved
@@ -46,27 +46,27 @@ class Judged:
 
 @dataclass(frozen=True)
 class Walk:
-    """How far one request went up from child to parents: in steps, and in parents looked at altogether."""
+    """How far one request has climbed from child to parents: its depth, and all parents examined so far."""
 
     depth: int = 0
     tried: set[Digest] = field(default_factory=set)
 
     def up(self) -> Walk:
-        """Return the walk one step further, with the same count."""
+        """Return the walk one step further up, with the same set of parents."""
         return Walk(self.depth + 1, self.tried)
 
 
 async def judge(op: PullManifest, request: Request, ports: Ports, *, walk: Walk | None = None) -> Judged | Response:
-    """Return what we come to on this reference as things stand on return, or upstream's own refusal.
+    """Return the judgement on this reference under the state at the time of return, or upstream's own refusal.
 
-    Raises Unavailable (Exhausted where the budget was used up before), Corrupt and Fault where there is nothing to
-    judge; a bad signature never raises.
+    Raises Unavailable (Exhausted when the budget was used up before), Corrupt and Fault when the manifest cannot be
+    judged; a bad signature never raises.
     """
     request.budget.check(ports.limits)
     subject = await resolve(op, request, ports)
     if isinstance(subject, Response):
         return subject
-    if walk is not None:  # whoever goes up from a child looks at the end whether anything changed
+    if walk is not None:  # the walk up from a child checks for changes once, at its end
         return await _judged(op, subject, request, ports, walk)
     for _ in range(AGAIN):
         judged = await _judged(op, subject, request, ports, None)
@@ -101,8 +101,8 @@ async def _worked_out(
         evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, request, ports, walk)
         decision = ports.cache.reuse_if_equal(now.decide(question, subject, evidence))
         if decision.outcome is not Outcome.PASSED and (known := made()) is not None:
-            return known, None  # somebody else looked at the same time, and has come to this
-        if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up not every parent may be looked at
+            return known, None  # another task searched at the same time and reached this decision
+        if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up some parents may be skipped
             ports.cache.decided(place, now.stamp, decision, changes)
         if decision.outcome is Outcome.PASSED:
             ports.cache.passed[place] = question.reference
@@ -114,7 +114,7 @@ async def _worked_out(
             if {found.place for found in evidence.sources} == {Source.LEDGER} and ports.repairs:
                 ports.cache.later(
                     repair(question.repository, subject, request, ports)
-                )  # only our own copy was looked at
+                )  # only our own copy was examined
         return decision, evidence
 
     if walk.depth > 0:
@@ -128,12 +128,12 @@ async def _worked_out(
 
 
 def _remembered(question: Question, place: ManifestKey, now: Now, ports: Ports) -> Decision | None:
-    """Return a decision that holds for this question: the page and the row are about the reference that was used."""
+    """Return a cached decision with this question: page and journal row must name the reference in use."""
     known = ports.cache.decision(place, now.stamp, question.reference)
     if known is None or known.question == question:
         return known
     if known.outcome is not Outcome.PASSED and _fallback_of(question.reference) is not None:
-        return None  # under that tag it may be an index of referrers
+        return None  # under that tag the manifest may be an index of referrers
     mine = ports.cache.reuse_if_equal(replace(known, id=secrets.token_urlsafe(12), question=question))
     ports.cache.put_for_reference(place, now.stamp, mine)
     return mine
@@ -149,9 +149,9 @@ async def _evidence(
     ports: Ports,
     walk: Walk,
 ) -> Evidence:
-    """Collect what the rule needs: nothing without a policy, nor for what is denied; our own copies before all else.
+    """Collect the evidence the policy needs: none without a policy or for a denied image; our own copies first.
 
-    Parents only when the digest does not stand by itself.
+    Parents are judged only when the digest does not pass by itself.
     """
     repository = question.repository
     above = await named_ancestors(repository, subject.digest, now.overrides, ports)
@@ -180,7 +180,7 @@ async def _evidence(
 async def _with_parent(
     repository: Repository, evidence: Evidence, request: Request, ports: Ports, walk: Walk
 ) -> Evidence:
-    """Add the first parent that satisfies the policy now; one that could not be judged is silence, not absence."""
+    """Add the first parent that satisfies the policy now; a parent that could not be judged is silence, not absence."""
     judging = Judging(
         remembered_in(repository, now_in(repository, ports).stamp, ports),
         lambda parent: decision_on(repository, parent, request, ports, walk=walk.up()),
@@ -202,7 +202,7 @@ async def _with_parent(
 
 
 async def _noted(place: ManifestKey, at: datetime, ports: Ports) -> None:
-    """Tell other servers, and this one after a restart, where to look first."""
+    """Record the pass, so that other servers, and this one after a restart, know where to look first."""
     with suppress(Unavailable):
         await ports.facts.passed(*place, at)
 
@@ -213,7 +213,7 @@ def _fallback_of(reference: Reference) -> Digest | None:
 
 
 async def _lists_referrers(question: Question, subject: Resolved, request: Request, ports: Ports, walk: Walk) -> bool:
-    """True for the index that clients keep under the fallback tag, when everything it lists passes by itself.
+    """True for the index that clients keep under the fallback tag, when each entry passes by itself.
 
     Clients that manage that tag must read it before they add to it (distribution-spec 1.1 "Referrers Tag Schema").
     """
@@ -230,23 +230,23 @@ async def _lists_referrers(question: Question, subject: Resolved, request: Reque
 
 
 async def _outcome(repository: Repository, digest: Digest, request: Request, ports: Ports, walk: Walk) -> Outcome:
-    """Return whether this manifest satisfies the policy now, whatever the mode."""
+    """Return whether this manifest satisfies the policy now, in any mode."""
     try:
         decision = await decision_on(repository, digest, request, ports, walk=walk)
     except (Unavailable, Corrupt):
         return Outcome.INCONCLUSIVE
     except Fault:
-        return Outcome.FAILED  # unreadable for everybody
+        return Outcome.FAILED  # unreadable for every caller
     return Outcome.FAILED if decision is None else decision.outcome
 
 
 async def decision_on(
     repository: Repository, digest: Digest, request: Request, ports: Ports, *, walk: Walk | None = None
 ) -> Decision | None:
-    """Return the decision on this manifest, None where it is gone or upstream does not let this caller read it.
+    """Return the decision on this manifest, None if it is gone or upstream does not let this caller read it.
 
-    By its digest, or (where the rule binds the tag) under the tag it last passed under, if that still means it.
-    Raises Unavailable, Corrupt and Fault where there is nothing to judge.
+    The manifest is judged by digest, or, if the policy binds the tag, under the tag it last passed under, provided that
+    the tag still points at it. Raises Unavailable, Corrupt and Fault when the manifest cannot be judged.
     """
     place, now = (repository, digest), now_in(repository, ports)
     decision = ports.cache.decision(place, now.stamp, digest)
@@ -265,12 +265,12 @@ async def decision_on(
 
 
 def remembered_in(repository: Repository, stamp: Hashable, ports: Ports) -> Callable[[Digest], Decision | None]:
-    """Return what says of a manifest here what `decision_on` would under this stamp, where that is free, else None."""
+    """Return a lookup of `decision_on` results under this stamp; the lookup returns None if one needs work."""
 
     def known(digest: Digest) -> Decision | None:
         decision = ports.cache.decision((repository, digest), stamp, digest)
         if decision is None or decision.outcome is Outcome.PASSED or not decision.binds_reference:
             return decision
-        return None if (repository, digest) in ports.cache.passed else decision  # it may pass under its tag
+        return None if (repository, digest) in ports.cache.passed else decision  # the manifest may pass under its tag
 
     return known

@@ -1,4 +1,4 @@
-"""Which of the manifests that list something may be had now: however many newer ones may not, they crowd out none."""
+"""Find a manifest that lists an image or blob and is allowed now; newer ones that are refused never crowd it out."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from proxy.trust.decision import Decision, Outcome
 from proxy.trust.fact import Listing
 from proxy.trust.reason import Reason
 
-LISTED = 256  # manifests in one look at the store
+LISTED = 256  # manifests per read from the store
 LOOKS = 8
-Part = Callable[[int], Awaitable[Listing]]  # by its number; raises Unavailable
+Part = Callable[[int], Awaitable[Listing]]  # argument: the part's number; raises Unavailable
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What came of it: the first that may be had; else what was not found out, and whether all are denied."""
+    """The result: the first good manifest; else what could not be determined, and whether all are denied."""
 
     found: Digest | None = None
     silent: str | None = None
     denied: bool = False
-    told: Told = Told.PARENTS  # what callers hear of it where it is silent
+    told: Told = Told.PARENTS  # what callers are told when `silent` is set
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How one manifest is judged: `known` without any work, `anew` with it, and what counts as `good`."""
+    """How one manifest is judged: `known` from the cache, `anew` with work, and which decisions count as `good`."""
 
     known: Callable[[Digest], Decision | None]
     anew: Callable[[Digest], Awaitable[Decision | None]]  # raises Unavailable, Corrupt, Fault
@@ -37,10 +37,10 @@ class Judging:
 
 
 async def first_good(repository: Repository, part: Part, judging: Judging, tried: set[Digest], ports: Ports) -> Looked:
-    """Return the first that is good. Denied ones and verdicts that hold cost nothing and are passed over.
+    """Return the first good manifest. Denied manifests and cached verdicts are free: no bound counts them.
 
-    At most `parents_tried` are judged anew that are not denied, and `tried` (what this request judged before, and is
-    not judged again) grows to at most `parents_tried` times `index_depth`: then they are not all looked through.
+    At most `parents_tried` manifests that are not denied are judged anew. `tried` (judged by this request before, and
+    not judged again) grows to at most `parents_tried` times `index_depth`. At a bound, the search ends incomplete.
     """
     limits, overrides = ports.limits, ports.overrides.in_force()
     silent: str | None = None
@@ -70,7 +70,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
             except (Unavailable, Corrupt) as why:
                 silent = why.what
             except Fault:
-                pass  # one that cannot be read serves nothing
+                pass  # an unreadable manifest allows nothing
             if decision is not None and judging.good(decision):
                 return Looked(digest)
             if decision is not None and decision.reason is Reason.DENIED_DIGEST:
@@ -87,7 +87,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
 
 
 def _ended(silent: str | None, looked_through: str) -> Looked:
-    """Return that a bound ended it, unless something else was silent before."""
+    """Return a result that ended at a bound, unless another failure came first."""
     if silent is not None:
         return Looked(silent=silent)
     return Looked(silent=f"more manifests list it than {looked_through}", told=Told.MUCH)

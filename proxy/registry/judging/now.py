@@ -1,4 +1,4 @@
-"""What a decision rests on besides the evidence: policies, keys, orders, names and the time, as they are now."""
+"""The basis of a decision besides the evidence: policies, keys, overrides, names and time, at this moment."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from proxy.trust.overrides import Overrides
 from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
 
-AGAIN = 3  # times something is judged anew, because what it rests on changed each time while that was under way
+AGAIN = 3  # times a judgement is repeated because its basis changed meanwhile
 CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
 
 
 class Now(NamedTuple):
-    """What holds now in one repository.
+    """The state in force in one repository.
 
-    `basis` is what evidence is gathered by; `stamp` is all that a remembered decision must share.
+    `basis` determines the evidence to gather; `stamp` is everything that a cached decision must share.
     """
 
     policy: Policy | None
@@ -37,7 +37,7 @@ class Now(NamedTuple):
     stamp: Hashable
 
     def decide(self, question: Question, subject: Resolved, evidence: Evidence) -> Decision:
-        """Return what this evidence comes to now."""
+        """Return the decision on this evidence under this state."""
         setting = DecisionContext(
             secrets.token_urlsafe(12), self.at, self.hosts, self.policies.revision, self.ring, self.overrides
         )
@@ -45,12 +45,12 @@ class Now(NamedTuple):
 
 
 def now_in(repository: Repository, ports: Ports) -> Now:
-    """Return what holds now. Raises Unavailable where denials and keys of other servers are not known any more."""
+    """Return the state in force. Raises Unavailable if our copy of other servers' denials and keys is too old."""
     require_known(repository, ports)
     policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
     policy, hosts, overrides = policies.for_(repository), ports.hosts_now(), ports.overrides.in_force()
-    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes it without a new revision
-    # Their hashes, not they: decisions are remembered, and lists of many megabytes are renewed.
+    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes the mode without a new revision
+    # Hashes instead of the lists: decisions are cached, and lists of many megabytes are replaced often.
     lists = tuple([hash(authority.lists) for authority in ring.authorities])
     basis = (policies.revision, ring.revision, lists, mode, hosts)
     bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
@@ -58,9 +58,10 @@ def now_in(repository: Repository, ports: Ports) -> Now:
 
 
 def holds_still(then: Now, repository: Repository, ports: Ports) -> bool:
-    """True where what held then holds now. Raises Unavailable as `now_in` does.
+    """True if the state in force then is still in force. Raises Unavailable as `now_in` does.
 
-    Every pull asks this last: where nobody has put anything else there, nothing is worked out anew.
+    Every pull ends with this check: if policies, keys, overrides and names are the same objects, nothing is computed
+    again.
     """
     require_known(repository, ports)
     same = ports.rules.current() is then.policies and ports.overrides.in_force() is then.overrides

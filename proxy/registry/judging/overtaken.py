@@ -1,4 +1,4 @@
-"""What was looked at is decided on by what holds when that is done: looking takes time, and things change meanwhile."""
+"""Decide under the state in force when gathering ends: gathering takes time, and that state may change meanwhile."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from proxy.trust.reason import Reason
 
 @dataclass(frozen=True)
 class Begun:
-    """A decision, the evidence for it (None: somebody else's), and what held when looking for that began.
+    """A decision, its evidence (None: gathered by another request), and the state when gathering began.
 
-    `changes` is the number of changes in the repository from then (`Memory.changes`).
+    `changes` is the number of signature changes in the repository at that time (`Cache.changes`).
     """
 
     question: Question
@@ -30,10 +30,10 @@ class Begun:
 
 
 async def by_now(begun: Begun, ports: Ports) -> tuple[Decision, Now, bool]:
-    """Return what the evidence at hand comes to by what holds by now, what that is, and whether it is final.
+    """Return the decision on the same evidence under the current state, that state, and whether the decision is final.
 
-    What is denied, or let through, is so with any more evidence; unless other authorities or lists have a say in it by
-    now, whose word is a part of the evidence. What is blocked is final where the same evidence would be gathered again.
+    A denial or a pass holds whatever further evidence would say, unless authorities or revocation lists changed: their
+    verdicts are part of the evidence. A block is final only if the same evidence would be gathered again.
     """
     repository, subject, then, evidence = begun.question.repository, begun.subject, begun.then, begun.evidence
     now, above = then, frozenset[Digest]() if evidence is None else evidence.listed_by
@@ -52,13 +52,13 @@ async def by_now(begun: Begun, ports: Ports) -> tuple[Decision, Now, bool]:
     if vouched and decision.outcome is Outcome.PASSED:
         ports.cache.decided((repository, subject.digest), now.stamp, decision, begun.changes)
     alike = now.basis == then.basis and parent == evidence.allowed_parent and not evidence.referrers_index
-    whole = begun.decision.reason is not Reason.DENIED_DIGEST  # else nothing was gathered
+    whole = begun.decision.reason is not Reason.DENIED_DIGEST  # else no evidence was gathered
     denied = decision.reason is Reason.DENIED_DIGEST
     return decision, now, denied or (vouched and decision.allowed) or (alike and whole)
 
 
 def _passes_still(repository: Repository, parent: Digest | None, now: Now, ports: Ports) -> Digest | None:
-    """Return the parent where it passes by what holds now, as far as this process remembers."""
+    """Return the parent if this process has it cached as passed under the current state."""
     if parent is None:
         return None
     place = (repository, parent)

@@ -1,1 +1,1 @@
-"""What the request path needs of the world; adapters implement these, the server chooses them."""
+"""The ports of the request path: protocols that adapters implement and the server chooses."""

@@ -1,4 +1,4 @@
-"""Our keys: the book of them, the tokens that sign, certificates and timestamps."""
+"""Our keys: the key book, the tokens that sign, certificates and timestamps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState
 
 @dataclass(frozen=True)
 class TokenState:
-    """A token of a key profile. `away` says why it is not expected to sign now, None where it is."""
+    """A token of a key profile. `away` says why it is not expected to sign now, or None."""
 
     token: str
     away: str | None = None
@@ -23,7 +23,7 @@ class Signer(Protocol):
     """Keys that never leave their tokens."""
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
-        """Return the profile's tokens in its order: the first is to sign, each later one stands by for those before."""
+        """Return the profile's tokens in order: the first signs, each later one stands by for those before it."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -32,20 +32,20 @@ class Signer(Protocol):
         """
 
     async def create_key(self, profile: str, label: str, token: str | None = None) -> BookKey:
-        """Return a new key on that token (else the profile's first), proved: prepared, and not recorded yet.
+        """Return a new key on that token (else the profile's first), proved: prepared, not recorded yet.
 
         Raises Unavailable, Fault NAME_UNKNOWN for a profile that is not configured or not on that token.
         """
 
     async def prove(self, key: BookKey) -> None:
-        """Do nothing where a recorded key signs and verifies, whatever its state. Raises Unavailable."""
+        """Return if a recorded key signs and verifies, whatever its state. Raises Unavailable."""
 
     def health(self) -> str | None:
         """Return None when signing works as far as we know, else what is wrong."""
 
 
 class KeyBook(Protocol):
-    """Our keys and their states. What a change is to `record` becomes rows of the journal with it, or neither is."""
+    """Our keys and their states. A change and its journal rows in `record` are stored together or not at all."""
 
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""
@@ -53,8 +53,8 @@ class KeyBook(Protocol):
     async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
         """Record a key; with `after`, only while the key of that fingerprint is active.
 
-        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
-        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        Raises ValueError when its SPKI is already recorded under another profile, when two keys of its profile would be
+        active or prepared on one token, and when the `after` key is no longer active: another change was faster.
         """
 
     async def set_state(
@@ -67,9 +67,9 @@ class KeyBook(Protocol):
         was: KeyState | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Move a key to another state, with `was` only from that one; the revision changes. Raises ValueError.
+        """Move a key to another state, with `was` only from that state; the revision changes. Raises ValueError.
 
-        `since` is for a compromised one: since when others may have had it, None where nobody knows.
+        `since` is for a compromised key: the time since when others may have had it, None if unknown.
         """
 
     async def activate(
@@ -81,14 +81,14 @@ class KeyBook(Protocol):
         retire_after: datetime | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
+        """Activate a prepared key on its token; in the same transaction its predecessor becomes trusted.
 
-        The one before signs beside it until `signs_until`, and is retired at `retire_after`.
-        Raises ValueError when there is no such key, or it is not prepared.
+        The predecessor signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when
+        there is no such key, or it is not prepared.
         """
 
     async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
-        """Change what is known of a key in whatever state; the revision changes with it.
+        """Change the recorded details of a key in any state; the revision changes too.
 
         Raises ValueError when there is no such key.
         """
@@ -99,20 +99,20 @@ class Timestamper(Protocol):
 
     @property
     def required(self) -> bool:
-        """True where a push is refused rather than go on without."""
+        """True when a push without a timestamp is refused."""
 
     async def stamp(self, signature: bytes) -> bytes:
         """Return a token over these bytes, verified against the configured root. Raises Unavailable."""
 
 
 class Certifier(Protocol):
-    """Makes what a certificate begins with, by keys that never leave their tokens."""
+    """Makes certificate requests and self-signed certificates with keys that never leave their tokens."""
 
     async def csr(self, key: BookKey, subject: str) -> bytes:
-        """Return a certificate request (PKCS#10, DER) signed by the key; `subject` as RFC 4514 writes it.
+        """Return a certificate request (PKCS#10, DER) signed by the key; `subject` in the format of RFC 4514.
 
-        Raises Unavailable, Fault for a subject that is none.
+        Raises Unavailable, Fault for an invalid subject.
         """
 
     async def self_signed(self, key: BookKey, subject: str, first: datetime, last: datetime) -> bytes:
-        """Return a certificate of the key by itself (DER), valid from first to last. Raises Unavailable, Fault."""
+        """Return a self-signed certificate of the key (DER), valid from first to last. Raises Unavailable, Fault."""

@@ -1,4 +1,4 @@
-"""What we signed, as the flows need it: entry by entry, and the whole of it."""
+"""Our signatures as the flows need them: entry by entry, and as a whole."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 
 class Ledger(Protocol):
-    """What we signed. Every call is durable before it returns."""
+    """Our signatures. Every call is durable before it returns."""
 
     async def find(self, key: SignatureKey) -> Entry | None:
-        """Return the entry of this very signature, or None."""
+        """Return the entry of exactly this signature, or None."""
 
     async def put(self, entry: Entry) -> Entry:
-        """Insert the entry, or return the one that is there already when its stage is further on."""
+        """Insert the entry, or return the existing one if its stage is further on."""
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` stays as it was.
+        """Move entries to a stage (attached, removed), with the manifest that carries them; `at` is unchanged.
 
-        What was removed meanwhile stays so: only signing it again brings it back.
+        Entries that were removed meanwhile stay removed: only a new signing brings them back.
         """
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-        """Return everything we signed for this digest here, newest first, removed ones left out."""
+        """Return our signatures for this digest in this repository, newest first, without removed ones."""
 
     async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
-        """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
+        """Return our signatures in this repository with exactly this binding, newest first, without removed ones."""
 
 
 class Signed(Protocol):
-    """The whole of what we signed, walked through in parts. All calls raise Unavailable."""
+    """All our signatures, read in parts. All calls raise Unavailable."""
 
     async def images(
         self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
     ) -> tuple[tuple[Repository, Digest], ...]:
-        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+        """Return images signed by one of these keys, in one repository or (empty) in all, after `after`."""
 
     async def count(self, fingerprints: Collection[str], repository: str) -> int:
         """Return how many images `images` would list."""

@@ -1,4 +1,4 @@
-"""What operators ordered beside the policies."""
+"""Operators' overrides of the policies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from proxy.trust.unsigned_push import UnsignedPush
 
 
 class Books(Protocol):
-    """How old what this process knows of denials and keys may be."""
+    """The age of this process's copy of denials and keys."""
 
     def age(self) -> float:
-        """Return how many seconds ago it was as the store has it; 0 where no other server writes the store."""
+        """Return the seconds since the copy matched the store; 0 if no other server writes the store."""
 
 
 class OverrideStore(Protocol):
@@ -27,41 +27,41 @@ class OverrideStore(Protocol):
         """Return the denials and exceptions in force now."""
 
     def orders(self) -> AllOverrides:
-        """Return all that is on record, oldest first, what is over too."""
+        """Return all recorded overrides, oldest first, including expired ones."""
 
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
-        """Keep a denial, in the place of the holder's own of the same target; in force on return.
+        """Store a denial in place of the holder's own one for the same target; in force on return.
 
-        Raises ValueError when there is no room for it (None: there always is).
+        Raises ValueError when `room` is exhausted (None: no bound).
         """
 
     async def lift(self, denial_id: str) -> Denial | None:
-        """Remove a denial and return it, or None when there is none of this id."""
+        """Remove a denial and return it, or None if there is none with this id."""
 
     async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
-        """Keep an exception, new or changed; in force on return. False when it was there just so, or is closed.
+        """Store a new or changed exception; in force on return. False if it was already stored like this, or is closed.
 
-        Raises ValueError when there is no room for a new one (None: there always is).
+        Raises ValueError when `room` for a new one is exhausted (None: no bound).
         """
 
 
 class UnsignedPushes(Protocol):
-    """What was pushed unsigned under an exception. All calls but `waiting` raise Unavailable."""
+    """Images pushed unsigned under an exception. All calls but `waiting` raise Unavailable."""
 
     def waiting(self) -> int:
         """Return how many are not settled, as far as this process knows."""
 
     async def record_unsigned(self, *pushes: UnsignedPush) -> None:
-        """Keep these, open; what was pushed before likewise is open again. Durable on return."""
+        """Store these pushes as open; identical earlier pushes are open again. Durable on return."""
 
     async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
-        """Return open ones that were not tried since then, in the order they were pushed."""
+        """Return open pushes that were not tried since `before`, in the order they were pushed."""
 
     async def note(self, push: UnsignedPush) -> None:
-        """Keep what has become of it: settled, tried, note."""
+        """Store the outcome of a push: settled, tried, note."""
 
     async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        """Return all there were, newest first."""
+        """Return all recorded pushes, newest first."""
 
 
 class Rules(Protocol):

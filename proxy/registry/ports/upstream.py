@@ -1,4 +1,4 @@
-"""The registry behind us, and what it lets a caller do."""
+"""The upstream registry, and the rights it gives a caller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.oci.reference import Digest, Repository
 from proxy.trust.question import Caller
 
 Headers = tuple[tuple[str, str], ...]
-# RFC 9110 7.6.1, with older names still sent: these speak about one connection and are never passed on.
+# RFC 9110 7.6.1, with older names still in use: these headers concern one connection and are never passed on.
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -31,16 +31,16 @@ HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True)
 class Credential:
-    """What the caller sent as Authorization (None: nothing), or `ours` for the credentials in our configuration."""
+    """The caller's Authorization header (None: not sent), or `ours` for the credentials in our configuration."""
 
     authorization: str | None = field(default=None, repr=False)
     ours: bool = False
 
 
 class ReferrersApi(Enum):
-    """What is known of upstream's referrers API in one repository.
+    """Whether upstream has the referrers API in one repository.
 
-    For a verdict `UNKNOWN` is "could not look"; for where signatures are written it is as good as `HAS_NOT`.
+    For a verdict `UNKNOWN` means "could not look"; for writing signatures it is treated as `HAS_NOT`.
     """
 
     HAS = "has"
@@ -49,7 +49,7 @@ class ReferrersApi(Enum):
 
 
 class UpstreamResponse(Protocol):
-    """What upstream answered. Read it or close it; both are idempotent after the first."""
+    """A response from upstream. Read it or close it; both are idempotent after the first call."""
 
     status: int
     headers: Headers  # names in lower case; repeated headers repeated; hop-by-hop ones stripped
@@ -66,7 +66,7 @@ class UpstreamResponse(Protocol):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Upstream's own no, wholly read."""
+    """Upstream's own refusal, with its whole body."""
 
     status: int
     headers: Headers
@@ -74,7 +74,7 @@ class Refusal:
 
 
 class Registry(Protocol):
-    """The registry behind us."""
+    """The upstream registry."""
 
     async def perform(
         self,
@@ -88,44 +88,44 @@ class Registry(Protocol):
     ) -> UpstreamResponse:
         """Send one operation and return the reply, whatever its status. Raises Unavailable when there is none.
 
-        `transfer` says that a body passes between upstream and a caller: those have connections of their own.
+        `transfer`: a body passes between upstream and a caller; transfers have connections of their own.
         """
 
     async def follow(self, reply: UpstreamResponse) -> UpstreamResponse:
-        """Return what a redirected blob reply points to, fetched without any credential, from allowed origins only.
+        """Return the target of a redirected blob reply, fetched without credentials, from allowed origins only.
 
-        Closes the reply it is given. Raises Unavailable, naming the origin, where it is not allowed.
+        Closes the reply it is given. Raises Unavailable, naming the origin, if the origin is not allowed.
         """
 
     async def referrers_api(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
-        """Return whether the referrers API is there, learned by a question of our own about this manifest; cached.
+        """Return whether upstream has the referrers API, learned by our own request about this manifest; cached.
 
-        Raises Unavailable where asking again may help.
+        Raises Unavailable when another try may help.
         """
 
 
 class Effort(Enum):
-    """What may be asked of upstream to prove a name."""
+    """The requests that may be sent upstream to prove a name."""
 
-    NOTHING = "nothing"  # what is known already; and the front door, where it is known to be closed to strangers
-    READING = "reading"  # questions that leave nothing behind
+    NOTHING = "nothing"  # none: use what is known; and `/v2/`, if it is known to be closed to anonymous callers
+    READING = "reading"  # requests that leave nothing behind
     WRITING = "writing"  # also the start of an upload
 
 
 class Rights(Protocol):
-    """Who is calling and what upstream lets them do; every answer is upstream's own, at most a configured time old."""
+    """The caller's name and rights; every answer is upstream's own, at most a configured time old."""
 
     async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
-        """Return `Named` only where the name is proven with this effort or was before, else `Anonymous`."""
+        """Return `Named` only if the name is proven with this effort or was before, else `Anonymous`."""
 
     def front_door(self, *, closed: bool) -> None:
-        """Remember whether upstream lets a caller without any credential in at `/v2/`."""
+        """Remember whether upstream admits a caller without credentials at `/v2/`."""
 
     async def may_push(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream accepts the start of an upload (cancelled at once; cached). Raises Unavailable."""
 
     async def let_in(self, repository: Repository, credential: Credential) -> Refusal | None:
-        """Return None where upstream let this credential write here within `let_in_s`, else its refusal now.
+        """Return None if upstream let this credential write here within `let_in_s`, else its refusal now.
 
         Raises Unavailable.
         """
@@ -134,10 +134,10 @@ class Rights(Protocol):
         """Remember that upstream just let this credential start an upload here."""
 
     def knows(self, repository: str, credential: Credential) -> bool:
-        """True where upstream let this credential read or write here lately; asks nobody."""
+        """True if upstream let this credential read or write here recently; sends no request."""
 
     def proven(self, credential: Credential) -> str | None:
-        """Return the name behind this credential where it is proven already; asks nobody."""
+        """Return the name behind this credential if it is already proven; sends no request."""
 
     def may_read(self, repository: Repository, credential: Credential) -> bool:
         """True when upstream let this credential read here within the configured time."""
@@ -146,4 +146,4 @@ class Rights(Protocol):
         """Remember that upstream just let this credential read here."""
 
     def refused(self, credential: Credential) -> None:
-        """Forget everything remembered for this credential: upstream just said 401 or 403."""
+        """Forget everything remembered for this credential: upstream just answered 401 or 403."""

@@ -1,1 +1,1 @@
-"""What upstream holds and says, read within bounds and hashed here."""
+"""Upstream's content and answers, read within bounds and hashed here."""

@@ -1,4 +1,4 @@
-"""Is this manifest a signature, wholly and strictly? Media types alone prove nothing: podman runs a tar called one."""
+"""Decide whether a manifest is only a signature. Media types prove nothing: podman runs a tar labelled as one."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from proxy.trust.question import Resolved
 async def needs_no_signature(
     repository: Repository, subject: Resolved, tags: Sequence[Tag], request: Request, ports: Ports
 ) -> bool:
-    """True for what is a signature itself, and for the index of referrers that clients keep, under all these tags.
+    """True for a signature itself, and for the index of referrers that clients keep, under all these tags.
 
-    The name of a tag alone earns nothing. Raises Unavailable.
+    A tag's name alone is not enough. Raises Unavailable.
     """
     if subject.manifest.kind is not Kind.INDEX:
         return await is_signature_artifact(repository, subject, request, ports)
@@ -42,11 +42,11 @@ async def needs_no_signature(
 async def is_signature_artifact(
     repository: Repository, subject: Resolved, request: Request, ports: Ports, *, most: int = LAYERS
 ) -> bool:
-    """True once every layer has been fetched and parsed as the format it claims; remembered as a fact by digest.
+    """True once every layer has been fetched and parsed as the format it claims; recorded as a fact by digest.
 
-    One of more than `most` layers is not looked at, but counts where it was proven before. What is too large to be one
-    is none, and nothing of it is read. Raises Unavailable where a layer could not be read, or not within half of what
-    is left of the budget: then nothing is known, and it is not tried again for some seconds.
+    A manifest of more than `most` layers is not examined, but counts if it was proven before. One that is too large for
+    a signature is not read and does not count. Raises Unavailable if a layer could not be read, or not within half of
+    the remaining budget: the answer is then unknown, and the check is not repeated for some seconds.
     """
     manifest, limits = subject.manifest, ports.limits
     if not is_artifact_shape(manifest, max(most, limits.signature_layers)):
@@ -79,14 +79,14 @@ async def is_signature_artifact(
 
 
 def _fits(manifest: Manifest, limits: Limits) -> bool:
-    """True when no part of it is larger than a signature may be, nor all of it together; costs nothing to ask."""
+    """True when no part is larger than a signature may be, nor all parts together; this check is free."""
     config = config_to_check(manifest)
     sizes = [d.size for d in (*manifest.layers, *([] if config is None else [config]))]
     return max(sizes) <= limits.signature_bytes and sum(sizes) <= limits.artifact_bytes
 
 
 async def _parses(repository: Repository, subject: Resolved, request: Request, ports: Ports) -> bool | None:
-    """True or False once every byte was read; None where upstream does not have what the manifest lists."""
+    """True or False once every byte was read; None if upstream lacks something that the manifest lists."""
     try:
         config = config_to_check(subject.manifest)
         if config is not None:
@@ -109,7 +109,7 @@ async def _parses(repository: Repository, subject: Resolved, request: Request, p
 
 
 async def _all_parse(layers: list[Descriptor], data: bytes, request: Request, ports: Ports) -> bool:
-    """True when layers that are one blob, with other types and annotations, are each what they claim."""
+    """True when layers of one blob, with different types and annotations, are each what they claim."""
     if await examined(lambda: is_tar(data), data, request, ports):
         return False
     for d in {(d.media_type, *sorted(d.annotations.items())): d for d in layers}.values():

@@ -1,4 +1,4 @@
-"""Pages of other origins: what upstream lets them read, they may read of every answer, also of those made here."""
+"""CORS for web pages: the access upstream grants at `/v2/` also applies to responses made here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from proxy.registry.reading.resolve import CROSS_ORIGIN
 from proxy.registry.request import Request, Response
 
 ORIGIN_LENGTH = 256  # characters; a scheme, a host and a port
-LEARNT_LENGTH = 4096  # characters of all that is said to one origin
+LEARNT_LENGTH = 4096  # characters of all headers for one origin
 
 
 async def cross_origin(request: Request, ports: Ports) -> Headers:
-    """Return what upstream says at `/v2/` to a page of the caller's origin; nothing where there is none to ask for.
+    """Return upstream's CORS headers at `/v2/` for the caller's origin; nothing if the request has no origin.
 
-    Manifests and refusals are made here, and a browser hands no page an answer that does not name its origin
-    (Fetch standard, "CORS protocol"). Where upstream does not answer there is nothing to say.
+    Manifests and refusals are made here, and a browser gives a page only responses that name its origin (Fetch
+    standard, "CORS protocol"). If upstream does not answer, no header is added.
     """
     origin = request.header("origin")
     if origin is None or len(origin) > ORIGIN_LENGTH:
@@ -38,7 +38,7 @@ async def cross_origin(request: Request, ports: Ports) -> Headers:
 async def _learn(origin: str, ports: Ports) -> Headers:
     reply = await ports.registry.perform(CheckApi(), Credential(), headers=(("origin", origin),))
     await reply.close()
-    said: dict[str, str] = {}  # repeated ones as one (RFC 9110 5.3)
+    said: dict[str, str] = {}  # repeated headers combined (RFC 9110 5.3)
     for name, value in reply.headers:
         if name == "vary" or name.startswith(CROSS_ORIGIN):
             said[name] = f"{said[name]}, {value}" if name in said else value
@@ -47,7 +47,7 @@ async def _learn(origin: str, ports: Ports) -> Headers:
 
 
 def told(answer: Response, learnt: Headers) -> Response:
-    """Return the answer with what upstream says to this origin, unless upstream said so in this answer itself."""
+    """Return the response with upstream's headers for this origin, unless upstream's own are in it already."""
     if not learnt or any(name.startswith(CROSS_ORIGIN) for name, _ in answer.headers):
         return answer
     return replace(answer, headers=(*answer.headers, *learnt))

@@ -1,4 +1,4 @@
-"""What a denial or an exception means that names an index: also what that index lists."""
+"""A denial or exception that names an index also covers every manifest the index lists."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LOOKED_UP = 10_000  # indexes above one manifest, at any depth: their digests al
 async def named_ancestors(
     repository: Repository, digest: Digest, overrides: Overrides, ports: Ports
 ) -> frozenset[Digest]:
-    """Return those indexes above this manifest that a denial or an exception names, as far as is known here.
+    """Return the indexes above this manifest that a denial or an exception names, as far as is known here.
 
-    While the store does not answer, known is what this process remembers: a denial must not stop every pull then.
-    Raises Unavailable where there are more of them than are looked at.
+    While the store does not answer, this process's memory is used: a denial must not stop every pull then. Raises
+    Unavailable if there are more indexes than are examined.
     """
     if not overrides.named:
         return frozenset()
@@ -40,7 +40,7 @@ def _remembered(repository: Repository, digest: Digest, ports: Ports) -> frozens
 
 
 async def denied(repository: Repository, digest: Digest, ports: Ports) -> Denial | None:
-    """Return the denial that this manifest falls under here, or None. Raises Unavailable as `named_ancestors` does."""
+    """Return the denial that covers this manifest here, or None. Raises Unavailable as `named_ancestors` does."""
     overrides = ports.overrides.in_force()
     if not overrides.denials:
         return None

@@ -1,4 +1,4 @@
-"""Who is let in: upstream is asked before a body is read, a row written or anything else kept for a caller."""
+"""Admission: upstream is asked before a body is read, a row written or anything else stored for a caller."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from proxy.trust.question import Anonymous, name_of
 
 
 async def turned_away(repository: Repository, request: Request, ports: Ports) -> Response | None:
-    """Return None where upstream lets this credential write here, else its own refusal to be relayed.
+    """Return None if upstream lets this credential write here, else its own refusal to be relayed.
 
-    Nothing is asked where an upload was just started with this credential: so an ordinary push costs no question.
-    Who is not let in is counted, and nothing else is kept of them. Raises Unavailable.
+    No request is sent if an upload was just started with this credential, so an ordinary push costs none. Callers that
+    are not admitted are counted, and nothing else is stored about them. Raises Unavailable.
     """
     refusal = await ports.rights.let_in(repository, request.credential)
     if refusal is None:
@@ -29,7 +29,7 @@ async def turned_away(repository: Repository, request: Request, ports: Ports) ->
 
 
 def holder_of(request: Request, ports: Ports) -> Hashable | None:
-    """Return whose share of what is bounded this request counts against: the proven name, else the address."""
+    """Return the holder whose share this request uses: the proven name, else the address."""
     name = ports.rights.proven(request.credential)
     return request.network if name is None else ("name", name)
 
@@ -46,5 +46,5 @@ async def _count(status: int, request: Request, ports: Ports) -> None:
     )
     if not ports.cache.rows.own(EventKind.TURNED_AWAY, event):
         event = event._replace(how="other addresses")
-    with suppress(Unavailable):  # a store that is down is no reason to let them in, nor to tell them of it
+    with suppress(Unavailable):  # a store that is down must not admit them, nor be revealed to them
         await ports.journal.counted(event)

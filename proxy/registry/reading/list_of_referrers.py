@@ -1,4 +1,4 @@
-"""Is what lies under `sha256-<hex>` the list of what refers to that digest? Its name alone says nothing."""
+"""Decide whether the content of `sha256-<hex>` is the list of that digest's referrers. The name proves nothing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from proxy.registry.request import Request
 async def lists_referrers(
     repository: Repository, subject: Digest, body: bytes, request: Request, ports: Ports, *, all_there: bool = False
 ) -> bool:
-    """True for an index of nothing but manifests that refer to the subject; false for somebody's image or index.
+    """True for an index that lists only manifests that refer to the subject; False for a user's image or index.
 
-    An entry that is gone says nothing, unless `all_there` is asked for: then it is none that refers to anything. Raises
-    Unavailable where an entry could not be looked at, Exhausted.
+    An entry that is gone proves nothing; with `all_there` it counts as a manifest that refers to nothing. Raises
+    Unavailable if an entry could not be examined, Exhausted.
     """
     if matches(subject, body):
-        return False  # some registries read the tag as the digest itself
+        return False  # some registries resolve the tag to the digest itself
     try:
         entries = await examined(partial(entries_of, body, ports), body, request, ports)
     except Corrupt:
@@ -37,14 +37,14 @@ async def lists_referrers(
 async def _refers(
     repository: Repository, entry: Descriptor, subject: Digest, request: Request, ports: Ports
 ) -> bool | None:
-    """Return whether this manifest refers to the subject, None where upstream does not have it."""
+    """Return whether this manifest refers to the subject, None if upstream does not have it."""
     fact = await ports.facts.manifest(repository, entry.digest)
     if fact is not None and fact.subject is not None:
         return fact.subject == subject
     try:
         manifest = await read_manifest(repository, entry.digest, request, ports)
     except (Fault, Corrupt):
-        return False  # what cannot be read is nothing that we would add to
+        return False  # we would never add to an unreadable list
     if manifest is None:
         return None
     return manifest.subject is not None and manifest.subject.digest == subject

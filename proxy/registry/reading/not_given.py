@@ -1,4 +1,4 @@
-"""What an operator reads where upstream does not give our own account an image."""
+"""The text for operators when upstream does not give our own account an image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from proxy.oci.faults import Fault, Unavailable
 
 
 def not_given(what: str, status: int) -> Fault | Unavailable:
-    """Return what to raise for upstream's answer to a question of ours about `what`."""
+    """Return the exception to raise for upstream's answer to our own request about `what`."""
     if status == 404:
         return Fault("MANIFEST_UNKNOWN", f"{what} is not in the registry")
     if status in (401, 403):

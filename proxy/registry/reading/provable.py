@@ -1,4 +1,4 @@
-"""Whether upstream proves who calls: a name counts only where it would be refused with another password."""
+"""Whether upstream proves caller names: a name counts only if upstream would refuse it with another password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.registry.ports.upstream import Credential, Registry
 
 
 async def names_proven(registry: Registry) -> bool | None:
-    """True when upstream refuses a made-up name, False when it lets any name in, None where it could not be asked."""
+    """True when upstream refuses a made-up name, False when it admits any name, None if it could not be asked."""
     guess = f"nobody-{secrets.token_hex(4)}:{secrets.token_urlsafe(16)}"
     try:
         for credential in (Credential(), Credential(f"Basic {base64.b64encode(guess.encode()).decode()}")):

@@ -1,4 +1,4 @@
-"""Read small things from upstream for our own use: whole, bounded, hashed here; absence told apart from silence."""
+"""Read small objects from upstream for our own use: whole, bounded, hashed here; absence is not silence."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request
 
 T = TypeVar("T")
-AT_ONCE = 8  # questions to upstream
-LARGE_BYTES = 64 * 1024  # a document of more is parsed alone, and so is one of more values
+AT_ONCE = 8  # requests to upstream
+LARGE_BYTES = 64 * 1024  # larger documents, or those with more values, are parsed one at a time
 LARGE_VALUES = 2000
-LONG_S = 0.005  # what took longer is followed by a rest, however small it was
-_REST_S = 0.25  # at most, after a large document, for everybody else
+LONG_S = 0.005  # work that took longer is followed by a pause, however small the document was
+_REST_S = 0.25  # at most, after a large document, for all other requests
 ALL_TYPES: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 
 
@@ -35,7 +35,7 @@ def header(reply: UpstreamResponse, name: str) -> str | None:
 
 
 async def ask(op: Operation, request: Request, ports: Ports, headers: Headers = ()) -> UpstreamResponse:
-    """Ask upstream for our own use, as one question of the request's budget. Raises Unavailable, Exhausted."""
+    """Send a request upstream for our own use, counted in the budget. Raises Unavailable, Exhausted."""
     request.budget.spend(ports.limits, lookups=1)
     return await ports.registry.perform(op, request.credential, headers=headers)
 
@@ -48,10 +48,10 @@ async def whole(reply: UpstreamResponse, limit: int, request: Request, ports: Po
 
 
 async def examined(work: Callable[[], T], data: bytes, request: Request, ports: Ports) -> T:
-    """Return what `work` makes of these bytes, its values and its processor time counted. Raises what it raises.
+    """Return the result of `work` on these bytes, with values and processor time counted. Raises what it raises.
 
-    It has no await in it, so nobody else is served meanwhile: large documents are taken one at a time, and everybody
-    else gets the processor as long again after each, and after whatever took long.
+    `work` has no await, so other requests are blocked meanwhile: large documents are parsed one at a time, and after
+    each, and after any slow work, the other requests get the processor for as long again.
     """
     limits, budget = ports.limits, request.budget
     values = min(most_values(data), limits.json_values)
@@ -82,18 +82,18 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 async def read_manifest(
     repository: Repository, reference: Reference, request: Request, ports: Ports
 ) -> Manifest | None:
-    """Return the parsed manifest, or None where upstream says 404. Raises Unavailable, Corrupt, Fault."""
+    """Return the parsed manifest, or None if upstream answers 404. Raises Unavailable, Corrupt, Fault."""
     found = await read_manifest_bytes(repository, reference, request, ports)
     if found is None:
         return None
-    limits = replace(ports.limits, layers=ports.limits.manifest_bytes)  # whoever gathers bounds what is examined
+    limits = replace(ports.limits, layers=ports.limits.manifest_bytes)  # the caller bounds how many are examined
     return await examined(lambda: parse(found[0], found[1] or "", limits), found[0], request, ports)
 
 
 async def read_manifest_bytes(
     repository: Repository, reference: Reference, request: Request, ports: Ports
 ) -> tuple[bytes, str | None] | None:
-    """Return the bytes and their claimed type, or None where upstream says 404. Raises Unavailable, Corrupt, Fault."""
+    """Return the bytes and their claimed type, or None if upstream answers 404. Raises Unavailable, Corrupt, Fault."""
     reply = await ask(PullManifest(repository, reference), request, ports, ALL_TYPES)
     if reply.status != 200:
         await reply.close()
@@ -107,9 +107,9 @@ async def read_manifest_bytes(
 
 
 async def read_blob(repository: Repository, d: Descriptor, request: Request, ports: Ports) -> bytes:
-    """Return the bytes of a small blob, hashed here, read once for one request. Raises Unavailable, Corrupt, Fault.
+    """Return the bytes of a small blob, hashed here, read once per request. Raises Unavailable, Corrupt, Fault.
 
-    One that is larger than its descriptor says is not read to its end.
+    A blob that is larger than its descriptor says is not read to the end.
     """
     if d.size > ports.limits.signature_bytes:
         raise Fault(

@@ -1,4 +1,4 @@
-"""Who reads: found out only as far as an answer depends on it, and never by leaving something behind upstream."""
+"""Identify the reader only if the response depends on it, and never leave anything behind upstream."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from proxy.trust.question import Caller
 async def reader(
     repository: Repository, policy: Policy | None, request: Request, ports: Ports, *, pushing: bool
 ) -> Caller:
-    """Return who asks for what is not allowed: a name is asked about only where this policy lists names for it."""
+    """Return the caller of a refused read; a name is proven only if this policy lists names for it."""
     lists = policy is not None and (policy.pull.reviewers or (pushing and "*" not in policy.push.allow))
     effort = Effort.READING if lists else Effort.NOTHING
     return await ports.rights.caller(repository, request.credential, effort)
 
 
-ORAS_KIND = "application/vnd.oci.artifact.manifest.v1+json"  # a kind that came to nothing; only oras still names it
+ORAS_KIND = "application/vnd.oci.artifact.manifest.v1+json"  # a media type that was abandoned; only oras still names it
 
 
 def looks_to_push(op: PullManifest, request: Request) -> bool:
-    """True for the two forms in which clients look before a push; pulls have others (measured: ADR 0052).
+    """True for the two forms in which clients check before a push; pulls have other forms (measured: ADR 0052).
 
-    containerd, buildkit, docker and crane accept the one kind they hold; oras and helm ask by digest for every kind
-    that oras knows. The form is no proof and needs to be none: a HEAD that is denied gets 403 or 404, and neither lets
-    an image start.
+    containerd, buildkit, docker and crane accept only the type they hold; oras and helm ask by digest for every type
+    that oras knows. The form need not be proof: a denied HEAD gets 403 or 404, and neither starts an image.
     """
     named = (
         one.partition(";")[0].strip() for key, value in request.headers if key == "accept" for one in value.split(",")
@@ -41,10 +40,10 @@ def looks_to_push(op: PullManifest, request: Request) -> bool:
 
 
 async def pushes(repository: Repository, policy: Policy | None, caller: Caller, request: Request, ports: Ports) -> bool:
-    """True for who may push here, by policy and by upstream, which is asked by the start of an upload.
+    """True for a caller who may push here, by policy and by upstream, which is asked with the start of an upload.
 
-    Only about what is there: so nothing is begun in a repository that somebody made up. Too many at once, and silence,
-    are a no: then a HEAD is denied like a GET.
+    Called only for existing content, so no upload is begun in an invented repository. Too many probes at once, and
+    silence, count as no: a HEAD is then denied like a GET.
     """
     if policy is not None and not may_push_by_policy(caller, policy):
         return False

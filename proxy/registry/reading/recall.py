@@ -1,4 +1,4 @@
-"""What upstream said of a credential, kept for a while: keys of a fixed size, and a bound on all entries together."""
+"""Upstream's answers about a credential, kept for a while: keys of a fixed size, one bound on all entries."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from functools import lru_cache
 
 from cachetools import LRUCache
 
-EACH = 1_000  # answers about one credential; more than that drops its own oldest
+EACH = 1_000  # answers about one credential; beyond that its oldest are dropped
 
 
 class Recall:
-    """Yes or no by credential (a keyed hash of it), right and repository, until a moment of the monotonic clock.
+    """Yes or no by credential (a keyed hash of it), right and repository, until a time of the monotonic clock.
 
-    An entry costs about 250 bytes, a credential about 500 more; who is asked about most seldom is dropped first.
+    An entry costs about 250 bytes, a credential about 500 more; the least recently used credential is dropped first.
     """
 
     def __init__(self, entries: int, monotonic: Callable[[], float]) -> None:
-        """Start empty, for so many entries in all."""
+        """Start empty, for this many entries in all."""
         self._monotonic = monotonic
         self._by: LRUCache[bytes, dict[bytes, float]] = LRUCache(entries, lambda about: 1 + len(about))
 
     def __len__(self) -> int:
-        """Return how much is kept: entries, and one for each credential."""
+        """Return the current size: all entries, plus one for each credential."""
         return int(self._by.currsize)
 
     def holds(self, mac: bytes, right: str, repository: str) -> bool:
-        """True where this was told and its time is not over."""
+        """True if this answer was stored and has not expired."""
         about = self._by.get(mac)
         return about is not None and about.get(_key(right, repository), 0.0) > self._monotonic()
 
     def tell(self, mac: bytes, right: str, repository: str, ends: float) -> None:
-        """Keep this until then."""
+        """Store this answer until `ends`."""
         about = self._by.get(mac, {})
         key = _key(right, repository)
         about.pop(key, None)
         while len(about) >= EACH:
             del about[next(iter(about))]
         about[key] = ends
-        self._by[mac] = about  # again, so that its size is counted
+        self._by[mac] = about  # stored again, so that its size is counted
 
     def drop(self, mac: bytes, right: str, repository: str) -> None:
         """Forget one entry."""

@@ -1,4 +1,4 @@
-"""Who refers to a digest: the API, and the fallback tag that may hold more than the API (WIRE 3)."""
+"""The referrers of a digest: from the API, and from the fallback tag, which may hold more than the API (WIRE 3)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from proxy.registry.request import Request
 
 @dataclass(frozen=True)
 class Listed:
-    """Descriptors of everything that refers to a digest, each once; how many there were beyond the bound; and why a
-    place could not be read, where one could not: that is never the same as nothing being there."""
+    """Descriptors of all referrers of a digest, each once.
+
+    `beyond` is how many there were beyond the bound. `silent` is why a source could not be read: never the same as an
+    empty source.
+    """
 
     descriptors: tuple[Descriptor, ...]
     beyond: int = 0
@@ -31,10 +34,11 @@ class Listed:
 
 
 async def referrers_of(repository: Repository, subject: Digest, request: Request, ports: Ports) -> Listed:
-    """Return what the API and the fallback tag list. One that cannot be read hides nothing that the other lists."""
+    """Return what the API and the fallback tag list. A source that cannot be read hides no entry of the other."""
     api = await _or_silence(_from_api(repository, subject, request, ports))
     tagged = await _or_silence(_from_tag(repository, subject, request, ports))
-    merged = {d.digest: d for d in (*tagged.descriptors, *api.descriptors)}  # the API's descriptors are corrected ones
+    # the API's descriptors are the corrected ones
+    merged = {d.digest: d for d in (*tagged.descriptors, *api.descriptors)}
     bound = ports.limits.referrers
     listed = tuple(merged.values())
     beyond = api.beyond + tagged.beyond + max(len(listed) - bound, 0)
@@ -57,9 +61,9 @@ async def _from_tag(repository: Repository, subject: Digest, request: Request, p
 async def from_fallback_tag(
     repository: Repository, subject: Digest, request: Request, ports: Ports
 ) -> tuple[Descriptor, ...] | None:
-    """Return the entries of the fallback index, none where the tag does not exist; None where it holds something else.
+    """Return the entries of the fallback index, () without the tag; None if the tag holds something else.
 
-    Raises Unavailable, Corrupt (what is there is no manifest of any kind), Fault (it is too large).
+    Raises Unavailable, Corrupt (the content is not a manifest of any kind), Fault (it is too large).
     """
     tag: Tag = fallback_tag(subject)
     reply = await ask(PullManifest(repository, tag), request, ports, ALL_TYPES)
@@ -70,7 +74,7 @@ async def from_fallback_tag(
         raise Unavailable(f"upstream answered {reply.status} for the referrers tag of {subject}")
     body = await whole(reply, ports.limits.manifest_bytes, request, ports)
     if matches(subject, body):
-        return None  # some registries read the tag as the digest itself: its children are not its referrers
+        return None  # some registries resolve the tag to the digest itself: its children are not its referrers
     return await examined(lambda: entries_of(body, ports), body, request, ports)
 
 
@@ -103,9 +107,9 @@ async def _from_api(repository: Repository, subject: Digest, request: Request, p
 
 
 def entries_of(body: bytes, ports: Ports) -> tuple[Descriptor, ...] | None:
-    """Return the entries of an index, None where this is an image. One that cannot be read does not hide the others.
+    """Return the entries of an index, None for an image. An unreadable entry does not hide the others.
 
-    Raises Corrupt for what is neither.
+    Raises Corrupt for anything else.
     """
     document = loads(body, ports.limits.json_depth, ports.limits.json_values)
     if not isinstance(document, dict) or "schemaVersion" not in document:
@@ -121,7 +125,7 @@ def entries_of(body: bytes, ports: Ports) -> tuple[Descriptor, ...] | None:
 
 
 def next_page(link: str | None) -> ListReferrers | None:
-    """Return the next page an RFC 8288 Link names, where it is a page of referrers."""
+    """Return the next page that an RFC 8288 Link names, if it is a page of referrers."""
     if link is None or 'rel="next"' not in link:
         return None
     target = link.partition("<")[2].partition(">")[0]

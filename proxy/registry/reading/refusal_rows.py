@@ -1,4 +1,4 @@
-"""Rows about refusals: each caller has so many of its own an hour, and is counted beyond that."""
+"""Journal rows about refusals: each caller gets a number of its own per hour, and is only counted beyond that."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from proxy.registry.request import Request
 from proxy.trust.decision import Decision
 from proxy.trust.question import Caller, Named
 
-STRANGERS = "strangers"  # all who were not let in, as one holder: while upstream is silent, that is everybody
+STRANGERS = "strangers"  # all callers that were not admitted, as one holder; while upstream is silent, all callers
 
 
 async def record_refusal(
     event: Event, decision: Decision | None, caller: Caller, request: Request, ports: Ports
 ) -> None:
-    """Record a refusal and its decision; beyond `rows_each` an hour only that there were more. Raises Unavailable."""
+    """Record a refusal and its decision; beyond `rows_each` an hour only count it. Raises Unavailable."""
     own = ports.cache.rows.own(_holder(event, caller, request, ports), event)
     if not own:
         event = event._replace(repository="", reference="", digest="", decision_id="", detail={})

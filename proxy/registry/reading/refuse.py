@@ -1,4 +1,4 @@
-"""Refusals that are not a decision over evidence: they too have an id, a page, a row and a readable text."""
+"""Refusals without a decision over evidence: they too have an id, a page, a journal row and a readable text."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ async def refuse(
     moved: bool = False,
     told: str = "",
 ) -> Fault:
-    """Record a refusal and return the Fault that tells the caller.
+    """Record a refusal and return the Fault for the caller.
 
-    `what` is for the record, and for the caller and the page where `told` says nothing else.
+    `what` is for the record; the caller and the page get it too unless `told` is given.
     """
     policies = ports.rules.current()
     policy = policies.for_(repository)
@@ -98,7 +98,7 @@ async def refuse(
         key_revision=decision.key_revision,
         detail={"what": what[:500]},
     )
-    with suppress(Unavailable):  # a store that is down takes the row, not the refusal: it would be a 5xx (WIRE 6)
+    with suppress(Unavailable):  # a store that is down costs the row, not the refusal: that would become a 5xx (WIRE 6)
         await record_refusal(event, decision, caller, request, ports)
     page = explain.page_url(ports.url, decision.id)
     if pushing:

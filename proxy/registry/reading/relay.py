@@ -1,4 +1,4 @@
-"""Hand an operation through as it is: named headers there, named headers back, bytes untouched."""
+"""Pass an operation through unchanged: listed headers in both directions, bytes untouched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONDITIONS = ("if-match", "if-modified-since", "if-none-match", "if-range", "if-
 RANGE_HEADERS = ("accept", "range", *CONDITIONS)
 PREFLIGHT_HEADERS = ("origin", "access-control-request-method", "access-control-request-headers")
 UPLOAD_HEADERS = ("content-type", "content-range")
-# What may come back; everything else upstream says is about its own connection, or none of the client's business.
+# Headers that may come back; all others concern upstream's own connection, or are not for the client.
 REPLY_HEADERS = frozenset(
     {
         "accept-ranges",
@@ -61,10 +61,10 @@ REPLY_HEADERS = frozenset(
 async def relay(
     op: Operation, request: Request, ports: Ports, names: Sequence[str] = ("accept",), *, with_body: bool = False
 ) -> Response:
-    """Return upstream's answer, as a stream where it may be long. Raises Unavailable when there is none.
+    """Return upstream's answer, as a stream if it may be long. Raises Unavailable when there is none.
 
-    Whatever a caller reads or writes piece by piece is a transfer, and has its place among those; the rest is answered
-    from memory, so that no caller holds a connection by reading slowly. Raises Fault TOOMANYREQUESTS.
+    A body that a caller reads or writes piece by piece is a transfer and takes a transfer slot; other answers are sent
+    from memory, so that a slow reader holds no upstream connection. Raises Fault TOOMANYREQUESTS.
     """
     headers = tuple((name, value) for name, value in request.headers if name in names)
     body = request.body if with_body else None
@@ -115,7 +115,7 @@ async def _refused(reply: UpstreamResponse, op: Operation, request: Request, por
     try:
         return await relayed_error(reply, head=head)
     except (Unavailable, Fault):
-        # distribution promises the whole blob with these and breaks off: its text is not worth a failure.
+        # With these, distribution announces the whole blob and breaks off: an incomplete error text is not a failure.
         if not isinstance(op, PullBlob) or reply.status not in (412, 416):
             raise
         return await relayed_error(reply, head=True)

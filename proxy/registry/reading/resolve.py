@@ -1,4 +1,4 @@
-"""From a reference to the bytes under judgement. One resolution per request; the digest is computed here."""
+"""Resolve a reference to the bytes to be judged. One resolution per request; the digest is computed here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.trust.weight import of_manifest
 
 
 def accept_of(request: Request) -> tuple[str, ...]:
-    """Return the Accept values to send upstream: the caller's own, or every kind we judge where they name none.
+    """Return the Accept values to send upstream: the caller's own, or every type we judge if it names none of them.
 
     Registries convert manifests for clients that name no type they know, and then the digest differs (WIRE 7).
     """
@@ -39,7 +39,7 @@ _remembered = lru_cache(1024)(_accepted)  # 1 MiB at most
 async def resolve(op: PullManifest, request: Request, ports: Ports) -> Resolved | Response:
     """Return the manifest this reference means now, or upstream's own refusal to be relayed.
 
-    Raises Unavailable, Corrupt (bytes are not what was asked for), Fault (unreadable, ambiguous, too large).
+    Raises Unavailable, Corrupt (the bytes do not match the reference), Fault (unreadable, ambiguous, too large).
     """
     if is_digest(op.reference):
         require_sha256(Digest(op.reference))
@@ -62,7 +62,7 @@ async def resolve(op: PullManifest, request: Request, ports: Ports) -> Resolved 
 
 
 def _known(repository: Repository, digest: Digest, request: Request, ports: Ports) -> Resolved | None:
-    """Return the bytes where they are held here, were seen upstream lately, and this caller may read them."""
+    """Return the bytes if we hold them, upstream had them recently, and this caller may read them."""
     place = (repository, digest)
     if ports.rights.may_read(repository, request.credential) and place in ports.cache.present:
         return ports.cache.bodies.get(place)
@@ -72,7 +72,7 @@ def _known(repository: Repository, digest: Digest, request: Request, ports: Port
 async def _head_first(
     op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
 ) -> Resolved | Response:
-    """Ask upstream only whether the reference still means bytes that we hold: those were hashed here."""
+    """Ask upstream only whether the reference still means bytes that we hold: we hashed those ourselves."""
     reply = await ask(PullManifest(op.repository, op.reference, head=True), request, ports, headers)
     await reply.close()
     claimed = header(reply, "docker-content-digest")
@@ -89,7 +89,7 @@ async def _head_first(
 async def _fetch(
     op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
 ) -> Resolved | Response:
-    """GET the bytes, also for a HEAD: what is not hashed here is not judged."""
+    """GET the bytes, also for a HEAD: bytes that are not hashed here are not judged."""
     reply = await ask(PullManifest(op.repository, op.reference), request, ports, headers)
     if reply.status != 200:
         if reply.status in (401, 403):
@@ -125,7 +125,7 @@ def _remember(op: PullManifest, request: Request, ports: Ports, known: Resolved,
 
 
 async def _learn(repository: Repository, resolved: Resolved, ports: Ports) -> None:
-    """Record what it lists; where root has broken the glass, the store may follow later. Raises Unavailable."""
+    """Record what the manifest lists; under break-glass the store may follow later. Raises Unavailable."""
     place = (repository, resolved.digest)
     try:
         await learn(repository, resolved, ports)
@@ -154,7 +154,7 @@ async def learn(repository: Repository, resolved: Resolved, ports: Ports, *, art
 
 
 ERROR_BODY = 64 * 1024
-CROSS_ORIGIN = "access-control-"  # for pages of other origins: who may read is upstream's to say
+CROSS_ORIGIN = "access-control-"  # for web pages of other origins: upstream decides who may read
 ERROR_HEADERS = frozenset(
     {"allow", "content-type", "content-range", "docker-content-digest", "docker-distribution-api-version", "etag"}
     | {"retry-after", "vary", "www-authenticate"}
@@ -162,7 +162,7 @@ ERROR_HEADERS = frozenset(
 
 
 async def relayed_error(reply: UpstreamResponse, *, head: bool = False) -> Response:
-    """Return upstream's refusal as it came: its right to refuse is its own."""
+    """Return upstream's refusal unchanged: upstream decides who may do what."""
     body = b"" if head else await reply.read(ERROR_BODY)
     await reply.close()
     kept = tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS or k.startswith(CROSS_ORIGIN))

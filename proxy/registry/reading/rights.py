@@ -1,6 +1,6 @@
-"""Who is calling and what upstream lets them do: asked of upstream itself, remembered for a short time.
+"""Callers' names and rights: upstream itself is asked, and its answers are cached for a short time.
 
-Credentials are never kept: whatever is remembered is under their HMAC with a key of this process.
+Credentials are never stored: cache keys are their HMAC with a key of this process.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from proxy.registry.single_flight import SingleFlight
 from proxy.store.port import Clock
 from proxy.trust.question import Anonymous, Caller, Named
 
-REMEMBERED = 50_000  # what upstream allowed: 17 MiB at most
-REFUSED = 5_000  # what it refused: apart, so that strangers push out nobody but strangers
-NAME_S = 900.0  # each proof is a failed login at upstream: seldom enough not to lock anybody out
+REMEMBERED = 50_000  # permissions by upstream: 17 MiB at most
+REFUSED = 5_000  # refusals by upstream: separate, so that strangers displace only strangers
+NAME_S = 900.0  # each proof is a failed login at upstream: rare enough not to lock an account
 _READ, _PUSH, _WRITE, _NAME = "read", "push", "write", "name"
 _REFUSED = frozenset({401, 403})
-_LET_IN = frozenset({200, 202, 404})  # 404: past the gate, and nothing there
+_LET_IN = frozenset({200, 202, 404})  # 404: admitted, and nothing exists there
 
 
 class UpstreamTokens(Protocol):
-    """What is known of tokens that were issued through us."""
+    """Tokens that were issued through our realm."""
 
     def name_of(self, token: str) -> str | None:
         """Return the proven user of a token, or None."""
 
     def ends(self, token: str) -> float | None:
-        """Return when (monotonic seconds) a token ends, or None where that is not known."""
+        """Return when (monotonic seconds) a token expires, or None if unknown."""
 
 
 class UpstreamRights:
@@ -62,13 +62,13 @@ class UpstreamRights:
         self._closed_until = 0.0
 
     async def caller(self, repository: Repository, credential: Credential, effort: Effort = Effort.WRITING) -> Caller:
-        """Return `Named` only where the name is proven, else `Anonymous` with what they called themselves.
+        """Return `Named` only if the name is proven, else `Anonymous` with the name the caller claimed.
 
-        A Basic name is proven when upstream lets the credential in, before and after it refuses the same name with a
-        password that nobody chose; asked at `/v2/`, then (where `/v2/` is open to all) at the repository's tags, then
-        at the start of an upload, as far as `effort` goes. A proof at `/v2/` holds everywhere, any other in its
-        repository. A bearer token's user is who it was issued to through our realm. Never raises: what could not be
-        asked now is not remembered as unproven.
+        A Basic name is proven when upstream admits the credential, before and after it refuses the same name with a
+        random password. The proof is tried at `/v2/`, then (if `/v2/` is open to all) at the repository's tags, then at
+        the start of an upload, as far as `effort` allows. A proof at `/v2/` holds everywhere, any other in its
+        repository. A bearer token's user is the one it was issued to through our realm. Never raises: a failure to ask
+        is not cached as unproven.
         """
         if credential.ours:
             return Anonymous()
@@ -91,20 +91,21 @@ class UpstreamRights:
         return Named(name, "basic") if proven else Anonymous(name)
 
     def front_door(self, *, closed: bool) -> None:
-        """Remember whether upstream lets a caller without any credential in at `/v2/`."""
+        """Remember whether upstream admits a caller without credentials at `/v2/`."""
         self._closed_until = self._clock.monotonic() + NAME_S if closed else 0.0
 
     async def _prove(self, name: str, repository: Repository, credential: Credential, effort: Effort) -> bool:
-        """True when upstream refuses the name with another password, and lets the credential in before and after.
+        """True when upstream refuses the name with another password, and admits the credential before and after.
 
-        After as well: what refuses everybody for a moment (a firewall, a limit on logins) proves nobody.
+        The check afterwards matters: an upstream that briefly refuses everyone (a firewall, a limit on logins) proves
+        nothing.
         """
         wrong = Credential(_basic(name, secrets.token_urlsafe(24)))
         proven, where = False, ""
         for request in (ops.CheckApi(), ops.ListTags(repository, 1))[: 1 if effort is Effort.NOTHING else 2]:
             where = "" if isinstance(request, ops.CheckApi) else repository
             if await self._status(request, credential) not in _LET_IN:
-                break  # upstream does not take this credential at all
+                break  # upstream does not accept this credential
             if await self._status(request, wrong) in _REFUSED:
                 proven = await self._status(request, credential) in _LET_IN
                 break
@@ -136,9 +137,9 @@ class UpstreamRights:
         return may
 
     async def let_in(self, repository: Repository, credential: Credential) -> Refusal | None:
-        """Return None where upstream let this credential write here within `let_in_s`, else its refusal now.
+        """Return None if upstream let this credential write here within `let_in_s`, else its refusal now.
 
-        What is not known is asked with the start of an upload, cancelled at once. Raises Unavailable.
+        If unknown, upstream is asked with the start of an upload, cancelled at once. Raises Unavailable.
         """
         if self._recall(credential, _WRITE, repository):
             return None
@@ -177,7 +178,7 @@ class UpstreamRights:
         return reply.status
 
     async def _cancel(self, started: UpstreamResponse, credential: Credential) -> None:
-        """Give the upload back. An upstream that will not take it drops it by itself after a while."""
+        """Cancel the upload. An upstream that refuses the cancellation drops the upload by itself after a while."""
         location = next((value for name, value in started.headers if name == "location"), "")
         path, _, query = location.partition("?")
         try:
@@ -194,11 +195,11 @@ class UpstreamRights:
         return reply.status
 
     def knows(self, repository: str, credential: Credential) -> bool:
-        """True where upstream let this credential read or write here lately; asks nobody."""
+        """True if upstream let this credential read or write here recently; sends no request."""
         return any(self._recall(credential, right, repository) for right in (_READ, _WRITE, _PUSH))
 
     def proven(self, credential: Credential) -> str | None:
-        """Return the name behind this credential where it is proven already; asks nobody."""
+        """Return the name behind this credential if it is already proven; sends no request."""
         scheme, _, text = (credential.authorization or "").partition(" ")
         if scheme.lower() == "bearer":
             return self._tokens.name_of(text.strip())
@@ -206,7 +207,7 @@ class UpstreamRights:
         return name if name is not None and self._recall(credential, _NAME, "") else None
 
     def may_read(self, repository: Repository, credential: Credential) -> bool:
-        """True when upstream let this credential read here within the configured time and the token still lives."""
+        """True when upstream let this credential read here within the configured time and its token is still valid."""
         return self._recall(credential, _READ, repository) is True
 
     def confirm_read(self, repository: Repository, credential: Credential) -> None:
@@ -214,7 +215,7 @@ class UpstreamRights:
         self._remember(credential, _READ, repository, value=True, seconds=self._limits.right_to_read_s)
 
     def refused(self, credential: Credential) -> None:
-        """Forget everything remembered for this credential: upstream just said 401 or 403."""
+        """Forget everything remembered for this credential: upstream just answered 401 or 403."""
         self._allowed.forget(self._mac(credential))
         self._denied.forget(self._mac(credential))
 
@@ -236,9 +237,9 @@ class UpstreamRights:
 
     def _mac(self, credential: Credential) -> bytes:
         latest, mac = self._latest
-        if latest() is not credential:  # one request asks several times with the same one
+        if latest() is not credential:  # one request asks several times with the same credential
             mac = self._fresh_mac(credential)
-            self._latest = weakref.ref(credential), mac  # weak: the credential goes with its request
+            self._latest = weakref.ref(credential), mac  # weak: the credential is freed with its request
         return mac
 
     def _fresh_mac(self, credential: Credential) -> bytes:
@@ -251,8 +252,9 @@ class UpstreamRights:
 def _user(scheme: str, text: str) -> str | None:
     """Return the name in a Basic value, or None (RFC 7617).
 
-    Only in the one spelling that everybody reads: what upstream takes for no password at all (another case of the
-    scheme, a space too many, no password after the name) it lets in as nobody, and refuses as somebody when probed.
+    Only the one spelling that every server reads alike counts: with other spellings (another case of the scheme, an
+    extra space, no password after the name) upstream may admit the caller as anonymous, and refuse the name when it is
+    probed.
     """
     if scheme != "Basic":
         return None

@@ -1,8 +1,8 @@
-"""The list of tags: upstream's, whole and sorted, with `n` and `last` kept here whatever upstream makes of them.
+"""The list of tags: upstream's, complete and sorted; `n` and `last` are applied here, whatever upstream does.
 
-distribution-spec 1.1 "Listing Tags". Some registries list in any order, ignore `n` or `last`, have links that lead in a
-circle or to a name of their own, or stop without one. So upstream's pages are read from the first to the last, and a
-page of ours is cut from the whole. What cannot be read to its end is an error, never a part that looks whole.
+distribution-spec 1.1 "Listing Tags". Some registries list in any order, ignore `n` or `last`, have links that form a
+circle or name another repository, or stop without a link. So upstream's pages are read from the first to the last, and
+our page is cut from the whole. A list that cannot be read to its end is an error, never a part that looks complete.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from proxy.registry.reading.read import ask, examined, header, whole
 from proxy.registry.reading.resolve import relayed_error
 from proxy.registry.request import Request, Response
 
-PAGE = 1000  # tags asked for at once; upstream may show fewer
-_NO_N = frozenset({400, 405, 406, 413, 414, 416, 422, 501})  # answers of those that take no `n`, or not this one
+PAGE = 1000  # tags requested per page; upstream may send fewer
+_NO_N = frozenset({400, 405, 406, 413, 414, 416, 422, 501})  # answers of registries that reject `n`, or this value
 _JSON = "application/json"
 _ACCEPT = (("accept", _JSON),)
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
@@ -42,27 +42,27 @@ _REL = re.compile(r"""\brel\s*=\s*["']?([\w -]*)""", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Tags:
-    """Every tag of a repository, each once, in order. `whole` are upstream's bytes where they say just that."""
+    """Every tag of a repository, once, in order. `whole` are upstream's bytes if they contain exactly this list."""
 
     names: tuple[str, ...]
     whole: bytes | None = field(default=None, repr=False)
     media_type: str = _JSON
 
     def after(self, last: str | None) -> Sequence[str]:
-        """Return those behind `last` in the order of the list, whether it is there or not."""
+        """Return the tags after `last` in list order, whether or not `last` is in the list."""
         if last is None:
             return self.names
-        if last in self.names:  # names that differ in case alone may stand in any order
+        if last in self.names:  # names that differ only in case may be in any order
             return self.names[self.names.index(last) + 1 :]
         key = str if _ascending(self.names) else _without_case
         return self.names[bisect_right(self.names, key(last), key=key) :]
 
 
 async def list_tags(op: ListTags, request: Request, ports: Ports) -> Response:
-    """Return the page that was asked for, or upstream's refusal.
+    """Return the requested page, or upstream's refusal.
 
-    Without `n` it is all of them. A Link says that there are more. Where names of lists of signatures are left out,
-    `n` counts those that are shown. Raises Unavailable, Corrupt, Fault where upstream's list cannot be read to its end.
+    Without `n` the page has all tags. A Link header says that there are more. If names of signature lists are hidden,
+    `n` counts the shown tags. Raises Unavailable, Corrupt, Fault if upstream's list cannot be read to its end.
     """
     found = await tags_of(op.repository, request, ports)
     if isinstance(found, Response):
@@ -82,10 +82,10 @@ async def list_tags(op: ListTags, request: Request, ports: Ports) -> Response:
 
 
 async def tags_of(repository: Repository, request: Request, ports: Ports) -> Tags | Response:
-    """Return upstream's tags, all of them, or its refusal to list any.
+    """Return all of upstream's tags, or its refusal to list them.
 
-    Bounded by `limits.tags_listed`, `tag_pages`, `tag_list_bytes`, `tag_list_s` and the request's budget; few are read
-    at once, one holder's after another's. Raises Unavailable, Corrupt, Fault.
+    Bounded by `limits.tags_listed`, `tag_pages`, `tag_list_bytes`, `tag_list_s` and the request's budget; few lists are
+    read at once, those of one holder one after another. Raises Unavailable, Corrupt, Fault.
     """
     lists, holder, most = ports.cache.tag_lists, holder_of(request, ports), ports.limits.tag_list_bytes
     await lists.take(holder, most)
@@ -112,7 +112,7 @@ class _Walk:
         self._first: tuple[bytes, list[str], str] | None = None
 
     async def walked(self) -> Tags | Response:
-        """Walk the pages that `n` asks for; where `n` is refused or links lead in a circle, what comes without it."""
+        """Walk the pages with `n`; if `n` is refused or links form a circle, walk them without it."""
         found = await self._through(ListTags(self._repository, PAGE))
         if found is True or (isinstance(found, Response) and found.status in _NO_N):
             found = await self._through(ListTags(self._repository))
@@ -133,7 +133,7 @@ class _Walk:
                     return await self._refused(reply)
                 await reply.close()
                 if probing and 400 <= reply.status < 500 and reply.status not in (401, 403, 408, 429):
-                    return None  # it does not take `last`
+                    return None  # upstream does not accept `last`
                 raise Unavailable(f"upstream answered {reply.status} for a page of the tags of {self._repository}")
             link, names = header(reply, "link"), await self._names(reply)
             fresh = [name for name in names if name not in self._tags]
@@ -141,19 +141,19 @@ class _Walk:
             if len(self._tags) > self._ports.limits.tags_listed:
                 raise self._too_much(f"{self._ports.limits.tags_listed} tags (limits.tags_listed)")
             if probing and not fresh:
-                return None  # asked for more, and none came
+                return None  # no more tags followed
             following = _next(link, self._repository)
             probing = following is None
             if following is None:
                 if linked or not names or (op.n is not None and len(names) > op.n):
-                    return None  # who links says when there are more; who ignores `n` has shown all
+                    return None  # an upstream with links says when there are more; one that ignores `n` has shown all
                 following = ListTags(self._repository, PAGE, names[-1])
             if following in self._seen:
                 return True
             linked, op = not probing, following
 
     async def _shows_all(self) -> bool:
-        """True where upstream shows more than one tag to who asks for one: then a link of its means nothing."""
+        """True if upstream shows more than one tag for `n=1`: its links then mean nothing."""
         reply = await self._page(ListTags(self._repository, 1))
         if reply.status != 200:
             await reply.close()
@@ -193,7 +193,7 @@ class _Walk:
         return Fault("SIZE_INVALID", text, status=413)
 
     def _all(self) -> Tags:
-        """Upstream's order stays where it is one of the two that the specification's conformance test accepts."""
+        """Return all tags. Upstream's order is kept if it is one of the two that the conformance test accepts."""
         names = tuple(self._tags)
         if not _ascending(names) and not _ascending([_without_case(name) for name in names]):
             names = tuple(sorted(names))
@@ -210,7 +210,7 @@ def _without_case(name: str) -> str:
 
 
 def _read(body: bytes, limits: Limits) -> list[str] | None:
-    """Return the names in this document, none where upstream says null; None where it is no list of tags."""
+    """Return the names in this document, [] if upstream says null; None if it is not a list of tags."""
     document = loads(body, limits.json_depth, limits.tags_listed + limits.json_values)
     if not isinstance(document, dict) or not isinstance(tags := document.get("tags") or [], list):
         return None
@@ -218,7 +218,7 @@ def _read(body: bytes, limits: Limits) -> list[str] | None:
 
 
 def _next(link: str | None, repository: Repository) -> ListTags | None:
-    """Return the page that a Link (RFC 8288) names. Only its query counts: the path is known, and whose it is too."""
+    """Return the page that a Link (RFC 8288) names. Only its query counts: path and registry are known."""
     for target, parameters in _LINK.findall(link or ""):
         rel = _REL.search(parameters)
         if rel is not None and "next" not in rel[1].lower().split():

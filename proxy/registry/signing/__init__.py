@@ -1,1 +1,1 @@
-"""Signatures of ours: made, attached, moved with their tags, repaired, withdrawn."""
+"""Our signatures: made, attached, moved with their tags, repaired, withdrawn."""

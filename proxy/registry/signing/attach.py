@@ -1,4 +1,4 @@
-"""Attach: put signatures where verifiers look, without losing anybody else's. One writer per digest at a time."""
+"""Attach: put signatures where verifiers look, without losing those of others. One writer per digest at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from proxy.trust.fact import ManifestFact
 from proxy.trust.keys import VERIFYING, KeyState, fingerprint
 from proxy.trust.ledger import Entry, Stage
 
-_LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # what they signed stays where it is
+_LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # signatures by these keys stay where they are
 
 
 async def attach(
@@ -36,14 +36,14 @@ async def attach(
     others: bool = True,
     relist: bool = False,
 ) -> None:
-    """After this, what our ledger has signed for this digest and is `due` is upstream, in every place its format wants.
+    """Put every signature for this digest that is in our ledger and `due` upstream, in each place its format needs.
 
-    Except with a key that is retired or compromised: retired ones stay as they are, compromised ones leave the `.sig`.
+    Retired keys are left as they are; signatures by compromised keys are removed from the `.sig`.
 
-    `moved`: the tags that the caller holds and knows to point here, or at an index above. `simple` and
-    `others` say what is looked at: the `.sig`, and what refers to the image. `relist`: also where it is attached
-    already, the index of referrers is looked at again.
-    Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Costs no write when all is there already.
+    `moved`: the tags that the caller holds and knows to point here, or at an index above. `simple` and `others` select
+    what is examined: the `.sig`, and the referrers. `relist`: check the index of referrers again even for signatures
+    that are already attached. Raises Unavailable, Corrupt, or Fault UNAUTHORIZED to be relayed. Nothing is written if
+    everything is already in place.
     """
     async with ports.cache.lock(("attach", repository, subject.digest)):
         known = due(await ports.ledger.entries(repository, subject.digest), moved)
@@ -53,7 +53,7 @@ async def attach(
         both = await asyncio.gather(
             _attach_simple(repository, subject.digest, layers, request, ports),
             _attach_referrers(repository, subject, referring if others else (), request, ports, relist=relist),
-            return_exceptions=True,  # neither goes on when this lock is gone
+            return_exceptions=True,  # neither may continue after this lock is released
         )
         for failed in both:
             if failed is not None:
@@ -62,9 +62,9 @@ async def attach(
 
 
 def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
-    """Return those that may be attached: nothing is that names a tag which is not known to have moved here.
+    """Return the entries that may be attached: all except those that name a tag not known to have moved here.
 
-    It has moved where the caller says so, or where a signature that names it is attached already.
+    The tag has moved if the caller says so, or if a signature that names it is already attached.
     """
     named = {e.key.bound for e in entries if e.stage is Stage.ATTACHED}
     return [e for e in entries if (tag := tag_of(e.key.bound)) is None or tag in moved or e.key.bound in named]
@@ -73,7 +73,7 @@ def due(entries: Sequence[Entry], moved: Collection[Tag] = ()) -> list[Entry]:
 async def _attach_simple(
     repository: Repository, subject: Digest, entries: Sequence[Entry], request: Request, ports: Ports
 ) -> None:
-    """Bring the `.sig` tag up to date: ours bounded, everybody else's as they were."""
+    """Bring the `.sig` tag up to date: our signatures bounded, all others unchanged."""
     if not entries:
         return
     keep = carried(entries, ports)
@@ -102,7 +102,7 @@ async def _attach_simple(
     if written is not None and strange is not None:
         await ports.journal.record(replaced(repository, subject, strange, request, ports))
     known = None if base is None else await ports.facts.manifest(repository, digest_of(base))
-    proven = None if known is None else known.artifact  # ours add nothing that would have to be
+    proven = None if known is None else known.artifact  # our layers need no proof
     await asyncio.gather(
         _done(repository, subject, keep, artifact, request, ports),
         learn_list(repository, subject, written, ports, artifact=proven),
@@ -110,13 +110,13 @@ async def _attach_simple(
 
 
 def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -> list[Entry]:
-    """Return those that leave the `.sig`: they are not kept there, and their key is not retired."""
+    """Return the entries to remove from the `.sig`: not kept, and their key is not retired."""
     states = _states(ports)
     return [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
 
 
 def replaced(repository: Repository, subject: Digest, strange: bytes, request: Request, ports: Ports) -> Event:
-    """Return the row that says what somebody kept under a `.sig` name: there it is by that digest, and by no tag."""
+    """Return the journal row for a foreign manifest under a `.sig` name: it stays under that digest, without a tag."""
     return Event(
         at=ports.clock.now(),
         kind=EventKind.TAG_REPLACED,
@@ -129,16 +129,17 @@ def replaced(repository: Repository, subject: Digest, strange: bytes, request: R
 
 
 async def upload(repository: Repository, blobs: Sequence[Blob], request: Request, ports: Ports) -> None:
-    """Have upstream hold these, and the empty configuration that everything of ours has."""
+    """Upload these blobs, and the empty configuration that every manifest of ours uses."""
     await asyncio.gather(
         *(write_blob(repository, data, request, ports) for data in (EMPTY_JSON, *(b.data for b in blobs)))
     )
 
 
 def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
-    """Return the simple signatures a `.sig` tag is to hold: bounded, those without a tag first, then the newest.
+    """Return the simple signatures that a `.sig` tag carries: bounded; those without a tag first, then the newest.
 
-    All keys that signed for a name are there or none of them: whoever knows one of two keys would miss the other's.
+    For each name, the signatures of all its keys are kept or none: a verifier that knows one of two keys needs that
+    one.
     """
     signed = [e for e in live(entries, ports) if e.key.format == SIMPLE and e.signature is not None]
     names = dict.fromkeys(e.key.bound for e in signed)
@@ -152,13 +153,13 @@ def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
 
 
 def live(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
-    """Return those whose key still verifies: what a retired or compromised key signed is not put back upstream."""
+    """Return the entries whose key still verifies: signatures by retired or compromised keys are not restored upstream."""
     states = _states(ports)
     return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
 
 
 def _writable(entry: Entry, ports: Ports) -> bool:
-    """False where the format needs certificates and the key has none any more."""
+    """False when the format needs certificates and the key no longer has any."""
     certified = {fingerprint(key.spki) for key in ports.keybook.ring().ours if key.chain}
     return entry.key.fingerprint in certified or not FORMATS[entry.key.format].certified
 
@@ -168,28 +169,28 @@ def _states(ports: Ports) -> dict[str, KeyState]:
 
 
 def holds_signatures(body: bytes, ports: Ports) -> bool:
-    """False for a runnable image or junk under a `.sig` name: it is replaced, not extended."""
+    """False for a runnable image or junk under a `.sig` name: that manifest is replaced, not extended."""
     try:
-        manifest = parse(body, "", ports.limits)  # also one in Docker's media types, as cosign can write them
+        manifest = parse(body, "", ports.limits)  # also a manifest in Docker's media types, as cosign can write them
     except (Fault, Corrupt):
         return False
     return bool(manifest.layers) and all(claimed_by(d.media_type) for d in manifest.layers)
 
 
 def marks_of(body: bytes, ports: Ports) -> set[carrier.Mark]:
-    """Return what makes each layer of a `.sig` the signature it is."""
+    """Return the marks that identify each layer of a `.sig` as a signature."""
     return {carrier.mark(d) for d in parse(body, "", ports.limits).layers}
 
 
 def blob_of(entry: Entry, ports: Ports) -> Blob:
-    """Return the layer of this entry, made again from the ledger's bytes: the same bytes every time."""
+    """Return the layer of this entry, rebuilt from the ledger: the same bytes every time."""
     key = next((k for k in ports.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
     by = signing_by(key, entry.timestamp) if key else Signing(b"")
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 
 
 def layer_of(entry: Entry, ports: Ports) -> Descriptor:
-    """Return the layer that carries this entry, as it stands in a manifest."""
+    """Return the descriptor of the layer that carries this entry, as it appears in a manifest."""
     return _layer(blob_of(entry, ports))
 
 
@@ -206,7 +207,7 @@ async def _attach_referrers(
     *,
     relist: bool,
 ) -> None:
-    """Push each as a referrer; where upstream has no API, the fallback tag holds it before anybody is told."""
+    """Push each signature as a referrer; if upstream lacks the API, list it in the fallback tag before answering."""
     for entry in entries:
         blob = blob_of(entry, ports)
         body = carrier.referrer_manifest(
@@ -224,7 +225,7 @@ async def _attach_referrers(
                 request,
                 ports,
             )
-        if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key's certificates are new ones
+        if entry.stage is Stage.ATTACHED and entry.artifact != digest:  # the key has new certificates
             await ports.ledger.advance([entry.key], Stage.ATTACHED, digest)
         if relist or not there or entry.stage is not Stage.ATTACHED:
             await list_referrer(repository, subject.digest, body, request, ports, locked=True)
@@ -242,7 +243,7 @@ async def _done(
     request: Request,
     ports: Ports,
 ) -> None:
-    """Record what is upstream now; what was attached before and is still there changes nothing."""
+    """Record what is upstream now; signatures that were attached before and still are need no record."""
     fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
     if not fresh:
         return
@@ -267,7 +268,7 @@ async def _done(
 async def learn_list(
     repository: Repository, subject: Digest, body: bytes | None, ports: Ports, *, artifact: bool | None = None
 ) -> None:
-    """Record what a carrier lists, and whether each layer was read and is a signature: else that is proven on pull."""
+    """Record what a carrier lists, and whether every layer is a proven signature (None: a pull proves that later)."""
     if body is None:
         return
     manifest = parse(body, "", ports.limits)

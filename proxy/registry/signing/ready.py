@@ -1,4 +1,4 @@
-"""What is true before a tag moves: still admitted, signed as asked for now, attached where that names no tag."""
+"""The conditions before a tag moves: still admitted, signed under current rules, tagless signatures attached."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from proxy.trust.ledger import Entry
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Caller, Resolved, how_of, name_of
 
-ROUNDS = 6  # of asking whether a push may go on: each change of policy or keys meanwhile takes two
+ROUNDS = 6  # checks whether a push may continue; each change of policy or keys meanwhile takes two
 
 
 @dataclass(frozen=True)
 class Push:
-    """One admitted push: what, where to, under which policy, by whom."""
+    """One admitted push: content, target, policy, caller."""
 
     op: PushManifest
     subject: Resolved
@@ -38,13 +38,13 @@ class Push:
     policy: Policy
     caller: Caller
     hold: Held
-    moved: list[Tag] = field(default_factory=list)  # those upstream has under this manifest now
-    merged: dict[str, object] = field(default_factory=dict)  # what the record says of a list that was merged
-    under_others: set[Tag] = field(default_factory=set)  # tags of lists, which hold more than what is pushed
+    moved: list[Tag] = field(default_factory=list)  # tags that point at this manifest upstream now
+    merged: dict[str, object] = field(default_factory=dict)  # what the journal records about a merged list
+    under_others: set[Tag] = field(default_factory=set)  # tags of lists, which hold more than the pushed entries
 
     @property
     def descriptor(self) -> Descriptor:
-        """The pushed manifest as others point at it."""
+        """The pushed manifest as a descriptor in other manifests."""
         return Descriptor(self.subject.media_type, self.subject.digest, len(self.subject.body))
 
 
@@ -58,7 +58,7 @@ async def lists_of(op: PushManifest, subject: Resolved, tags: Sequence[Tag], por
 
 @dataclass(frozen=True)
 class Signed:
-    """What was signed for a push, and the rules that asked for it."""
+    """The signatures made for a push, and the rules they were made under."""
 
     rules: PushRules
     made: tuple[Entry, ...]
@@ -69,11 +69,11 @@ class Signed:
 
 
 async def ready(this: Push, before: Signed | None, request: Request, ports: Ports) -> Signed:
-    """Return what is signed for this push under the policy, denials and keys of now; of that, what names no tag is
-    attached. Raises Fault where the push may not go on.
+    """Return this push's signatures under the current policy, denials and keys; those without a tag are attached.
 
-    Asked again before every step that cannot be undone. Where a bundle is made, the `.sig` waits for the tags: it is
-    written once. A key that signs in no other format is found there only, so it does not wait then.
+    Raises Fault when the push may not continue. Called before every step that cannot be undone. If every key also makes
+    a bundle, the `.sig` waits for the tags and is written once. The signatures of a key that signs in no other format
+    are found only in the `.sig`, which then does not wait.
     """
     signed, repository, digest = before, this.op.repository, this.subject.digest
     for _ in range(ROUNDS):
@@ -92,7 +92,7 @@ async def ready(this: Push, before: Signed | None, request: Request, ports: Port
 
 
 async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) -> tuple[Entry, ...]:
-    """Return what these rules ask to be signed, for the children of an index too; nothing is attached yet."""
+    """Return the signatures these rules ask for, including those of an index's children; nothing is attached yet."""
     repository = this.op.repository
     by = Actor(name_of(this.caller), how_of(this.caller), "", request.request_id)
     claims = claims_at(rules.claims, by.who, ports.clock.now())

@@ -1,4 +1,4 @@
-"""Signatures of ours that upstream lost: noticed when an image is judged by our own copy, and put back from it."""
+"""Restore our signatures that upstream lost: detected when an image is judged by our own copy."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from proxy.trust.question import Resolved
 
 
 async def repair(repository: Repository, subject: Resolved, request: Request, ports: Ports) -> None:
-    """After this, what upstream lost of our signatures is there again, or the journal says it is lost.
+    """Put our signatures that upstream lost back in place, or record in the journal that they are lost.
 
-    Asked at most once in `Memory.checked`'s time per image. Never raises for the world's sake: the image was judged
-    by our own copy, and whoever pulls it is not kept waiting for more than one look.
+    Runs at most once per image per `repair_check_s`. Never raises because of upstream: the pull has already been
+    allowed from our own copy, and it waits for one check at most.
     """
     place = (repository, subject.digest)
     if place in ports.cache.checked:
@@ -39,7 +39,7 @@ async def repair(repository: Repository, subject: Resolved, request: Request, po
             carriers.add(fallback_tag(subject.digest))
         there = await asyncio.gather(*(exists(repository, each, request, ports) for each in carriers))
     except (Unavailable, Corrupt, Fault):
-        ports.cache.checked.pop(place, None)  # could not look: the next one looks
+        ports.cache.checked.pop(place, None)  # could not look: the next pull checks again
         return
     lost = [each for each, found in zip(carriers, there, strict=True) if found is None]
     if not lost:
@@ -65,6 +65,6 @@ async def repair(repository: Repository, subject: Resolved, request: Request, po
 
 
 async def _in_fallback(repository: Repository, subject: Resolved, request: Request, ports: Ports) -> bool:
-    """True where ours are listed under the fallback tag as well. Raises Unavailable."""
+    """True when our signatures are listed under the fallback tag as well. Raises Unavailable."""
     api = await ports.registry.referrers_api(repository, subject.digest, request.credential)
     return api is not ReferrersApi.HAS

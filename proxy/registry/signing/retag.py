@@ -1,4 +1,4 @@
-"""What follows from a move of a tag: what it points at is signed for it, and nothing else is any more (WIRE 1)."""
+"""After a tag moves: sign its new image for it, and remove its name from all other images (WIRE 1)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from proxy.registry.writing.take_off import off_sig
 from proxy.registry.writing.write import exists
 from proxy.trust.ledger import Entry, Stage
 
-AT_ONCE = 64  # manifests cleared while the tag is held, newest first; whoever pushes to it waits for that long
-ROUNDS = 100  # of them, one after the other
-PART = 100  # unfinished moves looked at together
-LOOK_S = 20.0  # how often; first at every start
+AT_ONCE = 64  # manifests cleared while the tag is held, newest first; pushes to the tag wait that long
+ROUNDS = 100  # rounds of AT_ONCE manifests
+PART = 100  # unfinished moves read together
+LOOK_S = 20.0  # seconds between checks; the first is at every start
 
 
 async def bind(
     repository: Repository, subject: Descriptor, tags: Sequence[Tag], request: Request, ports: Ports
 ) -> None:
-    """After this the manifest carries all that was signed for it, and the tags' names; then its children do.
+    """Attach everything signed for the manifest and for these tags to it, and then to its children.
 
     The caller holds the tags and has seen them move here. Raises what `attach` raises.
     """
@@ -51,7 +51,7 @@ async def bind(
             child = Descriptor(fact.media_type, digest, fact.size)
             try:
                 await attach(repository, child, request, ports, moved=tags, others=False)
-            except Exhausted as much:  # the index itself is signed for them
+            except Exhausted as much:  # the index itself is signed for the tags
                 request.budget.notes.append(f"{LEFT_OUT}: {much.what}")
                 return
 
@@ -59,7 +59,7 @@ async def bind(
 async def told(
     moved: Collection[Tag], to: Digest | None, by: tuple[str, str], held: Held, ports: Ports, *events: Event
 ) -> None:
-    """Every move of a tag comes by here: from where the held rows say, to this digest (None: it was deleted).
+    """Record a tag's move from the held rows' digest to this one (None: deleted). Every move is recorded here.
 
     The facts, these rows of the journal and the end of the hold are one commit. Raises Unavailable.
     """
@@ -70,15 +70,15 @@ async def told(
 
 
 def finish_later(held: Held, request: Request, ports: Ports) -> list[asyncio.Task[None]]:
-    """Have finished beside the request what the hold has left unfinished."""
+    """Finish, beside the request, the moves that the hold left unfinished."""
     beside = Request(request.credential, request.request_id)
     return [ports.cache.later(finish(held.repository, tag, beside, ports)) for tag in held.unfinished()]
 
 
 async def finish_all(ports: Ports) -> None:
-    """Finish the moves that somebody who died left unfinished, on this server or another one. Raises Unavailable.
+    """Finish the moves that a crashed process left unfinished, on this server or another one. Raises Unavailable.
 
-    Each call goes on after the last one: those that cannot be finished keep nobody else waiting.
+    Each call continues after the last one, so moves that cannot be finished do not block the others.
     """
     found = await ports.tags.unfinished(PART, ports.cache.finished_to)
     ports.cache.finished_to = found[-1] if len(found) == PART else None
@@ -87,10 +87,10 @@ async def finish_all(ports: Ports) -> None:
 
 
 async def finish(repository: Repository, tag: Tag, request: Request, ports: Ports) -> None:
-    """After this the image that upstream has under the tag is signed for it, and no other but its children is.
+    """Sign the image that upstream has under the tag for it, and remove the tag's name from all but its children.
 
-    Never raises for the world's sake: what could not be looked at stays unfinished, and what could not be cleared now
-    is cleared after the next push of this tag.
+    Never raises because of upstream: moves that could not be checked stay unfinished; images that could not be cleared
+    now are cleared after the next push of this tag.
     """
     for _ in range(ROUNDS):
         more = False
@@ -101,7 +101,7 @@ async def finish(repository: Repository, tag: Tag, request: Request, ports: Port
 
 
 async def _finished(repository: Repository, tag: Tag, request: Request, ports: Ports) -> bool:
-    """Return True where there is more to do: other images to clear, or the tag moved behind everybody's back."""
+    """Return True when more work remains: other images to clear, or the tag moved without our knowledge."""
     async with held(repository, (tag,), ports) as hold:
         fact, there = hold.fact(tag), await _where(repository, tag, request, hold.ports)
         if fact.moving_to is not None and fact.moving_to != fact.digest and there is not None:
@@ -120,7 +120,7 @@ async def _where(repository: Repository, tag: Tag, request: Request, ports: Port
 
 
 async def _bind_known(repository: Repository, tag: Tag, digest: Digest, request: Request, ports: Ports) -> None:
-    """Attach what a push signed for this tag before it died, unless it may not have gone on."""
+    """Attach what a push signed for this tag before its process died, unless that push would be refused now."""
     fact = await ports.facts.manifest(repository, digest)
     if fact is None or ports.rules.current().for_(repository) is None:
         return
@@ -131,14 +131,14 @@ async def _bind_known(repository: Repository, tag: Tag, digest: Digest, request:
 
 
 async def clear(repository: Repository, tag: Tag, digest: Digest | None, request: Request, ports: Ports) -> None:
-    """Take the tag's name off images that it left. The caller holds it and has seen it there. Raises Unavailable."""
+    """Remove the tag's name from images it left. The caller holds the tag and knows its digest. Raises Unavailable."""
     await _clear(repository, tag, digest, request, ports)
 
 
 async def _clear(
     repository: Repository, tag: Tag, digest: Digest | None, request: Request, ports: Ports
 ) -> tuple[bool, bool]:
-    """Clear some; return whether there were any, and whether there are more of them."""
+    """Clear some images; return whether there were any, and whether more remain."""
     stale = await _stale(repository, tag, digest, ports)
     part, cleared = list(stale)[:AT_ONCE], 0
     if part:
@@ -151,7 +151,7 @@ async def _clear(
 
 
 async def _stale(repository: Repository, tag: Tag, digest: Digest | None, ports: Ports) -> dict[Digest, list[Entry]]:
-    """Return what was signed for this tag beside what it points at, by image."""
+    """Return the signatures for this tag on images that it does not point at, by image."""
     entries = await ports.ledger.bound(repository, bound_to(repository, tag, ports))
     if all(e.key.digest == digest for e in entries):
         return {}
@@ -164,7 +164,7 @@ async def _stale(repository: Repository, tag: Tag, digest: Digest | None, ports:
 
 
 async def tree(repository: Repository, digests: Sequence[Digest], ports: Ports) -> dict[Digest, None]:
-    """Return these manifests and everything below them, as far as it can have been signed with them, from the top."""
+    """Return these manifests and all below them, from the top, to the depth at which children can be signed too."""
     found, level = dict.fromkeys(digests), list(digests)
     for _ in range(ports.limits.index_depth):
         facts = [await ports.facts.manifest(repository, each) for each in level]

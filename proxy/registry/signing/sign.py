@@ -1,7 +1,7 @@
-"""Sign: intent into the ledger, bytes from the token, bytes into the ledger; attaching them is `attach`'s work.
+"""Sign: record the intent in the ledger, get bytes from the token, store them in the ledger; `attach` publishes them.
 
-The same (digest, key, format, bound reference) is never signed twice, also not after a crash: what was signed is found
-again, because its bytes are stored before they go anywhere.
+The same (digest, key, format, bound reference) is never signed twice, even after a crash: the bytes are stored before
+they are sent anywhere, and are found again.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ SIMPLE = "cosign-simple"
 
 
 def bound_to(repository: Repository, tag: Tag | None, ports: Ports) -> str:
-    """Return what a signature is bound to: HOST/REPO, or HOST/REPO:TAG; HOST is our canonical public name."""
+    """Return the name a signature is bound to: HOST/REPO or HOST/REPO:TAG; HOST is our canonical public name."""
     name = f"{ports.hosts[0]}/{repository}"
     return name if tag is None else f"{name}:{tag}"
 
 
 def tag_of(bound: str) -> Tag | None:
-    """Return the tag that a signature is bound to, None where it is bound to the repository."""
+    """Return the tag that a signature is bound to, None if it is bound to the repository."""
     return parse_tag(bound.rpartition("/")[2].partition(":")[2]) if names_a_tag(bound) else None
 
 
 def names_a_tag(bound: str) -> bool:
-    """True where a signature is bound to a tag and not to the repository; the port of a host is none."""
+    """True when a signature is bound to a tag and not to the repository; a host's port is not a tag."""
     return ":" in bound.rpartition("/")[2]
 
 
 def wanted(formats: Sequence[str], repository: Repository, tags: Sequence[Tag], ports: Ports) -> list[tuple[str, str]]:
-    """Return the (format, bound) pairs of one push: referrers once per repository, and only where a tag points.
+    """Return the (format, bound) pairs of one push: referrers once per repository, and only when a tag points there.
 
-    Every cosign finds the simple signature; a manifest pushed by digest alone is mostly a child of an index. Where no
-    simple signatures are made, it gets the others all the same: nothing is acknowledged unsigned.
+    Every cosign finds the simple signature; a manifest pushed by digest alone is usually a child of an index. If simple
+    signatures are off, it gets the others anyway: nothing is acknowledged unsigned.
     """
     own = bound_to(repository, None, ports)
     pairs = [(name, own) for name in formats if name == SIMPLE or tags or SIMPLE not in formats]
@@ -66,12 +66,11 @@ async def sign(
     by: Actor,
     ports: Ports,
 ) -> tuple[Entry, ...]:
-    """Return a ledger entry with signature bytes for each key and pair; signs only what is not signed yet.
+    """Return a ledger entry with signature bytes for each key and pair; signs only those that are not signed yet.
 
-    All keys of a profile that sign on one token do: of its first token, else of the next one that stands by. A format
-    that needs certificates is left out for a key that has none, as long as another key or format is left.
-    Raises Unavailable when no token or no key is there or no format is left, Fault TOOMANYREQUESTS when its queue is
-    full.
+    Every key of a profile on one token signs: on its first token, or else on the next available standby. A format that
+    needs certificates is skipped for a key that has none, as long as another key or format is left. Raises Unavailable
+    when no token or key is available or no format is left, Fault TOOMANYREQUESTS when the token's queue is full.
     """
     tried = set[tuple[BookKey, ...]]()
     while True:
@@ -102,7 +101,7 @@ def _flat(chosen: Mapping[str, tuple[BookKey, ...]]) -> tuple[BookKey, ...]:
 
 
 def signers_now(profile: str, ports: Ports) -> tuple[BookKey, ...]:
-    """Return the keys that a signature by this profile is made with now. Raises Unavailable where none is active."""
+    """Return the keys that sign for this profile now. Raises Unavailable when no key is active."""
     signers = ports.keybook.ring().signers(profile, ports.clock.now())
     turns = [turn for turn in ports.signer.tokens_of(profile) if turn.token in signers]
     if not turns:
@@ -111,13 +110,13 @@ def signers_now(profile: str, ports: Ports) -> tuple[BookKey, ...]:
 
 
 def failed_over_from(key: BookKey, ports: Ports) -> TokenState | None:
-    """Return the token in whose place this key signs, None where its token comes first."""
+    """Return the token that this key replaces, None if its own token comes first."""
     turns = ports.signer.tokens_of(key.profile)
     return None if not turns or turns[0].token == key.token else turns[0]
 
 
 def failover_warning(entries: Sequence[Entry], ports: Ports) -> str | None:
-    """Return the warning about signatures that a standby's key made, None where there is none."""
+    """Return the warning about signatures made by a standby's key, None if there are none."""
     own = {entry.key.fingerprint for entry in entries}
     for key in ports.keybook.ring().ours:
         if fingerprint(key.spki) in own and failed_over_from(key, ports) is not None:
@@ -138,7 +137,7 @@ async def _alone(
 
 
 def signing_by(key: BookKey, timestamp: bytes = b"") -> Signing:
-    """Return what formats need to know of a key of ours, and of a token over its signature."""
+    """Return the facts about our key, and the timestamp over its signature, that formats need."""
     return Signing(key.spki, key.chain, timestamp)
 
 
@@ -149,21 +148,21 @@ async def _signed(
     by: Actor,
     ports: Ports,
 ) -> tuple[Entry, ...]:
-    """All at once in three steps, because each step that has to reach the disk costs a commit: intents, bytes, rows."""
+    """Return the signed entries, in three batched steps (intents, bytes, rows): each commit costs a disk write."""
     entries = {entry.key: entry for entry in await _intended(subject, keys, claims, ports)}
     todo = [entry for entry in entries.values() if entry.signature is None]
     if todo:
         require_fresh(ports)
-    gate = asyncio.Semaphore(ports.limits.signatures_at_once)  # so that one push does not fill the token's queue
+    gate = asyncio.Semaphore(ports.limits.signatures_at_once)  # one push must not fill the token's queue
 
     async def one(entry: Entry) -> bytes:
         async with gate:
             return await ports.signer.sign(keys[entry.key], entry.message, FORMATS[entry.key.format].scheme)
 
-    made = await asyncio.gather(  # what the token did sign is kept, whatever became of the rest
+    made = await asyncio.gather(  # keep every signature the token made, even if others failed
         *(one(entry) for entry in todo), return_exceptions=True
     )
-    now = ports.clock.now()  # when it was signed, not when that was intended: a key's end is measured by it
+    now = ports.clock.now()  # the time of signing, not of the intent: a key's end is measured by it
     fresh = [
         replace(entry, stage=Stage.SIGNED, signature=signature, at=now)
         for entry, signature in zip(todo, made, strict=True)
@@ -182,7 +181,7 @@ async def _signed(
 async def _intended(
     subject: Descriptor, keys: Mapping[SignatureKey, BookKey], claims: Mapping[str, str], ports: Ports
 ) -> Sequence[Entry]:
-    """Return the ledger's entry for each key. What is there keeps its message: a crash never changes what is signed."""
+    """Return the ledger's entry for each key. Existing entries keep their message, even after a crash."""
     if not keys:
         return ()
     first = next(iter(keys))
@@ -190,7 +189,7 @@ async def _intended(
     now = ports.clock.now()
     intents = []
     for key, own in keys.items():
-        if key not in there:  # or it was removed: then putting it brings its signature back
+        if key not in there:  # also after a removal: putting the entry restores its signature
             draft = FORMATS[key.format].draft(subject, key.bound, claims, signing_by(own), now)
             intents.append(Entry(key, Stage.INTENDED, draft.message, now, claims=dict(claims)))
     there |= {entry.key: entry for entry in await _put(intents, ports)}
@@ -198,7 +197,7 @@ async def _intended(
 
 
 async def _put(entries: Sequence[Entry], ports: Ports) -> Sequence[Entry]:
-    """Return what stands once all are on disk; together they cost one commit."""
+    """Return the stored entries after all are on disk; together they cost one commit."""
     return await asyncio.gather(*(ports.ledger.put(entry) for entry in entries))
 
 

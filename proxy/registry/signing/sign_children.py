@@ -1,4 +1,4 @@
-"""The children of an index that moves a tag: bound to it too, for verifiers that look up only the child they chose."""
+"""Sign the children of an index for the tag it moves too: some verifiers look up only the child they chose."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ async def sign_children(
     request: Request,
     ports: Ports,
 ) -> tuple[Entry, ...]:
-    """Sign every child that we signed before for the tags too (WIRE 1); return their entries, not attached anywhere.
+    """Sign every child that we signed before for the tags too (WIRE 1); return their entries, not yet attached.
 
-    A child we never signed was not pushed through here: its pushers did not ask us, so it stands on its parent alone.
-    What a child is, is a fact of ours: the index may claim another size or type. Where that would be more signatures
-    than one push may ask for, none is made and the answer says so.
+    A child we never signed was not pushed through this proxy: its pushers did not ask us, so it relies on its parent.
+    Size and type of a child come from our facts: the index may claim others. If a push would need more signatures than
+    one push may ask for, none is made and the response says so.
     """
     if not tags or SIMPLE not in rules.formats:
         return ()
@@ -48,7 +48,7 @@ async def sign_children(
 
 
 async def _signed_before(repository: Repository, index: Manifest, ports: Ports) -> list[Descriptor]:
-    """Return what the index lists, at any depth that is read, that we signed and nobody denied."""
+    """Return the manifests the index lists, at any depth we read, that we signed before and that are not denied."""
     found: list[Descriptor] = []
     todo = [(child.digest, 1) for child in index.children]
     seen: set[Digest] = set()

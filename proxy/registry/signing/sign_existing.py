@@ -1,4 +1,4 @@
-"""Sign what is upstream already: the signing flow of a push, asked for by an operator with a reason."""
+"""Sign an image that is already upstream: the signing flow of a push, requested by an operator with a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from proxy.trust.question import Question
 
 @dataclass(frozen=True)
 class SignedExisting:
-    """What was signed: the digest the name meant, and our entries for it and its children."""
+    """The result: the digest that the reference meant, and our entries for it and its children."""
 
     digest: Digest
     entries: tuple[Entry, ...]
@@ -38,11 +38,11 @@ class SignedExisting:
 async def sign_existing(
     op: PullManifest, reason: str, who: str, how: str, request: Request, ports: Ports
 ) -> SignedExisting:
-    """After this the image and all its children are signed and attached; the journal says who wanted it and why.
+    """Sign and attach the image and all its children; the journal records who asked and why.
 
-    The claim about who pushed has `how` we know the name in it (`admin-token:ID`): tokens are named by whoever makes
-    them, and a registry's user of the same name never asked for this.
-    Raises Fault (no policy, nothing to sign with, not there), Unavailable.
+    The pusher claim includes `how` we know the name (`admin-token:ID`): the creator of a token chooses its name, and a
+    registry user of the same name never made this request. Raises Fault (no policy, no key to sign with, image not
+    found), Unavailable.
     """
     policy = ports.rules.current().for_(op.repository)
     if policy is None or not policy.push.sign_with:
@@ -68,7 +68,7 @@ async def sign_existing(
 async def _signed(
     op: PullManifest, rules: PushRules, hold: Held, by: Actor, request: Request, ports: Ports
 ) -> SignedExisting:
-    """As `sign_existing`. What is signed for the tag is attached where upstream still has it there at the end."""
+    """As `sign_existing`. Signatures for the tag are attached if upstream still has it on this image at the end."""
     claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", ports.clock.now()), sorted(hold.tags)
     made: tuple[Entry, ...] = ()
     top: Descriptor | None = None
@@ -98,7 +98,7 @@ async def _signed(
         async with held(op.repository, (), ports, about=[subject.digest]) as lists:
             await attach(
                 op.repository, descriptor, request, lists.ports, relist=True
-            )  # also where its tag was not free
+            )  # also if the image's tag was not free
         todo += [PullManifest(op.repository, child.digest) for child in subject.manifest.children]
     if top is None:
         raise Unavailable(f"nothing was found for {op.repository} {op.reference}")

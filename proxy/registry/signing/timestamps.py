@@ -1,4 +1,4 @@
-"""Have our signatures countersigned by a timestamp authority, once each, before they are attached anywhere."""
+"""Have a timestamp authority countersign our signatures, once each, before they are attached anywhere."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from proxy.trust.ledger import Entry, Stage
 
 
 async def timestamped(entries: Sequence[Entry], request_id: str, ports: Ports) -> tuple[Entry, ...]:
-    """Return the entries, with a token in the ledger for each that wants one and can have one.
+    """Return the entries, with a timestamp token in the ledger for each that wants one and can have one.
 
-    What is attached already stays the bytes it is. Raises Unavailable where a token is required and cannot be had: the
-    signature is kept, and the next attempt asks for its token again.
+    Entries that are already attached keep their bytes. Raises Unavailable when a token is required and cannot be
+    obtained: the signature is kept, and the next attempt requests its token again.
     """
     timestamper = ports.timestamper
     if timestamper is None:
         return tuple(entries)
     asking = (_witnessed(entry, timestamper, request_id, ports) for entry in entries)
-    found = await asyncio.gather(*asking, return_exceptions=True)  # none goes on when this is over
+    found = await asyncio.gather(*asking, return_exceptions=True)  # no request continues after this
     for failure in found:
         if isinstance(failure, BaseException):
             raise failure

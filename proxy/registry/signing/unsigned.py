@@ -1,4 +1,4 @@
-"""Pushes without a signature: under an exception that says so, while signing does not work."""
+"""Pushes without a signature: under an exception that allows them, while signing does not work."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ async def record_unsigned(
     request: Request,
     ports: Ports,
 ) -> PolicyException | None:
-    """Return the exception under which this is accepted unsigned; None where it is not.
+    """Return the exception under which this push is accepted unsigned; None if it is refused.
 
-    Only while signing does not work, only from whom upstream takes it (what others may not push is not signed for them
-    later either), and only once it is on record that a signature is owed. Raises Unavailable.
+    Only while signing does not work, only for callers whose push upstream would accept (no one else's push is signed
+    later), and only after the owed signature is on record. Raises Unavailable.
     """
     if ports.overrides.in_force().unsigned_push(repository, digest) is None or await _signs(profiles, ports):
         return None
     if not await ports.rights.may_push(repository, request.credential):
         return None
-    opened = ports.overrides.in_force().unsigned_push(repository, digest)  # finding out takes a while
+    opened = ports.overrides.in_force().unsigned_push(repository, digest)  # the checks above take time
     if opened is None:
         return None
     now, who = ports.clock.now(), name_of(caller)
@@ -48,7 +48,7 @@ async def record_unsigned(
 
 
 async def _signs(profiles: Sequence[str], ports: Ports) -> bool:
-    """True unless no token of one of the profiles signs: what a wrong setting prevents is no emergency."""
+    """True unless one of the profiles has no token that signs: a wrong setting is not an emergency."""
     for profile in profiles:
         by_token = ports.keybook.ring().signers(profile, ports.clock.now())
         if by_token and not any([await _proved(keys, ports) for keys in by_token.values()]):
@@ -63,12 +63,12 @@ async def _proved(keys: Sequence[BookKey], ports: Ports) -> bool:
     except Unavailable:
         return False
     except Fault:
-        return True  # its queue is full
+        return True  # the token's queue is full
     return True
 
 
 def unsigned_event(kind: EventKind, repository: Repository, digest: Digest, request_id: str, ports: Ports) -> Event:
-    """Return a row about a manifest that is owed a signature, under the revisions of now."""
+    """Return a journal row about a manifest that is owed a signature, under the current revisions."""
     return Event(
         at=ports.clock.now(),
         kind=kind,

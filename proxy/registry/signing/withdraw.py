@@ -1,4 +1,4 @@
-"""What we signed for an image goes with it when it is deleted; what others signed stays."""
+"""Withdraw our signatures for a deleted image; signatures made by others stay."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from proxy.registry.writing.write import exists
 from proxy.trust.ledger import Entry, Stage
 
 T = TypeVar("T")
-TRIES = 15  # of what could not be taken along at once
-LOOK_S = 20.0  # between two of them
+TRIES = 15  # retries of a removal that failed
+LOOK_S = 20.0  # seconds between two retries
 
 
 @dataclass
 class Withdrawn:
-    """How many signatures went with an image, which lists and bundles; which lists have others' left; what stayed, why.
+    """What was withdrawn with an image: signatures, deleted lists and bundles, shortened lists; what is left, why.
 
-    `there`: upstream still has the image; `gone`: it has not. Where that could not be found out, `left` says so.
+    `there`: upstream still has the image; `gone`: it does not. If that could not be determined, `left` says so.
     """
 
     there: bool = False
@@ -45,22 +45,23 @@ class Withdrawn:
 
     @property
     def worth_a_row(self) -> bool:
-        """True where something went or should have."""
+        """True when something was removed or should have been."""
         return bool(self.signatures or self.deleted or self.left)
 
     @property
     def row(self) -> dict[str, object]:
-        """What the journal says of it."""
+        """The journal's detail of the withdrawal."""
         return {"signatures": self.signatures, "deleted": list(self.deleted), "shortened": list(self.shortened)}
 
 
 async def withdraw(
     repository: Repository, digest: Digest, tags: Collection[Tag], request: Request, ports: Ports
 ) -> Withdrawn:
-    """After this no signature of ours for this image is upstream, unless the image still is; the ledger says the same.
+    """Remove all our signatures for this image from upstream and ledger, unless upstream still has the image.
 
-    `tags` are those it had, which the caller holds, with the lists of the image. Never raises for the world's sake:
-    what could not be looked at or deleted is in `left`, stays in the ledger, and goes when the image is deleted again.
+    `tags` are the image's former tags; the caller holds them and the image's lists. Never raises because of upstream:
+    signatures that could not be checked or deleted are in `left`, stay in the ledger, and are removed when the image is
+    deleted again.
     """
     done, place = Withdrawn(), (repository, digest)
     try:
@@ -78,7 +79,7 @@ async def withdraw(
 async def _withdrawn(
     done: Withdrawn, repository: Repository, digest: Digest, tags: Collection[Tag], request: Request, ports: Ports
 ) -> None:
-    """As `withdraw`, while nobody pushes the image here, signs it, or writes its lists."""
+    """As `withdraw`, while no other task pushes the image here, signs it, or writes its lists."""
     done.gone = await _gone(repository, digest, tags, request, ports)
     done.there = not done.gone
     if done.there:
@@ -91,7 +92,10 @@ async def _withdrawn(
 
 
 async def _gone(repository: Repository, digest: Digest, tags: Collection[Tag], request: Request, ports: Ports) -> bool:
-    """True where upstream answers 404 for the image. A tag that still leads to it goes too, as it does elsewhere."""
+    """True when upstream answers 404 for the image. A tag that still leads to it is deleted as well.
+
+    Other registries delete such tags with the image.
+    """
     try:
         there = await exists(repository, digest, request, ports)
     except (Unavailable, Corrupt, Fault):
@@ -111,7 +115,7 @@ async def _gone(repository: Repository, digest: Digest, tags: Collection[Tag], r
 
 
 async def _sees(repository: Repository, digest: Digest, request: Request, ports: Ports) -> bool:
-    """True where this account reads there for sure: it finds one of our lists. Else its 404 may be a word for no."""
+    """True when this account certainly can read here: it finds one of our lists. Else its 404 may hide a refusal."""
     for tag in (signature_tag(digest), fallback_tag(digest)):
         with suppress(Unavailable, Corrupt, Fault):
             if await exists(repository, tag, request, ports) is not None:
@@ -131,7 +135,7 @@ async def _simple(
 async def _referring(
     done: Withdrawn, repository: Repository, digest: Digest, entries: Sequence[Entry], request: Request, ports: Ports
 ) -> None:
-    """First off the list, so that it lists nothing that is not there."""
+    """Withdraw our referrers: off the list first, so that the list never names a missing manifest."""
     artifacts = {e.artifact for e in entries if e.artifact is not None}
     unlist = partial(off_fallback, repository, digest, artifacts)
     if artifacts and not await _list(done, fallback_tag(digest), unlist, request, ports):
@@ -154,7 +158,7 @@ async def _list(
     request: Request,
     ports: Ports,
 ) -> bool:
-    """Take ours off this list; False where that could not be done."""
+    """Remove our entries from this list; False if that failed."""
     rest, why = await _tried(take_off, request, ports)
     if why is not None:
         done.left.append(f"{tag}: {why}")
@@ -173,7 +177,7 @@ async def _removed(done: Withdrawn, entries: Sequence[Entry], ports: Ports) -> N
 async def _tried(
     step: Callable[[Request, Ports], Awaitable[T]], request: Request, ports: Ports
 ) -> tuple[T | None, str | None]:
-    """Return what came of it, or why nothing: with the caller's credential, and where that does not do with ours."""
+    """Return the step's result, or its error: tried with the caller's credential, then with ours."""
     try:
         return await step(request, ports), None
     except (Unavailable, Corrupt, Fault) as refused:
@@ -184,16 +188,16 @@ async def _tried(
         found = await step(replace(request, credential=Credential(ours=True)), ports)
     except (Unavailable, Corrupt, Fault):
         return None, said
-    return (None, said) if found is None else (found, None)  # what ours does not see may be hidden from it
+    return (None, said) if found is None else (found, None)  # our account may be unable to see the list
 
 
 def try_later(repository: Repository, digest: Digest, request: Request, ports: Ports) -> None:
-    """Have it tried again by `withdraw_again`; whoever starts this server anew has to delete the image again."""
+    """Schedule another try by `withdraw_again`; after a restart of this server the image must be deleted again."""
     ports.cache.to_withdraw[repository, digest] = Request(request.credential, request.request_id), TRIES
 
 
 async def withdraw_again(ports: Ports) -> None:
-    """Try again what could not be taken along, or was still upstream after its deletion. Raises Unavailable."""
+    """Retry withdrawals that failed, and those of images still upstream after their deletion. Raises Unavailable."""
     for place, (request, tries) in list(ports.cache.to_withdraw.items()):
         ports.cache.to_withdraw.pop(place, None)
         done = Withdrawn()
@@ -211,7 +215,7 @@ async def withdraw_again(ports: Ports) -> None:
 async def record(
     repository: Repository, digest: Digest, done: Withdrawn, by: tuple[str, str], request: Request, ports: Ports
 ) -> None:
-    """Write what went with an image, and what should have. A store that is away makes no error of a done deletion."""
+    """Record what was removed with an image and what should have been. A store outage fails no finished deletion."""
     row = Event(
         at=ports.clock.now(),
         kind=EventKind.SIGNATURE_REMOVED,

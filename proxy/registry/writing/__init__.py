@@ -1,1 +1,1 @@
-"""What is written upstream: small things of ours, tags, lists of referrers."""
+"""Writes to upstream: our small objects, tags, lists of referrers."""

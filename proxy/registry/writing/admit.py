@@ -1,4 +1,4 @@
-"""May this caller push or delete this, here, now? Asked before anything is written."""
+"""Check whether this caller may push or delete this, here, now, before anything is written."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ async def admit(op: PushManifest, digest: Digest, request: Request, ports: Ports
 async def unmoved(
     op: PushManifest, policy: Policy, subject: Resolved, hold: Held, caller: Caller, request: Request, ports: Ports
 ) -> None:
-    """Return where no tag that the policy makes immutable would move. Raises Fault.
+    """Return if no tag that the policy makes immutable would move. Raises Fault.
 
-    What such a tag was first known to point at is what it points at for good, whatever has become of that upstream;
-    where it is not known yet, upstream is asked, and what it says is recorded.
+    The first digest we recorded for such a tag is final, whatever happened to the tag upstream; if none is recorded
+    yet, upstream is asked, and its answer is recorded.
     """
     for tag in immutable(policy, sorted(hold.tags)):
         known = hold.fact(tag).digest
@@ -67,10 +67,10 @@ async def unmoved(
 
 
 async def still_admitted(op: PushManifest, digest: Digest, caller: Caller, request: Request, ports: Ports) -> Policy:
-    """Return the policy in force now for a push that was admitted before. Raises Fault where it may not go on.
+    """Return the current policy for a push that was admitted before. Raises Fault if it may not continue.
 
-    Asked before whatever cannot be undone: what was denied meanwhile is neither signed nor attached nor tagged.
-    Raises Unavailable where the denials and keys known here may be old.
+    Called before every step that cannot be undone: a digest denied meanwhile is neither signed nor attached nor tagged.
+    Raises Unavailable if the denials and keys known here may be out of date.
     """
     require_fresh(ports)
     found = await _allowed(op.repository, digest, caller, ports)
@@ -80,7 +80,7 @@ async def still_admitted(op: PushManifest, digest: Digest, caller: Caller, reque
 
 
 async def _allowed(repository: Repository, digest: Digest, caller: Caller, ports: Ports) -> Policy | tuple[Reason, str]:
-    """Return the policy under which this caller may push this digest now, else why not."""
+    """Return the policy under which this caller may push this digest now, else the reason for refusal."""
     if (denial := await denied(repository, digest, ports)) is not None:
         return Reason.DENIED_DIGEST, f"an operator denied {denial.target}: {denial.reason}"
     policy = ports.rules.current().for_(repository)
@@ -90,10 +90,10 @@ async def _allowed(repository: Repository, digest: Digest, caller: Caller, ports
 
 
 async def admit_delete(repository: Repository, reference: Reference, request: Request, ports: Ports) -> Response | None:
-    """Return None where policy lets this caller delete this here, or upstream's demand to log in. Raises Fault.
+    """Return None if policy lets this caller delete this here, or upstream's demand to log in. Raises Fault.
 
-    Whoever may not push may not delete, and what may not move may not go, nor anything it needs: it could come back as
-    something else.
+    A caller who may not push may not delete. An immutable tag, and everything it needs, may not be deleted: it could
+    come back with other content.
     """
     caller = await ports.rights.caller(repository, request.credential)
     policy = ports.rules.current().for_(repository)
@@ -119,7 +119,7 @@ async def _refused(
     request: Request,
     ports: Ports,
 ) -> Response:
-    """Return upstream's demand to log in to whom it has not let in; everybody else is told. Raises Fault."""
+    """Return upstream's demand to log in if it has not admitted the caller; refuse all others. Raises Fault."""
     if not isinstance(caller, Named) and not ports.rights.knows(repository, request.credential):
         login = await ask_to_log_in(request, ports)
         if login is not None:
@@ -128,10 +128,10 @@ async def _refused(
 
 
 async def admit_upload(repository: Repository, about: Digest | None, request: Request, ports: Ports) -> None:
-    """Return where policy lets this caller push, or where upstream will itself say no. Raises Fault.
+    """Return if policy lets this caller push, or if upstream itself will refuse. Raises Fault.
 
-    Whoever will not be let push is told at the first byte, while there is an answer with a text to read: docker shows
-    nothing of the refusal of a HEAD, which would come next.
+    A caller who will not be allowed to push is told at the first byte, while the refusal has a readable text: docker
+    shows nothing of the refusal of a HEAD, which would come next.
     """
     policy = ports.rules.current().for_(repository)
     denial = ports.overrides.in_force().denial(repository, ())
@@ -154,7 +154,7 @@ async def _upstream_takes(repository: Repository, request: Request, ports: Ports
     try:
         return await ports.rights.may_push(repository, request.credential)
     except Unavailable:
-        return True  # nobody is told to log in where that may not help
+        return True  # a demand to log in might not help
 
 
 def _not_allowed(repository: Repository, policy: Policy | None) -> tuple[Reason, str]:
@@ -164,7 +164,7 @@ def _not_allowed(repository: Repository, policy: Policy | None) -> tuple[Reason,
 
 
 async def ask_to_log_in(request: Request, ports: Ports) -> Response | None:
-    """Return upstream's demand to log in (again), or None where it makes none."""
+    """Return upstream's demand to log in (again), or None if it makes none."""
     try:
         reply = await ports.registry.perform(CheckApi(), request.credential)
     except Unavailable:

@@ -1,4 +1,4 @@
-"""The fallback tag `sha256-<hex>`: where referrers are listed while upstream has no API for them (spec 1.1)."""
+"""The fallback tag `sha256-<hex>`: lists referrers while upstream has no API for them (spec 1.1)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from proxy.registry.reading.referrers import entries_of
 from proxy.registry.request import Request
 from proxy.registry.writing.write import Change, Look, NotTaken, Prepare, change_tag, nothing
 
-_LACKS = frozenset({400, 404, 422})  # what registries answer to a list of something they do not have
+_LACKS = frozenset({400, 404, 422})  # answers of registries to a list of something they do not have
 
 
 class TooMuch(Exception):
-    """What would lie under a tag is more than this limit."""
+    """The content for a tag would exceed this limit."""
 
 
 def bounded(others: int, limit: int, name: str, body: bytes, ports: Ports) -> None:
-    """Raise TooMuch beyond the limit, of which `own_layers` are kept for ours: nobody crowds them out."""
+    """Raise TooMuch beyond the limit, of which `own_layers` are reserved for our entries."""
     if others > max(limit - ports.limits.own_layers, 0):
         raise TooMuch(name)
     if len(body) > ports.limits.manifest_bytes:
@@ -36,10 +36,10 @@ def bounded(others: int, limit: int, name: str, body: bytes, ports: Ports) -> No
 async def list_referrer(
     repository: Repository, subject: Digest, body: bytes, request: Request, ports: Ports, *, locked: bool = False
 ) -> None:
-    """After this the referrer is listed upstream: by its API, or in the fallback tag where we do not know of one.
+    """List the referrer upstream: by its API, or in the fallback tag if we do not know of an API.
 
-    What somebody keeps under that tag is left alone where it is no such list; our API lists the referrer all the same.
-    `locked`: it is one of ours, and the caller holds the lock. Raises TooMuch where it is not, and the list is full.
+    Foreign content under that tag, if it is not such a list, is left alone; our API lists the referrer anyway.
+    `locked`: the referrer is ours, and the caller holds the lock. Otherwise raises TooMuch if the list is full.
     """
     if await ports.registry.referrers_api(repository, subject, request.credential) is ReferrersApi.HAS:
         return
@@ -61,7 +61,7 @@ async def list_referrer(
 async def unlist_referrer(
     repository: Repository, subject: Digest, digest: Digest, request: Request, ports: Ports
 ) -> None:
-    """After this the fallback tag no longer lists a referrer that was deleted."""
+    """Remove a deleted referrer from the fallback tag's list."""
     if await ports.registry.referrers_api(repository, subject, request.credential) is ReferrersApi.HAS:
         return
 
@@ -87,8 +87,8 @@ async def change_list(
 ) -> bytes | None:
     """Apply `change` to the list under the fallback tag as `change_tag` does. The caller holds the attach lock.
 
-    `look` says whether what is there may be written over; without one, only a list of referrers may. Where upstream
-    refuses the list because it lists a manifest that is gone, those that are gone are left out, once.
+    `look` decides whether the current content may be overwritten; without it, only a list of referrers may. If upstream
+    refuses the list because it lists a manifest that is gone, the missing entries are left out, once.
     """
     tag = fallback_tag(subject)
     tried: list[bytes] = []
@@ -122,7 +122,7 @@ async def change_list(
 
 
 def note(repository: Repository, tag: Tag, free: bool, ports: Ports) -> None:
-    """Remember, for status, where somebody keeps something else under a tag that our list belongs to."""
+    """Remember, for status, that a user keeps something else under a tag that our list belongs to."""
     if free:
         ports.cache.kept_by_users.pop((repository, tag), None)
     else:
@@ -130,14 +130,14 @@ def note(repository: Repository, tag: Tag, free: bool, ports: Ports) -> None:
 
 
 async def _gone(repository: Repository, lists: list[bytes], request: Request, ports: Ports) -> set[Digest]:
-    """Return which entries of this list upstream says it does not have. What it does not answer for stays."""
+    """Return the entries of this list that upstream says it does not have. Entries without an answer stay."""
     entries = [entry.digest for body in lists for entry in entries_of(body, ports) or ()]
     missing = await together([_is_gone(repository, digest, request, ports) for digest in entries])
     return {digest for digest, gone in zip(entries, missing, strict=True) if gone}
 
 
 async def _is_gone(repository: Repository, digest: Digest, request: Request, ports: Ports) -> bool:
-    """True for a 404 about this manifest: one that says nothing, or knows no such repository, is no answer to that."""
+    """True for a 404 about this manifest; a 404 without content, or about the repository, is no answer."""
     try:
         reply = await ask(PullManifest(repository, digest), request, ports, ALL_TYPES)
         if reply.status != 404:

@@ -1,4 +1,4 @@
-"""Tags that the policy lets nobody move: whatever they need is not deleted either."""
+"""Immutable tags: everything they need is protected from deletion too."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from proxy.trust.tag import TagFact
 
 
 def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
-    """Return those of the tags that the policy lets nobody move. Names reserved for signatures are never among them."""
+    """Return those tags that the policy makes immutable. Names reserved for signatures are never among them."""
     patterns = policy.push.immutable_tags if policy else ()
     return [tag for tag in tags if not names_a_digest(tag) and any(glob(pattern, tag) for pattern in patterns)]
 
 
 async def kept_by(repository: Repository, digest: Digest, policy: Policy, request: Request, ports: Ports) -> str | None:
-    """Return why this manifest or blob stays: an immutable tag points at it or at what lists it, or nobody knows.
+    """Return why this manifest or blob stays: an immutable tag needs it, or that could not be determined.
 
-    What upstream has under such tags without our knowing is looked at first, and is known afterwards.
+    First, immutable tags that exist upstream and are unknown here are looked up and recorded.
     """
     if not policy.push.immutable_tags:
         return None
@@ -49,7 +49,10 @@ async def _above(repository: Repository, digest: Digest, policy: Policy, ports: 
 
 
 async def _learned(repository: Repository, policy: Policy, request: Request, ports: Ports) -> int:
-    """Return how many manifests under immutable tags were not known and are now. Raises Unavailable, Corrupt, Fault."""
+    """Return the number of requests spent to learn about manifests under immutable tags.
+
+    Raises Unavailable, Corrupt, Fault.
+    """
     looks = _Looks(ports.limits.tags_looked_at)
     tags = immutable(policy, await _tags(repository, request, ports))
     known = await ports.tags.find(repository, tags)
@@ -69,7 +72,7 @@ async def _learned(repository: Repository, policy: Policy, request: Request, por
 
 
 class _Looks:
-    """How often upstream is asked, counted for one deletion. What was found is known the next time."""
+    """The number of requests to upstream, counted for one deletion. Their results are known the next time."""
 
     def __init__(self, bound: int) -> None:
         self.spent = 0
@@ -82,7 +85,7 @@ class _Looks:
 
 
 async def _below(repository: Repository, digest: Digest, looks: _Looks, request: Request, ports: Ports) -> None:
-    """After this what this manifest lists is known, at all levels; what upstream does not have lists nothing."""
+    """Record what this manifest lists, at all levels; a manifest that upstream does not have lists nothing."""
     level, seen = [digest], {digest}
     for _ in range(ports.limits.index_depth + 1):
         below: list[Digest] = []
@@ -102,7 +105,7 @@ async def _below(repository: Repository, digest: Digest, looks: _Looks, request:
 
 
 async def _tags(repository: Repository, request: Request, ports: Ports) -> list[Tag]:
-    """Return upstream's tags, all of them. Raises Unavailable, Corrupt, Fault where they are too many."""
+    """Return all of upstream's tags. Raises Unavailable, Corrupt, Fault if there are too many."""
     found = await tags_of(repository, request, ports)
     if not isinstance(found, Response):
         return [parse_tag(name) for name in found.names]

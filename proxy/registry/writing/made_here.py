@@ -1,4 +1,4 @@
-"""Did a key of ours make this signature? The bytes say so, read and hashed here, whatever they are called."""
+"""Decide whether a key of ours made a signature: from its bytes, read and hashed here, whatever its labels say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.trust.keys import Verifier
 async def layers_made_here(
     repository: Repository, about: Digest, layers: Sequence[Descriptor], request: Request, ports: Ports
 ) -> list[Descriptor]:
-    """Return those that a key of ours signed, in whatever state it is. Raises Unavailable, Exhausted."""
+    """Return the layers signed by a key of ours, in any state. Raises Unavailable, Exhausted."""
     found = await together([_made_here(repository, about, layer, request, ports) for layer in layers])
     return [layer for layer, made in zip(layers, found, strict=True) if made]
 
@@ -38,7 +38,7 @@ async def _carries(repository: Repository, about: Digest, digest: Digest, reques
     try:
         manifest = await read_manifest(repository, digest, request, ports)
     except (Corrupt, Fault):
-        return False  # what cannot be read is no signature either
+        return False  # an unreadable manifest is not a signature either
     layers = [] if manifest is None else [d for d in manifest.layers if claimed_by(d.media_type)]
     return bool(await layers_made_here(repository, about, layers[: ports.limits.signatures_per_digest], request, ports))
 
@@ -55,7 +55,7 @@ async def _made_here(repository: Repository, about: Digest, layer: Descriptor, r
     request.budget.spend(ports.limits, signatures=1)
 
     def made() -> bool:
-        if form is SIMPLE:  # whatever its payload says it is about
+        if form is SIMPLE:  # whatever subject its payload names
             return signer_of(keys, from_base64(layer.annotations.get(SIGNATURE)) or b"", data) is not None
         return any(f.fingerprint in known for f in form.examine(Layer(layer, data), about, keys))
 

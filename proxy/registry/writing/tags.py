@@ -1,4 +1,4 @@
-"""Tags are held while they move: whatever reads, moves and signs for one tag does so alone, on however many servers."""
+"""Tags are held while they move: one task at a time reads, moves and signs for a tag, across all servers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, Reg
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.tag import HELD_S, Hold, TagFact
 
-_TRY_S = 0.04  # between two looks whether a tag is free
-_TURN_S = 0.05  # longer than that: who waited here lets other servers go first
+_TRY_S = 0.04  # between two checks whether a tag is free
+_TURN_S = 0.05  # longer than _TRY_S: a task that waited here lets other servers go first
 _RENEW_S = HELD_S / 5
-_MARGIN_S = 3.0  # before a hold ends, nothing is begun any more
+_MARGIN_S = 3.0  # no step is begun this close to the end of a hold
 _WRITES = (PushManifest, StartUpload, UploadChunk, FinishUpload, DeleteManifest, DeleteBlob)
 
 
 @dataclass
 class Held:
-    """Tags that this push alone may move, what is known of each, and a house whose upstream takes no writes once they
-    are lost. What `facts` says at the end is recorded.
+    """Tags that only this push may move, the facts about each, and Ports that refuse writes once the hold is lost.
+
+    The final content of `facts` is recorded.
     """
 
     repository: Repository
@@ -43,43 +44,43 @@ class Held:
     facts: dict[Tag, TagFact] = field(default_factory=dict)
     moving_to: dict[Tag, Digest] = field(default_factory=dict)
     until: float = float("inf")  # on the event loop's clock
-    left: set[Tag] = field(default_factory=set)  # tags whose name images that they left still carry
+    left: set[Tag] = field(default_factory=set)  # tags whose former images still carry their name
     over: bool = False
 
     @property
     def rows(self) -> dict[Tag, TagFact]:
-        """What was known when they were taken."""
+        """The facts at the time the tags were taken."""
         return {} if self.hold is None else dict(self.hold.rows)
 
     def fact(self, tag: Tag) -> TagFact:
-        """What is known of this tag now."""
+        """The current fact about this tag."""
         return self.facts.get(tag) or TagFact(self.repository, tag, None, self.ports.clock.now())
 
     def require(self) -> None:
-        """Return while they are held for sure. Raises Unavailable."""
+        """Return while the tags are certainly held. Raises Unavailable."""
         if asyncio.get_running_loop().time() > self.until:
             raise Unavailable("another server has taken over this tag; push again", told=Told.TAG)
 
     async def begin(self) -> None:
-        """Have the store know where the tags are to move, with the next commit: who dies then leaves that behind."""
+        """Record in the store where the tags will move, with the next commit: a crash then leaves that record."""
         if self.hold is not None and self.moving_to:
             await self.ports.tags.begin(self.hold, self.moving_to)
 
     async def trying(self, tag: Tag) -> None:
-        """After this the store knows; the tag may move now. Raises Unavailable."""
+        """Return once the store has that record; the tag may move now. Raises Unavailable."""
         if self.hold is not None and tag in self.tags:
             await self.ports.tags.begun(self.hold)
             self.facts[tag] = replace(self.fact(tag), moving_to=self.moving_to[tag])
 
     def refused(self, tag: Tag) -> None:
-        """It stays where it was, for sure."""
+        """Record that the tag certainly stays where it was."""
         if tag in self.rows:
             self.facts[tag] = self.rows[tag]
         else:
             self.facts.pop(tag, None)
 
     def points(self, tag: Tag, digest: Digest | None, by: str, how: str, *, more: bool = False) -> None:
-        """It points there now. `more`: images it left may still carry its name."""
+        """Record that the tag points there now. `more`: images it left may still carry its name."""
         fact, now = self.fact(tag), self.ports.clock.now()
         if tag not in self.tags:
             return
@@ -90,11 +91,11 @@ class Held:
             self.left.add(tag)
 
     def unfinished(self) -> list[Tag]:
-        """Tags that may have moved and are not all signed for, or whose name others still carry."""
+        """Tags that may have moved without all signatures, or whose name other images still carry."""
         return [tag for tag in sorted(self.tags) if tag in self.left or self.fact(tag).moving_to is not None]
 
     async def give_back(self) -> None:
-        """Record the facts and let others have the tags. Raises Unavailable."""
+        """Record the facts and release the tags. Raises Unavailable."""
         if self.hold is not None and not self.over:
             self.over = True
             known = [self.fact(tag) for tag in self.hold.tags]
@@ -110,10 +111,11 @@ async def held(
     moving_to: Digest | None = None,
     about: Collection[Digest] = (),
 ) -> AsyncIterator[Held]:
-    """Nobody else moves these tags, or signs for them, inside. Raises Fault where another server goes on to for long.
+    """Hold these tags: no other task moves or signs for them inside. Raises Fault if another server holds them too
+    long.
 
     `about`: the digests whose lists of signatures are written inside: other servers leave those alone as well. Callers
-    of this process queue, and only the first of them asks the store. Tags come before lists: everybody locks in that
+    in this process queue, and only the first of them asks the store. Tags come before lists: all tasks lock in that
     order.
     """
     moves = {} if moving_to is None else dict.fromkeys(tags, moving_to)
@@ -142,7 +144,7 @@ async def held(
         finally:
             if keeping is not None:
                 keeping.cancel()
-            with suppress(Unavailable):  # it ends by itself
+            with suppress(Unavailable):  # the hold expires by itself
                 await asyncio.shield(mine.give_back())
 
 
@@ -159,7 +161,7 @@ async def _taken(repository: Repository, names: Sequence[Tag], moves: Mapping[Ta
 
 
 async def _kept(hold: Hold, mine: Held, ports: Ports) -> None:
-    """Renew the hold until it is lost; where the store does not answer, `until` passes."""
+    """Renew the hold until it is lost; while the store does not answer, `until` passes."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_RENEW_S)
@@ -172,10 +174,10 @@ async def _kept(hold: Hold, mine: Held, ports: Ports) -> None:
 
 
 class Fenced:
-    """The registry behind us, written only as long as some tags are held."""
+    """The upstream registry, writable only while the tags are held."""
 
     def __init__(self, registry: Registry, held: Held) -> None:
-        """Ask this one."""
+        """Wrap this registry."""
         self._registry = registry
         self._held = held
 
@@ -197,9 +199,9 @@ class Fenced:
         )
 
     async def follow(self, reply: UpstreamResponse) -> UpstreamResponse:
-        """Return what a redirected blob reply points to. Raises Unavailable."""
+        """Return the target of a redirected blob reply. Raises Unavailable."""
         return await self._registry.follow(reply)
 
     async def referrers_api(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
-        """Return whether the referrers API is there. Raises Unavailable."""
+        """Return whether upstream has the referrers API. Raises Unavailable."""
         return await self._registry.referrers_api(repository, subject, credential)

@@ -1,4 +1,4 @@
-"""Take signatures of ours off the lists that carry them: everybody else's stay, and a list of nothing else goes."""
+"""Remove our signatures from the lists that carry them: others stay, and a list that becomes empty is deleted."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from proxy.registry.request import Request
 from proxy.registry.writing.fallback_tag import change_list
 from proxy.registry.writing.write import TRIES, exists, nothing, unsure, write_manifest
 
-GONE = b""  # what is left of a list that held nothing else
+GONE = b""  # the rest of a list that held only our entries
 
 
 async def off_sig(
     repository: Repository, subject: Digest, ours: Collection[carrier.Mark], request: Request, ports: Ports
 ) -> bytes | None:
-    """After this these layers are not in the `.sig`; return what is there then, None where it was so before.
+    """Remove these layers from the `.sig`; return its new content, None if nothing had to change.
 
-    What is no list of signatures is left alone. The caller holds the lock of the list. Raises Unavailable, Corrupt,
-    Fault.
+    Content that is not a list of signatures is left alone. The caller holds the lock of the list. Raises Unavailable,
+    Corrupt, Fault.
     """
 
     def rest(body: bytes, kind: str) -> bytes:
@@ -62,9 +62,9 @@ async def off_sig(
 async def off_fallback(
     repository: Repository, subject: Digest, ours: Collection[Digest], request: Request, ports: Ports
 ) -> bytes | None:
-    """After this the fallback tag does not list these; return what is there then, None where it was so before.
+    """Remove these entries from the fallback tag; return its new content, None if nothing had to change.
 
-    What somebody keeps there that is no list of referrers is left alone. Otherwise as `off_sig`.
+    Foreign content that is not a list of referrers is left alone. Otherwise as `off_sig`.
     """
     found = await read_manifest_bytes(repository, fallback_tag(subject), request, ports)
     if found is None:
@@ -83,7 +83,7 @@ async def off_fallback(
 
 
 def _digests(body: bytes, ports: Ports) -> list[str]:
-    """Return what this index lists, nothing where it is none."""
+    """Return the digests this index lists, [] if it is not an index."""
     try:
         document = loads(body, ports.limits.json_depth, ports.limits.json_values)
     except Corrupt:
@@ -93,10 +93,10 @@ def _digests(body: bytes, ports: Ports) -> list[str]:
 
 
 async def erase(repository: Repository, tag: Tag | None, digest: Digest, request: Request, ports: Ports) -> bool:
-    """After this neither the tag nor the manifest of ours under it is there. Raises Unavailable, Fault.
+    """Delete the tag and our manifest under it. Raises Unavailable, Fault.
 
-    Some registries delete no tags, others no manifest that has one: so first the tag, then the manifest, and what
-    counts is what is there afterwards. False where the manifest stays, because somebody's own tag points at it.
+    Some registries delete no tags, others no manifest that has one: so first the tag, then the manifest, and the state
+    afterwards counts. False if the manifest stays because a user's own tag points at it.
     """
     pinned = bool(await ports.tags.above(repository, digest, 0, 1))
     references: list[Reference] = [*([tag] if tag else []), *([] if pinned else [digest])]

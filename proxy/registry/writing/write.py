@@ -1,4 +1,4 @@
-"""Write small things of ours upstream: blobs, and tags that others write too (read, change, write, read back)."""
+"""Write our small objects upstream: blobs, and tags that others write too (read, change, write, read back)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from proxy.registry.reading.read import ALL_TYPES, examined, header, read_manife
 from proxy.registry.request import Request
 
 TRIES = 4
-_NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if the bytes had not been there
-_NOT_AGAIN = frozenset({400, 403, 405, 409, 412, 422})  # what registries answer where a tag is immutable
+_NO_SINGLE_POST = frozenset({202, 400, 405, 411, 413, 415, 501})  # 202: a session, as if no bytes had been sent
+_NOT_AGAIN = frozenset({400, 403, 405, 409, 412, 422})  # answers of registries when a tag is immutable
 _ERROR_BYTES, _SAID = 64 * 1024, 300
-_NO_HEAD = frozenset({405, 501})  # gateways that let GET through only
+_NO_HEAD = frozenset({405, 501})  # gateways that pass only GET
 Change = Callable[[bytes | None], bytes | None]
 Prepare = Callable[[], Awaitable[object]]
 Look = Callable[[bytes | None], Awaitable[bool]]
 
 
 class NotTaken(Unavailable):
-    """Upstream answered 4xx to a manifest of ours: the same one is not taken later either."""
+    """Upstream answered 4xx to a manifest of ours: a retry with the same one will fail too."""
 
     def __init__(self, status: int, what: str, told: Told = Told.NOTHING) -> None:
         super().__init__(what, told=told)
@@ -37,8 +37,8 @@ class NotTaken(Unavailable):
 async def write_blob(repository: Repository, data: bytes, request: Request, ports: Ports) -> Digest:
     """Return the digest of a blob that is upstream now. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
 
-    Uploaded by one at a time: while distribution writes a blob once more, manifests that list it are refused (400,
-    measured with 2.8). So what everybody lists is not written again where it is.
+    Uploads of one blob are serialised: while distribution writes a blob again, manifests that list it are refused (400,
+    measured with 2.8). So a blob that every manifest lists is not written again if it exists.
     """
     digest = digest_of(data)
     place = (repository, digest)
@@ -57,7 +57,7 @@ async def _has_blob(repository: Repository, digest: Digest, request: Request, po
 
 
 async def _upload_blob(repository: Repository, data: bytes, digest: Digest, request: Request, ports: Ports) -> None:
-    """Upload it in one request where upstream can (distribution-spec 1.1 "Single POST"), else in the usual two."""
+    """Upload in one request if upstream can (distribution-spec 1.1 "Single POST"), else in the usual two."""
     started = None
     takes = ports.cache.single_post
     if takes.get(repository, True):
@@ -66,7 +66,7 @@ async def _upload_blob(repository: Repository, data: bytes, digest: Digest, requ
             takes[repository] = True
             return
         if started.status in _NO_SINGLE_POST:
-            takes.setdefault(repository, False)  # what took one before takes one again
+            takes.setdefault(repository, False)  # a repository that accepted one before accepts one again
     if started is None or started.status in _NO_SINGLE_POST - {202}:
         started = await _post(StartUpload(repository), b"", request, ports)
     _accepted(started, "an upload")
@@ -90,7 +90,7 @@ async def _post(op: StartUpload, data: bytes, request: Request, ports: Ports) ->
 
 
 def _upload(location: str | None, repository: Repository) -> UploadChunk:
-    """Return the upload a Location names. Raises Corrupt where it names anything else."""
+    """Return the upload a Location names. Raises Corrupt if it names anything else."""
     target = location or ""
     if "://" in target:
         target = "/" + target.partition("://")[2].partition("/")[2]
@@ -116,7 +116,7 @@ def _accepted(reply: UpstreamResponse, what: str) -> None:
 async def put_manifest(
     repository: Repository, reference: Reference, body: bytes, media_type: str, request: Request, ports: Ports
 ) -> UpstreamResponse:
-    """Send a manifest upstream under this reference and return the reply; its body is still to be read or closed."""
+    """Send a manifest upstream under this reference and return the reply; the caller reads or closes its body."""
     return await ports.registry.perform(
         PushManifest(repository, reference),
         request.credential,
@@ -137,12 +137,12 @@ async def write_manifest(
 ) -> None:
     """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
 
-    `prepare` writes the blobs it lists; again where upstream has lost one that we believed to be there.
+    `prepare` writes the blobs the manifest lists; it runs again if upstream lost one that we believed to exist.
     """
     await prepare()
     try:
         reply = await put_manifest(repository, reference, body, media_type, request, ports)
-    except Unavailable:  # perhaps only its answer was lost
+    except Unavailable:  # perhaps only upstream's answer was lost
         if await exists(repository, reference, request, ports) != digest_of(body):
             raise
         return
@@ -163,7 +163,7 @@ async def write_manifest(
 
 
 async def _said(reply: UpstreamResponse) -> str:
-    """Return what upstream says of its refusal, printable and short."""
+    """Return upstream's text for its refusal, printable and short."""
     if reply.status < 400:
         return ""
     try:
@@ -174,7 +174,7 @@ async def _said(reply: UpstreamResponse) -> str:
 
 
 def unsure(status: int) -> bool:
-    """True for an answer that does not say whether the request was carried out: it may come from in between."""
+    """True for a status that leaves the outcome open: it may come from a gateway in between."""
     return status >= 500 or status in (408, 429)
 
 
@@ -189,7 +189,7 @@ async def exists(repository: Repository, reference: Reference, request: Request,
     if reply.status not in _NO_HEAD:
         _accepted(reply, f"a look at {reference}")
         claimed = header(reply, "docker-content-digest")
-    if claimed is None:  # a registry need not say it on HEAD
+    if claimed is None:  # a registry need not send the digest on HEAD
         found = await read_manifest_bytes(repository, reference, request, ports)
         return None if found is None else digest_of(found[0])
     return claimed
@@ -198,7 +198,7 @@ async def exists(repository: Repository, reference: Reference, request: Request,
 async def is_there(
     repository: Repository, reference: Reference, digest: Digest, request: Request, ports: Ports
 ) -> bool:
-    """True where upstream says that it has this digest there; False also where it cannot be asked."""
+    """True if upstream says that it has this digest there; False also if upstream cannot be asked."""
     with suppress(Unavailable, Corrupt, Fault):
         return await exists(repository, reference, request, ports) == digest
     return False
@@ -216,12 +216,12 @@ async def change_tag(
     ours: Look | None = None,
     reads_as: Digest | None = None,
 ) -> bytes | None:
-    """Apply `change` to what the tag holds until it sticks; return what it holds, None when nothing needed writing.
+    """Apply `change` to the tag's content until it sticks; return the content, None when no write was needed.
 
-    `change` gets the bytes there (None: no tag) and returns new bytes, or None for "as it should be"; `prepare` is
-    awaited before a write, for the blobs it lists. `ours` looks at the same bytes first: where it says no, they stay.
-    `reads_as` is what some registries read the tag as, whatever was written there.
-    The caller holds the lock of this tag; another proxy may not, hence the reading back.
+    `change` gets the current bytes (None: no tag) and returns new bytes, or None if nothing needs to change; `prepare`
+    is awaited before a write, for the blobs the new bytes list. `ours` checks the same bytes first: if it returns
+    False, they stay. `reads_as` is the digest that some registries resolve the tag to, whatever was written there. The
+    caller holds the lock of this tag; another proxy may write without it, so the result is read back.
     """
     for _ in range(TRIES):
         found = await read_manifest_bytes(repository, tag, request, ports)
@@ -233,7 +233,7 @@ async def change_tag(
             return None
         kind = media_type if isinstance(media_type, str) else media_type(new)
         await write_manifest(repository, tag, new, kind, prepare, request, ports)
-        ports.cache.forget_tag(repository, tag)  # or verifiers would be served the list from before
+        ports.cache.forget_tag(repository, tag)  # otherwise verifiers would get the previous list
         there = await exists(repository, tag, request, ports)
         if there is not None and there in (digest_of(new), reads_as):
             return new
@@ -241,4 +241,4 @@ async def change_tag(
 
 
 async def nothing() -> None:
-    """Prepare nothing: an index lists manifests that are upstream already."""
+    """Prepare nothing: an index lists manifests that are already upstream."""
