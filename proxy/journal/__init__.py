@@ -1,1 +1,1 @@
-"""The append-only record: events, what is asked of it, its tables."""
+"""The append-only record: events, queries, tables."""

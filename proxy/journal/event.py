@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class EventKind(StrEnum):
-    """What can happen. A new kind is added here first, then documented in docs/events.md (a test compares)."""
+    """The kinds of events. A new kind is added here first, then documented in docs/events.md (a test compares)."""
 
     PULL_ALLOWED = "pull.allowed"
     PULL_WARNED = "pull.warned"

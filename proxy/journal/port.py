@@ -1,4 +1,4 @@
-"""The record, as everything that writes or reads it needs it."""
+"""The journal as its writers and readers see it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.trust.decision import Decision
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for in the journal; empty fields match everything. `limit` rows after `skip`, newest first."""
+    """A journal query; empty fields match everything. `limit` rows after `skip`, newest first."""
 
     kinds: tuple[EventKind, ...] = ()
     repository: str = ""
@@ -27,10 +27,10 @@ class Journal(Protocol):
     """The append-only record."""
 
     async def record(self, *events: Event) -> None:
-        """Append rows; durable on return (group commit with whatever else is waiting)."""
+        """Append rows; durable on return (group commit with other waiting writes)."""
 
     async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
-        """Keep the decision under its id and count the event: a row per decision, caller and hour.
+        """Store the decision under its id and count the event: a row per decision, caller and hour.
 
         Without `keep` the event is counted alone, as by `counted`.
         """
@@ -45,12 +45,12 @@ class Journal(Protocol):
         """Return matching rows, newest first."""
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
-        """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+        """Store the whole text of a policy, configuration or key-book revision under its hash."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What was pulled, under one reference: how often and when last, and whether the policies let it be served."""
+    """One pulled image under one reference: number of pulls, time of the last one, and whether policies allowed it."""
 
     repository: Repository
     reference: Reference

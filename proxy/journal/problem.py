@@ -1,4 +1,4 @@
-"""What does not work now, as one thing: status, doctor, metrics, log and journal are all made of it. Pure."""
+"""Present problems as values: the common source of status, doctor, metrics, log and journal. Pure."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that does not work: `stops` is what does not go on meanwhile, `next` the next command.
+    """One problem: `stops` is the function that is interrupted, `next` the next command.
 
-    `about` tells it from others of its kind (a token, a key, an exception). `repository` is the one repository it is
-    about, empty for several, None where it is about none. `server` is who has it, empty for all that share the store.
+    `about` distinguishes problems of one kind (a token, a key, an exception). `repository` is the one repository
+    concerned, empty for several, None if it concerns none. `server` is the affected server, empty for all that share
+    the store.
     """
 
     id: ProblemId
@@ -59,11 +60,11 @@ class Problem:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What stays the same from its beginning to its end, whatever is said of it meanwhile."""
+        """The identity of the problem from its beginning to its end, whatever its text says meanwhile."""
         return self.id.value, self.about, self.server
 
     def shown(self) -> dict[str, str]:
-        """Return it as `status` and the admin API show it."""
+        """Return the problem as `status` and the admin API show it."""
         found = {
             "id": self.id.value,
             "severity": self.severity.value,
@@ -78,6 +79,6 @@ class Problem:
 
 
 def counted(problems: Iterable[Problem]) -> dict[tuple[str, ...], float]:
-    """Return how many there are of each id and severity; the severities alone where there is none."""
+    """Return the number of problems by id and severity."""
     found = Counter((each.id.value, each.severity.value) for each in problems)
     return {labels: float(count) for labels, count in found.items()}

@@ -1,4 +1,4 @@
-"""What was pulled lately, for judging it again: one line for each repository, reference and digest."""
+"""Recently pulled images, to be judged again: one line for each repository, reference and digest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JUDGED = (*sorted(SERVED), EventKind.PULL_DENIED.value, EventKind.PULL_EXCEPTED.
 
 
 def pulled(connection: Connection, since: datetime, limit: int) -> tuple[Pulled, ...]:
-    """Return what was pulled since then, served or not, the newest first; `served` is what policies came to last."""
+    """Return images pulled since then, served or not, newest first; `served` is the last policy verdict."""
     names = (journal.c.repository, journal.c.reference, journal.c.digest)
     groups = (
         select(
@@ -46,5 +46,5 @@ def _understood(rows: Iterable[Row[Any]]) -> Iterator[Pulled]:
         try:
             names = parse_repository(row.repository), parse_reference(row.reference), parse_digest(row.digest)
         except Fault:
-            continue  # what is no name was never served
+            continue  # an invalid name was never served
         yield Pulled(*names, row.kind in SERVED, int(row.pulls), row.latest, row.decision_id)

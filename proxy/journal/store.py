@@ -50,18 +50,18 @@ class StoredJournal:
         self._decisions: LRUCache[str, Decision] = LRUCache(_REMEMBERED, of_decision)
         self._flushing: asyncio.Task[None] | None = None
         self._flush_lock = asyncio.Lock()
-        self.trouble: str | None = None  # why allowed pulls are not on disk yet, when they should be
+        self.trouble: str | None = None  # why allowed pulls are late on disk
 
     async def record(self, *events: Event) -> None:
-        """Append rows; durable on return (group commit with whatever else is waiting)."""
+        """Append rows; durable on return (group commit with other waiting writes)."""
         if events:
             await self._database.write(partial(append_rows, events=events))
 
     async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
-        """Keep the decision under its id and count the event: a row per decision, caller and hour.
+        """Store the decision under its id and count the event: a row per decision, caller and hour.
 
-        Without `keep` the event is counted alone, as by `counted`.
-        Durable on return, except for an allowed pull: that returns at once unless thousands of rows are waiting.
+        Without `keep` the event is counted alone, as by `counted`. Durable on return, except for an allowed pull: that
+        returns at once unless thousands of rows are waiting.
         """
         if keep and event.decision_id != decision.id:
             event = event._replace(decision_id=decision.id)
@@ -83,10 +83,10 @@ class StoredJournal:
             self._flushing = asyncio.create_task(self._flush_later())
 
     async def flush(self) -> None:
-        """Put on disk everything that was decided before this call; what could not be written waits for the next.
+        """Put on disk everything that was decided before this call; rows that could not be written wait for the next.
 
-        Whoever comes while rows are on their way waits for those, then writes the rest: denials share commits. So the
-        one who writes goes on when its caller goes away: others count on it.
+        A caller that arrives during a write waits for it, then writes the rest: denials share commits. So a write
+        continues even if its caller goes away: others depend on it.
         """
         if self._pending or self._flush_lock.locked():
             await asyncio.shield(asyncio.ensure_future(self._flush()))
@@ -105,30 +105,30 @@ class StoredJournal:
         return self._decisions.get(decision_id) or await self._database.read(partial(_decision, which=decision_id))
 
     async def search(self, search: Search) -> tuple[Event, ...]:
-        """Return matching rows, newest first; what is counted says how often in `detail["count"]`."""
+        """Return matching rows, newest first; `detail["count"]` of a counted row is how often it happened."""
         await self.flush()
         return await self._database.read(partial(_search, search=search))
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
-        """Return what was pulled with a warning since then, by repository and reference, the most pulled first."""
+        """Return images pulled with a warning since then, by repository and reference, the most pulled first."""
         await self.flush()
         return await self._database.read(partial(would_block, since=since))
 
     async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
-        """Return what was pulled since then by repository, reference and digest, the newest `limit` of them."""
+        """Return images pulled since then by repository, reference and digest, the newest `limit` of them."""
         await self.flush()
         return await self._database.read(partial(pulled, since=since, limit=limit))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
-        """Keep the whole text of a policy, configuration or key-book revision under its hash."""
+        """Store the whole text of a policy, configuration or key-book revision under its hash."""
         await self._database.write(partial(_keep, kind=kind, revision=revision, text=text))
 
     async def revision(self, kind: str, revision: str) -> str | None:
-        """Return the text kept under this hash, or None."""
+        """Return the text stored under this hash, or None."""
         return await self._database.read(partial(_revision, kind=kind, revision=revision))
 
     async def close(self) -> None:
-        """Put on disk what is waiting, for the last time."""
+        """Put all waiting rows on disk, for the last time."""
         try:
             await self.flush()
         finally:
@@ -167,20 +167,20 @@ class StoredJournal:
                 await self.flush()
                 self.trouble = None
             except Unavailable as error:
-                self.trouble = error.what  # and tried again
+                self.trouble = error.what  # the loop tries again
         self._flushing = None
 
 
 @cache
 def _counting(dialect: str) -> Insert:
-    """Return the INSERT that adds to the count of a row that is there already."""
+    """Return the INSERT that adds to the count of an existing row."""
     statement = upsert(dialect, journal)
     more = {"count": journal.c.count + statement.excluded.count, "last": statement.excluded.last}
     return statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more)
 
 
 def append_rows(connection: Connection, events: tuple[Event, ...]) -> None:
-    """Write these rows with whatever else this transaction does."""
+    """Write these rows in the caller's transaction."""
     connection.execute(insert(journal), [_values(event) for event in events])
 
 
@@ -240,5 +240,5 @@ def _event(row: Row[Any]) -> Event:
 
 
 def _clean(text: str) -> str:
-    """Return text both databases can hold: callers choose some of it, and must not make a denial unwritable."""
+    """Return text both databases can store: callers choose some of it, and must not make a denial unwritable."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Which journal events are one row with a count, and which may reach the disk a moment later. Pure."""
+"""Which journal events share a row with a count, and which may reach the disk a moment later. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from proxy.journal.event import Event, EventKind
 from proxy.store.canonical import canonical
 
-# Warm pulls do not wait for the disk. Everything else, exceptions made for a caller included, is durable first.
+# Warm pulls do not wait for the disk. All other events, exceptions made for a caller included, are durable first.
 _MAY_FOLLOW = frozenset({EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.TURNED_AWAY})
 COUNT = "count"
 
@@ -15,13 +15,13 @@ COUNT = "count"
 def may_follow(event: Event) -> bool:
     """True when the answer may be sent before this event is on disk.
 
-    Of exceptions, those that root made on the host because nothing answered: the store may be what is away.
+    Among exceptions, only those that root made on the host during an outage: the store itself may be down.
     """
     return event.kind in _MAY_FOLLOW or (event.kind is EventKind.PULL_EXCEPTED and bool(event.detail.get("offline")))
 
 
 def same_row(event: Event) -> tuple[str, ...]:
-    """Return what two events share that are one row: decision, caller, hour, and what was asked and answered.
+    """Return the key that events of one row share: decision, caller, hour, request and answer.
 
     Without a decision the reference does not count: whatever was tried, it was refused for one reason.
     """
@@ -32,10 +32,10 @@ def same_row(event: Event) -> tuple[str, ...]:
 
 
 def row_key(event: Event) -> str:
-    """Return the hash of that, by which the row is found."""
+    """Return the hash of `same_row`, by which the row is found."""
     return hashlib.sha256(canonical(same_row(event)).encode()).hexdigest()
 
 
 def with_count(event: Event, count: int) -> Event:
-    """Return the event as it is read back: how often it happened stands in `detail` once that is more than once."""
+    """Return the event as it is read back: `detail` has the count if it is more than one."""
     return event if count == 1 else event._replace(detail={**event.detail, COUNT: count})

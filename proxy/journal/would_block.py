@@ -1,4 +1,4 @@
-"""What `report would-block` shows: pulls that a warning let through and that enforcing would deny."""
+"""The data of `report would-block`: pulls that a warning let through and that enforcing would deny."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def summed(warned: Iterable[Warned]) -> tuple[WouldBlock, ...]:
 
 
 def would_block(connection: Connection, since: datetime) -> tuple[WouldBlock, ...]:
-    """Return what was pulled with a warning since then."""
+    """Return images pulled with a warning since then."""
     groups = (
         select(
             journal.c.repository,

@@ -1,1 +1,1 @@
-"""What the wire says: the names, operations, manifests and faults of the OCI specifications. Pure."""
+"""Names, operations, manifests and faults of the OCI specifications. Pure."""

@@ -1,4 +1,4 @@
-"""Descriptors, and the strict reading of the fields of a document: exact names, exact types, said where."""
+"""Descriptors, and the strict parsing of document fields: exact names, exact types, errors with their location."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Descriptor:
 
 
 def invalid(text: str, reason: str = AMBIGUOUS) -> Fault:
-    """Return the fault of a manifest that is not read, with what is wrong and where."""
+    """Return the fault of an invalid manifest, with the error and its location."""
     return Fault("MANIFEST_INVALID", f"manifest not valid: {text}", reason=reason)
 
 
 def parse_descriptor(value: object, where: str) -> Descriptor:
-    """Return the descriptor found at `where`. Raises Fault MANIFEST_INVALID that names the place."""
+    """Return the descriptor at `where`. Raises Fault MANIFEST_INVALID that names the location."""
     found = parse_object(value, where, DESCRIPTOR_FIELDS)
     media_type = parse_media_type(found, "mediaType", where)
     if media_type is None:
@@ -59,10 +59,10 @@ def parse_descriptor(value: object, where: str) -> Descriptor:
 
 
 def parse_object(value: object, where: str, fields: Collection[str]) -> Object:
-    """Return the object, proven to have no key that a parser without case could take for one of `fields`."""
+    """Return the object, proven to have no key that a case-insensitive parser could take for one of `fields`."""
     if not isinstance(value, dict):
         raise invalid(f"{where} is not an object: {_shown(value)}")
-    # Go matches keys without case, U+017F as s and U+212A as k included; casefold() knows both.
+    # Go matches keys without case, including U+017F as s and U+212A as k; casefold() maps both.
     folded = {name.casefold(): name for name in fields}
     for key in value:
         known = folded.get(key.casefold(), key)
@@ -74,7 +74,7 @@ def parse_object(value: object, where: str, fields: Collection[str]) -> Object:
 
 
 def parse_annotations(found: Object, where: str) -> Mapping[str, str]:
-    """Return the annotations, {} where there are none; their keys are free."""
+    """Return the annotations, {} if there are none; their keys are free."""
     value = found.get("annotations")
     if value is None:
         return {}
@@ -84,7 +84,7 @@ def parse_annotations(found: Object, where: str) -> Mapping[str, str]:
 
 
 def parse_media_type(found: Object, name: str, where: str) -> str | None:
-    """Return the media type in this field, None where it is missing, null or (as Go writes none) empty."""
+    """Return the media type in this field, None if it is missing, null or empty (as Go writes an absent one)."""
     value = found.get(name)
     if value is None or value == "":
         return None
@@ -115,5 +115,5 @@ def _digest(value: object, where: str) -> Digest:
 
 
 def _shown(value: object) -> str:
-    """Return the value short and in ASCII, for an error text; containers by their type only."""
+    """Return the value, short and in ASCII, for an error text; containers by their type only."""
     return type(value).__name__ if isinstance(value, dict | list) else ascii(value)[:80]

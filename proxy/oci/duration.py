@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `14d`, `12h`. Pure."""
+"""Durations in the notation of the configuration: `14d`, `12h`. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALLOWED = "a number of s, m, h, d or w, such as 12h or 14d, at most ten years"
 
 
 def parse_span(text: str) -> timedelta:
-    """Return the span. Raises ValueError that says what is allowed."""
+    """Return the duration. Raises ValueError that says what is allowed."""
     digits, unit = text[:-1], text[-1:]
     if not (digits.isascii() and digits.isdigit() and unit in _UNITS and len(digits) < 10):
         raise ValueError(f"allowed: {ALLOWED}")
@@ -23,18 +23,18 @@ def parse_span(text: str) -> timedelta:
 
 
 def span_text(span: timedelta) -> str:
-    """Return it as `parse_span` reads it, in the largest unit that says it exactly; what is below a second is cut."""
+    """Return it as `parse_span` reads it, in the largest exact unit; fractions of a second are cut."""
     seconds = int(span.total_seconds())
     unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0 and u != "w")
     return f"{seconds // size}{unit}"
 
 
 def since_when(text: str, now: datetime) -> datetime:
-    """Return the start of a span such as `7d`, or the moment written. Raises Fault."""
+    """Return the start of a span such as `7d`, or the time written. Raises Fault."""
     try:
         if text.isascii() and text[:-1].isdigit() and text[-1:] in _UNITS and len(text) < 8:
             return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
         at = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):  # more weeks than there have been
+    except (ValueError, OverflowError):  # a span that begins before the first date
         raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
     return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)

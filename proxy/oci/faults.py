@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-# distribution-spec 1.1 "Error Codes", with the status each is sent with unless the raiser says otherwise.
+# distribution-spec 1.1 "Error Codes", each with the default status.
 STATUS: Mapping[str, int] = {
     "BLOB_UNKNOWN": 404,
     "BLOB_UPLOAD_INVALID": 400,
@@ -26,9 +26,9 @@ STATUS: Mapping[str, int] = {
 
 
 class Told(StrEnum):
-    """All that callers are told of what went wrong inside: words of this table, whatever a library or a module said.
+    """Everything callers are told about internal failures: fixed texts, whatever a library or a module said.
 
-    The whole text, with addresses, paths and names of tokens in it, is for log, journal and operators.
+    The full text, with addresses, paths and token names, is for log, journal and operators.
     """
 
     REGISTRY = "the registry behind this proxy does not answer"
@@ -51,14 +51,14 @@ class Told(StrEnum):
 
 
 class ConfigError(Exception):
-    """Start-up cannot go on: the text says where (file:line:column), what was found and what is allowed."""
+    """Start-up fails: the text gives the location (file:line:column), the value found and the allowed values."""
 
 
 class Fault(Exception):
     """Ends one request with an OCI error body.
 
-    `code` is a distribution-spec error code, `reason` one of ours (see trust.decision.Reason) where policy spoke.
-    `inside` is the text for the log, where it says more than callers are told.
+    `code` is a distribution-spec error code, `reason` one of ours (see trust.decision.Reason) if policy refused.
+    `inside` is the text for the log, if it says more than callers are told.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Fault(Exception):
         self.status = STATUS[code] if status is None else status
         self.reason = reason
         self.detail = detail
-        self.phrase = phrase  # HTTP reason phrase: all that containerd and kubelet show
+        self.phrase = phrase  # HTTP reason phrase: the only text that containerd and kubelet show
         self.headers = dict(headers or {})
 
 
 class Unavailable(Exception):
-    """The world did not answer. Retryable, and never to be read as absence.
+    """An external system did not answer. Retryable, and never to be read as absence.
 
-    `what` says who, what and why to operators; `told` is what callers hear of it.
+    `what` tells operators who, what and why; `told` is the text for callers.
     """
 
     def __init__(self, what: str, *, told: Told = Told.NOTHING, retry_after: int = 5) -> None:
@@ -97,7 +97,7 @@ class Unavailable(Exception):
 
 
 class Corrupt(Exception):
-    """Bytes lie: a digest, a length or a shape that was claimed is not what was computed. `what` is for operators."""
+    """False claims: a claimed digest, length or shape differs from the computed one. `what` is for operators."""
 
     def __init__(self, what: str, *, told: Told = Told.BYTES) -> None:
         super().__init__(what)

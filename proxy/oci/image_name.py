@@ -1,4 +1,4 @@
-"""Image names as people write them: `[HOST/]repo[:tag|@digest]`."""
+"""Image names as users write them: `[HOST/]repo[:tag|@digest]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from proxy.oci.reference import parse_digest, parse_repository, parse_tag, requi
 
 
 def parse_name(text: str, hosts: Sequence[str]) -> PullManifest:
-    """Return what pulling this name asks for; one of our public names in front is left out. Raises Fault."""
+    """Return the pull operation for this name; a prefix with one of our public names is dropped. Raises Fault."""
     for host in hosts:
         text = text.removeprefix(f"{host}/")
     name, at, digest = text.partition("@")

@@ -10,7 +10,7 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, one judgement and one process may cost at most."""
+    """The maximum cost of one request, one judgement and one process."""
 
     manifest_bytes: int = 4 * MIB
     manifest_hard_bytes: int = 32 * MIB
@@ -23,7 +23,7 @@ class Limits:
     referrers: int = 1000
     index_depth: int = 3
     index_children: int = 256
-    layers: int = 1000  # of an image, and entries of an index that are no manifests
+    layers: int = 1000  # of an image, and entries of an index that are not manifests
     json_depth: int = 32
     json_values: int = 20_000  # of one document; an image of 1,000 layers has about 8,000
     artifact_bytes: int = 4 * MIB
@@ -54,8 +54,8 @@ class Limits:
     repair_check_s: float = 600.0
     rows_each: int = 1_000
     connections: int = 4096
-    upstream_connections: int = 2048  # for layers on their way: 500 nodes that pull three at a time are below 3/4 of it
-    upstream_questions: int = 512  # for everything else, so that no layer keeps a question waiting
+    upstream_connections: int = 2048  # for layers in transit: 500 nodes that pull three at a time stay below 3/4 of it
+    upstream_questions: int = 512  # for all other requests, so that layers never delay them
     push_probes: int = 32
     transfer_wait_s: float = 2.0
     transfer_patience_s: float = 5.0
@@ -65,16 +65,16 @@ class Limits:
     policy_check_bytes: int = 256 * MIB
     outbound_deadline_s: float = 5.0
     drain_s: float = 30.0
-    books_sign_s: float = 5.0  # how old denials and keys of other servers may be to sign by
-    books_pull_s: float = 60.0  # and to serve by
-    exception_s: float = 4 * 3600.0  # as long as an operator may open one
+    books_sign_s: float = 5.0  # maximum age of other servers' denials and keys for signing
+    books_pull_s: float = 60.0  # and for serving
+    exception_s: float = 4 * 3600.0  # longest exception an operator may open
     exception_long_s: float = 7 * 86400.0  # and a policy-admin
     memory_cache_bytes: int = 64 * MIB
     let_in_s: float = 3600.0
     kept_bytes: int = 128 * MIB
     kept_rate: int = 64 * KIB  # bytes a second
     kept_grace_s: float = 10.0
-    denials: int = 10_000  # of repositories; those of a digest have no bound for who may deny it everywhere
+    denials: int = 10_000  # of repositories; denials of a digest are unbounded for holders who may deny it everywhere
     denials_each: int = 50
     exceptions: int = 1_000
     exceptions_each: int = 50

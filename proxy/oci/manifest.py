@@ -1,4 +1,4 @@
-"""Manifests as we read them: strictly, once, and never by the media type somebody else claimed."""
+"""Strict parsing of manifests: once, and never by the media type that someone else claimed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EMPTY_DIGEST = Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
-UNSPECIFIC = frozenset({"", "application/json", "application/octet-stream"})  # say nothing about the kind
+UNSPECIFIC = frozenset({"", "application/json", "application/octet-stream"})  # do not name the kind
 _IMAGE_FIELDS = frozenset({"config", "layers"})
 _INDEX_FIELDS = frozenset({"manifests"})
 _SCHEMA1_FIELDS = frozenset({"fsLayers", "history"})
@@ -57,8 +57,8 @@ class Kind(StrEnum):
 class Manifest:
     """One parsed manifest or index.
 
-    `children` are index entries that are manifests themselves; entries of another media type (older build caches)
-    are in `entries`, and in `blobs` with the config and the layers.
+    `children` are index entries that are manifests themselves; entries of another media type (older build caches) are
+    in `entries`, and in `blobs` with the config and the layers.
     """
 
     kind: Kind
@@ -79,11 +79,11 @@ class Manifest:
 
 
 def parse(body: bytes, content_type: str, limits: Limits) -> Manifest:
-    """Return the manifest these bytes are, whichever client reads them.
+    """Return the manifest in these bytes, the same for every client.
 
-    `content_type` is the header as sent, '' where there was none. Raises Fault: SIZE_INVALID (413, `too_large`) before
-    anything is read; MANIFEST_INVALID with reason `ambiguous_manifest` where two readers could see two documents or
-    the document breaks its format, `not_judged` for a kind without a rule, `too_large` for too many entries.
+    `content_type` is the header as sent, '' if it is absent. Raises Fault: SIZE_INVALID (413, `too_large`) before the
+    bytes are parsed; MANIFEST_INVALID with reason `ambiguous_manifest` if two parsers could see two documents or the
+    document breaks its format, `not_judged` for a kind without a rule, `too_large` for too many entries.
     """
     if len(body) > limits.manifest_bytes:
         text = f"manifest has {len(body)} bytes; at most {limits.manifest_bytes} are read"

@@ -1,4 +1,4 @@
-"""What a 404 of a registry is about (distribution spec, error codes): said in its body, and nowhere else."""
+"""What a registry's 404 means (distribution spec, error codes): only its body tells."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from proxy.oci.faults import Corrupt
 from proxy.oci.limits import Limits
 from proxy.oci.strict_json import loads
 
-ERROR_BYTES = 64 * 1024  # of a body that says so
+ERROR_BYTES = 64 * 1024  # of the body of a 404
 _REPOSITORY = "NAME_UNKNOWN"
 
 
 class NotFound(Enum):
-    """What is not there. Only `THIS` is a registry's word on what was asked for."""
+    """The missing object. Only `THIS` is a registry's statement about the requested object."""
 
-    SILENT = auto()  # it says nothing
-    REPOSITORY = auto()  # it knows no such repository, or shows this account none
+    SILENT = auto()  # the body is empty
+    REPOSITORY = auto()  # the registry knows no such repository, or hides it from this account
     THIS = auto()
-    FOREIGN = auto()  # it is no registry's error: no such route, or something in between answered
+    FOREIGN = auto()  # not a registry's error: no such route, or a gateway in between answered
 
 
 def not_found(body: bytes) -> NotFound:
-    """Return what the 404 with this body is about."""
+    """Return what the 404 with this body means."""
     if not body.strip():
         return NotFound.SILENT
     codes = _codes(body)

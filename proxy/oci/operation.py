@@ -1,6 +1,6 @@
-"""What the distribution specification lets a client do: one closed sum type.
+"""The operations of the distribution specification: one closed sum type.
 
-`proxy.oci.paths` parses requests into these and renders them back; nothing else writes an upstream URL.
+`proxy.oci.paths` parses requests into these and renders them back; no other module writes an upstream URL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ListRepositories:
 
 @dataclass(frozen=True)
 class ListTags:
-    """GET /v2/<name>/tags/list?n=&last=; `page` is how an upstream's Link goes on. No client's request has one."""
+    """GET /v2/<name>/tags/list?n=&last=; `page` is the continuation from an upstream's Link, never from a client."""
 
     repository: Repository
     n: int | None = None
@@ -58,7 +58,7 @@ class PullManifest:
 
 @dataclass(frozen=True)
 class PushManifest:
-    """PUT /v2/<name>/manifests/<reference>; `tags` are those of `?tag=` on a push by digest."""
+    """PUT /v2/<name>/manifests/<reference>; `tags` are the `?tag=` values of a push by digest."""
 
     repository: Repository
     reference: Reference
@@ -102,7 +102,7 @@ class StartUpload:
 
 @dataclass(frozen=True)
 class UploadChunk:
-    """PATCH of an upload; `session` and `state` are upstream's own and survive untouched."""
+    """PATCH of an upload; `session` and `state` are upstream's own and pass through unchanged."""
 
     repository: Repository
     session: str
@@ -140,7 +140,7 @@ class CancelUpload:
 
 @dataclass(frozen=True)
 class Options:
-    """OPTIONS of the path of another operation: which methods it has, and what a page of another origin may do."""
+    """OPTIONS of another operation's path: its methods, and the rights of a web page of another origin."""
 
     of: CheckApi | ListRepositories | ListTags | ListReferrers | PullManifest | PullBlob | StartUpload | UploadStatus
 

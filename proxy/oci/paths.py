@@ -1,8 +1,8 @@
-"""Request paths into operations and back: the only reader of registry paths and the only writer of upstream ones.
+"""Request paths to operations and back: the only parser of registry paths and the only writer of upstream ones.
 
-Paths are read as they were sent. Nothing in a path of this protocol needs an escape, so nothing is decoded, and
-whatever another server might decode, collapse or cut is refused. `parse(*render(op)) == op` for every operation that
-a client may ask for: how upstream's own list of tags goes on (`ListTags.page`) is dropped from a client's request.
+Paths are read as sent. No path of this protocol needs an escape, so nothing is decoded, and anything that another
+server might decode, collapse or cut is refused. `parse(*render(op)) == op` for every operation that a client may
+request: the continuation of upstream's own tag list (`ListTags.page`) is dropped from a client's request.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _PATH = _LETTERS | frozenset("/:._=~-")
 _SESSION = _LETTERS | frozenset("._=~-")
 _DEFAULTS = Limits()
-_CLIENT_NOISE = frozenset({"ns", "origin"})  # containerd and crane tell a mirror whom it mirrors
+_CLIENT_NOISE = frozenset({"ns", "origin"})  # containerd and crane tell a mirror which registry it mirrors
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     "api": ("GET", "HEAD"),
@@ -50,7 +50,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 
 
 def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEFAULTS) -> o.Operation:
-    """Return the one operation that this request line is.
+    """Return the operation of this request line.
 
     `raw_path` and `raw_query` are as sent, without the '?'. Raises Fault: NAME_UNKNOWN for a path of no operation,
     NAME_INVALID for characters or names that no registry has, UNSUPPORTED (405) for another method on a known path.
@@ -62,7 +62,7 @@ def parse(method: str, raw_path: str, raw_query: str = "", limits: Limits = _DEF
 
 def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits = _DEFAULTS) -> o.Operation:
     endpoint, name, last = _place(raw_path)
-    if method == "OPTIONS":  # whatever it asks about is read as strictly; only an upload's query says where it is
+    if method == "OPTIONS":  # its path is parsed as strictly; only an upload's query is part of its address
         of = _parsed(ALLOWED[endpoint][0], raw_path, raw_query if endpoint == "upload" else "", limits)
         return o.Options(of)  # type: ignore[arg-type]  # the first method of each endpoint changes nothing
     if method not in ALLOWED[endpoint]:
@@ -90,15 +90,15 @@ def _parsed(method: str, raw_path: str, raw_query: str, limits: Limits = _DEFAUL
 
 
 _READS = frozenset({"GET", "HEAD"})
-SHORT = 256  # characters; longer lines are nobody's who pulls the same few images again and again
+SHORT = 256  # characters; clients that pull the same few images repeatedly never send longer lines
 _remembered = lru_cache(8192)(_parsed)  # pure; 10 MiB at most
 
 
 def _place(raw_path: str) -> tuple[str, str, str]:
     """Return the endpoint, the name and the last segment.
 
-    Read from the right: names may hold words such as `blobs` or `tags`, references, digests and sessions hold no
-    slash, so the last two or three segments decide and no path can be read in two ways.
+    The path is read from the right: names may contain words such as `blobs` or `tags`, but references, digests and
+    sessions contain no slash, so the last two or three segments decide and every path has one reading.
     """
     if raw_path == "/v2":
         return "api", "", ""  # registries redirect it to the path with the slash
@@ -159,7 +159,7 @@ def _manifest(method: str, repository: Repository, last: str, pairs: o.Query) ->
         return o.DeleteManifest(repository, reference)
     if method != "PUT":
         return o.PullManifest(repository, reference, head=method == "HEAD")
-    # A push by tag has no further tags: `tag` has a meaning on a push by digest only, and is dropped elsewhere.
+    # `tag` has a meaning only on a push by digest; elsewhere it is dropped.
     tags: tuple[Tag, ...] = ()
     if is_digest(reference):
         tags = tuple(dict.fromkeys(parse_tag(text) for text in q.values(pairs, "tag")))
@@ -201,7 +201,7 @@ def _upload(method: str, repository: Repository, session: str, pairs: o.Query) -
 
 
 def render(op: o.Operation) -> tuple[str, str]:
-    """Return the method and the path with its query, quoted, that this operation is; what `parse` reads back."""
+    """Return the method and the path with its quoted query for this operation; `parse` reads them back."""
     match op:
         case o.CheckApi():
             return _read(op.head), "/v2/"

@@ -1,4 +1,4 @@
-"""Query strings: read by name, percent-decoded once, and written again from what was understood."""
+"""Query strings: read by name, percent-decoded once, and written again from the parsed values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ QUERY_LENGTH = 8192  # characters; aiohttp's own bound for a request line
 PAIRS = 64
 VALUE_LENGTH = 1024  # characters of one decoded value
 _HEX = frozenset("0123456789abcdefABCDEF")
-# RFC 3986 "query" without '&' (our separator), ';' (a separator to Go before 1.17) and '%' (checked apart).
+# RFC 3986 "query" without '&' (our separator), ';' (a separator to Go before 1.17) and '%' (checked separately).
 _OPAQUE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$'()*+,:@/?=")
 
 
 def split(raw: str) -> Query:
-    """Return the pairs as they were written, still encoded; `a` alone is read as `a=`. Raises Fault."""
+    """Return the pairs as written, still encoded; `a` alone is read as `a=`. Raises Fault."""
     if len(raw) > QUERY_LENGTH:
         raise refused(f"query of {len(raw)} characters; at most {QUERY_LENGTH} are read")
     if not all("!" <= c <= "~" and c != "#" for c in raw):
@@ -31,7 +31,7 @@ def split(raw: str) -> Query:
 def values(pairs: Query, name: str) -> tuple[str, ...]:
     """Return the decoded values of the parameter, in order.
 
-    A plus is a plus: no value of this protocol can hold a space, and media types are often sent unquoted.
+    A plus stays a plus: no value of this protocol can hold a space, and media types are often sent unquoted.
     """
     return tuple(_decode(name, value) for key, value in pairs if _name(key) == name)
 
@@ -39,7 +39,7 @@ def values(pairs: Query, name: str) -> tuple[str, ...]:
 def value(pairs: Query, name: str) -> str | None:
     """Return the decoded value of a parameter that may be given once. Raises Fault when it is given twice.
 
-    None also where the value is empty: forms and clients send parameters that they have no value for.
+    None also if the value is empty: forms and clients send parameters without a value.
     """
     found = values(tuple(pair for pair in pairs if pair[1]), name)
     if len(found) > 1:
@@ -48,10 +48,10 @@ def value(pairs: Query, name: str) -> str | None:
 
 
 def opaque(pairs: Query, without: Collection[str]) -> Query:
-    """Return the pairs that are an upstream's own, untouched, without the named ones in any spelling.
+    """Return the pairs that are an upstream's own, unchanged, without the named ones in any spelling.
 
     Names are compared decoded and without case, so that no parameter we read reaches upstream by another spelling.
-    Raises Fault where a pair holds what another parser would split or decode differently.
+    Raises Fault if another parser would split or decode a pair differently.
     """
     kept = tuple((key, text) for key, text in pairs if _name(key).lower() not in without)
     for key, text in kept:
@@ -61,19 +61,19 @@ def opaque(pairs: Query, without: Collection[str]) -> Query:
 
 
 def join(understood: Iterable[tuple[str, str | None]], untouched: Query = ()) -> str:
-    """Return `?...` from untouched pairs and then from quoted ones; '' where there is none; None is left out."""
+    """Return `?...` from unchanged pairs and then quoted ones; '' if there are none; None values are left out."""
     parts = [f"{key}={text}" for key, text in untouched]
     parts += [f"{key}={quote(text, safe='')}" for key, text in understood if text is not None]
     return "?" + "&".join(parts) if parts else ""
 
 
 def refused(text: str) -> Fault:
-    """Return the fault of a query; the specification has no code of its own for one."""
+    """Return the fault of an invalid query; the specification has no code of its own for one."""
     return Fault("UNSUPPORTED", text, status=400)
 
 
 def _name(key: str) -> str:
-    """Return the decoded name; what is not ASCII afterwards equals no name of ours."""
+    """Return the decoded name; a name that is not ASCII afterwards equals none of ours."""
     return unquote_to_bytes(key).decode("latin-1")
 
 

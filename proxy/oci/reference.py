@@ -1,6 +1,6 @@
-"""Names of the distribution specification, parsed once into strings that cannot be wrong.
+"""Names of the distribution specification, parsed once into strings that are always valid.
 
-A `Repository`, `Tag` or `Digest` is only ever made by its parse function; the type checker holds us to it.
+A `Repository`, `Tag` or `Digest` is only ever made by its parse function; the type checker enforces this.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ TAG_LENGTH = 128
 def parse_repository(text: str) -> Repository:
     """Return the name, proven to be a repository name (distribution-spec 1.1 "Pulling manifests").
 
-    A hand-written scan: the specification's expression is linear only in engines without backtracking.
-    Raises Fault NAME_INVALID.
+    A hand-written scan: the specification's expression is linear only in engines without backtracking. Raises Fault
+    NAME_INVALID.
     """
     if 0 < len(text) <= REPOSITORY_LENGTH and all(_is_component(part) for part in text.split("/")):
         return Repository(text)
@@ -74,7 +74,7 @@ def parse_digest(text: str) -> Digest:
 
 
 def parse_reference(text: str) -> Reference:
-    """Return a digest where there is a colon (no tag has one), else a tag. Raises Fault."""
+    """Return a digest if the text has a colon (no tag has one), else a tag. Raises Fault."""
     return parse_digest(text) if ":" in text else parse_tag(text)
 
 
@@ -82,7 +82,7 @@ NOT_SHA256 = "manifests are known by their sha256 digest here: name it by that, 
 
 
 def parse_manifest_reference(text: str) -> Reference:
-    """Return a tag, or the digest of a manifest. Raises Fault, also for digests that manifests are not known by."""
+    """Return a tag, or the digest of a manifest. Raises Fault, also for algorithms that manifests do not use here."""
     reference = parse_reference(text)
     if is_digest(reference):
         require_sha256(Digest(reference))
@@ -90,9 +90,9 @@ def parse_manifest_reference(text: str) -> Reference:
 
 
 def require_sha256(digest: Digest, where: str = "") -> None:
-    """Return for a digest that manifests are judged, signed, listed and deleted by; `where` it stands is told.
+    """Return if manifests are judged, signed, listed and deleted by this kind of digest; `where` is in the error.
 
-    Raises Fault UNSUPPORTED with reason `not_judged`, in the same words whatever was asked (ADR 0041).
+    Raises Fault UNSUPPORTED with reason `not_judged`, in the same words for every operation (ADR 0041).
     """
     algorithm = digest.partition(":")[0]
     if algorithm != "sha256":
@@ -102,7 +102,7 @@ def require_sha256(digest: Digest, where: str = "") -> None:
 
 
 def is_digest(reference: Reference) -> bool:
-    """Tell a digest from a tag."""
+    """True for a digest, False for a tag."""
     return ":" in reference
 
 
@@ -117,14 +117,14 @@ def matches(digest: Digest, data: bytes) -> bool:
 
 
 def signature_tag(digest: Digest) -> Tag:
-    """Return the tag under which cosign keeps simple signatures of this digest."""
+    """Return the tag under which cosign stores simple signatures of this digest."""
     return Tag(digest.replace(":", "-") + ".sig")
 
 
 def fallback_tag(digest: Digest) -> Tag:
-    """Return the tag of the referrers index where the API is missing (spec 1.1 "Referrers Tag Schema").
+    """Return the tag of the referrers index used without the API (spec 1.1 "Referrers Tag Schema").
 
-    The specification cuts the value at 64 characters, or a sha512 would be longer than a tag may be.
+    The specification cuts the value at 64 characters; otherwise a sha512 would be longer than a tag may be.
     """
     algorithm, _, value = digest.partition(":")
     return Tag(f"{algorithm}-{value[:64]}")
@@ -137,12 +137,12 @@ def subject_of_list(tag: Tag) -> Digest | None:
 
 
 def names_a_digest(tag: Tag) -> bool:
-    """True for names under which tools keep what they say of a digest: `sha256-<hex>`, with `.sig`, `.att` or more."""
+    """True for tags where tools store data about a digest: `sha256-<hex>`, with `.sig`, `.att` or more."""
     return subject_of_tag(Tag(tag.partition(".")[0])) is not None
 
 
 def holds_signatures(tag: str) -> bool:
-    """True for names of lists that tools keep about a digest, whatever their suffix, also of a sha512 that was cut."""
+    """True for names of tools' lists about a digest, with any suffix, also of a sha512 that was cut."""
     algorithm, _, rest = tag.partition("-")
     length = _DIGEST_LENGTH["sha256"]  # the specification cuts longer values to that
     return algorithm in _DIGEST_LENGTH and len(rest) >= length and all(c in _HEX for c in rest[:length])
@@ -151,7 +151,7 @@ def holds_signatures(tag: str) -> bool:
 def subject_of_tag(tag: Tag) -> Digest | None:
     """Return the digest that a `.sig` or fallback tag is about, or None for any other tag.
 
-    A cut sha512 leads nowhere: such a tag is one like any other.
+    The digest of a cut sha512 cannot be recovered: such a tag counts as any other tag.
     """
     text = tag.removesuffix(".sig")
     algorithm, dash, value = text.partition("-")

@@ -7,21 +7,21 @@ from collections.abc import Hashable
 from functools import lru_cache
 from ipaddress import ip_address
 
-PRESSURE = 3 / 4  # of the limit in use: below this nobody is held to a share
-LONGEST = 45  # characters of an IPv6 address; nothing longer is remembered
-SHARE = 1 / 8  # of the limit: what one holder may have while there is pressure
+PRESSURE = 3 / 4  # of the limit in use: below this, shares do not apply
+LONGEST = 45  # characters of an IPv6 address; no longer text is cached
+SHARE = 1 / 8  # of the limit: one holder's maximum under pressure
 
 
 class Shares:
     """How much of one limit is in use, and by whom.
 
-    A holder of more than `SHARE` of the limit is refused more once `PRESSURE` of it is in use; everybody else is served
-    until the limit itself is reached. So 500 nodes behind one address work, and one address cannot shut the others out.
-    A holder of None has no share of its own and is bound by the limit alone.
+    A holder of more than `SHARE` of the limit is refused more once `PRESSURE` of it is in use; all other holders are
+    served until the limit itself is reached. So 500 nodes behind one address work, and one address cannot shut the
+    others out. A holder of None has no share of its own and is bound by the limit alone.
     """
 
     def __init__(self, limit: int) -> None:
-        """Start with nothing in use. `limit` is in whatever unit is taken: connections, bytes, transfers, rows."""
+        """Start with nothing in use. `limit` may count any unit: connections, bytes, transfers, rows."""
         self.limit = limit
         self.used = 0
         self._held: Counter[Hashable] = Counter()
@@ -40,7 +40,7 @@ class Shares:
         return True
 
     def over(self, holder: Hashable | None) -> bool:
-        """Return whether this holder has the whole of a share, or more."""
+        """Return whether this holder has a whole share, or more."""
         return holder is not None and self._held.get(holder, 0) >= self.limit * SHARE
 
     def give_back(self, holder: Hashable | None, amount: int = 1) -> None:
@@ -58,7 +58,7 @@ class Shares:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one caller before the caller is known: an IPv4 address, an IPv6 /64, else the text."""
+    """Return the network that counts as one caller before login: an IPv4 address, an IPv6 /64, else the text."""
     return _known_network(address) if len(address) <= LONGEST else _network(address)
 
 

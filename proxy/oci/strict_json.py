@@ -1,7 +1,7 @@
 """JSON that every parser reads the same way, or none at all.
 
-A manifest is read by us and then by clients in Go, Rust, C++ and Python. What these read differently (RFC 8259 §4, §6,
-§8 leave it open) is refused: the verdict must be about the document the client sees.
+A manifest is read by us and then by clients in Go, Rust, C++ and Python. Documents that these read differently (RFC
+8259 §4, §6, §8 allow it) are refused: the verdict must be about the document the client sees.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class TooManyValues(Corrupt):
-    """A document holds more values than are read. Reading cannot be interrupted, so they are counted before it."""
+    """A document holds more values than the limit. Parsing cannot be interrupted, so they are counted first."""
 
 
 def most_values(data: bytes) -> int:
-    """Return a number that is never below the values in this JSON; it costs three looks for one byte each."""
+    """Return an upper bound of the number of values in this JSON, from three searches for one byte each."""
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
@@ -64,10 +64,10 @@ def loads(data: bytes, depth: int, values: int = Limits.json_values) -> object:
 
 
 def _outside_strings(data: bytes, values: int) -> tuple[bytes, bool]:
-    """Return what stands outside of strings, and True; its beginning and False where there are too many strings.
+    """Return the bytes outside of strings, and True; only their beginning and False if there are too many strings.
 
-    Linear, whatever the bytes: escapes are taken out first, so that every quote left begins or ends a string.
-    An unterminated string goes on up to the end.
+    Linear for all input: escapes are removed first, so that every remaining quote begins or ends a string. An
+    unterminated string extends to the end.
     """
     quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     quotes = 4 * values  # each value is at most one string, with one more for its key

@@ -133,7 +133,7 @@ class Budget:
 
     @property
     def gone(self) -> bool:
-        """True once nobody waits for what this pays for."""
+        """True once no caller waits for the work this budget pays for."""
         if self._whole is not None and self._whole.gone:
             return True
         return self._left() or (self._waiting is not None and all(each.gone for each in self._waiting))

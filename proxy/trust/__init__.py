@@ -1,1 +1,1 @@
-"""What we believe: policies, keys, evidence and the decision made of them. Pure."""
+"""Policies, keys, evidence, and the decision made from them. Pure."""

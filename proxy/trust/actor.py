@@ -1,4 +1,4 @@
-"""Who wants something changed, and why."""
+"""The person or program that requests a change, and the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from proxy.trust.allotment import Rank
 
 @dataclass(frozen=True)
 class Actor:
-    """Who wants it, how we know, why, in which request, and where they stand when it comes to what is kept for all."""
+    """The requester's name, how it is proven, the reason, the request, and the rank for shared quotas."""
 
     who: str
     how: str

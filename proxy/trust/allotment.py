@@ -1,4 +1,4 @@
-"""How much one holder may have of what is kept for all: denials, exceptions, jobs, requests, admin tokens."""
+"""Quotas per holder for shared resources: denials, exceptions, jobs, requests, admin tokens."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from proxy.trust.roles import Permission, Role, permitted
 
 
 class Rank(IntEnum):
-    """Who asks for more, the least trusted first."""
+    """The rank of the requester, the least trusted first."""
 
     SCOPED = 0  # a token for some repositories
     WHOLE = 1  # a token for all of them
-    ABOVE = 2  # who can take the tokens of the others away
+    ABOVE = 2  # a holder who can revoke the tokens of the others
 
 
-# Of a limit: what all of this rank and below may fill together, and what one of them may have alone.
+# Fractions of a limit: what this rank and those below may fill together, and what one holder may have alone.
 _TOGETHER = {Rank.SCOPED: 1 / 2, Rank.WHOLE: 3 / 4, Rank.ABOVE: 1}
 _ALONE = {Rank.WHOLE: 1 / 4, Rank.ABOVE: 1 / 2}
 
 
 def rank_of(roles: Collection[Role], repositories: Collection[str]) -> Rank:
-    """Return the rank of a holder with these roles, for these repositories (none: for all)."""
+    """Return the rank of a holder with these roles, for these repositories (empty: for all)."""
     if repositories:
         return Rank.SCOPED
     return Rank.ABOVE if permitted(roles, Permission.CHANGE_TOKENS) else Rank.WHOLE
@@ -32,9 +32,9 @@ def rank_of(roles: Collection[Role], repositories: Collection[str]) -> Rank:
 
 @dataclass(frozen=True)
 class Allotment:
-    """What this holder may have: `alone`, and only while all together have fewer than `together`.
+    """The holder's quota: `alone`, and only while all holders together have fewer than `together`.
 
-    Holders are told apart by name: a token that was revoked and made again under its name is the same holder.
+    Holders are distinguished by name: a token that was revoked and recreated under its name is the same holder.
     """
 
     who: str
@@ -42,7 +42,7 @@ class Allotment:
     together: int
 
     def refusal(self, holders: Iterable[str], what: str, mend: str) -> str | None:
-        """Return why there is no room for one more, or None. `holders` names who has each one that is there."""
+        """Return why there is no room for one more, or None. `holders` has the holder's name of each existing item."""
         names = [same_name(name) for name in holders]
         own = names.count(same_name(self.who))
         if own >= self.alone:
@@ -53,7 +53,7 @@ class Allotment:
 
 
 def allotment(limit: int, each: int, who: str, rank: Rank) -> Allotment:
-    """Return what this holder may have of `limit`; one whose token is for some repositories has at most `each`."""
+    """Return this holder's quota of `limit`; a holder whose token is for some repositories has at most `each`."""
     together = max(1, int(limit * _TOGETHER[rank]))
     alone = each if rank is Rank.SCOPED else max(1, int(limit * _ALONE[rank]))
     return Allotment(who, min(alone, together), together)

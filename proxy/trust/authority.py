@@ -1,4 +1,4 @@
-"""Somebody else's certificate authority: which chains it vouches for, as configuration says."""
+"""External certificate authorities: the chains each one vouches for, by configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ANYBODY = "*"
 
 @dataclass(frozen=True)
 class Subject:
-    """Attributes (dotted object identifier, value) that a leaf's subject must have; `*` asks for none."""
+    """Attributes (dotted object identifier, value) that a leaf's subject must have; `*` requires none."""
 
     text: str
     attributes: frozenset[tuple[str, str]]
@@ -18,11 +18,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Authority:
-    """One `trust` entry of kind x509: `roots` are DER certificates, `identities` whom they may vouch for.
+    """One `trust` entry of kind x509: `roots` are DER certificates, `identities` the signers they may vouch for.
 
-    `tsa_roots` are the timestamp authorities whose word on time counts here. With `crl` (files and URLs) certificates
-    are looked up in revocation lists, and `lists` are those there are now (DER); `allow_unlisted` lets a signature
-    count where that could not be seen.
+    `tsa_roots` are the timestamp authorities whose times count here. With `crl` (files and URLs), certificates are
+    checked against revocation lists, and `lists` are the current ones (DER); `allow_unlisted` accepts a signature if
+    that check is not possible.
     """
 
     name: str

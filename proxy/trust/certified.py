@@ -1,4 +1,4 @@
-"""Signers that only an authority vouches for: when its word counts, and for how many."""
+"""Signers that only an authority vouches for: when it counts, and for how many signers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.trust.revocation import Listed, NotKnown, Revoked, revocation
 
 
 def has_expired(signature: Verified, now: datetime) -> bool:
-    """True from the moment on that its signer put into the signature itself."""
+    """True from the expiry that the signer put into the signature itself."""
     expires = signature.certified.expires if signature.certified else None
     return expires is not None and now >= expires
 
@@ -21,11 +21,11 @@ def has_expired(signature: Verified, now: datetime) -> bool:
 def vouched_for(
     signatures: Iterable[Verified], authorities: Collection[Authority], counted: Collection[str], now: datetime
 ) -> Iterator[tuple[str, Verified | Reason | NotKnown]]:
-    """Go through what these authorities vouch for: (whom to count it as, the signature), or why it does not count.
+    """Yield each signature these authorities vouch for as (signer to count, signature), or why it does not count.
 
-    An authority is counted once, however many it certifies, and so are two that have a CA in common; a key that counts
-    by itself (`counted`, fingerprints) is not counted again. `NotKnown` is neither: its revocation could not be looked
-    up.
+    An authority counts once, however many signers it certifies, and so do two authorities with a common CA; a key that
+    counts by itself (`counted`, fingerprints) is not counted again. `NotKnown` is neither: its revocation could not be
+    checked.
     """
     taken, issuers = set(counted), set[bytes]()
     for signature in signatures:
@@ -47,13 +47,13 @@ def vouched_for(
 
 
 def _between(certified: CertifiedChain, judge: Authority) -> frozenset[bytes]:
-    """Return the certificates from the leaf's issuer up to the authority's: whoever has one of those made the leaf."""
+    """Return the certificates from the leaf's issuer up to the authority's: each could have issued the leaf."""
     at = next((number for number, der in enumerate(certified.chain) if der in judge.roots), 0)
     return frozenset(certified.chain[1 : at + 1] or certified.chain[:1])
 
 
 def _objection(certified: CertifiedChain, judge: Authority, now: datetime) -> Reason | NotKnown | None:
-    """Return why this authority's word does not count for it in this moment, or None."""
+    """Return why this authority does not count for the chain at this moment, or None."""
     first, last = certified.valid
     proven = next((p for p in certified.proven if p.authority == judge.name), None)
     was_in_time = proven is not None and first <= proven.earliest and proven.latest <= last
@@ -71,14 +71,14 @@ _NOTHING = (Listed("its signer", why="nobody looked"),)
 
 
 def _weight(objection: Reason | NotKnown) -> int:
-    """Return the order in which people should hear of these: what is certain and bad first."""
+    """Return the order in which to report these: certain and bad first."""
     if isinstance(objection, NotKnown):
         return 1
     return 0 if objection is Reason.CERTIFICATE_REVOKED else 2
 
 
 def certified_as_json(certified: CertifiedChain) -> dict[str, Any]:
-    """Return what is kept of certificates with a decision; `certified_from_json` gives the same back."""
+    """Return the part of the certificates stored with a decision; `certified_from_json` reverses this."""
     return {
         "authorities": list(certified.authorities),
         "valid": [at.isoformat() for at in certified.valid],
@@ -89,7 +89,7 @@ def certified_as_json(certified: CertifiedChain) -> dict[str, Any]:
 
 
 def certified_from_json(data: Mapping[str, Any] | None) -> CertifiedChain | None:
-    """Return what `certified_as_json` wrote. Raises KeyError or ValueError on anything else."""
+    """Return the chain that `certified_as_json` wrote. Raises KeyError or ValueError on anything else."""
     if data is None:
         return None
     first, last = map(datetime.fromisoformat, data["valid"])

@@ -1,4 +1,4 @@
-"""The decision: a pure function of question, policy, keys, evidence and time. A refusal is a value, not an exception."""
+"""The decision: a pure function of question, policy, keys, evidence and time. Refusals are values, not exceptions."""
 
 from __future__ import annotations
 

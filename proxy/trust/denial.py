@@ -1,4 +1,4 @@
-"""What an operator denied: a digest, or whole repositories. It wins over every signature and every exception."""
+"""Denials by operators: of a digest, or of whole repositories. They win over every signature and every exception."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Denial:
 
     @property
     def target(self) -> str:
-        """What was denied, as it was written."""
+        """The denied digest or pattern, as it was written."""
         return self.digest or self.repositories
 
     def holds_at(self, now: datetime) -> bool:
-        """True until its end."""
+        """True until the denial expires."""
         return self.until is None or now < self.until
 
     def is_about(self, repository: Repository, digests: Collection[Digest]) -> bool:
-        """True where one of these digests, in this repository, is denied."""
+        """True when one of these digests, in this repository, is denied."""
         return (self.digest is None or self.digest in digests) and matches(self.repositories, repository)
 
     def says(self, digest: Digest) -> str:
-        """Return why this manifest falls under it, for people."""
+        """Return why the denial covers this manifest, for people."""
         what = "it" if self.digest == digest else f"{self.digest}, which lists it,"
         if self.digest is None:
             what = "everything" if self.repositories == EVERYWHERE else f"repository {self.repositories}"

@@ -1,4 +1,4 @@
-"""Break-glass: an exception that lets blocked images through, for a scope, for a time, for a reason."""
+"""Break-glass: an exception that lets blocked images through, with a scope, an expiry and a reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.trust.pattern import matches
 
 @dataclass(frozen=True)
 class ExceptionGrant:
-    """What a decision says of the exception that lets something through: which, until when, why it was opened."""
+    """The part of an exception recorded with a decision: id, expiry, reason."""
 
     id: str
     until: datetime
@@ -22,14 +22,14 @@ class ExceptionGrant:
 
 @dataclass(frozen=True)
 class PolicyException:
-    """One exception, open from `opened` to `until` unless it was closed before.
+    """One exception, open from `opened` to `until` unless it is closed earlier.
 
-    It lets through what is pulled: one digest (and what an index of that digest lists), or everything in the
-    repositories of the pattern. With `unsigned_push`, what is pushed there while signing does not work is accepted too.
+    It allows pulls of one digest (and of the manifests an index of that digest lists), or of everything in the
+    repositories of the pattern. With `unsigned_push`, pushes there are also accepted while signing does not work.
     """
 
     id: str
-    repositories: str  # a pattern; mostly one name
+    repositories: str  # a pattern; usually one name
     digest: Digest | None
     unsigned_push: bool
     reason: str
@@ -46,17 +46,17 @@ class PolicyException:
 
     @property
     def scope(self) -> str:
-        """What it is about, for people: `team/app`, or `team/app@sha256:...`."""
+        """The scope, for people: `team/app`, or `team/app@sha256:...`."""
         return f"{self.repositories}@{self.digest}" if self.digest else self.repositories
 
     def open_at(self, now: datetime) -> bool:
-        """True from its opening to its end. Before its opening it is not: then a clock is wrong, here or there."""
+        """True from opening to end. False before the opening: a clock is then wrong, here or there."""
         return self.closed is None and self.opened <= now < self.until
 
     def is_about(self, repository: Repository, digests: Collection[Digest]) -> bool:
-        """True where it covers one of these digests in this repository."""
+        """True when it covers one of these digests in this repository."""
         return (self.digest is None or self.digest in digests) and matches(self.repositories, repository)
 
     def grants(self) -> ExceptionGrant:
-        """Return what a decision keeps of it."""
+        """Return the part of it that a decision records."""
         return ExceptionGrant(self.id, self.until, self.reason, self.offline)

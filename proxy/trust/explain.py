@@ -1,4 +1,4 @@
-"""One decision, rendered once: error text, reason phrase, page, journal row and `countersign why`."""
+"""A decision as text: error message, reason phrase, page, journal row and `countersign why`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
 
-MESSAGE_LENGTH = 300  # most clients show errors[0].message alone (WIRE 6)
-HEAD_LENGTH = 60  # of it, whatever else there is to say: who blocked what
+MESSAGE_LENGTH = 300  # most clients show only errors[0].message (WIRE 6)
+HEAD_LENGTH = 60  # reserved for the head (who blocked what), however long the rest is
 NAME_LENGTH = 120
 FIX_LENGTH = 100
 PHRASE_LENGTH = 120
 
 
 def plain(text: str, limit: int) -> str:
-    """Return printable ASCII of at most `limit` characters: what reaches terminals, logs and status lines is inert."""
+    """Return printable ASCII of at most `limit` characters, safe for terminals, logs and status lines."""
     safe = "".join(c if " " <= c <= "~" else "?" for c in text)
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
 def target(question: Question) -> str:
-    """Return `repo:tag` or `repo@sha256:<12 digits>...` for people; `repo` where all of it is meant."""
+    """Return `repo:tag` or `repo@sha256:<12 digits>...` for people; `repo` if the whole repository is meant."""
     if question.reference == NOTHING:
         return question.repository
     if is_digest(question.reference):
@@ -41,12 +41,12 @@ def target(question: Question) -> str:
 
 
 def page_url(url: str, decision_id: str) -> str:
-    """Return where this decision is explained."""
+    """Return the URL of the page that explains this decision."""
     return f"{url}/-/d/{decision_id}"
 
 
 def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
-    """Return the one line a blocked person reads; what must go is cut from the middle, never the URL."""
+    """Return the one line for a blocked caller; text is cut from the middle if too long, never from the URL."""
     return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {FIXES[reason].what}", fix, url)
 
 
@@ -56,9 +56,9 @@ def _line(head: str, fix: str, page: str) -> str:
 
 
 def not_signed(name: str, question: Question, why: str, page: str, *, moved: bool = False, again: bool = True) -> str:
-    """Return the one line a pusher reads when signing failed.
+    """Return the one line for a pusher when signing failed.
 
-    `moved`: once the tag pointed at the image already; `again`: where pushing again can help.
+    `moved`: the tag already pointed at the image once; `again`: another push can help.
     """
     became = "the tag has moved, and lacks the signature that names it" if moved else "the tag was not moved"
     tail = f"); {became}{'; push again' if again else ''} - {page}"
@@ -80,7 +80,7 @@ def message(decision: Decision, name: str, url: str) -> str:
 
 
 def for_callers(decision: Decision) -> Decision:
-    """Return the decision as callers may read it: what could not be looked at is told in words of our own."""
+    """Return the decision for callers: failures to look are told in our own fixed words."""
     checks = tuple(
         replace(c, detail=c.told or f"could not verify ({Told.NOTHING})", told="")
         if c.told or c.outcome is Outcome.INCONCLUSIVE
@@ -91,12 +91,12 @@ def for_callers(decision: Decision) -> Decision:
 
 
 def phrase(name: str, code: str, url: str) -> str:
-    """Return the reason phrase of the status line: all that containerd and kubelet print."""
+    """Return the reason phrase of the status line: the only text that containerd and kubelet print."""
     return plain(f"blocked by {name}: {code} - {url}", PHRASE_LENGTH)
 
 
 def warning(decision: Decision, name: str, url: str) -> str:
-    """Return the text of the Warning header when policy only warns, or an exception lets it through."""
+    """Return the text of the Warning header when policy only warns, or an exception allows the pull."""
     why = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
     let = f"would be blocked: {why}"
     if decision.granted is not None:
@@ -105,16 +105,16 @@ def warning(decision: Decision, name: str, url: str) -> str:
 
 
 def granted(by: ExceptionGrant) -> str:
-    """Return which exception lets something through, until when and why."""
+    """Return which exception allows it, until when and why."""
     offline = " made on the host" if by.offline else ""
     return f"exception {by.id}{offline} until {by.until:%Y-%m-%dT%H:%M:%SZ} ({by.reason})"
 
 
-_REFUSED_UNREAD = {"push", "readable"}  # checks that no policy was asked about
+_REFUSED_UNREAD = {"push", "readable"}  # checks that no policy was applied to
 
 
 def text(decision: Decision, name: str, url: str) -> str:
-    """Return the whole story for a terminal: criteria first, then each check, then the verdict and the fix."""
+    """Return the full explanation for a terminal: criteria first, then each check, then the verdict and the fix."""
     mark = {Outcome.PASSED: "ok", Outcome.FAILED: "NO", Outcome.INCONCLUSIVE: "??"}
     host = url.partition("://")[2]
     judged = decision.allowed or not {c.name for c in decision.checks} & _REFUSED_UNREAD

@@ -1,4 +1,4 @@
-"""Content we hashed ourselves, never a verdict."""
+"""Facts about content that we hashed ourselves, never a verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.oci.reference import Digest, Repository
 class ManifestFact:
     """This manifest, seen in this repository, lists these children and blobs.
 
-    `artifact`: None not examined, True every layer parsed as the signature format it claims, False it did not.
+    `artifact`: None not examined, True every layer parsed as the signature format it claims, False not every layer did.
     """
 
     repository: Repository
@@ -26,7 +26,7 @@ class ManifestFact:
 
 @dataclass(frozen=True)
 class Listing:
-    """Manifests that list something, those that passed lately first, then the newest; `whole`: there are no others."""
+    """Manifests that list a digest, recently passed ones first, then the newest; `whole`: there are no others."""
 
     digests: tuple[Digest, ...] = ()
     whole: bool = True

@@ -1,4 +1,4 @@
-"""What to do about each reason: one row each, used by error texts, pages and docs (rule 10: say it once)."""
+"""The next step for each reason: one row each, used by error texts, pages and docs (rule 10: say it once)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxy.trust.reason import Reason
 
 @dataclass(frozen=True)
 class Fix:
-    """`what` happened in a few words, and the next step for whoever pulled and whoever pushed."""
+    """`what` happened in a few words, and the next step for the puller and the pusher."""
 
     what: str
     puller: str
@@ -72,7 +72,7 @@ FIXES: Mapping[Reason, Fix] = {
 
 
 def fix_for(reason: Reason | None, contact: str | None, host: str, *, pushing: bool = False) -> str:
-    """Return the next step as a sentence part; without a contact, the registry's operators are the ones to ask."""
+    """Return the next step as a sentence part; without a contact it names the registry's operators."""
     row = FIXES[reason or Reason.NOT_VERIFIABLE]
     text = row.pusher if pushing else row.puller
     return text.format(contact=contact or "the operators of this registry", host=host)

@@ -1,4 +1,4 @@
-"""How one key takes over from another: what others learn first, how long both sign, when the old one ends. Pure."""
+"""How one key replaces another: announcement, dual signing, end of the old key. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ ALLOWED = "publish-first:14d, dual-sign:14d, both with a comma between them, or 
 
 @dataclass(frozen=True)
 class Handover:
-    """`publish_first`: the new key is shown and verifies that long before it signs. `dual_sign`: after that both sign
-    that long. `retire_after`: the old key is retired that long after the new one began; None: not by itself.
+    """The terms of a replacement.
+
+    `publish_first`: the new key is published and verifies this long before it signs. `dual_sign`: after that, both keys
+    sign for this long. `retire_after`: the old key is retired this long after the new one began; None: never
+    automatically.
     """
 
     publish_first: timedelta | None = None
@@ -23,7 +26,7 @@ class Handover:
     retire_after: timedelta | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what would retire a key that still signs. Raises ValueError."""
+        """Refuse terms that would retire a key that still signs. Raises ValueError."""
         if self.dual_sign is not None and self.retire_after is not None and self.retire_after < self.dual_sign:
             raise ValueError(
                 f"the old key signs for {span_text(self.dual_sign)} more, so it cannot be retired after "
@@ -31,16 +34,16 @@ class Handover:
             )
 
     def with_overrides(self, overlap: Handover | None = None, retire_after: timedelta | None = None) -> Handover:
-        """Return it with what is given taken from there. Raises ValueError."""
+        """Return the terms with the given values replaced. Raises ValueError."""
         chosen = overlap or self
         return replace(chosen, retire_after=self.retire_after if retire_after is None else retire_after)
 
     def signs_until(self, begins: datetime) -> datetime | None:
-        """Return until when the old key signs beside the new one, which begins at that moment."""
+        """Return when the old key stops signing beside the new one, which begins at that moment."""
         return None if self.dual_sign is None else begins + self.dual_sign
 
     def retires(self, begins: datetime) -> datetime | None:
-        """Return when the old key is retired where the new one begins at that moment."""
+        """Return when the old key is retired if the new one begins at that moment."""
         return None if self.retire_after is None else begins + self.retire_after
 
 

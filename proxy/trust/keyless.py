@@ -1,4 +1,4 @@
-"""Signers without a key of their own: whom an issuer names, in a certificate of minutes that a public log has seen."""
+"""Keyless signers: named by an issuer in a short-lived certificate that a public log has recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KeylessSigner:
-    """One `trust` entry of kind keyless. `trusted_root` is the file that says which CA and which logs are believed."""
+    """One `trust` entry of kind keyless. `trusted_root` is the file that names the trusted CA and logs."""
 
     name: str
     issuer: str
@@ -17,9 +17,9 @@ class KeylessSigner:
     trusted_root: bytes
 
     def fingerprint(self, identity: str) -> str:
-        """Return what this signer is told apart by: under another root the identity may be claimed by somebody else.
+        """Return the signer's identifier: under another root, another person may claim the same identity.
 
-        It is not counted as a second one for that: see `KeyRing.counted_as`.
+        Two roots do not make two signers, however: see `KeyRing.counted_as`.
         """
         whole = [hashlib.sha256(self.trusted_root).hexdigest(), self.issuer, identity]
         return hashlib.sha256(json.dumps(["keyless", *whole]).encode()).hexdigest()
@@ -32,7 +32,7 @@ class KeylessSigner:
 
 @dataclass(frozen=True)
 class KeylessResult:
-    """A bundle that verifies: the identity out of the signer's list, and the payload that was signed, with its type."""
+    """A bundle that verifies: the matching identity of the signer, and the signed payload with its type."""
 
     identity: str
     payload_type: str

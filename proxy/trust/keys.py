@@ -1,4 +1,4 @@
-"""Our keys and other people's, and what each may vouch for. Keys are told apart by their SPKI, never by name."""
+"""Our keys and other people's, and what each may vouch for. Keys are identified by their SPKI, never by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Identity = Literal["any", "repository", "exact"]
 
 
 class KeyState(StrEnum):
-    """The life of a key of ours; only `active` signs, `active` and `trusted` verify."""
+    """The life of our key; only `active` signs; `prepared`, `active` and `trusted` verify."""
 
     PREPARED = "prepared"
     ACTIVE = "active"
@@ -31,12 +31,12 @@ VERIFYING = frozenset({KeyState.PREPARED, KeyState.ACTIVE, KeyState.TRUSTED})
 
 @dataclass(frozen=True)
 class BookKey:
-    """One key of ours as the key book has it. `spki` is DER; `key_id` the hex CKA_ID on the token.
+    """One of our keys as recorded in the key book. `spki` is DER; `key_id` the hex CKA_ID on the token.
 
     `chain` is the certificate chain issued for it, DER, leaf to root. At `activate_at` a prepared key becomes active;
-    until `signs_until` a trusted one still signs beside the active one, and after `retire_after` it is retired. Both
-    of a prepared one are for the key it takes over from.
-    `backup_at` is when somebody last said that the token was backed up with this key on it.
+    until `signs_until` a trusted key still signs beside the active one, and after `retire_after` it is retired. On a
+    prepared key, both are for its predecessor. `backup_at` is the last time an operator confirmed a backup of the token
+    with this key on it.
     """
 
     profile: str
@@ -57,7 +57,7 @@ class BookKey:
 
 
 class Amendment(TypedDict, total=False):
-    """What may change of a key without moving it to another state."""
+    """The fields of a key that may change without a change of its state."""
 
     token: str
     token_serial: str
@@ -72,7 +72,7 @@ class Amendment(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TrustedKey:
-    """A key of other people, from configuration. `identity` says what its signatures must be bound to."""
+    """Another party's key, from configuration. `identity` says what its signatures must be bound to."""
 
     name: str
     spki: bytes
@@ -84,7 +84,7 @@ Trusted = TrustedKey | Authority | KeylessSigner
 
 @dataclass(frozen=True)
 class Verifier:
-    """A key a signature is tried against: under which names policy knows it, and what it may vouch for."""
+    """A key to try a signature against: its name in policies, and what it may vouch for."""
 
     fingerprint: str
     spki: bytes
@@ -92,7 +92,7 @@ class Verifier:
     identity: Identity
     ours: bool
     state: KeyState = KeyState.ACTIVE
-    compromised_since: datetime | None = None  # None also where nobody knows since when
+    compromised_since: datetime | None = None  # also None if the time is unknown
 
 
 def fingerprint(spki: bytes) -> str:
@@ -111,10 +111,10 @@ class KeyRing:
     keyless: tuple[KeylessSigner, ...] = ()
 
     def verifiers(self, name: str) -> tuple[Verifier, ...]:
-        """Return every key known under this name, retired and compromised ones too (so that a denial can say so).
+        """Return every key known under this name, including retired and compromised ones, so that a denial can say so.
 
-        A key of ours is ours under every name: that configuration trusts it again, under another name or with another
-        identity, takes nothing off what the key book says of it.
+        The key book's record of our own key holds under every name, even if configuration trusts the key again, under
+        another name or with another identity.
         """
         mine = {fingerprint(k.spki): k for k in self.ours}
         named = dict.fromkeys(
@@ -133,7 +133,7 @@ class KeyRing:
         return (*found, *(Verifier(each, b"", name, "any", False) for each in certified))
 
     def counted_as(self, fingerprint: str) -> str:
-        """Return what a signer is counted as: a keyless one as issuer and identity, however many roots vouch for it."""
+        """Return the name a signer is counted under: a keyless one by issuer and identity, whatever its root."""
         for signer in self.keyless:
             for identity, own in zip(signer.identities, signer.fingerprints, strict=True):
                 if own == fingerprint:
@@ -146,17 +146,17 @@ class KeyRing:
         return tuple(v for name in names for v in self.verifiers(name))
 
     def active(self, profile: str, token: str | None = None) -> BookKey | None:
-        """Return the key that signs for this profile, on this token where one is named, or None."""
+        """Return the key that signs for this profile, on this token if one is named, or None."""
         return next((k for k in self.ours if k.state is KeyState.ACTIVE and _of(k, profile, token)), None)
 
     def prepared(self, profile: str, token: str) -> BookKey | None:
-        """Return the key on this token that is to sign for this profile, or None."""
+        """Return the key on this token that is prepared to sign for this profile, or None."""
         return next((k for k in self.ours if k.state is KeyState.PREPARED and _of(k, profile, token)), None)
 
     def signers(self, profile: str, now: datetime) -> Mapping[str, tuple[BookKey, ...]]:
         """Return the keys that sign for this profile now, by token: the active one, then those beside it.
 
-        A push is signed with all keys of one token. A token without an active key is not in it.
+        A push is signed with all keys of one token. Tokens without an active key are left out.
         """
         found: dict[str, tuple[BookKey, ...]] = {
             k.token: (k,) for k in self.ours if k.state is KeyState.ACTIVE and _of(k, profile)

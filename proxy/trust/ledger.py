@@ -1,4 +1,4 @@
-"""What we signed, as values: intent, bytes, and where they were attached."""
+"""Our signatures as values: intent, bytes, and where they were attached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.oci.reference import Digest, Repository
 
 
 class Stage(StrEnum):
-    """How far a signature has come. A crash leaves the earlier stage; a retry goes on from there."""
+    """The progress of a signature. A crash leaves the earlier stage; a retry continues from there."""
 
     INTENDED = "intended"
     SIGNED = "signed"
@@ -21,7 +21,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class SignatureKey:
-    """What makes a signature the same signature: signed once, however often it is pushed."""
+    """The identity of a signature: it is made once, however often it is pushed."""
 
     repository: Repository
     digest: Digest
@@ -32,9 +32,9 @@ class SignatureKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """One ledger row. `message` is what was signed, `signature` its bytes once there are any.
+    """One ledger row. `message` is the signed text, `signature` its bytes once it is signed.
 
-    `timestamp` is an RFC 3161 token over the signature, where one was obtained.
+    `timestamp` is an RFC 3161 token over the signature, if one was obtained.
     """
 
     key: SignatureKey

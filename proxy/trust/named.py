@@ -1,4 +1,4 @@
-"""What names digests and repositories, found without looking at each: there may be tens of thousands."""
+"""Index of denials and exceptions: matching ones are found without testing each of tens of thousands."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class Naming(Protocol):
 
     @property
     def digest(self) -> Digest | None:
-        """The digest it is about."""
+        """The digest it covers."""
 
     @property
     def repositories(self) -> str:
-        """Where."""
+        """The repositories it covers."""
 
 
 T = TypeVar("T", bound=Naming)
 
 
 class Named(Generic[T]):
-    """Denials or exceptions, by digest, by the name of one repository, and the rest by what their patterns begin with.
+    """Denials or exceptions, by digest, by the name of one repository, and the rest by the prefix of their patterns.
 
-    The rest is looked at one by one: about a tenth of a microsecond each.
+    The rest is tested one by one: about a tenth of a microsecond each.
     """
 
     def __init__(self, all_of_them: Iterable[T]) -> None:
-        """Find these from now on."""
+        """Index these items."""
         self._digests: dict[Digest, list[T]] = {}
         self._names: dict[str, list[T]] = {}
         self._patterns: list[tuple[str, T]] = []
@@ -49,7 +49,7 @@ class Named(Generic[T]):
         return self._digests.keys()
 
     def about(self, repository: Repository, digests: Collection[Digest]) -> Iterator[T]:
-        """Yield what is about one of these digests in this repository: those that name one first, then its name."""
+        """Yield the items that cover one of these digests in this repository: those by digest first, then by name."""
         for digest in digests:
             yield from (each for each in self._digests.get(digest, ()) if _is_there(each, repository))
         yield from self._names.get(repository, ())

@@ -1,4 +1,4 @@
-"""What operators have ordered beside the policies, as it stands at one moment."""
+"""Operators' overrides of the policies, as of one moment."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from proxy.trust.pattern import matches
 
 @dataclass(frozen=True)
 class Overrides:
-    """The denials and exceptions in force: a value, so that a decision made with it says what it rests on."""
+    """The denials and exceptions in force: a value, so that a decision can name its basis."""
 
     denials: tuple[Denial, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
 
     @cached_property
     def stamp(self) -> tuple[str, ...]:
-        """What a remembered decision must share: it differs as soon as one is added, removed, closed or over."""
+        """The ids that a cached decision must share: any change of the overrides, or an expiry, changes them."""
         return (*(d.id for d in self.denials), *(e.id for e in self.exceptions))
 
     @cached_property
     def mark(self) -> int:
-        """What stands as a number of this process: another one too when a denial or an exception was renewed."""
+        """The overrides in force as a number of this process: it also changes when an override is renewed."""
         denials = tuple((d.id, d.at, d.until) for d in self.denials)
         return hash((denials, tuple((e.id, e.until) for e in self.exceptions)))
 
     @cached_property
     def named(self) -> frozenset[Digest]:
-        """Every digest that is named: what an index of that digest lists is meant too."""
+        """Every digest that is named: the manifests listed by an index of that digest are covered too."""
         return frozenset(self._denials.digests) | frozenset(self._exceptions.digests)
 
     @cached_property
@@ -59,7 +59,7 @@ class Overrides:
         return max(fitting, key=lambda e: (e.digest is not None, "*" not in e.repositories, e.until), default=None)
 
     def without_record(self, repository: Repository) -> bool:
-        """True where something is let through here even though the store does not answer: root has said so."""
+        """True when an offline exception, made by root on the host, allows images here while the store is away."""
         return any(matches(e.repositories, repository) for e in self._offline)
 
     @cached_property
@@ -83,22 +83,22 @@ class AllOverrides:
 
 @dataclass(frozen=True)
 class OverrideWindow:
-    """What stands from one moment until something changes by itself (None: never)."""
+    """The overrides in force from one moment until the next scheduled change (None: never)."""
 
     standing: Overrides
     since: datetime
     until: datetime | None
 
     def spans(self, now: datetime) -> bool:
-        """True while it still says what stands; a clock that went back asks again."""
+        """True while this window still applies; after a clock went back, it is computed again."""
         return self.since <= now and (self.until is None or now < self.until)
 
 
 def overrides_at(orders: AllOverrides, now: datetime, latest: datetime) -> OverrideWindow:
-    """Return what stands now.
+    """Return the overrides in force now.
 
-    Exceptions are held against `latest`, the latest time ever seen: a clock that is set back opens none again, and
-    makes none longer. Denials are held against the clock as it is: set forward and back, they hold again.
+    Exceptions are compared with `latest`, the latest time ever seen: a clock set back neither reopens nor extends one.
+    Denials are compared with the present clock: after it was set forward and back, they hold again.
     """
     standing = Overrides(
         tuple(d for d in orders.denials if d.holds_at(now)), tuple(e for e in orders.exceptions if e.open_at(latest))

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
-COMPARED = 250_000  # pairs of patterns of one text; thousands of teams that have names of their own need a few thousand
+COMPARED = 250_000  # pairs of patterns in one text; thousands of teams with distinct names need a few thousand
 
 _SEGMENT = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 Specificity = tuple[int, int, int, int, int]
@@ -29,7 +29,7 @@ def _segments(pattern: tuple[str, ...], name: tuple[str, ...]) -> bool:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """True when `text` matches, where `*` stands for any run of characters without a slash."""
+    """True when `text` matches; `*` matches any run of characters without a slash."""
     if "*" not in pattern:
         return pattern == text
     head, *middle, tail = pattern.split("*")
@@ -45,24 +45,24 @@ def glob(pattern: str, text: str) -> bool:
 
 
 def is_pattern(text: str) -> bool:
-    """True for a pattern of repository names: lower-case segments with `*` in them, and at most four `**`."""
+    """True for a pattern of repository names: lower-case segments with optional `*`, and at most four `**`."""
     segments = text.split("/")
     good = all(s == "**" or (_SEGMENT.fullmatch(s) and "**" not in s) for s in segments)
     return good and len(text) <= 255 and segments.count("**") <= 4
 
 
 def check_pattern(text: str) -> str:
-    """Return the text. Raises ValueError where it is no repository pattern."""
+    """Return the text. Raises ValueError if it is not a repository pattern."""
     if not is_pattern(text):
         raise ValueError("allowed: lower-case repository names with * (within a segment) and ** (any segments)")
     return text
 
 
 def specificity(pattern: str) -> Specificity:
-    """Return what is larger for the more specific pattern: literal segments, characters, segments, fewer wildcards.
+    """Return a key that is larger for the more specific pattern: literal segments, characters, segments, few wildcards.
 
-    A pattern whose names all match another one is never the less specific: whatever the other demands (a literal
-    segment, a character, a segment at all) it demands too.
+    If all names of one pattern match another, the first is never less specific: it requires everything that the other
+    requires (a literal segment, a character, a further segment).
     """
     parts = pattern.split("/")
     many = parts.count("**")
@@ -71,9 +71,9 @@ def specificity(pattern: str) -> Specificity:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """True when it is plain that every name `narrow` matches, `wide` matches too; False also where it is not plain.
+    """True when `wide` provably matches every name that `narrow` matches; False also when this is uncertain.
 
-    Wildcards of `narrow` are taken for themselves: only a wildcard that is at least as wide stands for them.
+    Wildcards of `narrow` are compared literally: only a wildcard that is at least as wide covers them.
     """
     parts = tuple(narrow.split("/"))
     reached = {0}
@@ -92,8 +92,8 @@ class TooAlike(Exception):
 def neighbours(groups: Iterable[Iterable[str]]) -> Iterator[tuple[str, list[str]]]:
     """Yield each pattern once, with those of its group that overlap it or cover it, itself and some others.
 
-    What names begin with and what they end with is looked up in order, so that a text of thousands of patterns does
-    not compare each with every other one. Raises TooAlike.
+    Prefixes and suffixes of the names are looked up in sorted order, so that thousands of patterns are not compared
+    each with every other one. Raises TooAlike.
     """
     left = COMPARED
     for group in groups:
@@ -108,7 +108,7 @@ def neighbours(groups: Iterable[Iterable[str]]) -> Iterator[tuple[str, list[str]
 
 
 class _Side:
-    """Patterns in the order of the text that their names begin with, or end with."""
+    """Patterns sorted by the prefix, or the suffix, of the names they match."""
 
     def __init__(self, patterns: Iterable[str], text: Callable[[str], str]) -> None:
         self._text = text
@@ -117,7 +117,7 @@ class _Side:
         self._first = {each: at for at, each in reversed(list(enumerate(self._texts)))}
 
     def near(self, pattern: str) -> list[str]:
-        """Return the patterns whose text goes on where this one's ends, or the reverse."""
+        """Return the patterns whose text extends this one's text, or the reverse."""
         text, near = self._text(pattern), []
         for length in range(len(text)):
             if (at := self._first.get(text[:length])) is not None:
@@ -131,7 +131,7 @@ def _head(pattern: str) -> str:
 
 
 def _tail(pattern: str) -> str:
-    """Return what all names end with, backwards."""
+    """Return the common suffix of all names, reversed."""
     return pattern.rpartition("*")[2].lstrip("/")[::-1]
 
 
@@ -166,7 +166,7 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _may_meet(one: str, other: str) -> bool:
-    """True when some segment matches both: between the longer head and the longer tail there is room for the rest."""
+    """True when some segment matches both: heads and tails agree, and a `*` between them absorbs the rest."""
     if "*" not in one:
         return glob(other, one)
     if "*" not in other:

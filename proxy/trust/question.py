@@ -1,4 +1,4 @@
-"""What is being asked, of what, and by whom."""
+"""The question, its subject, and the caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from proxy.oci.manifest import Manifest
 from proxy.oci.reference import Digest, Reference, Repository, digest_of
 from proxy.trust.names import is_reserved
 
-NOTHING = digest_of(b"")  # stands for the digest, or the reference, that a refusal is not about
+NOTHING = digest_of(b"")  # placeholder for a digest or reference when a refusal has none
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The bytes under judgement, with the digest computed from them and their media type."""
+    """The bytes to be judged, with the digest computed from them and their media type."""
 
     digest: Digest
     media_type: str
@@ -31,7 +31,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Anonymous:
-    """A caller with no proven name; `claimed` is what they called themselves, for the record only."""
+    """A caller without a proven name; `claimed` is the name the caller gave, for the record only."""
 
     claimed: str | None = None
 
@@ -48,9 +48,9 @@ Caller = Anonymous | Named
 
 
 def name_of(caller: Caller) -> str:
-    """Return the proven name, or `anonymous`, as rows and signed claims have it.
+    """Return the proven name, or `anonymous`, as journal rows and signed claims show it.
 
-    A user of the registry who is called as Countersign calls itself, or the host's operator, is marked as one.
+    A registry user whose name is reserved for Countersign or the host's operator is marked as a registry user.
     """
     if not isinstance(caller, Named):
         return "anonymous"
@@ -58,5 +58,5 @@ def name_of(caller: Caller) -> str:
 
 
 def how_of(caller: Caller) -> str:
-    """Return how the name is proven; empty where none is."""
+    """Return how the name is proven; empty if it is not."""
     return caller.how if isinstance(caller, Named) else ""

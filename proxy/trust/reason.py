@@ -1,4 +1,4 @@
-"""The reasons for saying no: distinct, stable, each with the page that explains it (WIRE: reason codes)."""
+"""The reasons for a refusal: distinct, stable, each with the page that explains it (WIRE: reason codes)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why something was blocked; the value is what clients, journal, metrics and pages show."""
+    """Why something was blocked; the value appears for clients and in journal, metrics and pages."""
 
     UNSIGNED = "unsigned"
     UNTRUSTED_KEY = "untrusted_key"

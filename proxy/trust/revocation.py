@@ -1,4 +1,4 @@
-"""What revocation lists come to in a moment: a certificate is revoked, is not, or that could not be seen. Pure."""
+"""The result of revocation lists at one moment: revoked, not revoked, or not known. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Listing:
-    """What one genuine list, in force from `first` to `last`, says of one certificate.
+    """The statement of one genuine list, in force from `first` to `last`, about one certificate.
 
-    `revoked` is since when it is, None where it is not on the list; `invalid` since when its key is not to be trusted,
-    where the issuer says so.
+    `revoked` is the time of revocation, None if the certificate is not on the list; `invalid` is the time since when
+    its key is not to be trusted, if the issuer gives one.
     """
 
     first: datetime
@@ -23,7 +23,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Listed:
-    """All that configured lists say of one certificate of a chain; `why` tells why nothing, where that is so."""
+    """The statements of all configured lists about one certificate of a chain; `why` explains an empty result."""
 
     name: str
     listings: tuple[Listing, ...] = ()
@@ -39,16 +39,16 @@ class Revoked:
 
 @dataclass(frozen=True)
 class NotKnown:
-    """No list in force speaks for a certificate of the chain: could not look. `text` says for which, and why."""
+    """No list in force covers a certificate of the chain: could not look. `text` says which one, and why."""
 
     text: str
 
 
 def revocation(chain: Sequence[Listed], now: datetime, signed: datetime | None = None) -> Revoked | NotKnown | None:
-    """Return None where for each certificate a list in force says that it is not revoked.
+    """Return None if, for each certificate, a list in force says that it is not revoked.
 
-    `signed` is a moment before which, as a timestamp authority proves, the signature was made: it stays good where the
-    issuer says that the key was in other hands only later. A revocation outlasts the list it stands on.
+    `signed` is a time before which, as a timestamp authority proves, the signature was made: the signature stays good
+    if the issuer says that the key was compromised only later. A revocation holds even after its list has expired.
     """
     silent: NotKnown | None = None
     for one in chain:

@@ -1,4 +1,4 @@
-"""Who may do what over the admin API: one table."""
+"""Permissions of roles in the admin API: one table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class Role(StrEnum):
-    """What an admin token is for. A token may have several."""
+    """The role of an admin token. A token may have several."""
 
     VIEWER = "viewer"
     AUDITOR = "auditor"
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What one route of the admin API demands."""
+    """The permission that a route of the admin API requires."""
 
     STATUS = "status"
     KEYS = "keys"
@@ -68,24 +68,24 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 
 
-# Which roles a holder may hand out or take away: the plain ones and its own, never those of the other admin.
+# The roles a holder may grant or revoke: the plain ones and its own, never those of the other admin.
 _PLAIN = frozenset({Role.VIEWER, Role.AUDITOR, Role.OPERATOR})
 
 
 def permitted(roles: Collection[Role], permission: Permission) -> bool:
-    """True when one of these roles grants the permission; no role grants nothing."""
+    """True when one of these roles grants the permission; an empty list of roles grants nothing."""
     return any(permission in GRANTS[role] for role in roles)
 
 
 def holders(permission: Permission) -> tuple[Role, ...]:
-    """Return the roles that grant the permission, the least first."""
+    """Return the roles that grant the permission, the least powerful first."""
     return tuple(role for role in Role if permission in GRANTS[role])
 
 
 def beyond(roles: Collection[Role], wanted: Collection[Role]) -> tuple[Role, ...]:
-    """Return those of the wanted roles that a holder of `roles` may neither hand out nor take away.
+    """Return those of the wanted roles that a holder of `roles` may neither grant nor revoke.
 
-    Nobody makes more of themselves, or of a friend, than they are: a policy-admin makes no key-admin.
+    No holder can gain or give more than its own roles: a policy-admin cannot make a key-admin.
     """
     if not permitted(roles, Permission.CHANGE_TOKENS):
         return tuple(wanted)

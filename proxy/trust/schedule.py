@@ -1,4 +1,4 @@
-"""What is set to happen to our keys, and what of it is due, by the key book, the plans and the time. Pure."""
+"""Scheduled changes of our keys, and which are due, from the key book, the plans and the time. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEVER = timedelta()
 
 @dataclass(frozen=True)
 class KeyPlan:
-    """How the keys of one profile are to live: on these tokens, in this order; None: nothing happens by itself."""
+    """The rotation schedule of one profile: its tokens, in order; None: no automatic change."""
 
     tokens: tuple[str, ...] = ()
     terms: Handover = field(default_factory=Handover)
@@ -24,48 +24,49 @@ class KeyPlan:
 
 
 class ChangeKind(StrEnum):
-    """What happens to a key by itself."""
+    """The kinds of automatic changes of a key."""
 
     ROTATE = "rotate"  # a new key is made; it begins when the old one is `rotate_every` old
     ACTIVATE = "activate"
     RETIRE = "retire"
-    STOP = "stops signing"  # beside another one; needs nothing to be done
+    STOP = "stops signing"  # beside another one; requires no action
 
 
 @dataclass(frozen=True)
 class ScheduledChange:
-    """Something that happens to the keys of a profile on one token, at this moment or soon after."""
+    """A change of a profile's keys on one token, at this moment or soon after."""
 
     what: ChangeKind
     at: datetime
     profile: str
     token: str
     key: str  # fingerprint: of the key that is rotated, activated, retired, or stops signing
-    blocked: str = ""  # why it will not happen, where somebody has to do something first
+    blocked: str = ""  # why it will not happen until an operator acts
 
 
 def coming(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> tuple[ScheduledChange, ...]:
-    """Return everything that is set to happen, the soonest first."""
+    """Return all scheduled changes, the soonest first."""
     return tuple(sorted(_all(ring, plans), key=lambda each: (each.at, each.profile, each.token, each.what)))
 
 
 def due(ring: KeyRing, plans: Mapping[str, KeyPlan], now: datetime) -> tuple[ScheduledChange, ...]:
-    """Return what is to be done now. A clock that goes back finds less to do, and what was done stays done."""
+    """Return the changes due now. A clock that goes back finds fewer; completed changes stay completed."""
     return tuple(c for c in coming(ring, plans) if c.at <= now and not c.blocked and c.what is not ChangeKind.STOP)
 
 
 def announced(
     all_of_it: Iterable[ScheduledChange], plans: Mapping[str, KeyPlan], now: datetime
 ) -> tuple[ScheduledChange, ...]:
-    """Return what happens so soon that people are told, and what should have happened and did not."""
+    """Return changes that are near enough to announce, and those that are overdue."""
     usual = KeyPlan()
     soon = (c for c in all_of_it if c.at - plans.get(c.profile, usual).announce <= now)
     return tuple(c for c in soon if c.what is not ChangeKind.STOP or c.at > now)
 
 
 def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
-    """Return when the key that is made now takes over from this one: on its day, and never before it was shown long
-    enough.
+    """Return when the key that is made now replaces this one.
+
+    That is on the scheduled day, and never before the new key has been published long enough.
     """
     shown = now + (plan.terms.publish_first or NEVER)
     return shown if plan.rotate_every is None else max(shown, key.since + plan.rotate_every)
@@ -91,12 +92,12 @@ def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[ScheduledChang
 
 
 def _ends(key: BookKey, own: str, ring: KeyRing, plan: KeyPlan) -> Iterator[ScheduledChange]:
-    """Yield when a trusted key stops signing and is retired: never while it signs, nor where nothing else does."""
+    """Yield when a trusted key stops signing and is retired: never while it signs, nor while no other key does."""
     if key.signs_until is not None:
         yield ScheduledChange(ChangeKind.STOP, key.signs_until, key.profile, key.token, own)
     if key.retire_after is not None:
         at = key.retire_after if key.signs_until is None else max(key.retire_after, key.signs_until)
-        tokens = plan.tokens or (None,)  # an active key on a token that configuration has given up signs nothing
+        tokens = plan.tokens or (None,)  # an active key on a token removed from configuration signs nothing
         signs = any(ring.active(key.profile, token) is not None for token in tokens)
         blocked = "" if signs else f"no other key signs for {key.profile}"
         yield ScheduledChange(ChangeKind.RETIRE, at, key.profile, key.token, own, blocked)

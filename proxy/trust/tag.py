@@ -11,10 +11,10 @@ from proxy.oci.reference import Digest, Repository, Tag
 
 @dataclass(frozen=True)
 class TagFact:
-    """This tag points at `digest` (None: at nothing we know of) since `at`; `by` moved it, `how` says how we know who.
+    """This tag points at `digest` (None: at nothing we know of) since `at`; `by` moved it, `how` proves who that is.
 
-    `moving_to`: what a push that has not ended moves it to. Where that is `digest` itself, it has moved, and images it
-    left may still carry signatures that name it.
+    `moving_to`: the target of an unfinished push. If that is `digest` itself, the tag has moved, and its former images
+    may still carry signatures that name it.
     """
 
     repository: Repository
@@ -26,12 +26,12 @@ class TagFact:
     moving_to: Digest | None = None
 
 
-HELD_S = 15.0  # a hold ends by itself after so long, unless it is renewed
+HELD_S = 15.0  # a hold expires after this many seconds unless it is renewed
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Tags that one holder alone may move. `rows` is what was known of them when they were taken."""
+    """Tags that only one holder may move. `rows` are the facts about them when they were taken."""
 
     repository: Repository
     tags: tuple[Tag, ...]

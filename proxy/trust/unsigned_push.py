@@ -1,4 +1,4 @@
-"""What was pushed without a signature under an exception, and is owed one."""
+"""Images pushed without a signature under an exception, and owed one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from proxy.oci.reference import Digest, Repository, Tag
 class UnsignedPush:
     """One manifest that was accepted unsigned, by digest alone (`tag` None) or under a tag; `who` pushed it.
 
-    Open until `settled`: signed, or no longer there to be signed. `tried` is when signing it was tried last, `note`
-    what came of that.
+    Open until `settled`: signed, or no longer present. `tried` is the time of the last attempt to sign it, `note` the
+    result of that attempt.
     """
 
     repository: Repository

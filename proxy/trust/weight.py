@@ -1,4 +1,4 @@
-"""About how many bytes of memory the things take that caches hold: measured once, rounded up."""
+"""The approximate memory use, in bytes, of cached objects: measured once, rounded up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DESCRIPTOR, _ANNOTATION, _DIGEST, _SIGNATURE, _DECISION = 500, 100, 130, 1_500,
 
 
 def of_manifest(held: Resolved) -> int:
-    """Return the bytes of a manifest and of what it was parsed into: up to nine times its own."""
+    """Return the bytes of a manifest and its parsed form: up to nine times its own size."""
     m = held.manifest
     descriptors = [*m.layers, *m.children, *m.entries, *(each for each in (m.config, m.subject) if each is not None)]
     annotations = len(m.annotations) + sum(len(each.annotations) for each in descriptors)
@@ -23,5 +23,5 @@ def of_decision(decision: Decision) -> int:
 
 
 def of_fact(fact: ManifestFact) -> int:
-    """Return the bytes of what a manifest lists."""
+    """Return the bytes of a manifest fact."""
     return 1_000 + _DIGEST * (len(fact.children) + len(fact.blobs))

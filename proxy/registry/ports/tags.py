@@ -53,9 +53,7 @@ class Tags(Protocol):
         """
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
-        """Return tags that point (or are moving) at this manifest or blob, or at what lists it, up to `depth` levels
-        up.
-        """
+        """Return tags that point (or move) to this manifest or blob, or to what lists it, up to `depth` levels up."""
 
     async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
         """Return tags with an unfinished move that no task holds, oldest first; with `after`, only later ones."""

@@ -153,7 +153,7 @@ def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
 
 
 def live(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
-    """Return the entries whose key still verifies: signatures by retired or compromised keys are not restored upstream."""
+    """Return the entries whose key still verifies: signatures by retired or compromised keys stay away."""
     states = _states(ports)
     return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
 
