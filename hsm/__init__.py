@@ -1,4 +1,4 @@
-"""A hardware token and the keys on it. Knows nothing of images and can be used alone.
+"""A hardware token and its keys. Independent of images; usable alone.
 
     async with await Token.open(TokenSettings(module=..., label="prod", pin=...)) as token:
         key = await token.key("release")

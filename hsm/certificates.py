@@ -1,7 +1,7 @@
 """Certificate requests and self-signed certificates for a key on a token (RFC 2986, RFC 5280).
 
 `cryptography` writes the ASN.1 and asks a private key of its own kind to sign; here that key passes the bytes on to the
-token. The builders wait for the signature, so they run in the child process; what they made is checked in the parent.
+token. The builders wait for the signature, so they run in the child process; the parent checks the result.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 Sign = Callable[[bytes], bytes]  # a message to its finished signature over SHA-256: DER for ECDSA, PKCS#1 v1.5 for RSA
-# Digital signature and nothing else: what the Notary Project asks of the leaf of a chain, also of a chain of one.
+# Only digital signature: the Notary Project requires it of a chain's leaf, also in a chain of one certificate.
 _USAGE = x509.KeyUsage(
     digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
     key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
@@ -26,7 +26,7 @@ _PURPOSE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
 
 
 def name_of(subject: str) -> x509.Name:
-    """The name that an RFC 4514 string such as `CN=release,O=Example,C=DE` writes. `ValueError` when it writes none."""
+    """Return the name in an RFC 4514 string such as `CN=release,O=Example,C=DE`. Raises ValueError if it is invalid."""
     name = x509.Name.from_rfc4514_string(subject)
     if not list(name):
         raise ValueError("the subject is empty; write one as CN=release,O=Example,C=DE")
@@ -34,14 +34,14 @@ def name_of(subject: str) -> x509.Name:
 
 
 def make_csr(spki: bytes, sign: Sign, subject: str) -> bytes:
-    """A certificate request for this key, DER, signed by it."""
+    """Return a certificate request for this key, DER, signed by it."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(name_of(subject))
     builder = builder.add_extension(_USAGE, critical=True).add_extension(_PURPOSE, critical=False)
     return builder.sign(_held(spki, sign), SHA256()).public_bytes(Encoding.DER)
 
 
 def make_self_signed(spki: bytes, sign: Sign, subject: str, not_before: datetime, not_after: datetime) -> bytes:
-    """A certificate of this key by this key, DER: a leaf that may sign and is no CA."""
+    """Return a self-signed certificate of this key, DER: a leaf that may sign and is not a CA."""
     key, name = _held(spki, sign), name_of(subject)
     public = key.public_key()
     builder = (
@@ -61,7 +61,7 @@ def make_self_signed(spki: bytes, sign: Sign, subject: str, not_before: datetime
 
 
 def check_csr(der: bytes, spki: bytes, subject: str) -> None:
-    """Returns when this is a request for exactly this key and subject, signed by it; `ValueError` when it is not."""
+    """Return if this is a request for exactly this key and subject, signed by the key; else raise ValueError."""
     csr = x509.load_der_x509_csr(der)
     if csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
         raise ValueError("the request is for another key")
@@ -72,7 +72,7 @@ def check_csr(der: bytes, spki: bytes, subject: str) -> None:
 
 
 def check_self_signed(der: bytes, spki: bytes, subject: str) -> None:
-    """Returns when this certifies exactly this key and subject, signed by it; `ValueError` when it does not."""
+    """Return if this certifies exactly this key and subject, signed by the key; else raise ValueError."""
     certificate = x509.load_der_x509_certificate(der)
     if certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
         raise ValueError("the certificate is of another key")
@@ -98,7 +98,7 @@ def _never(self: object, *_: object) -> NoReturn:
 
 
 class _HeldEc(ec.EllipticCurvePrivateKey):
-    """A private key that is elsewhere."""
+    """A private key held elsewhere."""
 
     def __init__(self, public: ec.EllipticCurvePublicKey, sign: Sign) -> None:
         self._public, self._sign = public, sign
@@ -122,7 +122,7 @@ class _HeldEc(ec.EllipticCurvePrivateKey):
 
 
 class _HeldRsa(rsa.RSAPrivateKey):
-    """A private key that is elsewhere."""
+    """A private key held elsewhere."""
 
     def __init__(self, public: rsa.RSAPublicKey, sign: Sign) -> None:
         self._public, self._sign = public, sign

@@ -1,7 +1,7 @@
-"""One child process as its parent sees it: started, asked one thing at a time, ended.
+"""One child process as its parent sees it: started, sent one request at a time, ended.
 
-The child gets its own session (a Ctrl-C at the terminal is not for it) and a small environment: what it is given, such
-as what the operator listed for a token, and nothing that might be a secret of ours.
+The child gets its own session (a Ctrl-C at the terminal must not reach it) and a small environment: values passed to
+it, such as those the operator listed for a token, and nothing that might be secret.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from hsm.frames import BadFrame, framed, next_frame
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _LAST_WORDS = 2.0  # seconds a child has to log out before it is killed
-# The same for one that may be logging in. SoftHSM truncates and rewrites its token file at every login: a process that
-# is killed in that moment leaves an empty file, and the token with all its keys is gone for good (measured).
+# The same for a child that may be logging in. SoftHSM truncates and rewrites its token file at every login: killing a
+# process at that moment leaves an empty file, and the token with all its keys is lost for good (measured).
 LOGGING_IN = 15.0
 
 
@@ -26,13 +26,13 @@ class ChildGone(Exception):
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """What a child process sees: a few inherited names, where this package lives, and what it is given."""
+    """Return the environment of a child: a few inherited names, the path of this package, and the given values."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**inherited, "PYTHONPATH": str(Path(__file__).resolve().parent.parent), **extra}
 
 
 class Child:
-    """A running child process. Whoever uses it asks one thing at a time."""
+    """A running child process. Its user sends one request at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process, what: str) -> None:
         self._process = process
@@ -41,7 +41,7 @@ class Child:
 
     @classmethod
     async def start(cls, module: str, what: str, extra: Mapping[str, str], *arguments: str) -> Self:
-        """This module of ours runs as a process of its own; `what` it is, for messages. Raises OSError."""
+        """Return a child that runs this Python module; `what` names it in messages. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", module, *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -51,7 +51,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
@@ -60,10 +60,10 @@ class Child:
         return self._process.returncode is None and not self.exited.done()
 
     async def ask(self, body: bytes, until: float, limit: int) -> bytes:
-        """The child's answer to this, of at most `limit` bytes. `TimeoutError` when the loop's clock reaches `until`,
-        `ChildGone` when it died.
+        """Return the child's answer, of at most `limit` bytes.
 
-        After either of them the child is of no further use and must be killed: its answer might still come.
+        Raises TimeoutError when the loop's clock reaches `until`, ChildGone when the child died. After either of them
+        the child is unusable and must be killed: its answer might still arrive.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
@@ -84,13 +84,13 @@ class Child:
         return f"the process that {self._what} (pid {self.pid})"
 
     async def kill(self) -> None:
-        """The process is dead."""
+        """Kill the process; return once it is dead."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._ended()
 
     async def end(self, patience: float = _LAST_WORDS) -> None:
-        """The process has logged out and ended, or has been killed because it did not in that many seconds."""
+        """End the process: it logs out within `patience` seconds, or is killed."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

@@ -1,7 +1,7 @@
-"""What tokens speak, turned into what everybody else speaks, and signatures checked in software. Pure.
+"""Conversion from the tokens' encodings to standard ones, and signature checks in software. Pure.
 
-Tokens give r||s, raw EC points and bare moduli; the world wants ASN.1 DER (RFC 3279) and SubjectPublicKeyInfo
-(RFC 5280, section 4.1.2.7).
+Tokens return r||s, raw EC points and bare moduli; verifiers need ASN.1 DER (RFC 3279) and SubjectPublicKeyInfo (RFC
+5280, section 4.1.2.7).
 """
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,7 +23,10 @@ _CURVES: dict[str, ec.EllipticCurve] = {"ecdsa-p256": ec.SECP256R1(), "ecdsa-p38
 
 
 def signature_to_der(raw: bytes) -> bytes:
-    """The DER form of a raw ECDSA signature r||s (PKCS#11 v2.40, 2.3.1). `ValueError` on odd or zero halves."""
+    """Return the DER form of a raw ECDSA signature r||s (PKCS#11 v2.40, 2.3.1).
+
+    Raises ValueError on odd or zero halves.
+    """
     half = len(raw) // 2
     if not raw or len(raw) % 2:
         raise ValueError(f"a raw ECDSA signature has two halves of equal length, this one is {len(raw)} bytes")
@@ -34,7 +37,7 @@ def signature_to_der(raw: bytes) -> bytes:
 
 
 def signature_from_der(der: bytes, size: int) -> bytes:
-    """The raw form r||s of a DER signature, each half `size` bytes long. `ValueError` when it does not fit."""
+    """Return the raw form r||s of a DER signature, each half `size` bytes long. Raises ValueError if it is too long."""
     r, s = decode_dss_signature(der)
     try:
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
@@ -43,10 +46,10 @@ def signature_from_der(der: bytes, size: int) -> bytes:
 
 
 def ec_spki(algorithm: Algorithm, point: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of a CKA_EC_POINT, whether the token wraps it in an OCTET STRING or not."""
+    """Return the SubjectPublicKeyInfo of a CKA_EC_POINT, whether the token wraps it in an OCTET STRING or not."""
     curve = _CURVES[algorithm.name]
     size = 1 + 2 * (algorithm.bits // 8)
-    if len(point) > size:  # DER OCTET STRING, as the specification asks; both sizes have one-byte lengths
+    if len(point) > size:  # DER OCTET STRING, as the specification requires; both sizes have one-byte lengths
         if point[0] != 0x04 or point[1] != len(point) - 2:
             raise ValueError("the EC point is neither bare nor wrapped in an OCTET STRING")
         point = point[2:]
@@ -55,20 +58,20 @@ def ec_spki(algorithm: Algorithm, point: bytes) -> bytes:
 
 
 def rsa_spki(modulus: bytes, exponent: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of CKA_MODULUS and CKA_PUBLIC_EXPONENT (big-endian)."""
+    """Return the SubjectPublicKeyInfo of CKA_MODULUS and CKA_PUBLIC_EXPONENT (big-endian)."""
     numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
     return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def spki_of(algorithm: Algorithm, point: bytes, modulus: bytes, exponent: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of a public key of this algorithm as a token shows it. `ValueError` when it is none."""
+    """Return the SubjectPublicKeyInfo of a token's public key of this algorithm. Raises ValueError if it is invalid."""
     return ec_spki(algorithm, point) if algorithm.family == "ec" else rsa_spki(modulus, exponent)
 
 
 def algorithm_of(spki: bytes) -> str | None:
-    """The name of the algorithm this public key belongs to, or None when it is none of ours.
+    """Return the name of the algorithm of this public key, or None if we do not support it.
 
-    `ValueError` when the bytes are not a SubjectPublicKeyInfo at all.
+    Raises ValueError when the bytes are not a SubjectPublicKeyInfo.
     """
     key = load_der_public_key(spki)
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -79,7 +82,7 @@ def algorithm_of(spki: bytes) -> str | None:
 
 
 def finished(algorithm: Algorithm, raw: bytes, scheme: Scheme = "pkix") -> bytes:
-    """The signature as verifiers of this scheme want it. `ValueError` on a wrong length, or r or s zero."""
+    """Return the signature in this scheme's encoding. Raises ValueError on a wrong length, or r or s zero."""
     if len(raw) != algorithm.signature_length:
         raise ValueError(f"{algorithm.name} signatures are {algorithm.signature_length} bytes, this one is {len(raw)}")
     if algorithm.family == "rsa":
@@ -91,7 +94,7 @@ def finished(algorithm: Algorithm, raw: bytes, scheme: Scheme = "pkix") -> bytes
 def verifies(spki: bytes, message: bytes, signature: bytes, scheme: Scheme = "pkix") -> bool:
     """True when this public key verifies the finished signature over the message, in this scheme and no other.
 
-    What is not a public key verifies nothing.
+    False for bytes that are not a public key.
     """
     try:
         key = load_der_public_key(spki)

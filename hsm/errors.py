@@ -1,11 +1,11 @@
-"""What can go wrong with a token, as one flat family of exceptions.
+"""Token errors, as one flat family of exceptions.
 
-A wrong signature is an exception here, not a value: nobody may go on with it.
+A wrong signature is an exception here, not a value: no caller may continue with it.
 """
 
 
 class TokenError(Exception):
-    """The token, or a key on it, did not do what was asked; the text says who, what, why and what to do next."""
+    """The token, or a key on it, failed a request; the text says who, what, why and the next step."""
 
     retryable = False
 
@@ -19,21 +19,21 @@ class TokenNotFound(TokenError):
 
 
 class ModuleMissing(TokenNotFound):
-    """The PKCS#11 module cannot be loaded at all: a wrong path, or a library it needs is not there."""
+    """The PKCS#11 module cannot be loaded: wrong path, or a missing library that it needs."""
 
 
 class TokenUnavailable(TokenError):
-    """The token did not answer in time, or went away. Asking again later may succeed."""
+    """The token did not answer in time, or went away. A later retry may succeed."""
 
     retryable = True
 
 
 class QueueFull(TokenUnavailable):
-    """More work waits for the token than the queue may hold; refused at once, nothing was tried."""
+    """More requests wait for the token than its queue may hold; refused at once, nothing was tried."""
 
 
 class MechanismMissing(TokenError):
-    """The token lists no mechanism that serves this algorithm."""
+    """The token lists no mechanism for this algorithm."""
 
 
 class KeyMissing(TokenError):
@@ -41,12 +41,12 @@ class KeyMissing(TokenError):
 
 
 class KeyAmbiguous(TokenError):
-    """More than one key answers to that label or id, so none of them is used."""
+    """More than one key has that label or id, so none of them is used."""
 
 
 class KeyExists(TokenError):
-    """A key of that label is on the token already; nothing was created."""
+    """The token already has a key of that label; nothing was created."""
 
 
 class SignatureInvalid(TokenError):
-    """The token returned a signature that the registered public key does not verify. It has been thrown away."""
+    """The token returned a signature that the registered public key does not verify; it was discarded."""

@@ -1,4 +1,4 @@
-"""Frames on a pipe between a process and its child: four bytes of length, then so many bytes."""
+"""Frames on a pipe between a process and its child: four bytes of length, then that many bytes."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ class BadFrame(ValueError):
 
 
 def framed(body: bytes) -> bytes:
-    """The body as one frame, length included."""
+    """Return the body as one frame, including its length."""
     return len(body).to_bytes(4, "big") + body
 
 
 def frame_length(header: bytes, limit: int) -> int:
-    """The length of the body that follows these four bytes, or `BadFrame`."""
+    """Return the length of the body that follows these four bytes. Raises BadFrame."""
     length = int.from_bytes(header, "big")
     if len(header) != 4 or length > limit:
         raise BadFrame(f"a frame of {length} bytes was announced by {len(header)} bytes of header")
@@ -23,7 +23,7 @@ def frame_length(header: bytes, limit: int) -> int:
 
 
 def frames(source: BinaryIO, limit: int = 2**32) -> Iterator[bytes]:
-    """The bodies on a pipe until it ends; `BadFrame` on anything else. A body that is cut off is none."""
+    """Yield the bodies on a pipe until it ends. Raises BadFrame on anything else. A truncated body is dropped."""
     while header := source.read(4):
         length = frame_length(header, limit)
         body = source.read(length)
@@ -33,5 +33,5 @@ def frames(source: BinaryIO, limit: int = 2**32) -> Iterator[bytes]:
 
 
 async def next_frame(source: asyncio.StreamReader, limit: int) -> bytes:
-    """The next body on the pipe. `BadFrame`, and `IncompleteReadError` where the pipe ends."""
+    """Return the next body on the pipe. Raises BadFrame, and IncompleteReadError at the end of the pipe."""
     return await source.readexactly(frame_length(await source.readexactly(4), limit))

@@ -1,4 +1,4 @@
-"""The line of requests that wait for a child: bounded, first come first served, forgotten once nobody waits."""
+"""The queue of requests for a child: bounded, first come first served; abandoned requests are dropped."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from hsm import wire
 from hsm.errors import QueueFull, TokenError
 
 _T = TypeVar("_T")
-_PATIENCE = 1.0  # seconds a child may always work on a request, however little of its deadline the line has left
+_PATIENCE = 1.0  # seconds a child may always work on a request, however little of its deadline is left after the queue
 
 
 @dataclass(eq=False)
 class PendingRequest(Generic[_T]):
-    """A request, what to make of the reply, and the caller who waits for that until `until` (the loop's clock)."""
+    """A request, the function that accepts its reply, and the caller who waits until `until` (the loop's clock)."""
 
     request: wire.Request
     accept: Callable[[wire.Reply], _T]
@@ -26,27 +26,27 @@ class PendingRequest(Generic[_T]):
 
     @property
     def abandoned(self) -> bool:
-        """Nobody waits for the answer any more, or it is there."""
+        """True if no caller waits for the answer any more, or it has arrived."""
         return self.answer.done()
 
     def fail(self, error: TokenError) -> None:
-        """The caller has this error, unless it has an answer already."""
+        """Give the caller this error unless it already has an answer."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
     def work(self, reply: wire.Reply) -> None:
-        """The caller has what the reply means; raises what `accept` raises."""
+        """Give the caller the meaning of the reply; raises what `accept` raises."""
         value = self.accept(reply)
         if not self.answer.done():
             self.answer.set_result(value)
 
     def current(self, now: float) -> wire.Request:
-        """The request with the seconds it has left: a healthy child is not killed because the line ate them."""
+        """Return the request with its remaining seconds: waiting in the queue must not get a healthy child killed."""
         return replace(self.request, seconds=max(self.until - now, _PATIENCE))
 
 
 class RequestQueue:
-    """Jobs on one side, idle children on the other."""
+    """Pending requests on one side, idle children on the other."""
 
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
@@ -58,7 +58,7 @@ class RequestQueue:
         return len(self._jobs)
 
     def join(self, job: PendingRequest[Any]) -> None:
-        """The job is with an idle child, or waits. `QueueFull` when too many wait already."""
+        """Pass the job to an idle child, or queue it. Raises QueueFull when too many wait already."""
         while self._idle:
             idle = self._idle.popleft()
             if not idle.done():
@@ -72,17 +72,17 @@ class RequestQueue:
         self._jobs.append(job)
 
     def leave(self, job: PendingRequest[Any]) -> None:
-        """The job no longer waits."""
+        """Remove the job from the queue."""
         with contextlib.suppress(ValueError):
             self._jobs.remove(job)
 
     def clear(self, error: TokenError) -> None:
-        """Every job that waited has failed with this error."""
+        """Fail every queued job with this error."""
         while self._jobs:
             self._jobs.popleft().fail(error)
 
     async def next(self, unless: asyncio.Future[Any]) -> PendingRequest[Any] | None:
-        """The next job that somebody still waits for, or None once `unless` is done."""
+        """Return the next job with a waiting caller, or None once `unless` is done."""
         if unless.done():
             return None
         while self._jobs:

@@ -1,9 +1,9 @@
-"""Which algorithms there are, and which PKCS#11 mechanism makes each of them on a given token.
+"""The supported algorithms, and the PKCS#11 mechanism for each of them on a given token.
 
-Tokens differ in what they list: many have only raw ECDSA, or RSA_PKCS without the hash-combined form. The first way
-in a row that the slot lists is used. Pure tables; mechanism names are those of the PKCS#11 specification without CKM_.
+Tokens differ in what they list: many have only raw ECDSA, or RSA_PKCS without the hash-combined form. The first way in
+a row that the slot lists is used. Pure tables; mechanism names are those of the PKCS#11 specification without CKM_.
 
-The same key signs in two schemes, which verifiers out there insist on:
+The same key signs in two schemes, because different verifiers require them:
 - `pkix`: always over SHA-256; ECDSA as DER (RFC 3279), RSA as PKCS#1 v1.5.
 - `jose`: the hash follows the key (RFC 7518, RFC 9053); ECDSA as r||s, RSA as PSS with a salt as long as the hash.
 """
@@ -22,7 +22,7 @@ _SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 
 @dataclass(frozen=True)
 class Way:
-    """One mechanism, and what has to be handed to it."""
+    """One mechanism, and the input it takes."""
 
     mechanism: str
     takes: Literal["digest", "digest-info", "message"]
@@ -31,11 +31,11 @@ class Way:
 
     @property
     def salt(self) -> int:
-        """Bytes of a PSS salt: as long as the hash."""
+        """Return the bytes of a PSS salt: as long as the hash."""
         return hashlib.new(self.digest).digest_size
 
     def prepare(self, message: bytes) -> bytes:
-        """The bytes that go into C_Sign. Raw mechanisms sign anything, so the hash is always made here."""
+        """Return the input of C_Sign. Raw mechanisms sign anything, so the hash is always computed here."""
         if self.takes == "message":
             return message
         digest = hashlib.new(self.digest, message).digest()
@@ -55,12 +55,12 @@ class Algorithm:
     jose: tuple[Way, ...]
 
     def ways(self, scheme: Scheme) -> tuple[Way, ...]:
-        """Every way to sign in this scheme, the preferred one first."""
+        """Return every way to sign in this scheme, the preferred one first."""
         return self.pkix if scheme == "pkix" else self.jose
 
     @property
     def signature_length(self) -> int:
-        """Bytes of what C_Sign returns: r||s for ECDSA, the modulus length for RSA."""
+        """Return the length of C_Sign's result in bytes: r||s for ECDSA, the modulus length for RSA."""
         return self.bits // 4 if self.family == "ec" else self.bits // 8
 
 
@@ -90,7 +90,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def algorithm_with(*, curve: bytes = b"", modulus: bytes = b"") -> str | None:
-    """The name of the row with this CKA_EC_PARAMS or a modulus of this length; None when there is none."""
+    """Return the name of the row with this CKA_EC_PARAMS or a modulus of this length, or None."""
     if curve:
         return next((row.name for row in ALGORITHMS.values() if row.curve == curve), None)
     bits = int.from_bytes(modulus, "big").bit_length()
@@ -98,7 +98,7 @@ def algorithm_with(*, curve: bytes = b"", modulus: bytes = b"") -> str | None:
 
 
 def algorithm_named(name: str) -> Algorithm:
-    """The row of that name, or `MechanismMissing` naming the rows there are."""
+    """Return the row of that name. Raises MechanismMissing naming the existing rows."""
     try:
         return ALGORITHMS[name]
     except KeyError:
@@ -106,7 +106,7 @@ def algorithm_named(name: str) -> Algorithm:
 
 
 def way_to_sign(algorithm: Algorithm, listed: Collection[str], scheme: Scheme = "pkix") -> Way:
-    """The way this token signs with that algorithm, or `MechanismMissing` saying what it would have needed."""
+    """Return the way this token signs with that algorithm. Raises MechanismMissing naming what the token lacks."""
     for way in algorithm.ways(scheme):
         if way.mechanism in listed:
             return way
@@ -116,7 +116,7 @@ def way_to_sign(algorithm: Algorithm, listed: Collection[str], scheme: Scheme = 
 
 
 def servable(listed: Collection[str]) -> tuple[str, ...]:
-    """The names of the algorithms a token with these mechanisms can both generate and sign with."""
+    """Return the names of the algorithms that a token with these mechanisms can both generate and sign with."""
     return tuple(
         row.name
         for row in ALGORITHMS.values()

@@ -1,6 +1,6 @@
-"""The objects on a token, as a logged-in session shows them: found, listed, made, destroyed. Part of the child process.
+"""The objects on a token, seen by a logged-in session: find, list, create, destroy. Part of the child process.
 
-A key is one private and one public object of the same id. Beside `hsm.worker` the only importer of `pkcs11`.
+A key is one private and one public object of the same id. Besides `hsm.worker`, the only importer of `pkcs11`.
 """
 
 import secrets
@@ -21,7 +21,7 @@ _SHOWN = ("SENSITIVE", "EXTRACTABLE", "ALWAYS_SENSITIVE", "NEVER_EXTRACTABLE", "
 
 
 class Refusal(Exception):
-    """A request that cannot be served, in the terms of the wire."""
+    """A request that cannot be served, in the terms of the wire protocol."""
 
     def __init__(self, reason: wire.Reason, text: str) -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ class Refusal(Exception):
 
 
 class Objects:
-    """What a session sees. `name` is how texts call the token, `mechanisms` what it lists."""
+    """The objects a session sees. `name` is the token's name in texts, `mechanisms` are the ones it lists."""
 
     def __init__(self, session: Any, mechanisms: set[str], name: str) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class Objects:
         self._wanted = name
 
     def private(self, key_id: str, label: str) -> Any:
-        """The one private key of that id and label, or `Refusal`."""
+        """Return the one private key of that id and label. Raises Refusal."""
         asked = {Attribute.ID: bytes.fromhex(key_id), Attribute.LABEL: label}
         private = self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, **asked})
         if len(private) == 1:
@@ -47,11 +47,11 @@ class Objects:
         raise Refusal("key-ambiguous" if private else "key-missing", text)
 
     def _objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
-        # Consumed whole: an open search makes the next C_SignInit fail with OPERATION_ACTIVE.
+        # Consumed completely: an open search makes the next C_SignInit fail with OPERATION_ACTIVE.
         return list(self._session.get_objects(attributes))
 
     def listed(self) -> wire.Keys:
-        """Every usable key pair, and a line about everything else."""
+        """Return every usable key pair, and a line about every other object."""
         public: dict[bytes, list[Any]] = {}
         private: dict[tuple[bytes, str], list[Any]] = {}
         for key in self._objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY}):
@@ -71,7 +71,7 @@ class Objects:
         return wire.Keys(tuple(keys), tuple(strange))
 
     def create(self, request: wire.Create) -> wire.FoundKey:
-        """A new key pair that can only sign and never leave, or `Refusal`, `MechanismMissing`."""
+        """Return a new key pair that can only sign and never leave the token. Raises Refusal, MechanismMissing."""
         algorithm = algorithm_named(request.algorithm)
         way_to_sign(algorithm, self._mechanisms)
         if algorithm.generation not in self._mechanisms:
@@ -80,7 +80,7 @@ class Objects:
         if self._objects({Attribute.LABEL: request.label}) or self._objects({Attribute.ID: key_id}):
             raise Refusal("key-exists", f"{self._wanted} holds an object of label {request.label!r} already")
         public, private = self._generate(algorithm, key_id, request.label)
-        if len(self._objects({Attribute.LABEL: request.label})) != 2:  # somebody else made one at the same moment
+        if len(self._objects({Attribute.LABEL: request.label})) != 2:  # another process created one at the same moment
             private.destroy()
             public.destroy()
             raise Refusal("key-exists", f"{self._wanted}: label {request.label!r} was taken while the key was made")
@@ -90,10 +90,10 @@ class Objects:
         return found
 
     def destroy(self, request: wire.Destroy, sign: Callable[[str, bytes], bytes]) -> wire.Destroyed:
-        """Neither half of the key is on the token any more, or `Refusal` and nothing was touched.
+        """Remove both halves of the key from the token. After Refusal nothing was changed.
 
-        Before it, the private half has signed (`sign` takes its label) what the request's public key verifies: an id or
-        a label is no proof. What an interrupted attempt left is finished.
+        First, the private half must make a signature (`sign` takes its label) that the request's public key verifies:
+        an id or a label is no proof. An interrupted earlier attempt is completed.
         """
         own = self._objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: bytes.fromhex(request.id)})
         if len(own) > 1:
@@ -103,7 +103,7 @@ class Objects:
             text = f"{self._wanted}: the private key of id {request.id} is not the one of that public key"
             raise Refusal("failed", text)
         halves = [key for key in self._objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY}) if _is(key, request)]
-        for key in (*own, *halves):  # the private half first: a public one alone says what is left to do
+        for key in (*own, *halves):  # the private half first: a remaining public half shows that the job is unfinished
             key.destroy()
         return wire.Destroyed(bool(own), bool(halves))
 
@@ -113,7 +113,7 @@ class Objects:
             Attribute.DERIVE: False, Attribute.DECRYPT: False, Attribute.UNWRAP: False, Attribute.MODIFIABLE: False,
         }  # fmt: skip
         public = {Attribute.VERIFY: True, Attribute.MODIFIABLE: False}
-        # Not every module knows these two; a key without them is still one that cannot leave.
+        # Some modules do not know these two; a key without them still cannot leave the token.
         strict = {**private, Attribute.COPYABLE: False, Attribute.SIGN_RECOVER: False}
         try:
             return self._generate_with(algorithm, key_id, label, public, strict)
@@ -136,7 +136,7 @@ class Objects:
 
 
 def _is(public: Any, request: wire.Destroy) -> bool:
-    """True for the public half of exactly the key that is meant, whatever id or label it has."""
+    """True for the public half of exactly the requested key, whatever id or label it has."""
     row = algorithm_named(request.algorithm)
     parts = [_attribute(public, a) or b"" for a in (Attribute.EC_POINT, Attribute.MODULUS, Attribute.PUBLIC_EXPONENT)]
     try:

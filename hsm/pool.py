@@ -1,8 +1,8 @@
-"""The children of one token: who works on what, until when, and who replaces the dead.
+"""The children of one token: assignment of requests, deadlines, and replacement of dead children.
 
-Each child serves one request at a time. A child that hangs is killed at the deadline, one that died is replaced
-before its next use, with jitter and without limit. Only one child logs in at any moment, and a refused PIN stops all
-of them for good.
+Each child serves one request at a time. A child that hangs is killed at the deadline; one that died is replaced before
+its next use, with jitter and without limit. Only one child logs in at any moment, and a refused PIN stops all of them
+for good.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _DOWN_AFTER = 2.0  # seconds without any child after which requests are refused 
 
 @dataclass(frozen=True)
 class Stats:
-    """How many children work, how many requests wait, how many children are logged in, how many were replaced."""
+    """The number of busy children, queued requests, logged-in children and replacements so far."""
 
     busy: int
     queued: int
@@ -56,12 +56,12 @@ class Pool:
         self.allowance = SessionLimit(settings.sessions)
 
     async def open(self) -> None:
-        """One child is logged in and the others follow. Raises what the token said when it could not."""
+        """Log in one child; the others follow. Raises the token's error if it cannot."""
         self._memory.check(self._settings.name)
         self.allowance.seat(0)
         first = await self._first()
         self._arrived(0, first)
-        with contextlib.suppress(OSError):  # what is left there is another PIN's refusal, which stops nobody
+        with contextlib.suppress(OSError):  # a leftover file records another PIN's refusal, which blocks nothing
             self._memory.accepted()
         self._slots = [
             asyncio.create_task(self._slot(number, first if number == 0 else None), name=f"hsm-{number}")
@@ -69,7 +69,7 @@ class Pool:
         ]
 
     async def close(self) -> None:
-        """Every child has ended; what was waiting has failed with `TokenUnavailable`."""
+        """End every child; waiting requests fail with `TokenUnavailable`."""
         self._closed = True
         for slot in self._slots:
             slot.cancel()
@@ -80,7 +80,7 @@ class Pool:
 
     @property
     def health(self) -> str | None:
-        """None while signing can be expected to work, else the reason why not."""
+        """Return None while signing can be expected to work, else the reason why not."""
         if self._refused is not None:
             return self._refused
         if self._closed:
@@ -93,21 +93,21 @@ class Pool:
 
     @property
     def stats(self) -> Stats:
-        """The numbers of this moment."""
+        """Return the current numbers."""
         alive = sum(child.alive for child in self._children.values())
         return Stats(self._busy, len(self._line), alive, self._restarts)
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of the children that are logged in."""
+        """Return the process ids of the children that are logged in."""
         return tuple(child.pid for child in self._children.values())
 
     async def ask(
         self, request: wire.Request, accept: Callable[[wire.Reply], _T], *, seconds: float, repeatable: bool = True
     ) -> _T:
-        """What `accept` made of the token's answer, within that many seconds, time in the line included.
+        """Return what `accept` made of the token's answer, within `seconds`, time in the queue included.
 
-        A repeatable request is asked a second time, of a new child, when the session was lost or the child died.
+        A repeatable request is sent a second time, to a new child, when the session was lost or the child died.
         """
         loop = asyncio.get_running_loop()
         self._refuse_early(loop.time())
@@ -145,7 +145,7 @@ class Pool:
             self._line.clear(refused)
 
     async def _next(self, number: int, child: Child) -> PendingRequest[Any] | None:
-        """The next job for this child; None once it has died, or its slot is to give it up."""
+        """Return the next job for this child; None once it has died, or its slot must give it up."""
         over = self.allowance.until_over(number)
 
         def ended(_: object) -> None:
@@ -159,7 +159,7 @@ class Pool:
             child.exited.remove_done_callback(ended)
 
     async def _dismissed(self, number: int, child: Child | None) -> Child | None:
-        """None: the child has logged out, and the slot may have one again."""
+        """Return None once the child has logged out and the slot may have one again."""
         self._children.pop(number, None)
         if child is not None:
             await child.end(LOGGING_IN)
@@ -179,7 +179,7 @@ class Pool:
         return self._children.get(number)
 
     async def _work(self, number: int, child: Child, job: PendingRequest[Any]) -> None:
-        """The job has its answer. The child of this slot may be another one, or none, afterwards."""
+        """Answer the job. Afterwards this slot's child may be another one, or none."""
         loop = asyncio.get_running_loop()
         for last in (not job.repeatable, True):
             if job.abandoned:
@@ -201,7 +201,8 @@ class Pool:
                 if fresh is None:
                     return job.fail(self._unavailable(str(gone)))
                 child = fresh
-            except SignatureInvalid as error:  # an old handle may point at another key: a new session finds it again
+            # an old handle may point at another key: a new session finds the right one
+            except SignatureInvalid as error:
                 await self._lost(number, child)
                 return job.fail(error)
             except TokenError as error:
@@ -220,9 +221,9 @@ class Pool:
             await _pause(attempt)
 
     async def _replaced(self, number: int, dead: Child | None, job: PendingRequest[Any] | None = None) -> Child | None:
-        """A new logged-in child for this slot, however long that takes; `PinRefused` when it may not log in.
+        """Return a new logged-in child for this slot, however long that takes. Raises PinRefused if it may not log in.
 
-        None when the slot is to have none any more. A job that waits for it is failed after a while.
+        None if the slot must not have a child any more. A job that waits for the child fails after a while.
         """
         loop = asyncio.get_running_loop()
         patience = loop.time() + _DOWN_AFTER
@@ -247,7 +248,7 @@ class Pool:
         return None
 
     async def _started(self) -> Child:
-        """A child that is logged in. `PinRefused` is remembered, here and on disk, before it is raised."""
+        """Return a child that is logged in. PinRefused is recorded, here and on disk, before it is raised."""
         settings = self._settings
         try:
             child = await Child.start("hsm.worker", "holds the token", settings.environment)
@@ -270,7 +271,7 @@ class Pool:
         except (TimeoutError, ChildGone) as error:
             await child.kill()
             raise self._unavailable(str(error) or f"its module did not open within {_OPENING:g} s") from error
-        except BaseException:  # refused or cancelled: nobody else knows this process, and it may be logging in
+        except BaseException:  # refused or cancelled: only this function knows the process, and it may be logging in
             await child.end(LOGGING_IN)
             raise
         return child
@@ -294,5 +295,5 @@ class Pool:
 
 
 async def _pause(attempt: int) -> None:
-    """Some time has passed: random, so that several processes do not meet again, and longer with each attempt."""
+    """Wait for a random time, longer with each attempt, so that several processes do not collide again."""
     await asyncio.sleep(SystemRandom().uniform(0.02, min(_LONGEST_PAUSE, 0.1 * 2 ** min(attempt, 10))))

@@ -1,4 +1,4 @@
-"""What a child answered, as the kind that was asked for or as the error it stands for."""
+"""A child's reply, as the expected kind or as the error it reports."""
 
 from typing import TypeGuard, TypeVar
 
@@ -33,7 +33,7 @@ _ERRORS: dict[wire.Reason, type[TokenError]] = {
 
 
 def expect(reply: wire.Reply, kind: type[_T]) -> _T:
-    """The reply as the kind that was asked for, or the error it stands for."""
+    """Return the reply as the expected kind. Raises the error it reports."""
     if isinstance(reply, wire.Failed):
         raise _ERRORS[reply.reason](reply.text)
     if not isinstance(reply, kind):
@@ -42,7 +42,7 @@ def expect(reply: wire.Reply, kind: type[_T]) -> _T:
 
 
 async def told(child: Child, request: wire.Request, until: float) -> wire.Reply:
-    """What the child answers. `TimeoutError`, and `ChildGone` for one that died or wrote something else."""
+    """Return the child's reply. Raises TimeoutError, and ChildGone for a child that died or wrote anything else."""
     try:
         reply = wire.decode(await child.ask(wire.body_of(request), until, wire.FRAME_LIMIT))
     except BadFrame as error:
@@ -53,7 +53,7 @@ async def told(child: Child, request: wire.Request, until: float) -> wire.Reply:
 
 
 def by_the_session(reply: wire.Reply, request: wire.Request) -> TypeGuard[wire.Failed]:
-    """True where a new session may help: this one is lost, or does not see a key that is to sign (any more)."""
+    """True if a new session may help: this one is lost, or does not see (any more) a key that is to sign."""
     return isinstance(reply, wire.Failed) and (
         reply.reason == "session-lost" or (reply.reason == "key-missing" and isinstance(request, wire.Sign))
     )

@@ -1,4 +1,4 @@
-"""How to reach one token: plain values, no file is read here."""
+"""The settings of one token: plain values; no file is read here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TokenSettings:
-    """One token and the limits of using it.
+    """One token and the limits of its use.
 
-    `label` or `serial` selects it (both narrow further; slot numbers change and are never used). `environment` is
-    added to the little that child processes inherit. `queue` bounds the requests that wait. `pin_memory` is the file
-    in which a refused PIN is remembered, `pin_identity` says which PIN that was without saying it (see `hsm.pin`).
+    `label` or `serial` selects the token (both together narrow the selection; slot numbers change and are never used).
+    `environment` is added to the few variables that child processes inherit. `queue` bounds the requests that wait.
+    `pin_memory` is the file that records a refused PIN, `pin_identity` identifies that PIN without revealing it (see
+    `hsm.pin`).
     """
 
     module: str
@@ -32,5 +33,5 @@ class TokenSettings:
 
     @property
     def name(self) -> str:
-        """How error texts call this token."""
+        """Return the token's name in error texts."""
         return f"token {self.label or self.serial!r}"

@@ -1,7 +1,7 @@
-"""A SoftHSM token of one's own in a directory: for trying things out, and for `countersign init`.
+"""A private SoftHSM token in a directory: for trials, and for `countersign init`.
 
-`softhsm2-util` takes the PIN as an argument only, where every process can read it. So the three calls it makes
-(C_InitToken, C_Login, C_InitPIN) are made here, in a child process of their own that gets the PIN on its stdin.
+`softhsm2-util` takes the PIN as an argument only, where every process can read it. So its three calls (C_InitToken,
+C_Login, C_InitPIN) are made here, in a separate child process that gets the PIN on its stdin.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _LABEL_BYTES = 32
 
 
 def find_softhsm() -> str:
-    """The path of SoftHSM's PKCS#11 module, or `TokenNotFound` saying how to install it."""
+    """Return the path of SoftHSM's PKCS#11 module. Raises TokenNotFound saying how to install it."""
     for place in _PLACES:
         if Path(place).exists():
             return place
@@ -35,17 +35,17 @@ def find_softhsm() -> str:
 
 
 def softhsm_environment(directory: Path) -> dict[str, str]:
-    """What a process has to see to use the tokens in that directory."""
+    """Return the environment a process needs to use the tokens in that directory."""
     return {"SOFTHSM2_CONF": str(directory.resolve() / "softhsm2.conf")}
 
 
 def initialise_softhsm(
     directory: Path, label: str, pin: str, so_pin: str, *, module: str | None = None
 ) -> dict[str, str]:
-    """A new token of that label is in the directory; returns the environment that its users need.
+    """Create a token of that label in the directory; return the environment that its users need.
 
-    `KeyExists` when the directory holds a token of that label already: nothing is ever overwritten. One whose making
-    was interrupted before it had a PIN is finished with this one.
+    Raises KeyExists when the directory already holds a token of that label: nothing is ever overwritten. A token whose
+    creation was interrupted before it had a PIN is completed with this one.
     """
     if not 0 < len(label.encode()) <= _LABEL_BYTES:
         raise TokenError(f"a token label has 1 to {_LABEL_BYTES} bytes, {label!r} has {len(label.encode())}")
@@ -78,7 +78,7 @@ class _TokenInfo(ctypes.Structure):
         ("model", ctypes.c_char * 16),
         ("serial", ctypes.c_char * 16),
         ("flags", ctypes.c_ulong),
-        ("rest", ctypes.c_byte * 256),  # counters, versions and time, which are not looked at
+        ("rest", ctypes.c_byte * 256),  # counters, versions and time, which are not examined
     )
 
 

@@ -1,4 +1,4 @@
-"""One token, ready to use: what it is, which keys it holds, and signatures by them that have been checked."""
+"""One token, ready to use: its description, its keys, and checked signatures by them."""
 
 import asyncio
 import secrets
@@ -22,9 +22,9 @@ _MAKING = 180.0  # seconds to make a key pair: RSA-4096 takes a small device min
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """A key pair on a token. What identifies it is `spki` (DER); `id` is CKA_ID in hex.
+    """A key pair on a token. `spki` (DER) identifies it; `id` is CKA_ID in hex.
 
-    `attributes` are those of the private key by PKCS#11 name; None where the module does not say.
+    `attributes` are those of the private key by PKCS#11 name; None if the module does not say.
     """
 
     label: str
@@ -37,7 +37,7 @@ class KeyInfo:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What a token says about itself. `mechanisms` are the PKCS#11 names, sorted."""
+    """The token's description of itself. `mechanisms` are the PKCS#11 names, sorted."""
 
     label: str
     serial: str
@@ -58,10 +58,10 @@ class Token:
 
     @classmethod
     async def open(cls, settings: TokenSettings, *, allowed: int | None = None) -> Self:
-        """The token, logged in by one child process at least; `allowed` is what `allow` says first.
+        """Return the token, logged in by at least one child; `allowed` is the initial value for `allow`.
 
-        `PinRefused`: wrong PIN, or one that is remembered as wrong (`settings.pin_memory`); nothing was retried.
-        `TokenNotFound`: no such module or token. `TokenUnavailable`: it is there and does not work now.
+        Raises PinRefused: wrong PIN, or one recorded as wrong (`settings.pin_memory`); nothing was retried.
+        TokenNotFound: no such module or token. TokenUnavailable: the token exists and does not work now.
         """
         pool = Pool(settings)
         if allowed is not None:
@@ -70,19 +70,19 @@ class Token:
         return cls(settings, pool)
 
     def allow(self, sessions: int) -> None:
-        """At most so many sessions from now on, and never more than the settings say; `used` says how many still are.
+        """Allow at most this many sessions, and never more than the settings say; `used` says how many still exist.
 
-        Those beyond finish what they do and log out.
+        Sessions beyond the number finish their work and log out.
         """
         self._pool.allowance.change(min(sessions, self.settings.sessions))
 
     @property
     def used(self) -> int:
-        """How many sessions are open, being opened or being closed."""
+        """Return how many sessions are open, being opened or being closed."""
         return self._pool.allowance.used
 
     async def close(self) -> None:
-        """Logged out; all child processes have ended."""
+        """Log out and end all child processes."""
         await self._pool.close()
 
     async def __aenter__(self) -> Self:
@@ -95,30 +95,30 @@ class Token:
 
     @property
     def health(self) -> str | None:
-        """None while signing can be expected to work, else the reason why not."""
+        """Return None while signing can be expected to work, else the reason why not."""
         return self._pool.health
 
     @property
     def stats(self) -> Stats:
-        """The numbers of this moment."""
+        """Return the current numbers."""
         return self._pool.stats
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of the children that are logged in."""
+        """Return the process ids of the children that are logged in."""
         return self._pool.pids
 
     async def describe(self) -> TokenInfo:
-        """What the token says about itself."""
+        """Return the token's description of itself."""
         d = await self._pool.ask(wire.Describe(0), lambda reply: expect(reply, wire.Described), seconds=_LOOKING)
         return TokenInfo(d.label, d.serial, d.model, d.manufacturer, d.firmware, d.mechanisms, d.slot)
 
     async def keys(self) -> tuple[KeyInfo, ...]:
-        """The key pairs that can be used: one private and one public object, an algorithm of the table."""
+        """Return the usable key pairs: one private and one public object, an algorithm of the table."""
         return (await self._found())[0]
 
     async def key(self, label: str) -> KeyInfo:
-        """The one key of that label. `KeyMissing` and `KeyAmbiguous` name what was found instead."""
+        """Return the one key of that label. KeyMissing and KeyAmbiguous name the keys found instead."""
         keys, strange = await self._found()
         fitting = [key for key in keys if key.label == label]
         notes = [note for note in strange if note.startswith(f"{label!r} ")]
@@ -133,9 +133,9 @@ class Token:
         raise KeyMissing(f"{self.settings.name} has no key {label!r}; its usable keys: {there}")
 
     async def create(self, label: str, algorithm: str) -> KeyInfo:
-        """A new key pair that can only sign and never leave, and that has proved itself by a signature.
+        """Return a new key pair that can only sign and never leave, proved by a signature.
 
-        `KeyExists` when the label is taken, `MechanismMissing` when the token cannot serve the algorithm.
+        Raises KeyExists when the label is taken, MechanismMissing when the token cannot serve the algorithm.
         """
         row = algorithm_named(algorithm)
         if not label:
@@ -143,8 +143,8 @@ class Token:
         # Random, and chosen beforehand: with MODIFIABLE False it cannot be set afterwards.
         request = wire.Create(secrets.token_hex(16), label, row.name, 0)
         serial = (await self.describe()).serial
-        # One at a time: a SoftHSM process that writes an object misses what another one wrote in the same moment, so
-        # that neither would see the other's key of the same label (measured).
+        # One at a time: a SoftHSM process that writes an object misses an object written by another process at the same
+        # moment, so neither would see the other's key of the same label (measured).
         async with self._making:
             key = await self._pool.ask(
                 request,
@@ -156,11 +156,11 @@ class Token:
         return key
 
     async def destroy(self, key: KeyInfo) -> bool:
-        """Neither half of the key is on the token any more; False when neither was there before.
+        """Remove both halves of the key from the token; return False if neither existed before.
 
-        The private half proves first that it belongs to `key.spki`. `KeyMissing` where this is another token than
-        `key.token_serial`, `KeyAmbiguous`, `TokenError` where it is another key or the token keeps it. Asked again
-        after an interruption, it finishes.
+        The private half first proves that it belongs to `key.spki`. Raises KeyMissing if this is another token than
+        `key.token_serial`, KeyAmbiguous, TokenError if it is another key or the token keeps it. After an interruption,
+        a second call completes the removal.
         """
         row = algorithm_named(key.algorithm)
         request = wire.Destroy(key.token_serial, key.id, key.label, row.name, key.spki, 0)
@@ -169,9 +169,9 @@ class Token:
         return done.private or done.public
 
     async def csr(self, key: KeyInfo, subject: str) -> bytes:
-        """A certificate request for the key (PKCS#10, DER), signed by it and checked; `subject` as RFC 4514 writes it.
+        """Return a certificate request for the key (PKCS#10, DER), signed by it and checked; `subject` as in RFC 4514.
 
-        It asks for a key that makes digital signatures for code. `TokenError` for a subject that is none.
+        It requests digital signatures for code. Raises TokenError for an invalid subject.
         """
         self._nameable(subject)
         request = wire.Csr(key.id, key.label, algorithm_named(key.algorithm).name, key.spki, subject, 0)
@@ -181,7 +181,10 @@ class Token:
         )  # fmt: skip
 
     async def self_signed(self, key: KeyInfo, subject: str, not_before: datetime, not_after: datetime) -> bytes:
-        """A certificate of the key by itself (DER), checked: a leaf for digital signatures, no CA. Whole seconds."""
+        """Return a self-signed certificate of the key (DER), checked: a leaf for digital signatures, not a CA.
+
+        Times are in whole seconds.
+        """
         self._nameable(subject)
         start, end = not_before.timestamp(), not_after.timestamp()
         if start >= end:
@@ -211,12 +214,11 @@ class Token:
         return der
 
     async def sign(self, key: KeyInfo, message: bytes, *, deadline: float, scheme: Scheme = "pkix") -> bytes:
-        """The signature over the message, verified against `key.spki` before it is returned.
+        """Return the signature over the message, verified against `key.spki`.
 
-        `pkix`: over SHA-256, ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA. `jose`: ES256, ES384, PS384 or PS512, as the
-        key has it. `MechanismMissing` when the token cannot do that. `deadline` is in seconds and includes the time in
-        the queue.
-        `SignatureInvalid`: the token signed with another key or wrongly; the result has been thrown away.
+        `pkix`: over SHA-256, ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA. `jose`: ES256, ES384, PS384 or PS512, depending
+        on the key. Raises MechanismMissing when the token cannot do that. `deadline` is in seconds and includes the
+        time in the queue. SignatureInvalid: the token signed with another key or wrongly; the result was discarded.
         """
         row = algorithm_named(key.algorithm)
         if len(message) > wire.MESSAGE_LIMIT:

@@ -1,7 +1,7 @@
-"""Every error that a PKCS#11 call can return: what it means, and what is done about it. One table, pure.
+"""Every error that a PKCS#11 call can return: its meaning and its remedy. One table, pure.
 
-The names are those of `pkcs11.exceptions` (PKCS#11 2.40, 11.1). Whatever is not in the table, a vendor's own code
-included, is treated as `PKCS11Error` is: nobody knows what state it leaves the session in.
+The names are those of `pkcs11.exceptions` (PKCS#11 2.40, 11.1). Any other error, including a vendor's own code, is
+treated as `PKCS11Error`: the state of the session after it is unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Remedy(Enum):
-    """What is done. Whatever it is, the key that did not sign is taken for away until it has signed again."""
+    """The remedy. In every case the key that failed counts as away until it has signed again."""
 
     KEEP = "the session goes on: the request was at fault, or the key is"
     REPLACE = "the process ends, another one opens the token anew and is asked once more"
@@ -20,7 +20,7 @@ class Remedy(Enum):
 
 @dataclass(frozen=True)
 class Trouble:
-    """What an error means, for people, and its remedy."""
+    """The meaning of an error, for people, and its remedy."""
 
     means: str
     remedy: Remedy
@@ -47,7 +47,7 @@ TROUBLES: Mapping[str, Trouble] = dict(
         *_rows(Remedy.REPLACE, "a call was ended by the module", "FunctionCancelled NoEvent"),
         *_rows(Remedy.REPLACE, "the session cannot be used for this", "SessionReadOnly SessionExists"),
         *_rows(Remedy.REPLACE, "an error that PKCS#11 does not name", "PKCS11Error"),
-        # no session is to be had now
+        # no session is available now
         *_rows(Remedy.AGAIN_LATER, "the token has no session left", "SessionCount UserTooManyTypes"),
         *_rows(Remedy.AGAIN_LATER, "somebody else is logged in", "UserAlreadyLoggedIn AnotherUserAlreadyLoggedIn"),
         *_rows(Remedy.AGAIN_LATER, "an officer's session is open", "SessionReadOnlyExists SessionReadWriteSOExists"),
@@ -78,7 +78,7 @@ TROUBLES: Mapping[str, Trouble] = dict(
 
 
 def trouble_of(error: type[BaseException]) -> Trouble:
-    """Return the row of this error, or of the nearest kind it is one of."""
+    """Return the row of this error, or of its nearest base class in the table."""
     return next(
         (TROUBLES[kind.__name__] for kind in error.__mro__ if kind.__name__ in TROUBLES), TROUBLES["PKCS11Error"]
     )

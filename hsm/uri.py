@@ -1,4 +1,4 @@
-"""PKCS#11 URIs (RFC 7512): how other tools name a token or a key on it. Pure.
+"""PKCS#11 URIs (RFC 7512): other tools' names for a token or a key on it. Pure.
 
 Only the attributes that select a token, an object or a module are kept. A `pin-value` is refused: a PIN in a URI ends
 up in logs and process lists.
@@ -14,12 +14,12 @@ _TYPES = ("public", "private", "cert", "secret-key", "data")
 
 
 class BadUriError(ValueError):
-    """The text is not a PKCS#11 URI, or one that says more than can be honoured."""
+    """The text is not a PKCS#11 URI, or contains attributes that are not supported."""
 
 
 @dataclass(frozen=True)
 class Pkcs11Uri:
-    """What a URI selects. `id` is CKA_ID in bytes; `object` is CKA_LABEL; None means "any"."""
+    """The selection of a URI. `id` is CKA_ID in bytes; `object` is CKA_LABEL; None means "any"."""
 
     token: str | None = None
     serial: str | None = None
@@ -38,7 +38,7 @@ class Pkcs11Uri:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The parts of the URI, percent-decoded. `BadUriError` names the part that is wrong."""
+        """Return the parts of the URI, percent-decoded. BadUriError names the invalid part."""
         scheme, colon, rest = text.partition(":")
         if not colon or scheme.lower() != "pkcs11":
             raise BadUriError(f"a PKCS#11 URI begins with pkcs11: and this one with {scheme[:20]!r}")
@@ -75,6 +75,6 @@ def _split(attribute: str, known: tuple[str, ...]) -> tuple[str, str | bytes]:
 
 
 def _quoted(value: str | bytes) -> str:
-    if isinstance(value, bytes):  # the RFC recommends an id that is encoded whole
+    if isinstance(value, bytes):  # the RFC recommends encoding every byte of an id
         return "".join(f"%{byte:02X}" for byte in value)
     return quote(value, safe="")

@@ -1,4 +1,4 @@
-"""The few messages that cross between the process that faces the network and the one that holds the token.
+"""The messages between the process that faces the network and the one that holds the token.
 
 A frame is four bytes of length, big-endian, and one JSON object: `{"is": "<message>", ...fields}`; bytes travel as
 base64. Nothing else crosses, and a frame that is not exactly one of these messages is an error.
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type
 from hsm.frames import BadFrame, framed, frames
 from hsm.mechanisms import Scheme
 
-FRAME_LIMIT = 16 * 1024 * 1024  # bytes; what is signed is small, a length beyond this is noise on the pipe
+FRAME_LIMIT = 16 * 1024 * 1024  # bytes; messages to sign are small, a length beyond this is noise on the pipe
 MESSAGE_LIMIT = 8 * 1024 * 1024  # bytes of a message to sign, so that its frame fits
 
 Reason = Literal[
@@ -81,7 +81,7 @@ class Describe:
 
 @dataclass(frozen=True)
 class Destroy:
-    """Destroy both halves of the key of that id, once it has proved to be the one of this public key."""
+    """Destroy both halves of the key of that id, after it has proved to match this public key."""
 
     serial: str
     id: str
@@ -93,7 +93,7 @@ class Destroy:
 
 @dataclass(frozen=True)
 class Csr:
-    """Make a certificate request for the key of that id and label; `subject` as RFC 4514 writes it."""
+    """Make a certificate request for the key of that id and label; `subject` as in RFC 4514."""
 
     id: str
     label: str
@@ -105,7 +105,7 @@ class Csr:
 
 @dataclass(frozen=True)
 class SelfSigned:
-    """Make a certificate of that key by itself, valid between two moments (seconds since 1970)."""
+    """Make a self-signed certificate of that key, valid between two times (seconds since 1970)."""
 
     id: str
     label: str
@@ -149,7 +149,7 @@ class FoundKey:
 
 @dataclass(frozen=True)
 class Keys:
-    """The usable key pairs, and one line about each object that is none."""
+    """The usable key pairs, and one line about each other object."""
 
     keys: tuple[FoundKey, ...]
     strange: tuple[str, ...]
@@ -157,7 +157,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Described:
-    """The token as it shows itself."""
+    """The token's description of itself."""
 
     label: str
     serial: str
@@ -170,7 +170,7 @@ class Described:
 
 @dataclass(frozen=True)
 class Destroyed:
-    """Neither half is on the token any more; true for each half that was there until now."""
+    """Neither half is on the token any more; true for each half that existed before."""
 
     private: bool
     public: bool
@@ -185,7 +185,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Failed:
-    """It did not work; `reason` is for code, `text` for people."""
+    """The request failed; `reason` is for code, `text` for people."""
 
     reason: Reason
     text: str
@@ -196,17 +196,17 @@ _MESSAGES: dict[str, type[Any]] = {m.__name__: m for m in get_args(Request) + ge
 
 
 def encode(message: Request | Reply) -> bytes:
-    """The message as one frame, length included."""
+    """Return the message as one frame, including its length."""
     return framed(body_of(message))
 
 
 def body_of(message: Request | Reply) -> bytes:
-    """The message as the body of a frame."""
+    """Return the message as the body of a frame."""
     return json.dumps({"is": type(message).__name__, **_plain(message)}, separators=(",", ":")).encode()
 
 
 def decode(body: bytes) -> Request | Reply:
-    """The message in a frame's body, every field of the type it declares, or `BadFrame`."""
+    """Return the message in a frame's body, every field of its declared type. Raises BadFrame."""
     try:
         raw = json.loads(body)
         kind = _MESSAGES[raw.pop("is")]
@@ -217,7 +217,7 @@ def decode(body: bytes) -> Request | Reply:
 
 
 def requests(source: BinaryIO) -> Iterator[Request]:
-    """The requests on a pipe until it ends; `BadFrame` on anything else."""
+    """Yield the requests on a pipe until it ends. Raises BadFrame on anything else."""
     for body in frames(source, FRAME_LIMIT):
         message = decode(body)
         if not isinstance(message, Request):

@@ -1,6 +1,6 @@
 """The child process: one module, one token, one session, one thread. `python -m hsm.worker`.
 
-With what it is split into it is the only importer of `pkcs11`. It reads requests from stdin, answers on what was
+This module and its parts are the only importers of `pkcs11`. It reads requests from stdin, answers on the original
 stdout, and ends at EOF. The PIN arrives in the first request; it is in no argument, no environment and no log.
 """
 
@@ -25,11 +25,11 @@ from hsm.objects import Objects, Refusal
 from hsm.signing import raw_signature
 from hsm.troubles import Remedy, trouble_of
 
-_GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, should the parent be gone
+_GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, in case the parent is gone
 
 
 class Session:
-    """A logged-in session on one token, and what has been found through it so far."""
+    """A logged-in session on one token, and the objects found through it so far."""
 
     def __init__(self, order: wire.Open) -> None:
         self._wanted = f"token {order.label or order.serial!r} of module {order.module}"
@@ -43,7 +43,7 @@ class Session:
         self._ways: dict[tuple[str, Scheme], Way] = {}
 
     def answer(self, request: wire.Request) -> wire.Reply:
-        """The reply to one request; `Refusal` or a PKCS#11 error when there is none."""
+        """Return the reply to one request. Raises Refusal or a PKCS#11 error when there is none."""
         match request:
             case wire.Sign():
                 return wire.Signed(self._sign(request))
@@ -65,7 +65,7 @@ class Session:
                 raise Refusal("failed", "the token is open already")
 
     def close(self) -> None:
-        """Logged out and finalized, so that a device with few sessions gets this one back."""
+        """Log out and finalize, so that a device with few sessions gets this one back."""
         with contextlib.suppress(ck.PKCS11Error):
             self._session.close()
         with contextlib.suppress(ck.PKCS11Error):
@@ -83,7 +83,7 @@ class Session:
         return raw_signature(key, request.message, way)
 
     def _signs(self, about: wire.Destroy | wire.Csr | wire.SelfSigned, label: str) -> Callable[[bytes], bytes]:
-        """What makes finished signatures with that key."""
+        """Return a function that makes finished signatures with that key."""
         algorithm = algorithm_named(about.algorithm)
 
         def sign(message: bytes) -> bytes:
@@ -141,7 +141,7 @@ def _login(token: Any, pin: str) -> Any:
     try:
         return token.open(rw=True, user_pin=pin)
     except (ck.TokenWriteProtected, ck.SessionReadOnly):
-        return token.open(rw=False, user_pin=pin)  # refused before the PIN was looked at
+        return token.open(rw=False, user_pin=pin)  # refused before the token checked the PIN
 
 
 def _text(serial: bytes) -> str:
@@ -183,7 +183,7 @@ def _opened(order: wire.Request) -> Session | wire.Failed:
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Every request from `source` has been answered on `sink`, and the session is closed."""
+    """Answer every request from `source` on `sink`, then close the session."""
     session: Session | None = None
     for request in wire.requests(source):
         # The default action of SIGALRM ends the process even inside a C call that hangs.
@@ -203,7 +203,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    """The parent has closed the pipe."""
+    """Serve until the parent closes the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when this process ends
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the PIN

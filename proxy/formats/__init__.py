@@ -1,1 +1,1 @@
-"""How belief is written down: one file per signature format. Pure."""
+"""Signature formats: one file per format. Pure."""

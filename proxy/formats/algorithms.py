@@ -1,4 +1,4 @@
-"""How a key verifies: a table read off the key itself, never off what is being verified."""
+"""The algorithms a key verifies with: read from the key itself, never from the data being verified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from proxy.trust.keys import Verifier
 
 Key = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
-RSA_BITS = (2048, 8192)  # below is forgeable, above is a way to keep us busy
+RSA_BITS = (2048, 8192)  # a smaller key can be forged, a larger one costs too much time
 # The curves of keys we can use. The value is the order of the base point.
 ORDERS = {
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -26,22 +26,22 @@ ORDERS = {
 }
 NAMES = {"secp256r1": "P-256", "secp384r1": "P-384"}
 _HASHES = {"SHA-256": SHA256(), "SHA-384": SHA384(), "SHA-512": SHA512()}
-# What counts: SHA-256, as every cosign writes it, and the hash that goes with the curve, as cosign 2.6 and cloud KMS
-# do (ADR 0040). All other pairs of a key and a hash are only named.
+# What counts: SHA-256, as every cosign writes it, and the hash that matches the curve, as cosign 2.6 and cloud KMS use
+# it (ADR 0040). All other pairs of a key and a hash are only named.
 _COUNTS = {"secp256r1": ("SHA-256",), "secp384r1": ("SHA-256", "SHA-384")}
 _RSA_COUNTS = ("SHA-256",)
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Whose signature it is. `otherwise` is the algorithm where it is one that does not count, else empty."""
+    """The key that made a signature. `otherwise` is the algorithm if it is one that does not count, else empty."""
 
     key: Verifier
     otherwise: str = ""
 
 
 class Signed:
-    """Bytes that somebody may have signed. Each hash of them is made once, however many keys are tried."""
+    """Bytes that may have been signed. Each hash of them is computed once, however many keys are tried."""
 
     def __init__(self, data: bytes) -> None:
         """Nothing is hashed yet."""
@@ -58,10 +58,10 @@ class Signed:
 
 
 def signer_of(keys: Sequence[Verifier], signature: bytes, message: bytes) -> Signer | None:
-    """Return whose signature over these very bytes it is: the first key it counts for, else one it does not count for.
+    """Return who signed exactly these bytes: the first key whose signature counts, else one whose does not.
 
-    Which algorithms are tried follows from each key's kind alone, at most six of them; the signature is asked nothing.
-    None where no key made it in any of these ways, which is never the same as counting.
+    The algorithms to try depend only on each key's kind, at most six of them; the signature has no say. None if no key
+    made it in any of these ways; a `Signer` does not yet mean that the signature counts.
     """
     signed = Signed(message)
     for key in keys:
@@ -90,7 +90,7 @@ def algorithm_of(spki: bytes) -> str:
 
 
 def verifies(spki: bytes, signature: bytes, message: bytes) -> bool:
-    """True when the signature over these very bytes is this key's, in an algorithm that counts.
+    """True when this key made the signature over exactly these bytes, in an algorithm that counts.
 
     A key we cannot use verifies nothing.
     """
@@ -110,7 +110,7 @@ def _counts(spki: bytes, signature: bytes, signed: Signed) -> bool:
 
 
 def _otherwise(spki: bytes, signature: bytes, signed: Signed) -> Iterator[str]:
-    """Name each algorithm in which this key did make the signature, of those that do not count."""
+    """Yield each algorithm that does not count in which this key did make the signature."""
     try:
         key = _key(spki)
     except ValueError:
@@ -152,7 +152,8 @@ def _is_pkcs1(key: rsa.RSAPublicKey, signature: bytes, signed: Signed, name: str
 
 
 def _is_pss(key: rsa.RSAPublicKey, signature: bytes, signed: Signed, name: str) -> bool:
-    scheme = padding.PSS(padding.MGF1(_HASHES[name]), padding.PSS.AUTO)  # the salt's length says nothing of who signed
+    # the salt's length does not identify the signer
+    scheme = padding.PSS(padding.MGF1(_HASHES[name]), padding.PSS.AUTO)
     try:
         key.verify(signature, signed.digest(name), scheme, Prehashed(_HASHES[name]))
     except InvalidSignature:
@@ -163,7 +164,7 @@ def _is_pss(key: rsa.RSAPublicKey, signature: bytes, signed: Signed, name: str) 
 def is_plausible(signature: bytes) -> bool:
     """True when some key could have made these bytes: strict DER of (r, s), r||s, or the length of an RSA one.
 
-    Tells "signed by somebody we do not know" from "broken": for people only, nothing is trusted because of it.
+    Distinguishes "signed by an unknown key" from "broken", for people only; no trust depends on it.
     """
     if len(signature) in {64, 96, 132} or (256 <= len(signature) <= 1024 and len(signature) % 64 == 0):
         return True
@@ -188,7 +189,7 @@ def to_base64(data: bytes) -> str:
 
 @lru_cache(maxsize=256)  # a pure function of the bytes; loading costs as much as verifying
 def _key(spki: bytes) -> Key:
-    """Return the key. Raises ValueError unless it is one of the table, written in the one way we know it by."""
+    """Return the key. Raises ValueError unless it is in the table, in its one accepted encoding."""
     try:
         key = load_der_public_key(spki)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -202,7 +203,7 @@ def _key(spki: bytes) -> Key:
     else:
         raise ValueError(f"{type(key).__name__}; allowed are P-256, P-384 and RSA")
     # Explicit curve parameters, compressed points, RSA-PSS identifiers and trailing bytes all differ here. The
-    # fingerprint is a hash of these bytes, so one key written in two ways would count as two.
+    # fingerprint is a hash of these bytes, so one key in two encodings would count as two.
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
         raise ValueError("SubjectPublicKeyInfo is not in its canonical form (named curve, uncompressed point)")
     return key

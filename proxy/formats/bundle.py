@@ -1,4 +1,4 @@
-"""Sigstore bundles around an in-toto statement in a DSSE envelope: what cosign 3 writes (protobuf-specs, "Bundle")."""
+"""Sigstore bundles around an in-toto statement in a DSSE envelope, as cosign 3 writes (protobuf-specs, "Bundle")."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from proxy.trust.reason import Reason
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 OLDER = frozenset(f"application/vnd.dev.sigstore.bundle+json;version=0.{minor}" for minor in (1, 2, 3))
 MEDIA_TYPES = frozenset({MEDIA_TYPE}) | OLDER
-# Fields of the messages as protobuf JSON names them; a key outside these makes the whole bundle not a bundle.
+# Fields of the messages in protobuf JSON; any other key disqualifies the whole bundle.
 TOP = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
 KEY, CERTIFICATES = "publicKey", frozenset({"certificate", "x509CertificateChain"})
 MATERIAL = frozenset({KEY, "tlogEntries", "timestampVerificationData"}) | CERTIFICATES
-# What cosign writes on the manifest around it.
+# The annotations that cosign writes on the manifest around the bundle.
 ABOUT = {
     "dev.sigstore.bundle.content": "dsse-envelope",
     "dev.sigstore.bundle.predicateType": statement.IMAGE_SIGNATURE,
@@ -38,7 +38,7 @@ KEYLESS = "keyless signature (a certificate), which is not configured"
 
 @dataclass(frozen=True)
 class Bundle:
-    """One parsed bundle. `hint` is None where a certificate stands in place of a key."""
+    """One parsed bundle. `hint` is None if it has a certificate instead of a key."""
 
     hint: str | None
     envelope: dsse.Envelope
@@ -51,12 +51,12 @@ def hint_of(spki: bytes) -> str:
 
 
 def parse(data: bytes) -> Bundle:
-    """Return the bundle. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the bundle. Raises ValueError unless the bytes have completely and exactly this shape."""
     return _read(*_opened(data))
 
 
 def _opened(data: bytes) -> tuple[str | None, dsse.Envelope]:
-    """Return the hint and the envelope, what is in it not looked at. Raises ValueError."""
+    """Return the hint and the envelope, whose content is not examined. Raises ValueError."""
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt as error:
@@ -93,7 +93,7 @@ def _hint(material: object) -> str | None:
 
 
 def _inert(text: str) -> str:
-    """Return other people's text so that it may be shown: short, ASCII, without control characters."""
+    """Return foreign text in a form safe to show: short, ASCII, without control characters."""
     return ascii(text[:80])[1:-1]
 
 
@@ -151,7 +151,7 @@ class SigstoreBundle:
         keys: Sequence[Verifier],
         authorities: Sequence[Authority] = (),  # noqa: ARG002  # a certificate here is keyless, not Notary
     ) -> tuple[SignatureCheck, ...]:
-        """Return the one finding; the statement is believed only after a key of ours has vouched for its bytes."""
+        """Return the one finding; the statement is trusted only after one of our keys has verified its bytes."""
         try:
             hint, envelope = _opened(layer.data)
         except ValueError as error:
@@ -161,7 +161,7 @@ class SigstoreBundle:
     def _examine(
         self, hint: str | None, envelope: dsse.Envelope, subject: Digest, keys: Sequence[Verifier]
     ) -> SignatureCheck:
-        # The hint only says which key to try first, and what to tell people: it chooses no key.
+        # The hint only says which key to try first, and what to tell people: it does not select the key.
         hinted = [k for k in keys if hint_of(k.spki) == hint]
         ordered = [*hinted, *(k for k in keys if k not in hinted)]
         signer = None if hint is None else signer_of(ordered, envelope.signature, envelope.message)
@@ -177,7 +177,7 @@ class SigstoreBundle:
             if hinted:
                 return self._no(Reason.BAD_SIGNATURE, f"does not verify with the key it names ({hinted[0].name})")
             if said.predicate_type != statement.IMAGE_SIGNATURE:
-                # Believed without a signature because it only ever takes away: nobody here claims to have signed.
+                # Accepted without a signature because this only removes trust: it does not claim that anyone signed.
                 return self._no(Reason.UNSIGNED, f"an attestation ({_inert(said.predicate_type)}), not a signature")
             return self._no(Reason.UNTRUSTED_KEY, "verifies with none of the keys we know")
         if said.predicate_type != statement.IMAGE_SIGNATURE:

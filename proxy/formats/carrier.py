@@ -1,6 +1,6 @@
-"""The manifests and indexes that carry signatures: pure builders of their bytes, and what counts as one.
+"""The manifests and indexes that carry signatures: pure builders of their bytes, and their recognition.
 
-Existing bytes are edited as JSON values, so that layers and entries of other people survive with every field they have.
+Existing bytes are edited as JSON values, so that foreign layers and entries keep every field.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from proxy.oci.strict_json import loads
 
 Mark = tuple[str, str]  # layer digest and signature: two keys that sign one payload share the layer, not the signature
 LAYERS = 100
-# What cosign calls the config of a `.sig` pushed as a referrer (`--registry-referrers-mode=oci-1-1`).
+# cosign's config type of a `.sig` pushed as a referrer (`--registry-referrers-mode=oci-1-1`).
 COSIGN_CONFIG = "application/vnd.dev.cosign.artifact.sig.v1+json"
-# notation 1.3 names its manifests by their config, which is the empty one.
+# notation 1.3 types its manifests by their config, which is the empty one.
 CONFIGS = frozenset({OCI_CONFIG, OCI_EMPTY, COSIGN_CONFIG, notary.ARTIFACT_TYPE})
-# What cosign calls the config of a `.sig` for registries that take no OCI types (COSIGN_DOCKER_MEDIA_TYPES=1).
+# cosign's config type of a `.sig` for registries that accept no OCI types (COSIGN_DOCKER_MEDIA_TYPES=1).
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _EMPTY_CONFIG = {"mediaType": OCI_CONFIG, "size": len(EMPTY_JSON), "digest": EMPTY_DIGEST}
 
 
 def mark(layer: Descriptor) -> Mark:
-    """Return what makes this layer of a `.sig` manifest the same signature as another."""
+    """Return the mark that is equal for layers of `.sig` manifests with the same signature."""
     return (layer.digest, layer.annotations.get(simple_signing.SIGNATURE, ""))
 
 
 def sig_manifest(old: bytes | None, add: Sequence[Descriptor], drop: Collection[Mark] = ()) -> bytes | None:
     """Return the `.sig` manifest with these layers added and those dropped; None when no layer is left.
 
-    All other layers keep their place and every field. The config becomes the empty one: no blob to write but the
-    payloads. Raises Corrupt when the old bytes are no manifest.
+    All other layers keep their position and every field. The config becomes the empty one: no blob to write but the
+    payloads. Raises Corrupt when the old bytes are not a manifest.
     """
     value = {} if old is None else _document(old)
     kept = [layer for layer in _entries(value, "layers") if _raw_mark(layer) not in drop]
@@ -95,14 +95,14 @@ def referrer(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
 
 
 def referrers_index(entries: Iterable[Descriptor]) -> bytes:
-    """Return an index of exactly these referrers, also when there are none."""
+    """Return an index of exactly these referrers, even if there are none."""
     return _index([describe(entry) for entry in entries], {})
 
 
 def fallback_index(old: bytes | None, add: Sequence[Descriptor], drop: Collection[Digest] = ()) -> bytes:
-    """Return the index under a fallback tag with these referrers added (or corrected in place) and those dropped.
+    """Return the fallback tag's index with these referrers added (or corrected in place) and those dropped.
 
-    All other entries keep their place and every field. Raises Corrupt when the old bytes are no index.
+    All other entries keep their position and every field. Raises Corrupt when the old bytes are not an index.
     """
     value = {} if old is None else _document(old)
     new = {entry.digest: describe(entry) for entry in add}
@@ -121,10 +121,10 @@ def merged_sig(
     leave: Collection[Mark] = (),
     drop: Collection[Mark] = (),
 ) -> bytes | None:
-    """Return the `.sig` manifest of what is there less `drop`, of what is pushed but for `leave`, and of ours.
+    """Return a merged `.sig` manifest: the old layers except `drop`, the pushed ones except `leave`, and ours.
 
-    The very bytes of `old`, or those pushed, where they hold just that; None when no layer is left. Ours are as we
-    write them, whatever stands beside them in what is pushed. Raises Corrupt.
+    The original bytes of `old`, or the pushed ones, if they already have exactly this content; None when no layer is
+    left. Our layers are as we write them, whatever fields the pushed ones have. Raises Corrupt.
     """
     mine = {mark(layer): describe(layer) for layer in ours}
     value = _document(pushed)
@@ -151,10 +151,10 @@ def merged_sig(
 def merged_index(
     old: bytes | None, pushed: bytes, ours: Sequence[Descriptor], leave: Collection[Digest] = ()
 ) -> bytes | None:
-    """Return the index under a fallback tag of what is there, of what is pushed but for `leave`, and of ours.
+    """Return a merged index for a fallback tag: the old entries, the pushed ones except `leave`, and ours.
 
-    The very bytes of `old`, or those pushed, where they list just that; None where there is nothing to list, and that
-    is not what is pushed. Raises Corrupt.
+    The original bytes of `old`, or the pushed ones, if they already list exactly this; None if there is nothing to list
+    and the pushed index is not empty itself. Raises Corrupt.
     """
     mine = {entry.digest: describe(entry) for entry in ours}
     value = _document(pushed)
@@ -178,7 +178,7 @@ def merged_index(
 
 
 def describe(descriptor: Descriptor) -> dict[str, object]:
-    """Return the descriptor as JSON values, in the order the specification lists them."""
+    """Return the descriptor as JSON values, in the order of the specification."""
     value: dict[str, object] = {
         "mediaType": descriptor.media_type,
         "size": descriptor.size,
@@ -192,7 +192,7 @@ def describe(descriptor: Descriptor) -> dict[str, object]:
 
 
 def is_artifact_shape(manifest: Manifest, most: int = LAYERS) -> bool:
-    """True when this could be a signature artifact of at most so many layers: necessary, never enough.
+    """True when this could be a signature artifact of at most `most` layers: necessary, never sufficient.
 
     It is one only once every layer has been fetched and `claimed_by(media type).parses(...)`, and the config that
     `config_to_check` names (if any) has been fetched and `config_parses(...)`.
@@ -212,7 +212,7 @@ def config_to_check(manifest: Manifest) -> Descriptor | None:
 
 
 def config_parses(data: bytes) -> bool:
-    """True when this config configures nothing to run: empty, or what cosign writes beside its signatures."""
+    """True when this config configures nothing to run: empty, or the one cosign writes beside its signatures."""
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt:
@@ -249,7 +249,7 @@ def _raw_mark(layer: Mapping[str, object]) -> Mark:
 
 
 def _same(some: Sequence[Mapping[str, object]], others: Sequence[Mapping[str, object]]) -> bool:
-    """True for the same descriptors, in whatever order."""
+    """True for the same descriptors, in any order."""
     return sorted(map(_sortable, some)) == sorted(map(_sortable, others))
 
 

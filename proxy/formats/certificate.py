@@ -1,4 +1,4 @@
-"""X.509 certificates as this project reads them: whole, strictly, and nothing about whom to trust."""
+"""Strict and complete parsing of X.509 certificates; trust is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CERTIFICATE_BYTES = 64 * 1024
-USUAL = 8 * 1024  # longer ones are not remembered
+USUAL = 8 * 1024  # longer ones are not cached
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", re.ASCII)
-# What the library raises for bytes that it reads in part; TypeError: an attribute of a name is of a wrong kind.
+# The library's errors for bytes it reads lazily; TypeError: an attribute of a name has a wrong type.
 UNUSABLE = (
     ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
@@ -22,7 +22,7 @@ UNUSABLE = (
 
 
 def parse_certificate(der: bytes) -> x509.Certificate:
-    """Return the certificate. Raises ValueError unless the bytes are wholly one X.509 v3 certificate with a key."""
+    """Return the certificate. Raises ValueError unless the bytes are exactly one X.509 v3 certificate with a key."""
     return (_remembered if len(der) <= USUAL else _parsed)(der)
 
 
@@ -32,12 +32,12 @@ def _parsed(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
-        _ = certificate.extensions  # parsed only now; one that stands twice is refused
+        _ = certificate.extensions  # parsed only now; a repeated extension is refused
         _ = (certificate.subject, certificate.issuer)
         _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except UNUSABLE as error:
         raise ValueError(f"not a certificate that can be used: {error}") from error
-    # Explicit curve parameters and compressed points are read like the usual form, and are another string of bytes.
+    # Explicit curve parameters and compressed points parse like the usual form, but are other bytes.
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) not in certificate.tbs_certificate_bytes:
         raise ValueError("its key is not in the usual form (named curve, uncompressed point)")
     if certificate.version is not x509.Version.v3 or certificate.public_bytes(Encoding.DER) != der:
@@ -49,7 +49,7 @@ _remembered = lru_cache(maxsize=512)(_parsed)  # a pure function of the bytes; 8
 
 
 def from_pem(text: bytes) -> tuple[bytes, ...]:
-    """Return every certificate of a PEM text as DER, in its order. Raises ValueError when there is none."""
+    """Return every certificate of a PEM text as DER, in order. Raises ValueError when there is none."""
     found = _PEM.findall(text)
     if not found or text.count(b"-----BEGIN ") != len(found):
         raise ValueError("not PEM of certificates alone: -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----")
@@ -68,13 +68,13 @@ def spki_of(der: bytes) -> bytes:
 
 
 def window(chain: Sequence[bytes]) -> tuple[datetime, datetime]:
-    """Return from when until when every certificate of a chain is valid, both inclusive. Raises ValueError."""
+    """Return the period in which every certificate of a chain is valid, both ends inclusive. Raises ValueError."""
     certificates = [parse_certificate(der) for der in chain]
     return max(c.not_valid_before_utc for c in certificates), min(c.not_valid_after_utc for c in certificates)
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """True when the issuer's key signed it and the names say so."""
+    """True when the issuer's key signed the certificate and the names match."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

@@ -1,8 +1,8 @@
-"""Certificate chains of image signatures: what each must satisfy, and which configured authority vouches for one.
+"""Certificate chains of image signatures: the requirements each must satisfy.
 
 The rules are those of the Notary Project ("Certificate requirements" of its signature specification) and of RFC 5280
-where that is stricter. Each is one row of a table that says what is wrong and how to mend it; an upload of a chain and
-a signature from elsewhere are held against the same rows.
+where that is stricter. Each is one row of a table that says what is wrong and how to fix it; an uploaded chain and a
+foreign signature are checked against the same rows.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 from proxy.formats.certificate import issued_by, parse_certificate
 
 CERTIFICATES = 8  # in one chain; the longest seen in practice has five
-LEAF_RSA_BITS = frozenset({2048, 3072, 4096})  # those a signature algorithm is defined for
+LEAF_RSA_BITS = frozenset({2048, 3072, 4096})  # those with a defined signature algorithm
 RSA_BITS = (2048, 8192)
-EXPONENT_BITS = 64  # of an RSA key; CAs use 65537, and one as long as the modulus makes a look as dear as a signature
+# of an RSA key; CAs use 65537, and an exponent as long as the modulus makes verifying as slow as signing
+EXPONENT_BITS = 64
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 HASHES = frozenset({"sha256", "sha384", "sha512"})
 BARRED = {
@@ -33,7 +34,7 @@ BARRED = {
     Eku.TIME_STAMPING: "timeStamping",
     Eku.OCSP_SIGNING: "OCSPSigning",
 }
-# Critical extensions that are looked at here, or whose meaning cannot change the answer (policies: none is asked for).
+# Critical extensions that are checked here, or whose meaning cannot change the result (policies: none is required).
 UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -47,40 +48,40 @@ _E = TypeVar("_E", bound=x509.ExtensionType)
 
 @dataclass(frozen=True)
 class ChainPosition:
-    """One certificate at its place in a chain: 0 is the leaf, the last is the root, and may be the leaf as well."""
+    """One certificate at its position in a chain: 0 is the leaf, the last is the root, which may also be the leaf."""
 
     chain: tuple[x509.Certificate, ...]
     at: int
 
     @property
     def certificate(self) -> x509.Certificate:
-        """The certificate here."""
+        """Return the certificate at this position."""
         return self.chain[self.at]
 
     @property
     def is_leaf(self) -> bool:
-        """True for the one whose key signs images."""
+        """True for the certificate whose key signs images."""
         return self.at == 0
 
     @property
     def is_root(self) -> bool:
-        """True for the last one."""
+        """True for the last certificate."""
         return self.at == len(self.chain) - 1
 
     @property
     def is_authority(self) -> bool:
-        """True for those that issue others: all but the leaf."""
+        """True for certificates that issue others: all but the leaf."""
         return self.at > 0
 
     def __str__(self) -> str:
-        """Return what people call it: which one, and its subject, safe to show."""
+        """Return its name for people: position and subject, safe to show."""
         kind = "leaf" if self.is_leaf else "root" if self.is_root else f"intermediate {self.at}"
         return f"{kind} ({ascii(self.certificate.subject.rfc4514_string()[:120])[1:-1]})"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One requirement. `broken` is asked for each certificate; `says` completes "the leaf (CN=...) ..."."""
+    """One requirement. `broken` is called for each certificate; `says` completes "the leaf (CN=...) ..."."""
 
     name: str
     says: str
@@ -90,7 +91,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class ChainProblem:
-    """One rule that one certificate breaks; `text` says which, what is wrong and how to mend it."""
+    """One rule that one certificate breaks; `text` says which, what is wrong and how to fix it."""
 
     rule: str
     text: str
@@ -103,7 +104,7 @@ class ChainProblem:
 def problems(chain: Sequence[bytes], at: datetime | None = None) -> tuple[ChainProblem, ...]:
     """Return every rule this chain (DER, leaf to root) breaks, none when it may sign images.
 
-    With `at` its certificates must be valid in that moment; without, their dates are not looked at.
+    With `at` its certificates must be valid at that time; without it, their dates are ignored.
     """
     if not 1 <= len(chain) <= CERTIFICATES:
         return (
@@ -114,7 +115,7 @@ def problems(chain: Sequence[bytes], at: datetime | None = None) -> tuple[ChainP
     except ValueError as error:
         return (ChainProblem("encoding", f"{error}; give each certificate as DER or PEM, as its CA issued it"),)
     places = [ChainPosition(certificates, number) for number in range(len(certificates))]
-    if weak := _broken(places, RULES[:1]):  # nothing is verified with such keys: some make that dear
+    if weak := _broken(places, RULES[:1]):  # signatures are never verified with such keys: some make that expensive
         return weak
     found = _broken(places, RULES[1:])
     return (*found, *(problem for place in places for problem in _dates(place, at)))
@@ -145,7 +146,7 @@ def _extension(place: ChainPosition, kind: type[_E]) -> x509.Extension[_E] | Non
 
 
 def usable(key: object) -> bool:
-    """True for a public key that may be in a chain: a signature is verified with no other."""
+    """True for a public key allowed in a chain: signatures are verified with no other."""
     if isinstance(key, rsa.RSAPublicKey):
         exponent = key.public_numbers().e
         small = exponent % 2 == 1 and exponent > 1 and exponent.bit_length() <= EXPONENT_BITS
@@ -160,7 +161,7 @@ def _is_weak(place: ChainPosition) -> bool:
 
 
 def _is_weakly_hashed(place: ChainPosition) -> bool:
-    """True for SHA-1 and MD5, and for algorithms that no verifier of image signatures has."""
+    """True for SHA-1 and MD5, and for algorithms that no verifier of image signatures supports."""
     if place.certificate.signature_algorithm_oid in (SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448):
         return True
     try:
@@ -212,7 +213,7 @@ def _has_wrong_usage(place: ChainPosition) -> bool:
     if found is None or not found.critical or not found.value.digital_signature:
         return True
     usage = found.value
-    # contentCommitment is left out on purpose: the specification bars the others, and notation accepts it.
+    # contentCommitment is omitted on purpose: the specification forbids the others, and notation accepts it.
     others = (usage.key_encipherment, usage.data_encipherment, usage.key_agreement, usage.key_cert_sign, usage.crl_sign)
     return any(others)
 

@@ -29,7 +29,7 @@ _NUMBERS = {row.number: row.name for row in ALGORITHMS}
 
 
 class _Tags(dict[int, Callable[[object, bool], object]]):
-    """The tags of a Notary signature, kept as they are; the library gives others a meaning (numbers without end)."""
+    """The tags of a Notary signature, kept as they are; the library interprets others (such as endless numbers)."""
 
     def __missing__(self, tag: int) -> NoReturn:
         raise ValueError(f"tag {tag} has no place in a Notary signature")
@@ -55,7 +55,7 @@ def message(payload: bytes, leaf: bytes, at: datetime) -> bytes:
 
 
 def render(signed: bytes, signature: bytes, chain: Sequence[bytes], timestamp: bytes = b"") -> bytes:
-    """Return the envelope around a message of ours."""
+    """Return the envelope around our message."""
     structure = _decoded(signed)
     if not isinstance(structure, list) or len(structure) != 4 or structure[0] != "Signature1":
         raise ValueError("not a message to sign as COSE_Sign1")
@@ -66,7 +66,7 @@ def render(signed: bytes, signature: bytes, chain: Sequence[bytes], timestamp: b
 
 
 def parse(data: bytes) -> Envelope:
-    """Return the envelope. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the envelope. Raises ValueError unless the bytes have completely and exactly this shape."""
     value = _decoded(data)
     parts = value.value if isinstance(value, cbor2.CBORTag) and value.tag == SIGN1 else None
     if not isinstance(parts, list) or len(parts) != 4:
@@ -110,11 +110,11 @@ def _encoded(value: object) -> bytes:
 
 
 def _decoded(data: bytes) -> object:
-    """Return the value. Raises ValueError unless the bytes are its one deterministic encoding, with tags 1 and 18 only.
+    """Return the value. Raises ValueError unless the bytes are its deterministic encoding, with tags 1 and 18 only.
 
-    Decoding cannot be interrupted, so its items are counted before.
-    What is left out by comparing with an encoding of our own: indefinite lengths, long forms of short numbers, keys out
-    of order or twice, floats for whole numbers, and whatever follows the value.
+    Decoding cannot be interrupted, so the items are counted first. The comparison with our own encoding excludes
+    indefinite lengths, long forms of short numbers, unordered or repeated keys, floats for whole numbers, and bytes
+    after the value.
     """
     _check_size(data)
     try:
@@ -130,7 +130,7 @@ def _decoded(data: bytes) -> object:
 
 
 def _check_size(data: bytes) -> None:
-    """Raise ValueError where these bytes have more heads of items (RFC 8949 section 3) than a signature may have."""
+    """Raise ValueError if these bytes have more item heads (RFC 8949 section 3) than a signature may have."""
     at = 0
     for _ in range(ITEMS):
         if at >= len(data):
@@ -147,7 +147,7 @@ def _check_size(data: bytes) -> None:
 
 def _chain(value: object) -> tuple[bytes, ...]:
     chain = value if isinstance(value, list) else []
-    if len(chain) > CERTIFICATES:  # before any is looked at: each costs time
+    if len(chain) > CERTIFICATES:  # before any is parsed: each costs time
         raise ValueError(f"header 33 has {len(chain)} certificates; at most {CERTIFICATES} are read")
     if not chain or not all(isinstance(each, bytes) and each for each in chain):
         raise ValueError("header 33 is not a list of certificates")
@@ -162,7 +162,7 @@ def _timestamp(unprotected: Mapping[object, object]) -> bytes:
 
 
 def _moment(value: object) -> datetime:
-    """Return the moment, in UTC. Raises ValueError unless it is a whole number of seconds under tag 1."""
+    """Return the time, in UTC. Raises ValueError unless it is a whole number of seconds under tag 1."""
     seconds = value.value if isinstance(value, cbor2.CBORTag) and value.tag == EPOCH else None
     if type(seconds) is not int or not 0 <= seconds <= LAST.timestamp():
         raise ValueError("a time is not whole seconds under tag 1")

@@ -1,4 +1,4 @@
-"""Just enough DER to put other people's structures into the one order a strict parser reads."""
+"""Just enough DER to reorder foreign structures for a strict parser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LONG = 0x80
 
 
 def wrapped(tag: int, *parts: bytes) -> bytes:
-    """Return one element of this tag around these."""
+    """Return one element of this tag around these parts."""
     content = b"".join(parts)
     size = len(content)
     if size < _LONG:
@@ -19,7 +19,7 @@ def wrapped(tag: int, *parts: bytes) -> bytes:
 
 
 def elements(content: bytes) -> tuple[bytes, ...]:
-    """Return the elements that stand one after another, each whole. Raises ValueError unless they fill the content."""
+    """Return the consecutive elements, each whole. Raises ValueError unless they fill the content."""
     found, at = [], 0
     while at < len(content):
         end = _end(content, at)
@@ -29,7 +29,7 @@ def elements(content: bytes) -> tuple[bytes, ...]:
 
 
 def inside(element: bytes, tag: int) -> bytes:
-    """Return the content of one element of this tag. Raises ValueError for another, and for bytes after it."""
+    """Return the content of one element of this tag. Raises ValueError for another tag, and for bytes after it."""
     if not element or element[0] != tag or _end(element, 0) != len(element):
         raise ValueError("not the DER that should stand here")
     return element[_head(element, 0) :]
@@ -41,12 +41,12 @@ def sorted_set(tag: int, parts: Sequence[bytes]) -> bytes:
 
 
 def _head(data: bytes, at: int) -> int:
-    """Return where the content of the element at this place begins."""
+    """Return the offset of the content of the element at this offset."""
     if at + 2 > len(data) or data[at] & 0x1F == 0x1F:
         raise ValueError("not the DER that should stand here")
     first = data[at + 1]
     count = 0 if first < _LONG else first & 0x7F
-    if first == _LONG or count > 4 or at + 2 + count > len(data):  # indefinite, absurd, cut short
+    if first == _LONG or count > 4 or at + 2 + count > len(data):  # indefinite, far too long, or cut short
         raise ValueError("not the DER that should stand here")
     return at + 2 + count
 

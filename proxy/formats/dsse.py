@@ -1,4 +1,4 @@
-"""DSSE v1 envelopes: what is signed, and an envelope of exactly one signature (secure-systems-lab/dsse)."""
+"""DSSE v1: the signed bytes, and an envelope of exactly one signature (secure-systems-lab/dsse)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 
 @dataclass(frozen=True)
 class Envelope:
-    """One envelope with its one signature, base64 already undone."""
+    """One envelope with its one signature, base64 already decoded."""
 
     payload_type: str
     payload: bytes
@@ -30,7 +30,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 def payload_of(message: bytes, payload_type: str = IN_TOTO) -> bytes:
-    """Return the payload out of its encoding. Raises ValueError when the message is not one of this type."""
+    """Return the payload from its encoding. Raises ValueError when the message is not one of this type."""
     head = pae(payload_type, b"").removesuffix(b"0 ")
     length, _, payload = message.removeprefix(head).partition(b" ")
     if not message.startswith(head) or pae(payload_type, payload) != message or length != b"%d" % len(payload):

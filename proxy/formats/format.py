@@ -1,4 +1,4 @@
-"""What every signature format offers; one file per format, with the same few names in each."""
+"""The interface of every signature format; one file per format, with the same few names in each."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from proxy.trust.evidence import Rejected, SignatureCheck
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
 
-# How a key's signature is written: `pkix` is SHA-256 with DER or PKCS#1 v1.5, `jose` is r||s or PSS with the hash that
-# goes with the key. What other tools may write is more than the first: ADR 0040.
+# The encoding of a key's signature: `pkix` is SHA-256 with DER or PKCS#1 v1.5, `jose` is r||s or PSS with the hash that
+# matches the key. Other tools may write more than the first: ADR 0040.
 Scheme = Literal["pkix", "jose"]
 
 
@@ -30,9 +30,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Signing:
-    """What a signature is made with: a key (DER SubjectPublicKeyInfo), its certificates, leaf to root, if it has any.
+    """The signing key (DER SubjectPublicKeyInfo), and its certificates, leaf to root, if it has any.
 
-    `timestamp` is an RFC 3161 token over the signature, where one was obtained.
+    `timestamp` is an RFC 3161 token over the signature, if one was obtained.
     """
 
     spki: bytes
@@ -52,10 +52,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes to be uploaded, with the media type they get in the manifest and their annotations there.
+    """Bytes to upload, with the media type and annotations they get in the manifest.
 
-    `artifact_type`, `config_type` and `about` are types and annotations of the manifest, where it is a referrer of the
-    image; the config is the empty one, whatever it is called.
+    `artifact_type`, `config_type` and `about` are types and annotations of the manifest, if it is a referrer of the
+    image; the config's content is always the empty one.
     """
 
     media_type: str
@@ -67,15 +67,15 @@ class Blob:
 
 
 class Format(Protocol):
-    """One signature format. Pure: bytes in, values out; raises nothing for bad signatures."""
+    """One signature format. Pure: bytes in, values out; never raises for bad signatures."""
 
     @property
     def name(self) -> str:
-        """The name policies use, such as `cosign-simple`."""
+        """The name in policies, such as `cosign-simple`."""
 
     @property
     def scheme(self) -> Scheme:
-        """How its signatures are written."""
+        """The encoding of its signatures."""
 
     @property
     def media_types(self) -> frozenset[str]:
@@ -96,7 +96,7 @@ class Format(Protocol):
         """Return the layer that carries this signature over this message. Raises ValueError for other messages."""
 
     def parses(self, layer: Layer) -> bool:
-        """True when the layer is, strictly and wholly, what its media type claims."""
+        """True when the layer is, strictly and completely, what its media type claims."""
 
     def subject_of(self, layer: Layer) -> Digest | None:
         """Return the digest the layer says it is about, or None."""
@@ -104,11 +104,11 @@ class Format(Protocol):
     def examine(
         self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
     ) -> tuple[SignatureCheck, ...]:
-        """Return one finding per signature in the layer, having tried the given keys and authorities and no other."""
+        """Return one finding per signature in the layer; only the given keys and authorities are tried."""
 
 
 def other_algorithm(form: str, signer: Signer) -> Rejected:
-    """Return what is said of a signature that a key we know did make, in an algorithm that does not count."""
+    """Return the rejection of a signature that a known key made in an algorithm that does not count."""
     said = f"{signer.key.name} signed it with {signer.otherwise}; what counts is {counting(signer.key.spki)}"
     return Rejected(Reason.OTHER_ALGORITHM, form, said, signer.key.fingerprint)
 

@@ -1,7 +1,7 @@
-"""Whose certificate is it? Subjects as a Notary trust policy writes them, and the authorities that vouch for a chain.
+"""Certificate identities: subjects in the notation of Notary trust policies, and authorities that vouch for a chain.
 
-`x509.subject: C=DE, ST=Berlin, O=Example` holds for a leaf whose subject has each of these attributes with exactly
-this value, whatever else it has (Notary Project, "Trusted identities").
+`x509.subject: C=DE, ST=Berlin, O=Example` matches a leaf whose subject has each of these attributes with exactly this
+value, whatever else it has (Notary Project, "Trusted identities").
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from proxy.formats.certificate import parse_certificate
 from proxy.trust.authority import ANYBODY, Authority, Subject
 
 PREFIX = "x509.subject:"
-_NAMES = {"S": NameOID.STATE_OR_PROVINCE_NAME, "E": NameOID.EMAIL_ADDRESS}  # beside those of RFC 4514
+_NAMES = {"S": NameOID.STATE_OR_PROVINCE_NAME, "E": NameOID.EMAIL_ADDRESS}  # besides those of RFC 4514
 _GAP = re.compile(r"(?<!\\),\s+")
 
 
 def parse_subject(text: str) -> Subject:
-    """Return the identity written like this, `*` for anybody. Raises ValueError saying what is allowed."""
+    """Return the identity in this text, `*` for any. Raises ValueError saying what is allowed."""
     if text.strip() == ANYBODY:
         return Subject(ANYBODY, frozenset())
     written = text.strip().removeprefix(PREFIX).strip()
@@ -46,7 +46,7 @@ _ALLOWED = (
 def vouching(chain: Sequence[bytes], authorities: Iterable[Authority]) -> tuple[Authority, ...]:
     """Return the authorities that have a certificate in this chain and list its leaf's subject.
 
-    The chain must satisfy `chain.problems` already. Raises ValueError for bytes that are no certificate.
+    The chain must satisfy `chain.problems` already. Raises ValueError for bytes that are not a certificate.
     """
     subject = _attributes(parse_certificate(chain[0]).subject)
     return tuple(a for a in authorities if not a.roots.isdisjoint(chain) and any(_is(subject, i) for i in a.identities))
@@ -59,7 +59,7 @@ def _is(subject: dict[str, str] | None, wanted: Subject) -> bool:
 
 
 def _attributes(name: x509.Name) -> dict[str, str] | None:
-    """Return the attributes by object identifier; None where one stands twice or shares its part of the name."""
+    """Return the attributes by object identifier; None if one is repeated or shares its part of the name."""
     found: dict[str, str] = {}
     for part in name.rdns:
         attributes = list(part)

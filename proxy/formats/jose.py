@@ -1,7 +1,7 @@
-"""Signatures as JOSE and COSE write them: a table read off the key, never off what is being verified.
+"""JOSE and COSE signatures: algorithms read from the key, never from the data being verified.
 
 ECDSA is r||s, each as long as the order; RSA is PSS with MGF1 of the same hash and a salt as long as the hash (RFC 7518
-section 3, RFC 9053 section 2). Which hash goes with which key is the Notary Project's choice ("Algorithm Selection").
+section 3, RFC 9053 section 2). The Notary Project defines which hash matches which key ("Algorithm Selection").
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHA = {256: SHA256(), 384: SHA384(), 512: SHA512()}
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One row: what it is called in JOSE, its number in COSE, and the hash it takes."""
+    """One row: its JOSE name, its COSE number, and its hash."""
 
     name: str
     number: int
@@ -58,7 +58,7 @@ def algorithm_for(key: object) -> Algorithm:
 
 
 def verifies(certificate: bytes, signature: bytes, message: bytes) -> bool:
-    """True when the signature over these very bytes is by the key of this certificate (DER), in its algorithm."""
+    """True when the key of this certificate (DER) made the signature over exactly these bytes, in its algorithm."""
     try:
         key = parse_certificate(certificate).public_key()
         return _made(key, algorithm_for(key), signature, message)
@@ -67,9 +67,9 @@ def verifies(certificate: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def otherwise(certificate: bytes, signature: bytes, message: bytes) -> str | None:
-    """Return the algorithm in which this certificate's key did make the signature, None for its own and for no other.
+    """Return the other algorithm in which this certificate's key did make the signature, or None.
 
-    It is for people only: no such signature counts.
+    For people only: no such signature counts.
     """
     try:
         key = parse_certificate(certificate).public_key()

@@ -40,7 +40,7 @@ def message(payload: bytes, leaf: bytes, at: datetime) -> bytes:
 
 
 def render(signed: bytes, signature: bytes, chain: Sequence[bytes], timestamp: bytes = b"") -> bytes:
-    """Return the envelope around a message of ours."""
+    """Return the envelope around our message."""
     protected, dot, payload = signed.decode("ascii", "replace").partition(".")
     if not dot:
         raise ValueError("not a message to sign as JWS")
@@ -52,7 +52,7 @@ def render(signed: bytes, signature: bytes, chain: Sequence[bytes], timestamp: b
 
 
 def parse(data: bytes) -> Envelope:
-    """Return the envelope. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the envelope. Raises ValueError unless the bytes have completely and exactly this shape."""
     value = notary.strict_object(data, "envelope")
     header = value.get("header")
     if value.keys() != TOP or not isinstance(header, dict) or not {"x5c"} <= header.keys() <= UNPROTECTED:
@@ -85,7 +85,7 @@ def parse(data: bytes) -> Envelope:
 
 
 def _chain(value: object) -> tuple[bytes, ...]:
-    if isinstance(value, list) and len(value) > CERTIFICATES:  # before any is looked at: each costs time
+    if isinstance(value, list) and len(value) > CERTIFICATES:  # before any is parsed: each costs time
         raise ValueError(f"x5c has {len(value)} certificates; at most {CERTIFICATES} are read")
     chain = [from_base64(each) for each in value] if isinstance(value, list) else []
     if not chain or not all(chain):
@@ -105,12 +105,12 @@ def _timestamp(header: dict[str, object]) -> bytes:
 
 
 def _moment(value: object) -> datetime:
-    """Return the moment, in UTC. Raises ValueError unless it is RFC 3339 in whole seconds."""
+    """Return the time, in UTC. Raises ValueError unless it is RFC 3339 in whole seconds."""
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         raise ValueError("a time is not RFC 3339 in whole seconds")
     try:
         return datetime.fromisoformat(value).astimezone(UTC)
-    except OverflowError as error:  # no year holds it
+    except OverflowError as error:  # out of range
         raise ValueError("a time is of no year") from error
 
 

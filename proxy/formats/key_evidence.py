@@ -1,7 +1,7 @@
-"""What is known of a key, as a text that the key itself signs.
+"""Key evidence: our record of a key, as a text that the key itself signs.
 
-The text begins with a line of its own kind: it can be taken neither for a payload of cosign or the Notary Project
-(JSON, base64url or CBOR), nor for an in-toto statement (`DSSEv1 ...`), nor for a certificate (DER).
+The text begins with a line that identifies its kind: it cannot be mistaken for a payload of cosign or the Notary
+Project (JSON, base64url or CBOR), an in-toto statement (`DSSEv1 ...`), or a certificate (DER).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 KIND = "countersign key evidence v1"
-# The exact commands, for whoever has only the JSON file and openssl.
+# The exact commands, for a reader who has only the JSON file and openssl.
 _PART = """python3 -c 'import json; print(json.load(open("evidence.json"))["{}"])'"""
 CHECK = (
     f"{_PART.format('public_key')} > key.pem",
@@ -23,7 +23,7 @@ CHECK = (
 
 
 def text_of(document: Mapping[str, Any]) -> bytes:
-    """Return the text to sign: a line that says what it is, then the document, to be read by people too."""
+    """Return the text to sign: a line that identifies its kind, then the document, readable by people too."""
     return f"{KIND}\n{json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True)}\n".encode()
 
 
@@ -37,5 +37,5 @@ def document_of(text: bytes) -> Mapping[str, Any]:
 
 
 def encoded(data: bytes) -> str:
-    """Return bytes as the file carries them."""
+    """Return the bytes in the encoding of the file."""
     return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""What a bundle with a certificate must say to be an image's signature; who signed it is verified elsewhere."""
+"""What a bundle with a certificate must state to be an image's signature; the signer is verified elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "sigstore-bundle"
 
 
 def with_certificate(layer: Layer) -> Bundle | None:
-    """Return the bundle, where the layer is one whose signer has a certificate, else None."""
+    """Return the bundle if the layer is one whose signer has a certificate, else None."""
     if layer.descriptor.media_type not in MEDIA_TYPES:
         return None
     try:
@@ -25,7 +25,7 @@ def with_certificate(layer: Layer) -> Bundle | None:
 
 
 def unfit(bundle: Bundle, subject: Digest) -> Rejected | None:
-    """Return why this bundle is no signature of this image, whoever signed it: that costs nothing to find out."""
+    """Return why this bundle is not a signature of this image, whoever signed it, or None. This check is cheap."""
     said = bundle.statement
     if said.predicate_type != statement.IMAGE_SIGNATURE:
         return Rejected(Reason.UNSIGNED, NAME, "an attestation, not a signature")
@@ -35,7 +35,7 @@ def unfit(bundle: Bundle, subject: Digest) -> Rejected | None:
 
 
 def finding(bundle: Bundle, signer: KeylessSigner, certified: KeylessResult) -> SignatureCheck:
-    """Return the finding on a bundle that is fit and verified. What was verified must be what was read here."""
+    """Return the finding on a fit and verified bundle. The verified payload must equal the one read here."""
     if (certified.payload_type, certified.payload) != (dsse.IN_TOTO, bundle.envelope.payload):
         return Rejected(Reason.BAD_SIGNATURE, NAME, "what was signed is not what the bundle was read as")
     claims = {"identity": certified.identity, "issuer": signer.issuer}

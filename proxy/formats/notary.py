@@ -1,4 +1,4 @@
-"""What a Notary Project signature says, whichever envelope it comes in (notaryproject "Signature Specification" v1)."""
+"""The content of a Notary Project signature, in either envelope (notaryproject "Signature Specification" v1)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SIGNED_AT = "io.cncf.notary.signingTime"
 EXPIRY = "io.cncf.notary.expiry"
 TIMESTAMP = "io.cncf.notary.timestampSignature"
 AGENT = "io.cncf.notary.signingAgent"
-# What a signer may mark critical and is understood here. Plugins and the signing authority's scheme are not.
+# Headers that a signer may mark critical. Plugins and the signing authority's scheme are not supported.
 CRITICAL = frozenset({SCHEME, EXPIRY})
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """One parsed envelope. `signed` are the very bytes that `signature` (raw, as JOSE has it) is over.
+    """One parsed envelope. `signed` are the exact bytes that `signature` (raw, as in JOSE) covers.
 
     `chain` (DER, leaf to root) and `timestamp` (an RFC 3161 token, empty without) are not covered by the signature.
     `algorithm` is what the envelope claims, by its JOSE name.
@@ -46,24 +46,24 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Payload:
-    """What was signed: which digest, and what is said of it."""
+    """The signed content: a digest, and the annotations about it."""
 
     digest: Digest
     annotations: Mapping[str, str]
 
     @property
     def reference(self) -> str | None:
-        """The name this is bound to, where its signer bound it to one."""
+        """Return the name this is bound to, if its signer bound it to one."""
         return self.annotations.get(REFERENCE)
 
     @property
     def claims(self) -> dict[str, str]:
-        """What is claimed beside the name."""
+        """Return the claims besides that name."""
         return {k: v for k, v in self.annotations.items() if k != REFERENCE}
 
 
 def render_payload(subject: Descriptor, bound: str, claims: Mapping[str, str]) -> bytes:
-    """Return the payload about this image; the name it is bound to and the claims are annotations of the target."""
+    """Return the payload about this image; the bound name and the claims are annotations of the target."""
     target = {
         "mediaType": subject.media_type,
         "digest": subject.digest,
@@ -74,7 +74,7 @@ def render_payload(subject: Descriptor, bound: str, claims: Mapping[str, str]) -
 
 
 def parse_payload(data: bytes) -> Payload:
-    """Return the payload. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the payload. Raises ValueError unless the bytes have completely and exactly this shape."""
     value = strict_object(data, "payload")
     target = value.get("targetArtifact")
     if value.keys() != {"targetArtifact"} or not isinstance(target, dict):
@@ -95,7 +95,7 @@ def parse_payload(data: bytes) -> Payload:
 
 
 def strict_object(data: bytes, what: str) -> dict[str, object]:
-    """Return the JSON object in these bytes. Raises ValueError for anything else, and for JSON read in two ways."""
+    """Return the JSON object in these bytes. Raises ValueError for anything else, and for ambiguous JSON."""
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt as error:
@@ -106,7 +106,7 @@ def strict_object(data: bytes, what: str) -> dict[str, object]:
 
 
 def check_critical(critical: object, protected: Mapping[str, object]) -> None:
-    """Raise ValueError unless exactly what must be critical, and nothing that is not understood, is marked so."""
+    """Raise ValueError unless every required header is marked critical, and no header that is not understood."""
     if not isinstance(critical, list) or not critical:
         raise ValueError("no critical headers are listed, where the signing scheme must be")
     if not all(isinstance(each, str) for each in critical) or len(set(critical)) != len(critical):

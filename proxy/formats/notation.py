@@ -1,4 +1,4 @@
-"""Notary Project signatures: one payload in two envelopes, JWS and COSE (what `notation` writes and verifies)."""
+"""Notary Project signatures: one payload in two envelopes, JWS and COSE, as `notation` writes and verifies them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from proxy.trust.reason import Reason
 
 @dataclass(frozen=True)
 class Notation:
-    """A format of the Notary Project; see `proxy.formats.format.Format`. The envelopes differ, and nothing else."""
+    """A format of the Notary Project; see `proxy.formats.format.Format`. Only the envelopes differ."""
 
     name: str
     media_type: str
@@ -40,7 +40,7 @@ class Notation:
 
     @property
     def media_types(self) -> frozenset[str]:
-        """The one media type of the envelope."""
+        """Return the one media type of the envelope."""
         return frozenset({self.media_type})
 
     def draft(self, subject: Descriptor, bound: str, claims: Mapping[str, str], by: Signing, at: datetime) -> Draft:
@@ -59,11 +59,11 @@ class Notation:
         thumbprints = [hashlib.sha256(der).hexdigest() for der in by.chain]
         about = {notary.THUMBPRINTS: json.dumps(thumbprints, separators=(",", ":"))}
         data = self._render(message, signature, by.chain, by.timestamp)
-        # Named twice: notation names its own by the config, and some registries list by nothing else.
+        # Typed twice: notation types its own by the config, and some registries list only by config type.
         return Blob(self.media_type, data, {}, notary.ARTIFACT_TYPE, notary.ARTIFACT_TYPE, about)
 
     def parses(self, layer: Layer) -> bool:
-        """True when the envelope and the payload in it are wholly of the shape, with certificates that are some."""
+        """True when the envelope and its payload have exactly this shape, with valid certificates."""
         try:
             envelope = self._parse(layer.data)
             notary.parse_payload(envelope.payload)
@@ -82,10 +82,10 @@ class Notation:
     def examine(
         self, layer: Layer, subject: Digest, keys: Sequence[Verifier], authorities: Sequence[Authority] = ()
     ) -> tuple[SignatureCheck, ...]:
-        """Return the one finding. The certificate says which key to try, and neither vouches for it nor for its time.
+        """Return the one finding. The certificate says which key to try, and proves neither the key nor its time.
 
-        It counts by a key we know, whatever its certificates say, or by an authority that vouches for a chain that
-        satisfies every rule; whether it does so in this moment is for the decision.
+        The signature counts by a key we know, whatever its certificates say, or by an authority that vouches for a
+        chain that satisfies every rule; whether it does at this moment is up to the decision.
         """
         try:
             envelope = self._parse(layer.data)
@@ -108,7 +108,7 @@ class Notation:
         vouched = () if broken else vouching(envelope.chain, authorities)
         if not known and not vouched:
             return self._no(Reason.UNTRUSTED_KEY, str(broken[0]) if broken else _STRANGER)
-        by = fingerprint(spki) if known and not vouched else ""  # for whom what it did sign is told
+        by = fingerprint(spki) if known and not vouched else ""  # the key to name when it did sign
         if problem := _unsound(envelope):
             how = otherwise(envelope.chain[0], envelope.signature, envelope.signed)
             if how is not None:
@@ -141,9 +141,9 @@ _STRANGER = "its certificate is of no authority and no key we know"
 
 
 def _proven(envelope: Envelope, authority: Authority) -> Proven | None:
-    """Return when the signature existed, as a timestamp authority says whose word counts for this authority.
+    """Return when the signature existed, by a timestamp authority that counts for this authority, or None.
 
-    A timestamp that proves nothing takes nothing off the signature: anybody could have added it.
+    A timestamp that proves nothing does not weaken the signature: anyone could have added it.
     """
     if not envelope.timestamp or not authority.tsa_roots:
         return None
@@ -155,14 +155,14 @@ def _proven(envelope: Envelope, authority: Authority) -> Proven | None:
 
 
 def _leaf(by: Signing) -> bytes:
-    """Return the certificate of the key. Raises ValueError where there is none, or it is another key's."""
+    """Return the certificate of the key. Raises ValueError if there is none, or it is another key's."""
     if not by.chain or spki_of(by.chain[0]) != by.spki:
         raise ValueError("the key has no certificate chain of its own")
     return by.chain[0]
 
 
 def _unsound(envelope: Envelope) -> str | None:
-    """Return why the key in the certificate did not make this signature, or None: it did."""
+    """Return why the key in the certificate did not make this signature, or None if it did."""
     leaf = envelope.chain[0]
     try:
         expected = algorithm_for(parse_certificate(leaf).public_key()).name

@@ -1,7 +1,7 @@
 """Certificate revocation lists (RFC 5280 section 5): what configured lists say about the certificates of a chain.
 
-Which list speaks for a certificate is decided by who signed it, never by where the certificate points to. A list that
-is out of date, partial or signed by somebody else says nothing. That is "could not look", never "not revoked".
+The signer of a list decides which certificates it covers, never the URL in a certificate. A list that is out of date,
+partial or signed by anyone else says nothing. That is "could not look", never "not revoked".
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from proxy.formats.certificate import UNUSABLE, parse_certificate
 from proxy.formats.chain import HASHES
 from proxy.trust.revocation import Listed, Listing
 
-ISSUERS = 64  # certificates of one CA that a list was held against, and that are remembered
+ISSUERS = 64  # certificates of one CA that a list was checked against, and that are cached
 _HEAD = b"-----BEGIN X509 CRL-----"
 _UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
 
 
 class Crl(bytes):
-    """A list as DER. What was read of it is kept with it and goes when it goes: large lists are renewed for ever."""
+    """A list as DER. Its parsed data is kept with it and freed with it: large lists are replaced often."""
 
     @cached_property
     def loaded(self) -> x509.CertificateRevocationList:
-        """The list. Raises ValueError."""
+        """Return the parsed list. Raises ValueError."""
         try:
-            return x509.load_der_x509_crl(bytes(self))  # a copy: the library holds it, in a circle that is never freed
+            # a copy: the library keeps it in a reference cycle that is never freed
+            return x509.load_der_x509_crl(bytes(self))
         except ValueError as error:
             raise ValueError(f"not a certificate revocation list: {error}") from error
 
     @cached_property
     def revoked(self) -> Mapping[int, tuple[datetime, datetime | None]] | None:
-        """Since when each certificate on it is revoked, and its key not to be trusted, by serial number.
+        """Return, by serial number, when each certificate was revoked, and since when its key is not to be trusted.
 
-        None where an entry has something critical that is not understood: indirect lists mark other issuers' entries
-        so. For a list of many megabytes this takes seconds, once: to be asked where nobody waits, before it is needed.
+        None if an entry has something critical that is not understood: indirect lists mark other issuers' entries so.
+        For a list of many megabytes this takes seconds, once: call it where no request waits, before it is needed.
         """
         found: dict[int, tuple[datetime, datetime | None]] = {}
         for entry in self.loaded:
@@ -56,7 +57,7 @@ class Crl(bytes):
         return {}
 
     def not_genuine(self, issuer: bytes) -> str | None:
-        """Return why it is not the list of this CA (DER), whose name it has, or None: it is."""
+        """Return why this is not the list of this CA (DER), whose name it has, or None if it is."""
         if issuer not in self._wrong:
             if len(self._wrong) >= ISSUERS:
                 self._wrong.clear()
@@ -65,7 +66,7 @@ class Crl(bytes):
 
 
 def parse_crl(data: bytes) -> Crl:
-    """Return the list as DER, from DER or PEM. Raises ValueError unless it is wholly one list that says its end."""
+    """Return the list as DER, from DER or PEM. Raises ValueError unless it is exactly one list that states its end."""
     try:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(_HEAD) else x509.load_der_x509_crl(data)
         _ = (crl.issuer, crl.extensions, crl.last_update_utc)
@@ -90,7 +91,7 @@ def next_update(crl: bytes) -> datetime:
 
 
 def forged(crl: bytes, issuers: Iterable[bytes]) -> str | None:
-    """Return why a list in the name of one of these CAs (DER) is not theirs; None also where none has that name."""
+    """Return why a list in the name of one of these CAs (DER) is forged; None also if no CA has that name."""
     ours = _crl(crl)
     name = ours.loaded.issuer
     said = [ours.not_genuine(der) for der in issuers if parse_certificate(der).subject == name]
@@ -100,7 +101,8 @@ def forged(crl: bytes, issuers: Iterable[bytes]) -> str | None:
 def listed(chain: Sequence[bytes], crls: Sequence[bytes]) -> tuple[Listed, ...]:
     """Return what genuine lists among `crls` (of `parse_crl`) say of each certificate but the root.
 
-    `chain` is DER, leaf to root, and satisfies `chain.problems`. Raises ValueError for bytes that are no certificate.
+    `chain` is DER, leaf to root, and satisfies `chain.problems`. Raises ValueError for bytes that are not a
+    certificate.
     """
     certificates = [parse_certificate(one) for one in chain]
     known = [_crl(crl) for crl in crls]
@@ -149,7 +151,7 @@ def _not_genuine(der: Crl, issuer: bytes) -> str | None:
         strong = genuine = False
     if not (strong and genuine):
         return "the list in its issuer's name is not signed by it"
-    # A delta list, or anything else critical that we do not read, may change what the rest means.
+    # A delta list, or any other critical extension that we do not read, may change the meaning of the rest.
     if any(each.critical and each.oid not in _UNDERSTOOD for each in crl.extensions):
         return "its issuer's list has a critical extension that is not understood here"
     if der.revoked is None:
@@ -158,7 +160,7 @@ def _not_genuine(der: Crl, issuer: bytes) -> str | None:
 
 
 def _covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
-    """True unless the list says of itself that it is about others (issuingDistributionPoint)."""
+    """True unless the list states that it covers others (issuingDistributionPoint)."""
     try:
         about = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:
@@ -183,7 +185,7 @@ def _points(certificate: x509.Certificate) -> set[x509.GeneralName]:
 
 
 def _invalid(entry: x509.RevokedCertificate) -> datetime | None:
-    """Return since when the issuer says the key is not to be trusted, None where it does not say."""
+    """Return since when, by the issuer's statement, the key is not to be trusted; None without a statement."""
     try:
         return entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
     except x509.ExtensionNotFound:

@@ -1,6 +1,6 @@
 """cosign's "simple signing": a small JSON payload as a layer, its signature in an annotation of that layer.
 
-What every cosign, podman, CRI-O and most admission controllers read (containers/image docs, "containers-signature.5").
+Every cosign, podman, CRI-O and most admission controllers read it (containers/image docs, "containers-signature.5").
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ CERTIFICATE = "dev.sigstore.cosign/certificate"
 TYPE = "cosign container image signature"
 TEKTON = "Tekton container signature"
 KEYLESS = "keyless, in cosign 2's form: it lacks the proof that the log includes it; sign with cosign 3, which adds it"
-# containers/image demands a string and an integer under these; claims of ours are strings under other names.
+# containers/image requires a string and an integer under these; our claims are strings under other names.
 TAKEN = frozenset({"creator", "timestamp"})
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What one payload says: which digest, under which name, and the claims that are text.
+    """The content of one payload: the digest, its name, and the claims that are text.
 
-    `foreign` says what it is instead, where it is no payload of cosign's: then it is carried, and never counts.
+    `foreign` says what the payload is if it is not one of cosign's: it is then carried, and never counts.
     """
 
     digest: Digest
@@ -45,13 +45,13 @@ class Payload:
     foreign: str = ""
 
 
-# The names of the fields: cosign's, and those of Tekton Chains (pkg/chains/formats/simple), which differ in case.
+# The field names: cosign's, and those of Tekton Chains (pkg/chains/formats/simple), which differ in case.
 _FIELDS = ("critical", "optional", "identity", "image", "type", "docker-reference", "docker-manifest-digest")
 _TEKTON_FIELDS = ("Critical", "Optional", "Identity", "Image", "Type", "docker-reference", "Docker-manifest-digest")
 
 
 def parse(data: bytes) -> Payload:
-    """Return the payload. Raises ValueError unless the bytes are wholly and exactly of the shape, cosign's."""
+    """Return the payload. Raises ValueError unless the bytes have completely and exactly cosign's shape."""
     payload = parse_carried(data)
     if payload.foreign:
         raise ValueError(f"payload is {payload.foreign}, not a cosign image signature")
@@ -59,9 +59,9 @@ def parse(data: bytes) -> Payload:
 
 
 def parse_carried(data: bytes) -> Payload:
-    """Return the payload, also one of those that other tools put beside cosign's, which are no image signatures here.
+    """Return the payload, including those other tools store beside cosign's, which are not image signatures here.
 
-    Raises ValueError unless the bytes are wholly and exactly of one of these shapes.
+    Raises ValueError unless the bytes have completely and exactly one of these shapes.
     """
     try:
         value = loads(data, Limits.json_depth)
@@ -127,13 +127,13 @@ class SimpleSigning:
         return Draft(self.name, bound, text.encode("utf-8", "replace"), dict(claims))
 
     def blob(self, message: bytes, signature: bytes, by: Signing) -> Blob:  # noqa: ARG002  # names no key
-        """Return the layer: the message itself, the signature beside it."""
+        """Return the layer: the message itself, with the signature in an annotation."""
         return Blob(MEDIA_TYPE, message, {SIGNATURE: to_base64(signature)})
 
     def parses(self, layer: Layer) -> bool:
-        """True when the payload is exactly of a shape we know and a signature stands beside it.
+        """True when the payload has exactly a known shape and a signature is beside it.
 
-        One that only other tools read is carried too: a list of signatures with it in it can be fetched.
+        A payload that only other tools read is carried too, so that a list of signatures with it can be fetched.
         """
         try:
             parse_carried(layer.data)
@@ -155,7 +155,7 @@ class SimpleSigning:
         keys: Sequence[Verifier],
         authorities: Sequence[Authority] = (),  # noqa: ARG002  # carries no certificates that count
     ) -> tuple[SignatureCheck, ...]:
-        """Return the one finding; the payload is read only after a key of ours has vouched for its bytes."""
+        """Return the one finding; the payload is read only after one of our keys has verified its bytes."""
         return (self._examine(layer, subject, keys),)
 
     def _examine(self, layer: Layer, subject: Digest, keys: Sequence[Verifier]) -> SignatureCheck:
@@ -177,7 +177,7 @@ class SimpleSigning:
         return Verified(signer.key.fingerprint, self.name, payload.reference, payload.claims)
 
     def _of_nobody(self, layer: Layer, signature: bytes) -> Rejected:
-        """Return what is said of a signature by no key we know."""
+        """Return the rejection of a signature by an unknown key."""
         try:
             parse_carried(layer.data)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""The in-toto statement inside a bundle: one subject, what is said of it, and the names we bind it to."""
+"""The in-toto statement inside a bundle: one subject, its predicate, and the names we bind it to."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from proxy.oci.strict_json import loads
 V1 = "https://in-toto.io/Statement/v1"
 TYPES = frozenset({V1, "https://in-toto.io/Statement/v0.1"})  # `cosign attest` writes the older one
 IMAGE_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
-REFERENCE = "docker-reference"  # the word the simple format has for the same thing
+REFERENCE = "docker-reference"  # the same key as in the simple format
 # in-toto attestation v1, "ResourceDescriptor"
 DESCRIPTOR_KEYS = frozenset({"name", "uri", "digest", "content", "downloadLocation", "mediaType", "annotations"})
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What one statement says. `subjects` are digests as ALGORITHM:HEX; a subject without a usable digest is None."""
+    """The content of one statement. `subjects` are digests as ALGORITHM:HEX; None if a subject has no usable digest."""
 
     predicate_type: str
     subjects: tuple[Digest | None, ...]
@@ -29,17 +29,17 @@ class Statement:
 
     @property
     def subject(self) -> Digest | None:
-        """The one digest this is about; None when there is any other number of subjects or digests."""
+        """Return the one digest this is about; None for any other number of subjects or digests."""
         return self.subjects[0] if len(self.subjects) == 1 else None
 
     @property
     def reference(self) -> str | None:
-        """The name this is bound to, or None."""
+        """Return the name this is bound to, or None."""
         return self.annotations.get(REFERENCE)
 
     @property
     def claims(self) -> dict[str, str]:
-        """What is claimed beside the name."""
+        """Return the claims besides that name."""
         return {k: v for k, v in self.annotations.items() if k != REFERENCE}
 
 
@@ -56,7 +56,7 @@ def render(subject: Digest, bound: str, claims: Mapping[str, str]) -> bytes:
 
 
 def parse(data: bytes) -> Statement:
-    """Return the statement. Raises ValueError unless the bytes are wholly and exactly of the shape."""
+    """Return the statement. Raises ValueError unless the bytes have completely and exactly this shape."""
     try:
         value = loads(data, Limits.json_depth)
     except Corrupt as error:
@@ -80,7 +80,7 @@ def parse(data: bytes) -> Statement:
 
 
 def _digest(value: object) -> Digest | None:
-    """Return the digest when there is exactly one, else None: two would let each reader choose."""
+    """Return the digest if there is exactly one, else None: two would let each reader choose."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
     algorithm, hexadecimal = next(iter(value.items()))

@@ -1,4 +1,4 @@
-"""Every signature format, by the name policies use and by the layer media types it claims."""
+"""Every signature format, by its name in policies and by the layer media types it claims."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def claimed_by(media_type: str) -> Format | None:
 
 
 def announces_signatures(artifact_type: str) -> bool:
-    """True when a referrer of this artifact type says that it carries signatures of a format."""
+    """True when this artifact type says that a referrer carries signatures of a known format."""
     return any(artifact_type in form.artifact_types for form in _ALL)

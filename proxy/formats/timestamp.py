@@ -1,8 +1,8 @@
-"""RFC 3161 countersignatures: what a timestamp authority is asked, and what its answer proves.
+"""RFC 3161 timestamps: requests to a timestamp authority, and what its answer proves.
 
-A token proves that the signature it is over existed at a time. It is verified against configured authorities alone:
-the certificates inside it are only a way to them, and each must satisfy the rules of an image signature's chain, as the
-Notary Project asks, with timeStamping in place of code signing.
+A token proves that the signature it covers existed at a time. It is verified against configured authorities alone: the
+certificates inside it only lead to them, and each must satisfy the rules of an image signature's chain, as the Notary
+Project requires, with timeStamping in place of code signing.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ TOKEN_BYTES = 64 * 1024
 REQUEST_TYPE, REPLY_TYPE = "application/timestamp-query", "application/timestamp-reply"
 _GRANTED = der.wrapped(der.SEQUENCE, b"\x02\x01\x00")  # PKIStatusInfo of a token that travels without its response
 _CERTIFICATES = der.FIRST  # [0] IMPLICIT SET OF, in SignedData
-_PURPOSE = "leaf-purpose"  # the one rule that is another for timestamp authorities
+_PURPOSE = "leaf-purpose"  # the one rule that differs for timestamp authorities
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The signature existed between these two moments: the authority's time, give or take its accuracy."""
+    """The signature existed between these two times: the authority's time, plus or minus its accuracy."""
 
     earliest: datetime
     latest: datetime
@@ -44,20 +44,20 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Request:
-    """What a timestamp authority is sent; it must give the nonce back."""
+    """A request to a timestamp authority; the reply must repeat the nonce."""
 
     body: bytes
     nonce: int
 
 
 def request(signature: bytes) -> Request:
-    """Return the request for a token over this signature, with SHA-256, a nonce, and the certificates wanted."""
+    """Return the request for a token over this signature, with SHA-256, a nonce, and a request for certificates."""
     made = TimestampRequestBuilder(data=signature, hash_algorithm=HashAlgorithm.SHA256).build()
     return Request(made.as_bytes(), made.nonce or 0)
 
 
 def token_of(reply: bytes, asked: Request, signature: bytes, roots: Collection[bytes]) -> bytes:
-    """Return the token of an authority's reply, once it is proven to be what was asked for. Raises ValueError."""
+    """Return the token of an authority's reply, proven to match the request. Raises ValueError."""
     response = _response(reply)
     if response.status != 0:
         said = ascii("; ".join(response.status_string)[:200])[1:-1] or "no reason given"
@@ -68,7 +68,7 @@ def token_of(reply: bytes, asked: Request, signature: bytes, roots: Collection[b
 
 
 def verify(token: bytes, signature: bytes, roots: Collection[bytes]) -> Stamp:
-    """Return when this signature existed, as an authority under one of these roots (DER) says. Raises ValueError."""
+    """Return when this signature existed, by an authority under one of these roots (DER). Raises ValueError."""
     return _verified(token, signature, roots, None)
 
 
@@ -82,7 +82,7 @@ def _verified(token: bytes, signature: bytes, roots: Collection[bytes], nonce: i
     try:
         info = response.tst_info
         VerifierBuilder(roots=anchors, nonce=nonce).build().verify_message(response, signature)
-    except (VerificationError, *UNUSABLE) as error:  # it reads certificates that nobody has vouched for yet
+    except (VerificationError, *UNUSABLE) as error:  # it reads certificates that are not verified yet
         raise ValueError(f"the timestamp does not verify: {error}") from error
     if info.version != 1:
         raise ValueError(f"a timestamp of version {info.version}; only 1 is known")
@@ -93,9 +93,9 @@ def _verified(token: bytes, signature: bytes, roots: Collection[bytes], nonce: i
 
 
 def _authorised(response: TimeStampResponse, anchors: Collection[x509.Certificate], at: datetime) -> None:
-    """Hold the signer's chain to the rules, at the time of the timestamp. Raises ValueError naming what is broken.
+    """Check the signer's chain against the rules, at the time of the timestamp. Raises ValueError naming the problem.
 
-    That it is for timestamps alone (RFC 3161 section 2.3) OpenSSL has looked at already, with the signature.
+    OpenSSL has already checked, with the signature, that it is for timestamps alone (RFC 3161 section 2.3).
     """
     given = [parse_certificate(one) for one in response.signed_data.certificates]
     (signer,) = response.signed_data.signer_infos  # exactly one, or it was not verified
@@ -111,7 +111,7 @@ def _authorised(response: TimeStampResponse, anchors: Collection[x509.Certificat
 def _path(
     leaf: x509.Certificate, given: Collection[x509.Certificate], anchors: Collection[x509.Certificate]
 ) -> tuple[bytes, ...]:
-    """Return the chain (DER) from this certificate to a configured root. Raises ValueError where there is none."""
+    """Return the chain (DER) from this certificate to a configured root. Raises ValueError if there is none."""
     path = [leaf]
     while path[-1] not in anchors:
         issuers = [c for c in (*anchors, *given) if c not in path and chain.usable(c.public_key())]
@@ -123,16 +123,16 @@ def _path(
 
 
 def _accuracy(response: TimeStampResponse) -> timedelta:
-    stated = cast("Accuracy | None", response.tst_info.accuracy)  # optional, whatever the library's types say
+    stated = cast("Accuracy | None", response.tst_info.accuracy)  # optional, despite the library's types
     if stated is None:
         return timedelta()
     return timedelta(seconds=stated.seconds or 0, milliseconds=stated.millis or 0, microseconds=stated.micros or 0)
 
 
 def _response(reply: bytes) -> TimeStampResponse:
-    """Return the response, its certificates put in order first: OpenSSL and others write them as they come.
+    """Return the response after sorting its certificates: OpenSSL and others write them in any order.
 
-    The set of certificates is not signed, so its order changes nothing that is. Raises ValueError.
+    The set of certificates is not signed, so its order changes no signed content. Raises ValueError.
     """
     if len(reply) > TOKEN_BYTES:
         raise ValueError(f"a timestamp of {len(reply)} bytes; at most {TOKEN_BYTES} are read")

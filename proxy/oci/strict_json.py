@@ -1,4 +1,4 @@
-"""JSON that every parser reads the same way, or none at all.
+"""Strict JSON: only documents that every parser reads the same way.
 
 A manifest is read by us and then by clients in Go, Rust, C++ and Python. Documents that these read differently (RFC
 8259 §4, §6, §8 allow it) are refused: the verdict must be about the document the client sees.

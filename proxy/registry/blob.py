@@ -137,7 +137,7 @@ async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Re
 def _parts(repository: Repository, blob: Digest, ports: Ports) -> Part:
     """Return the search for manifests that list this blob: the last one that served it, those excepted, then all known.
 
-    While the store does not answer, the manifests in this process's memory stand in for it. Raises Unavailable when
+    While the store does not answer, the manifests in this process's memory are used. Raises Unavailable when
     memory has none.
     """
 

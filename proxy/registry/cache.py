@@ -235,7 +235,7 @@ class Cache:
         self._changes[repository] = next(self._counter)
 
     def decided(self, place: ManifestKey, stamp: Hashable, decision: Decision, changes: int) -> None:
-        """Keep a decision: a pass for its clock bucket, a denial for seconds, an inconclusive one not at all.
+        """Keep a decision: a pass for its clock bucket, a denial for seconds, an inconclusive one never.
 
         Other references share it, unless they may be decided differently. A decision is dropped if signatures changed
         since `changes` was read, when gathering began.

@@ -1,1 +1,1 @@
-"""The engine of what survives a restart: connections, tables, versions, leases; the ledger, facts and tags."""
+"""Persistent state: connections, tables, versions, leases; the ledger, facts and tags."""

@@ -1,4 +1,4 @@
-"""Values as text that is the same wherever it is made. Pure."""
+"""Values as text that is identical on every machine. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 
 
 def canonical(value: object) -> str:
-    """Return JSON with sorted keys, no spaces and nothing but ASCII.
+    """Return JSON in ASCII with sorted keys and without spaces.
 
-    ASCII, because what callers claim ends up here and lone surrogates or NULs must not make a row unwritable.
-    Values JSON has no form for (moments, say) are written as their text: a record is never lost for its detail.
+    ASCII, because callers' claims are stored here, and lone surrogates or NULs must not make a row unwritable. Values
+    without a JSON form (such as times) are written as their text: a detail never prevents a record.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)

@@ -1,6 +1,6 @@
-"""Two ways to the rows: reads side by side, and writes one commit at a time, shared by everybody who is waiting.
+"""Access to rows: concurrent reads, and writes in one commit at a time, shared by all waiting writers.
 
-Adapters hand in plain functions of a connection. What the database throws becomes Unavailable here and nowhere else.
+Adapters pass plain functions of a connection. Only this module turns database errors into Unavailable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOGETHER = 256  # works in one commit, at most
 _DEADLINE_S = 10.0
 _READ_ONLY = "store: opened to read only; changes go through the running server"
 _DEADLOCK = "40P01"  # PostgreSQL's code: two transactions of several works each waited for each other
-# What one work did wrong; anything else that a database says concerns everybody in the same commit.
+# Errors caused by one work; any other database error concerns every work in the same commit.
 _OWN_FAULT = (DataError, IntegrityError, ProgrammingError)
 
 
@@ -64,7 +64,7 @@ class _Along(Generic[T]):
 
 
 class Database:
-    """Connections to one database. `sole` is true where no other process can write."""
+    """Connections to one database. `sole` is true when no other process can write."""
 
     def __init__(self, readers: AsyncEngine, writer: AsyncEngine | None, *, sole: bool) -> None:
         """Use these engines; without a writer every write is refused."""
@@ -75,17 +75,17 @@ class Database:
         self._draining: asyncio.Task[None] | None = None
 
     async def read(self, work: Work[T]) -> T:
-        """Return what `work` returns on a connection without a transaction. Raises Unavailable."""
+        """Return the result of `work` on a connection without a transaction. Raises Unavailable."""
         with translated():
             async with asyncio.timeout(_DEADLINE_S), self._readers.connect() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Work[T], then: Callable[[T | None], None] | None = None) -> T:
-        """Return what `work` returned once its commit is durable. Raises Unavailable, and what `work` raises.
+        """Return the result of `work` once its commit is durable. Raises Unavailable, and what `work` raises.
 
-        Works that wait at the same time share one commit; `work` may run twice when another one of them fails, so
-        it touches nothing but its connection. A caller who goes away does not undo it; what has to follow from it in
-        this process stands in `then`, called with the result, or with None where the outcome is not known.
+        Works that wait at the same time share one commit; `work` may run twice when another one of them fails, so it
+        must not touch anything but its connection. A caller who goes away does not undo the write; its consequences in
+        this process belong in `then`, called with the result, or with None if the outcome is unknown.
         """
         if self._writer is None:
             if then:
@@ -98,12 +98,12 @@ class Database:
         return result
 
     def along(self, work: Work[T]) -> Awaitable[T]:
-        """Queue a write that goes with the next commit that somebody waits for; awaiting it makes one where none came.
+        """Queue a write for the next commit; awaiting the result makes a commit if none came.
 
-        It may be awaited as often as one likes, or never. Raises what `write` raises, there.
+        It may be awaited any number of times, or never. The await raises what `write` raises.
         """
         waiting = _Waiting(work, None, asyncio.get_running_loop().create_future())
-        waiting.done.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody asks
+        waiting.done.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps it is never awaited
         if self._writer is None:
             waiting.fail(Unavailable(_READ_ONLY))
         else:
@@ -111,9 +111,9 @@ class Database:
         return _Along(waiting.done, self._wake)
 
     async def at_once(self, work: Work[T]) -> T:
-        """Return what `work` returned once its commit is durable, in a transaction that it shares with nobody.
+        """Return the result of `work` once its commit is durable, in a transaction of its own.
 
-        For works that lock several rows: what they wait for is not held by a stranger's work in the same transaction.
+        For works that lock several rows: no other work in the same transaction then holds the locks they wait for.
         Raises Unavailable, and what `work` raises: then nothing was written.
         """
         if self._writer is None:
@@ -127,7 +127,7 @@ class Database:
             self._draining = asyncio.create_task(self._drain(self._writer))
 
     async def close(self) -> None:
-        """Finish what is queued and give all connections back. Readers first: the writer checkpoints alone."""
+        """Finish the queued work and close all connections. Readers first: the writer checkpoints alone."""
         self._wake()
         if self._draining is not None:
             await self._draining
@@ -143,7 +143,7 @@ class Database:
         self._draining = None
 
     async def _commit(self, writer: AsyncEngine, together: list[_Waiting]) -> None:
-        # Giving up on SQLite would leave its thread writing beside the next connection's; busy_timeout bounds it.
+        # After a timeout, SQLite's thread would still write beside the next connection's; busy_timeout bounds it.
         deadline = None if self.sole else _DEADLINE_S
         attempt = asyncio.create_task(_transact(writer, [w.work for w in together], deadline))
         await asyncio.wait([attempt])
@@ -167,36 +167,36 @@ async def _transact(writer: AsyncEngine, works: list[Work[Any]], deadline: float
 
 @contextmanager
 def translated(*, let: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn what databases and files throw into Unavailable, but for the kinds to `let` through."""
+    """Turn errors of databases and files into Unavailable, except the kinds in `let`."""
     try:
         yield
     except let:
         raise
     except (SQLAlchemyError, OSError) as error:  # TimeoutError is an OSError
         if let and isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK:
-            raise  # works that share a transaction lock in no order; each by itself gets through
+            raise  # works that share a transaction lock in no order; alone, each of them succeeds
         raise _said(error) from error
 
 
 def _said(error: Exception) -> Unavailable:
-    """Return what the database said, without the statement and its values: those are not for log files."""
+    """Return the database's message without the statement and its values: those must not reach log files."""
     said = error.orig if isinstance(error, DBAPIError) else error
     lines = str(said).strip().splitlines()
     return Unavailable(f"store: {lines[0] if lines else type(said).__name__}", told=Told.RECORD)
 
 
 def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return the INSERT of `sqlite` or `postgresql` that knows ON CONFLICT; both spell it the same way."""
+    """Return the INSERT of `sqlite` or `postgresql` that supports ON CONFLICT; both use the same syntax."""
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite
 
         return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # takes 50 ms: not where the store is a file
+    from sqlalchemy.dialects import postgresql  # takes 50 ms: not needed when the store is a file
 
     return postgresql.insert(table)
 
 
 @cache
 def insert_once(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return the INSERT that leaves a row alone that is there already."""
+    """Return the INSERT that leaves an existing row unchanged."""
     return upsert(dialect, table).on_conflict_do_nothing()

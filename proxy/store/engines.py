@@ -1,4 +1,4 @@
-"""Engines for the two databases: what their connections promise, and who may open them."""
+"""Engines for the two databases: guarantees of their connections, and who may open them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUSY_S = 5
 _POOL_WAIT_S = 10
 _SQLITE_READERS = 4
 _POSTGRES_CONNECTIONS = 10
-APART = "countersign denials and keys"  # what the connection of its own is called in pg_stat_activity
+APART = "countersign denials and keys"  # name of the separate connection in pg_stat_activity
 
 
 def parsed(url: str) -> URL:
@@ -39,11 +39,11 @@ def parsed(url: str) -> URL:
 
 def sqlite_writer(path: Path) -> AsyncEngine:
     """Return the one connection that writes. A commit has reached the disk before it returns (synchronous=FULL)."""
-    # Made here first: what SQLite puts beside it gets the same permissions, and others have no business in there.
+    # Created here first: SQLite gives its side files the same permissions, and other users must not read them.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     engine = _sqlite(path, "rw", 1)
 
-    # sqlite3 would begin a transaction late, at the first change, and fail in the middle when another one is writing.
+    # sqlite3 would begin a transaction late, at the first change, and fail in the middle while another one is writing.
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -59,7 +59,7 @@ def sqlite_writer(path: Path) -> AsyncEngine:
 
 
 def sqlite_readers(path: Path) -> AsyncEngine:
-    """Return connections that only read. They never checkpoint, so the writer is the only one who does."""
+    """Return connections that only read. They never checkpoint; only the writer does."""
     return _sqlite(path, "ro", _SQLITE_READERS)
 
 
@@ -76,13 +76,13 @@ def postgres(url: URL) -> AsyncEngine:
 
 
 def postgres_apart(url: URL) -> AsyncEngine:
-    """Return an engine with one connection to PostgreSQL, for questions that must not wait behind any other."""
+    """Return an engine with one connection to PostgreSQL, for queries that must not wait behind any other."""
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=1,
         max_overflow=0,
         pool_timeout=_BUSY_S,
-        pool_reset_on_return=None,  # each question is one statement by itself: there is nothing to roll back
+        pool_reset_on_return=None,  # each query is one statement by itself: there is nothing to roll back
         isolation_level="AUTOCOMMIT",
         connect_args={"prepare_threshold": None, "connect_timeout": _BUSY_S, "application_name": APART},
     )
@@ -100,14 +100,14 @@ def _sqlite(path: Path, mode: str, connections: int) -> AsyncEngine:
 
 
 class SoleWriter:
-    """A lock beside a SQLite file, held as long as this process has it open for writing.
+    """A lock file beside a SQLite file, held as long as this process has the database open for writing.
 
     Until 3.51.3 (and 3.50.7, 3.44.6) SQLite could lose committed rows when two connections checkpointed a WAL at the
-    same moment, and our memory of facts relies on nobody else writing: so a second process is refused on any version.
+    same moment, and our cache of facts relies on a single writer: so a second process is refused on any version.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock. Raises ConfigError when another process has it, or the place cannot be written."""
+        """Take the lock. Raises ConfigError when another process has it, or the location is not writable."""
         lock = path.with_name(path.name + ".lock")
         try:
             self._file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -128,7 +128,7 @@ class SoleWriter:
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another process have it. The file stays: removing it would let two processes lock two files."""
+        """Release the lock. The file stays: removing it would let two processes lock two files."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -1,4 +1,4 @@
-"""What manifests list, in tables, with a bounded memory in front: content never changes, so most answers stay true."""
+"""Manifest facts in tables, with a bounded cache: content never changes, so most answers stay true."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from proxy.store.tables import denials, listed, manifests
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.weight import of_fact
 
-_REMEMBERED = 20_000  # when something passed
+_REMEMBERED = 20_000  # times of the last pass
 _FACTS = 32 * MIB  # bytes
-_AGAIN = timedelta(days=1)  # until that it passed is noted again
+_AGAIN = timedelta(days=1)  # until a pass is recorded again
 _CHILD, _BLOB = "child", "blob"
 _Name = tuple[Repository, Digest]
 
@@ -43,11 +43,11 @@ _Name = tuple[Repository, Digest]
 class StoredFacts:
     """The Facts port on a database. All calls raise Unavailable.
 
-    Only what was found is remembered; an answer that was under way while something changed is not.
+    Only found facts are cached; an answer is not cached if something changed while it was read.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        """Use this database and start with an empty memory."""
+        """Use this database and start with an empty cache."""
         self._database = database
         self._clock = clock
         self._manifests: LRUCache[_Name, ManifestFact] = LRUCache(_FACTS, of_fact)
@@ -55,7 +55,7 @@ class StoredFacts:
         self._changes = 0
 
     async def learn(self, fact: ManifestFact, *, fresh: bool = False) -> None:
-        """Record the fact; nothing is written when it is known already. `fresh`: it is not looked up first."""
+        """Record the fact; nothing is written if it is already known. `fresh`: the store is not searched first."""
         place = (fact.repository, fact.digest)
         known = self._manifests.get(place) if fresh else await self.manifest(*place)
         if known is not None and known == _together(known, fact):
@@ -63,7 +63,7 @@ class StoredFacts:
         await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, stands))
 
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
-        """Return what we know of this manifest here, or None."""
+        """Return our fact about this manifest in this repository, or None."""
         remembered = self._manifests.get((repository, digest))
         if remembered is not None:
             return remembered
@@ -74,14 +74,14 @@ class StoredFacts:
         return found
 
     async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
-        """Return indexes here that list this manifest: the newest `limit` after `skip`, what passed lately in front.
+        """Return indexes that list this manifest: the newest `limit` after `skip`, recently passed ones first.
 
-        Where there are more, the first page also has those that passed lately and are not denied, up to `limit`.
+        If there are more, the first page also has those that passed recently and are not denied, up to `limit`.
         """
         return await self._listed(repository, digest, _CHILD, limit, skip)
 
     async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
-        """Return manifests here that list this blob, in the same way."""
+        """Return manifests that list this blob, in the same way."""
         return await self._listed(repository, blob, _BLOB, limit, skip)
 
     async def _listed(self, repository: Repository, digest: Digest, role: str, limit: int, skip: int) -> Listing:
@@ -89,19 +89,19 @@ class StoredFacts:
         return await self._database.read(partial(_listing, asked=asked, limit=limit, now=self._clock.now()))
 
     async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
-        """Return the indexes here above this manifest, at any depth; more than `limit`: there are others."""
+        """Return the indexes above this manifest, at any depth; more than `limit` entries: there are others."""
         asked = {"in_repository": repository, "of_digest": digest, "at_most": limit + 1}
         return await self._database.read(partial(_ancestors, asked=asked))
 
     async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
-        """Note that this manifest passed now: where to look first, here and on every other server. Never a verdict."""
+        """Record that this manifest passed now: a search hint for this and all other servers, never a verdict."""
         noted = self._passed.get((repository, digest))
         if noted is None or not noted <= at < noted + _AGAIN:
             await self._database.write(partial(_note, repository=repository, digest=digest, at=at))
             self._passed[repository, digest] = at
 
     async def forget(self, repository: Repository, digest: Digest) -> None:
-        """Drop what is known of a manifest that was deleted."""
+        """Drop all facts about a deleted manifest."""
         work = partial(_forget, repository=repository, digest=digest)
         await self._database.write(work, lambda _: self._forgot(repository, digest))
 
@@ -119,7 +119,7 @@ class StoredFacts:
 
 
 def _together(known: ManifestFact, fact: ManifestFact) -> ManifestFact:
-    """Return the new fact; that it was not examined this time does not undo an examination."""
+    """Return the new fact; a fact that was not examined this time keeps an earlier examination."""
     return replace(fact, artifact=known.artifact) if fact.artifact is None else fact
 
 
@@ -156,7 +156,7 @@ _PASSED = (
 
 
 def _above() -> Select[Any]:
-    """Each once, whatever the ways up to it: it ends, because no index can list what lists it."""
+    """Select each ancestor once, however many paths lead there; this ends, because no index lists its own ancestor."""
     up = select(cast(bindparam("of_digest"), Text).label("digest")).cte("up", recursive=True)
     step = (
         select(manifests.c.digest)

@@ -1,4 +1,4 @@
-"""Locks that hold across processes: a row with a fencing number."""
+"""Locks across processes: a row with a fencing number."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from proxy.store.tables import leases
 
 @dataclass(frozen=True)
 class Lease:
-    """Something one holder may do until `until`. `fence` grows with every acquisition and never repeats, so that
-    whoever was asleep for too long can be told apart from the holder of today.
+    """A right that one holder has until `until`.
+
+    `fence` grows with every acquisition and never repeats, so that a holder that slept too long can be distinguished
+    from the current one.
     """
 
     name: str
@@ -27,7 +29,7 @@ class Lease:
 
 
 class Leases(Protocol):
-    """Locks that hold across servers."""
+    """Locks across servers."""
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease, or None while another holder has it."""
@@ -36,11 +38,11 @@ class Leases(Protocol):
         """Return the lease with its new end, or None when it is lost."""
 
     async def release(self, lease: Lease) -> None:
-        """Let others have it."""
+        """Release the lease."""
 
 
 class StoredLeases:
-    """Leases in a table, on the clock of the process that asks. All calls raise Unavailable."""
+    """Leases in a table, by the clock of the process that asks. All calls raise Unavailable."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         """Use this database and this clock."""
@@ -50,25 +52,25 @@ class StoredLeases:
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease, or None while another holder has it. The same holder gets it again, with a new fence.
 
-        One that lasts far longer than what is asked for is not held: the clock it was made by has been put back since.
+        A lease that lasts far longer than the requested time does not count: its clock has been set back since.
         """
         return await self._database.write(
             partial(_acquire, name=name, holder=holder, now=self._clock.now(), until=self._in(seconds))
         )
 
     async def renew(self, lease: Lease, seconds: float) -> Lease | None:
-        """Return the lease with its new end, or None when it ran out or was taken over: then stop at once."""
+        """Return the lease with its new end, or None when it expired or was taken over: then stop at once."""
         until = self._in(seconds)
         held = await self._database.write(partial(_end, lease=lease, now=self._clock.now(), until=until))
         return replace(lease, until=until) if held else None
 
     async def release(self, lease: Lease) -> None:
-        """Let others have it from now on; nothing happens when it was lost before."""
+        """Release the lease; no effect if it was lost before."""
         now = self._clock.now()
         await self._database.write(partial(_end, lease=lease, now=now, until=now))
 
     async def held(self, prefix: str) -> dict[str, str]:
-        """Return who holds what now: holders by name of every lease whose name begins so."""
+        """Return the current holders, by name, of every lease whose name has this prefix."""
         return await self._database.read(partial(_all_held, prefix=prefix, now=self._clock.now()))
 
     def _in(self, seconds: float) -> datetime:
@@ -87,7 +89,7 @@ def _acquire(connection: Connection, name: str, holder: str, now: datetime, unti
 
 
 def _sane(now: datetime, until: datetime) -> datetime:
-    """Return what no lease asked for now outlasts: one that does was made by a clock that was put back since."""
+    """Return the latest end of a valid lease: one that lasts longer was made by a clock that was set back since."""
     return until + 2 * (until - now)
 
 

@@ -1,4 +1,4 @@
-"""What we signed, in a table: one row per signature, whatever dies when."""
+"""The ledger of our signatures, in a table: one row per signature, after any crash."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ class StoredLedger:
         self._database = database
 
     async def find(self, key: SignatureKey) -> Entry | None:
-        """Return the entry of this very signature, or None."""
+        """Return the entry of exactly this signature, or None."""
         return await self._database.read(partial(_find, key=key))
 
     async def put(self, entry: Entry) -> Entry:
-        """Return the entry that stands from now on: this one, or the one that was there and is further on."""
+        """Return the entry now in the ledger: this one, or an existing one that is further on."""
         return await self._database.write(partial(_put, entry=entry))
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage, with the manifest that carries them; what is not there, or removed, stays so."""
+        """Move entries to a stage, with the manifest that carries them; missing and removed ones are not restored."""
         if keys:
             await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, artifact=artifact))
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-        """Return everything we signed for this digest here, newest first, removed ones left out."""
+        """Return our signatures for this digest in this repository, newest first, without removed ones."""
         about = {"same_repository": repository, "same_digest": digest}
         return await self._database.read(partial(_entries, query=_ENTRIES, about=about))
 
     async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
-        """Return everything we signed here bound to exactly this, newest first, removed ones left out."""
+        """Return our signatures in this repository with exactly this binding, newest first, without removed ones."""
         about = {"same_repository": repository, "same_bound": bound}
         return await self._database.read(partial(_entries, query=_BOUND, about=about))
 
     async def images(
         self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
     ) -> tuple[tuple[Repository, Digest], ...]:
-        """Return images that one of these keys has signed, in one repository or (empty) in all, behind `after`."""
+        """Return images signed by one of these keys, in one repository or (empty) in all, after `after`."""
         query = _images(fingerprints, repository).order_by(ledger.c.repository, ledger.c.digest).limit(limit)
         query = query.where(
             or_(
@@ -100,7 +100,7 @@ def _find(connection: Connection, key: SignatureKey) -> Entry | None:
 
 
 def _put(connection: Connection, entry: Entry) -> Entry:
-    """Insert first, so that of two replicas the second waits for the first and then sees its row."""
+    """Return the stored entry. The insert comes first: a second replica waits for the first and sees its row."""
     inserted = insert_once(connection.dialect.name, ledger).returning(ledger.c.id)
     if connection.execute(inserted, _values(entry)).first() is not None:
         return entry

@@ -1,4 +1,4 @@
-"""A connection of its own, for what must not wait behind anything else in this process."""
+"""A separate connection for reads that must not wait behind any other work of this process."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from proxy.oci.faults import Told, Unavailable
 from proxy.store.database import Work, translated
 
 T = TypeVar("T")
-DEADLINE_S = 2.0  # for one question, connecting included
+DEADLINE_S = 2.0  # for one query, connecting included
 
 
 class Reader(Protocol):
-    """Where rows are read. `sole` is true where no other process can write them."""
+    """A source of rows. `sole` is true when no other process can write them."""
 
     sole: bool
 
     async def read(self, work: Work[T]) -> T:
-        """Return what `work` returns. Raises Unavailable."""
+        """Return the result of `work`. Raises Unavailable."""
 
 
 class OwnConnection:
-    """One connection to a database that others write too. Where it is silent it is cut: nobody waits for it."""
+    """One connection to a database with other writers. A silent connection is cut, so that no caller waits for it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use this engine, whose pool has one connection."""
@@ -35,7 +35,7 @@ class OwnConnection:
         self.sole = False
 
     async def read(self, work: Work[T]) -> T:
-        """Return what `work` returns, within two seconds. Raises Unavailable."""
+        """Return the result of `work`, within two seconds. Raises Unavailable."""
         held: list[int] = []
         attempt = asyncio.create_task(self._attempt(work, held))
         try:
@@ -48,7 +48,7 @@ class OwnConnection:
         return attempt.result()
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         with translated():
             await self._engine.dispose()
 
@@ -62,8 +62,8 @@ class OwnConnection:
 
 
 def _give_up(attempt: asyncio.Task[T], held: list[int]) -> None:
-    """Cut the connection: cancelling would first ask the server, which is silent, to cancel, for ten seconds."""
-    attempt.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it any more
+    """Cut the connection: cancelling would first ask the silent server to cancel, for ten seconds."""
+    attempt.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # no caller waits for it any more
     if not held:
         attempt.cancel()
         return

@@ -1,4 +1,4 @@
-"""Tables are brought up to date when a store is opened for writing, and only compared when it is opened to read."""
+"""Tables are upgraded when a store is opened for writing, and only compared when it is opened to read."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from proxy.oci.faults import ConfigError
 from proxy.store.tables import HEAD
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_ONE_AT_A_TIME = 0x636F756E  # any number of ours: the advisory lock of a replica that migrates
+_ONE_AT_A_TIME = 0x636F756E  # an arbitrary number: the advisory lock of a replica that migrates
 
 
 def upgrade(connection: Connection) -> None:
-    """Run what is missing inside this transaction. Raises ConfigError when the store is newer than this program."""
+    """Run the missing migrations in this transaction. Raises ConfigError if the store is newer than this program."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ONE_AT_A_TIME})
     if version(connection) == HEAD:
         return
-    from alembic import command  # slow to import, and hardly ever needed
+    from alembic import command  # slow to import, and rarely needed
     from alembic.config import Config
     from alembic.util import CommandError
 

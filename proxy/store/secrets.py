@@ -1,4 +1,4 @@
-"""Random keys that all servers of one store share, each made by the first that needs it."""
+"""Random keys shared by all servers of one store, each created by the first server that needs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BYTES = 32
 
 
 class StoredSecrets:
-    """Keys for what is handed out and comes back. They sign no images; a person who reads the database has them."""
+    """Keys for values that clients receive and return. They sign no images; any reader of the database has them."""
 
     def __init__(self, database: Database) -> None:
         """Keep nothing in memory."""

@@ -1,4 +1,4 @@
-"""Which of two ledger entries about the same signature stands. Pure."""
+"""The rule for which of two ledger entries of one signature is kept. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ORDER = (Stage.INTENDED, Stage.SIGNED, Stage.ATTACHED)
 def merge(there: Entry | None, new: Entry) -> Entry:
     """Return the entry that is in the ledger after `new` was put.
 
-    The one that is further on stays, and of two equal ones the first, but that a timestamp is added to a signature
-    without. A removed one comes back with the signature and
-    the time it had, to be attached again as the same bytes: nothing is signed twice.
+    The entry that is further on is kept, and of two equal ones the first, except that a timestamp is added to a
+    signature without one. A removed entry comes back with its signature and time, to be attached again as the same
+    bytes: nothing is signed twice.
     """
     if there is None:
         return new

@@ -1,4 +1,4 @@
-"""The tables, the same ones on SQLite and PostgreSQL. Changing one needs a migration (migrations/versions)."""
+"""The tables, the same on SQLite and PostgreSQL. A change needs a migration (migrations/versions)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sqlalchemy import (
 
 HEAD = "0044"  # the newest migration; a test compares
 
-# Only INTEGER counts up by itself in SQLite.
+# In SQLite, only INTEGER increments automatically.
 BIG = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment as text of fixed width in UTC, so that both databases order it and people can read it."""
+    """A time as text of fixed width in UTC, so that both databases order it and people can read it."""
 
     impl = Text
     cache_ok = True
@@ -43,12 +43,13 @@ class Instant(TypeDecorator[datetime]):
 
 
 def text_of(at: datetime) -> str:
-    """Return an aware moment as `2026-01-02T12:00:00.000000Z`."""
+    """Return an aware time as `2026-01-02T12:00:00.000000Z`."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 metadata = MetaData()
-# On PostgreSQL these indexes are partial too, as their migrations say; saying it here would load that dialect (50 ms).
+# On PostgreSQL these indexes are partial too (see their migrations); declaring that here would load its dialect (50
+# ms).
 _HAS_PASSED = text("passed IS NOT NULL")
 
 ledger = Table(
@@ -83,13 +84,13 @@ manifests = Table(
     Column("blobs", Text, nullable=False),
     Column("subject", Text),
     Column("artifact", Boolean),
-    Column("passed", Instant),  # about when it last passed: where to look first
+    Column("passed", Instant),  # approximate time of the last pass: where to look first
     UniqueConstraint("repository", "digest", name="manifests_once"),
     Index("manifests_passed", "repository", "passed", sqlite_where=_HAS_PASSED),
-    sqlite_autoincrement=True,  # newest first is by id, so an id must never come back
+    sqlite_autoincrement=True,  # newest first is by id, so an id must never be reused
 )
 
-# Which manifest lists what, for looking up backwards. The newest come first, so the manifest's id is in the index.
+# Which manifest lists what, for reverse look-ups. The newest come first, so the manifest's id is in the index.
 listed = Table(
     "listed",
     metadata,
@@ -106,7 +107,7 @@ journal = Table(
     metadata,
     Column("position", BIG, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("last", Instant, nullable=False),  # of a counted row: when it happened last
+    Column("last", Instant, nullable=False),  # of a counted row: the time of the last event
     Column("kind", Text, nullable=False),
     Column("who", Text, nullable=False),
     Column("how", Text, nullable=False),
@@ -120,7 +121,7 @@ journal = Table(
     Column("key_revision", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("count", BIG, nullable=False),
-    Column("tally", Text, unique=True),  # what a counted row is found by; NULL: a row of its own
+    Column("tally", Text, unique=True),  # the key of a counted row; NULL: a row of its own
     Index("journal_by_kind", "kind", "position"),
     Index("journal_by_repository", "repository", "position"),
     Index("journal_by_digest", "digest", "position"),
@@ -165,7 +166,7 @@ keys = Table(
     Column("backup_at", Instant),
 )
 
-# How often each book was changed: what other processes look at to know that theirs is old.
+# How often each book was changed: other processes compare it to detect that theirs is old.
 versions = Table(
     "versions",
     metadata,
@@ -276,7 +277,7 @@ policy_revisions = Table(
     metadata,
     Column("number", BIG, primary_key=True, autoincrement=False),
     Column("hash", Text, nullable=False),
-    Column("parent", Text, nullable=False),  # the hash of the one before
+    Column("parent", Text, nullable=False),  # the hash of the previous one
     Column("body", Text, nullable=False),
     Column("policies", Text, nullable=False),  # the revision that decisions name
     Column("at", Instant, nullable=False),

@@ -12,7 +12,7 @@ from proxy.trust.tag import TagFact
 
 _MOVING = text("moving_to IS NOT NULL")
 
-# Where each tag points, and (holder, fence, until) who may move it now. A row that says neither is not kept.
+# Where each tag points, and (holder, fence, until) who may move it now. A row with neither is deleted.
 tags = Table(
     "tags",
     metadata,
@@ -30,7 +30,7 @@ tags = Table(
     Index("tags_moving", "moving_to", sqlite_where=_MOVING),
 )
 
-FACT = ("digest", "at", "by", "how", "moving_to")  # the columns that say where it points
+FACT = ("digest", "at", "by", "how", "moving_to")  # the columns of the fact
 
 
 def values_of(fact: TagFact) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where tags point, and who may move them, in one table: a row is the fact and the lock."""
+"""Where tags point, and who may move them, in one table: a row is both the fact and the lock."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _Place = tuple[Repository, Tag]
 class StoredTags:
     """The Tags port on a database.
 
-    Where other processes write too, tags are taken by one statement in a transaction of its own, sorted, so that two
-    that want the same wait for each other in one order; and each taking counts `fence` up, so that what was read before
-    can be compared. On a database of our own a hold is in memory.
+    With other writers, tags are taken by one statement in a transaction of its own, sorted, so that two takers of the
+    same tags wait for each other in one order; each taking increments `fence`, so that an earlier read can be compared.
+    With a sole writer, a hold is in memory.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -34,18 +34,18 @@ class StoredTags:
         self._database = database
         self._clock = clock
         self.sole = database.sole
-        self._holds: dict[_Place, str] = {}  # by whom, on a database of our own
+        self._holds: dict[_Place, str] = {}  # the holder of each tag, with a sole writer
         self._beginning: dict[str, Awaitable[object]] = {}  # by holder: recorded with the next commit
 
     async def find(self, repository: Repository, names: Collection[Tag]) -> Mapping[Tag, TagFact]:
-        """Return what is known of these tags; those nothing is known of are left out."""
+        """Return the facts about these tags; unknown tags are left out."""
         rows = await self._database.read(partial(_rows, repository=repository, names=sorted(names)))
         return {fact.tag: fact for fact in (fact_of(row) for row in rows)}
 
     async def take(
         self, repository: Repository, names: Collection[Tag], holder: str, moving_to: Mapping[Tag, Digest]
     ) -> Hold | None:
-        """Hold all of these tags for a while, or none: a try that fails has only read."""
+        """Hold all of these tags for a while, or none: a failed attempt has only read."""
         wanted, now = tuple(sorted(set(names))), self._clock.now()
         if self.sole:
             if any((repository, tag) in self._holds for tag in wanted):
@@ -67,7 +67,7 @@ class StoredTags:
         return Hold(repository, wanted, holder, {tag: fact_of(row) for tag, row in rows.items()})
 
     async def begin(self, hold: Hold, moving_to: Mapping[Tag, Digest]) -> None:
-        """Have it recorded where these tags move; where it was not when they were taken, with the next commit."""
+        """Record where these tags move, with the next commit, unless that was recorded when they were taken."""
         if self.sole:
             now = self._clock.now()
             moving = {tag: to for tag, to in moving_to.items() if not _points(hold.rows.get(tag), to)}
@@ -76,19 +76,19 @@ class StoredTags:
                 self._beginning[hold.holder] = self._database.along(partial(_begin, values=values))
 
     async def begun(self, hold: Hold) -> None:
-        """Return once it is durable."""
+        """Return once that record is durable."""
         if hold.holder in self._beginning:
             await self._beginning[hold.holder]
 
     async def renew(self, hold: Hold) -> bool:
-        """Hold them for another while; False where somebody else took one of them."""
+        """Extend the hold; False if another holder took one of the tags."""
         if self.sole:
             return self._has(hold)
         until = self._clock.now() + timedelta(seconds=HELD_S)
         return await self._database.write(partial(_renew, hold=hold, until=until))
 
     async def give_back(self, hold: Hold, facts: Sequence[TagFact]) -> bool:
-        """Record what is known of the tags now and let others have them; False where they were lost before."""
+        """Record the facts about the tags and release them; False if they were lost before."""
         if not self.sole:
             return await self._database.write(partial(_give_back, hold=hold, facts=tuple(facts)))
         if not self._has(hold):
@@ -103,21 +103,21 @@ class StoredTags:
         return True
 
     async def learn(self, fact: TagFact) -> None:
-        """Record where a tag was seen to point, unless that is known, or somebody holds it."""
+        """Record where a tag was seen to point, unless that is known, or another task holds the tag."""
         if (fact.repository, fact.tag) not in self._holds:
             await self._database.write(partial(_learn, fact=fact))
 
     async def gone(self, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]) -> tuple[Tag, ...]:
-        """Record that a manifest was deleted; return the tags that pointed at it. Those that stay are known still."""
+        """Record that a manifest was deleted; return the tags that pointed at it. Tags that stay keep their fact."""
         return await self._database.write(partial(_gone, repository=repository, digest=digest, stays=stays))
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
-        """Return tags that point at this manifest or blob, or at what lists it, so many levels up."""
+        """Return tags that point at this manifest or blob, or at a manifest above it, up to `depth` levels."""
         work = partial(_above, repository=repository, digest=digest, depth=depth, limit=limit)
         return await self._database.read(work)
 
     async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
-        """Return tags whose move nobody finished and nobody holds, the oldest first; those after this one only."""
+        """Return tags with an unfinished move that no task holds, oldest first; with `after`, only later ones."""
         work = partial(_unfinished, now=self._clock.now(), limit=limit, after=after)
         found = await self._database.read(work)
         return tuple(fact for fact in found if (fact.repository, fact.tag) not in self._holds)
@@ -136,7 +136,7 @@ def _points(fact: TagFact | None, at: Digest | None) -> bool:
 
 
 def _held(row: Row[Any], now: datetime) -> bool:
-    """False for a hold that lasts far longer than one may: the clock it was made by has been put back since."""
+    """False for a hold that lasts far longer than allowed: its clock has been set back since."""
     return row.holder is not None and now < row.until <= now + timedelta(seconds=3 * HELD_S)
 
 
@@ -148,7 +148,7 @@ def _rows(connection: Connection, repository: Repository, names: Sequence[Tag]) 
 def _taken(
     repository: Repository, tag: Tag, row: Row[Any] | None, holder: str | None, moving_to: Digest | None, now: datetime
 ) -> dict[str, Any]:
-    """Return the row of a tag that is taken, as it is to be."""
+    """Return the new row of a tag that is taken."""
     known = TagFact(repository, tag, None, now) if row is None else fact_of(row)
     if moving_to is not None and known.digest != moving_to:
         known = replace(known, moving_to=moving_to)
@@ -157,11 +157,11 @@ def _taken(
 
 
 class _Busy(Exception):
-    """Somebody else was first; nothing was written."""
+    """Another holder was first; nothing was written."""
 
 
 def _take(connection: Connection, values: list[dict[str, Any]], now: datetime) -> None:
-    """Take all, or raise _Busy. What was read before must still stand: somebody else may have been first."""
+    """Take all, or raise _Busy. The rows read before must be unchanged: another holder may have been first."""
     statement = upsert(connection.dialect.name, tags).values(values)
     free = or_(tags.c.holder.is_(None), tags.c.until <= now, tags.c.until > now + timedelta(seconds=3 * HELD_S))
     taken = connection.execute(
@@ -193,7 +193,7 @@ def _ours(hold: Hold) -> Any:
 
 
 def _give_back(connection: Connection, hold: Hold, facts: tuple[TagFact, ...]) -> bool:
-    """Facts first: letting go in the same statement would leave the next one without a row to compare."""
+    """Record facts first: releasing in the same statement would leave the next holder without a row to compare."""
     ours = connection.execute(select(tags.c.tag).where(_ours(hold)).order_by(tags.c.tag).with_for_update()).all()
     if len(ours) == len(hold.tags):
         _change(connection, facts)
@@ -224,7 +224,7 @@ def _record(connection: Connection, facts: Sequence[TagFact]) -> None:
 
 
 def _sweep(connection: Connection, repository: Repository, names: Collection[Tag]) -> None:
-    """A lock that is given back and says nothing leaves no row."""
+    """Delete released rows without a fact."""
     these = and_(tags.c.repository == repository, tags.c.tag.in_(names), tags.c.holder.is_(None))
     connection.execute(delete(tags).where(these, tags.c.digest.is_(None), tags.c.moving_to.is_(None)))
 

@@ -1,7 +1,7 @@
-"""How often each book was changed, so that other processes know when theirs is old, and for how long it may have been.
+"""Change counters of the books: other processes detect that their copy is old, and how old it may be.
 
-Denials and keys are read by a look of their own, on a connection of their own: what users can make slow (policies are
-parsed and compared) is followed elsewhere, from the numbers that this look found.
+Denials and keys are checked separately, on their own connection: books that users can make slow (policies are parsed
+and compared) are followed elsewhere, from the numbers that this check found.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from proxy.store.tables import versions
 
 
 class Book(Protocol):
-    """Something stored that this process also holds in memory."""
+    """Stored data that this process also holds in memory."""
 
-    unsure: bool  # whether a change of ours may or may not be in the store
+    unsure: bool  # True when our own change may or may not be in the store
 
     async def refresh(self) -> None:
         """Read it again; afterwards nothing is unsure. Raises Unavailable."""
 
 
 def bump(connection: Connection, name: str) -> None:
-    """Say that the book of this name has changed; to be called in the transaction that changes it."""
+    """Record that the book of this name has changed; call this in the transaction that changes it."""
     new = upsert(connection.dialect.name, versions).values(name=name, number=1)
     connection.execute(
         new.on_conflict_do_update(index_elements=[versions.c.name], set_={"number": versions.c.number + 1})
@@ -40,23 +40,23 @@ class Watch:
     """Keeps the books that decide (denials, keys) as new as the store, and knows how old they may be."""
 
     def __init__(self, reader: Reader, books: Mapping[str, Book], monotonic: Callable[[], float]) -> None:
-        """Watch these, by the names they are bumped under; they were read just now."""
+        """Watch these books, by the names they are bumped under; they were read just now."""
         self._reader = reader
         self._books = dict(books)
         self._monotonic = monotonic
         self._found: Mapping[str, int] = {}
         self._seen: dict[str, int | None] = {}
         self._read_at = monotonic()
-        self.trouble: str | None = None  # why the last look failed
+        self.trouble: str | None = None  # why the last check failed
 
     def age(self) -> float:
-        """Return how many seconds ago all of them were known to be as the store has them; 0 where we alone write."""
+        """Return the seconds since all books were known to match the store; 0 if only this process writes."""
         return 0.0 if self._reader.sole else self._monotonic() - self._read_at
 
     async def look(self) -> None:
-        """Read again what others have changed since the last look, and what is unsure. Raises Unavailable.
+        """Read the books again that others have changed since the last check, and unsure ones. Raises Unavailable.
 
-        A book that cannot be read keeps the others from nothing, and all of them from counting as read.
+        A book that cannot be read does not stop the others from being read, but none of them then counts as read.
         """
         began = self._monotonic()
         self.trouble = self.trouble or "no answer yet"
@@ -73,7 +73,7 @@ class Watch:
         self._read_at, self.trouble = began, None
 
     def follower(self, name: str, book: Book) -> Callable[[], Awaitable[None]]:
-        """Return a look of its own for another book, which `look` never waits for. Raises Unavailable when called."""
+        """Return a separate check for another book; `look` never waits for it. Raises Unavailable when called."""
         return partial(self._follow, name, book)
 
     async def _follow(self, name: str, book: Book) -> None:

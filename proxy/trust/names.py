@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Only characters that nobody can confuse: names appear in journals and signed claims, beside other names.
+# Only characters that readers cannot confuse: names appear in journals and signed claims, beside other names.
 NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?"
 ON_THE_HOST = "operator on the host"
 # Names the journal and signed claims use without a token. No other holder may have one of them, in any case.

@@ -39,6 +39,6 @@ def permit(caller: Caller, decision: Decision, policy: Policy | None, *, head: b
 
 
 def may_push_by_policy(caller: Caller, policy: Policy) -> bool:
-    """True when the policy's push list includes this caller: `*` is everybody; a name counts only if proven."""
+    """True when the policy's push list includes this caller: `*` is every caller; a name counts only if proven."""
     allow = policy.push.allow
     return "*" in allow or (isinstance(caller, Named) and caller.name in allow)

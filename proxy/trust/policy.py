@@ -38,7 +38,7 @@ class PushRules:
 
 @dataclass(frozen=True)
 class PullRules:
-    """The requirements of a pull. Every clause must hold; an empty list of clauses allows nobody."""
+    """The requirements of a pull. Every clause must hold; an empty list of clauses blocks every pull."""
 
     mode: Mode = "enforce"
     enforce_after: datetime | None = None

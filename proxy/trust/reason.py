@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why something was blocked; the value appears for clients and in journal, metrics and pages."""
+    """Why something was blocked; clients, journal, metrics and pages show the value."""
 
     UNSIGNED = "unsigned"
     UNTRUSTED_KEY = "untrusted_key"

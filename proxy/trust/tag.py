@@ -1,4 +1,4 @@
-"""Where a tag points, as far as we know."""
+"""The known target of a tag, and the hold of the tasks that move it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Signer(Protocol):
     """Keys that never leave their tokens."""
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
-        """Return the profile's tokens in order: the first signs, each later one stands by for those before it."""
+        """Return the profile's tokens in order: the first signs, each later one is a standby for those before it."""
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
@@ -45,7 +45,7 @@ class Signer(Protocol):
 
 
 class KeyBook(Protocol):
-    """Our keys and their states. A change and its journal rows in `record` are stored together or not at all."""
+    """Our keys and their states. A change and its journal rows in `record` are stored together, or neither is."""
 
     def ring(self) -> KeyRing:
         """Return all keys at the current revision."""

@@ -53,7 +53,10 @@ class Tags(Protocol):
         """
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
-        """Return tags that point (or move) to this manifest or blob, or to what lists it, up to `depth` levels up."""
+        """Return tags that point (or move) to this manifest or blob, or to a manifest above it.
+
+        At most `depth` levels up are searched.
+        """
 
     async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
         """Return tags with an unfinished move that no task holds, oldest first; with `after`, only later ones."""

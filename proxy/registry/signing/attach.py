@@ -129,7 +129,7 @@ def replaced(repository: Repository, subject: Digest, strange: bytes, request: R
 
 
 async def upload(repository: Repository, blobs: Sequence[Blob], request: Request, ports: Ports) -> None:
-    """Upload these blobs, and the empty configuration that every manifest of ours uses."""
+    """Upload these blobs, and the empty configuration that all our manifests use."""
     await asyncio.gather(
         *(write_blob(repository, data, request, ports) for data in (EMPTY_JSON, *(b.data for b in blobs)))
     )

@@ -1,4 +1,4 @@
-"""Decide whether a key of ours made a signature: from its bytes, read and hashed here, whatever its labels say."""
+"""Decide whether one of our keys made a signature: from its bytes, read and hashed here, whatever its labels say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.trust.keys import Verifier
 async def layers_made_here(
     repository: Repository, about: Digest, layers: Sequence[Descriptor], request: Request, ports: Ports
 ) -> list[Descriptor]:
-    """Return the layers signed by a key of ours, in any state. Raises Unavailable, Exhausted."""
+    """Return the layers signed by one of our keys, in any state. Raises Unavailable, Exhausted."""
     found = await together([_made_here(repository, about, layer, request, ports) for layer in layers])
     return [layer for layer, made in zip(layers, found, strict=True) if made]
 
@@ -28,7 +28,7 @@ async def layers_made_here(
 async def referrers_made_here(
     repository: Repository, about: Digest, digests: Collection[Digest], request: Request, ports: Ports
 ) -> set[Digest]:
-    """Return which of these manifests carry a signature by a key of ours. Raises Unavailable, Exhausted."""
+    """Return which of these manifests carry a signature by one of our keys. Raises Unavailable, Exhausted."""
     each = list(digests)
     found = await together([_carries(repository, about, digest, request, ports) for digest in each])
     return {digest for digest, made in zip(each, found, strict=True) if made}

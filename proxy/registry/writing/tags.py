@@ -111,7 +111,7 @@ async def held(
     moving_to: Digest | None = None,
     about: Collection[Digest] = (),
 ) -> AsyncIterator[Held]:
-    """Hold these tags: no other task moves or signs for them. Raises Fault if another server holds them too long.
+    """Hold these tags: no other task moves them or signs for them. Raises Fault while another server keeps them.
 
     `about`: the digests whose lists of signatures are written inside: other servers leave those alone as well. Callers
     in this process queue, and only the first of them asks the store. Tags come before lists: all tasks lock in that

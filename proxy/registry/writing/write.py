@@ -27,7 +27,7 @@ Look = Callable[[bytes | None], Awaitable[bool]]
 
 
 class NotTaken(Unavailable):
-    """Upstream answered 4xx to a manifest of ours: a retry with the same one will fail too."""
+    """Upstream answered 4xx to our manifest: a retry with the same one will fail too."""
 
     def __init__(self, status: int, what: str, told: Told = Told.NOTHING) -> None:
         super().__init__(what, told=told)
@@ -135,7 +135,7 @@ async def write_manifest(
     request: Request,
     ports: Ports,
 ) -> None:
-    """Write a manifest of ours. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
+    """Write our manifest. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
 
     `prepare` writes the blobs the manifest lists; it runs again if upstream lost one that we believed to exist.
     """

@@ -1,1 +1,1 @@
-"""How the tables came to be, one step per file in versions/; run when a store is opened."""
+"""The history of the tables, one step per file in versions/; run when a store is opened."""

@@ -1,4 +1,4 @@
-"""Run by alembic, inside the transaction of whoever opens the store."""
+"""Run by alembic, inside the transaction that opens the store."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One file per step. A step that was released is never edited: add another, and set tables.HEAD."""
+"""One file per step. A released step is never edited: add another, and set tables.HEAD."""

@@ -88,5 +88,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is nothing before the first release."""
+    """Refuse: nothing precedes the first release."""
     raise NotImplementedError("the first tables are where the store begins")

@@ -1,4 +1,4 @@
-"""Find what was signed for a tag."""
+"""An index to find the signatures of a tag."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the index by what a signature is bound to."""
+    """Add the index on the name a signature is bound to."""
     op.create_index("ledger_by_bound", "ledger", ["repository", "bound"])
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Remove the index."""
     op.drop_index("ledger_by_bound", "ledger")

@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: every admin token with it."""
+    """Drop the table, and with it every admin token."""
     op.drop_table("admin_tokens")

@@ -1,4 +1,4 @@
-"""What else is known of keys, and how other processes learn that a book has changed."""
+"""More columns of keys, and change counters for other processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them: chains, schedules and notes of backups with them."""
+    """Remove them, and with them chains, schedules and backup times."""
     op.drop_table("versions")
     with op.batch_alter_table("keys") as keys:
         for name in (*_MOMENTS, "chain"):

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table of policy revisions: texts, each with the hash of the one before."""
+    """Create the table of policy revisions: texts, each with the hash of its predecessor."""
     op.create_table(
         "policy_revisions",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
@@ -24,5 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: policies are those of the configuration file again."""
+    """Drop the table: the configuration file's policies apply again."""
     op.drop_table("policy_revisions")

@@ -1,4 +1,4 @@
-"""What operators order beside the policies: denials and exceptions."""
+"""Operators' overrides of the policies: denials and exceptions."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them: what was denied is no longer."""
+    """Drop the tables: denials no longer apply."""
     op.drop_table("exceptions")
     op.drop_table("denials")

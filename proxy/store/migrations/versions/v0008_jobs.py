@@ -1,4 +1,4 @@
-"""Long work: jobs."""
+"""Jobs: long-running work."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: what waits is not done any more."""
+    """Drop the table: waiting jobs are lost."""
     op.drop_index("jobs_by_state", "jobs")
     op.drop_table("jobs")

@@ -1,4 +1,4 @@
-"""Countersignatures of a timestamp authority, beside the signatures they are over."""
+"""Timestamps of a timestamp authority, stored beside the signatures they cover."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; signatures made before have none."""
+    """Add the column; existing signatures have no timestamp."""
     op.add_column("ledger", sa.Column("timestamp", sa.LargeBinary))
 
 
 def downgrade() -> None:
-    """Drop it: signatures are attached again without."""
+    """Drop the column: signatures are attached again without timestamps."""
     with op.batch_alter_table("ledger") as ledger:
         ledger.drop_column("timestamp")

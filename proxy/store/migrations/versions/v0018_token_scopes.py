@@ -12,11 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the patterns of repositories a token is for; those there are were made for all."""
+    """Add the repository patterns of a token; existing tokens are for all repositories."""
     op.add_column("admin_tokens", sa.Column("repositories", sa.Text, nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:
-    """Drop them: tokens for some repositories would be for all of them, so they end."""
+    """Drop the patterns, and delete scoped tokens, which would otherwise be valid for all repositories."""
     op.execute("DELETE FROM admin_tokens WHERE repositories != '[]'")
     op.drop_column("admin_tokens", "repositories")

@@ -1,4 +1,4 @@
-"""What was pushed unsigned under an exception."""
+"""Images pushed unsigned under an exception."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: what is not signed yet is no longer known."""
+    """Drop the table: owed signatures are no longer known."""
     op.drop_table("unsigned_pushes")

@@ -1,4 +1,4 @@
-"""Calls that wait for a second person."""
+"""Calls that wait for a second person's approval."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: what waits is not done any more."""
+    """Drop the table: waiting calls are lost."""
     op.drop_table("approvals")

@@ -1,4 +1,4 @@
-"""When a manifest last passed, and who agreed to an admin token."""
+"""The time a manifest last passed, and the person who agreed to an admin token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them: nothing but an order is lost, and who agreed."""
+    """Drop the columns: only a search order and the names of those who agreed are lost."""
     op.drop_column("admin_tokens", "agreed_by")
     op.drop_index("manifests_passed", "manifests")
     op.drop_column("manifests", "passed")

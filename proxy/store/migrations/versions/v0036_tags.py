@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table, empty: a tag is known from its next push on, or from the first look at upstream."""
+    """Create the table, empty: a tag is known after its next push, or the first look at upstream."""
     op.create_table(
         "tags",
         sa.Column("repository", sa.Text, primary_key=True),
@@ -32,5 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: where tags point is asked of upstream again."""
+    """Drop the table: upstream is asked again where tags point."""
     op.drop_table("tags")

@@ -1,4 +1,4 @@
-"""Random keys that all servers of one store share."""
+"""Random keys shared by all servers of one store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, empty."""
+    """Create the table, empty."""
     op.create_table(
         "secrets",
         sa.Column("name", sa.Text, primary_key=True),
@@ -21,5 +21,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: uploads under way elsewhere than at the usual paths are begun again."""
+    """Drop the table: uploads in progress at unusual paths must be started again."""
     op.drop_table("secrets")
