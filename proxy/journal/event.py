@@ -71,7 +71,7 @@ NO_DETAIL: Mapping[str, Any] = MappingProxyType({})
 
 
 class Event(NamedTuple):
-    """One row of the journal: when, what, who and how we know, about what, why, under which revisions.
+    """One row of the journal: time, kind, actor and how the name is proven, object, reason, revisions.
 
     A tuple, because every pull makes one: a frozen dataclass of so many fields takes three times as long to make.
     """

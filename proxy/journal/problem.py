@@ -1,4 +1,4 @@
-"""Present problems as values: the common source of status, doctor, metrics, log and journal. Pure."""
+"""Current problems as values: the common source of status, doctor, metrics, log and journal. Pure."""
 
 from __future__ import annotations
 

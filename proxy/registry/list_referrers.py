@@ -25,7 +25,7 @@ async def list_referrers(op: ListReferrers, request: Request, ports: Ports) -> R
     try:
         api = await ports.registry.referrers_api(op.repository, op.digest, request.credential)
     except Unavailable:
-        api = ReferrersApi.HAS  # upstream's own answer to this caller says best what is the matter
+        api = ReferrersApi.HAS  # upstream's own answer to this caller explains the problem best
     if api is ReferrersApi.HAS:
         return await relay(op, request, ports)
     refused = await _may_read(op.repository, request, ports)

@@ -127,7 +127,7 @@ class Held:
     """Upstream's reply while a caller reads it: its slot is given back with its connection."""
 
     def __init__(self, reply: UpstreamResponse, transfer: Transfer) -> None:
-        """Take over both."""
+        """Take over the reply and its transfer."""
         self.status = reply.status
         self.headers = reply.headers
         self._reply = reply

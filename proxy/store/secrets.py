@@ -16,7 +16,7 @@ class StoredSecrets:
     """Keys for values that clients receive and return. They sign no images; any reader of the database has them."""
 
     def __init__(self, database: Database) -> None:
-        """Keep nothing in memory."""
+        """Use this database; no key is cached in memory."""
         self._database = database
 
     async def named(self, name: str) -> bytes:

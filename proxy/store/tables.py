@@ -34,11 +34,11 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Return the text of an aware moment."""
+        """Return the text of an aware time."""
         return None if value is None else text_of(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Return the moment this text is."""
+        """Return the time in this text."""
         return None if value is None else datetime.fromisoformat(value)
 
 

@@ -1,4 +1,4 @@
-"""Where tags point, and who may move them, in one table: a row is both the fact and the lock."""
+"""Tags in one table: a row is both the fact (where the tag points) and the lock for moving it."""
 
 from __future__ import annotations
 

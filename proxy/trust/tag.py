@@ -1,4 +1,4 @@
-"""The known target of a tag, and the hold of the tasks that move it."""
+"""The known target of a tag, and the hold of a task that moves it."""
 
 from __future__ import annotations
 

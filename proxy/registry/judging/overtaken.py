@@ -32,8 +32,8 @@ class Begun:
 async def by_now(begun: Begun, ports: Ports) -> tuple[Decision, Now, bool]:
     """Return the decision on the same evidence under the current state, that state, and whether the decision is final.
 
-    A denial or a pass holds whatever further evidence would say, unless authorities or revocation lists changed: their
-    verdicts are part of the evidence. A block is final only if the same evidence would be gathered again.
+    A denial is final. An allowed decision is final unless authorities or revocation lists changed: their verdicts are
+    part of the evidence. A block is final only if the same evidence would be gathered again.
     """
     repository, subject, then, evidence = begun.question.repository, begun.subject, begun.then, begun.evidence
     now, above = then, frozenset[Digest]() if evidence is None else evidence.listed_by

@@ -1,4 +1,4 @@
-"""What manifests list."""
+"""The facts port: the children and blobs that manifests list."""
 
 from __future__ import annotations
 

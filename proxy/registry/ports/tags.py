@@ -1,4 +1,4 @@
-"""Where tags point, and who may move them now."""
+"""The tags port: where tags point, and which task may move them now."""
 
 from __future__ import annotations
 

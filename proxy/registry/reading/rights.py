@@ -47,7 +47,7 @@ class UpstreamRights:
     """The Rights port: every answer is upstream's own, at most `right_to_read_s` old (a proven name: `NAME_S`)."""
 
     def __init__(self, registry: Registry, tokens: UpstreamTokens, clock: Clock, limits: Limits) -> None:
-        """Know nothing yet."""
+        """Start with empty caches."""
         self._registry = registry
         self._tokens = tokens
         self._clock = clock
