@@ -113,7 +113,7 @@ def _open(policy: Policy | None, ports: Ports) -> bool:
 
 
 async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Reason | None:
-    """Return DENIED_DIGEST when every known manifest listing the blob is denied; None when none is known.
+    """Return DENIED_DIGEST when known manifests list the blob and all of them are denied, else None.
 
     Raises Unavailable when such a manifest is listed by too many indexes to check them all.
     """
