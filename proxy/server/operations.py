@@ -1,16 +1,42 @@
-"""Every route of the admin API: one table, which requests, documentation and tests are all held against."""
+"""Every route of the admin API, what it does, and what does each kind of job.
+
+Requests, documentation and tests are all held against the one table. A route does what every other way in does.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
 from proxy.admin import approval_routes, token_operations
+from proxy.admin.approval_desk import ApprovalDesk
+from proxy.admin.certificates import KnownCertificate
+from proxy.admin.dispatch import Topic, topic_of
 from proxy.admin.operation import Route
+from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs import operations as job_operations
+from proxy.jobs.port import Jobs
+from proxy.jobs.run import Work
 from proxy.keys import chain_routes, custody_routes, resign_routes
 from proxy.keys import routes as keys
+from proxy.keys.chain_desk import ChainDesk
+from proxy.keys.custody_desk import CustodyDesk
+from proxy.keys.desk import KeyDesk
+from proxy.keys.resign import RESIGN, resign
+from proxy.keys.resign_desk import ResignDesk
 from proxy.overrides import denial_operations, exception_operations
+from proxy.overrides.sign_pending import SIGN_OWED, sign_pending
 from proxy.policies import routes as policies
+from proxy.policies.desk import PolicyDesk
+from proxy.policies.in_force import Policies
+from proxy.policies.plan import PLAN, plan_in_job
+from proxy.registry.ports_in_use import Ports
 from proxy.server import journal_routes
 from proxy.server import routes as server
+from proxy.server.desk import Desk
+from proxy.server.server_desk import ServerDesk
+from proxy.server.store import Store
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.tokens.open import UnrecordedKey
 
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
@@ -26,3 +52,44 @@ ROUTES: tuple[Route, ...] = (
     *resign_routes.ROUTES,
     *approval_routes.ROUTES,
 )
+
+
+def topics(
+    desk: Desk,
+    ports: Callable[[], Ports],
+    store: Store,
+    reload: Callable[[], Awaitable[str | None]],
+    strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]],
+    held: TokenInventory,
+    policies: Policies,
+    dual: Callable[[], bool] = lambda: False,
+    people: Callable[[], Iterable[KnownCertificate]] = tuple,
+) -> tuple[Topic, ...]:
+    """Return what every route does. `ports` returns the one in force; `reload` why it was refused, or None.
+
+    `dual` says whether a second person has to agree before keys and policies change; `people` returns who
+    calls with a certificate, as configured by now.
+    """
+    doing = (
+        ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
+        KeyDesk(ports, strays).topic(),
+        CustodyDesk(ports, held).topic(),
+        PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
+        ChainDesk(ports).topic(),
+        topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
+        topic_of(job_operations.OPERATIONS, ports, {Jobs: store.jobs}),
+        ResignDesk(ports, store.jobs, store.ledger).topic(),
+        topic_of(denial_operations.OPERATIONS, ports),
+        topic_of(exception_operations.OPERATIONS, ports),
+    )
+    return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())
+
+
+def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Mapping[str, Work]:
+    """Return what does each kind of job. `ports` returns the one in force."""
+    journal = store.journal
+    return {
+        RESIGN: lambda job, step: resign(job, step, ports(), store.ledger),
+        SIGN_OWED: lambda job, step: sign_pending(job, step, ports()),
+        PLAN: lambda job, step: plan_in_job(job, step, ports(), policies, journal.pulled, journal.revision),
+    }

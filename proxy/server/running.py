@@ -39,26 +39,27 @@ from proxy.registry.reading.rights import UpstreamRights
 from proxy.registry.request import Request, Response
 from proxy.registry.signing import retag, withdraw
 from proxy.server import gauges, revocation_lists
-from proxy.server.answering import answer_as_realm
+from proxy.server.build import (
+    check_listeners,
+    outbound_of,
+    password_of,
+    served_with,
+    timestamper_of,
+    told_by,
+    upstream_of,
+)
 from proxy.server.desk import Desk
-from proxy.server.job_kinds import works
-from proxy.server.listeners import commands, public_pages
-from proxy.server.operations import ROUTES
-from proxy.server.outbound import outbound_of
+from proxy.server.listeners import answer_as_realm, commands, public_pages
+from proxy.server.operations import ROUTES, topics, works
 from proxy.server.problems import expiry_watch, staleness
 from proxy.server.problems.all import AllProblems
 from proxy.server.problems.expiry_watch import ExpirySources, ExpiryWatch
 from proxy.server.problems.upstream import UpstreamWatch
 from proxy.server.problems.watch import ProblemWatch
-from proxy.server.reloadable import only_changeable
-from proxy.server.revisions import keep_revisions
+from proxy.server.reload import keep_revisions, only_changeable
 from proxy.server.revocation_lists import RevocationLists
-from proxy.server.served_with import check_listeners, served_with, told_by
 from proxy.server.store import Store, open_store
-from proxy.server.timestamper import timestamper_of
 from proxy.server.token_plans import tokens_plan
-from proxy.server.topics import topics
-from proxy.server.upstream import password_of, upstream_of
 from proxy.store.clock import SystemClock
 from proxy.tokens.certifier import TokenCertifier
 from proxy.tokens.inventory import OpenTokens

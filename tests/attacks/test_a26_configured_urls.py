@@ -11,8 +11,8 @@ import structlog
 
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
+from proxy.server.build import HttpTimestamper
 from proxy.server.revocation_lists import RevocationLists
-from proxy.server.timestamper import HttpTimestamper
 from proxy.trust.authority import Authority
 from proxy.upstream.outbound import Outbound
 from tests.worlds.memory import FrozenClock

@@ -23,9 +23,8 @@ from proxy.policies.process import Here, Reader
 from proxy.policies.rules import RulesInForce
 from proxy.registry.request import Response
 from proxy.server.desk import Desk
-from proxy.server.operations import ROUTES
+from proxy.server.operations import ROUTES, topics
 from proxy.server.store import Store
-from proxy.server.topics import topics
 from proxy.tokens.open import UnrecordedKey
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role

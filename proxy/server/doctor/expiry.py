@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from proxy.config import Settings
 from proxy.oci.faults import ConfigError
+from proxy.server.build import upstream_of
 from proxy.server.doctor.checkup import DoctorFinding
 from proxy.server.problems.expiry import due
 from proxy.server.problems.expiry_watch import in_files, of_authorities, of_upstream
-from proxy.server.upstream import upstream_of
 from proxy.store.port import Clock
 from proxy.trust.authority import Authority
 

@@ -10,8 +10,8 @@ from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import Reference, Repository, digest_of, signature_tag
 from proxy.registry.ports.upstream import Credential
+from proxy.server.build import upstream_of
 from proxy.server.doctor.checkup import DoctorFinding
-from proxy.server.upstream import upstream_of
 from proxy.upstream.client import Upstream
 
 NAME = "tags of signatures"

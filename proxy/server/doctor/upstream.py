@@ -14,8 +14,8 @@ from proxy.oci.paths import parse
 from proxy.oci.reference import Repository, digest_of
 from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi
 from proxy.registry.reading.provable import names_proven
+from proxy.server.build import upstream_of
 from proxy.server.doctor.checkup import DoctorFinding, State
-from proxy.server.upstream import upstream_of
 from proxy.upstream.client import Upstream
 
 CLOCK_S = 60.0

@@ -11,7 +11,7 @@ from proxy.config.advice import init_again, quoted, restore_or_lose
 from proxy.journal.problem import Problem, ProblemId, Severity
 from proxy.keys.schedule_runner import Failing
 from proxy.oci.reference import Repository, Tag
-from proxy.server.reloadable import RESTART
+from proxy.server.reload import RESTART
 from proxy.tokens.failing import Failing as FailingKey
 from proxy.tokens.failover import Failover
 from proxy.tokens.signer import TokenSigner

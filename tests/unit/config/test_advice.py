@@ -13,7 +13,7 @@ from proxy.config.advice import init_again, restore_or_lose
 from proxy.journal.problem import Severity
 from proxy.keys.states import refusal
 from proxy.server.problems.health import _failing, problems_of
-from proxy.server.reloadable import RESTART
+from proxy.server.reload import RESTART
 from proxy.server.revocation_lists import _look_at
 from proxy.tokens.failing import Failing
 from proxy.trust.fixes import fix_for

@@ -12,7 +12,7 @@ from proxy.cli.config import validated
 from proxy.config.schema import Tls as Entry
 from proxy.config.tls_files import Unusable, certificates_in, check_pair
 from proxy.oci.faults import ConfigError
-from proxy.server.served_with import served_with
+from proxy.server.build import served_with
 
 EXAMPLE = Path("config.example.yaml")
 

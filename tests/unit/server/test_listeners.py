@@ -11,10 +11,10 @@ import pytest
 
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
+from proxy.server.build import upstream_of
 from proxy.server.desk import Desk
 from proxy.server.listeners import commands, public_pages
 from proxy.server.store import Store
-from proxy.server.upstream import upstream_of
 from proxy.upstream.realm import Realm
 from proxy.web.app import public_app
 from proxy.web.local import local_app

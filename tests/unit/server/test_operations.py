@@ -1,9 +1,17 @@
-"""The table of routes: unambiguous, and places in paths take what they should."""
+"""The table of routes: unambiguous, and places in paths take what they should. What does each kind of job."""
+
+from typing import cast
 
 import pytest
 
 from proxy.admin.operation import PLACES
-from proxy.server.operations import ROUTES
+from proxy.keys.resign import RESIGN
+from proxy.overrides.sign_pending import SIGN_OWED
+from proxy.policies.plan import PLAN
+from proxy.server.operations import ROUTES, works
+from proxy.server.store import Store
+from tests.worlds.admin import policies_of
+from tests.worlds.conversation import world
 
 
 def test_names_and_calls_are_there_once() -> None:
@@ -37,3 +45,12 @@ def test_whatever_changes_something_needs_more_than_get() -> None:
 )
 def test_a_path_is_one_route_or_none(path: str, found: str | None) -> None:
     assert [route.name for route in ROUTES if route.match(path) is not None] == ([found] if found else [])
+
+
+async def test_every_kind_of_job_is_done_by_somebody() -> None:
+    w = await world()
+    assert set(works(lambda: w.ports, cast("Store", w.store), await policies_of(w, "file"))) == {
+        RESIGN,
+        SIGN_OWED,
+        PLAN,
+    }

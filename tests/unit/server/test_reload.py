@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.oci.faults import ConfigError
-from proxy.server.reloadable import only_changeable
+from proxy.server.reload import only_changeable
 from tests.unit.config.test_settings import SIGNING, parse
 
 

@@ -1,9 +1,14 @@
-"""What a reload can change, and what only a restart can."""
+"""What a reload can change and what only a restart can; and the record of what is in force."""
 
 from __future__ import annotations
 
 from proxy.config import Settings
+from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import ConfigError
+from proxy.policies.in_force import Taken
+from proxy.policies.store import POLICY
+from proxy.registry.ports_in_use import Ports
+from proxy.server.store import Store
 
 RESTART = "restart of countersign serve"
 
@@ -33,3 +38,15 @@ def only_changeable(before: Settings, after: Settings) -> None:
 def _lasting(settings: Settings) -> dict[str, tuple[object, ...]]:
     """Which keys there are and where. What the next key will be, and when, is another matter."""
     return {name: (entry.tokens, entry.label, entry.purpose) for name, entry in settings.keys.items()}
+
+
+async def keep_revisions(settings: Settings, taken: Taken, store: Store, ports: Ports) -> None:
+    """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
+    file, _ = taken
+    await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
+    await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)
+    now = ports.clock.now()
+    await store.journal.record(
+        Event(now, EventKind.CONFIG_LOADED, detail={"revision": settings.revision}),
+        Event(now, EventKind.POLICY_LOADED, policy_revision=file.policies.revision),
+    )

@@ -1,4 +1,4 @@
-"""The registry behind us, made of settings."""
+"""Parts of the server, made of settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.oci.faults import ConfigError
-from proxy.server.upstream import upstream_of
+from proxy.server.build import upstream_of
 from tests.unit.config.test_settings import MINIMAL, parse
 
 
