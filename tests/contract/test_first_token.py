@@ -12,7 +12,7 @@ from proxy.admin.token import AdminToken, matches
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import EventKind
 from proxy.oci.faults import ConfigError
-from proxy.server.doctor.admin import check_admin
+from proxy.server.doctor.credentials import check_admin
 from proxy.trust.roles import Role
 from tests.contract.conftest import Record
 from tests.unit.config.test_settings import MINIMAL

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.journal.event import Event, EventKind
 from proxy.server.doctor.checkup import DoctorFinding
-from proxy.server.doctor.pull_accounts import check_pull_accounts
+from proxy.server.doctor.policies import check_pull_accounts
 from proxy.trust.policy import Policy, PolicySet, PushRules
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON, FrozenClock

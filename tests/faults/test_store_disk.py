@@ -12,7 +12,7 @@ import pytest
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.oci.faults import Unavailable
-from proxy.server.doctor.room import check_room
+from proxy.server.doctor.checkup import check_room
 from proxy.server.store import Store, open_store
 from proxy.store import engines
 from tests.worlds.memory import NOON, FrozenClock

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from sqlalchemy.engine import make_url
 
 from hsm import KeyInfo, TokenError
 from hsm.mechanisms import algorithm_named, way_to_sign
 from proxy.config import Settings
-from proxy.config.advice import init_again, restore_or_lose
+from proxy.config.advice import init_again, quoted, restore_or_lose
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.server.store import open_store
@@ -24,6 +28,9 @@ State = Literal["ok", "warning", "wrong", "skipped"]
 # What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
 _MUST = {"SENSITIVE": True, "EXTRACTABLE": False}
 _SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "DERIVE": False}
+ROOM = "room for the record"
+FULL = 16 << 20  # bytes: less, and the next pushes may be refused
+LITTLE = 512 << 20  # bytes: about a month of a busy registry
 
 
 @dataclass(frozen=True)
@@ -165,3 +172,29 @@ async def check_store(settings: Settings) -> DoctorFinding:
     finally:
         await store.close()
     return DoctorFinding("store", "ok", f"{shown} answers; {len(keys)} keys in the key book")
+
+
+def check_room(url: str) -> DoctorFinding:
+    """Look how much room the store's disk has left; a database elsewhere looks after its own."""
+    database = make_url(url).database
+    if not url.startswith("sqlite") or not database:
+        return DoctorFinding(ROOM, "skipped", "the database server has its own disk: look there")
+    path = Path(database)
+    folder = path if path.is_dir() else path.parent
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        return DoctorFinding(ROOM, "wrong", f"{folder}: {error.strerror}", f"ls -ld {quoted(folder)}")
+    free = disk.f_bavail * disk.f_frsize
+    shown = f"{free >> 20} MiB free in {folder}"
+    if disk.f_flag & os.ST_RDONLY:
+        return DoctorFinding(
+            ROOM, "wrong", f"{folder} is mounted read-only: pushes are refused", f"findmnt -T {quoted(folder)}"
+        )
+    if free < FULL:
+        return DoctorFinding(
+            ROOM, "wrong", f"{shown}: pushes are refused as soon as it is full", f"df -h {quoted(folder)}"
+        )
+    return DoctorFinding(
+        ROOM, "warning" if free < LITTLE else "ok", shown, f"df -h {quoted(folder)}" if free < LITTLE else ""
+    )
