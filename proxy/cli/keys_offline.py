@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +13,18 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
-from proxy.config import load
-from proxy.keys.lost import Loss
+from proxy.config import Settings, load
+from proxy.keys.lost import Loss, Lost, lose
 from proxy.oci.faults import ConfigError
-from proxy.server.keys_offline import lose_offline
+from proxy.server.running import open_running
 from proxy.tokens.setup import pem
+from proxy.trust.actor import Actor
 from proxy.trust.keys import fingerprint
+from proxy.trust.token_text import holds_token
+from proxy.web.logs import open_log
+
+WHO, HOW = "operator on the host", "offline"
+OPENING_S = 30.0  # a slow token; with the server stopped nobody waits for pulls
 
 
 def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: OutputFormat) -> Exit:
@@ -39,3 +47,16 @@ def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, s
         made = f"key {fingerprint(new.spki)} of {new.profile} is {new.state}"
         lines = [made, *lines, *pem(new.spki).decode().splitlines()]
     return lines_out(lines)
+
+
+async def lose_offline(settings: Settings, key: str, reason: str, loss: Loss) -> Lost:
+    """Return what became of the key, and which one signs now, as the admin API would do it.
+
+    Raises ConfigError, also where a server holds the store; PinRefusedAtStart, Fault, Unavailable.
+    """
+    if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
+        raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
+    async with AsyncExitStack() as stack:
+        running = await open_running(settings, open_log(io.StringIO(), as_json=True), stack)
+        await running.signer.opened_within(OPENING_S)
+        return await lose(key, loss, Actor(WHO, HOW, reason), running.ports)

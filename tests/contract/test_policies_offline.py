@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from proxy import config
+from proxy.cli.policy_offline import put_in_store
 from proxy.config import Settings
 from proxy.journal.event import EventKind
 from proxy.journal.port import Search
 from proxy.oci.faults import ConfigError, Fault
 from proxy.server.doctor.policies import check_policies
-from proxy.server.policies_offline import put_in_store
 from proxy.server.store import open_store
 from proxy.store.clock import SystemClock
 from tests.unit.config.test_settings import SIGNING

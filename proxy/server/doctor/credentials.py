@@ -16,7 +16,7 @@ from proxy.server.problems.expiry_watch import in_files, of_authorities, of_upst
 from proxy.store.port import Clock
 from proxy.trust.authority import Authority
 
-TOKEN = "admin token"
+ADMIN = "admin token"
 
 
 def check_admin(settings: Settings, clock: Clock) -> DoctorFinding:
@@ -26,25 +26,25 @@ def check_admin(settings: Settings, clock: Clock) -> DoctorFinding:
         token = read_first_token(settings.directory)
         mode = path.stat().st_mode if token else 0
     except ConfigError as error:
-        return DoctorFinding(TOKEN, "warning", str(error))
+        return DoctorFinding(ADMIN, "warning", str(error))
     except OSError as error:
-        return DoctorFinding(TOKEN, "warning", f"{path}: {error.strerror}")
+        return DoctorFinding(ADMIN, "warning", f"{path}: {error.strerror}")
     if token is None:
-        return DoctorFinding(TOKEN, "ok", "no bootstrap token lies about")
+        return DoctorFinding(ADMIN, "ok", "no bootstrap token lies about")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         shown = f"{stat.S_IMODE(mode):04o}"
         return DoctorFinding(
-            TOKEN, "wrong", f"{path} may be read or written by others (mode {shown})", f"chmod 600 {quoted(path)}"
+            ADMIN, "wrong", f"{path} may be read or written by others (mode {shown})", f"chmod 600 {quoted(path)}"
         )
     if (ended := expiry_reason(token, clock.now())) is not None:
-        return DoctorFinding(TOKEN, "warning", f"the bootstrap token in {path} {ended}", f"rm {quoted(path)}")
+        return DoctorFinding(ADMIN, "warning", f"the bootstrap token in {path} {ended}", f"rm {quoted(path)}")
     if ends_too_late(token, clock.now()):
         odd = f"the bootstrap token in {path} ends later than 24 hours from now: `countersign init` did not make it"
-        return DoctorFinding(TOKEN, "wrong", odd, f"rm {quoted(path)}, and find out who may write there")
+        return DoctorFinding(ADMIN, "wrong", odd, f"rm {quoted(path)}, and find out who may write there")
     ends = f"{token.expires:%Y-%m-%d %H:%M} UTC"
     fix = f"make tokens of your own (countersign tokens create NAME --role ROLE), then: rm {quoted(path)}"
     return DoctorFinding(
-        TOKEN, "warning", f"the bootstrap token is still there, with both admin roles, until {ends}", fix
+        ADMIN, "warning", f"the bootstrap token is still there, with both admin roles, until {ends}", fix
     )
 
 

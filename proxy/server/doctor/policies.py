@@ -1,4 +1,4 @@
-"""What `countersign doctor` says of the policies: where they come from, whether a server could use them, who may push."""
+"""What `countersign doctor` says of the policies: whether a server could use them, and who may push."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Destroying on the command line: a plan, then the fingerprint typed; nothing without a terminal or --confirm."""
+"""Destroying on the command line: a plan, then the fingerprint typed. The page of evidence holds the file itself."""
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 from proxy.cli import agreed, custody
 from proxy.cli.admin import Endpoint
 from proxy.cli.agreed import Confirmation
+from proxy.cli.custody import page
 from proxy.cli.exits import Exit
+from proxy.formats.key_evidence import CHECK, encoded, text_of
 from tests.unit.cli.test_keys import KEY, Terminal
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
@@ -58,3 +62,24 @@ def test_confirm_asks_nobody_and_dry_run_does_nothing(
     assert "is destroyed on token hsm, serial 1" in capsys.readouterr().out
     assert destroy(dry_run=True) is Exit.FINE
     assert [path for path, _ in asked] == ["keys/abababab/destroy", "keys/abababab/destroy?dry_run=true"]
+
+
+DOCUMENT = {
+    "at": "2026-01-02T12:00:00+00:00",
+    "by": "countersign",
+    "key": {"fingerprint": "ab" * 32, "profile": "release"},
+    "token": {"mechanisms": ["ECDSA", "RSA_PKCS"], "label": "<script>alert(1)</script>"},
+    "attributes": {"EXTRACTABLE": False, "LOCAL": None},
+    "journal": [{"at": "then", "kind": "key.created", "who": "a<b", "how": "", "detail": {"reason": "x"}}],
+}
+
+
+def test_the_page_shows_everything_and_has_the_file_inside() -> None:
+    made = {"signed": encoded(text_of(DOCUMENT)), "signature": "c2ln", "public_key": "PEM\n", "check": list(CHECK)}
+    html = page(made)
+    for shown in ("ab" * 32, "ECDSA, RSA_PKCS", "not told", "key.created", "the server itself", "openssl dgst"):
+        assert shown in html
+    assert "<script>" not in html
+    inside = html.split('<pre id="evidence">')[1].split("</pre>")[0]
+    file = json.loads(inside.replace("&quot;", '"').replace("&#x27;", "'").replace("&gt;", ">").replace("&amp;", "&"))
+    assert json.loads(base64.b64decode(file["signed"]).partition(b"\n")[2]) == DOCUMENT
