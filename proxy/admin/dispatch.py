@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +19,7 @@ from proxy.admin.openapi import document
 from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
 from proxy.admin.operation import Call as OperationCall
 from proxy.admin.rate import ADDRESS, TokenBucket, place
-from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
+from proxy.admin.shapes import DryRun, Held, Nothing, Page, Plan, kept
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
@@ -281,3 +281,10 @@ def _misunderstood(part: str, wrong: ValidationError) -> Fault:
     errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
     told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
     return Fault("UNSUPPORTED", f"{part} not understood: {told}", status=400)
+
+
+def part(rows: tuple[T, ...], acting: Acting) -> tuple[tuple[T, ...], int | None]:
+    """Return the rows that were asked for of a list in memory, and what to skip to get those after them."""
+    page = cast("Page", acting.query)
+    after = page.skip + page.limit
+    return rows[page.skip : after], after if after < len(rows) else None

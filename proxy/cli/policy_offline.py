@@ -12,10 +12,9 @@ from proxy.cli.policy_file import sent
 from proxy.config import Settings, load
 from proxy.config.policy_file import PolicyFile
 from proxy.oci.faults import ConfigError, Corrupt, Fault
-from proxy.policies.change import Change, event_of
 from proxy.policies.in_force import Policies
 from proxy.policies.process import Here
-from proxy.policies.revision import PolicyRevision
+from proxy.policies.revision import Change, PolicyRevision, event_of
 from proxy.policies.rules import RulesInForce
 from proxy.server.store import Store, open_store
 from proxy.store.clock import SystemClock

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.journal.event import EventKind
-from proxy.keys.event import key_event
-from proxy.keys.lifecycle import find
+from proxy.keys.lifecycle import find, key_event
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from proxy.journal.event import EventKind
-from proxy.keys.event import key_event
-from proxy.keys.lifecycle import ALONE, find, may_become, may_rotate
+from proxy.keys.lifecycle import ALONE, find, key_event, may_become, may_rotate
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory

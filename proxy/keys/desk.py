@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from proxy.admin.dispatch import Acting, Topic
-from proxy.admin.part import part
+from proxy.admin.dispatch import Acting, Topic, part
 from proxy.admin.shapes import Why
 from proxy.keys import lifecycle
 from proxy.keys import routes as shapes
-from proxy.keys.lost import Loss, lose
-from proxy.keys.lost_steps import lost_steps
+from proxy.keys.lost import Loss, lose, lost_steps
 from proxy.oci.duration import parse_span
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports

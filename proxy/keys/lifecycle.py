@@ -7,12 +7,12 @@ key that was created and not recorded stays on the token and signs nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from proxy.journal.event import Event, EventKind
-from proxy.keys.event import key_event
 from proxy.keys.states import refusal
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
@@ -259,3 +259,16 @@ async def _done(change: Awaitable[None]) -> None:
 
 def _change(key: BookKey, to: KeyState, actor: Actor, ports: Ports, **more: str) -> Event:
     return key_event(EventKind.KEY_STATE, key, actor, {"from": key.state.value, "to": to.value, **more}, ports)
+
+
+def key_event(kind: EventKind, key: BookKey, actor: Actor, detail: Mapping[str, Any], ports: Ports) -> Event:
+    """Return the row that says what this person has done to this key, under the key book as it is now."""
+    return Event(
+        at=ports.clock.now(),
+        kind=kind,
+        who=actor.who,
+        how=actor.how,
+        request_id=actor.request_id,
+        key_revision=ports.keybook.ring().revision,
+        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": actor.reason[:500]},
+    )

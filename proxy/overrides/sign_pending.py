@@ -1,4 +1,4 @@
-"""Sign afterwards what was pushed without a signature."""
+"""Sign afterwards what was pushed without a signature: in a job, as soon as signing works again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from proxy.formats.format import claims_at
-from proxy.jobs.job import Job
-from proxy.jobs.run import Step
+from proxy.jobs.job import WAITING, Job
+from proxy.jobs.port import Jobs
+from proxy.jobs.run import Step, start
 from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
@@ -34,6 +35,7 @@ from proxy.trust.unsigned_push import UnsignedPush
 SIGN_OWED = "sign-owed"  # the kind of these jobs
 OWED = "unsigned-push"  # how we know who pushed: it was on record before it was signed
 AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
+LOOK_S = 2.0
 _PART = 100
 
 
@@ -106,3 +108,22 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
     except (Unavailable, Corrupt, Fault) as wrong:
         return "failed", str(wrong)
     return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"
+
+
+async def see_to_it(ports: Ports, jobs: Jobs) -> None:
+    """Ask for such a job where something is owed, signing works and none waits already. Raises Unavailable."""
+    if ports.unsigned.waiting() == 0:
+        return
+    now = ports.clock.now()
+    due = await ports.unsigned.due(now - AGAIN, 1)
+    if not due or not _signs(due[0], ports) or await jobs.page(WAITING, SIGN_OWED, "", 1, 0):
+        return
+    why = "pushed unsigned under an exception while signing did not work"
+    await start(Job("", SIGN_OWED, "countersign", "", why, now), jobs)
+
+
+def _signs(push: UnsignedPush, ports: Ports) -> bool:
+    """True unless all tokens of a profile that is to sign this are away, as far as is known."""
+    policy = ports.rules.current().for_(push.repository)
+    profiles = policy.push.sign_with if policy else ()
+    return all(any(turn.away is None for turn in ports.signer.tokens_of(profile)) for profile in profiles)

@@ -15,18 +15,18 @@ from proxy.jobs.port import Jobs
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.image_name import parse_name
 from proxy.policies import routes as shapes
-from proxy.policies.change import Change
 from proxy.policies.in_force import Policies
-from proxy.policies.lint_file import linted
+from proxy.policies.lint import LintContext, looks
 from proxy.policies.plan import CANDIDATE, PLAN, PulledSince, different, hash_of, impact, number_of
 from proxy.policies.port import PolicyBook
 from proxy.policies.process import Turns
 from proxy.policies.replay import replay, supposing
-from proxy.policies.revision import PolicyRevision
+from proxy.policies.revision import Change, PolicyRevision
 from proxy.registry.judging.judge import judge
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.not_given import not_given
+from proxy.registry.reading.provable import names_proven
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
 
@@ -206,3 +206,16 @@ def _line(revision: PolicyRevision) -> shapes.RevisionLine:
         how=revision.how,
         reason=revision.reason,
     )
+
+
+async def linted(text: str | None, name: str, policies: Policies, ports: Ports) -> shapes.Linted:
+    """Return everything found in this text, or in the policies in force. Raises Fault for one that takes too long."""
+    settings = policies.settings
+    images = [key for key in settings.keys if settings.purpose(key) == "image"]
+    proven = await names_proven(ports.registry)
+    around = LintContext(looks(images, ports.keybook.ring()), tuple(settings.file.trust), ports.clock.now(), proven)
+    if text is None:
+        found = await policies.texts.lint_kept(policies.file, settings, around)
+    else:
+        found = await policies.texts.lint(text, name, settings, around)
+    return shapes.Linted(findings=tuple(shapes.LintFindingShown.model_validate(each) for each in found))

@@ -12,10 +12,9 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault
-from proxy.policies.change import LINES_KEPT, Change, event_of
 from proxy.policies.port import PolicyBook
 from proxy.policies.process import Reader
-from proxy.policies.revision import PolicyRevision
+from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
 from proxy.policies.rules import RulesInForce
 from proxy.policies.texts import PolicyTexts
 from proxy.store.port import Clock

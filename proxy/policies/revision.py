@@ -1,4 +1,4 @@
-"""One revision of the policies, as it was given: a text, by whom, when, why, and after which one."""
+"""One revision of the policies: a text, by whom, when, why, after which one; and the change that asks for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from proxy.journal.event import Event, EventKind
+
 TEXT_BYTES = 256 * 1024
+LINES_KEPT = 60  # of a difference, in the journal and in refusals
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,34 @@ class PolicyRevision:
     def name(self) -> str:
         """How messages name it."""
         return f"revision {self.number} of the policies (by {self.who}, {self.at:%Y-%m-%d %H:%M}Z: {self.reason})"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be in force instead, by whom and why; `base` is the number of the revision it was made from."""
+
+    text: str
+    name: str
+    base: int
+    reason: str
+    who: str
+    how: str
+    request_id: str = ""
+    reverts: int | None = None
+
+
+def event_of(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
+    """Return the row of the journal for this revision; `lines` say what is different."""
+    cut = [*lines[:LINES_KEPT], f"and {len(lines) - LINES_KEPT} lines more"] if len(lines) > LINES_KEPT else lines
+    detail = {"revision": revision.number, "hash": revision.hash, "reason": revision.reason, "changes": cut}
+    if change is not None and change.reverts is not None:
+        detail["reverts"] = change.reverts
+    return Event(
+        revision.at,
+        EventKind.POLICY_CHANGED,
+        revision.who,
+        revision.how,
+        request_id="" if change is None else change.request_id,
+        policy_revision=revision.policies,
+        detail=detail,
+    )

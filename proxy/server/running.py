@@ -24,10 +24,10 @@ from proxy.keyless.examiner import SigstoreExaminer
 from proxy.keys import schedule_runner
 from proxy.oci.faults import ConfigError, Corrupt, Unavailable
 from proxy.oci.operation import Operation
-from proxy.overrides import offline, sign_pending_due
+from proxy.overrides import offline, sign_pending
 from proxy.overrides.exceptions import close_ended
 from proxy.overrides.offline import HostException
-from proxy.overrides.sign_pending_due import see_to_it
+from proxy.overrides.sign_pending import see_to_it
 from proxy.overrides.unsigned_store import OWED
 from proxy.policies.in_force import TRIES, Policies, Taken
 from proxy.policies.process import PolicyProcesses
@@ -185,7 +185,7 @@ class Running:
         self._ticking.every(offline.LOOK_S, "break-glass on this host", self._on_the_host.look)
         self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.ports))
         self._ticking.every(
-            sign_pending_due.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs)
+            sign_pending.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs)
         )
         self._ticking.every(runner.LOOK_S, "jobs", self._jobs.run)
         self._ticking.every(retag.LOOK_S, "tags that were moving", lambda: retag.finish_all(self.ports))

@@ -8,7 +8,9 @@ import pytest
 
 from proxy.journal.event import Event, EventKind
 from proxy.keys import lifecycle
+from proxy.keys.lifecycle import key_event
 from proxy.oci.faults import Fault, Unavailable
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.ledger import Stage
@@ -334,3 +336,13 @@ async def test_a_profile_that_configuration_has_given_up_gets_no_new_key() -> No
     w.signer.tokens = ()
     with pytest.raises(Fault, match="is in the record, and in `keys` no more"):
         await lifecycle.rotate("release", *BY, w.ports)
+
+
+async def test_a_row_says_who_did_what_to_which_key_and_why() -> None:
+    w = await world()
+    key = w.store.keybook.ring().ours[0]
+    row = key_event(EventKind.KEY_STATE, key, Actor("alice", "socket", "x" * 600, "r1"), {"to": "retired"}, w.ports)
+    assert (row.at, row.kind, row.who, row.how) == (w.store.clock.now(), EventKind.KEY_STATE, "alice", "socket")
+    assert (row.request_id, row.key_revision) == ("r1", w.store.keybook.ring().revision)
+    told = {"profile": "release", "key": fingerprint(key.spki), "to": "retired", "reason": "x" * 500}
+    assert row.detail == told

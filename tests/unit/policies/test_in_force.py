@@ -12,10 +12,9 @@ from proxy.config.policy_file import PolicyFile
 from proxy.journal.event import EventKind
 from proxy.journal.problem import ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
-from proxy.policies.change import Change
 from proxy.policies.in_force import Policies, Taken
 from proxy.policies.process import Here
-from proxy.policies.revision import PolicyRevision
+from proxy.policies.revision import Change, PolicyRevision
 from proxy.policies.rules import RulesInForce
 from proxy.trust.policy import PolicySet
 from tests.unit.config.test_settings import SIGNING, parse

@@ -15,8 +15,8 @@ from proxy.journal.event import EventKind
 from proxy.journal.port import Search
 from proxy.oci.faults import Fault
 from proxy.oci.operation import CheckApi
-from proxy.policies.change import Change
 from proxy.policies.in_force import Taken
+from proxy.policies.revision import Change
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.request import Request
 from proxy.server.running import Running, open_running
