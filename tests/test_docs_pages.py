@@ -19,7 +19,11 @@ from proxy.cli.client_config import instructions
 from proxy.cli.clients import Client
 from proxy.exports.table import EXPORTS
 from proxy.journal.event import EventKind
-from proxy.server.gauges import (
+from proxy.trust.fixes import FIXES
+from proxy.trust.reason import Reason
+from proxy.web.help import LESSONS
+from proxy.web.metrics import (
+    Metrics,
     watch_books,
     watch_endings,
     watch_interventions,
@@ -27,10 +31,6 @@ from proxy.server.gauges import (
     watch_problems,
     watch_signing,
 )
-from proxy.trust.fixes import FIXES
-from proxy.trust.reason import Reason
-from proxy.web.help import LESSONS
-from proxy.web.metrics import Metrics
 from tests.worlds.memory import FrozenClock, MemoryOverrides, MemoryUnsigned
 
 ROOT = Path(__file__).parents[1]

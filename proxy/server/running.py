@@ -38,7 +38,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.rights import UpstreamRights
 from proxy.registry.request import Request, Response
 from proxy.registry.signing import retag, withdraw
-from proxy.server import gauges, revocation_lists
+from proxy.server import revocation_lists
 from proxy.server.build import (
     check_listeners,
     outbound_of,
@@ -61,18 +61,25 @@ from proxy.server.revocation_lists import RevocationLists
 from proxy.server.store import Store, open_store
 from proxy.server.token_plans import tokens_plan
 from proxy.store.clock import SystemClock
-from proxy.tokens.certifier import TokenCertifier
 from proxy.tokens.inventory import OpenTokens
 from proxy.tokens.open import PinRefusedAtStart, Record
-from proxy.tokens.signer import TokenSigner
+from proxy.tokens.signer import TokenCertifier, TokenSigner
 from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.admin import admin_app
 from proxy.web.app import public_app
-from proxy.web.counted import CountedJournal
 from proxy.web.local import local_app
 from proxy.web.logs import AccessLog
-from proxy.web.metrics import Metrics
+from proxy.web.metrics import (
+    CountedJournal,
+    Metrics,
+    watch_books,
+    watch_endings,
+    watch_interventions,
+    watch_key_times,
+    watch_problems,
+    watch_signing,
+)
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls
 
@@ -119,19 +126,19 @@ class Running:
         self._staleness = staleness.Staleness(store.watch, settings.limits, ports.clock.now, log)
         self._reloading = asyncio.Lock()
         self.keytimes = schedule_runner.ScheduleRunner(lambda: self.ports, store.leases, store.keybook.refresh, log)
-        gauges.watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
+        watch_key_times(metrics, lambda: len(self.keytimes.soon()), self.keytimes.next_at)
         ends = ExpirySources(
             lambda: self.settings, lambda: self.ports, store.admin_tokens, lists.times, upstream.certificate
         )
         self.endings = ExpiryWatch(ends, ports.clock.now, log)
-        gauges.watch_endings(metrics, self.endings.days)
+        watch_endings(metrics, self.endings.days)
         times, stale, path = self.keytimes, self._staleness, settings.path
         self._registry = UpstreamWatch(upstream, ports.clock, path, log, lambda: password_of(self.settings))
         knowing = self._registry, policies, lists, self.endings
         self._wrong = AllProblems(signer, store, lambda: self.ports, path, times, stale, knowing)
         self.problems = self._wrong.now
         self._told = ProblemWatch(self.problems, store.journal, ports.clock.now, log)
-        gauges.watch_problems(metrics, self.problems)
+        watch_problems(metrics, self.problems)
         told = times.shown, self.endings.warnings
         self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
@@ -270,9 +277,9 @@ async def open_running(settings: Settings, log: FilteringBoundLogger, stack: Asy
     await lists.refresh()
     rules = RulesInForce(PolicySet("", ()))
     metrics = Metrics()
-    gauges.watch_interventions(metrics, store.overrides, store.unsigned)
-    gauges.watch_books(metrics, store.watch.age)
-    gauges.watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
+    watch_interventions(metrics, store.overrides, store.unsigned)
+    watch_books(metrics, store.watch.age)
+    watch_signing(metrics, signer.health, lambda: len(signer.standby.now()))
     ports = Ports(
         registry=upstream,
         rights=UpstreamRights(upstream, upstream.realm, clock, settings.limits),

@@ -1,4 +1,10 @@
-"""One question to a configured URL: bounded in time and size, never redirected, never steered back at us."""
+"""One question to a configured URL: bounded in time and size, never redirected, never steered back at us.
+
+A name is written into the configuration once and resolved by somebody else's DNS each time. So what counts is the
+address that would be connected to: loopback, link-local (cloud metadata lives there), and what is no host at all are
+refused unless that place is allowed by name. Private networks are not: that is where a timestamp authority of one's own
+is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Collection
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -14,9 +21,48 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from proxy.oci.faults import Unavailable
-from proxy.upstream.addresses import check
 
 _WHY = 160  # characters of what a library says about a failure
+_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_6TO4 = ip_network("2002::/16")
+# Cloud metadata that is not link-local: AWS over IPv6, Alibaba, Oracle.
+_METADATA = frozenset(ip_address(a) for a in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192"))
+
+
+def is_near(text: str) -> bool:
+    """True for addresses that lead to this host, its links, or to no single host; also when wrapped in IPv6."""
+    address = ip_address(text.partition("%")[0])
+    return any(_is_near(each) for each in (address, *_inner(address)))
+
+
+def _is_near(address: IPv4Address | IPv6Address) -> bool:
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or address in _METADATA
+        or (isinstance(address, IPv4Address) and int(address) >> 24 in (0, 255))
+    )
+
+
+def _inner(address: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
+    """Return the IPv4 addresses that an IPv6 one carries."""
+    if isinstance(address, IPv4Address):
+        return ()
+    low = IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address.ipv4_mapped is not None or int(address) >> 32 == 0 or any(address in net for net in _NAT64):
+        return (low,)
+    return (IPv4Address(int(address) >> 80 & 0xFFFF_FFFF),) if address in _6TO4 else ()
+
+
+def check_address(host: str, port: int, address: str, allowed: Collection[str]) -> None:
+    """Return where this connection may be made. Raises Unavailable where it may not, saying what to configure."""
+    if is_near(address) and f"{host}:{port}" not in allowed and host not in allowed:
+        raise Unavailable(
+            f"{host} is {address}, which is this host or its link: not asked; if that is meant, add "
+            f"`{host}:{port}` to outbound.allow"
+        )
 
 
 class _Guarded(AbstractResolver):
@@ -31,7 +77,7 @@ class _Guarded(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._system.resolve(host, port, family)
         for each in found:  # one that may not be asked taints the name: which one answers is not ours to choose
-            check(host, port, each["host"], self._allowed)
+            check_address(host, port, each["host"], self._allowed)
         return found
 
     async def close(self) -> None:
@@ -88,7 +134,7 @@ class Outbound:
         target = URL(url, encoded=True)
         host, port = target.host or "", target.port or 0
         if _is_literal(host):  # no name to resolve, so the resolver is not asked
-            check(host, port, host, self._allowed)
+            check_address(host, port, host, self._allowed)
         async with self._opened().request(
             method, target, data=body, headers=headers, allow_redirects=False, ssl=self._tls
         ) as reply:

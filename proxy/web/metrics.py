@@ -1,4 +1,4 @@
-"""What is counted. Labels are closed sets: no repository, tag, user or path ever becomes one (ATTACKS 30)."""
+"""What is counted, and what others keep. Labels are closed sets: never a repository, tag, user or path (ATTACKS 30)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from proxy.journal.event import Event, EventKind
+from proxy.journal.port import Journal, Search
+from proxy.journal.problem import Problem, counted
 from proxy.oci.operation import Operation
+from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
 from proxy.trust.decision import Decision, Outcome
 from proxy.web.outermost import Done
 
@@ -125,3 +129,93 @@ class _Each(Collector):
         for name, value in self._values().items():
             family.add_metric(name, value)
         return [family]
+
+
+class CountedJournal:
+    """The journal behind it. What it records is counted; what stopped a request is counted even where no row could be.
+
+    An alarm on failures must work while the store is what fails.
+    """
+
+    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+        """Count what this journal records."""
+        self._journal = journal
+        self._metrics = metrics
+
+    async def record(self, *events: Event) -> None:
+        """Append rows; see the port."""
+        await self._journal.record(*events)
+        self._metrics.signed(sum(event.kind is EventKind.SIGNED for event in events))
+        for event in events:
+            if event.kind is EventKind.PUSH_NOT_SIGNED:
+                self._metrics.not_signed()
+
+    async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
+        """Keep the decision and count it; see the port."""
+        if event.kind is EventKind.PUSH_NOT_SIGNED:
+            self._metrics.not_signed()
+        if decision.outcome is Outcome.INCONCLUSIVE:
+            self._metrics.not_decided()
+        await self._journal.decided(decision, event, keep=keep)
+        self._metrics.decided(decision)
+
+    async def counted(self, event: Event) -> None:
+        """Count the event; see the port."""
+        if event.kind is EventKind.UPSTREAM_UNAVAILABLE:
+            self._metrics.no_upstream()
+        await self._journal.counted(event)
+
+    async def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision by its id, or None."""
+        return await self._journal.decision(decision_id)
+
+    async def search(self, search: Search) -> tuple[Event, ...]:
+        """Return matching rows, newest first."""
+        return await self._journal.search(search)
+
+    async def keep_revision(self, kind: str, revision: str, text: str) -> None:
+        """Keep the whole text of a revision under its hash."""
+        await self._journal.keep_revision(kind, revision, text)
+
+
+def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPushes) -> None:
+    """Show how many denials and exceptions there are, and how many pushes that are owed a signature."""
+    metrics.watch("unsigned_pushes", "Pushed without a signature, and not signed yet", owed.waiting)
+    metrics.watch("denials", "Denials in force", lambda: len(there.in_force().denials))
+    metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.in_force().exceptions))
+    metrics.watch(
+        "exceptions_unreviewed",
+        "Exceptions, open or over, that nobody has reviewed",
+        lambda: sum(each.reviewed is None for each in there.orders().exceptions),
+    )
+
+
+def watch_books(metrics: Metrics, age: Callable[[], float]) -> None:
+    """Show how old what this server knows of denials and keys may be."""
+    text = "How long ago denials and keys were read from the store; 0 where no other server writes it"
+    metrics.watch("books_age_seconds", text, age)
+
+
+def watch_signing(metrics: Metrics, health: Callable[[], str | None], standing: Callable[[], int]) -> None:
+    """Show whether everything signs, and for how many key profiles another token than the first does, or none."""
+    metrics.watch("signing_healthy", "1 while every token and key signs", lambda: float(health() is None))
+    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", standing)
+
+
+def watch_problems(metrics: Metrics, now: Callable[[], list[Problem]]) -> None:
+    """Show how many problems there are, as `status` tells them."""
+    text = "What is wrong now, as `countersign status` tells it"
+    metrics.watch_each("problems", text, ("id", "severity"), lambda: counted(now()))
+
+
+def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
+    """Show what is set to happen to keys."""
+    metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
+    when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
+    metrics.watch("next_key_change_timestamp_seconds", when, next_at)
+
+
+def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
+    """Show how many days are left to the first of each kind of thing that ends."""
+    text = "Days to the end of the first certificate, revocation list or admin token of this kind"
+    metrics.watch_each("days_until_expiry", text, ("kind",), lambda: {(kind,): left for kind, left in days().items()})

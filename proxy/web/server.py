@@ -1,4 +1,4 @@
-"""Listeners: where the handlers meet sockets, and how they leave (ARCHITECTURE 8)."""
+"""Listeners: where the handlers meet sockets and TLS, and how they leave (ARCHITECTURE 8)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from proxy.oci.limits import Limits
 from proxy.web.call import Network
-from proxy.web.connections import Connections
-from proxy.web.handshake import Handshake
+from proxy.web.connections import Connections, Guarded
 from proxy.web.outermost import Handler
 from proxy.web.sockets import everywhere
 
@@ -176,3 +176,42 @@ class Server:
         cut = sum(await asyncio.gather(*(each.leave(grace_s, self._limits.drain_s) for each in self._public)))
         await asyncio.gather(*(each.leave(0.0, 1.0) for each in self._inward))
         return cut
+
+
+class Handshake(asyncio.Protocol):
+    """One connection until it is encrypted; then its bytes are those of a `Guarded`.
+
+    It counts from its first moment, not from the end of its handshake.
+    Where there is no room nobody shakes hands: the connection ends without a word, which would need the handshake.
+    """
+
+    def __init__(self, ports: Connections, context: ssl.SSLContext) -> None:
+        """Wait for the transport."""
+        self._ports = ports
+        self._context = context
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection in, or end it; nothing is read before the handshake begins."""
+        raw = cast("asyncio.Transport", transport)
+        guarded = self._ports()
+        if not guarded.enter(raw):
+            raw.abort()
+            return
+        raw.pause_reading()
+        self._task = self._ports.loop.create_task(self._shake(guarded, raw))
+
+    async def _shake(self, guarded: Guarded, raw: asyncio.Transport) -> None:
+        seconds = self._ports.limits.header_timeout_s
+        secured: asyncio.Transport | None = None
+        try:
+            secured = await self._ports.loop.start_tls(
+                raw, guarded, self._context, server_side=True, ssl_handshake_timeout=seconds
+            )
+        except OSError:  # of TLS, too; whoever it was has gone or speaks something else
+            raw.abort()
+        finally:
+            if secured is None:
+                self._ports.forget(guarded)
+        if secured is not None:
+            guarded.connection_made(secured)

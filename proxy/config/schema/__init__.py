@@ -9,10 +9,9 @@ from pydantic import BaseModel, Field, field_validator
 from proxy.config.limits import LimitsEntry
 from proxy.config.schema.keys import Algorithm, KeyEntry, Purpose, TokenEntry
 from proxy.config.schema.listeners import Admin, ClientCertificate, Server, Tls
-from proxy.config.schema.outbound import Outbound, Timestamps
 from proxy.config.schema.policies import ClauseEntry, PoliciesFrom, PolicyEntry, PolicyPart, PullEntry, PushEntry
 from proxy.config.schema.trust import KeylessTrust, KeyTrust, TrustEntry, X509Trust
-from proxy.config.schema.world import Credentials, Password, Pin, Store, Upstream
+from proxy.config.schema.world import Credentials, Outbound, Password, Pin, Store, Timestamps, Upstream
 from proxy.config.values import Name
 
 __all__ = [

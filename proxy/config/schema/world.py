@@ -1,4 +1,4 @@
-"""Settings of what is around the proxy: secrets, the registry behind it, the store."""
+"""Settings of what is around the proxy: secrets, the registry behind it, the store, what else is asked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from proxy.config.certificates import Certificates
 from proxy.config.values import (
     ExistingFile,
     FilePath,
     Line,
+    Link,
     Name,
     Origin,
     StoreUrl,
@@ -110,3 +112,26 @@ class Store(BaseModel, strict=True, extra="forbid", frozen=True):
         default="sqlite:///countersign.db", repr=False, description="sqlite:///FILE or postgresql://HOST/DATABASE",
         validate_default=True,
     )  # fmt: skip
+
+
+class Outbound(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Rules for whatever we ask: timestamp authorities, revocation lists."""
+
+    allow: tuple[Line, ...] = Field(
+        default=(), description="HOST or HOST:PORT that may be asked although it is this very host or its link"
+    )
+    ca_file: ExistingFile | None = Field(
+        default=None, description="PEM file with CAs that their HTTPS certificates may come from, beside the system's"
+    )
+
+
+class Timestamps(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The timestamp authority (RFC 3161) that countersigns our Notary signatures on push."""
+
+    url: Link = Field(description="where it answers")
+    ca_file: Certificates = Field(
+        description="PEM file with its root, or the PEM text: others' timestamps are not taken"
+    )
+    required: bool = Field(
+        default=False, description="refuse a push where it does not answer; else it goes on without, and is recorded"
+    )

@@ -10,10 +10,9 @@ from typing import Any, cast
 
 from proxy.journal.problem import ProblemId
 from proxy.oci.limits import Limits
-from proxy.server.gauges import watch_books
 from proxy.server.problems.staleness import Staleness
 from proxy.web.logs import open_log
-from proxy.web.metrics import Metrics
+from proxy.web.metrics import Metrics, watch_books
 from tests.worlds.memory import NOON
 
 PATH = Path("/etc/countersign/countersign.yaml")

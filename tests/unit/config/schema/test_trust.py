@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.keyless import ROOT_BYTES
+from proxy.config.schema.trust import ROOT_BYTES
 from proxy.oci.faults import ConfigError
 from proxy.trust.keyless import KeylessSigner
 from tests.unit.config.test_settings import MINIMAL, parse
