@@ -160,10 +160,8 @@ class Sent(web.StreamResponse):
         if body and not head:
             fields.setdefault("content-type", "application/octet-stream")
         fields.setdefault("date", _date(int(time.time())))
-        if not self._stays:
-            fields["connection"] = "close"
-        elif request.version < (1, 1):
-            fields["connection"] = "keep-alive"
+        if self._stays != (request.version >= (1, 1)):  # else it is as the version has it by itself
+            fields["connection"] = "keep-alive" if self._stays else "close"
         major, minor = request.version
         await request.writer.write_headers(f"HTTP/{major}.{minor} {self.status} {self.reason}", fields)
         await request.writer.write_eof(b"" if head or self.status in {204, 304} else body)

@@ -45,7 +45,7 @@ async def test_one_key_is_active_whatever_the_moment(change: str, after: bool) -
     hours = Hours()
     w, old = await scene()
     await CHANGES[change](mortal(w, hours), old)
-    assert hours.steps >= 3
+    assert hours.steps >= 2  # the key on its token; its row and the change of the book are one
     for left in range(hours.steps):
         w, old = await scene()
         with suppress(Killed):

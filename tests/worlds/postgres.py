@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,8 +66,10 @@ class Cluster:
     def start(self) -> None:
         """Start it; returns when it answers."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        # A killed test run must not leave it behind; SIGINT ends it without waiting for its clients.
-        leash = ["setpriv", "--pdeathsig", "INT", "--"] if shutil.which("setpriv") else []
+        # A killed test run must not leave it behind; SIGINT ends it without waiting for its clients. The kernel sends it
+        # when the thread that started it ends, so a thread that is not the main one starts it without.
+        main = threading.current_thread() is threading.main_thread()
+        leash = ["setpriv", "--pdeathsig", "INT", "--"] if main and shutil.which("setpriv") else []
         command = [
             *leash,
             str(self._programs / "postgres"),
