@@ -66,8 +66,8 @@ class Cluster:
     def start(self) -> None:
         """Start it; returns when it answers."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        # A killed test run must not leave it behind; SIGINT ends it without waiting for its clients. The kernel sends it
-        # when the thread that started it ends, so a thread that is not the main one starts it without.
+        # A killed test run must not leave it behind; SIGINT ends it without waiting for its clients. The kernel sends
+        # it when the thread that started it ends, so a thread that is not the main one starts it without.
         main = threading.current_thread() is threading.main_thread()
         leash = ["setpriv", "--pdeathsig", "INT", "--"] if main and shutil.which("setpriv") else []
         command = [
