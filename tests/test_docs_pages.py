@@ -1,5 +1,6 @@
 """What the written pages say, against what they speak of: commands, events, reasons, metrics, links."""
 
+import ast
 import json
 import re
 import shlex
@@ -121,6 +122,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         there = page.parent / place if place else page
         assert there.exists(), f"{named(page)}: {target} is not there"
         assert not anchor or anchor in anchors(there.read_text()), f"{named(page)}: {target} names no heading"
+
+
+def test_functions_that_the_walks_name_are_where_they_say() -> None:
+    walks = re.findall(r"`([\w/]+\.py): (\w+)`", (ROOT / "docs" / "architecture.md").read_text())
+    assert len(walks) > 20
+    for file, function in walks:
+        tree = ast.parse((ROOT / "proxy" / file).read_text())
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert function in defined, f"{file} has no function {function}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
