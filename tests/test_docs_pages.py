@@ -124,6 +124,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(there.read_text()), f"{named(page)}: {target} names no heading"
 
 
+def test_the_glossary_stays_small() -> None:
+    glossary = (ROOT / "docs" / "architecture.md").read_text().partition("## Words")[2]
+    assert 20 < len(re.findall(r"^\| [a-z]", glossary, re.M)) - 1 <= 30
+
+
 def test_functions_that_the_walks_name_are_where_they_say() -> None:
     walks = re.findall(r"`([\w/]+\.py): (\w+)`", (ROOT / "docs" / "architecture.md").read_text())
     assert len(walks) > 20
