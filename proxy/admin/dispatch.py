@@ -251,7 +251,7 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
     except ValueError:
         raise Fault("UNSUPPORTED", "more than 20 query parameters", status=400) from None
     if len(dict(pairs)) != len(pairs):
-        raise Fault("UNSUPPORTED", "a query parameter is there twice: which one is meant cannot be known", status=400)
+        raise Fault("UNSUPPORTED", "query parameter given twice: send each once", status=400)
     try:
         return shape.model_validate_strings(dict(pairs))
     except ValidationError as wrong:

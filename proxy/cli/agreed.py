@@ -58,7 +58,7 @@ def agreed(
 def asked() -> bool:
     """Return whether somebody at a terminal said yes."""
     if not sys.stdin.isatty():
-        sys.stderr.write("no terminal to ask on; say --yes\n")
+        sys.stderr.write("stdin is not a terminal: pass --yes to confirm, or --dry-run to see the plan\n")
         return False
     sys.stderr.write("Do this? [y/N] ")
     sys.stderr.flush()

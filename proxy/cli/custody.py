@@ -37,7 +37,7 @@ def destroy(place: Endpoint, key: str, reason: str, confirm: str, manner: Confir
         planned = call(place, "POST", f"{path}?dry_run=true", body)
         sys.stderr.write("".join(f"  - {plain(str(step), 500)}\n" for step in planned["plan"]))
         if not sys.stdin.isatty():
-            sys.stderr.write("no terminal to ask on; say --confirm and the first 12 digits of the fingerprint\n")
+            sys.stderr.write("stdin is not a terminal: pass --confirm with the first 12 digits of the fingerprint\n")
             return Exit.NO
         sys.stderr.write(f"Type the first {CONFIRM_DIGITS} digits of its fingerprint to destroy it: ")
         sys.stderr.flush()
