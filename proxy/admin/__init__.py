@@ -1,1 +1,1 @@
-"""The admin API: what an operation is, who may call it, and what waits for a second person."""
+"""The admin API: the form of its operations, its callers, and the approval of calls by a second person."""

@@ -1,4 +1,4 @@
-"""Calls that wait for a second person, as values: who asked for what exactly, and who may agree to it."""
+"""Approval requests as values: one person requests an exact call, and a second person may agree to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", re.ASCII)
 
 
 class ApprovalState(StrEnum):
-    """Where a request stands. `approved` and never more: the server ended while it was being done."""
+    """The state of a request. A request that stays `approved`: the server stopped while executing the call."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -30,7 +30,7 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """Who calls, as requests and approvals know them: the name, how we know it, and the id where there is a token."""
+    """A caller as stored in requests and approvals: name, means of authentication, and token id if there is a token."""
 
     who: str
     how: str
@@ -39,12 +39,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Approval:
-    """A call that was not done yet: the route by its name, what was given with it, and what it would have done then."""
+    """A requested call that has not been executed yet: its route by name, its parameters, and its plan at that time."""
 
     id: str
     route: str
     places: Mapping[str, str]
-    body: str  # JSON, exactly as it was read; empty: none
+    body: str  # JSON, exactly as received; empty: no body
     plan: tuple[str, ...]
     by: Person
     roles: tuple[Role, ...]
@@ -55,21 +55,18 @@ class Approval:
     decided_by: Person | None = None
     decided: datetime | None = None
     note: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)  # the body as lists show it
+    given: Mapping[str, Any] = field(default_factory=dict)  # the body as shown in lists
 
 
 def decided(approval: Approval, state: ApprovalState, by: Person | None, now: datetime, note: str) -> Approval | None:
-    """Return the request as somebody decided it; None where it was decided before. Nobody decides twice."""
+    """Return the request with this decision; None if it has been decided before. A request is decided only once."""
     if approval.state is not ApprovalState.PENDING:
         return None
     return replace(approval, state=state, decided_by=by, decided=now, note=note)
 
 
 def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment | None) -> Approval | None:
-    """Return the request of the same person for the same that nobody decided yet, or None. Raises ValueError.
-
-    `pending` are all of those; `room` is what the person may have of them, None where that is not bounded.
-    """
+    """Return the same person's undecided request for the same call, or None. Raises ValueError: allotment full."""
     there = tuple(each for each in pending if wanted.created < each.expires)
     for each in there:
         same = (each.route, dict(each.places), each.body, each.roles) == (
@@ -85,22 +82,22 @@ def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment
 
 
 def ended(approval: Approval, state: ApprovalState, note: str) -> Approval | None:
-    """Return an approved request with what came of it."""
+    """Return an approved request with the outcome of its call; None if the request is in another state."""
     return replace(approval, state=state, note=note) if approval.state is ApprovalState.APPROVED else None
 
 
 def same_steps(then: Iterable[str], now: Iterable[str]) -> bool:
-    """True when two plans say the same but for their moments: what is asked for in days begins when it is done."""
+    """True when two plans differ at most in their times: a duration in days counts from the execution of the call."""
     return [_MOMENT.sub("", step) for step in then] == [_MOMENT.sub("", step) for step in now]
 
 
 def one_person(one: Person, other: Person) -> bool:
-    """True where these cannot be two people: they have one token, or one name."""
+    """True if these two cannot be different people: they share a token or a name."""
     return bool(one.token_id and one.token_id == other.token_id) or same_name(one.who) == same_name(other.who)
 
 
 def short_of_two(roles: Iterable[Role], holders: Iterable[tuple[str, Collection[Role]]]) -> bool:
-    """True while fewer than two people have each of these roles that may agree: then nobody could agree to a third.
+    """True while each of these roles that may approve has fewer than two holders: no second person could then approve.
 
     `holders` are the names and roles of those who count as people.
     """
@@ -109,5 +106,5 @@ def short_of_two(roles: Iterable[Role], holders: Iterable[tuple[str, Collection[
 
 
 def agrees(roles: Collection[Role]) -> bool:
-    """True where a holder of these roles, for all repositories, is one who may agree to what others ask for."""
+    """True if a holder of these roles, with access to all repositories, may approve the requests of others."""
     return permitted(roles, Permission.APPROVE)

@@ -1,4 +1,4 @@
-"""What the routes about calls that wait for a second person do, and how a call comes to wait."""
+"""Actions of the approval routes, and the step that holds a call until a second person approves it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from proxy.trust.roles import beyond, holders, permitted
 
 
 class ApprovalDesk:
-    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+    """One method per route; each raises Fault, Unavailable or Corrupt with a message for the caller."""
 
     def __init__(
         self,
@@ -34,9 +34,9 @@ class ApprovalDesk:
         dual: Callable[[], bool],
         people: Callable[[], Iterable[KnownCertificate]],
     ) -> None:
-        """`topics` do what calls ask for; `dual` says whether some of them wait for a second person.
+        """`topics` hold the actions of the requested calls; `dual` says whether some calls need a second person.
 
-        `people` returns who calls with a certificate, as configured by now.
+        `people` returns the people with a client certificate, from the current configuration.
         """
         self._ports = ports
         self._routes = {route.name: route for route in routes}
@@ -49,7 +49,7 @@ class ApprovalDesk:
         self._people = people
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name, and what keeps calls."""
+        """Return the action of every approval route by name, and the function that holds calls."""
         return Topic(
             {
                 "list_approvals": self._list,
@@ -62,7 +62,7 @@ class ApprovalDesk:
         )
 
     async def _hold(self, route: Route, acting: Acting) -> Held | None:
-        """Keep the call where it waits for somebody, after its plan has shown that it could be done now."""
+        """Hold the call if it needs a second person, after its plan has shown that it could be executed now."""
         if not self._dual() or (route.name in self._alone and await self._alone[route.name](acting)):
             return None
         await flow.must_count(_person(acting.holder), self._tokens)
@@ -98,7 +98,8 @@ class ApprovalDesk:
     async def _show(self, acting: Acting) -> ApprovalShown:
         found = await self._approvals.find(acting.path_params["id"])
         if found is None:
-            await flow.pending(acting.path_params["id"], self._approvals, self._ports())  # says so
+            # raises the Fault for an unknown request
+            await flow.pending(acting.path_params["id"], self._approvals, self._ports())
         return shown(cast("Approval", found))
 
     async def _reject(self, acting: Acting) -> ApprovalShown:
@@ -130,7 +131,7 @@ class ApprovalDesk:
         return shapes.Approved(approval=shown(done), result=result.model_dump(mode="json"))
 
     async def _ready(self, acting: Acting) -> tuple[Approval, Acting]:
-        """Return the request and the call as it was made, where it may be done now and means what it meant then."""
+        """Return the request and its original call if it may be executed now with the same plan. Raises Fault."""
         wanted = await flow.pending(acting.path_params["id"], self._approvals, self._ports())
         route = self._may(wanted, acting.holder)
         await flow.may_agree(wanted, _person(acting.holder), self._tokens, self._ports())
@@ -168,7 +169,7 @@ def _person(holder: Holder) -> Person:
 
 
 def shown(approval: Approval) -> ApprovalShown:
-    """Return the request as the admin API shows it."""
+    """Return the request in the form of the admin API."""
     by = approval.decided_by
     return ApprovalShown(
         id=approval.id,

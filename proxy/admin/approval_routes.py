@@ -1,4 +1,4 @@
-"""The routes about calls that wait for a second person, and what they take and give."""
+"""Routes for calls that wait for a second person, with their request and response types."""
 
 from __future__ import annotations
 

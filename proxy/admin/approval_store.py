@@ -1,4 +1,4 @@
-"""Calls that wait for a second person, in a table."""
+"""Approval requests, stored in a table."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ class StoredApprovals:
         self._database = database
 
     async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
-        """Keep a new request and its row of the journal, in one transaction, and return it; durable on return.
+        """Store a new request and its journal row in one transaction, and return the request; durable on return.
 
-        Where the same person asks for the same already, nothing is kept and that request is returned. Raises
-        ValueError when there is no room for it (None: there always is).
+        If the same person has already requested the same call, nothing is stored and that request is returned. Raises
+        ValueError when the allotment `room` is full (None: no limit).
         """
         return await self._database.write(partial(_add, approval=approval, event=event, room=room))
 
     async def find(self, approval_id: str) -> Approval | None:
-        """Return the request of this id, or None."""
+        """Return the request with this id, or None."""
         return await self._database.read(partial(_find, approval_id=approval_id))
 
     async def change(self, approval_id: str, change: Change) -> Approval | None:
-        """Put what `change` makes of it in its place, in one transaction; None where it stays as it was."""
+        """Replace the request by the result of `change`, in one transaction; None if the request stays unchanged."""
         return await self._database.write(partial(_change, approval_id=approval_id, change=change))
 
     async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        """Return requests in this state (None: in any), newest first."""
+        """Return requests in this state (None: any), newest first."""
         return await self._database.read(partial(_page, state=state, limit=limit, skip=skip))
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
-        """Return requests that nobody decided in time."""
+        """Return undecided requests that have passed their expiry time."""
         return await self._database.read(partial(_overdue, now=now))
 
 

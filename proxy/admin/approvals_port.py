@@ -1,4 +1,4 @@
-"""Calls that wait for a second person."""
+"""The port for approval requests."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from proxy.trust.allotment import Allotment
 
 
 class Approvals(Protocol):
-    """What was asked for and not done yet, or was. All calls raise Unavailable."""
+    """Stores the calls requested for approval, executed or not. All methods raise Unavailable."""
 
     async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
-        """Keep a new request and its row of the journal, in one transaction, and return it; durable on return.
+        """Store a new request and its journal row in one transaction, and return the request; durable on return.
 
-        Where the same person asks for the same already, nothing is kept and that request is returned. Raises
-        ValueError when there is no room for it (None: there always is).
+        If the same person has already requested the same call, nothing is stored and that request is returned. Raises
+        ValueError when the allotment `room` is full (None: no limit).
         """
 
     async def find(self, approval_id: str) -> Approval | None:
-        """Return the request of this id, or None."""
+        """Return the request with this id, or None."""
 
     async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
-        """Put what `change` makes of it in its place, in one transaction; None where it stays as it was."""
+        """Replace the request by the result of `change`, in one transaction; None if the request stays unchanged."""
 
     async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        """Return requests in this state (None: in any), newest first."""
+        """Return requests in this state (None: any), newest first."""
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
-        """Return requests that nobody decided in time."""
+        """Return undecided requests that have passed their expiry time."""

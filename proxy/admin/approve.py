@@ -1,4 +1,4 @@
-"""Two people for one call: asked for by one, agreed to by another, done as it was asked; each step on record first."""
+"""Dual control: one person requests a call, another agrees, the call runs as requested; each step is journaled."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ from proxy.oci.faults import Fault
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.allotment import allotment, rank_of
 
-EXPIRE_S = 30.0  # how often what nobody decided in time is looked for
+EXPIRE_S = 30.0  # interval of the search for undecided requests that have expired
 
 
 async def ask(wanted: Approval, approvals: Approvals, ports: Ports) -> Approval:
-    """Return the request that waits until somebody else decides, on record with its id: the one there is, if it is.
-
-    Raises Fault where this person has too many that wait, Unavailable.
-    """
+    """Return the stored request, which waits for a second person; an equal request that exists is returned instead."""
     wanted = replace(wanted, id=secrets.token_hex(8))
     request = _event(EventKind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, ports)
     limit = ports.limits.approvals
@@ -50,7 +47,7 @@ async def pending(approval_id: str, approvals: Approvals, ports: Ports) -> Appro
 
 
 async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Ports) -> None:
-    """Return where this person may agree to it and whoever asked still may ask. Raises Fault, Unavailable."""
+    """Return if this person may agree and the requester may still request the call. Raises Fault, Unavailable."""
     await must_count(by, tokens)
     if one_person(wanted.by, by):
         raise Fault(
@@ -67,7 +64,7 @@ async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Po
 
 
 async def must_count(by: Person, tokens: AdminTokens) -> None:
-    """Return where this is one of two people. Raises Fault for who has a token that one alone made, Unavailable."""
+    """Return if this caller counts as one of two people. Raises Unavailable, Fault if one person alone made the token."""
     token = await tokens.find(by.token_id) if by.token_id else None
     if by.token_id and (token is None or not token.counts):
         maker = "nobody we know" if token is None else repr(token.by)
@@ -79,9 +76,9 @@ async def must_count(by: Person, tokens: AdminTokens) -> None:
 
 
 async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals, ports: Ports) -> Approval:
-    """Return the request, agreed to by this person and nobody else; what was asked is to be done now, once.
+    """Return the request, approved by this person alone; the caller must now execute the requested call, once.
 
-    Raises Fault where somebody decided meanwhile, Unavailable.
+    Raises Fault when the request was decided in the meantime, Unavailable.
     """
     agreed = await _decide(wanted, ApprovalState.APPROVED, by, reason, approvals, ports)
     await ports.journal.record(_event(EventKind.APPROVAL_GIVEN, agreed, by, {"reason": reason[:500]}, ports))
@@ -89,19 +86,19 @@ async def agree(wanted: Approval, by: Person, reason: str, approvals: Approvals,
 
 
 async def reject(wanted: Approval, by: Person, reason: str, approvals: Approvals, ports: Ports) -> Approval:
-    """Return the request, turned down or taken back. Raises Fault where somebody decided meanwhile, Unavailable."""
+    """Return the request, rejected or withdrawn. Raises Fault when it was decided in the meantime, Unavailable."""
     gone = await _decide(wanted, ApprovalState.REJECTED, by, reason, approvals, ports)
     await ports.journal.record(_event(EventKind.APPROVAL_REJECTED, gone, by, {"reason": reason[:500]}, ports))
     return gone
 
 
 async def came_to(agreed: Approval, state: ApprovalState, note: str, approvals: Approvals) -> Approval:
-    """Return the request with what came of it. Raises Unavailable."""
+    """Return the request with the outcome of its call. Raises Unavailable."""
     return await approvals.change(agreed.id, partial(approvals_of.ended, state=state, note=note[:500])) or agreed
 
 
 async def expire(approvals: Approvals, ports: Ports) -> None:
-    """After this, what nobody decided in time can be decided no more, and the journal says so. Raises Unavailable."""
+    """Expire and journal undecided requests that are past their expiry time. Raises Unavailable."""
     now = ports.clock.now()
     for late in await approvals.overdue(now):
         gone = partial(approvals_of.decided, state=ApprovalState.EXPIRED, by=None, now=now, note="nobody decided")

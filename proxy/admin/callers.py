@@ -1,4 +1,4 @@
-"""Who calls the admin API: a token or a client certificate, still valid, and not too often."""
+"""Authenticate callers of the admin API: by a valid token or client certificate, with a rate limit."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _HOW_TO_GET_ONE = (
 
 @dataclass(frozen=True)
 class Holder:
-    """Who calls: the name for the journal, how we know it, and the roles."""
+    """A caller: the name for the journal, the means of authentication, and the roles."""
 
     who: str
     how: str
     roles: tuple[Role, ...]
-    token_id: str = ""  # empty where there is no token
-    repositories: tuple[str, ...] = ()  # patterns of those it is for; none: for everything
+    token_id: str = ""  # empty if the caller has no token
+    repositories: tuple[str, ...] = ()  # patterns of the repositories this caller may access; none: everything
 
     @property
     def key(self) -> tuple[str, str]:
-        """Who this is to limits that are per holder: a token by its id, people by their name and how it is known."""
+        """Identity for limits per holder: the id of a token, or a person's name; with the means of authentication."""
         return (self.token_id or self.who, self.how)
 
     def may_see(self, repository: str) -> bool:
-        """True where this is for them; what is about no repository in particular is for who may see all."""
+        """True if the repository is within this caller's patterns; "" needs a caller for all repositories."""
         if not self.repositories:
             return True
         return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
@@ -50,7 +50,7 @@ ON_THE_HOST = Holder(names.ON_THE_HOST, "socket", tuple(Role))
 
 
 class Callers:
-    """Knows who calls over the network; refuses the others, and says so in the journal."""
+    """Authenticates callers on the network; refuses unknown ones and journals each refusal."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Callers:
         clock: Clock,
         by_certificate: Callable[[bytes], Holder | None],
     ) -> None:
-        """`by_certificate` says whose certificate this is; the handshake has checked its CA."""
+        """`by_certificate` returns the holder of a certificate whose CA the handshake has verified."""
         self._tokens = tokens
         self._journal = journal
         self._clock = clock
@@ -69,11 +69,7 @@ class Callers:
         self._rows = TokenBucket(ROWS, clock.monotonic)
 
     async def holder(self, call: Call) -> Holder:
-        """Return whose token came with the call. Raises Fault 401 for none that is valid, 429 after too many of those.
-
-        Whoever has a valid one is never held up by others who guess from the same address: 256 bits are not guessed,
-        so nothing is learned from a right one being let in between wrong ones.
-        """
+        """Return the holder of the call's token. Raises Fault 401 without a valid one, 429 after too many failures."""
         if call.credential.authorization is None and call.certificate is not None:
             return await self._certified(call, call.certificate)
         scheme, _, text = (call.credential.authorization or "").partition(" ")
@@ -92,26 +88,27 @@ class Callers:
         return holder
 
     async def _certified(self, call: Call, certificate: bytes) -> Holder:
-        """Return who shows this certificate and no token; a token beside it counts alone. Raises Fault 401."""
+        """Return the holder of this certificate, for a call without a token: a token takes precedence. Raises Fault."""
         holder = self._by_certificate(certificate)
         if holder is None:
             say = "nobody is known by this client certificate; who is: admin.certificates in the configuration"
             raise await self._unknown(call, "unknown certificate", say)
-        if call.header("origin") is not None:  # browsers show certificates to whoever makes them call
+        # browsers present certificates on behalf of any web page that makes a call
+        if call.header("origin") is not None:
             await self.refused(call, "from a web page", holder)
             raise Fault("DENIED", "a web page made this call, and a certificate does not answer for those: use a token")
         self._by_token.take(holder.how)
         return holder
 
     async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
-        """Raise Fault 401 where the token is not valid any more."""
+        """Raise Fault 401 if the token is no longer valid."""
         if (ended := expiry_reason(token, self._clock.now())) is not None:
             another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
             say = f"token {token.name!a} {ended}; {another}"
             raise await self._unknown(call, "the token has ended", say, holder)
 
     async def still(self, call: Call, holder: Holder) -> None:
-        """Look again after the body: it may take hours to come, and who revokes a token means at once."""
+        """Check the credential again after the body, which may take hours: a revocation takes effect at once."""
         if not call.body.present:
             return
         if call.certificate is not None and not holder.token_id and self._by_certificate(call.certificate) is None:
@@ -129,7 +126,7 @@ class Callers:
         return Fault("UNAUTHORIZED", text, headers=_SCHEME)
 
     async def refused(self, call: Call, reason: str, holder: Holder | None) -> None:
-        """Record that a call was refused: who has a token has rows, so many; all others are counted by address."""
+        """Record a refused call: as a row for a known holder, up to a rate; counted by address for everyone else."""
         who, how = ("", f"address {place(call.address)}") if holder is None else (holder.who, holder.how)
         now, detail = self._clock.now(), {"call": called(call), "from": call.address}
         event = Event(now, EventKind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
@@ -141,7 +138,5 @@ class Callers:
 
 
 def called(call: Call) -> str:
-    """Return method and path as the journal has them."""
-    return (
-        f"{call.method[:20]} {redacted(call.path)[:300]}"  # more people read the journal than may do what a token may
-    )
+    """Return method and path as the journal shows them."""
+    return f"{call.method[:20]} {redacted(call.path)[:300]}"  # more people may read the journal than may use a token

@@ -1,4 +1,4 @@
-"""Who calls the admin API with a client certificate: what it says, against the configuration."""
+"""Authenticate admin API callers by client certificate: match its subject and names with the configuration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HOW = "client-cert:"
 
 
 class KnownCertificate(Protocol):
-    """Somebody who calls with a client certificate: what it says, and what its holder may do."""
+    """A person with a client certificate: the name to match in the certificate, and the person's permissions."""
 
     @property
     def match(self) -> str:
-        """What the certificate says: `subject:`, `dns:`, `email:` or `uri:` and the value."""
+        """The name to find in the certificate: `subject:`, `dns:`, `email:` or `uri:` and the value."""
 
     @property
     def name(self) -> str:
@@ -28,18 +28,18 @@ class KnownCertificate(Protocol):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """What its holder may do."""
+        """The roles of the holder."""
 
     @property
     def repositories(self) -> tuple[str, ...]:
-        """Patterns of the repositories it is for; none: for everything."""
+        """Patterns of the repositories the holder may access; none: everything."""
 
 
 def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: datetime) -> Holder | None:
-    """Return who this certificate (DER, checked against admin.client_ca in the handshake) is of, or None.
+    """Return the holder of this certificate (DER, verified against admin.client_ca in the handshake), or None.
 
-    The handshake may be long ago: a certificate that has ended since opens nothing. Where several people match, none
-    does: which one is meant cannot be known.
+    The handshake may be long ago, so an expired certificate is refused here. If several people match, the result is
+    None: the intended one cannot be determined.
     """
     try:
         shown = x509.load_der_x509_certificate(certificate)
@@ -56,7 +56,7 @@ def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: dateti
 
 
 def may_ask(who: str, how: str, permission: Permission, people: Iterable[KnownCertificate]) -> bool:
-    """True unless this was called with a certificate by somebody who is not known, or not for that, by now."""
+    """False if a certificate was used whose holder is unknown or lacks the permission in the current configuration."""
     if not how.startswith(_HOW):
         return True
     return any(p.name == who and not p.repositories and permitted(p.roles, permission) for p in people)

@@ -1,4 +1,4 @@
-"""The admin API: whoever calls is known, may do it, and stands in the journal before it takes effect."""
+"""The admin API: each call is authenticated, authorised, and journaled before it takes effect."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Acting:
-    """One permitted call, read and checked: `query` and `body` are of the types its route names."""
+    """One permitted call, parsed and validated: `query` and `body` have the types named by its route."""
 
     holder: Holder
     request_id: str
     path_params: Mapping[str, str]
     query: BaseModel | None = None
     body: BaseModel | None = None
-    agreed_by: str = ""  # the second person, where one had to agree
+    agreed_by: str = ""  # the second person, if the call needed approval
 
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
 Alone = Callable[[Acting], Awaitable[bool]]
-Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault where it would be refused
-Holds = Callable[[Route, Acting], Awaitable[Held | None]]  # keeps a call for a second person; None: none is needed
-About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty where it names none
+Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
+Holds = Callable[[Route, Acting], Awaitable[Held | None]]  # holds a call for a second person; None: it needs none
+About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty if it names none
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What the routes of one topic do, by their names, what they would do, and what repository they are about.
+    """The actions of one topic's routes by route name, with their plans and the repositories they are about.
 
-    `alone` says of a route that may need a second person which calls need none.
+    `alone` tells, for a route that may need a second person, which calls need none.
     """
 
     actions: Mapping[str, Action]
@@ -75,7 +75,7 @@ class Topic:
 def topic_of(
     operations: Sequence[Operation], ports: Callable[[], Ports], services: Mapping[type, Any] = MappingProxyType({})
 ) -> Topic:
-    """Return what these operations do. `ports` returns those in force; `services` has the other objects they use."""
+    """Return the actions of these operations. `ports` returns the current ports; `services` holds other objects."""
 
     def called_by(acting: Acting) -> OperationCall:
         now, holder = ports(), acting.holder
@@ -111,14 +111,14 @@ def topic_of(
 
 
 def actor_of(acting: Acting) -> Actor:
-    """Return who wants it and why, as verbs take it."""
+    """Return the caller and the reason, in the form that feature functions take."""
     holder = acting.holder
     rank = rank_of(holder.roles, holder.repositories)
     return Actor(holder.who, holder.how, reason_of(acting.body), acting.request_id, rank)
 
 
 class AdminApi:
-    """Answers calls under /admin/v1: over the network with a token, over the Unix socket without one."""
+    """Answers calls under /admin/v1: on the network with a token or certificate, on the Unix socket without."""
 
     def __init__(
         self,
@@ -129,9 +129,9 @@ class AdminApi:
         clock: Clock,
         by_certificate: Callable[[bytes], Holder | None] = lambda _: None,
     ) -> None:
-        """`routes` is every route; `topics` do what they say, by their names.
+        """`routes` is every route; `topics` hold their actions by name.
 
-        `by_certificate` says whose client certificate this is. Raises ValueError unless each route has one action.
+        `by_certificate` returns the holder of a client certificate. Raises ValueError unless each route has one action.
         """
         self._routes = tuple(routes)
         self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
@@ -158,7 +158,7 @@ class AdminApi:
         return json.dumps(document(self._routes)).encode()
 
     def over_network(self, other: Inner) -> Inner:
-        """Return the handler of the admin listener; what is not under /admin/v1 is for `other`."""
+        """Return the handler of the admin listener; paths outside /admin/v1 go to `other`."""
 
         async def answer(call: Call) -> Response:
             if not call.path.startswith(f"{ROOT}/"):
@@ -171,7 +171,7 @@ class AdminApi:
         return answer
 
     def over_socket(self, other: Inner) -> Inner:
-        """Return the handler of the Unix socket: who can open it runs this host and has every role."""
+        """Return the handler of the Unix socket: a caller who can open it administers this host and has every role."""
 
         async def answer(call: Call) -> Response:
             if not call.path.startswith(f"{ROOT}/"):
@@ -214,7 +214,7 @@ class AdminApi:
         return _answer(route.status, await self._actions[route.name](acting))
 
     async def _within(self, call: Call, route: Route, acting: Acting) -> None:
-        """Raise Fault 403 where the call is about something that this token is not for."""
+        """Raise Fault 403 if the call is about something outside this token's repositories."""
         holder = acting.holder
         if not holder.repositories or route.scope in (Scope.NEUTRAL, Scope.LIST):
             return
@@ -277,14 +277,14 @@ async def _body(route: Route, call: Call) -> BaseModel | None:
 
 
 def _misunderstood(part: str, wrong: ValidationError) -> Fault:
-    """Name every place and what is wrong there, without what was sent: that may be a secret in the wrong place."""
+    """Return a Fault that names each invalid field and why, but no values: a value may be a misplaced secret."""
     errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
     told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
     return Fault("UNSUPPORTED", f"{part} not understood: {told}", status=400)
 
 
 def part(rows: tuple[T, ...], acting: Acting) -> tuple[tuple[T, ...], int | None]:
-    """Return the rows that were asked for of a list in memory, and what to skip to get those after them."""
+    """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
     page = cast("Page", acting.query)
     after = page.skip + page.limit
     return rows[page.skip : after], after if after < len(rows) else None

@@ -1,4 +1,4 @@
-"""The bootstrap token: `init` writes it, the first `serve` takes over its hash, 24 hours later it is over."""
+"""The bootstrap token: `init` writes it, the first `serve` stores its hash, and it expires 24 hours after `init`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _INSTEAD = "delete it; who runs this host makes tokens without it: countersign t
 
 
 def first_token_file(directory: Path) -> Path:
-    """Return where the bootstrap token of this state directory is."""
+    """Return the path of the bootstrap token in this state directory."""
     return directory / "secrets" / "admin-token"
 
 
 def make_first_token(directory: Path, now: datetime) -> Path | None:
-    """Leave a new token in its file (0600) and return that, or None where there is one. Raises ConfigError."""
+    """Write a new token to its file (0600) and return the path, or None if the file exists. Raises ConfigError."""
     path = first_token_file(directory)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -38,7 +38,7 @@ def make_first_token(directory: Path, now: datetime) -> Path | None:
 
 
 def read_first_token(directory: Path) -> AdminToken | None:
-    """Return what the file holds, or None where there is none. Raises ConfigError for what is no such token."""
+    """Return the token in the file, or None if there is no file. Raises ConfigError for any other content."""
     path = first_token_file(directory)
     try:
         with path.open("rb") as file:
@@ -56,7 +56,7 @@ def read_first_token(directory: Path) -> AdminToken | None:
 
 
 async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, clock: Clock) -> str | None:
-    """Make the bootstrap token known where no token ever was; return what a person should be told, or None."""
+    """Store the bootstrap token if there has never been a token; return a warning for the operator, or None."""
     try:
         token = read_first_token(directory)
     except ConfigError as wrong:
@@ -69,7 +69,7 @@ async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, cloc
             f"{where}: it ends at {_day(token)}, and `countersign init` makes none for more than 24 hours; {_INSTEAD}"
         )
     before = await journal.search(Search(kinds=(EventKind.ADMIN_TOKEN,), limit=1))
-    if any(event.detail.get("token") != token.id for event in before):  # the same: a start that was cut short
+    if any(event.detail.get("token") != token.id for event in before):  # the same id: an earlier start was interrupted
         return f"{where}: another bootstrap token was taken over before; {_INSTEAD}"
     detail = {"token": token.id, "roles": list(token.roles), "expires": token.expires.isoformat()}
     await journal.record(Event(clock.now(), EventKind.ADMIN_TOKEN, detail=detail))

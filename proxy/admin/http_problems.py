@@ -17,7 +17,7 @@ _LONGEST = 2000
 
 
 def problem(call: Call, failure: Failure) -> Ready:
-    """Return the problem of a failure under /admin/v1, and the usual error of one anywhere else."""
+    """Return a failure under /admin/v1 as problem+json, and a failure anywhere else as the usual error."""
     usual = refuse(failure, inside=True)
     if not call.path.startswith(f"{ROOT}/"):
         return usual

@@ -1,4 +1,4 @@
-"""The admin API described for programs: OpenAPI 3.1, made of the route table and its types."""
+"""The OpenAPI 3.1 description of the admin API, generated from the route table and its types."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _given_by(route: Route) -> dict[str, Any]:
-    """Return the answers of a call that was understood, by their status."""
+    """Return the responses to a valid call, by status."""
     shapes: dict[int, list[type[BaseModel]]] = {route.status: [route.gives]}
     if route.plans:
         shapes.setdefault(200, []).append(Plan)
@@ -97,7 +97,7 @@ def _place(name: str) -> dict[str, Any]:
 
 
 def _fields(query: type[BaseModel] | None) -> list[dict[str, Any]]:
-    """Return the fields of a query type as parameters, whatever they refer to written out."""
+    """Return the fields of a query type as parameters, with all references resolved."""
     if query is None:
         return []
     schema = query.model_json_schema(ref_template="#/$defs/{model}")
@@ -107,7 +107,7 @@ def _fields(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 def _parameter(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     inner = {key: value for key, value in described.items() if key not in {"title", "description"}}
     kinds = [kind for kind in inner.pop("anyOf", []) if kind.get("type") != "null"]
-    for kind in kinds:  # null is said by leaving the parameter out
+    for kind in kinds:  # callers express null by omitting the parameter
         inner |= definitions[kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind
     if inner.get("default", 0) is None:
         del inner["default"]

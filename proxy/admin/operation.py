@@ -1,7 +1,7 @@
-"""An operation of the admin API: declared once. Route, OpenAPI entry, command, help, plan and scope are made of it.
+"""An admin API operation, declared once: its route, OpenAPI entry, command, help, plan and scope derive from it.
 
-An `operations.py` of a feature holds one function per operation, and imports nothing that a command line does not need:
-the verbs of the feature are reached inside the functions.
+An `operations.py` of a feature holds one function per operation and imports only what a command line needs: the
+functions import the feature's other modules in their bodies.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ROOT = "/admin/v1"
-BODY_BYTES = 64 * 1024  # unless a route says otherwise
+BODY_BYTES = 64 * 1024  # default; a route may set its own limit
 
-# What may stand in a path, by the name of its place.
+# The pattern of each path parameter, by name.
 PLACES: Mapping[str, str] = MappingProxyType(
     {
         "profile": r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
@@ -39,21 +39,21 @@ PLACES: Mapping[str, str] = MappingProxyType(
 
 
 class Scope(Enum):
-    """What a call is about, so that tokens for some repositories can be held to those."""
+    """The subject of a call, so that tokens for some repositories can be confined to them."""
 
-    WHOLE = "the whole proxy"  # such a token may not
-    NEUTRAL = "nothing of any repository"  # it may
-    ONE = "one repository"  # it may where the call names one of its own
-    LIST = "a list"  # it may, and what is not its own is left out
+    WHOLE = "the whole proxy"  # such a token may not call it
+    NEUTRAL = "nothing of any repository"  # such a token may call it
+    ONE = "one repository"  # such a token may call it if the call names one of its repositories
+    LIST = "a list"  # such a token may call it; entries of other repositories are left out
 
 
 @dataclass(frozen=True)
 class Route:
-    """One call: who may make it, what it takes in query and body, what it gives. `name` is that of its action.
+    """One route: its permission, query, body and response types. `name` is also the name of its action.
 
-    With `plans`, `?dry_run=true` changes nothing and is answered with a `Plan`. `scope` is what it is about; unless it
-    says otherwise, a token for some repositories only does not open it. With `dual_control`, where dual
-    control is on, it is kept and answered with `Held`, and done when a second person agrees.
+    With `plans`, `?dry_run=true` changes nothing and returns a `Plan`. `scope` is the subject of the call; the default
+    excludes tokens that are limited to some repositories. With `dual_control`, while dual control is on, the call is
+    held, answered with `Held`, and executed when a second person agrees.
     """
 
     name: str
@@ -77,11 +77,11 @@ class Route:
 
     @property
     def path_params(self) -> tuple[str, ...]:
-        """Names of the parts of the path that are filled in."""
+        """Names of the path parameters."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
 
     def match(self, path: str) -> Mapping[str, str] | None:
-        """Return what is filled in, or None when the path is another one."""
+        """Return the path parameters, or None if the path does not match."""
         pattern = re.sub(r"\\\{(\w+)\\\}", lambda place: f"(?P<{place[1]}>{PLACES[place[1]]})", re.escape(self.path))
         found = re.fullmatch(pattern, path)
         return None if found is None else found.groupdict()
@@ -89,7 +89,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Call:
-    """One permitted call of an operation. `actor` wants it, with the reason that the body gives; `now` is its time."""
+    """One permitted call of an operation. `actor` is the caller with the body's reason; `now` is the call's time."""
 
     actor: Actor
     now: datetime
@@ -97,44 +97,44 @@ class Call:
     path_params: Mapping[str, str]
     query: Any
     body: Any
-    may_see: Callable[[str], bool]  # a repository: whether the caller's token is for it
-    may: Callable[[Permission], bool]  # whether the caller has a role for this too
+    may_see: Callable[[str], bool]  # takes a repository: whether the caller's token covers it
+    may: Callable[[Permission], bool]  # whether the caller's roles include this permission too
     roles: tuple[Role, ...]
     on_the_host: bool  # called over the Unix socket of this host
-    agreed_by: str  # the second person, where one had to agree
+    agreed_by: str  # the second person, if the call needed approval
     services: Mapping[type, Any]
 
     def use(self, kind: type[T]) -> T:
-        """Return the one object of this port that the server gave to these operations."""
+        """Return the object that the server supplies for this port."""
         found: T = self.services[kind]
         return found
 
     def page(self, rows: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
-        """Return the rows that the query asks for, of a list in memory, and where the next page begins."""
+        """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
         end = self.query.skip + self.query.limit
         return rows[self.query.skip : end], end if end < len(rows) else None
 
 
 AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person
-Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and the body where there is one
-PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault where the call would be refused
-RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is about; empty where it names none
-Row = Mapping[str, Any]  # what a call gave, as JSON
+Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and its body if it has one
+PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
+RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is about; empty if it names none
+Row = Mapping[str, Any]  # the result of a call, as JSON
 
 
 @dataclass(frozen=True)
 class Argument:
-    """Marks a field of a body that the command takes as an argument. Its help is the description of the field."""
+    """Marks a body field that the command takes as an argument. The field's description is its help text."""
 
     metavar: str
 
 
 @dataclass(frozen=True)
 class Option:
-    """Marks a field of a body that the command takes as an option, of the same name unless it is `spelled` otherwise.
+    """Marks a body field that the command takes as an option, named after the field unless `spelled` differs.
 
-    What is typed `reads` as text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the choices
-    that the type of the field names, any number of texts or choices, or is a flag.
+    `reads` is the type of the value: text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the
+    choices in the field's type, any number of texts or choices, or a flag.
     """
 
     metavar: str = ""
@@ -144,13 +144,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """How the operation looks on the command line: its words, and what it prints where JSON is not asked for.
+    """The command of an operation: its words, and its output unless JSON is requested.
 
-    `lines` makes the text of what one call gave. Of a list, `table` makes a head and a row for each of all its rows;
-    JSON has them under `rows`; `empty` is said where there are none. `named` returns the id of a row by what people
-    type instead, shown as `metavar`, among all rows of the list at the path `named_in`. Where `waits` is true of the
-    rows of a list, its exit code is 1. The reason is `--reason`, or `--note` where `note` says what to write there.
-    `aside` goes to standard error. Where it `asks`, a change is made after its plan was shown and agreed to.
+    `lines` formats the result of one call. For a list, `table` returns a header and a row per entry; JSON has the
+    entries under `rows`; `empty` is printed if there are none. `named` returns the id of the entry that a user names in
+    another way, shown as `metavar`, among all entries of the list at the path `named_in`. If `waits` is true of the
+    entries of a list, the exit code is 1. The reason option is `--reason`, or `--note` if `note` holds its help text.
+    `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for confirmation.
     """
 
     words: str
@@ -169,7 +169,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Operation:
-    """A route with what it does, would do and is about, and its command."""
+    """A route with its action, plan and scope, and its command."""
 
     route: Route
     command: Command
@@ -190,12 +190,7 @@ def operation(
     status: int = 200,
     alone: AloneOf | None = None,
 ) -> Callable[[Run], Operation]:
-    """Make an operation of a function. `call` is its method and its path below /admin/v1, as in `POST /denials`.
-
-    The name of the function is that of the operation, its docstring says what it does, its annotations what it takes
-    and gives. `about` returns the one repository that a call names, or says what calls are about. With `alone`, calls
-    of which it is not true wait for a second person where dual control is on.
-    """
+    """Make an operation of the decorated function. `call`: method and path below /admin/v1, such as `POST /denials`."""
 
     def made(run: Run) -> Operation:
         hints, (method, path) = get_type_hints(run, include_extras=True), call.split()
@@ -219,5 +214,5 @@ def operation(
 
 
 def reason_of(body: BaseModel | None) -> str:
-    """Return the reason that a body gives; empty for one that gives none."""
+    """Return the reason in a body; empty if it has none."""
     return body.reason if isinstance(body, Why) else ""

@@ -1,4 +1,4 @@
-"""How often somebody may call: a bucket of calls for each address or token, filled again at a steady rate."""
+"""Rate limits for callers: a token bucket per address or token, refilled at a steady rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from proxy.oci.faults import Fault
 
-_REMEMBERED = 10_000  # buckets; whoever was forgotten starts with a full one
+_REMEMBERED = 10_000  # buckets; a caller whose bucket was evicted starts with a full one
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Rate:
     per_second: float
 
 
-ADDRESS = Rate(120, 4)  # what is told without a token
+ADDRESS = Rate(120, 4)  # calls that need no token
 TOKEN = Rate(120, 4)
 FAILED = Rate(10, 0.1)  # calls without a valid token
-ROWS = Rate(120, 1 / 30)  # rows about calls that a token may not make; those beyond it are counted
+ROWS = Rate(120, 1 / 30)  # journal rows about calls a token may not make; further ones are only counted
 
 
 class TokenBucket:
-    """The buckets of one kind of caller. Never raises but in `check` and `take`."""
+    """The buckets of one kind of caller. Only `check` and `take` raise."""
 
     def __init__(self, rate: Rate, monotonic: Callable[[], float]) -> None:
         """Start with every bucket full."""
@@ -38,11 +38,11 @@ class TokenBucket:
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(_REMEMBERED)
 
     def left(self, key: str) -> bool:
-        """True when a call is left."""
+        """True if at least one call is left."""
         return self._left(key) >= 1
 
     def check(self, key: str) -> None:
-        """Return when a call is left. Raises Fault TOOMANYREQUESTS (429) with the seconds to wait."""
+        """Return if a call is left. Raises Fault TOOMANYREQUESTS (429) with the seconds to wait."""
         left = self._left(key)
         if left < 1:
             wait = math.ceil((1 - left) / self._rate.per_second)
@@ -60,7 +60,7 @@ class TokenBucket:
 
 
 def place(address: str) -> str:
-    """Return what calls from this address are counted under: of IPv6 the /64, all of which one caller has at hand."""
+    """Return the bucket key of an address: for IPv6 its /64, because one caller can use every address in it."""
     try:
         at = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What several topics of the admin API take and give: requests are checked against it, OpenAPI is made of it."""
+"""Types shared by several topics of the admin API: requests are validated against them, OpenAPI is built from them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from proxy.trust.token_text import holds_token
 
 
 def _no_token(text: str) -> str:
-    """Return the text: it is kept and shown, and a token pasted into the wrong place would be too."""
+    """Return the text. Raises ValueError if it holds a token: the text is stored and shown, so the token would leak."""
     if holds_token(text):
         raise ValueError("there is an admin token in it, and this is written down for others to read")
     return text
 
 
 def _own(name: str) -> str:
-    """Return the name, unless it is one that the journal uses for somebody else."""
+    """Return the name. Raises ValueError for a name that the journal reserves."""
     if (why := name_refusal(name)) is not None:
         raise ValueError(why)
     return name
@@ -36,7 +36,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=f"^
 
 
 def _repository(text: str) -> str:
-    """Return the text: a repository's name, or empty for none in particular."""
+    """Return the text: the name of a repository, or empty for none in particular. Raises ValueError."""
     try:
         return parse_repository(text) if text else text
     except Fault as wrong:
@@ -49,11 +49,11 @@ OneRepository = Annotated[str, StringConstraints(max_length=255), AfterValidator
 Repositories = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(check_pattern)]
 
 
-NOT_KEPT = object()  # marks what is too long for the journal: its hash stands there instead
+NOT_KEPT = object()  # marks a field too long for the journal: its hash is journaled instead
 
 
 def kept(body: BaseModel) -> dict[str, object]:
-    """Return what the journal keeps of a body."""
+    """Return the form of a body that the journal keeps."""
     long = [name for name, field in type(body).model_fields.items() if any(m is NOT_KEPT for m in field.metadata)]
     told: dict[str, object] = body.model_dump(mode="json", exclude_unset=True)
     for name in long:
@@ -63,17 +63,17 @@ def kept(body: BaseModel) -> dict[str, object]:
 
 
 def minute(moment: object) -> str:
-    """Return a time in UTC to the minute, as people read it."""
+    """Return a time in UTC to the minute, for display."""
     return str(moment)[:16].replace("T", " ")
 
 
 def one_repository(pattern: str) -> str:
-    """Return the one repository that this pattern means, or nothing: several are for callers who may see all."""
+    """Return the repository if the pattern matches exactly one, else "": several need a caller for all repositories."""
     return "" if "*" in pattern else pattern
 
 
 def pattern_in(text: str) -> str:
-    """Return the pattern. Raises Fault."""
+    """Return the valid pattern. Raises Fault."""
     try:
         return check_pattern(text)
     except ValueError as wrong:

@@ -1,4 +1,4 @@
-"""Tokens of the admin API as values. Only the SHA-256 of a secret is ever kept; 256 random bits need no slow hash."""
+"""Admin API tokens as values. Only the SHA-256 of a secret is stored; 256 random bits need no slow hash."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FIRST = re.compile(r"first([0-9]{10})")
 
 @dataclass(frozen=True)
 class AdminToken:
-    """A token as the store has it. `id` is public; `hashed` is the hex SHA-256 of the whole text of the token.
+    """A token as the store has it. `id` is public; `hashed` is the hex SHA-256 of the token's whole text.
 
-    `repositories` are patterns of those it is for; none: it is for all, and for what is about no repository.
+    `repositories` are the patterns it is limited to; none: all repositories, and calls about no repository.
     """
 
     id: str
@@ -36,45 +36,45 @@ class AdminToken:
     by: str
     revoked: datetime | None = None
     repositories: tuple[str, ...] = ()
-    agreed_by: str = ""  # the second person, where one had to agree that it is made
+    agreed_by: str = ""  # the second person, if its creation needed approval
 
     @property
     def counts(self) -> bool:
-        """True where no one person over the network made it: only then is its holder one of two people."""
+        """True unless one person alone made it over the network: only then is its holder one of two people."""
         return self.by == ON_THE_HOST or bool(self.agreed_by)
 
 
 def render(token_id: str, secret: bytes) -> str:
-    """Return the text a person gets to see once. Raises ValueError unless `secret` is 32 bytes."""
+    """Return the token's text, which is shown once. Raises ValueError unless `secret` is 32 bytes."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a token's secret has {SECRET_BYTES} bytes, not {len(secret)}")
     return f"{PREFIX}_{token_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
 
 
 def id_of(text: str) -> str | None:
-    """Return the public id within a token's text, or None when it is no such text."""
+    """Return the public id in a token's text, or None if the text is no token."""
     match = TEXT.fullmatch(text)
     return None if match is None else match.group(1)
 
 
 def fingerprint_of(text: str) -> str:
-    """Return what its holder may show of a token: its public id and what the store keeps of it."""
+    """Return the part of a token that its holder may share: its public id and the stored hash."""
     return f"{id_of(text)}:{hashed(text)}"
 
 
 def hashed(text: str) -> str:
-    """Return what the store keeps of a token's text."""
+    """Return the hash that the store keeps of a token's text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # headers may hold any bytes
 
 
 def matches(token: AdminToken | None, text: str) -> bool:
-    """True when this is the token's text; compared in constant time, also when there is no such token."""
+    """True if this is the token's text; compares in constant time, also when the token is None."""
     kept = "0" * 64 if token is None else token.hashed
     return hmac.compare_digest(kept, hashed(text)) and token is not None
 
 
 def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
-    """Return why the new token cannot have its name, or None: among valid tokens a name means one."""
+    """Return why the new token cannot have its name, or None: among valid tokens a name is unique."""
     for token in tokens:
         if expiry_reason(token, new.created) is None and same_name(token.name) == same_name(new.name):
             return f"there is a valid token {token.name!a} already, {token.id}: revoke it, or choose another name"
@@ -82,7 +82,7 @@ def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
 
 
 def token_refusal(new: AdminToken, tokens: Iterable[AdminToken], room: Allotment | None) -> str | None:
-    """Return why the new token is not kept beside these, or None; `room` is what its maker may have (None: all)."""
+    """Return why the new token is refused beside these, or None; `room` is its maker's allotment (None: no limit)."""
     valid = tuple(token for token in tokens if expiry_reason(token, new.created) is None)
     if (why := name_taken(new, valid)) is not None or room is None:
         return why
@@ -90,7 +90,7 @@ def token_refusal(new: AdminToken, tokens: Iterable[AdminToken], room: Allotment
 
 
 def expiry_reason(token: AdminToken, now: datetime) -> str | None:
-    """Return why the token is not valid any more, or None."""
+    """Return why the token is no longer valid, or None."""
     if token.revoked is not None:
         return f"was revoked at {_minute(token.revoked)}"
     if now >= token.expires:
@@ -99,12 +99,12 @@ def expiry_reason(token: AdminToken, now: datetime) -> str | None:
 
 
 def first_id(now: datetime) -> str:
-    """Return the id of a bootstrap token made now: its end is part of it, so that a copied file lives no longer."""
+    """Return the id of a bootstrap token made now: it contains the expiry, so a copied file cannot outlive it."""
     return f"first{int((now + FIRST_FOR).timestamp())}"
 
 
 def first_token(text: str) -> AdminToken | None:
-    """Return the bootstrap token of this text, or None for another text. Check `ends_too_late` before believing it."""
+    """Return the bootstrap token in this text, or None. The caller must check `ends_too_late` before trusting it."""
     match = _FIRST.fullmatch(id_of(text) or "")
     if match is None:
         return None
@@ -116,7 +116,7 @@ def first_token(text: str) -> AdminToken | None:
 
 
 def ends_too_late(first: AdminToken, now: datetime) -> bool:
-    """True where a bootstrap token says it ends later than one made now would: `init` never made it."""
+    """True if a bootstrap token expires later than one made now would: `init` did not make it."""
     return first.expires > now + FIRST_FOR
 
 

@@ -101,7 +101,7 @@ async def _plan_create(call: Call) -> tuple[str, ...]:
 
 
 async def _alone(call: Call) -> bool:
-    """True for a token that agrees to nothing, and on the host while there are not two people who could agree."""
+    """True for a token that cannot approve; also, on the host, while fewer than two people could approve."""
     body = call.body
     if body.repositories or not agrees(body.roles):
         return True
@@ -109,7 +109,7 @@ async def _alone(call: Call) -> bool:
 
 
 async def _known(call: Call) -> list[tuple[str, tuple[Role, ...]]]:
-    """Return who could agree: valid tokens that count for a person, and people with a certificate."""
+    """Return those who could approve: valid tokens that count as a person, and people with a certificate."""
     tokens = [each for each in await call.use(AdminTokens).all() if each.counts and not each.repositories]
     valid = [(each.name, each.roles) for each in tokens if expiry_reason(each, call.now) is None]
     return valid + [(person.name, person.roles) for person in call.use(KnownPeople)() if not person.repositories]
@@ -139,7 +139,7 @@ async def create_token(call: Call, body: NewToken) -> TokenMade:  # noqa: ARG001
 
 
 async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
-    """Return the token as it would be kept, and its text where nobody else has it. Raises Fault."""
+    """Return the token to store, and its text unless its holder drafted it. Raises Fault."""
     body, roles = call.body, tuple(dict.fromkeys(call.body.roles))
     if more := beyond(call.roles, roles):
         raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
@@ -176,7 +176,7 @@ async def revoke_token(call: Call) -> TokenShown:
         raise Fault("NAME_UNKNOWN", f"there is no token {token_id!a}; there are: countersign tokens list")
     if more := beyond(call.roles, token.roles):
         raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
-    await tokens.revoke(token_id, call.now)  # again, it changes nothing: the answer says since when
+    await tokens.revoke(token_id, call.now)  # repeating it changes nothing: the response has the original time
     return _shown(await tokens.find(token_id) or token, call.now)
 
 

@@ -1,4 +1,4 @@
-"""Admin tokens, in a table: hashes, never secrets. Rows stay when a token is revoked, so ids never come back."""
+"""Admin tokens, stored in a table: hashes, never secrets. Rows of revoked tokens stay, so ids are never reused."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ class StoredAdminTokens:
         self._database = database
 
     async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
-        """Keep a new token; durable on return.
+        """Store a new token; durable on return.
 
-        Raises ValueError when a valid one has its name, or its maker has no room for it (None: there always is).
+        Raises ValueError when a valid token has its name, or its maker's allotment `room` is full (None: no limit).
         """
         await self._database.write(partial(_add, token=token, room=room))
 
     async def add_first(self, token: AdminToken) -> bool:
-        """Keep the token where there never was one, else change nothing and return False."""
+        """Store the token if there has never been one; else change nothing and return False."""
         return await self._database.write(partial(_add_first, token=token))
 
     async def find(self, token_id: str) -> AdminToken | None:
-        """Return the token of this id, valid or not, or None."""
+        """Return the token with this id, valid or not, or None."""
         return await self._database.read(partial(_find, token_id=token_id))
 
     async def all(self) -> tuple[AdminToken, ...]:
-        """Return every token there ever was, oldest first."""
+        """Return every token ever stored, oldest first."""
         return await self._database.read(_all)
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
-        """End a token for good; return False when there is none of this id or it was revoked before."""
+        """Revoke a token permanently; return False if none has this id or it was revoked before."""
         return await self._database.write(partial(_revoke, token_id=token_id, at=at))
 
 
 def _add(connection: Connection, token: AdminToken, room: Allotment | None) -> None:
-    if connection.dialect.name == "postgresql":  # of two replicas the second waits, and then sees the first's row
+    if connection.dialect.name == "postgresql":  # a second replica waits here, and then sees the first one's row
         connection.execute(text("LOCK TABLE admin_tokens IN SHARE ROW EXCLUSIVE MODE"))
     valid = admin_tokens.c.revoked.is_(None) & (admin_tokens.c.expires > token.created)
     there = [_token(row) for row in connection.execute(select(admin_tokens).where(valid))]

@@ -1,4 +1,4 @@
-"""Admin tokens, as the store keeps them."""
+"""The port for stored admin tokens."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from proxy.trust.roles import Role
 
 
 class AdminTokens(Protocol):
-    """Who may use the admin API; secrets are not in here, only their hashes. All calls raise Unavailable."""
+    """Stores the tokens of the admin API: hashes, no secrets. All methods raise Unavailable."""
 
     async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
-        """Keep a new token; durable on return.
+        """Store a new token; durable on return.
 
-        Raises ValueError when a valid one has its name, or its maker has no room for it (None: there always is).
+        Raises ValueError when a valid token has its name, or its maker's allotment `room` is full (None: no limit).
         """
 
     async def add_first(self, token: AdminToken) -> bool:
-        """Keep the token where there never was one, else change nothing and return False."""
+        """Store the token if there has never been one; else change nothing and return False."""
 
     async def find(self, token_id: str) -> AdminToken | None:
-        """Return the token of this id, valid or not, or None."""
+        """Return the token with this id, valid or not, or None."""
 
     async def all(self) -> tuple[AdminToken, ...]:
-        """Return every token there ever was, oldest first."""
+        """Return every token ever stored, oldest first."""
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
-        """End a token for good; return False when there is none of this id or it was revoked before."""
+        """Revoke a token permanently; return False if none has this id or it was revoked before."""
 
 
 class Known(Protocol):
-    """Somebody who calls with a certificate."""
+    """A person who calls with a client certificate."""
 
     @property
     def name(self) -> str:
@@ -42,15 +42,15 @@ class Known(Protocol):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """What they may do."""
+        """The person's roles."""
 
     @property
     def repositories(self) -> tuple[str, ...]:
-        """Patterns of the repositories this is for; none: for everything."""
+        """Patterns of the repositories the person may access; none: everything."""
 
 
 class KnownPeople(Protocol):
-    """Who calls with a certificate, as configured by now."""
+    """Supplies the people with a client certificate, from the current configuration."""
 
     def __call__(self) -> Iterable[Known]:
-        """Return them."""
+        """Return these people."""
