@@ -64,7 +64,7 @@ async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Po
 
 
 async def must_count(by: Person, tokens: AdminTokens) -> None:
-    """Return if this caller counts as one of two people. Raises Unavailable, Fault if one person alone made the token."""
+    """Return if this caller counts as one of two people. Raises Fault (one person made its token), Unavailable."""
     token = await tokens.find(by.token_id) if by.token_id else None
     if by.token_id and (token is None or not token.counts):
         maker = "nobody we know" if token is None else repr(token.by)

@@ -1,1 +1,1 @@
-"""Long work in the background, and work done again and again."""
+"""Long work in the background, and work that runs periodically."""

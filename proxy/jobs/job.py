@@ -1,4 +1,4 @@
-"""Long work as a value: who asked for it, how far it is, what came of it. Every change is a function of the job."""
+"""Long work as a value: its requester, progress and result. Every change is a function of the job."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from proxy.trust.allotment import Allotment
 from proxy.trust.names import same_name
 
-LATER = timedelta(seconds=30)  # until what could not go on is tried again
-PATIENCE = timedelta(days=7)  # since it was asked for; then it has failed
-TRIES = 5  # times it may be cut off by the end of its process without a step done in between
+LATER = timedelta(seconds=30)  # delay before a postponed job is tried again
+PATIENCE = timedelta(days=7)  # counted from the request; after that the job has failed
+TRIES = 5  # most runs that may end with their process without completing a step
 
 
 class JobState(StrEnum):
-    """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest has ended."""
+    """The state of a job. Queued and running jobs continue by themselves, also after a crash; the others have ended."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -33,9 +33,10 @@ WAITING = frozenset({JobState.QUEUED, JobState.RUNNING})
 class Job:
     """One piece of long work.
 
-    `asked` is what its kind was asked to do, `repository` the only one it is about (empty: not bound to one). `done` of
-    `total` steps (None: not counted yet); the work goes on behind `cursor`, in words of its own. `run` counts who took
-    it up: a process that was given up writes nothing more. `note` says why it waits or what it failed of.
+    `asked` holds the parameters of the job, `repository` the only one it is about (empty: not limited to one). `done`
+    counts steps of `total` (None: not counted yet); work continues after `cursor`, whose format each kind defines.
+    `run` counts the runs, so that a process that lost the job writes nothing more. `note` is the reason for waiting or
+    failing.
     """
 
     id: str
@@ -60,9 +61,9 @@ class Job:
 
 
 def job_there(job: Job, waiting: Iterable[Job], room: Allotment | None) -> Job | None:
-    """Return the one that waits for the same, asked for by the same holder, or None. Raises ValueError.
+    """Return the same holder's queued job with the same parameters, or None. Raises ValueError: allotment full.
 
-    `waiting` are all that are not over; `room` is what the holder may have of them, None where that is not bounded.
+    `waiting` holds all jobs that have not ended; `room` is the holder's allotment of them, None: no limit.
     """
     there = tuple(waiting)
     wanted = (job.kind, same_name(job.who), job.how, dict(job.asked), job.repository)
@@ -78,7 +79,7 @@ def job_there(job: Job, waiting: Iterable[Job], room: Allotment | None) -> Job |
 
 
 def taken_up(job: Job, now: datetime) -> Job | None:
-    """Return the job as whoever takes it up has it; None where it is over, or not to be taken up yet."""
+    """Return the job as its next run starts, or ended if it cannot run; None if it has ended or is not due yet."""
     if job.state not in WAITING or (job.not_before is not None and now < job.not_before):
         return None
     if job.cancel:
@@ -91,14 +92,14 @@ def taken_up(job: Job, now: datetime) -> Job | None:
 
 
 def stepped(job: Job, run: int, done: int, total: int | None, cursor: str, result: Mapping[str, Any]) -> Job | None:
-    """Return the job one step further; None where somebody else has it, or it is over."""
+    """Return the job one step further; None if another process has it or it has ended."""
     if job.state is not JobState.RUNNING or job.run != run:
         return None
     return replace(job, done=done, total=total, cursor=cursor, result=result, tries=0)
 
 
 def put_off(job: Job, run: int, now: datetime, why: str) -> Job | None:
-    """Return the job to be tried again later; failed once that has gone on for too long. None where it is not ours."""
+    """Return the job queued for later, or failed after too long a time; None if it is not this run's."""
     if job.state is not JobState.RUNNING or job.run != run:
         return None
     if now - job.created >= PATIENCE:
@@ -107,14 +108,14 @@ def put_off(job: Job, run: int, now: datetime, why: str) -> Job | None:
 
 
 def ended(job: Job, run: int, state: JobState, now: datetime, note: str, result: Mapping[str, Any]) -> Job | None:
-    """Return the job as it ended; None where somebody else has it, or it is over."""
+    """Return the job as ended; None if another process has it or it has ended already."""
     if job.state is not JobState.RUNNING or job.run != run:
         return None
     return over(replace(job, result=result), state, now, note)
 
 
 def called_off(job: Job, now: datetime) -> Job | None:
-    """Return the job that somebody wants no more: over when nobody runs it, told to stop when somebody does."""
+    """Return the cancelled job: ended if it is queued, told to stop if it is running; None if it has ended already."""
     if job.state not in WAITING:
         return None
     if job.state is JobState.QUEUED:
@@ -123,5 +124,5 @@ def called_off(job: Job, now: datetime) -> Job | None:
 
 
 def over(job: Job, state: JobState, now: datetime, note: str) -> Job:
-    """Return the job in a state it does not leave."""
+    """Return the job in a final state."""
     return replace(job, state=state, ended=now, not_before=None, note=note)

@@ -72,7 +72,7 @@ def _row(row: Row) -> tuple[str, ...]:
 
 
 def described(row: Row) -> list[str]:
-    """Return the job in lines for people."""
+    """Return the job as lines of text for people."""
     about = {
         "of": f"{row['who']} ({row['how']}) at {minute(row['created'])}: {plain(str(row['reason']), 500)}",
         "to do": ", ".join(f"{name} {value}" for name, value in row["asked"].items()) or "-",
@@ -134,7 +134,7 @@ OPERATIONS = (list_jobs, show_job, cancel_job)
 
 
 def job_room(holder: Holder, ports: Ports) -> Allotment:
-    """Return how many jobs this holder may have waiting."""
+    """Return the allotment of waiting jobs of this holder."""
     from proxy.trust.allotment import allotment, rank_of
 
     limits = ports.limits
@@ -142,6 +142,6 @@ def job_room(holder: Holder, ports: Ports) -> Allotment:
 
 
 def shown(job: Job) -> JobShown:
-    """Return the job as the admin API shows it."""
+    """Return the job in the form of the admin API."""
     told = {name: getattr(job, name) for name in JobShown.model_fields}
     return JobShown(**{**told, "asked": dict(job.asked), "result": dict(job.result)})

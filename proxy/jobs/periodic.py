@@ -1,4 +1,4 @@
-"""Work that is done again and again while the server runs."""
+"""Work that runs periodically while the server runs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 
-GRACE_S = 1.0  # for what is under way at the end; long work is cut then, and goes on after the next start
-# What a mistake of ours comes as, or a file that may not be removed.
+GRACE_S = 1.0  # for running work at shutdown; long work is then cancelled, and continues after the next start
+# Exceptions of programming errors, or of a file that cannot be removed.
 _MISTAKES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 
 
 class Periodic:
-    """Named work, each with a pause between two runs. What fails is logged once and tried again, whatever it fails of:
-    denials and keys of other servers must not go unseen here because of a mistake or a file that cannot be removed.
+    """Named tasks, each with a pause between two runs. Every failure is logged once and the task runs again.
+
+    A programming error or a file that cannot be removed must not hide denials and keys of other servers from this one.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
-        """Nothing runs yet."""
+        """Start with no tasks."""
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
 
     def every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Run it now, and again that many seconds after each end, until `stop`."""
+        """Run this work now, and again that many seconds after each end, until `stop`."""
         self._tasks.append(asyncio.create_task(self._again(seconds, name, work)))
 
     async def stop(self) -> None:
-        """Nothing runs any more. What is under way has a moment to finish: a question to the store is best answered."""
+        """Stop all work. Running work first gets `GRACE_S` to finish: a store query is best completed."""
         self._over.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GRACE_S)

@@ -1,7 +1,8 @@
-"""Long work, step by step: asked for, taken up, gone on with after whatever stopped it, ended, and all of it on record.
+"""Run long work step by step: request, start, resume after an interruption, end; the journal records it.
 
-A kind of work is a function in a table. It is handed the job and a `Step` to call after each thing that is done for
-good; `job.cursor`, `done` and `result` say what an earlier run came to. It may do its last step twice and nothing else.
+A table maps each kind of work to a function. The function gets the job and a `Step`, which it calls after each
+completed piece of work; `job.cursor`, `done` and `result` hold the progress of an earlier run. After a crash only the
+last step may be repeated.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from proxy.trust.allotment import Allotment
 
 
 class Step(Protocol):
-    """How work says how far it is."""
+    """Reports the progress of a job."""
 
     async def __call__(self, done: int, total: int | None, cursor: str, so_far: Mapping[str, Any]) -> None:
-        """Keep this; from here a later run goes on. Raises Stop when the job is to end now, Unavailable."""
+        """Store this progress; a later run resumes here. Raises Stop when the job must end now, Unavailable."""
 
 
 Work = Callable[[Job, Step], Awaitable[Mapping[str, Any]]]
 
 
 class Stop(Exception):
-    """The job goes on no further here: somebody cancelled it, or another process has it."""
+    """This run of the job must end: the job was cancelled, or another process has it."""
 
 
 async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
-    """Return the job that is to be done, on record with its id; one that waits for the same already, where there is.
+    """Return the new job, stored with its id, or the holder's queued job with the same parameters.
 
-    `room` is what its holder may have. Raises Fault where that is used up, Unavailable.
+    `room` is the holder's allotment. Raises Fault when it is used up, Unavailable.
     """
     job = replace(job, id=secrets.token_hex(8))
     queued = _event(EventKind.JOB_QUEUED, job, {"asked": dict(job.asked), "reason": job.reason[:500]})
@@ -51,7 +52,7 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
 
 
 async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
-    """Return where such a job would be kept now. Raises Fault where its holder's room is used up, Unavailable."""
+    """Return if such a job would be accepted now. Raises Fault when its holder's allotment is used up, Unavailable."""
     waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", room.together, 0)
     try:
         jobs_of.job_there(job, waiting, room)
@@ -60,7 +61,7 @@ async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
 
 
 async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
-    """Return the job as it is once nobody wants it any more; what it did is done. Raises Fault, Unavailable."""
+    """Return the cancelled job; completed steps are not undone. Raises Fault, Unavailable."""
     gone = await jobs.change(job_id, partial(jobs_of.called_off, now=clock.now()))
     if gone is not None:
         return gone
@@ -71,16 +72,16 @@ async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
 
 
 def unknown(job_id: str) -> Fault:
-    """Return the refusal of a job that is not there."""
+    """Return the Fault for an unknown job."""
     return Fault("NAME_UNKNOWN", f"there is no job {job_id!a}; there are: countersign jobs list")
 
 
 async def run_next(works: Mapping[str, Work], jobs: Jobs, journal: Journal, clock: Clock) -> bool:
-    """Take the job that is to go on first as far as it goes; return False where none waits.
+    """Run the next job as far as possible; return False if none is due.
 
-    Raises Unavailable, and Fault where a job failed of a mistake of ours.
+    Raises Unavailable, and Fault if a job failed because of a programming error.
 
-    Only whoever holds the lease of jobs may call this: what is marked as running was then left behind by another.
+    Only the holder of the jobs lease may call this: a job marked as running was then abandoned by another process.
     """
     waiting = await jobs.next(clock.now())
     if waiting is None:
@@ -110,7 +111,8 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
     attempt = asyncio.ensure_future(work(job, step))
     try:
         await asyncio.wait([attempt])
-    except asyncio.CancelledError:  # the lease is gone, or the server leaves: another goes on from the last step
+    # the lease is lost or the server is stopping: another process resumes after the last step
+    except asyncio.CancelledError:
         attempt.cancel()
         await asyncio.wait([attempt])
         raise

@@ -1,4 +1,4 @@
-"""Jobs go on in the background: in one process at a time, whoever holds the lease; another takes over when it ends."""
+"""Run jobs in the background, in one process at a time: the lease holder; another takes over when the lease ends."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from proxy.registry.ports_in_use import Ports
 from proxy.store.lease import Lease, Leases
 
 LEASE = "jobs"
-HELD_S = 15.0  # how long nobody takes over after the holder was killed
+HELD_S = 15.0  # seconds before another process takes over from a killed holder
 RENEW_S = 4.0
-LOOK_S = 1.0  # how soon a job is taken up
+LOOK_S = 1.0  # most seconds before a new job starts
 
 
 class JobRunner:
-    """What one process does for jobs. Cancelled between two steps, whoever comes next goes on from the last one."""
+    """Runs the jobs of one process. After a cancellation, the next runner resumes after the last completed step."""
 
     def __init__(self, works: Mapping[str, Work], jobs: Jobs, leases: Leases, ports: Ports, *, sole: bool) -> None:
         """`works` has a function for every kind of job; `sole`: no other server shares the store."""
@@ -30,12 +30,12 @@ class JobRunner:
         self._leases = leases
         self._journal = ports.journal
         self._clock = ports.clock
-        # Where there is only one, whoever was killed before was the same one, and nothing is waited for.
+        # A sole server reuses its holder name, so it need not wait for the lease of its killed predecessor.
         self._holder = "the only server" if sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
-        """Run the jobs there are, unless another process does. Raises Unavailable, Fault of a job that we got wrong."""
-        if await self._jobs.next(self._clock.now()) is None:  # looking costs no commit
+        """Run all due jobs, unless another process does. Raises Unavailable, Fault if a job has a bug."""
+        if await self._jobs.next(self._clock.now()) is None:  # this check needs no commit
             return
         lease = await self._leases.acquire(LEASE, self._holder, HELD_S)
         if lease is None:
@@ -56,7 +56,7 @@ class JobRunner:
             pass
 
     async def _keep(self, lease: Lease) -> None:
-        """Return when the lease is lost or cannot be renewed: then nothing more may be done."""
+        """Return when the lease is lost or cannot be renewed: the jobs must then stop."""
         held: Lease | None = lease
         while held is not None:
             await asyncio.sleep(RENEW_S)

@@ -1,4 +1,4 @@
-"""Jobs, in a table: what they are to do, how far they are, what came of them."""
+"""Jobs, stored in a table with their parameters, progress and results."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ class StoredJobs:
         self._database = database
 
     async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
-        """Keep a new job and its row of the journal, in one transaction, and return it; durable on return.
+        """Store a new job and its journal row in one transaction, and return the job; durable on return.
 
-        Where one of the same holder waits for the same already, nothing is kept and that one is returned. Raises
-        ValueError when there is no room for it (None: there always is).
+        If the same holder has a queued job with the same parameters, nothing is stored and that job is returned. Raises
+        ValueError when the allotment `room` is full (None: no limit).
         """
         return await self._database.write(partial(_add, job=job, event=event, room=room))
 
     async def find(self, job_id: str) -> Job | None:
-        """Return the job of this id, or None."""
+        """Return the job with this id, or None."""
         return await self._database.read(partial(_find, job_id=job_id))
 
     async def change(self, job_id: str, change: Change) -> Job | None:
-        """Put what `change` makes of the job in its place, in one transaction, and return it.
+        """Replace the job by the result of `change`, in one transaction, and return the new job.
 
-        None where there is no such job, or `change` returned None: then it is as it was.
+        Returns None if there is no such job, or if `change` returned None and the job stays unchanged.
         """
         return await self._database.write(partial(_change, job_id=job_id, change=change))
 
     async def next(self, now: datetime) -> Job | None:
-        """Return the job that is to go on first: not over, not put off, the oldest."""
+        """Return the next job to run: the oldest that has not ended and is due."""
         return await self._database.read(partial(_next, now=now))
 
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
     ) -> tuple[Job, ...]:
-        """Return jobs in these states, of this kind, about this repository alone (empty: any), newest first."""
+        """Return jobs in these states, of this kind, limited to this repository (empty: any), newest first."""
         return await self._database.read(
             partial(_page, states=tuple(states), kind=kind, repository=repository, limit=limit, skip=skip)
         )

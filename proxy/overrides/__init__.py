@@ -1,1 +1,1 @@
-"""What operators order beside the policies: denials, exceptions, pushes without a signature."""
+"""Operator overrides of the policies: denials, exceptions, and pushes without a signature."""

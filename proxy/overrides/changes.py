@@ -1,4 +1,4 @@
-"""How what operators ordered changes: what is ordered again takes its own place, and nobody fills it for the others."""
+"""Changes to the overrides: a repeated order replaces the earlier one; allotments keep space for all holders."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from proxy.trust.overrides import AllOverrides
 
 
 def with_denial(orders: AllOverrides, denial: Denial, now: datetime, room: Allotment | None = None) -> AllOverrides:
-    """Return the orders with this one among them, in the place of the holder's own of the same target.
+    """Return the overrides with this denial, which replaces the same holder's denial of the same target.
 
-    Those that are over make room. `room` is what the holder may have, None where that is not bounded. Raises
-    ValueError.
+    Expired denials are dropped. `room` is the holder's allotment, None: no limit. Raises ValueError when it is full.
     """
     there = tuple(d for d in orders.denials if d.holds_at(now) and d.id != denial.id and not same_order(d, denial))
     if room is not None:
@@ -38,9 +37,9 @@ def same_exception(one: PolicyException, other: PolicyException) -> bool:
 
 
 def with_exception(orders: AllOverrides, exception: PolicyException, room: Allotment | None = None) -> AllOverrides:
-    """Return the orders with this one among them, in the place of the one of its id; closed, none opens again.
+    """Return the overrides with this exception, which replaces the one with its id; a closed one never reopens.
 
-    `room` is what its holder may have, None where that is not bounded. Raises ValueError.
+    `room` is the holder's allotment, None: no limit. Raises ValueError when it is full.
     """
     known = next((e for e in orders.exceptions if e.id == exception.id), None)
     if known is not None:

@@ -1,4 +1,4 @@
-"""Deny a digest or repositories, and take it back: in the journal first, in force on return."""
+"""Deny a digest or repositories, and remove denials: journaled first, in force on return."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from proxy.trust.denial import EVERYWHERE, Denial
 
 
 async def deny(target: Digest | str, until: datetime | None, actor: Actor, ports: Ports, *, digest: bool) -> Denial:
-    """Return the denial that is in force now: of a digest everywhere, or of the repositories of a pattern.
+    """Return the new denial, now in force: of a digest everywhere, or of the repositories of a pattern.
 
-    Denied by the same holder before, the same target stays denied until the later end. Raises Fault (its end is past,
-    or the holder has too many), Unavailable.
+    If the same holder has denied the target before, the denial is extended to the later end. Raises Fault (the end is
+    past, or the holder's allotment is full), Unavailable.
     """
     made = may_deny(target, until, actor, ports, digest=digest)
     await ports.journal.record(_event(EventKind.DENIAL_ADDED, made, actor, ports))
@@ -32,7 +32,7 @@ async def deny(target: Digest | str, until: datetime | None, actor: Actor, ports
 
 
 def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: Ports, *, digest: bool) -> Denial:
-    """Return the denial as it would be in force. Raises Fault where its end is past or the holder has too many."""
+    """Return the denial as it would be in force. Raises Fault if its end is past or the holder's allotment is full."""
     now = ports.clock.now()
     if until is not None and until <= now:
         raise Fault(
@@ -59,19 +59,19 @@ def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: 
 
 
 def _room(denial: Denial, actor: Actor, ports: Ports) -> Allotment | None:
-    """Return what the actor may have; no bound keeps a digest from being recalled by who may recall it everywhere."""
+    """Return the actor's allotment; None (no limit) for denying a digest by an actor who may do so everywhere."""
     if denial.digest is not None and actor.rank > Rank.SCOPED:
         return None
     return allotment(ports.limits.denials, ports.limits.denials_each, actor.who, actor.rank)
 
 
 def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
-    """Return the later of two ends, where None is never."""
+    """Return the later of two ends; None means never."""
     return None if one is None or other is None else max(one, other)
 
 
 async def lift(denial_id: str, actor: Actor, ports: Ports) -> Denial:
-    """Return the denial that is gone now. Raises Fault when there is none of this id, Unavailable."""
+    """Return the denial, which is now removed. Raises Fault if none has this id, Unavailable."""
     found = find(denial_id, ports)
     await ports.journal.record(_event(EventKind.DENIAL_REMOVED, found, actor, ports))
     await ports.overrides.lift(denial_id)
@@ -79,7 +79,7 @@ async def lift(denial_id: str, actor: Actor, ports: Ports) -> Denial:
 
 
 def find(denial_id: str, ports: Ports) -> Denial:
-    """Return the denial of this id. Raises Fault."""
+    """Return the denial with this id. Raises Fault."""
     found = next((d for d in ports.overrides.orders().denials if d.id == denial_id), None)
     if found is None:
         raise Fault("NAME_UNKNOWN", f"there is no denial {denial_id!a}; there are: countersign deny list")

@@ -215,7 +215,7 @@ OPERATIONS = (list_unsigned, list_exceptions, open_exception, close_exception, r
 
 
 def _wanted(call: Call) -> ExceptionRequest:
-    """Return what is asked for. Raises Fault: only callers who may open long exceptions may open wide ones."""
+    """Return the requested exception. Raises Fault: only callers who may open long exceptions may open wide ones."""
     from proxy.overrides.exceptions import ExceptionRequest
 
     body = call.body

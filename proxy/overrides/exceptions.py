@@ -1,4 +1,4 @@
-"""The life of an exception: opened for a scope, a time and a reason; closed by hand or by its end; then reviewed."""
+"""The life of an exception: opened with a scope, duration and reason; closed by hand or at its end; then reviewed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ITS_END = "its end"
 
 @dataclass(frozen=True)
 class ExceptionRequest:
-    """What is to be let through, for how many seconds."""
+    """The scope of a requested exception, and its duration in seconds."""
 
     repositories: str  # a pattern
     digest: Digest | None
@@ -29,9 +29,9 @@ class ExceptionRequest:
 
 
 async def open_exception(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Ports) -> PolicyException:
-    """Return the exception that is open now: the actor's own for the same scope where one is, with its new end.
+    """Return the open exception: a new one, or the actor's open one for the same scope, extended to the new end.
 
-    Raises Fault (too long, too many wait for review, closed meanwhile), Unavailable.
+    Raises Fault (too long, too many unreviewed, closed in the meantime), Unavailable.
     """
     made = may_open(wish, longest_s, actor, ports)
     await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, actor, ports))
@@ -41,9 +41,9 @@ async def open_exception(wish: ExceptionRequest, longest_s: float, actor: Actor,
 
 
 def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Ports) -> PolicyException:
-    """Return the exception as it would be open. Raises Fault where that is for too long, or the actor has too many.
+    """Return the exception as it would be open. Raises Fault if it is too long, or the actor's allotment is full.
 
-    An open one of the actor's own for the same scope goes on, for no longer in all than one may be open.
+    The actor's open exception for the same scope is extended, if its whole duration stays within `longest_s`.
     """
     if wish.seconds > longest_s:
         raise Fault(
@@ -81,7 +81,7 @@ def _room(actor: Actor, ports: Ports) -> Allotment:
 
 
 async def close(exception_id: str, actor: Actor, ports: Ports) -> PolicyException:
-    """Return the exception, closed. Raises Fault (there is none, or it is over), Unavailable."""
+    """Return the exception, closed. Raises Fault (unknown, or already ended), Unavailable."""
     found = may_close(exception_id, ports)
     closed = replace(found, closed=ports.clock.now(), closed_by=actor.who)
     await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, actor, ports))
@@ -90,7 +90,7 @@ async def close(exception_id: str, actor: Actor, ports: Ports) -> PolicyExceptio
 
 
 def may_close(exception_id: str, ports: Ports) -> PolicyException:
-    """Return an exception that is not over. Raises Fault."""
+    """Return an exception that has not ended. Raises Fault."""
     found = find(exception_id, ports)
     if is_over(found, ports):
         raise Fault("DENIED", f"exception {exception_id} has ended already", status=409)
@@ -98,7 +98,7 @@ def may_close(exception_id: str, ports: Ports) -> PolicyException:
 
 
 async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyException:
-    """Return the exception, reviewed: the actor's reason is what they found. Raises Fault, Unavailable."""
+    """Return the exception, reviewed: the actor's reason is the finding. Raises Fault, Unavailable."""
     found = find(exception_id, ports)
     if not is_over(found, ports):
         raise Fault(
@@ -123,9 +123,9 @@ async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyExcepti
 
 
 async def close_ended(ports: Ports) -> None:
-    """Put on record that exceptions are over which have come to their end. Raises Unavailable.
+    """Record exceptions that have reached their end as closed. Raises Unavailable.
 
-    Whoever shares the store does the same: the first one writes it down.
+    Every server that shares the store does this: the first one records the end.
     """
     orders = ports.overrides.orders()
     for each in orders.exceptions:
@@ -137,7 +137,7 @@ async def close_ended(ports: Ports) -> None:
 
 
 def find(exception_id: str, ports: Ports) -> PolicyException:
-    """Return the exception of this id. Raises Fault."""
+    """Return the exception with this id. Raises Fault."""
     found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
     if found is None:
         raise Fault("NAME_UNKNOWN", f"there is no exception {exception_id!a}; there are: countersign exceptions list")
@@ -145,7 +145,7 @@ def find(exception_id: str, ports: Ports) -> PolicyException:
 
 
 def is_over(exception: PolicyException, ports: Ports) -> bool:
-    """True once it was closed or came to its end."""
+    """True if the exception is closed or has reached its end."""
     return exception.closed is not None or exception.until <= ports.clock.now()
 
 
@@ -159,7 +159,7 @@ async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None
 
 
 def event(kind: EventKind, exception: PolicyException, actor: Actor, ports: Ports) -> Event:
-    """Return the row of the journal for a step of its life."""
+    """Return the journal row for a step in the exception's life."""
     return Event(
         at=ports.clock.now(),
         kind=kind,

@@ -1,4 +1,4 @@
-"""What stands of the orders in memory, found anew only when something changed or a moment came."""
+"""The overrides in force, in memory; recomputed only after a change or when one of them begins or ends."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from proxy.trust.overrides import AllOverrides, Overrides, OverrideWindow, overr
 
 
 class Ordered:
-    """Holds the orders of one process; `in_force` costs next to nothing."""
+    """Holds the overrides of one process; `in_force` is almost free."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        """Start with none."""
+        """Start without overrides."""
         self._now = now
         self._latest = now()
         self._orders = AllOverrides()
@@ -22,7 +22,7 @@ class Ordered:
         self._window: OverrideWindow | None = None
 
     def orders(self) -> AllOverrides:
-        """Return all that is on record, and the exception that was made on this host and is not on record yet."""
+        """Return all recorded overrides, and the exception made on this host if it is not recorded yet."""
         if self._offline is None or any(e.id == self._offline.id for e in self._orders.exceptions):
             return self._orders
         mine = self._offline
@@ -30,20 +30,20 @@ class Ordered:
 
     @property
     def recorded(self) -> AllOverrides:
-        """What is on record alone."""
+        """The recorded overrides alone."""
         return self._orders
 
     def put(self, orders: AllOverrides) -> None:
-        """Have these stand from now on."""
+        """Replace the recorded overrides."""
         self._orders, self._window = orders, None
 
     def put_offline(self, exception: PolicyException | None) -> None:
-        """Have this exception, made on this host, stand beside what is on record."""
+        """Set the exception made on this host; it is in force beside the recorded overrides."""
         if exception != self._offline:
             self._offline, self._window = exception, None
 
     def in_force(self) -> Overrides:
-        """Return what is in force now."""
+        """Return the overrides in force now."""
         now = self._now()
         self._latest = max(self._latest, now)
         if self._window is None or not self._window.spans(now):

@@ -1,6 +1,6 @@
-"""The exception that root made on this host while nothing answered: in force within a second, on record when it can be.
+"""An exception that root makes on this host during an outage: in force within a second, recorded when possible.
 
-Who may write the file decides who may break the glass: root, or the user that the server runs as, and nobody else.
+The right to write the file is the right to break the glass: only root and the user of the server have it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from proxy.trust.actor import Actor
 from proxy.trust.exception import PolicyException
 
 LOOK_S = 0.3
-FILES = 20  # that are looked at
+FILES = 20  # most files examined
 
 
 class HostException:
-    """Watches the files beside the configuration; one at a time is in force."""
+    """Watches the files beside the configuration; one exception at a time is in force."""
 
     def __init__(
         self, directory: Path, ports: Callable[[], Ports], there: StoredOverrides, log: FilteringBoundLogger
     ) -> None:
-        """`ports` returns the one in force."""
+        """`ports` returns the current ports."""
         self._directory = directory
         self._ports = ports
         self._there = there
@@ -41,9 +41,9 @@ class HostException:
         self._known: PolicyException | None = None
 
     async def look(self) -> None:
-        """Have what a file says be in force, then on record; over and recorded, the file goes.
+        """Put the exception of a file in force, then record it; once it has ended and is recorded, remove the file.
 
-        Raises Corrupt for a file that is not honoured, Unavailable while the store is away.
+        Raises Corrupt for an invalid file, Unavailable while the store is away.
         """
         found, problem = self._found()
         now = self._ports().clock.now()
@@ -61,7 +61,7 @@ class HostException:
             raise Corrupt(problem)
 
     async def _record(self, found: PolicyException) -> None:
-        """One step further with what its file says. Raises Unavailable: then it is tried again."""
+        """Record the next step of this file's exception. Raises Unavailable: the step is then tried again."""
         recorded = self._recorded(found)
         if recorded is None:
             await self._note(EventKind.EXCEPTION_OPENED, found, found.reason)
@@ -74,7 +74,7 @@ class HostException:
 
     async def _taken_away(self, gone: PolicyException) -> None:
         recorded = self._recorded(gone)
-        if recorded is None:  # it was not on record before its file was taken away
+        if recorded is None:  # the file was removed before the exception was recorded
             await self._note(EventKind.EXCEPTION_OPENED, gone, gone.reason)
             recorded = gone
         if recorded.closed is None:
@@ -94,13 +94,13 @@ class HostException:
         await ports.journal.record(event(kind, exception, Actor(exception.by, exception.how, why), ports))
 
     def _found(self) -> tuple[list[PolicyException], str | None]:
-        """Return what the files say, the newest first, and why one of them is not honoured."""
+        """Return the exceptions in the files, newest first, and why a file is invalid, if one is."""
         found, problem = [], None
         for path in sorted(self._directory.glob(PATTERN))[:FILES]:
             try:
                 found.append(_read(path))
             except FileNotFoundError:
-                continue  # taken away just now
+                continue  # just removed
             except OSError as wrong:
                 problem = f"{path} is not honoured: {wrong.strerror}"
             except Corrupt as wrong:
@@ -124,7 +124,7 @@ def _read(path: Path) -> PolicyException:
 
 
 def _problem(status: os.stat_result) -> str | None:
-    """Return why a file of this owner and mode decides nothing, or None."""
+    """Return why a file with this owner and mode is not trusted, or None."""
     if not stat.S_ISREG(status.st_mode):
         return "it is no regular file"
     if status.st_uid not in {0, os.geteuid()}:

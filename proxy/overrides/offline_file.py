@@ -1,4 +1,4 @@
-"""An exception that was made on a host without any server, as its file has it: one scope, two hours at most."""
+"""The file format of an exception made on a host without a server: one scope, two hours at most."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FILE_BYTES = 4096
 HOW = "root on the host"
 _FIELDS = frozenset({"id", "repository", "digest", "reason", "by", "opened", "until"})
 _ID = re.compile(r"[a-z0-9]{8,20}")
-_SKEW = timedelta(minutes=1)  # a file is written a moment after it says
+_SKEW = timedelta(minutes=1)  # tolerance between the opening time in the file and the time the file is written
 
 
 def file_of(exception_id: str) -> str:
-    """Return the name of its file."""
+    """Return the file name of this exception."""
     return f"breakglass-{exception_id}.json"
 
 
 def written(exception: PolicyException) -> bytes:
-    """Return the file; `read` gives the same exception back."""
+    """Return the content of the file; `read` returns the same exception."""
     fields = {
         "id": exception.id,
         "repository": exception.repositories,
@@ -41,9 +41,9 @@ def written(exception: PolicyException) -> bytes:
 
 
 def read(data: bytes, made: datetime) -> PolicyException:
-    """Return the exception in a file that was made then, with its end no later than two hours after either beginning.
+    """Return the exception in a file created at `made`; it ends at most two hours after `opened` and `made`.
 
-    Raises Corrupt for anything else than one scope, one reason and two moments.
+    Raises Corrupt unless the file has exactly one scope, one reason and two times.
     """
     value = loads(data, 2)
     if not isinstance(value, dict) or value.keys() != _FIELDS:

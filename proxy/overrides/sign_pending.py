@@ -1,4 +1,4 @@
-"""Sign afterwards what was pushed without a signature: in a job, as soon as signing works again."""
+"""Sign images that were pushed without a signature: in a job, as soon as signing works again."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from proxy.trust.policy import PushRules
 from proxy.trust.unsigned_push import UnsignedPush
 
 SIGN_OWED = "sign-owed"  # the kind of these jobs
-OWED = "unsigned-push"  # how we know who pushed: it was on record before it was signed
-AGAIN = timedelta(minutes=1)  # until one that could not be signed is tried again
+OWED = "unsigned-push"  # marks the pusher's name as taken from the record made before signing
+AGAIN = timedelta(minutes=1)  # delay before a failed push is tried again
 LOOK_S = 2.0
 _PART = 100
 
 
 async def sign_pending(job: Job, step: Step, ports: Ports) -> Mapping[str, Any]:
-    """Sign what is owed a signature and was not tried just now; return what became of how many.
+    """Sign the pushes that lack a signature and were not tried just now; return the count of each outcome.
 
-    Raises Stop, Unavailable where token or store do not answer: then it is tried again.
+    Raises Stop, Unavailable if the token or the store is away: the job is then tried again.
     """
     counts: dict[str, Any] = {"signed": 0, "gone": 0, "failed": 0, **job.result}
     done = job.done
@@ -59,7 +59,7 @@ async def sign_pending(job: Job, step: Step, ports: Ports) -> Mapping[str, Any]:
 
 
 async def _settle(push: UnsignedPush, job_id: str, ports: Ports) -> tuple[str, str]:
-    """Return `signed`, `gone` or `failed`, and why. Raises Unavailable: the token is away."""
+    """Return `signed`, `gone` or `failed`, and why. Raises Unavailable if the token is away."""
     policy = ports.rules.current().for_(push.repository)
     if policy is None or not policy.push.sign_with:
         return "gone", "no policy signs here any more"
@@ -80,7 +80,7 @@ async def _settle(push: UnsignedPush, job_id: str, ports: Ports) -> tuple[str, s
 
 
 async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports: Ports) -> tuple[str, str]:
-    """As `_settle`, while the tag is held. It is bound to its tag where that points at it before and afterwards."""
+    """Settle a push while its tag is held; bind the tag if it points at the image before and after signing."""
     try:
         subject = await resolve(PullManifest(push.repository, push.digest), request, ports)
         tagged = push.tag is not None and await exists(push.repository, push.tag, request, ports) == push.digest
@@ -95,7 +95,7 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
     pairs = wanted(rules.formats, push.repository, tags, ports)
     try:
         await sign(push.repository, about, pairs, rules.sign_with, claims, by, ports)
-    except Fault as full:  # pushes come first
+    except Fault as full:  # pushes have priority
         raise Unavailable(full.message) from None
     try:
         await sign_children(push.repository, subject.manifest, tags, rules, claims, by, request, ports)
@@ -111,7 +111,7 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
 
 
 async def see_to_it(ports: Ports, jobs: Jobs) -> None:
-    """Ask for such a job where something is owed, signing works and none waits already. Raises Unavailable."""
+    """Start such a job if a push lacks its signature, signing works and no such job waits. Raises Unavailable."""
     if ports.unsigned.waiting() == 0:
         return
     now = ports.clock.now()
@@ -123,7 +123,7 @@ async def see_to_it(ports: Ports, jobs: Jobs) -> None:
 
 
 def _signs(push: UnsignedPush, ports: Ports) -> bool:
-    """True unless all tokens of a profile that is to sign this are away, as far as is known."""
+    """False if all tokens of a profile that must sign this push are known to be away."""
     policy = ports.rules.current().for_(push.repository)
     profiles = policy.push.sign_with if policy else ()
     return all(any(turn.away is None for turn in ports.signer.tokens_of(profile)) for profile in profiles)

@@ -1,4 +1,4 @@
-"""Denials and exceptions, in tables, and in memory: deciding asks no database, and goes on while it is away."""
+"""Denials and exceptions in tables and in memory: decisions use memory, so they work while the database is away."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from proxy.trust.exception import PolicyException
 from proxy.trust.overrides import AllOverrides, Overrides
 
 INTERVENTIONS = "interventions"  # the name of their version
-_REVIEWED = 200  # exceptions that are over and reviewed, the newest, are still shown
+_REVIEWED = 200  # the newest ended and reviewed exceptions that are still shown
 
 
 class StoredOverrides:
     """The Interventions port on a database; `in_force` and `orders` answer from memory. Changes raise Unavailable."""
 
     def __init__(self, database: Database, clock: Clock, reader: Reader | None = None) -> None:
-        """Use this database, and `reader` to read it again; `refresh` before the first question."""
+        """Use this database, and `reader` for reading again; call `refresh` before the first query."""
         self._database = database
         self._reader = reader or database
         self._clock = clock
         self._ordered = Ordered(clock.now)
-        self._changed = 0  # how often we changed it ourselves
+        self._changed = 0  # counts this process's own changes
         self.unsure = False
 
     def in_force(self) -> Overrides:
@@ -43,26 +43,28 @@ class StoredOverrides:
         return self._ordered.in_force()
 
     def orders(self) -> AllOverrides:
-        """Return all that is on record, oldest first, what is over too."""
+        """Return all overrides on record, oldest first, including ended ones."""
         return self._ordered.orders()
 
     def recorded(self) -> AllOverrides:
-        """Return what is on record alone."""
+        """Return the recorded overrides alone."""
         return self._ordered.recorded
 
     async def refresh(self) -> None:
-        """Read all of it again: another process may have changed it."""
+        """Read all overrides again: another process may have changed them."""
         before = self._changed
         there = await self._reader.read(_all)
         if self._changed == before:
             self._ordered.put(there)
-        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
+        # the result may lack our change, and memory may lack changes in the result
+        self.unsure = self._changed != before
 
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
-        """Keep a denial, in the place of the holder's own of the same target; in force on return.
+        """Store a denial, which replaces the same holder's denial of the same target; in force on return.
 
-        Raises ValueError when there is no room for it (None: there always is). Others of its digest are read, and those
-        of repositories where room is looked for: a recall costs the same however many there are.
+        Raises ValueError when the allotment `room` is full (None: no limit). Only denials of the same digest are read,
+        and those of repositories if the allotment needs them: the cost of a recall does not grow with the number of
+        denials.
         """
         now = self._clock.now()
         about = denials.c.until <= now
@@ -73,31 +75,31 @@ class StoredOverrides:
         await self._change(partial(with_denial, denial=denial, now=now, room=room), about)
 
     async def lift(self, denial_id: str) -> Denial | None:
-        """Remove a denial and return it, or None when there is none of this id."""
+        """Remove a denial and return it, or None if none has this id."""
         found = next((d for d in self.orders().denials if d.id == denial_id), None)
         await self._change(lambda there: replace(there, denials=()), denials.c.id == denial_id)
         return found
 
     async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
-        """Keep an exception, new or changed; in force on return. False when it was there just so, or is closed.
+        """Store an exception, new or changed; in force on return. False if nothing changed or the stored one is closed.
 
-        Raises ValueError when there is no room for a new one (None: there always is).
+        Raises ValueError when the allotment `room` for a new one is full (None: no limit).
         """
         return await self._change(partial(with_exception, exception=exception, room=room))
 
     def put_offline(self, exception: PolicyException | None) -> None:
-        """Have an exception stand that was made on this host, whether or not it is on record yet."""
+        """Put an exception made on this host in force, whether or not it is recorded yet."""
         self._ordered.put_offline(exception)
 
     async def _change(
         self, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None = None
     ) -> bool:
-        """Change the denials that this is about, or (None) exceptions; in memory too. False where nothing changed."""
+        """Change these denials, or exceptions (`about` is None), in store and memory. False if nothing changed."""
 
         def then(done: tuple[AllOverrides, AllOverrides] | None) -> None:
             self._changed += 1
             if done is None or done[0] == done[1]:
-                self.unsure = True  # what changed nothing tells no version: what we have may be old by now
+                self.unsure = True  # an unchanged result carries no version: memory may be stale
             else:
                 self._ordered.put(_put(self._ordered.recorded, *done))
 
@@ -108,8 +110,8 @@ class StoredOverrides:
 def _change(
     connection: Connection, change: Callable[[AllOverrides], AllOverrides], about: ColumnElement[bool] | None
 ) -> tuple[AllOverrides, AllOverrides]:
-    """Return what was there of it and what is there now."""
-    connection.execute(select(versions).where(versions.c.name == INTERVENTIONS).with_for_update())  # one at a time
+    """Return the affected overrides before and after the change."""
+    connection.execute(select(versions).where(versions.c.name == INTERVENTIONS).with_for_update())  # serialises changes
     before = (
         AllOverrides(exceptions=_exceptions(connection)) if about is None else AllOverrides(_denials(connection, about))
     )
@@ -123,7 +125,7 @@ def _change(
 
 
 def _put(orders: AllOverrides, before: AllOverrides, after: AllOverrides) -> AllOverrides:
-    """Return these orders with what was there of them exchanged for what is there now."""
+    """Return the overrides with the affected ones replaced by their new state."""
     if before.exceptions or after.exceptions:
         return replace(orders, exceptions=after.exceptions)
     gone = {d.id for d in (*before.denials, *after.denials)}
@@ -145,7 +147,7 @@ def _all(connection: Connection) -> AllOverrides:
 
 
 def _denials(connection: Connection, about: ColumnElement[bool]) -> tuple[Denial, ...]:
-    """Return these, oldest first. There may be a hundred thousand: they are made of their columns as they stand."""
+    """Return these denials, oldest first. They are built directly from columns: there may be a hundred thousand."""
     columns = [denials.c[each.name] for each in fields(Denial)]
     rows = connection.execute(select(*columns).where(about).order_by(denials.c.at, denials.c.id))
     return tuple(Denial(*row) for row in rows)

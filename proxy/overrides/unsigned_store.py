@@ -1,4 +1,4 @@
-"""What was pushed unsigned and is owed a signature, in a table."""
+"""Unsigned pushes that still need a signature, stored in a table."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _NO_TAG = ""
 
 
 class StoredUnsignedPushes:
-    """The Owed port on a database. All calls but `waiting` raise Unavailable."""
+    """The Owed port on a database. All methods but `waiting` raise Unavailable."""
 
     def __init__(self, database: Database) -> None:
-        """Use this database; `refresh` before the first question."""
+        """Use this database; call `refresh` before the first query."""
         self._database = database
         self._waiting = 0
         self.unsure = False
 
     def waiting(self) -> int:
-        """Return how many are not settled, as far as this process knows."""
+        """Return the number of unsettled pushes known to this process."""
         return self._waiting
 
     async def refresh(self) -> None:
-        """Count again: another process may have changed it."""
+        """Count again: another process may have changed the table."""
         self._waiting, self.unsure = await self._database.read(_count), False
 
     async def record_unsigned(self, *pushes: UnsignedPush) -> None:
-        """Keep these, open; what was pushed before likewise is open again. Durable on return."""
+        """Store these pushes as open; an equal earlier push is reopened. Durable on return."""
         await self._database.write(partial(_owe, pushes=pushes), self._counted)
 
     async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
-        """Return open ones that were not tried since then, in the order they were pushed."""
+        """Return open pushes not tried since `before`, in the order of the pushes."""
         return await self._database.read(partial(_due, before=before, limit=limit))
 
     async def note(self, push: UnsignedPush) -> None:
-        """Keep what has become of it: settled, tried, note."""
+        """Store the outcome of a try: settled, tried, note."""
         await self._database.write(partial(_note, push=push), self._counted)
 
     async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        """Return all there were, newest first."""
+        """Return all pushes, newest first."""
         return await self._database.read(partial(_page, limit=limit, skip=skip))
 
     def _counted(self, waiting: int | None) -> None:
@@ -70,7 +70,7 @@ def _owe(connection: Connection, pushes: tuple[UnsignedPush, ...]) -> int:
 
 
 def _note(connection: Connection, push: UnsignedPush) -> int:
-    """Only what was read: pushed once more meanwhile, it is owed one more time."""
+    """Update only the push that was read: if it was repeated in the meantime, the new one stays open."""
     table = unsigned_pushes
     this = (
         (table.c.repository == push.repository)
