@@ -1,1 +1,1 @@
-"""Our keys: their states, certificates, custody, schedule and the signatures they replace."""
+"""Our keys: their states, certificates, custody and schedules, and signing images again with new keys."""

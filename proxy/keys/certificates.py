@@ -1,4 +1,4 @@
-"""Certificates around our keys: the request, the chain that came back, or one made here to try things with."""
+"""Certificates for our keys: the certificate request, the issued chain, or a self-signed chain for tests."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
 
-BEGINS_BEFORE = timedelta(minutes=5)  # other machines' clocks are not ours
+BEGINS_BEFORE = timedelta(minutes=5)  # tolerance for clocks of other machines
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A chain that may be set: for which key, and what whoever set it should know."""
+    """A valid chain for a key, and the notes to show to the person who sets it."""
 
     key: BookKey
     chain: tuple[bytes, ...]
@@ -32,7 +32,7 @@ async def request_certificate(which: str, subject: str, ports: Ports) -> bytes:
 
 
 async def self_sign(which: str, subject: str, days: int, actor: Actor, ports: Ports) -> BookKey:
-    """After this the key has a chain of one, signed by itself: for development. Raises Fault, Unavailable."""
+    """Give the key a self-signed chain of one certificate, for development. Raises Fault, Unavailable."""
     key, now = may_have_chain(which, ports), ports.clock.now().replace(microsecond=0)
     ends = now + timedelta(days=days)
     made = await ports.certifier.self_signed(key, subject, now - BEGINS_BEFORE, ends)
@@ -40,12 +40,12 @@ async def self_sign(which: str, subject: str, days: int, actor: Actor, ports: Po
 
 
 async def set_chain(which: str, chain: tuple[bytes, ...], actor: Actor, ports: Ports) -> BookKey:
-    """After this the key has this chain (DER, leaf to root); the one before is gone. Raises Fault, Unavailable."""
+    """Give the key this chain (DER, leaf to root) in place of its previous one. Raises Fault, Unavailable."""
     return await _set(plan(which, chain, ports), actor, ports)
 
 
 def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
-    """Return what setting this chain would come to. Raises Fault naming every rule it breaks and how to mend it."""
+    """Return the effect of setting this chain. Raises Fault that names every violated rule and its remedy."""
     key = may_have_chain(which, ports)
     if broken := objections(key, chain, ports.clock.now()):
         told = "; ".join(f"({number}) {text}" for number, text in enumerate(broken, 1))
@@ -54,7 +54,7 @@ def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
 
 
 def may_have_chain(which: str, ports: Ports) -> BookKey:
-    """Return the key, where its state lets it have certificates. Raises Fault."""
+    """Return the key, if its state allows certificates. Raises Fault."""
     key = find(which, ports)
     if key.state not in VERIFYING:
         name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
@@ -63,11 +63,11 @@ def may_have_chain(which: str, ports: Ports) -> BookKey:
 
 
 def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[str, ...]:
-    """Return everything that keeps this chain from being this key's, each with how to mend it."""
+    """Return every reason why this chain cannot be the key's, each with its remedy."""
     found = [problem.text for problem in problems(chain, now)]
     try:
         owners = [spki_of(one) for one in chain]
-    except ValueError:  # said already
+    except ValueError:  # already reported
         return tuple(found)
     if chain and owners[0] != key.spki:
         name = fingerprint(key.spki)[:12]
@@ -80,7 +80,7 @@ def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[s
 
 
 def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
-    """Return what changes for those who verify, compared with the chain before."""
+    """Return what changes for verifiers, compared with the previous chain."""
     _, ends = window(chain)
     leaf, root = parse_certificate(chain[0]), parse_certificate(chain[-1])
     told = [f"certify it as {_name(leaf.subject.rfc4514_string())} until {ends:%Y-%m-%d %H:%M} UTC"]
@@ -123,5 +123,5 @@ async def _set(planned: Planned, actor: Actor, ports: Ports) -> BookKey:
 
 
 def _name(text: str) -> str:
-    """Return a subject as text that is inert wherever it is shown."""
+    """Return a subject as text that is safe to display anywhere."""
     return ascii(text[:200])[1:-1]

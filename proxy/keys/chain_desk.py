@@ -1,4 +1,4 @@
-"""What the routes about certificates around our keys do."""
+"""Actions of the routes about certificates for our keys."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from proxy.trust.keys import BookKey, fingerprint
 
 
 class ChainDesk:
-    """One method for each route; each raises Fault or Unavailable with words for whoever called."""
+    """One method per route; each raises Fault or Unavailable with a message for the caller."""
 
     def __init__(self, ports: Callable[[], Ports]) -> None:
-        """`ports` returns the one in force."""
+        """`ports` returns the current ports."""
         self._ports = ports
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name."""
+        """Return the action of every route, by name."""
         return Topic(
             {
                 "show_chain": self._show,
@@ -90,7 +90,7 @@ def _chain(acting: Acting) -> tuple[bytes, ...]:
 
 
 def _default(key: BookKey, ports: Ports) -> str:
-    """The Notary Project wants country, state and organisation in whom a policy names; XX is no country."""
+    """Return a default subject with the country, state and organisation that Notary requires; XX is no country."""
     return f"CN={key.profile},O={ports.name} development,ST=none,C=XX"
 
 
@@ -104,7 +104,7 @@ def _named(key: BookKey) -> str:
 
 
 def shown(key: BookKey) -> shapes.ChainShown:
-    """Return the key's chain as the admin API shows it."""
+    """Return the key's chain in the form of the admin API."""
     certificates = [parse_certificate(one) for one in key.chain]
     return shapes.ChainShown(
         fingerprint=fingerprint(key.spki),

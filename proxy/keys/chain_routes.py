@@ -1,4 +1,4 @@
-"""The routes about certificates around our keys, and what they take and give."""
+"""Routes about certificates for our keys, with their request and response types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.trust.token_text import holds_token
 
 
 def _certificates(text: str) -> str:
-    """Return the text: it is shown in the journal, where neither a private key nor a token belongs."""
+    """Return the text. Raises ValueError for a private key or a token in it, because the journal shows the text."""
     if "PRIVATE KEY" in text:
         raise ValueError("there is a private key in it; send certificates alone, and treat that key as known to others")
     if holds_token(text):

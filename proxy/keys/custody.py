@@ -1,7 +1,7 @@
-"""Keys where they are: taken into the book, found again on another token, backed up, destroyed.
+"""Import, rebind, back up and destroy keys that exist on a token.
 
-Each change and its row in the journal are one transaction; the row of a destruction comes before the token is told.
-What is put into the book has proved itself just before.
+Each change and its journal row are one transaction; the row of a destruction is written before the token is told. A key
+proves itself immediately before the key book changes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Sought:
-    """A key on a token, by what is given of its label and id; no token means the profile's first."""
+    """Identifies a key on a token by its label, its id or both; an empty token means the profile's first."""
 
     label: str = ""
     key_id: str = ""
     token: str = ""
-    extractable: bool = False  # take it although it may have copies elsewhere
+    extractable: bool = False  # import the key although copies may exist elsewhere
 
 
 async def take_in(profile: str, sought: Sought, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
-    """Return the key that lay on the token already: proved, prepared and recorded.
+    """Return the imported key, which was already on the token: proved, and recorded as prepared.
 
     Raises Fault (not exactly one such key, one that may leave the token, one that is known already), Unavailable.
     """
@@ -63,7 +63,7 @@ async def take_in(profile: str, sought: Sought, actor: Actor, ports: Ports, toke
 
 
 async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenInventory) -> TokenKey:
-    """Return the one key that is meant, where it may be taken in. Raises Fault, Unavailable."""
+    """Return the one key that `sought` identifies, if it may be imported. Raises Fault, Unavailable."""
     may_rotate(profile, ports)
     if not (sought.label or sought.key_id):
         raise Fault("UNSUPPORTED", "say which key: give its label, its id, or both", status=400)
@@ -95,9 +95,9 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
 
 
 async def rebind(key: str, token: str, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
-    """Return the key as it is found on its token now, after a restore, cloning or replacement; its state stays.
+    """Return the key with its new place, after a restore, cloning or replacement of its token; its state stays.
 
-    It has the same public key and signed what that verifies. Raises Fault, Unavailable.
+    The key at the new place has the same public key and has proved itself. Raises Fault, Unavailable.
     """
     async with ports.cache.lock(ALONE):
         known, held = await may_rebind(key, token, ports, tokens)
@@ -112,7 +112,7 @@ async def rebind(key: str, token: str, actor: Actor, ports: Ports, tokens: Token
 
 
 async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory) -> tuple[BookKey, TokenKey]:
-    """Return the key and where it is now. Raises Fault where it is not, or where the book says just that."""
+    """Return the key and its current place. Raises Fault if it is not there, or if the recorded place is the same."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
         raise Fault("DENIED", f"{_named(known)} is destroyed; a key with that public key should not exist", status=409)
@@ -131,7 +131,7 @@ async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory)
 
 
 async def backed_up(key: str, at: datetime | None, actor: Actor, ports: Ports) -> BookKey:
-    """Return the key with a note that its token was backed up with it: at that moment, or now. Raises Fault."""
+    """Return the key with the time of its backup recorded: `at`, or now. Raises Fault."""
     async with ports.cache.lock(ALONE):
         known, now = may_be_backed_up(key, at, ports), ports.clock.now()
         when = at or now
@@ -141,7 +141,7 @@ async def backed_up(key: str, at: datetime | None, actor: Actor, ports: Ports) -
 
 
 def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
-    """Return the key, where that can be said of it. Raises Fault."""
+    """Return the key, if a backup at this time is possible. Raises Fault."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
         raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
@@ -153,9 +153,9 @@ def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
 
 
 async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: TokenInventory) -> BookKey:
-    """Return the key, of which neither half is on its token any more. `confirm` begins its fingerprint.
+    """Return the destroyed key; neither half is on its token any more. `confirm` is the start of its fingerprint.
 
-    Stopped in between, it is still retired, and the same call finishes. Raises Fault, Unavailable.
+    After an interruption the key is still retired, and the same call completes. Raises Fault, Unavailable.
     """
     async with ports.cache.lock(ALONE):
         doomed = may_become(key, KeyState.DESTROYED, ports)

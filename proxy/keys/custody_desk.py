@@ -1,4 +1,4 @@
-"""What the routes about keys where they are do, and their plans."""
+"""Actions of the routes about keys on tokens, and their plans."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 
 class CustodyDesk:
-    """One method for each route; each raises Fault or Unavailable with words for whoever called."""
+    """One method per route; each raises Fault or Unavailable with a message for the caller."""
 
     def __init__(self, ports: Callable[[], Ports], tokens: TokenInventory) -> None:
-        """`ports` returns the one in force."""
+        """`ports` returns the current ports."""
         self._ports = ports
         self._tokens = tokens
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name."""
+        """Return the action of every route, by name."""
         return Topic(
             {
                 "import_key": self._import,

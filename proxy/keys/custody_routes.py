@@ -1,4 +1,4 @@
-"""The routes about keys where they are: on which token, with which proofs, backed up, destroyed."""
+"""Routes about keys on tokens: their tokens and evidence, import, rebinding, backup and destruction."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EvidenceShown(BaseModel, strict=True, extra="forbid", frozen=True):
 
 def _change(verb: str, place: str, says: str, body: type[BaseModel]) -> Route:
     path = f"{ROOT}/keys/{{{place}}}/{verb}"
-    two = verb != "backup"  # it changes nothing that signs or verifies
+    two = verb != "backup"  # recording a backup affects neither signing nor verification
     return Route(
         f"{verb}_key", "POST", path, Permission.CHANGE_KEYS, says, KeyShown, body=body, plans=True, dual_control=two
     )

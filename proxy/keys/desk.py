@@ -1,4 +1,4 @@
-"""What the routes about keys do: the flows of a key's life, and their plans."""
+"""Actions of the routes about the life of keys, and their plans."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from proxy.trust.schedule import KeyPlan
 
 
 class KeyDesk:
-    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+    """One method per route; each raises Fault, Unavailable or Corrupt with a message for the caller."""
 
     def __init__(self, ports: Callable[[], Ports], strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]]) -> None:
-        """`strays` lists keys on the tokens that the key book does not have."""
+        """`strays` lists keys on the tokens that are missing in the key book."""
         self._ports = ports
         self._strays = strays
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name."""
+        """Return the action of every route, by name."""
         return Topic(
             {
                 "list_keys": self._list,
@@ -103,7 +103,7 @@ class KeyDesk:
         return acting.holder.who, acting.holder.how, cast("Why", acting.body).reason, self._ports()
 
     def _terms(self, profile: str, wish: shapes.Activation) -> Handover:
-        """Return what was asked for, and what is configured where nothing was said. Raises Fault."""
+        """Return the requested terms, with the configured ones as defaults. Raises Fault."""
         plan = self._ports().plans.get(profile, KeyPlan())
         try:
             return plan.terms.with_overrides(
@@ -114,7 +114,10 @@ class KeyDesk:
             raise Fault("UNSUPPORTED", str(wrong), status=400) from None
 
     def _handed(self, new: BookKey, acting: Acting) -> Handover:
-        """Return how a prepared key takes over: where its day was set, as was agreed then, but for what is said now."""
+        """Return the terms of an activation: as requested, else as configured.
+
+        For a key with an activation time, the terms set at its preparation take the place of the configured ones.
+        """
         wish = cast("shapes.Activation", acting.body)
         said = self._terms("" if new.activate_at else new.profile, wish)
         if wish.overlap is not None and said.publish_first is not None:
@@ -179,7 +182,7 @@ def _loss(acting: Acting) -> Loss:
 
 
 def _excused(since: datetime | None, ports: Ports) -> str:
-    """Say what becomes of images that our ledger has from before."""
+    """Say what happens to images that the ledger shows as signed earlier."""
     trusting = any(policy.pull.trust_ledger for policy in ports.rules.current().policies)
     if since is None:
         return "let nothing that it signed count, whatever policies say: since when it is known to others was not said"
@@ -191,7 +194,7 @@ def _excused(since: datetime | None, ports: Ports) -> str:
 
 
 def _without(key: BookKey, ports: Ports) -> str:
-    """Say who signs when this active key no longer does."""
+    """Say which token signs when this active key no longer does."""
     others = [each for each in ports.keybook.ring().signers(key.profile, ports.clock.now()) if each != key.token]
     if others:
         return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
@@ -209,12 +212,12 @@ def _named(key: BookKey) -> str:
 
 
 def turned(done: lifecycle.Rotated) -> shapes.Rotation:
-    """Return a rotation as the admin API shows it."""
+    """Return a rotation in the form of the admin API."""
     return shapes.Rotation(old=None if done.old is None else shown(done.old), new=shown(done.new))
 
 
 def shown(key: BookKey) -> shapes.KeyShown:
-    """Return the key as the admin API shows it."""
+    """Return the key in the form of the admin API."""
     return shapes.KeyShown(
         fingerprint=fingerprint(key.spki),
         profile=key.profile,

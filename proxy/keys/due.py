@@ -1,8 +1,8 @@
-"""What a schedule does to keys: they are made, activated and retired when it is time, by one server alone.
+"""Scheduled key changes: keys are made, activated and retired at their time, by only one server.
 
-A scheduled rotation makes a key that is to begin at a moment, and a later look activates it: killed anywhere between,
-the next look goes on from what the key book says. A key made twice is recorded once, because the second one comes after
-a key that is no longer active.
+A scheduled rotation makes a key with an activation time, and a later run activates it: after a crash at any step, the
+next run continues from the key book. A key made twice is recorded once, because the second one names a predecessor that
+is no longer active.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from proxy.registry.ports_in_use import Ports
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import ChangeKind, KeyPlan, ScheduledChange, begins, due
 
-STEPS = 16  # changes made at one look; the rest waits for the next
+STEPS = 16  # most changes in one run; the next run does the rest
 
 
 async def run_due(ports: Ports) -> int:
-    """After this nothing is due any more. Return how many changes that took. Raises Unavailable for what failed.
+    """Make all changes that are due and return their number. Raises Unavailable with those that failed.
 
-    The caller has read the key book just now, and is the only one who does this.
+    The caller has just read the key book, and is the only one that runs this.
     """
     done, failed = 0, dict[tuple[ChangeKind, str], str]()
     while done < STEPS:
@@ -30,7 +30,7 @@ async def run_due(ports: Ports) -> int:
             break
         try:
             await _do(this, ports)
-        except (Fault, Unavailable) as why:  # what is due for other keys is done all the same
+        except (Fault, Unavailable) as why:  # other keys' changes must still be made
             failed[this.what, this.key] = f"{this.profile}: {this.what} of key {this.key[:12]}: {why}"
         else:
             done += 1

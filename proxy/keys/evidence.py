@@ -1,4 +1,4 @@
-"""What can be proved of a key: what its token says now, what the journal says of its life, signed by the key itself."""
+"""Evidence about a key: what its token reports now and the journal rows of its life, signed by the key itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.trust.keys import BookKey, fingerprint
 
-ROWS = 20_000  # of the journal that are looked through
+ROWS = 20_000  # most journal rows searched
 _PAGE = 1000
 _ABOUT_KEYS = tuple(kind for kind in EventKind if kind.value.startswith(("key.", "approval.")))
 
@@ -29,7 +29,7 @@ class Evidence:
 
 
 async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
-    """Return what is known of the key, signed by it whatever its state. Raises Fault (it is not there), Unavailable."""
+    """Return the evidence about the key, signed by it in any state. Raises Fault (not on its token), Unavailable."""
     known = find(key, ports)
     held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
     if held is None:
@@ -72,10 +72,10 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
 
 
 async def _rows(key: BookKey, ports: Ports) -> list[Event]:
-    """Return what happened to the key and who agreed to it, oldest first.
+    """Return the journal rows about the key and its approvals, oldest first.
 
-    A call that waited for a second person is done under the request it was asked in. Raises Fault where the journal is
-    too long to look through.
+    An approved call keeps the request id of the original request, which connects the rows. Raises Fault if the journal
+    is too long to search.
     """
     name, rows = fingerprint(key.spki), list[Event]()
     for skip in range(0, ROWS, _PAGE):

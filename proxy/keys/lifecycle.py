@@ -1,7 +1,7 @@
-"""The life of our keys: each change and its rows in the journal are one transaction.
+"""The life of our keys: each change and its journal rows are one transaction.
 
-Stopped at any step, the profile has exactly one active key: the old one until the last step, the new one after it. A
-key that was created and not recorded stays on the token and signs nothing.
+After an interruption at any step, the profile has exactly one active key: the old one until the last step, the new one
+after it. A key that was created but not recorded stays on the token and signs nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 ALONE = ("keys",)
 AT_ONCE = Handover()
-BY_ITSELF = ("countersign", "schedule")  # who changes keys, and how we know, where nobody asked
+BY_ITSELF = ("countersign", "schedule")  # name and means of authentication in the journal for scheduled changes
 
 
 @dataclass(frozen=True)
 class Rotated:
-    """The key that signed until now (trusted from now on), and the one that signs now."""
+    """The key that signed until now (trusted from now on), and the key that signs now."""
 
     old: BookKey | None
     new: BookKey
@@ -44,10 +44,11 @@ async def rotate(
     token: str | None = None,
     request_id: str = "",
 ) -> Rotated:
-    """After this a key made and proved just now signs for the profile; the one before verifies only.
+    """Make and prove a new key, which then signs for the profile; the previous key only verifies.
 
-    `terms` may let it wait first, prepared, or let both sign; `token` is another than the profile's first.
-    Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still signs).
+    `terms` may keep the new key prepared first, or let both keys sign; `token` selects a token other than the profile's
+    first. Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still
+    signs).
     """
     actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
@@ -60,7 +61,7 @@ async def rotate(
 async def prepare(
     profile: str, who: str, how: str, reason: str, ports: Ports, *, token: str | None = None, request_id: str = ""
 ) -> BookKey:
-    """Return a key made and proved just now: it verifies from now on, and signs once it is activated.
+    """Return a new, proved key: it verifies from now on, and signs once it is activated.
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable.
     """
@@ -70,7 +71,7 @@ async def prepare(
 
 
 async def schedule(profile: str, token: str, begins: datetime, why: str, ports: Ports, terms: Handover) -> BookKey:
-    """Return a key made and proved just now that becomes active at `begins`. Raises Fault, Unavailable."""
+    """Return a new, proved key that becomes active at `begins`. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         may_rotate(profile, ports, token)
         return await prepared(profile, Actor(*BY_ITSELF, why, ""), ports, token, begins, terms)
@@ -86,10 +87,10 @@ async def activate(
     terms: Handover = AT_ONCE,
     request_id: str = "",
 ) -> Rotated:
-    """After this the prepared key of this fingerprint signs; the one before verifies only.
+    """Let the prepared key with this fingerprint sign; the previous key only verifies.
 
-    What was agreed when it was prepared holds where `terms` say nothing. It proves itself again first: it may have
-    waited for weeks. Raises Fault, Unavailable.
+    The terms set at preparation apply unless `terms` overrides them. The key proves itself again first, because it may
+    have been waiting for weeks. Raises Fault, Unavailable.
     """
     async with ports.cache.lock(ALONE):
         new = may_become(key, KeyState.ACTIVE, ports)
@@ -98,7 +99,7 @@ async def activate(
 
 
 async def retire(key: str, who: str, how: str, reason: str, ports: Ports, *, request_id: str = "") -> BookKey:
-    """After this, images signed by this key only are blocked with key_retired. Raises Fault, Unavailable."""
+    """Retire the key: images signed only by it are blocked with key_retired. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         old = may_become(key, KeyState.RETIRED, ports)
         return await moved(old, KeyState.RETIRED, Actor(who, how, reason, request_id), ports)
@@ -115,11 +116,11 @@ async def compromise(
     since: datetime | None = None,
     request_id: str = "",
 ) -> BookKey:
-    """After this, images signed by this key only are blocked with key_compromised.
+    """Mark the key as compromised: images signed only by it are blocked with key_compromised.
 
-    Where the policy trusts our ledger, what it shows as signed before `since` still counts; a later call may tell it.
-    With `rotate` an active key is first replaced: by the key that is prepared, else by a new one. Without, nothing is
-    signed for its profile until another is active. Raises Fault, Unavailable.
+    If the policy trusts the ledger, signatures that the ledger dates before `since` still count; a later call may set
+    `since`. With `rotate` an active key is first replaced: by the prepared key, else by a new one. Without it, nothing
+    is signed for the profile until another key is active. Raises Fault, Unavailable.
     """
     actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
@@ -133,7 +134,7 @@ async def compromise(
 
 
 def find(key: str, ports: Ports) -> BookKey:
-    """Return the key of this fingerprint, or of the only one that begins so. Raises Fault."""
+    """Return the key with this fingerprint, or the only one whose fingerprint starts with it. Raises Fault."""
     found = [k for k in ports.keybook.ring().ours if len(key) >= 8 and fingerprint(k.spki).startswith(key.lower())]
     if len(found) == 1:
         return found[0]
@@ -142,7 +143,7 @@ def find(key: str, ports: Ports) -> BookKey:
 
 
 def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:
-    """Return the key, where it may go to that state. Raises Fault that says why not."""
+    """Return the key, if it may enter that state. Raises Fault with the reason."""
     found = find(key, ports)
     if (why := refusal(found, to)) is not None:
         raise Fault("DENIED", why, status=409)
@@ -150,7 +151,7 @@ def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:
 
 
 def may_be_compromised(key: str, since: datetime | None, ports: Ports) -> BookKey:
-    """Return the key, where it may be declared so, or where it is and only `since` is told now. Raises Fault."""
+    """Return the key, if it may be marked compromised, or is and only `since` is new. Raises Fault."""
     if since is not None and since > ports.clock.now():
         raise Fault("UNSUPPORTED", f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future", status=400)
     bad = find(key, ports)
@@ -160,7 +161,7 @@ def may_be_compromised(key: str, since: datetime | None, ports: Ports) -> BookKe
 
 
 def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey | None:
-    """Return the key that signs for the profile there now. Raises Fault: no such profile, or one is prepared."""
+    """Return the active key of the profile on that token. Raises Fault: unknown profile, or one is prepared already."""
     ring = ports.keybook.ring()
     profiles = dict.fromkeys(key.profile for key in ring.ours)
     if profile not in profiles:
@@ -179,7 +180,7 @@ def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey 
 
 
 def _where(profile: str, ports: Ports, token: str | None) -> str:
-    """Return the token that is meant: the one named, else the profile's first. Raises Fault."""
+    """Return the named token, else the profile's first. Raises Fault."""
     tokens = [turn.token for turn in ports.signer.tokens_of(profile)]
     if not tokens:
         raise Fault("NAME_UNKNOWN", f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
@@ -196,7 +197,7 @@ async def prepared(
     begins: datetime | None = None,
     terms: Handover = AT_ONCE,
 ) -> BookKey:
-    """Return a key made and proved just now, recorded as prepared. Raises Fault, Unavailable."""
+    """Return a new, proved key, recorded as prepared. Raises Fault, Unavailable."""
     now = ports.clock.now()
     old = ports.keybook.ring().active(profile, _where(profile, ports, token))
     label = f"{profile}-{now:%Y%m%d}-{secrets.token_hex(3)}"
@@ -207,14 +208,14 @@ async def prepared(
     detail = {"token": new.token, "token_serial": new.token_serial, "label": new.label, "algorithm": new.algorithm}
     detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
     created = key_event(EventKind.KEY_CREATED, new, actor, detail, ports)
-    # The key that signs must still be the one that was looked at: another server may have rotated meanwhile.
+    # The active key must still be the one read above: another server may have rotated in the meantime.
     after = None if old is None else fingerprint(old.spki)
     await _done(ports.keybook.add(new, after=after, record=(created,)))
     return find(fingerprint(new.spki), ports)
 
 
 async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | None) -> Rotated:
-    """Let a prepared key sign; with `terms` None the old key neither signs beside it nor has an end set.
+    """Let a prepared key sign; with `terms` None the old key stops signing and gets no retirement time.
 
     Raises Fault, Unavailable.
     """
@@ -232,15 +233,16 @@ async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | 
 
 
 def _moments(key: BookKey) -> dict[str, str]:
-    """Return what is set to happen, as the journal has it."""
+    """Return the scheduled times of a key, in the form of the journal."""
     at = {"activate_at": key.activate_at, "signs_until": key.signs_until, "retire_after": key.retire_after}
     return {name: moment.isoformat() for name, moment in at.items() if moment is not None}
 
 
 async def moved(key: BookKey, to: KeyState, actor: Actor, ports: Ports, since: datetime | None = None) -> BookKey:
-    """Return the key in its new state, which is on record. Raises Fault, Unavailable."""
+    """Return the key in its new, recorded state. Raises Fault, Unavailable."""
     name = fingerprint(key.spki)
-    was = None if to is KeyState.COMPROMISED else key.state  # distrust is never too late, whatever became of it
+    # a compromise may be recorded from any state, even if that has just changed
+    was = None if to is KeyState.COMPROMISED else key.state
     told = {"since": since.isoformat()} if since else {}
     record = (_change(key, to, actor, ports, **told),)
     await _done(ports.keybook.set_state(name, to, ports.clock.now(), since=since, was=was, record=record))
@@ -248,7 +250,7 @@ async def moved(key: BookKey, to: KeyState, actor: Actor, ports: Ports, since: d
 
 
 async def _done(change: Awaitable[None]) -> None:
-    """Wait for a change of the key book. Raises Unavailable, Fault."""
+    """Await a change of the key book. Raises Unavailable, Fault."""
     try:
         await change
     except ValueError as wrong:
@@ -262,7 +264,7 @@ def _change(key: BookKey, to: KeyState, actor: Actor, ports: Ports, **more: str)
 
 
 def key_event(kind: EventKind, key: BookKey, actor: Actor, detail: Mapping[str, Any], ports: Ports) -> Event:
-    """Return the row that says what this person has done to this key, under the key book as it is now."""
+    """Return the journal row for this actor's change to the key, with the current key book revision."""
     return Event(
         at=ports.clock.now(),
         kind=kind,

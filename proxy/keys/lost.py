@@ -1,4 +1,4 @@
-"""A key that is gone from its token, and no backup of it: another takes its place; what it signed counts on or not."""
+"""Replace a key that is lost from its token without a backup; its signatures stay valid unless it is compromised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 @dataclass(frozen=True)
 class Lost:
-    """The lost key as it is now, and the key that took its place; None where nothing had to."""
+    """The lost key in its new state, and its successor; None if it needs none or none could be made."""
 
     old: BookKey
     new: BookKey | None
@@ -23,7 +23,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is said of a lost key: others may have it (`compromised`, and since when); `token` makes the next one."""
+    """The reported loss: whether others may have the key (`compromised`, `since`), and the token for its successor."""
 
     compromised: bool = False
     since: datetime | None = None
@@ -31,11 +31,10 @@ class Loss:
 
 
 async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
-    """After this the key signs no more, and another does where a token can make one or has one.
+    """Give up the lost key; a successor signs if a token can make one or has one.
 
-    What it signed verifies on (trusted), unless the loss says that others may have it (compromised). A lost key that
-    was prepared is given up. Nothing is changed where no token of the profile signs afterwards.
-    Raises Fault, Unavailable.
+    The key's signatures still verify (trusted), unless others may have the key (compromised). A lost prepared key is
+    retired. Nothing changes if no token of the profile could sign afterwards. Raises Fault, Unavailable.
     """
     async with ports.cache.lock(ALONE):
         gone = may_be_lost(key, loss, ports)
@@ -47,7 +46,7 @@ async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
 
 
 def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
-    """Return the key, where it signs or is to sign. Raises Fault."""
+    """Return the key, if it signs or is prepared to. Raises Fault."""
     if loss.since is not None and not loss.compromised:
         raise Fault(
             "UNSUPPORTED", "since when others have it is said of a compromised key: add --compromised", status=400
@@ -66,9 +65,9 @@ def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
 
 
 def places(gone: BookKey, loss: Loss, ports: Ports) -> tuple[str, ...]:
-    """Return the tokens on which a key may take its place, the first to try first. Raises Fault.
+    """Return the tokens on which a successor may be made, in the order to try. Raises Fault.
 
-    A token with an active key of its own is none of them.
+    Tokens that have another active key of the profile are excluded.
     """
     if gone.state is not KeyState.ACTIVE:
         return ()
@@ -100,7 +99,7 @@ def _beside(key: BookKey, ports: Ports) -> bool:
 
 
 async def _successor(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> BookKey | None:
-    """Return the key that signs now in its place: the prepared one, else one made now. Raises Fault, Unavailable."""
+    """Return the successor, which now signs: the prepared key, else a new one. Raises Fault, Unavailable."""
     why = []
     for token in places(gone, loss, ports):
         waiting = ports.keybook.ring().prepared(gone.profile, token)
@@ -137,7 +136,7 @@ async def _given_up(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> Bo
 
 
 def lost_steps(key: str, loss: Loss, ports: Ports) -> tuple[str, ...]:
-    """Return what would be done, in words and in order. Raises Fault where it may not be done."""
+    """Return the steps of the plan as text, in order. Raises Fault if the loss may not be recorded."""
     gone = may_be_lost(key, loss, ports)
     name, steps = f"key {fingerprint(gone.spki)[:12]} of {gone.profile}", []
     if (where := places(gone, loss, ports)) != ():

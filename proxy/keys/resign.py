@@ -1,6 +1,6 @@
-"""Sign again: what our ledger knows for a profile gets signatures of the profile's active key beside those it has.
+"""Sign images again: images in the ledger get signatures of their profile's active key beside the existing ones.
 
-For images whose key is compromised or about to be retired, and for those that missed an overlap.
+For images whose key is compromised or about to be retired, and for images that missed an overlap.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from proxy.trust.ledger import Entry, Stage
 
 RESIGN = "resign"  # the kind of these jobs
 _PART = 100  # images read from the ledger at once
-_TOGETHER = 4  # images in work at once: pushes share the token with us
-_NAMED = 20  # images that could not be signed, named in the result; all are counted
+_TOGETHER = 4  # images processed at once: pushes use the same token
+_NAMED = 20  # most failed images named in the result; all are counted
 _MADE = frozenset({Stage.SIGNED, Stage.ATTACHED})
 
 
 def keys_of(profile: str, ports: Ports) -> tuple[str, ...]:
-    """Return the fingerprints of all keys the profile ever had. Raises Fault where no key signs for it now."""
+    """Return the fingerprints of all keys the profile has ever had. Raises Fault if no key signs for it now."""
     ring = ports.keybook.ring()
     if ring.active(profile) is None:
         there = ", ".join(dict.fromkeys(k.profile for k in ring.ours if ring.active(k.profile))) or "none"
@@ -45,9 +45,9 @@ def keys_of(profile: str, ports: Ports) -> tuple[str, ...]:
 
 
 async def resign(job: Job, step: Step, ports: Ports, signed: Signed) -> Mapping[str, Any]:
-    """Return how many images were signed, had it already, are gone, or could not be. Memory is bounded by a part.
+    """Return the number of images signed, already signed, gone and failed. Memory use is bounded by `_PART`.
 
-    Raises Stop, Fault (no active key), Unavailable where the token or the store does not answer.
+    Raises Stop, Fault (no active key), Unavailable if the token or the store does not answer.
     """
     profile, counts = str(job.asked["profile"]), _counts(job.result)
     keys = keys_of(profile, ports)
@@ -73,7 +73,7 @@ def _counts(before: Mapping[str, Any]) -> dict[str, Any]:
 async def _all(
     images: Sequence[tuple[Repository, Digest]], profile: str, job: Job, ports: Ports
 ) -> list[tuple[str, str]]:
-    """Return what became of each, all of them ended. Raises Unavailable where upstream answered for none."""
+    """Return the outcome for each image, once all have ended. Raises Unavailable if upstream was away for all."""
     made = await asyncio.gather(*(_again(*image, profile, job, ports) for image in images), return_exceptions=True)
     outcomes: list[tuple[str, str]] = []
     for outcome in made:
@@ -86,7 +86,7 @@ async def _all(
 
 
 async def _again(repository: Repository, digest: Digest, profile: str, job: Job, ports: Ports) -> tuple[str, str]:
-    """Return what became of one image, and why where it is not signed now. Raises Unavailable: the token is away."""
+    """Return the outcome for one image, and why it is not signed. Raises Unavailable if the token is away."""
     entries = [e for e in due(await ports.ledger.entries(repository, digest)) if e.stage in _MADE]
     missing = _missing(entries, profile, ports)
     if not missing:
@@ -107,12 +107,12 @@ async def _again(repository: Repository, digest: Digest, profile: str, job: Job,
     try:
         for claims, pairs in missing:
             await sign(repository, about, pairs, (profile,), claims, by, ports)
-    except Fault as full:  # pushes come first
+    except Fault as full:  # pushes have priority
         raise Unavailable(full.message) from None
     try:
         async with held(repository, (), ports, about=[digest]) as lists:
             await attach(repository, about, request, lists.ports)
-    except Unavailable as away:  # signed; put upstream when this is tried again, or by the next who asks for it
+    except Unavailable as away:  # signed; a retry, or the next request that attaches signatures, puts it upstream
         return "away", away.what
     except (Corrupt, Fault) as wrong:
         return "failed", str(wrong)
@@ -122,7 +122,7 @@ async def _again(repository: Repository, digest: Digest, profile: str, job: Job,
 def _missing(
     entries: Sequence[Entry], profile: str, ports: Ports
 ) -> list[tuple[Mapping[str, str], list[tuple[str, str]]]]:
-    """Return what the active key has not signed that others of the profile have, by the claims it was signed with."""
+    """Return the signatures that other keys of the profile made but the active key did not, grouped by claims."""
     ring = ports.keybook.ring()
     ours = {fingerprint(key.spki) for key in ring.ours if key.profile == profile}
     own = fingerprint(signers_now(profile, ports)[0].spki)

@@ -1,4 +1,4 @@
-"""What the route about signing again does: what our ledger knows for a profile, with its active key."""
+"""The action of the route about signing again: sign a profile's images in the ledger with its active key."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from proxy.trust.keys import fingerprint
 
 
 class ResignDesk:
-    """One method for the route; it raises Fault or Unavailable with words for the caller."""
+    """One method for the route; it raises Fault or Unavailable with a message for the caller."""
 
     def __init__(self, ports: Callable[[], Ports], jobs: Jobs, signed: Signed) -> None:
-        """`signed` is the ledger, to be walked through."""
+        """`signed` is the ledger to iterate over."""
         self._ports = ports
         self._jobs = jobs
         self._signed = signed
 
     def topic(self) -> Topic:
-        """Return what the route does, by its name."""
+        """Return the action of the route, by name."""
         return Topic({"resign": self._resign}, {"resign": self._plan_resign}, {"resign": self._meant_by})
 
     async def _meant_by(self, acting: Acting) -> str:

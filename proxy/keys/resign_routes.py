@@ -1,4 +1,4 @@
-"""The route about signing again, and what it takes."""
+"""The route about signing again, with its request type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key book as text: what its revision is the hash of. Pure."""
+"""The key book as text, whose hash is the revision, and its changes. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, Tru
 
 
 def ring_of(ours: Sequence[BookKey], trusted: Iterable[Trusted]) -> KeyRing:
-    """Return all keys under their revision: ours in the order given, other people's after them."""
+    """Return all keys with their revision: ours in the given order, then those of others."""
     theirs = tuple(trusted)
     revision = hashlib.sha256(text_of(ours, theirs).encode()).hexdigest()
     keys = tuple(each for each in theirs if isinstance(each, TrustedKey))
@@ -25,7 +25,7 @@ def ring_of(ours: Sequence[BookKey], trusted: Iterable[Trusted]) -> KeyRing:
 
 
 def text_of(ours: Iterable[BookKey], trusted: Iterable[Trusted]) -> str:
-    """Return the whole key book as canonical JSON; two books that say the same have the same text."""
+    """Return the whole key book as canonical JSON; equal books have equal text."""
     mine = sorted((_ours(key) for key in ours), key=lambda row: str(row["fingerprint"]))
     theirs = tuple(trusted)
     keys = sorted(
@@ -87,11 +87,11 @@ def _instant(at: datetime | None) -> str | None:
 
 
 def with_added(ours: Sequence[BookKey], key: BookKey, after: str | None = None) -> tuple[BookKey, ...]:
-    """Return the keys with this one among them; `after` is the fingerprint of the key that must be active there still.
+    """Return the keys with this one added; `after` is the fingerprint of the key that must still be active.
 
-    A key that is there already keeps its state, and moves to where it is now said to live (token, id, label).
-    Raises ValueError when it is there under another profile (one key for two purposes vouches for both), when it is
-    active or prepared beside another one on its token, and when the one before it is no longer active.
+    A known key keeps its state and gets the new place (token, id, label). Raises ValueError when it is known under
+    another profile (one key must not vouch for two purposes), when it would be a second active or prepared key on its
+    token, and when the key `after` is no longer active.
     """
     if after is not None:
         _still_active(ours, after)
@@ -116,11 +116,11 @@ def with_state(
     since: datetime | None = None,
     was: KeyState | None = None,
 ) -> tuple[BookKey, ...]:
-    """Return the keys with the one of this fingerprint in another state.
+    """Return the keys, with the one with this fingerprint in another state.
 
-    `since` is for a compromised key: since when others may have had it; None where nobody knows. It may be told later.
-    Raises ValueError when there is none, when it would be active beside an active one, and when it is compromised or
-    no longer what it `was`: whoever asks may have read the book before somebody else wrote that into it.
+    `since` applies to a compromised key: since when others may have had it; None if unknown. It may be set later.
+    Raises ValueError when there is no such key, when it would be a second active key, when it is compromised, and when
+    its state is no longer `was`: another server may have changed the book since the caller read it.
     """
     key = _known(ours, which)
     if was is not None and key.state is not was:
@@ -147,10 +147,10 @@ def with_active(
     signs_until: datetime | None = None,
     retire_after: datetime | None = None,
 ) -> tuple[BookKey, ...]:
-    """Return the keys with this prepared one active, and the one that was active on its token trusted.
+    """Return the keys with this prepared one active, and the previously active one on its token trusted.
 
-    The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when there
-    is no such key, or it is not prepared.
+    The previous key also signs until `signs_until`, and is retired at `retire_after`. Raises ValueError when there is
+    no such key, or it is not prepared.
     """
     key = _known(ours, which)
     if (why := refusal(key, KeyState.ACTIVE)) is not None:
@@ -173,7 +173,7 @@ def _still_active(ours: Sequence[BookKey], which: str) -> None:
 
 
 def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tuple[BookKey, ...]:
-    """Return the keys with the one of this fingerprint changed. Raises ValueError when there is none."""
+    """Return the keys with the one with this fingerprint changed. Raises ValueError when there is none."""
     key = _known(ours, which)
     return tuple(replace(k, **changes) if k.spki == key.spki else k for k in ours)
 
@@ -188,7 +188,7 @@ def _known(ours: Sequence[BookKey], which: str) -> BookKey:
 
 
 def _only_one_each(ours: Sequence[BookKey]) -> None:
-    """A profile has one active key on a token, and one that is prepared to be it."""
+    """Raise ValueError if a profile has two active or two prepared keys on one token."""
     for state in (KeyState.ACTIVE, KeyState.PREPARED):
         places = [(k.profile, k.token) for k in ours if k.state is state]
         for profile, token in places:

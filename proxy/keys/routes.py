@@ -1,4 +1,4 @@
-"""The routes about keys, and what they take and give."""
+"""Routes about the life of keys, with their request and response types."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Replaced(BaseModel, strict=True, extra="forbid", frozen=True):
     new: KeyShown | None = Field(description="the key that signs from now on in its place; null where nothing had to")
 
 
-_SECOND = frozenset({"rotate", "activate", "compromise", "lost"})  # what one person alone does not do
+_SECOND = frozenset({"rotate", "activate", "compromise", "lost"})  # routes that need a second person under dual control
 
 
 def _key(verb: str, place: str, says: str, gives: type[BaseModel] = KeyShown, body: type[BaseModel] = Why) -> Route:

@@ -1,4 +1,4 @@
-"""What is set to happen to keys, done by one server of those that share a store; and what of it people are told."""
+"""Run scheduled key changes on one of the servers that share a store, and announce them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from proxy.store.lease import Lease, Leases
 from proxy.trust.schedule import ChangeKind, ScheduledChange, announced, coming, due
 
 LOOK_S = 1.0
-LEASE_S = 15.0  # how long nobody takes over after the holder was killed
-RENEW_S = 4.0  # while it works: making an RSA key takes a small token minutes
-PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # after a failure, doubled each time: a new key may be left behind on the token
+LEASE_S = 15.0  # seconds before another server takes over from a killed holder
+RENEW_S = 4.0  # while changes run: a small token needs minutes for an RSA key
+# pause after a failure, doubled each time: every try may leave a new key on the token
+PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
 _LEASE = "key-times"
 _SAYS = {
     ChangeKind.ROTATE: "a new key is made for it",
@@ -33,14 +34,14 @@ _SAYS = {
 
 @dataclass(frozen=True)
 class Failing:
-    """What is due and could not be done: since when, and why at the last attempt."""
+    """A change that is due and failed: since when, and the reason of the last attempt."""
 
     since: datetime
     why: str
 
 
 class ScheduleRunner:
-    """Looks again and again for what is due. `failing` says what could not be done."""
+    """Regularly runs the changes that are due. `failing` holds the failure of the last attempt."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class ScheduleRunner:
         refresh: Callable[[], Awaitable[None]],
         log: FilteringBoundLogger,
     ) -> None:
-        """`ports` returns the one in force; `refresh` reads the key book again."""
+        """`ports` returns the current ports; `refresh` reads the key book again."""
         self._ports = ports
         self._leases = leases
         self._refresh = refresh
@@ -60,7 +61,7 @@ class ScheduleRunner:
         self.failing: Failing | None = None
 
     async def look(self) -> None:
-        """Do what is due, unless another server does. Raises Unavailable where the store does not answer."""
+        """Make the changes that are due, unless another server does. Raises Unavailable if the store is away."""
         ports = self._ports()
         self._tell()
         if not due(ports.keybook.ring(), ports.plans, ports.clock.now()):
@@ -85,11 +86,11 @@ class ScheduleRunner:
             await self._leases.release(lease)
 
     async def _keep(self, lease: Lease) -> None:
-        """Return when the lease is lost: whoever has it then is found out by the key book."""
+        """Return when the lease is lost: the key book refuses changes that conflict with the next holder's."""
         held: Lease | None = lease
         while held is not None:
             await asyncio.sleep(RENEW_S)
-            with suppress(Unavailable):  # the next time, while it lasts
+            with suppress(Unavailable):  # the next renewal may succeed before the lease ends
                 held = await self._leases.renew(lease, LEASE_S)
 
     def _failed(self, why: str, ports: Ports) -> None:
@@ -100,7 +101,7 @@ class ScheduleRunner:
         self._log.error("what was due for keys could not be done", why=why, again_in_s=self._pause)
 
     def _tell(self) -> None:
-        """Say in the log, once, what is announced."""
+        """Log each announced change once."""
         for each in self.soon():
             mark = (each.what.value, each.key, each.at)
             if mark not in self._announced:
@@ -108,12 +109,12 @@ class ScheduleRunner:
                 self._log.warning("set to happen", profile=each.profile, what=each.what, at=each.at.isoformat())
 
     def soon(self) -> tuple[ScheduledChange, ...]:
-        """Return what is announced now, the soonest first."""
+        """Return the changes announced now, soonest first."""
         ports = self._ports()
         return announced(coming(ports.keybook.ring(), ports.plans), ports.plans, ports.clock.now())
 
     def shown(self) -> list[dict[str, Any]]:
-        """Return what is announced, as status shows it."""
+        """Return the announced changes in the form of the status."""
         return [
             {
                 "what": each.what.value,
@@ -127,7 +128,7 @@ class ScheduleRunner:
         ]
 
     def next_at(self) -> float:
-        """Return when the next thing happens, announced or not, in seconds since 1970; 0 where nothing is set to."""
+        """Return the time of the next change, announced or not, in seconds since 1970; 0 if none is scheduled."""
         ports = self._ports()
         now = ports.clock.now()
         there = (c.at for c in coming(ports.keybook.ring(), ports.plans) if c.what is not ChangeKind.STOP or c.at > now)

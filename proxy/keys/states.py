@@ -1,4 +1,4 @@
-"""Which states a key of ours may go to from which. Pure."""
+"""The allowed state changes of our keys. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
-# A key that nobody needs after all goes from prepared straight to retired. No key comes back.
+# An unneeded prepared key is retired directly. No key returns to an earlier state.
 NEXT: Mapping[KeyState, frozenset[KeyState]] = {
     KeyState.PREPARED: frozenset({KeyState.ACTIVE, KeyState.RETIRED, KeyState.COMPROMISED}),
     KeyState.ACTIVE: frozenset({KeyState.TRUSTED, KeyState.COMPROMISED}),
     KeyState.TRUSTED: frozenset({KeyState.RETIRED, KeyState.COMPROMISED}),
     KeyState.RETIRED: frozenset({KeyState.COMPROMISED, KeyState.DESTROYED}),
-    KeyState.DESTROYED: frozenset({KeyState.COMPROMISED}),  # it may turn out that there was a copy
+    KeyState.DESTROYED: frozenset({KeyState.COMPROMISED}),  # a copy of the key may turn up later
     KeyState.COMPROMISED: frozenset(),
 }
 
 
 def refusal(key: BookKey, to: KeyState) -> str | None:
-    """Return None where this key may go to that state, else why not and what to do instead."""
+    """Return None if this key may enter that state, else the reason and an alternative."""
     if to in NEXT[key.state]:
         return None
     name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"

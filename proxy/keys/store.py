@@ -1,4 +1,4 @@
-"""Our keys and their states, in a table, with the whole book of every revision kept beside it."""
+"""Our keys and their states in a table, with the text of every key book revision."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class StoredKeyBook:
     """The KeyBook port on a database; `ring` answers from memory. Changes raise Unavailable."""
 
     def __init__(self, database: Database, trusted: tuple[Trusted, ...], reader: Reader | None = None) -> None:
-        """Use this database, and `reader` to read it again; `refresh` or `trust` before the first `ring`.
+        """Use this database, and `reader` for reading again; call `refresh` or `trust` before the first `ring`.
 
-        `trusted` are keys of other people.
+        `trusted` are the keys of others.
         """
         self._database = database
         self._reader = reader or database
         self._trusted = trusted
         self._ring = ring_of((), trusted)
-        self._changed = 0  # how often we changed it ourselves
+        self._changed = 0  # counts this process's own changes
         self.unsure = False
 
     def ring(self) -> KeyRing:
@@ -48,20 +48,21 @@ class StoredKeyBook:
         ours = await self._reader.read(_all)
         if self._changed == before:
             self._ring = ring_of(ours, self._trusted)
-        self.unsure = self._changed != before  # what was read may be older than ours, and ours lack what it has
+        # the result may lack our change, and memory may lack changes in the result
+        self.unsure = self._changed != before
 
     async def trust(self, trusted: tuple[Trusted, ...], also: Callable[[], None] | None = None) -> None:
-        """Put other people's keys in force as configuration now has them; the revision changes with them.
+        """Put the configured keys of others in force; the revision changes with them.
 
-        `also` is done in the same moment: names mean other keys from then on, so the policies that use them change too.
+        `also` runs at the same moment: names now refer to other keys, so the policies that use them must change too.
         """
         await self._change(lambda there: there, trusted, also)
 
     async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
-        """Record a key; with `after`, only while the key of that fingerprint is active.
+        """Record a key; with `after`, only while the key with that fingerprint is active.
 
-        Raises ValueError when its SPKI is there under another profile, when two of its profile would be active or
-        prepared on one token, and when the one before it is no longer active: somebody else was faster.
+        Raises ValueError when its SPKI is known under another profile, when its profile would have two active or two
+        prepared keys on one token, and when the key `after` is no longer active because another server changed it.
         """
         await self._change(partial(with_added, key=key, after=after), self._trusted, record=record)
 
@@ -75,10 +76,10 @@ class StoredKeyBook:
         was: KeyState | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Move a key to another state; the revision changes with it.
+        """Move a key to another state; the revision changes too.
 
-        `since` is for a compromised one: since when others may have had it. Raises ValueError for a key that is not
-        there, and for one that is no longer what it `was`: another server changed it meanwhile.
+        `since` applies to a compromised key: since when others may have had it. Raises ValueError for an unknown key,
+        and for a key whose state is no longer `was`: another server changed it in the meantime.
         """
         change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
         await self._change(change, self._trusted, record=record)
@@ -92,16 +93,16 @@ class StoredKeyBook:
         retire_after: datetime | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Make a prepared key the active one on its token; the one before becomes trusted in the same transaction.
+        """Make a prepared key the active one on its token; the previous one becomes trusted in the same transaction.
 
-        The one before signs beside it until `signs_until`, and is retired at `retire_after`. Raises ValueError when
-        there is no such key, or it is not prepared.
+        The previous key also signs until `signs_until`, and is retired at `retire_after`. Raises ValueError when there
+        is no such key, or it is not prepared.
         """
         change = partial(with_active, which=fingerprint, at=at, signs_until=signs_until, retire_after=retire_after)
         await self._change(change, self._trusted, record=record)
 
     async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
-        """Change what is known of a key in whatever state. Raises ValueError when there is no such key."""
+        """Change recorded properties of a key in any state. Raises ValueError when there is no such key."""
         await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted, record=record)
 
     async def _change(
@@ -130,7 +131,7 @@ def _change(
     change: Callable[[_Keys], _Keys],
     record: tuple[Event, ...],
 ) -> _Keys:
-    """Change the book, keep its new text and record why, in one transaction."""
+    """Change the book, store its new text and journal the change, in one transaction."""
     there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
     ours = change(tuple(there.values()))
     if ours != tuple(there.values()):
