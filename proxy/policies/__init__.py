@@ -1,1 +1,1 @@
-"""Policies: their revisions, differences, what they cannot mean, and what a change would block."""
+"""Policies: their revisions, differences and lint findings, and the impact of a change."""

@@ -1,4 +1,4 @@
-"""What the routes about policies do: show, change and try them."""
+"""Actions of the routes about policies: show, change and try them."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from proxy.registry.reading.provable import names_proven
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
 
-PLAN_S = 90.0  # whoever asks waits for 120
+PLAN_S = 90.0  # the client waits 120
 
 
 class PolicyDesk:
-    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+    """One method per route; each raises Fault, Unavailable or Corrupt with a message for the caller."""
 
     def __init__(
         self, ports: Callable[[], Ports], policies: Policies, book: PolicyBook, pulled: PulledSince, jobs: Jobs
     ) -> None:
-        """`book` has the revisions, `pulled` returns what was pulled."""
+        """`book` holds the revisions; `pulled` returns the recorded pulls."""
         self._ports = ports
         self._policies = policies
         self._book = book
         self._pulled = pulled
         self._jobs = jobs
-        self._planning = asyncio.Semaphore(2)  # pulls come first
+        self._planning = asyncio.Semaphore(2)  # pulls have priority
         few = policies.settings.limits.policy_checks
         self._trying, self._changing = Turns(few), Turns(few)
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name."""
+        """Return the action of every route, by name."""
         return Topic(
             {
                 "policies": self._show,
@@ -186,7 +186,7 @@ class PolicyDesk:
         request = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
         job, room = Job("", PLAN, by.who, by.how, why, ports.clock.now(), request), job_room(by, ports)
-        await jobs_of.may_start(job, self._jobs, room)  # before its text is kept for good
+        await jobs_of.may_start(job, self._jobs, room)  # checked before the text is stored permanently
         await ports.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         return shown(await jobs_of.start(job, self._jobs, room))
 
@@ -209,7 +209,7 @@ def _line(revision: PolicyRevision) -> shapes.RevisionLine:
 
 
 async def linted(text: str | None, name: str, policies: Policies, ports: Ports) -> shapes.Linted:
-    """Return everything found in this text, or in the policies in force. Raises Fault for one that takes too long."""
+    """Return all findings in this text, or in the policies in force. Raises Fault if the check takes too long."""
     settings = policies.settings
     images = [key for key in settings.keys if settings.purpose(key) == "image"]
     proven = await names_proven(ports.registry)

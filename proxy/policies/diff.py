@@ -1,4 +1,4 @@
-"""What is different between two sets of policies, policy by policy and setting by setting."""
+"""The differences between two sets of policies, by policy and setting."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Written = Mapping[str, Any]  # a policy as the file writes it, defaults written out: JSON values
+Written = Mapping[str, Any]  # a policy as written in the file, with its defaults added: JSON values
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting, such as `pull.mode`, as it was and as it is; JSON values."""
+    """One setting, such as `pull.mode`, with its old and new JSON values."""
 
     setting: str
     old: Any
@@ -22,7 +22,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """What became of one policy; `repositories` are its patterns afterwards, or before where it is gone."""
+    """The change of one policy; `repositories` are its new patterns, or the old ones if it was removed."""
 
     repositories: tuple[str, ...]
     change: Literal["added", "removed", "changed"]
@@ -30,10 +30,10 @@ class PolicyChange:
 
 
 def differences(old: Sequence[Written], new: Sequence[Written], blank: Written) -> tuple[PolicyChange, ...]:
-    """Return what is different, in the order of the new ones, then what is gone; order alone is no difference.
+    """Return the differences in the order of the new policies, then the removed ones; order itself is ignored.
 
-    A policy is the one before when it shares a pattern with it: no pattern stands in two policies. `blank` is a policy
-    of defaults, which added and removed ones are compared with.
+    Two policies are the same if they share a pattern: no pattern is in two policies of a set. `blank` is a policy of
+    defaults, with which added and removed ones are compared.
     """
     pairs = _pairs(old, new)
     found = []
@@ -50,7 +50,7 @@ def differences(old: Sequence[Written], new: Sequence[Written], blank: Written) 
 
 
 def rendered(changes: Sequence[PolicyChange]) -> list[str]:
-    """Return lines for people: a policy a heading, below it what goes (-) and what comes (+)."""
+    """Return lines for people: a heading per policy, then removed (-) and added (+) values."""
     lines = []
     for changed in changes:
         lines.append(f"{changed.change} {', '.join(changed.repositories)}")
@@ -62,7 +62,7 @@ def rendered(changes: Sequence[PolicyChange]) -> list[str]:
 
 
 def _pairs(old: Sequence[Written], new: Sequence[Written]) -> dict[int, int]:
-    """Return which old policy each new one was, those that share most patterns first."""
+    """Return the old policy of each new one; pairs that share the most patterns are matched first."""
     owner = {pattern: there for there, before in enumerate(old) for pattern in _named(before)}
     shared = Counter((at, owner[p]) for at, policy in enumerate(new) for p in set(_named(policy)) if p in owner)
     pairs: dict[int, int] = {}
@@ -93,7 +93,7 @@ def _leaves(policy: Written, at: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _moved(old: Any, new: Any) -> tuple[list[Any], list[Any]]:
-    """Return what goes and what comes: entries of lists one by one, unless only their order is another."""
+    """Return the removed and added values: single list entries, unless only their order differs."""
     if isinstance(old, list) and isinstance(new, list):
         before, after = {_shown(v) for v in old}, {_shown(v) for v in new}
         went, came = [v for v in old if _shown(v) not in after], [v for v in new if _shown(v) not in before]

@@ -1,4 +1,4 @@
-"""What other policies would mean for what was pulled: each image judged under both, and the difference named."""
+"""The effect of other policies on earlier pulls: each image judged under both sets, and the difference."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class PullVerdict(StrEnum):
 
     ALLOWED = "allowed"
     BLOCKED = "blocked"
-    UNKNOWN = "unknown"  # could not look, which is never the same as fine
-    GONE = "gone"  # the registry does not have it any more
+    UNKNOWN = "unknown"  # could not be judged, which never means allowed
+    GONE = "gone"  # the registry no longer has the image
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a pull gets under one set of policies, and why; `reason` is empty where it satisfies them."""
+    """The result of a pull under one set of policies, and the reason; `reason` is empty if the image satisfies them."""
 
     standing: PullVerdict
     reason: str = ""
@@ -40,7 +40,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """One image under the policies in force and under the others."""
+    """The verdicts on one image under the policies in force and under the others."""
 
     pulled: Pulled
     before: Verdict
@@ -48,7 +48,7 @@ class Judgement:
 
     @property
     def effect(self) -> Effect:
-        """What changes. Where only the policies in force could not be judged, the journal says what was served."""
+        """The change. If only the policies in force could not be judged, the journal tells whether it was served."""
         before, after = self.before.standing, self.after.standing
         if PullVerdict.GONE in (before, after):
             return Effect.GONE
@@ -62,20 +62,20 @@ class Judgement:
 
 
 def verdict_of(decision: Decision) -> Verdict:
-    """Return what the policies mean for a pull; one that blocks because nothing could be seen is not known.
+    """Return the policies' verdict on a pull; a decision that blocks only because it is inconclusive is UNKNOWN.
 
-    An exception that lets it through for some hours is no part of that: it ends, and the policies stay.
+    An exception that allows the pull is ignored: it ends, and the policies stay.
     """
     reason = "" if decision.reason is None else decision.reason.value
     detail = next((c.detail for c in decision.checks if c.outcome is not Outcome.PASSED), "")
-    if decision.allowed and decision.granted is None:  # an exception ends; what policy says stays
+    if decision.allowed and decision.granted is None:  # an exception ends; the policy's own decision counts
         return Verdict(PullVerdict.ALLOWED, reason, detail)
     blind = decision.outcome is Outcome.INCONCLUSIVE
     return Verdict(PullVerdict.UNKNOWN if blind else PullVerdict.BLOCKED, reason, detail)
 
 
 def counted(judgements: Iterable[Judgement]) -> dict[Effect, int]:
-    """Return how many there are of each effect."""
+    """Return the number of images for each effect."""
     counts = dict.fromkeys(Effect, 0)
     for judgement in judgements:
         counts[judgement.effect] += 1

@@ -1,4 +1,4 @@
-"""Which policies are in force and where they come from: the configuration file, or the newest revision of the store."""
+"""The policies in force, and their source: the configuration file, or the newest revision in the store."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from proxy.policies.texts import PolicyTexts
 from proxy.store.port import Clock
 
 OURS = "countersign"
-BEHIND = timedelta(seconds=5)  # how long a revision of another server may be on its way here, unsaid
-TRIES = 3  # where the configuration is reloaded while a text is read
-Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None where policies are those of the file
+BEHIND = timedelta(seconds=5)  # how long another server's revision may stay unread before that is reported
+TRIES = 3  # attempts, if the configuration is reloaded while a text is read
+Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None if the policies are those of the file
 
 
 class Policies:
     """The policies of one process.
 
-    `lock` is held by whatever exchanges them, a reload of the configuration included, and never while a text is parsed
-    or compared: that is done before, and what was parsed is put in force only if it is the newest still.
+    Every replacement of the policies holds `lock`, including a reload of the configuration, but never while a text is
+    parsed or compared: that comes first, and its result is put in force only if it is still the newest.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Policies:
         clock: Clock,
         reader: Reader,
     ) -> None:
-        """Those of the file, until `put` is told what `taken` found. `reader` does what takes long about texts."""
+        """Start with the policies of the file, until `put` gets the result of `taken`. `reader` parses the texts."""
         self.settings = settings
         self.file = in_the_file(settings)
         self.revision: PolicyRevision | None = None
         self.lock = asyncio.Lock()
-        self.trouble: tuple[datetime, str] | None = None  # since when, why a newer revision is not in force
-        self._reading: datetime | None = None  # since when what may be newer is on its way
-        self.unsure = False  # whether a revision of ours may or may not be in the store
+        self.trouble: tuple[datetime, str] | None = None  # since when and why a newer revision is not in force
+        self._reading: datetime | None = None  # since when a possibly newer revision is being read
+        self.unsure = False  # whether a revision of ours may be in the store although the write was not confirmed
         self._book = book
         self._rules = rules
         self._journal = journal
@@ -56,9 +56,9 @@ class Policies:
         self.texts = PolicyTexts(reader)
 
     async def taken(self, settings: Settings) -> Taken:
-        """Return what is in force under these settings. The store's first revision is what the file says.
+        """Return the policies in force under these settings. Without a revision, those of the file become the first.
 
-        Raises ConfigError where the newest revision is not what it was, or means nothing here; Unavailable.
+        Raises ConfigError if the newest revision was altered or is invalid with these settings; Unavailable.
         """
         if settings.policies_from == "file":
             return in_the_file(settings), None
@@ -81,21 +81,21 @@ class Policies:
             raise ConfigError(f"{altered.what}; {fix(settings)}") from None
 
     def put(self, settings: Settings, taken: Taken) -> None:
-        """Put this in force for every question asked from now on."""
+        """Put these policies in force for all later requests."""
         self.settings, (self.file, self.revision) = settings, taken
         self.trouble = None
         self._rules.replace(self.file.policies)
 
     async def refresh(self) -> None:
-        """Put the newest revision in force where another process added one; what cannot be read leaves the old one."""
+        """Put another process's newest revision in force; if it is unreadable, the old one stays."""
         reading, loaded = True, False
-        self.unsure = False  # of what comes from now on, somebody says so again
+        self.unsure = False  # reset first: doubts about later changes set it again
         self._reading = self._reading or self._clock.now()
         try:
             while reading and (settings := self.settings).policies_from != "file":
                 found = await self._found(settings)
                 async with self.lock:
-                    reading = self.settings is not settings  # a reload came meanwhile, and names mean other things
+                    reading = self.settings is not settings  # after a reload names have other meanings: read again
                     loaded = not reading and self._overtake(found)
             reading, self._reading = False, None
         finally:
@@ -105,7 +105,7 @@ class Policies:
             await self._journal.record(Event(self._clock.now(), EventKind.POLICY_LOADED, policy_revision=now))
 
     async def _found(self, settings: Settings) -> Taken | str:
-        """Return what is newest, or why it means nothing here; what is in force already is not parsed again."""
+        """Return the newest policies, or why they are invalid; those in force already are not parsed again."""
         try:
             newest = await self._newest(settings)
             if newest is not None and self.revision is not None and newest.hash == self.revision.hash:
@@ -115,7 +115,7 @@ class Policies:
             return str(wrong)
 
     def _overtake(self, found: Taken | str) -> bool:
-        """Put what was found in force; return False where it was there, or a change made here meanwhile is newer."""
+        """Put the result in force; return False if it is already, or if a change made here is newer."""
         if isinstance(found, str):
             self.trouble = self.trouble or (self._clock.now(), found)
             return False
@@ -129,19 +129,19 @@ class Policies:
         return True
 
     def overtaken(self, taken: Taken) -> bool:
-        """True where a newer revision than this is in force: it was put there while this one was read."""
+        """True if a revision newer than this one is in force: it was added while this one was read."""
         return taken[1] is not None and self.revision is not None and self.revision.number > taken[1].number
 
     @property
     def source(self) -> dict[str, str | int]:
-        """Where the policies in force come from, for logs and status."""
+        """The source of the policies in force, for logs and status."""
         if self.revision is None:
             return {"policies_from": "file"}
         return {"policies_from": "api", "policies_number": self.revision.number}
 
     @property
     def described(self) -> str:
-        """Which policies are in force and where they come from, for people."""
+        """The policies in force and their source, for people."""
         if self.revision is None:
             return f"those of {self.settings.path}"
         differ = self.settings.policies.revision != self.file.policies.revision
@@ -149,7 +149,7 @@ class Policies:
         return f"{self.revision.name}{besides if differ else ''}"
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return what is wrong with them now, what it stops and the next command."""
+        """Return the current problems with the policies, their effects and the next command."""
         late = self._reading is not None and self._clock.now() - self._reading > BEHIND
         since, why = self.trouble or (self._reading if late else None, "it could not be read yet")
         if since is None:
@@ -180,7 +180,7 @@ class Policies:
             ) from None
 
     def may_change(self) -> None:
-        """Raise Fault where policies are pinned to the file."""
+        """Raise Fault if policies are pinned to the file."""
         if self.settings.policies_from == "file":
             raise Fault(
                 "UNSUPPORTED",
@@ -190,7 +190,7 @@ class Policies:
             )
 
     async def planned(self, change: Change, *, urgent: bool = False) -> tuple[PolicyFile, list[str]]:
-        """Return what the change comes to, and how it differs from what is in force. Raises Fault, Unavailable."""
+        """Return the result of the change, and how it differs from the policies in force. Raises Fault, Unavailable."""
         self.may_change()
         file = await self.checked(change.text, change.name, urgent=urgent)
         if not self._there(change):
@@ -198,7 +198,7 @@ class Policies:
         return file, (await self.texts.compare(self.file, file, urgent=urgent))["lines"]
 
     async def change(self, change: Change) -> bool:
-        """Put this in force as a new revision; return False, having done nothing, where the text is that already.
+        """Put this text in force as a new revision; return False, and change nothing, if it is in force already.
 
         Raises Fault (refused, or another revision came first), Unavailable.
         """
@@ -207,7 +207,7 @@ class Policies:
             file, lines = await self.planned(change, urgent=True)
             async with self.lock:
                 if self.settings is not settings or self.file is not against:
-                    continue  # a reload came meanwhile, and names mean other things, or other policies
+                    continue  # after a reload names have other meanings, or other policies are in force: read again
                 if self._there(change):
                     return False
                 if await self._append(change, file, lines, settings):
@@ -217,7 +217,7 @@ class Policies:
         raise Fault("UNSUPPORTED", text, status=409)
 
     async def _append(self, change: Change, file: PolicyFile, lines: list[str], settings: Settings) -> bool:
-        """Return False, having done nothing, where it was not made from the newest revision. Raises Unavailable."""
+        """Return False, and change nothing, if the base is not the newest revision. Raises Unavailable."""
         number, parent = await self._book.tip()
         if number != change.base:
             return False
@@ -227,7 +227,7 @@ class Policies:
         )
 
         def then(added: bool | None) -> None:
-            if added and self.settings is settings:  # the caller may have gone, and the lock with him
+            if added and self.settings is settings:  # the caller may have been cancelled and released the lock
                 self.put(settings, (file, new))
             elif added is not False:
                 self.unsure = True
@@ -235,7 +235,7 @@ class Policies:
         return await self._book.append(new, file.canonical, event_of(new, lines, change), then)
 
     def _there(self, change: Change) -> bool:
-        """True where this very text is in force already, whatever it was made from."""
+        """True if this exact text is in force already, whatever its base."""
         return self.revision is not None and self.trouble is None and self.revision.text == change.text
 
     async def _based(self, change: Change) -> None:
@@ -244,7 +244,7 @@ class Policies:
             raise await self._overtaken(change.base)
 
     async def _overtaken(self, base: int) -> Fault:
-        """Say what came in between, so that nobody undoes it unseen."""
+        """Return a Fault that shows the changes in between, so that they are not undone by mistake."""
         newest, *_ = await self._book.history(1) or (None,)
         if newest is None or base > newest.number:
             there = 0 if newest is None else newest.number
@@ -262,7 +262,7 @@ class Policies:
         return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "nothing but the text"
 
     async def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
-        """Return how two revisions differ, as lines for people. Raises Fault where one is not understood any more."""
+        """Return how two revisions differ, as lines for people. Raises Fault if one is no longer valid."""
         before, after = [await self.understood(each, urgent=True) for each in (old, new)]
         lines: list[str] = (await self.texts.compare(before, after, urgent=True))["lines"]
         return lines
@@ -273,7 +273,7 @@ class Policies:
 
 
 def fix(settings: Settings) -> str:
-    """Return what to type when the newest revision cannot be used."""
+    """Return the command to use when the newest revision cannot be used."""
     return (
         "with the server stopped, put another revision in force: "
         f"countersign policy revert NUMBER --offline --reason TEXT --config {quoted(settings.path)}"

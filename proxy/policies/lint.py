@@ -1,4 +1,4 @@
-"""What policies say and cannot mean: patterns that never win, names that never count, keys that never help."""
+"""Find policies without effect: patterns that never win, names that never count, keys that never help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANYBODY = "*"
 
 @dataclass(frozen=True)
 class LintFinding:
-    """One thing that is probably not meant; `where` is the setting, as a path from the top of the file."""
+    """A probable mistake in a policy; `where` is the setting, as a path from the top of the file."""
 
     level: Level
     code: str
@@ -30,7 +30,7 @@ class LintFinding:
 
 @dataclass(frozen=True)
 class KeyLook:
-    """What a key profile of ours can do now: sign, sign with certificates, verify anything."""
+    """What a key profile can do now: sign, sign with certificates, verify anything."""
 
     signs: bool
     certified: bool
@@ -38,7 +38,7 @@ class KeyLook:
 
 
 def looks(profiles: Iterable[str], ring: KeyRing) -> Mapping[str, KeyLook]:
-    """Return what these key profiles can do by the key book."""
+    """Return what these key profiles can do according to the key book."""
     found = {}
     for name in profiles:
         key = ring.active(name)
@@ -49,9 +49,9 @@ def looks(profiles: Iterable[str], ring: KeyRing) -> Mapping[str, KeyLook]:
 
 @dataclass(frozen=True)
 class LintContext:
-    """What policies lean on: our key profiles (for images), the names of `trust`, the time.
+    """The context of policies: our key profiles for images, the names in `trust`, the time.
 
-    `names_proven` is whether upstream proves who calls; None where that could not be seen.
+    `names_proven` tells whether upstream authenticates callers; None if that is unknown.
     """
 
     keys: Mapping[str, KeyLook]
@@ -61,7 +61,7 @@ class LintContext:
 
 
 def lint(policies: Sequence[Policy], around: LintContext) -> tuple[LintFinding, ...]:
-    """Return everything found, policy by policy, then what no policy uses."""
+    """Return all findings, policy by policy, then the keys and trusted names that no policy uses."""
     found = list(_patterns(policies))
     for at, policy in enumerate(policies):
         found += [*_pull(at, policy, around), *_push(at, policy, around), *_names(at, policy, around)]
@@ -73,7 +73,7 @@ def _order(where: Where) -> tuple[int, ...]:
 
 
 def _patterns(policies: Sequence[Policy]) -> Iterator[LintFinding]:
-    """Judge each pattern against those near it: those in front of it, and the one of its policy that does its work."""
+    """Check each pattern against similar ones: more specific patterns, and one of its own policy that covers it."""
     owners: dict[str, set[int]] = {}
     for at, policy in enumerate(policies):
         for pattern in policy.repositories:
@@ -183,7 +183,7 @@ def _push(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]
 
 
 def _names(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]:
-    """Judge lists of people: a name counts only where upstream would refuse it with another password."""
+    """Check lists of people: a name counts only if upstream would refuse it with another password."""
     lists = {("pull", "reviewers"): policy.pull.reviewers}
     if ANYBODY not in policy.push.allow:
         lists["push", "allow"] = policy.push.allow

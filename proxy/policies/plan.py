@@ -1,4 +1,4 @@
-"""What other policies would change for what was pulled: told at once, or in a job where it takes long."""
+"""The impact of other policies on earlier pulls: computed at once, or in a job if that takes long."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request
 
 PLAN = "plan-policies"  # the kind of these jobs
-CANDIDATE = "candidate"  # the kind of the texts they are about
+CANDIDATE = "candidate"  # the kind of the candidate texts
 TOGETHER = 64  # images between two steps of a job
 STEP_S = 300.0
-NAMED = 100  # images that a job names; all are counted
+NAMED = 100  # images named in a job's result; all are counted
 _FIRST = (Effect.NEWLY_BLOCKED, Effect.UNKNOWN, Effect.NEWLY_ALLOWED, Effect.GONE)
 
 PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
@@ -33,16 +33,16 @@ TextOf = Callable[[str, str], Awaitable[str | None]]
 
 
 def hash_of(text: str) -> str:
-    """Return under what a candidate's text is kept for its job."""
+    """Return the key under which a candidate's text is stored for its job."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def plan_in_job(
     job: Job, step: Step, ports: Ports, policies: Policies, pulled: PulledSince, text_of: TextOf
 ) -> Mapping[str, Any]:
-    """Return the impact as JSON values. What was cut off begins again: it changes nothing, so nothing is lost.
+    """Return the impact as JSON values. An interrupted job starts again: it changes nothing, so nothing is lost.
 
-    Raises Stop, Unavailable, and Fault where the text means nothing any more.
+    Raises Stop, Unavailable, and Fault if the text is no longer valid.
     """
     text = await text_of(CANDIDATE, str(job.asked["text"]))
     if text is None:
@@ -68,7 +68,7 @@ def number_of(policies: Policies) -> int:
 def impact(
     base: int, difference: shapes.Difference, since: datetime, judged: Sequence[Judgement], *, more: bool
 ) -> shapes.Impact:
-    """Return what was judged as the admin API shows it."""
+    """Return the judgements in the form of the admin API."""
     return shapes.Impact(
         base=base,
         difference=difference,
@@ -81,7 +81,7 @@ def impact(
 
 
 async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> shapes.Difference:
-    """Return what is different as the admin API shows it. Raises Fault, Unavailable."""
+    """Return the differences in the form of the admin API. Raises Fault, Unavailable."""
     return shapes.Difference.model_validate_json(json.dumps(await policies.texts.compare(old, new)))
 
 

@@ -1,6 +1,7 @@
-"""Texts of policies are read, compared and looked through in processes of their own: see `proxy.policies.worker`.
+"""Read, compare and lint policy texts in separate processes: see `proxy.policies.worker`.
 
-Two of them, each asked one thing at a time: what is to be put in force never waits behind what somebody tries out.
+There are two processes, each with one request at a time, so that a text to be put in force never waits for one that is
+only tried.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from proxy.oci.shares import Shares
 from proxy.policies.worker import Json, answer
 
 REPLY_BYTES = 64 * MIB
-IDLE_S = 60.0  # after which a process that nobody needs ends
-NICE = 5  # of what is tried out: answering registry clients comes first
+IDLE_S = 60.0  # after this an unused process ends
+NICE = 5  # of the process for trials: registry clients have priority
 
 
 class Reader(Protocol):
-    """Answers what `proxy.policies.worker.answer` answers."""
+    """Answers the requests of `proxy.policies.worker.answer`."""
 
     async def ask(self, request: Json, *, urgent: bool) -> Json:
-        """Return the reply; `urgent` is what is to be put in force. Raises Fault, Unavailable."""
+        """Return the reply; `urgent` marks a text to be put in force. Raises Fault, Unavailable."""
 
 
 class Here:
-    """Answers in this process: for commands and for a start, where nobody else waits."""
+    """Answers in this process: for commands and for a start, when no other request waits."""
 
     async def ask(self, request: Json, *, urgent: bool) -> Json:  # noqa: ARG002
         """Return the reply."""
@@ -38,10 +39,10 @@ class Here:
 
 
 class PolicyProcesses:
-    """The two processes; each is started when it is first needed."""
+    """The two processes; each starts when it is first needed."""
 
     def __init__(self, limits: Limits) -> None:
-        """No process runs yet."""
+        """Start with no process."""
         self._urgent, self._trying = _Lane(limits, 0), _Lane(limits, NICE)
 
     async def ask(self, request: Json, *, urgent: bool) -> Json:
@@ -49,12 +50,12 @@ class PolicyProcesses:
         return await (self._urgent if urgent else self._trying).ask(request)
 
     async def close(self) -> None:
-        """No process runs any more, and none is started again."""
+        """End both processes; no process can start after this."""
         await asyncio.gather(self._urgent.close(), self._trying.close())
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of those that run."""
+        """The ids of the running processes."""
         return tuple(lane.child.pid for lane in (self._urgent, self._trying) if lane.child is not None)
 
 
@@ -80,7 +81,7 @@ class _Lane:
             return reply
 
     async def _answered(self, body: bytes, seconds: float) -> bytes:
-        """Return the answer of the process. One that died is replaced once: a text might kill one after another."""
+        """Return the answer of the process. A process that died is replaced once: a text might kill every process."""
         for last in (False, True):
             child = await self._running()
             try:
@@ -94,7 +95,7 @@ class _Lane:
                 if last:
                     text = f"these policies cannot be looked through: {gone}, twice"
                     raise Fault("UNSUPPORTED", f"{text}; make the text smaller", status=400) from None
-            except BaseException:  # nobody waits for this answer any more, and it must not be taken for the next one
+            except BaseException:  # the caller is gone: the late answer must not be read as the next one
                 await self._killed(child)
                 raise
         raise AssertionError
@@ -134,16 +135,16 @@ class _Lane:
 
 
 class Turns:
-    """Whose policies are looked through: each holder's one after the other, and one who asks for many stops nobody."""
+    """Gives turns for policy checks: each holder's checks run one by one, and no holder can block the others."""
 
     def __init__(self, limit: int) -> None:
-        """`limit` is how many may be under way or wait, of all holders together; see `proxy.oci.shares`."""
+        """`limit` is the number of running and waiting checks of all holders together; see `proxy.oci.shares`."""
         self._shares = Shares(limit)
         self._locks: dict[Hashable, asyncio.Lock] = {}
 
     @asynccontextmanager
     async def of(self, holder: Hashable) -> AsyncIterator[None]:
-        """It is this holder's turn until the block ends. Raises Fault TOOMANYREQUESTS (429) where too many wait."""
+        """Hold this holder's turn until the block ends. Raises Fault TOOMANYREQUESTS (429) if too many checks wait."""
         if not self._shares.take(holder):
             held = self._shares.held(holder)
             text = f"{held} of your checks of policies wait already (limits.policy_checks: {self._shares.limit} of all)"

@@ -1,4 +1,4 @@
-"""Judge again what was pulled, under the policies in force and under others: what would be blocked is known before."""
+"""Judge earlier pulls again, under the policies in force and under others, to predict what would be blocked."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request, Response
 from proxy.trust.policy import PolicySet
 
-AT_ONCE = 8  # images under judgement; each looks at upstream as a pull would
+AT_ONCE = 8  # images judged at once; each reads from upstream like a pull
 
 
 @dataclass(frozen=True)
 class Supposed:
-    """The Rules port: these policies, whatever is in force."""
+    """The Rules port with these policies, independent of those in force."""
 
     policies: PolicySet
 
     def current(self) -> PolicySet:
-        """Return them."""
+        """Return these policies."""
         return self.policies
 
 
 def supposing(policies: PolicySet, ports: Ports) -> Ports:
-    """Return a house where these policies hold: it remembers nothing of the real one and puts nothing back upstream."""
+    """Return ports with these policies in force, an empty cache, and no repairs upstream."""
     cache = Cache(ports.limits, ports.clock.monotonic)
     return replace(ports, rules=Supposed(policies), cache=cache, repairs=False)
 
@@ -40,13 +40,13 @@ def supposing(policies: PolicySet, ports: Ports) -> Ports:
 async def replay(
     pulled: Sequence[Pulled], policies: PolicySet, request: Request, ports: Ports, seconds: float
 ) -> tuple[Judgement, ...]:
-    """Return each of these under the policies in force and under the given ones, from the same evidence.
+    """Return the verdicts on each image under the policies in force and the given ones, from the same evidence.
 
-    What cannot be judged is a verdict of its own, and so is what these seconds did not suffice for. Raises nothing for
-    the world's sake.
+    An image that cannot be judged, or not within these seconds, gets the verdict UNKNOWN. Errors of upstream are never
+    raised.
     """
     then = supposing(policies, ports)
-    now = replace(then, rules=Supposed(ports.rules.current()))  # one memory: what was read once is not read again
+    now = replace(then, rules=Supposed(ports.rules.current()))  # both share one cache: nothing is read twice
     few, ends = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop().time() + seconds
     late = Verdict(PullVerdict.UNKNOWN, detail=f"not judged within {seconds:g} s")
 
@@ -61,7 +61,7 @@ async def replay(
 
 
 async def _verdict(pulled: Pulled, request: Request, ports: Ports) -> Verdict:
-    """Judge the digest under the reference it was pulled by; where that means another one now, by itself."""
+    """Judge the digest under its pull reference; if that now means another digest, under the digest alone."""
     found = await _judged(pulled, pulled.reference, request, ports)
     if found is None and pulled.reference != pulled.digest:
         found = await _judged(pulled, pulled.digest, request, ports)
@@ -69,12 +69,12 @@ async def _verdict(pulled: Pulled, request: Request, ports: Ports) -> Verdict:
 
 
 async def _judged(pulled: Pulled, reference: Reference, request: Request, ports: Ports) -> Verdict | None:
-    """Return the verdict on this digest, None where this reference does not mean it any more."""
+    """Return the verdict on this digest; None if the reference no longer means it."""
     try:
         judged = await judge(PullManifest(pulled.repository, reference), request.fresh(), ports)
     except (Unavailable, Corrupt) as silent:
         return Verdict(PullVerdict.UNKNOWN, detail=silent.what)
-    except Fault as fault:  # unreadable for everybody, or too many questions at once
+    except Fault as fault:  # the content is unreadable for every caller, or too many requests run at once
         standing = PullVerdict.BLOCKED if fault.reason is not None and fault.status < 429 else PullVerdict.UNKNOWN
         return Verdict(standing, fault.reason or "", fault.message)
     if isinstance(judged, Response):

@@ -1,4 +1,4 @@
-"""One revision of the policies: a text, by whom, when, why, after which one; and the change that asks for it."""
+"""One revision of the policies (text, author, time, reason, predecessor), and the request for a new one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LINES_KEPT = 60  # of a difference, in the journal and in refusals
 
 @dataclass(frozen=True)
 class PolicyRevision:
-    """Revisions are numbered from 1 and never change; what is put back is a new one with an old text.
+    """Revisions are numbered from 1 and never change; restoring an old text makes a new revision.
 
-    `policies` is the revision that decisions name: the hash of what the text came to when it was written.
+    `policies` is the revision named by decisions: the hash of the policies that the text meant when it was written.
     """
 
     number: int
-    parent: str  # the hash of the one before; empty for the first
+    parent: str  # the hash of the previous revision; empty for the first
     text: str = field(repr=False)
     policies: str
     at: datetime
@@ -31,20 +31,20 @@ class PolicyRevision:
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of all of it: who changes a stored text, a name or a time is noticed by whoever reads it."""
+        """Hex SHA-256 of all fields: a reader detects any change to the stored text, name or time."""
         told = [self.number, self.parent, self.text, self.policies, self.at.isoformat(timespec="microseconds")]
         written = json.dumps([*told, self.who, self.how, self.reason], separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(written.encode()).hexdigest()
 
     @property
     def name(self) -> str:
-        """How messages name it."""
+        """The name of the revision in messages."""
         return f"revision {self.number} of the policies (by {self.who}, {self.at:%Y-%m-%d %H:%M}Z: {self.reason})"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be in force instead, by whom and why; `base` is the number of the revision it was made from."""
+    """A request to put another text in force, its author and reason; `base` is the revision number it starts from."""
 
     text: str
     name: str
@@ -57,7 +57,7 @@ class Change:
 
 
 def event_of(revision: PolicyRevision, lines: list[str], change: Change | None = None) -> Event:
-    """Return the row of the journal for this revision; `lines` say what is different."""
+    """Return the journal row for this revision; `lines` describe the differences."""
     cut = [*lines[:LINES_KEPT], f"and {len(lines) - LINES_KEPT} lines more"] if len(lines) > LINES_KEPT else lines
     detail = {"revision": revision.number, "hash": revision.hash, "reason": revision.reason, "changes": cut}
     if change is not None and change.reverts is not None:

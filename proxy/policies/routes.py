@@ -1,4 +1,4 @@
-"""The routes about policies, and what they take and give."""
+"""Routes about policies, with their request and response types."""
 
 from __future__ import annotations
 

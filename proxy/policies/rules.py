@@ -1,4 +1,4 @@
-"""The policies in force, given by configuration."""
+"""The policies in force, as set by the configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from proxy.trust.policy import PolicySet
 
 
 class RulesInForce:
-    """Holds one policy set; `replace` puts another in force for every question asked from then on."""
+    """Holds one policy set; `replace` puts another in force for all later requests."""
 
     def __init__(self, policies: PolicySet) -> None:
         """Put these policies in force."""

@@ -1,4 +1,4 @@
-"""Revisions of the policies, in a table: appended, never changed, each checked against its hash when it is read."""
+"""Policy revisions in a table: appended, never changed, each checked against its hash when it is read."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from proxy.store.database import Database, insert_once
 from proxy.store.tables import policy_revisions, revisions
 from proxy.store.versions import bump
 
-POLICY = "policy"  # the kind of its texts, as decisions name them
+POLICY = "policy"  # the kind of its texts, as named by decisions
 
 
 class StoredPolicyBook:
-    """The PolicyBook port on a database. All calls raise Unavailable; reading raises Corrupt for an altered row."""
+    """The PolicyBook port on a database. All methods raise Unavailable; reads raise Corrupt for an altered row."""
 
     def __init__(self, database: Database) -> None:
         """Use this database."""
         self._database = database
 
     async def newest(self) -> PolicyRevision | None:
-        """Return the newest revision, or None where there never was one."""
+        """Return the newest revision, or None if there has never been one."""
         return await self._database.read(_newest)
 
     async def find(self, number: int) -> PolicyRevision | None:
-        """Return the revision of this number, or None."""
+        """Return the revision with this number, or None."""
         return await self._database.read(partial(_find, number=number))
 
     async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
-        """Return revisions, newest first, altered ones too: `tip` and `find` tell which are."""
+        """Return revisions, newest first, including altered ones: `tip` and `find` tell which are altered."""
         return await self._database.read(partial(_history, limit=limit, skip=skip))
 
     async def tip(self) -> tuple[int, str]:
-        """Return number and stored hash of the newest revision, whether or not it is what it was; 0 and "" without."""
+        """Return number and stored hash of the newest revision, even if it was altered; 0 and "" without one."""
         return await self._database.read(_tip)
 
     async def append(
         self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
     ) -> bool:
-        """Add this revision, its policies under their hash and its row in the journal, in one transaction.
+        """Add this revision, its policies by hash and its journal row, in one transaction.
 
-        Return False, having changed nothing, when it does not follow the newest: somebody was first. `then` is told the
-        same in that moment, even where the caller has gone; None where the outcome is not known.
+        Returns False, and changes nothing, when the revision does not follow the newest: another one came first. `then`
+        gets the same result at that moment, even if the caller was cancelled; None if the outcome is unknown.
         """
         work = partial(_append, revision=revision, canonical=canonical, event=event)
         return await self._database.write(work, then)
@@ -80,7 +80,7 @@ def _append(connection: Connection, revision: PolicyRevision, canonical: str, ev
         return False
     once = insert_once(connection.dialect.name, policy_revisions).values(_values(revision))
     if connection.execute(once.returning(policy_revisions.c.number)).one_or_none() is None:
-        return False  # another process was first, between the look and this
+        return False  # another process added a revision between the check and the insert
     text = {"kind": POLICY, "revision": revision.policies, "body": canonical}
     connection.execute(insert_once(connection.dialect.name, revisions), text)
     append_rows(connection, (event,))

@@ -1,4 +1,4 @@
-"""Texts of policies: read, compared and looked through by whatever does the long part of it."""
+"""Read, compare and lint policy texts through a reader that does the slow part."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ SEGMENTS = 3000  # of all patterns of one text together
 
 
 class PolicyTexts:
-    """What is asked of texts. `urgent` is what is to be put in force: it does not wait behind what others try out.
+    """Operations on policy texts. An `urgent` text, to be put in force, does not wait for texts that are only tried.
 
-    All raise Fault, for what is refused and for what takes too long, and Unavailable.
+    All methods raise Fault, for a refused text and for one that takes too long, and Unavailable.
     """
 
     def __init__(self, reader: Reader) -> None:
-        """`reader` answers."""
+        """`reader` answers the requests."""
         self._reader = reader
 
     async def read(self, text: str, name: str, settings: Settings, *, urgent: bool = False) -> PolicyFile:
-        """Return the policies in a text that somebody gave. Raises Fault as a configuration file would be refused."""
+        """Return the policies in a submitted text. Raises Fault for the reasons that refuse a configuration."""
         _bounded(text)
         return await self._read(_request("read", text, name, settings), urgent=urgent)
 
     async def read_kept(self, text: str, name: str, settings: Settings) -> PolicyFile:
-        """Return the policies in a text that was accepted once: what is refused since for its size still means it."""
+        """Return the policies in a text that was accepted earlier: size limits added since then do not apply."""
         return await self._read({**_request("read", text, name, settings), "segments": None}, urgent=True)
 
     async def _read(self, request: Json, *, urgent: bool) -> PolicyFile:
@@ -42,19 +42,19 @@ class PolicyTexts:
         return PolicyFile(request["text"], policies, reply["canonical"], reply["written"], request["name"])
 
     async def compare(self, old: PolicyFile, new: PolicyFile, *, urgent: bool = False) -> Json:
-        """Return how these differ: `changes` as values, and `lines` for people."""
+        """Return the differences: `changes` as values, and `lines` for people."""
         return await self._reader.ask({"do": "compare", "old": old.written, "new": new.written}, urgent=urgent)
 
     async def lint(self, text: str, name: str, settings: Settings, around: LintContext) -> tuple[Json, ...]:
-        """Return what is found in a text that somebody gave, refusals as well.
+        """Return the findings in a submitted text, including refusals.
 
-        Each has `level`, `code`, `where`, `text`, and a `line` where it is in the text.
+        Each finding has `level`, `code`, `where`, `text`, and a `line` if it is in the text.
         """
         _bounded(text)
         return await self._linted(_request("lint", text, name, settings), around)
 
     async def lint_kept(self, file: PolicyFile, settings: Settings, around: LintContext) -> tuple[Json, ...]:
-        """Return what is found in what is in force."""
+        """Return the findings in the policies in force."""
         text = "\n" * (file.line - 1) + file.text
         return await self._linted({**_request("lint", text, file.name, settings), "segments": None}, around)
 

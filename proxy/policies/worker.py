@@ -1,6 +1,6 @@
-"""What is asked about texts of policies: pure work that takes long, answered by a process that serves nobody else.
+"""Slow, pure work on policy texts, done by a process that has no other duties.
 
-Requests and replies are JSON values. `answer` may as well be called where nobody else waits: in a command.
+Requests and replies are JSON values. A command may call `answer` directly, because no other request waits for it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from proxy.policies.diff import differences, rendered
 from proxy.policies.lint import KeyLook, LintContext, lint
 
 Json = Mapping[str, Any]
-FINDINGS = 1000  # that one lint tells; the others are counted
-ELSEWHERE = ("trust", "keys")  # where findings may be that are not in the text
-_GRACE = 5.0  # seconds past a request's own limit after which this process ends itself, should its parent be gone
+FINDINGS = 1000  # most findings of one lint; the others are counted
+ELSEWHERE = ("trust", "keys")  # sections in which findings may lie outside the text
+_GRACE = 5.0  # after a request's time limit plus these seconds this process ends itself, in case its parent is gone
 
 
 def answer(request: Json) -> dict[str, Any]:
-    """Return the reply to one request: what the text comes to, what two differ in, what lint finds.
+    """Return the reply to one request: the policies of a text, the differences of two, or lint findings.
 
-    A text that is refused is answered with `refused`, a line for each problem, and with these as findings.
+    For a refused text the reply has `refused`, a line for each problem, and the same problems as findings.
     """
     try:
         match request["do"]:
@@ -72,7 +72,7 @@ def _linted(request: Json) -> list[dict[str, Any]]:
 
 
 def _error(line: str, name: str) -> dict[str, Any]:
-    """Take a `name:line:column: path: text` line apart."""
+    """Return the finding in a `name:line:column: path: text` line."""
     number, _, rest = line.removeprefix(f"{name}:").partition(":")
     _, _, said = rest.partition(": ")
     where, colon, text = said.partition(": ")
@@ -93,13 +93,13 @@ def main() -> None:
     nice, memory = map(int, sys.argv[1:])
     os.nice(nice)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)  # of whoever started the server
+    _, most = resource.getrlimit(resource.RLIMIT_AS)  # the hard limit set for the server
     memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     with suppress(BrokenPipeError):
         for body in frames(sys.stdin.buffer):
             request = json.loads(body)
-            # The default action of SIGALRM ends the process, whatever it is at.
+            # The default action of SIGALRM ends the process, whatever it is doing.
             signal.setitimer(signal.ITIMER_REAL, request["seconds"] + _GRACE)
             sys.stdout.buffer.write(framed(json.dumps(answer(request)).encode()))
             sys.stdout.buffer.flush()

@@ -1,1 +1,1 @@
-"""PKCS#11 tokens as the request path needs them: opened, signing, failing over."""
+"""PKCS#11 tokens for the request path: opening, signing and failover."""

@@ -1,4 +1,4 @@
-"""The configured tokens of one process, each open or tried again and again: whatever is wrong with one, pulls go on."""
+"""The configured tokens of one process, each open or retried: a failing token never stops pulls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RETRY_S = 5.0
 
 
 class ConfiguredTokens:
-    """Every configured token. Only a refused PIN is not tried again."""
+    """Every configured token. Failures are retried, except a refused PIN."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class ConfiguredTokens:
         log: FilteringBoundLogger,
         leases: Leases | None = None,
     ) -> None:
-        """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
+        """Start with no open token. Pass `leases` if other processes may use the same tokens."""
         self.plan = plan
         self.open: dict[str, Opened] = {}
         self.wrong: dict[str, str] = {}  # why a token is not open
@@ -52,15 +52,15 @@ class ConfiguredTokens:
         }
 
     def begin(self) -> None:
-        """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
+        """Begin to open every token; `start` waits for them. The rest of the start can run in the meantime."""
         first = {name: asyncio.create_task(self.open_again(name)) for name in self.plan.tokens}
         self._opening.update(first)
         self._first = tuple(first.values())
 
     async def start(self) -> None:
-        """Open every token. One that cannot be used is opened later; a refused PIN ends the start.
+        """Open every token. An unusable token is opened later; a refused PIN aborts the start.
 
-        Raises PinRefusedAtStart, ConfigError where there is no PIN.
+        Raises PinRefusedAtStart, ConfigError if there is no PIN.
         """
         if not self._first:
             self.begin()
@@ -79,12 +79,12 @@ class ConfiguredTokens:
             self.do(self._keep_share(name))
 
     async def opened_within(self, seconds: float) -> None:
-        """Wait until each token has opened or has said why it does not, for no longer than this."""
+        """Wait until each token has opened or failed, but no longer than this."""
         if self._first:
             await asyncio.wait(self._first, timeout=seconds)
 
     async def close(self) -> None:
-        """Log out everywhere."""
+        """Log out of all tokens."""
         tasks = [*self._opening.values(), *self._beside]
         for task in tasks:
             task.cancel()
@@ -95,15 +95,15 @@ class ConfiguredTokens:
             await share.leave()
 
     def do(self, work: Coroutine[None, None, None]) -> None:
-        """Do this beside everything else, until `close`."""
+        """Run this task in the background until `close`."""
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
     async def reopen(self, plan: TokensPlan) -> None:
-        """Use what is planned now: a token whose PIN or place changed is opened anew, once.
+        """Use the new plan: a token whose PIN or location has changed is opened again, once.
 
-        Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
+        Raises PinRefusedAtStart, ConfigError; the previously open tokens then stay open and in use.
         """
         for name, token in plan.tokens.items():
             now = token_settings(token)
@@ -113,7 +113,7 @@ class ConfiguredTokens:
                 await may_serve(name, self.plan, plan, opened.token)
                 continue
             waiting = self._opening.pop(name, None)
-            if waiting is not None:  # two must not log in at once
+            if waiting is not None:  # two logins must not run at once
                 waiting.cancel()
                 await asyncio.gather(waiting, return_exceptions=True)
             try:
@@ -157,8 +157,8 @@ class ConfiguredTokens:
                 return
 
     async def open_again(self, name: str, plan: TokensPlan | None = None) -> None:
-        """Use the token through new sessions, also where it is open. Raises what `open_token` does."""
-        async with self._one_at_a_time[name]:  # two must not log in at once
+        """Use the token through new sessions, even if it is open. Raises the same errors as `open_token`."""
+        async with self._one_at_a_time[name]:  # two logins must not run at once
             plan = plan or self.plan
             use, share, total = self._uses[name], self._shares.get(name), plan.tokens[name].sessions
             if share is not None:
@@ -173,7 +173,7 @@ class ConfiguredTokens:
                 self.do(self._retire(name, before, plan.sign_deadline_s))
 
     async def _retire(self, name: str, token: Token, seconds: float) -> None:
-        """Close a token that another has taken the place of, once it has answered what it was asked before."""
+        """Close a replaced token once it has answered its pending requests."""
         try:
             async with asyncio.timeout(seconds):
                 while token.stats.busy or token.stats.queued:  # noqa: ASYNC110  it has no event for this
@@ -187,7 +187,7 @@ class ConfiguredTokens:
                 self._uses[name].allow(self.plan.tokens[name].sessions)
 
     async def _keep_share(self, name: str) -> None:
-        """Hold no more sessions than are ours, for as long as this runs."""
+        """Keep to this process's share of the sessions, until cancelled."""
         while True:
             try:
                 await self._shares[name].step(self._uses[name])
@@ -196,14 +196,14 @@ class ConfiguredTokens:
             await asyncio.sleep(STEP_S)
 
     def why_away(self, token: str) -> str | None:
-        """Return why no session of this token works, None where one does."""
+        """Return why no session of this token works; None if one does."""
         opened = self.open.get(token)
         if opened is None:
             return self.wrong.get(token, f"token {token} is not open")
         return opened.token.health
 
     def away(self) -> dict[str, tuple[str, datetime]]:
-        """Return the tokens of which no session works, each with why, and since when that is known."""
+        """Return the tokens without a working session, each with the reason and when it was first seen."""
         why = {name: f"token {name}: {wrong}" for name, wrong in self.wrong.items()}
         why |= {name: o.token.health for name, o in self.open.items() if name not in why and o.token.health is not None}
         now = self._record.clock.now()

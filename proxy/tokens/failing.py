@@ -1,6 +1,6 @@
-"""The keys that do not sign now: any failed signature marks its key, and only a signature clears it.
+"""The keys that cannot sign now: a failed signature marks its key, and only a signature clears it.
 
-Nobody has to help: every key that failed is asked to prove itself again and again, after pauses that grow.
+Recovery needs no operator: every failed key is asked to prove itself again, after growing pauses.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.store.port import Clock
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 
-PROVE_S = 2.0  # before a key that failed is asked again; longer each time
-LONGEST_S = 16.0  # each attempt may log in to the token anew
+PROVE_S = 2.0  # pause before a failed key is tried again; it grows each time
+LONGEST_S = 16.0  # longest pause; each attempt may log in to the token again
 _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 
 
 @dataclass(frozen=True)
 class Failing:
-    """A key that failed to sign: `key` is its fingerprint, None where the profile has none on that token yet.
+    """A key that failed to sign: `key` is its fingerprint, None if the profile has no key on that token yet.
 
-    `missing` is True where the token works and does not hold the key, and `lost` which key is to be given up then.
+    `missing` is True if the token works but does not hold the key; `lost` is the fingerprint of the key to report as
+    lost in that case.
     """
 
     profile: str
@@ -38,23 +39,23 @@ class Failing:
 
 
 class FailingKeys:
-    """What is known of keys that failed."""
+    """The keys that are known to fail."""
 
     def __init__(self, ring: Callable[[], KeyRing], clock: Clock, log: FilteringBoundLogger) -> None:
-        """Nothing has failed yet."""
+        """Start with no failed key."""
         self._ring = ring
         self._clock = clock
         self._log = log
         self._known: dict[str, Failing] = {}  # by fingerprint, else by profile and token
 
     def failed(self, key: BookKey, why: str, *, missing: bool = False) -> None:
-        """Take this key for one that does not sign, until it has signed again."""
+        """Mark this key as failed until it has signed again."""
         name = fingerprint(key.spki)
         lost = name if missing else ""
         self._mark(name, Failing(key.profile, key.token, name, why, self._clock.now(), missing, lost))
 
     def not_made(self, profile: str, token: str, why: str, other: str = "") -> None:
-        """Take note that the profile has no key on this token that could sign; `other` is one that it has elsewhere."""
+        """Mark the profile as having no usable key on this token; `other` is its key on another token."""
         self._mark(f"{profile} {token}", Failing(profile, token, None, why, self._clock.now(), True, other))
 
     def _mark(self, name: str, now: Failing) -> None:
@@ -64,11 +65,11 @@ class FailingKeys:
             self._log.error("a key does not sign", profile=now.profile, token=now.token, key=now.key, why=now.why)
 
     def works(self, key: BookKey) -> None:
-        """Take note that this key has signed."""
+        """Clear the mark of this key, which has signed."""
         self._gone(fingerprint(key.spki))
 
     def made(self, profile: str, token: str) -> None:
-        """Take note that the profile has a key on this token."""
+        """Clear the mark of the profile on this token, where it now has a key."""
         self._gone(f"{profile} {token}")
 
     def _gone(self, name: str) -> None:
@@ -76,11 +77,11 @@ class FailingKeys:
             self._log.info("a key signs again", profile=before.profile, token=before.token, key=before.key)
 
     def why(self, profile: str, token: str) -> str | None:
-        """Return why this profile cannot be expected to sign on this token, None where it can."""
+        """Return why this profile is not expected to sign on this token; None if it is."""
         return next((each.why for each in self.now() if (each.profile, each.token) == (profile, token)), None)
 
     def now(self, beside: Container[str] = ()) -> tuple[Failing, ...]:
-        """Return the keys that fail and are still to sign, without those on tokens that are named `beside`."""
+        """Return the failed keys that should sign, except those on the tokens in `beside`."""
         ring = self._ring()
         signs = {fingerprint(key.spki) for key in ring.ours if key.state in _SIGNING}
         return tuple(
@@ -93,8 +94,8 @@ class FailingKeys:
     async def keep_proving(
         self, prove: Callable[[BookKey], Awaitable[None]], make: Callable[[str, str], Awaitable[None]]
     ) -> None:
-        """Have each key that failed prove itself again, without end; `make` looks again for one that was never seen."""
-        pauses: dict[str, tuple[float, float]] = {}  # the next moment, and the pause before it
+        """Let each failed key prove itself again, forever; `make` looks again for a key that was never seen."""
+        pauses: dict[str, tuple[float, float]] = {}  # the next attempt, and the pause before it
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(PROVE_S / 4)
@@ -107,7 +108,7 @@ class FailingKeys:
                     pauses[name] = loop.time() + pause, pause
 
     def _forget(self) -> None:
-        """Forget what is not to sign any more: it was retired, distrusted or lost, or another took its place."""
+        """Forget keys that must not sign any more: retired, distrusted, lost or replaced ones."""
         kept = self.now()
         self._known = {name: each for name, each in self._known.items() if each in kept}
 
@@ -123,7 +124,7 @@ class FailingKeys:
             elif (key := _of(self._ring().ours, each.key)) is not None:
                 await prove(key)
         except (Unavailable, Fault):
-            return  # what failed has marked itself
+            return  # the failure has already been marked
 
 
 def _of(ours: Iterable[BookKey], name: str) -> BookKey | None:

@@ -1,4 +1,4 @@
-"""Which token signs for a profile that has several: the first that works, and loudly where that is not the first."""
+"""Select the token that signs for a profile with several tokens: the first that works. Failovers are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Failover:
-    """`token` signs for this profile where `first` should; `token` is empty where none of them works."""
+    """A failover: `token` signs for this profile instead of `first`; `token` is empty if none works."""
 
     profile: str
     first: str
@@ -30,7 +30,7 @@ class Failover:
 
 
 class Standby:
-    """What is known of tokens that stand by for one another."""
+    """The state of tokens that stand by for one another."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Standby:
         record: Record,
         log: FilteringBoundLogger,
     ) -> None:
-        """`plan` returns the one in use; `away` why a profile is not expected to sign on a token, None where it is."""
+        """`plan` returns the current plan; `away` returns why a profile cannot sign on a token, None if it can."""
         self._plan = plan
         self._away = away
         self._record = record
@@ -47,7 +47,7 @@ class Standby:
         self._told: dict[str, Failover] = {}
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
-        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        """Return the profile's tokens in order, each with the reason why it is not expected to sign now."""
         planned = self._plan().profiles.get(profile)
         tokens = () if planned is None else planned.tokens
         return tuple(TokenState(token, self._away(profile, token)) for token in tokens)
@@ -59,18 +59,18 @@ class Standby:
         return all(any(turn.away is None for turn in each) for each in turns)
 
     def now(self) -> tuple[Failover, ...]:
-        """Return the profiles for which the first token does not sign, as the journal was told."""
+        """Return the profiles whose first token does not sign, as last journaled."""
         return tuple(self._told.values())
 
     async def watch(self) -> None:
-        """Tell the journal whenever another token signs, without end."""
+        """Journal every change of the signing token, forever."""
         while True:
             for profile in self._plan().profiles:
                 await self._tell(profile)
             await asyncio.sleep(LOOK_S)
 
     async def _tell(self, profile: str) -> None:
-        """Record who signs for this profile now, where that is another one than the journal has."""
+        """Journal the token that signs for this profile now, if it differs from the last journaled one."""
         turns = self.tokens_of(profile)
         if len(turns) < 2:
             return
@@ -83,7 +83,7 @@ class Standby:
         try:
             await self._record.journal.record(Event(now, EventKind.KEY_STANDBY, detail=detail))
         except Unavailable:
-            return  # the next look tells it
+            return  # the next look records it
         if signs == first.token:
             self._told.pop(profile, None)
             self._log.info("the first token signs again", profile=profile, token=signs)

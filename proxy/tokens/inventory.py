@@ -1,4 +1,4 @@
-"""The Tokens port: what is on the tokens that the signer has open."""
+"""The TokenInventory port: the contents of the tokens that the signer has open."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class OpenTokens:
     """Every configured token, through the sessions that sign."""
 
     def __init__(self, signer: TokenSigner) -> None:
-        """The profiles are those of the signer's plan."""
+        """Use the signer's plan for the profiles."""
         self._signer = signer
 
     def of(self, profile: str) -> tuple[str, ...]:
-        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+        """Return the names of the profile's tokens; the first one signs. Raises Fault NAME_UNKNOWN."""
         planned = self._signer.plan.profiles.get(profile)
         if planned is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
@@ -36,13 +36,13 @@ class OpenTokens:
         )
 
     async def facts(self, token: str) -> TokenInfo:
-        """Return what the token says of itself. Raises Unavailable."""
+        """Return what the token reports about itself. Raises Unavailable."""
         async with _translated():
             info = await self._signer.opened(token).token.describe()
         return TokenInfo(info.label, info.serial, info.model, info.manufacturer, info.firmware, info.mechanisms)
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
-        """Return the key's signature over a key evidence, whatever its state; nothing else is signed here.
+        """Return the key's signature over key evidence, in any state of the key; no other text is signed here.
 
         Raises Unavailable, and ValueError for any other text.
         """
@@ -51,7 +51,7 @@ class OpenTokens:
         return await self._signer.signed(key, text)
 
     async def destroy(self, key: BookKey) -> None:
-        """Leave neither half of the key on the token of the recorded serial. Raises Fault, Unavailable."""
+        """Destroy both halves of the key on the token with the recorded serial. Raises Fault, Unavailable."""
         opened = self._signer.opened(key.token)
         info = KeyInfo(key.label, key.key_id, key.algorithm, key.spki, key.token_serial, {})
         async with _translated():

@@ -1,4 +1,4 @@
-"""What lies on the tokens, as the flows about keys need it."""
+"""The port for the contents of tokens, as key management needs it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from proxy.trust.keys import BookKey
 
 
 class TokenInventory(Protocol):
-    """What is on the tokens. All calls raise Unavailable."""
+    """The contents of the tokens. All methods raise Unavailable."""
 
     def of(self, profile: str) -> tuple[str, ...]:
-        """Return the names of the profile's tokens, the one that signs first. Raises Fault NAME_UNKNOWN."""
+        """Return the names of the profile's tokens; the first one signs. Raises Fault NAME_UNKNOWN."""
 
     async def held(self, token: str) -> tuple[TokenKey, ...]:
         """Return every usable key pair on the token."""
 
     async def facts(self, token: str) -> TokenInfo:
-        """Return what the token says of itself."""
+        """Return what the token reports about itself."""
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
-        """Return the key's signature over a key evidence, whatever its state. Raises ValueError for another text."""
+        """Return the key's signature over key evidence, in any state of the key. Raises ValueError for another text."""
 
     async def destroy(self, key: BookKey) -> None:
-        """Leave neither half of the key on the token of the recorded serial; it proves itself first. Raises Fault."""
+        """Destroy both halves of the key on the token with the recorded serial, after a proof. Raises Fault."""

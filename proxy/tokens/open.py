@@ -1,4 +1,4 @@
-"""A token and the keys on it, opened as the configuration says and compared with the key book."""
+"""Open a token and its keys as configured, and compare them with the key book."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 
 
 class PinRefusedAtStart(Exception):
-    """The token refused the PIN, now or before; nothing is retried until its source changes."""
+    """The token refused the PIN, now or earlier; it is not tried again until its source changes."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A token that is logged in, and the usable keys that were seen on it, by fingerprint."""
+    """A logged-in token, and its usable keys by fingerprint."""
 
     token: Token
     keys: dict[str, KeyInfo]
@@ -32,7 +32,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Record:
-    """Where keys are known from, and where it is written down that one was seen for the first time."""
+    """The key book, and the journal and clock for recording a key that is seen for the first time."""
 
     keybook: KeyBook
     journal: Journal
@@ -41,7 +41,7 @@ class Record:
 
 @dataclass(frozen=True)
 class UnrecordedKey:
-    """A key on a token that the key book does not have: a rotation that did not get that far, or somebody else's."""
+    """A key on a token that is missing in the key book: from an interrupted rotation, or of unknown origin."""
 
     token: str
     label: str
@@ -51,11 +51,11 @@ class UnrecordedKey:
 async def open_token(
     name: str, plan: TokensPlan, record: Record, failing: FailingKeys, allowed: int | None = None
 ) -> Opened:
-    """Return the token, open, with its keys; with at most so many sessions as are `allowed` for now.
+    """Return the token, open, with its keys; `allowed` limits the number of its sessions for now.
 
-    Keys that should be on it and are not are marked in `failing`: the others sign, and a new one can be made.
-    Raises Unavailable where the token cannot be used now, whatever the cause: it is tried again. Raises
-    PinRefusedAtStart, and ConfigError where there is no PIN.
+    Recorded keys that the token does not hold are marked in `failing`: the others sign, and a new one can be made.
+    Raises Unavailable if the token cannot be used now, for any reason: the caller tries again. Raises
+    PinRefusedAtStart, and ConfigError if there is no PIN.
     """
     wanted = token_settings(plan.tokens[name], plan.sign_queue)
     try:
@@ -79,7 +79,7 @@ async def open_token(
 
 
 async def served(profile: ProfilePlan, token: Token) -> None:
-    """Refuse a next key that the token lists no mechanism for. Raises ConfigError, Unavailable."""
+    """Return if the token lists the mechanisms that the profile's next key needs. Raises ConfigError, Unavailable."""
     try:
         listed = (await token.describe()).mechanisms
         for scheme in profile.schemes:
@@ -94,7 +94,7 @@ async def served(profile: ProfilePlan, token: Token) -> None:
 
 
 async def may_serve(name: str, before: TokensPlan, after: TokensPlan, token: Token) -> None:
-    """Refuse another algorithm or format for the next keys that this token cannot do. Raises ConfigError."""
+    """Return if the token supports changed algorithms and formats of its profiles' next keys. Raises ConfigError."""
     for profile in after.on(name):
         old = before.profiles.get(profile.name)
         if old is not None and (old.algorithm, old.schemes) != (profile.algorithm, profile.schemes):
@@ -113,7 +113,7 @@ async def _usable(token: Token) -> dict[str, KeyInfo]:
 
 @dataclass(frozen=True)
 class ProfileOnToken:
-    """A profile on one of its tokens. On each it has a key of its own."""
+    """A profile on one of its tokens. It has a separate key on each."""
 
     profile: ProfilePlan
     token: str
@@ -122,7 +122,7 @@ class ProfileOnToken:
 async def _profile(
     at: ProfileOnToken, there: Mapping[str, KeyInfo], token: Token, record: Record, failing: FailingKeys
 ) -> None:
-    """Compare the token with the key book; the first key ever seen there becomes the profile's active one on it."""
+    """Compare the token with the key book; the first key ever seen becomes the profile's active one there."""
     ring, profile = record.keybook.ring(), at.profile.name
     active = ring.active(profile, at.token)
     if active is None:
@@ -175,7 +175,7 @@ async def _adopt(at: ProfileOnToken, info: KeyInfo, record: Record) -> None:
 
 
 def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock: Clock) -> BookKey:
-    """Return this key as the key book has it."""
+    """Return this key in the form of the key book."""
     return BookKey(
         profile=profile,
         token=token,
@@ -190,7 +190,7 @@ def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock:
 
 
 async def astray(opened: Mapping[str, Opened], plan: TokensPlan, ring: KeyRing) -> list[UnrecordedKey]:
-    """Return the keys on these tokens that look like ours and are not in the key book. Raises Unavailable."""
+    """Return the keys on these tokens that look like ours but are missing in the key book. Raises Unavailable."""
     known = {fingerprint(key.spki) for key in ring.ours}
     found = []
     for name, each in opened.items():

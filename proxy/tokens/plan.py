@@ -1,4 +1,4 @@
-"""What the adapters of PKCS#11 tokens are told: every token and every key profile, as plain values."""
+"""The configuration of PKCS#11 tokens and key profiles for their adapters, as plain values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.formats.format import Scheme
 
 
 class PinRead(Protocol):
-    """A PIN, and what changes when its source was written; that says nothing of the PIN."""
+    """A PIN, and a value that changes when its source is written; the value reveals nothing about the PIN."""
 
     @property
     def value(self) -> str: ...
@@ -21,10 +21,10 @@ class PinRead(Protocol):
 
 @dataclass(frozen=True)
 class TokenPlan:
-    """One token: its module, and its label or serial number or both. Plans are equal where nothing else is configured.
+    """One token: its module, and its label, serial number or both. Plans are equal if their configuration is.
 
-    `pin` reads the PIN at each call, and raises ConfigError where there is none; it compares by its source.
-    A refused PIN is remembered in the file `pin_memory`.
+    `pin` reads the PIN at each call, and raises ConfigError if there is none; PINs are compared by source. The file
+    `pin_memory` remembers a refused PIN.
     """
 
     name: str
@@ -39,9 +39,9 @@ class TokenPlan:
 
 @dataclass(frozen=True)
 class ProfilePlan:
-    """One key profile: its tokens, of which the first signs, and what its next key is and how policies use it.
+    """One key profile: its tokens, of which the first signs, the settings of its next key, and its use in policies.
 
-    `label` is that of its first key on each token, `schemes` are those that a token of it must sign in.
+    `label` is the label of its first key on each token; `schemes` are those that its tokens must support.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ProfilePlan:
 class TokensPlan:
     """All tokens and all profiles by name, in the order of the configuration.
 
-    At most `sign_queue` signatures wait for one token; each takes `sign_deadline_s` seconds at most.
+    At most `sign_queue` signatures wait for one token; each takes at most `sign_deadline_s` seconds.
     """
 
     tokens: Mapping[str, TokenPlan]

@@ -1,4 +1,4 @@
-"""What profiles need where policies write Notary formats: a scheme their token has, and certificates for their key."""
+"""Requirements of Notary formats in policies: a scheme that the token supports, and certificates for the key."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from proxy.trust.policy import Policy
 
 @dataclass(frozen=True)
 class Waiting:
-    """A profile whose active key has no certificates, and formats of policies that need some.
+    """A profile whose active key has no certificates, although policies name formats that need them.
 
-    `alone` where a policy writes nothing else: its pushes are refused. `key` begins the fingerprint.
+    `alone` is True if a policy names no other formats: its pushes are refused. `key` is the start of the fingerprint.
     """
 
     profile: str
@@ -26,7 +26,7 @@ class Waiting:
 
     @property
     def fix(self) -> str:
-        """How it gets one."""
+        """The commands that give the key certificates."""
         return (
             f"countersign keys csr {self.key} --subject NAME, and when it is issued: "
             f"countersign keys chain set {self.key} FILE --reason TEXT"
@@ -34,20 +34,20 @@ class Waiting:
 
     @property
     def says(self) -> str:
-        """What is so, for people."""
+        """A description of the problem, for people."""
         return (
             f"the active key of {self.profile} has no certificate chain, so {' and '.join(self.formats)} is not written"
         )
 
 
 def schemes(profile: str, policies: Iterable[Policy]) -> tuple[Scheme, ...]:
-    """Return the schemes this profile must sign in: cosign's always, for that is how a key proves itself."""
+    """Return the schemes in which this profile must sign: always cosign's, because keys prove themselves with it."""
     names = {name for policy in policies if profile in policy.push.sign_with for name in policy.push.formats}
     return ("pkix", "jose") if any(FORMATS[name].scheme == "jose" for name in names) else ("pkix",)
 
 
 def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Waiting]:
-    """Go through the profiles that some policy wants certificates of and that have none."""
+    """Yield the profiles that need certificates for a policy and have none."""
     bare = {k.profile: k for k in reversed([*ours]) if k.state is KeyState.ACTIVE and not k.chain}
     every = list(policies)
     for profile, key in reversed(bare.items()):
@@ -59,7 +59,7 @@ def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Wai
 
 
 def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[Problem]:
-    """Return what does not work for want of certificates, as `status` shows it."""
+    """Return the effects of missing certificates, in the form of `status`."""
     return [
         Problem(
             ProblemId.CHAIN_MISSING,

@@ -1,8 +1,9 @@
-"""How many sessions of a token this process may have, where several processes share its store and the token.
+"""The number of a token's sessions this process may use, when several processes share its store and the token.
 
-`tokens.NAME.sessions` is the number for all of them together. Each session is a lease in the store, held before the
-process that uses it logs in and given back after it has logged out. Who has none, or two fewer than another, asks for
-one by a further lease; whoever has most gives one up. What a killed process held is free when its leases run out.
+`tokens.NAME.sessions` is the total for all of them. Each session is a lease in the store, acquired before the process
+that uses it logs in and released after it has logged out. A process that holds none, or two fewer than the largest
+holder, requests one by another lease; the largest holder releases one. The sessions of a killed process become free
+when its leases expire.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from hsm import Token
 from proxy.oci.faults import Unavailable
 from proxy.store.lease import Lease
 
-HELD_S = 12.0  # a process that died without a word keeps its sessions from the others for this long
+HELD_S = 12.0  # the sessions of a process that died stay reserved for this long
 STEP_S = 1.0
 _RENEW_AFTER_S = 4.0
-_GIVE_UP_AFTER_S = 8.0  # without a word from the store: log out before others may log in
-_OPENING = 5.0  # seconds a token is given to close one session before another PIN is tried
+_GIVE_UP_AFTER_S = 8.0  # without an answer from the store: log out before other processes may log in
+_OPENING = 5.0  # seconds for a token to close one session before another PIN is tried
 
 
 class Leases(Protocol):
-    """What of the store is needed here."""
+    """The part of the store that sessions need."""
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None: ...
     async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
@@ -35,30 +36,31 @@ class Leases(Protocol):
 
 
 class InUse:
-    """The sessions of one token in this process: of the token in use, and of those another has taken the place of."""
+    """The sessions of one token in this process: those of the token in use, and those of tokens it has replaced."""
 
     def __init__(self) -> None:
-        """No token is open."""
+        """Start with no open token."""
         self.token: Token | None = None
         self._before: list[Token] = []
-        self._most: int | None = None  # while another PIN is tried or was refused, the old one is offered no more
+        self._most: int | None = None  # limit for the old token while another PIN is tried, or after that was refused
 
     @property
     def used(self) -> int:
-        """How many are open, being opened or being closed."""
+        """The number of sessions that are open, opening or closing."""
         return sum(token.used for token in (*self._before, *([self.token] if self.token else [])))
 
     def allow(self, sessions: int) -> None:
-        """Let the token in use have so many, less what those before it still have."""
+        """Allow the token in use this many sessions, minus those its predecessors still have."""
         if self.token is not None:
             left = sessions - sum(token.used for token in self._before)
             self.token.allow(max(0, left if self._most is None else min(left, self._most)))
 
     async def make_room(self, sessions: int) -> None:
-        """Have one session closed, for a token that is opened beside this one. With a single one that cannot be."""
+        """Close one session, so that a new token can open beside this one. Impossible with only one session."""
         if self.token is None or sessions < 2:
             return
-        self._most = max(1, min(sessions - 1, self.token.used))  # again after a refused PIN: it is made already
+        # a retry after a refused PIN finds the room already made
+        self._most = max(1, min(sessions - 1, self.token.used))
         self.allow(sessions)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OPENING):
@@ -66,14 +68,14 @@ class InUse:
                     await asyncio.sleep(0.02)
 
     def replaced(self, fresh: Token) -> Token | None:
-        """Use this token from now on; return the one to close, if there is one, and say `closed` then."""
+        """Use this token from now on; return the old one, if any: the caller closes it and then calls `closed`."""
         old, self.token, self._most = self.token, fresh, None
         if old is not None:
             self._before.append(old)
         return old
 
     def closed(self, old: Token) -> None:
-        """Nothing of that token is open any more."""
+        """Forget that token, of which no session is open any more."""
         self._before.remove(old)
 
 
@@ -81,14 +83,14 @@ class Sessions:
     """This process's share of the sessions of one token."""
 
     def __init__(self, leases: Leases, token: str, total: int, now: Callable[[], float]) -> None:
-        """Hold nothing yet. `now` is a clock that never goes backwards."""
+        """Start without sessions. `now` is a monotonic clock."""
         self.total = total
         self._leases = leases
         self._token = token
         self._prefix, self._waiting = f"token {token} session ", f"token {token} waiting"
         self._now = now
         self._holder = secrets.token_hex(8)
-        self._mine: dict[str, tuple[Lease, float]] = {}  # and when it was last confirmed
+        self._mine: dict[str, tuple[Lease, float]] = {}  # each lease, and when it was last confirmed
         self._asking: Lease | None = None
         self._giving = False
         self._stepping = asyncio.Lock()
@@ -97,7 +99,7 @@ class Sessions:
         return len(self._mine) - self._giving
 
     async def first(self, use: InUse, seconds: float) -> None:
-        """Return once there is one session at least. Raises Unavailable when there is none in that time."""
+        """Return once this process holds a session. Raises Unavailable if it gets none within `seconds`."""
         until = self._now() + seconds
         while not self._mine:
             await self.step(use)
@@ -110,9 +112,9 @@ class Sessions:
                 await asyncio.sleep(STEP_S / 4)
 
     async def step(self, use: InUse) -> None:
-        """Confirm what is held, take what is free, give up what others need, and let `use` have just that.
+        """Renew the leases held, take free ones, release those others need, and allow `use` exactly that number.
 
-        Raises Unavailable; whoever hears nothing from the store for too long has none left.
+        Raises Unavailable; after too long without an answer from the store, this process has no sessions left.
         """
         async with self._stepping:
             await self._step(use)
@@ -135,7 +137,7 @@ class Sessions:
         use.allow(len(self))
 
     async def leave(self) -> None:
-        """Give everything back: whoever used it has logged out. What cannot be given back runs out."""
+        """Release all leases after logout. Those that cannot be released expire."""
         with contextlib.suppress(Unavailable):
             for lease, _ in self._mine.values():
                 await self._leases.release(lease)
@@ -156,7 +158,7 @@ class Sessions:
             await self._ask_no_more()
 
     def _gives_way(self, counts: Counter[str], asks: str) -> bool:
-        """True for the one process that has most, where whoever asks has two fewer, or none."""
+        """True for the one largest holder, if the requester has at least two fewer sessions, or none."""
         mine = len(self._mine)
         if mine < 2 or (counts[asks] and mine < counts[asks] + 2):
             return False
@@ -179,7 +181,7 @@ class Sessions:
             asked = self._now()
             if asked - confirmed >= _RENEW_AFTER_S:
                 renewed = await self._leases.renew(lease, HELD_S)
-                if renewed is None:  # it ran out, and somebody else may have it
+                if renewed is None:  # it expired, and another process may have it
                     del self._mine[name]
                 else:
                     self._mine[name] = renewed, asked

@@ -1,6 +1,7 @@
-"""Tokens as the configuration describes them, opened, made and looked at. Part of the composition root.
+"""Open, create and inspect the tokens in the configuration. Part of the composition root.
 
-Like its neighbours it knows `hsm`. Errors of tokens leave here as ConfigError: nothing can start without.
+This module knows `hsm`, like its neighbours. Token errors leave it as ConfigError, because nothing can start without a
+token.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from proxy.trust.keys import fingerprint
 
 @dataclass(frozen=True)
 class SoftToken:
-    """A SoftHSM token in a directory: the module, and the environment its users need."""
+    """A SoftHSM token in a directory: the module, and the environment that its users need."""
 
     module: str
     environment: dict[str, str]
@@ -32,7 +33,7 @@ class SoftToken:
 
 @dataclass(frozen=True)
 class Key:
-    """A key on a token, and whether it was made just now. `pem` is its public half."""
+    """A key on a token, and whether it is new. `pem` is its public half."""
 
     label: str
     algorithm: str
@@ -41,9 +42,9 @@ class Key:
 
 
 def token_settings(plan: TokenPlan, queue: int = 256) -> TokenSettings:
-    """Return what `hsm` needs to open this token, its PIN read now. Raises ConfigError when there is no PIN.
+    """Return the settings with which `hsm` opens this token, its PIN read now. Raises ConfigError without a PIN.
 
-    A refused PIN is remembered in a file, so that no restart tries it again.
+    A file remembers a refused PIN, so that no restart tries it again.
     """
     pin = plan.pin()
     return TokenSettings(
@@ -61,7 +62,7 @@ def token_settings(plan: TokenPlan, queue: int = 256) -> TokenSettings:
 
 @contextlib.asynccontextmanager
 async def opened(settings: TokenSettings) -> AsyncIterator[Token]:
-    """Open the token for a short piece of work, with one session. Raises ConfigError."""
+    """Open the token for a short task, with one session. Raises ConfigError."""
     try:
         async with await Token.open(replace(settings, sessions=1)) as token:
             yield token
@@ -70,7 +71,7 @@ async def opened(settings: TokenSettings) -> AsyncIterator[Token]:
 
 
 def new_secret_file(path: Path) -> Path:
-    """Leave a random secret in this file, mode 0600, unless it is there already; it is never there half written."""
+    """Create this file with a random secret, mode 0600, unless it exists; it is never visible half written."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:
@@ -86,7 +87,7 @@ def new_secret_file(path: Path) -> Path:
 
 
 def make_softhsm(directory: Path, label: str, pin_file: Path, so_pin_file: Path) -> SoftToken:
-    """Leave a SoftHSM token of this label in the directory; one that is there is kept. Raises ConfigError."""
+    """Return the SoftHSM token in the directory, created with this label if there is none. Raises ConfigError."""
     pin = new_secret_file(pin_file).read_text().strip()
     so_pin = new_secret_file(so_pin_file).read_text().strip()
     try:
@@ -101,9 +102,9 @@ def make_softhsm(directory: Path, label: str, pin_file: Path, so_pin_file: Path)
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A key that shall be on a token. One that is missing is only made when it `may_make` it.
+    """A key that must be on a token. A missing key is made only if `may_make` is True.
 
-    `else_` is what to do where it may not.
+    `else_` is the advice when it is False.
     """
 
     label: str
@@ -113,7 +114,7 @@ class WantedKey:
 
 
 async def make_keys(settings: TokenSettings, wanted: Sequence[WantedKey]) -> tuple[Key, ...]:
-    """Leave these keys on the token, making those that are missing and may be made. Raises ConfigError."""
+    """Return these keys, after making those that are missing and may be made. Raises ConfigError."""
     async with opened(settings) as token:
         return tuple([await _make_key(token, key) for key in wanted])
 
@@ -126,7 +127,7 @@ async def _make_key(token: Token, wanted: WantedKey) -> Key:
             raise ConfigError(f"{missing}; {wanted.else_}" if wanted.else_ else str(missing)) from None
         made = await token.create(wanted.label, wanted.algorithm)
         return Key(wanted.label, made.algorithm, pem(made.spki), True)
-    if wanted.may_make and found.algorithm != wanted.algorithm:  # one known before may be older than the setting
+    if wanted.may_make and found.algorithm != wanted.algorithm:  # an already recorded key may be older than the setting
         raise ConfigError(
             f"{token.settings.name}: key {wanted.label!r} is {found.algorithm}, the configuration says "
             f"{wanted.algorithm}; correct the configuration, or give the key another label"
@@ -143,7 +144,7 @@ def pem(spki: bytes) -> bytes:
 
 
 def fingerprint_of(public: bytes) -> str:
-    """Return the fingerprint of a public key in PEM; empty where it is none."""
+    """Return the fingerprint of a public key in PEM; empty if the text is no key."""
     from cryptography.hazmat.primitives import serialization
 
     try:
@@ -156,9 +157,9 @@ def fingerprint_of(public: bytes) -> str:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found on one configured token: what it is, each configured key by its label or why it is not usable.
+    """The contents of one configured token: its description, and each configured key or why it is not usable.
 
-    `there` are all usable keys, ours or not.
+    `there` holds all usable keys, ours or not.
     """
 
     info: TokenInfo
@@ -167,7 +168,7 @@ class Seen:
 
 
 async def look(name: str, plan: TokensPlan) -> Seen:
-    """Open the token read-only in effect, and return what is on it. Raises ConfigError."""
+    """Open the token, change nothing, and return its contents. Raises ConfigError."""
     async with opened(token_settings(plan.tokens[name])) as token:
         info = await token.describe()
         found: dict[str, KeyInfo | str] = {}
@@ -177,7 +178,7 @@ async def look(name: str, plan: TokensPlan) -> Seen:
 
 
 def strays(name: str, plan: TokensPlan, there: Sequence[KeyInfo], recorded: Collection[str]) -> tuple[KeyInfo, ...]:
-    """Return the keys on a token that are named as ours are, and whose fingerprints are in no record."""
+    """Return the keys on a token that have names like ours and fingerprints that are not recorded."""
     labels = {label for profile in plan.on(name) for label in (profile.name, profile.label)}
     return tuple(
         info

@@ -1,4 +1,4 @@
-"""Keys on tokens, as the flows need them: the right token for each key, token troubles in the words of the flows."""
+"""Keys on tokens, for the request path: find the token of each key, and translate token errors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})
 
 
 class TokenSigner:
-    """A Signer over every configured token. A token or key that is away is tried again; pulls never notice."""
+    """A Signer over all configured tokens. Missing tokens and keys are retried; pulls are not affected."""
 
     def __init__(
         self, plan: TokensPlan, record: Record, log: FilteringBoundLogger, leases: Leases | None = None
     ) -> None:
-        """Nothing is open yet. `leases` are given where other processes may use the same tokens."""
+        """Start with no open token. Pass `leases` if other processes may use the same tokens."""
         self._record = record
         self.failing = FailingKeys(record.keybook.ring, record.clock, log)
         self._tokens = ConfiguredTokens(plan, record, self.failing, log, leases)
@@ -38,42 +38,42 @@ class TokenSigner:
 
     @property
     def plan(self) -> TokensPlan:
-        """The tokens and profiles that are in use now."""
+        """The current tokens and profiles."""
         return self._tokens.plan
 
     def begin(self) -> None:
-        """Begin to open every token; `start` waits for them. What else a start needs is done meanwhile."""
+        """Begin to open every token; `start` waits for them. The rest of the start can run in the meantime."""
         self._tokens.begin()
 
     async def start(self) -> None:
-        """Open every token. One that cannot be used is opened later; a refused PIN ends the start.
+        """Open every token. An unusable token is opened later; a refused PIN aborts the start.
 
-        Raises PinRefusedAtStart, ConfigError where there is no PIN.
+        Raises PinRefusedAtStart, ConfigError if there is no PIN.
         """
         await self._tokens.start()
         self._tokens.do(self.standby.watch())
         self._tokens.do(self.failing.keep_proving(self._prove_again, self._look_again))
 
     async def opened_within(self, seconds: float) -> None:
-        """Wait until each token has opened or has said why it does not, for no longer than this."""
+        """Wait until each token has opened or failed, but no longer than this."""
         await self._tokens.opened_within(seconds)
 
     async def close(self) -> None:
-        """Log out everywhere."""
+        """Log out of all tokens."""
         await self._tokens.close()
 
     async def reopen(self, plan: TokensPlan) -> None:
-        """Use what is planned now: a token whose PIN or place changed is opened anew, once.
+        """Use the new plan: a token whose PIN or location has changed is opened again, once.
 
-        Raises PinRefusedAtStart, ConfigError; what was open before is then still open and used.
+        Raises PinRefusedAtStart, ConfigError; the previously open tokens then stay open and in use.
         """
         await self._tokens.reopen(plan)
 
     async def sign(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
         """Return a signature in this scheme, verified in software against `key.spki`.
 
-        Raises Unavailable, Fault TOOMANYREQUESTS.
-        A trusted key signs too: what a push began while it was active is finished with it.
+        Raises Unavailable, Fault TOOMANYREQUESTS. A trusted key signs too, so that a push that began while it was
+        active can finish with it.
         """
         known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
         if known is None or known.state not in _SIGNING:
@@ -84,18 +84,18 @@ class TokenSigner:
         return await self.signed(key, message, scheme)
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
-        """Return the profile's tokens in its order, each with why it is not expected to sign now."""
+        """Return the profile's tokens in order, each with the reason why it is not expected to sign now."""
         return self.standby.tokens_of(profile)
 
     def _why_away(self, profile: str, token: str) -> str | None:
         return self._tokens.why_away(token) or self.failing.why(profile, token)
 
     async def prove(self, key: BookKey) -> None:
-        """Do nothing where the key signs and its signature verifies, whatever its state. Raises Unavailable, Fault."""
+        """Return if the key, in any state, makes a signature that verifies. Raises Unavailable, Fault."""
         await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
     async def _prove_again(self, key: BookKey) -> None:
-        """Have a key that failed sign; where its token does not show it, through new sessions."""
+        """Let a failed key sign; if its token does not find it, try again through new sessions."""
         try:
             await self.prove(key)
         except Unavailable:
@@ -103,7 +103,7 @@ class TokenSigner:
             await self.prove(key)
 
     async def _look_again(self, _profile: str, token: str) -> None:
-        """Open the token anew: a session may not see what came to it, or came back, after it began."""
+        """Open the token again: a session may not see keys that were added or restored after it began."""
         if self._tokens.why_away(token) is not None:
             raise Unavailable("it is opened again already")
         try:
@@ -112,7 +112,7 @@ class TokenSigner:
             raise Unavailable(str(wrong)) from None
 
     async def signed(self, key: BookKey, message: bytes, scheme: Scheme = "pkix") -> bytes:
-        """Return a signature of a key in whatever state. One that fails marks the key; one that is made clears it."""
+        """Return a signature of a key in any state. A failure marks the key; a signature clears it."""
         try:
             token, info = await self.held(key)
             seconds = self.plan.sign_deadline_s
@@ -120,7 +120,7 @@ class TokenSigner:
         except QueueFull as full:
             text, later = "too many signatures wait already; nothing was signed; push again", {"Retry-After": "5"}
             raise Fault("TOOMANYREQUESTS", text, headers=later, inside=f"{full}; nothing was signed") from None
-        except MechanismMissing as never:  # the key may well sign what is asked in another way
+        except MechanismMissing as never:  # the key may still sign with other mechanisms
             raise Unavailable(str(never)) from None
         except TokenError as wrong:
             self.failing.failed(key, str(wrong), missing=isinstance(wrong, KeyMissing))
@@ -132,9 +132,9 @@ class TokenSigner:
         return made
 
     async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
-        """Return a recorded key as its token knows it. Raises Unavailable, TokenError."""
+        """Return the token of a recorded key, and the key as found there. Raises Unavailable, TokenError."""
         name, opened = fingerprint(key.spki), self.opened(key.token)
-        if name not in opened.keys:  # made through a session that has gone since
+        if name not in opened.keys:  # it may have been made through a session that has since closed
             opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
         info = opened.keys.get(name)
         if info is None:
@@ -161,9 +161,9 @@ class TokenSigner:
         return as_recorded(profile, token, info, KeyState.PREPARED, self._record.clock)
 
     async def unrecorded(self) -> list[UnrecordedKey]:
-        """Return the keys on our tokens that look like ours and are not in the key book. They never sign.
+        """Return the keys on our tokens that look like ours but are missing in the key book. They never sign.
 
-        A token that is away has nothing to say. Raises Unavailable.
+        Tokens that are away are skipped. Raises Unavailable.
         """
         return await astray(self._tokens.open, self.plan, self._record.keybook.ring())
 
@@ -172,11 +172,11 @@ class TokenSigner:
         return self._tokens.opened(token)
 
     def away(self) -> dict[str, tuple[str, datetime]]:
-        """Return the tokens of which no session works, each with why and since when."""
+        """Return the tokens without a working session, each with the reason and since when."""
         return self._tokens.away()
 
     def health(self) -> str | None:
-        """Return None when every token is open and every key on it signs, else what is wrong with the first."""
+        """Return None when every token is open and every key on it signs, else the first problem."""
         away = self.away()
         first = next((why for why, _ in away.values()), None)
         return first or next((each.why for each in self.failing.now()), None)
@@ -186,18 +186,18 @@ Held = Callable[[BookKey], Awaitable[tuple[Token, KeyInfo]]]
 
 
 class TokenCertifier:
-    """A Certifier over every open token."""
+    """A Certifier over all open tokens."""
 
     def __init__(self, held: Held) -> None:
-        """`held` returns a recorded key as its token knows it; raises Unavailable, TokenError."""
+        """`held` returns a recorded key's token, and the key there; it raises Unavailable, TokenError."""
         self._held = held
 
     async def csr(self, key: BookKey, subject: str) -> bytes:
-        """Return a certificate request signed by the key. Raises Unavailable, Fault for a subject that is none."""
+        """Return a certificate request signed by the key. Raises Unavailable, Fault for an invalid subject."""
         return await self._made(key, subject, lambda token, info: token.csr(info, subject))
 
     async def self_signed(self, key: BookKey, subject: str, first: datetime, last: datetime) -> bytes:
-        """Return a certificate of the key by itself. Raises Unavailable, Fault for a subject that is none."""
+        """Return a self-signed certificate of the key. Raises Unavailable, Fault for an invalid subject."""
         return await self._made(key, subject, lambda token, info: token.self_signed(info, subject, first, last))
 
     async def _made(self, key: BookKey, subject: str, make: Callable[[Token, KeyInfo], Awaitable[bytes]]) -> bytes:

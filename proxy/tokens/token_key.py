@@ -1,4 +1,4 @@
-"""What a token says of a key on it and of itself, and what follows from that. Pure."""
+"""What a token reports about itself and its keys, and conclusions from that. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from proxy.trust.keys import BookKey, fingerprint
 
 CONFIRM_DIGITS = 12
-# What a private key that cannot leave its token is (PKCS#11 2.40, 4.9).
+# Attributes of a private key that cannot leave its token (PKCS#11 2.40, 4.9).
 _STAYS = {"SENSITIVE": True, "EXTRACTABLE": False}
 
 
 @dataclass(frozen=True)
 class TokenKey:
-    """A usable key pair on a token. `key_id` is hex; an attribute is None where the token does not tell it."""
+    """A usable key pair on a token. `key_id` is hex; an attribute is None if the token does not report it."""
 
     token: str
     token_serial: str
@@ -27,7 +27,7 @@ class TokenKey:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What a token says of itself."""
+    """What a token reports about itself."""
 
     label: str
     serial: str
@@ -38,7 +38,7 @@ class TokenInfo:
 
 
 def may_leave(attributes: Mapping[str, bool | None]) -> str | None:
-    """Return None for a private key that cannot leave its token, else what says or does not say so."""
+    """Return None for a private key that cannot leave its token, else the attributes that leave this in doubt."""
     doubtful = [name for name, due in _STAYS.items() if attributes.get(name) is not due]
     if not doubtful:
         return None
@@ -50,5 +50,5 @@ def _told(value: bool | None) -> str:
 
 
 def confirmed(typed: str, key: BookKey) -> bool:
-    """True where the first twelve digits of the key's fingerprint, or more of it, were typed."""
+    """True if the input is at least the first twelve digits of the key's fingerprint."""
     return len(typed) >= CONFIRM_DIGITS and fingerprint(key.spki).startswith(typed.lower())
