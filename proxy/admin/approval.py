@@ -18,7 +18,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", re.ASCII)
 
 
 class ApprovalState(StrEnum):
-    """The state of a request. A request that stays `approved`: the server stopped while executing the call."""
+    """Where a request stands. `approved` and never more: the server ended while it was being done."""
 
     PENDING = "pending"
     APPROVED = "approved"

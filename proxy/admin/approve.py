@@ -47,7 +47,7 @@ async def pending(approval_id: str, approvals: Approvals, ports: Ports) -> Appro
 
 
 async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Ports) -> None:
-    """Return if this person may agree and the requester may still request the call. Raises Fault, Unavailable."""
+    """Raise Fault unless this person may agree and the requester may still request the call. Raises Unavailable."""
     await must_count(by, tokens)
     if one_person(wanted.by, by):
         raise Fault(
@@ -64,7 +64,7 @@ async def may_agree(wanted: Approval, by: Person, tokens: AdminTokens, ports: Po
 
 
 async def must_count(by: Person, tokens: AdminTokens) -> None:
-    """Return if this caller counts as one of two people. Raises Fault (one person made its token), Unavailable."""
+    """Raise Fault if one person alone made the caller's token: it is not one of two people. Raises Unavailable."""
     token = await tokens.find(by.token_id) if by.token_id else None
     if by.token_id and (token is None or not token.counts):
         maker = "nobody we know" if token is None else repr(token.by)

@@ -42,7 +42,7 @@ class TokenBucket:
         return self._left(key) >= 1
 
     def check(self, key: str) -> None:
-        """Return if a call is left. Raises Fault TOOMANYREQUESTS (429) with the seconds to wait."""
+        """Raise Fault TOOMANYREQUESTS (429) with the seconds to wait, unless a call is left."""
         left = self._left(key)
         if left < 1:
             wait = math.ceil((1 - left) / self._rate.per_second)

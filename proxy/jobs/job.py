@@ -17,7 +17,7 @@ TRIES = 5  # most runs that may end with their process without completing a step
 
 
 class JobState(StrEnum):
-    """The state of a job. Queued and running jobs continue by themselves, also after a crash; the others have ended."""
+    """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest has ended."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -52,7 +52,7 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
 
 
 async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
-    """Return if such a job would be accepted now. Raises Fault when its holder's allotment is used up, Unavailable."""
+    """Raise Fault if such a job would be refused: its holder's allotment is used up. Raises Unavailable."""
     waiting = await jobs.page(tuple(jobs_of.WAITING), "", "", room.together, 0)
     try:
         jobs_of.job_there(job, waiting, room)

@@ -79,7 +79,7 @@ async def open_token(
 
 
 async def served(profile: ProfilePlan, token: Token) -> None:
-    """Return if the token lists the mechanisms that the profile's next key needs. Raises ConfigError, Unavailable."""
+    """Raise ConfigError unless the token lists the mechanisms that the profile's next key needs. Raises Unavailable."""
     try:
         listed = (await token.describe()).mechanisms
         for scheme in profile.schemes:
@@ -94,7 +94,7 @@ async def served(profile: ProfilePlan, token: Token) -> None:
 
 
 async def may_serve(name: str, before: TokensPlan, after: TokensPlan, token: Token) -> None:
-    """Return if the token supports changed algorithms and formats of its profiles' next keys. Raises ConfigError."""
+    """Raise ConfigError unless the token supports changed algorithms and formats of its profiles' next keys."""
     for profile in after.on(name):
         old = before.profiles.get(profile.name)
         if old is not None and (old.algorithm, old.schemes) != (profile.algorithm, profile.schemes):

@@ -91,7 +91,7 @@ class TokenSigner:
         return self._tokens.why_away(token) or self.failing.why(profile, token)
 
     async def prove(self, key: BookKey) -> None:
-        """Return if the key, in any state, makes a signature that verifies. Raises Unavailable, Fault."""
+        """Raise Unavailable or Fault unless the key, in any state, makes a signature that verifies."""
         await self.signed(key, b"countersign: proof of possession " + secrets.token_bytes(16))
 
     async def _prove_again(self, key: BookKey) -> None:
