@@ -1,1 +1,1 @@
-"""The composition root: everything one process holds while it serves."""
+"""The composition root: builds and holds all parts of one serving process."""

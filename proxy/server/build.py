@@ -1,4 +1,4 @@
-"""The parts of a server as the configuration describes them: what it asks, and what its listeners are served with."""
+"""Builds parts of a server from the configuration: clients for outgoing requests, TLS and values for the listeners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMESTAMP = (timestamp.REQUEST_TYPE, timestamp.REPLY_TYPE)
 
 
 def password_of(settings: Settings) -> str | None:
-    """Return the password of our account as it is written now, None where we have no account. Raises ConfigError."""
+    """Return the password of our upstream account, read now; None when no account is configured. Raises ConfigError."""
     account = settings.upstream.credentials
     if account is None:
         return None
@@ -29,9 +29,9 @@ def password_of(settings: Settings) -> str | None:
 
 
 def upstream_of(settings: Settings, uploads_key: bytes | None = None) -> Upstream:
-    """Return the client of the configured registry; nothing is asked yet. Raises ConfigError.
+    """Return the client of the configured registry; no request is sent yet. Raises ConfigError.
 
-    Every server needs the same `uploads_key`: the next request of an upload may reach another one.
+    Every server needs the same `uploads_key`: the next request of an upload may reach another server.
     """
     entry, password = settings.upstream, password_of(settings)
     account = entry.credentials
@@ -56,7 +56,7 @@ def upstream_of(settings: Settings, uploads_key: bytes | None = None) -> Upstrea
 
 
 def outbound_of(settings: Settings) -> Outbound:
-    """Return the client for configured URLs; nothing is asked yet. Raises ConfigError."""
+    """Return the client for configured URLs; no request is sent yet. Raises ConfigError."""
     entry = settings.file.outbound
     try:
         return Outbound(entry.allow, None if entry.ca_file is None else str(entry.ca_file))
@@ -66,7 +66,7 @@ def outbound_of(settings: Settings) -> Outbound:
 
 @dataclass(frozen=True)
 class HttpTimestamper:
-    """A Timestamper behind a URL (RFC 3161 section 3.4); `roots` (DER) are those its tokens must lead to."""
+    """A Timestamper behind a URL (RFC 3161 section 3.4); its tokens must chain to one of `roots` (DER)."""
 
     outbound: Outbound
     url: str
@@ -75,7 +75,7 @@ class HttpTimestamper:
     seconds: float
 
     async def stamp(self, signature: bytes) -> bytes:
-        """Return a token over these bytes, verified. Raises Unavailable."""
+        """Return a verified timestamp token over these bytes. Raises Unavailable."""
         request = timestamp.request(signature)
         limit = timestamp.TOKEN_BYTES
         reply = await self.outbound.post(self.url, request.body, _TIMESTAMP, limit=limit, seconds=self.seconds)
@@ -86,7 +86,7 @@ class HttpTimestamper:
 
 
 def timestamper_of(settings: Settings, outbound: Outbound) -> HttpTimestamper | None:
-    """Return who countersigns, None where nobody is configured."""
+    """Return the configured timestamper, or None."""
     entry = settings.file.timestamps
     if entry is None:
         return None
@@ -95,7 +95,7 @@ def timestamper_of(settings: Settings, outbound: Outbound) -> HttpTimestamper | 
 
 
 def served_with(name: str, entry: Entry | None, client_ca: Path | None = None) -> Tls | None:
-    """Return what a listener serves HTTPS with, or None for plain HTTP. Raises ConfigError naming setting and file."""
+    """Return a listener's TLS setup, None for plain HTTP. Raises ConfigError naming the setting and the file."""
     if entry is None:
         return None
     _usable(name, entry, client_ca)
@@ -106,7 +106,7 @@ def served_with(name: str, entry: Entry | None, client_ca: Path | None = None) -
 
 
 def check_listeners(settings: Settings) -> None:
-    """Return where every listener can use its files as they are now. Raises ConfigError like `served_with`."""
+    """Check that every listener can use its TLS files as they are now. Raises ConfigError like `served_with`."""
     for name, entry, client_ca in (
         ("server.tls", settings.server.tls, None),
         ("admin.tls", settings.admin.tls, settings.admin.client_ca),
@@ -125,6 +125,6 @@ def _usable(name: str, entry: Entry, client_ca: Path | None) -> None:
 
 
 def told_by(settings: Settings) -> dict[str, Any]:
-    """Return what the house takes from the settings of the public listener, at the start and at a reload."""
+    """Return the public listener's settings that `Ports` copies at the start and at every reload."""
     at = settings.server
     return {"hosts": at.hosts, "url": at.url, "name": at.name, "hides_signature_tags": at.hide_signature_tags}

@@ -1,4 +1,4 @@
-"""What commands on this host may ask of the running server: the same `judge` and `sign` flows as every request."""
+"""The local commands of the running server; they use the same `judge` and `sign` flows as every request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from proxy.trust.decision import Decision
 
 
 class Desk:
-    """The answers to local commands. `ports` returns the one in force, which a reload exchanges."""
+    """The answers to local commands. `ports` returns the ports in force; a reload replaces them."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Desk:
         soon: Callable[[], list[dict[str, Any]]] = list,
         warnings: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
-        """`problems` says what is wrong now, since when, what it stops and what to do; `source` of which policies.
+        """`problems` returns the present problems, `source` the origin of the policies in force.
 
-        `soon` is what is announced of keys, `warnings` what ends before long.
+        `soon` returns the announced key changes, `warnings` the approaching expiries.
         """
         self._source = source
         self._ports = ports
@@ -51,7 +51,7 @@ class Desk:
         return Request(Credential(ours=True), f"local-{secrets.token_hex(6)}", address="socket")
 
     async def verify(self, ref: str) -> dict[str, Any]:
-        """Return the decision on this name as anybody's pull would get it now. Raises Fault, Unavailable, Corrupt."""
+        """Return the decision that any caller's pull of this name would get now. Raises Fault, Unavailable, Corrupt."""
         ports = self._ports()
         judged = await judge(parse_name(ref, ports.hosts), self._asked(), ports)
         if isinstance(judged, Response):
@@ -59,7 +59,7 @@ class Desk:
         return _shown(judged.decision, ports)
 
     async def why(self, question: str) -> dict[str, Any]:
-        """Return a recorded decision by its id, or a fresh one on a name."""
+        """Return the recorded decision with this id, or a fresh decision on a name."""
         ports = self._ports()
         if "/" not in question and ":" not in question:
             known = await ports.journal.decision(question)
@@ -68,7 +68,7 @@ class Desk:
         return await self.verify(question)
 
     async def sign(self, ref: str, reason: str, who: str, how: str) -> dict[str, Any]:
-        """Sign what is upstream already; return what was signed."""
+        """Sign an image that already exists upstream; return its signatures."""
         ports = self._ports()
         done = await sign_existing(parse_name(ref, ports.hosts), reason, who, how, self._asked(), ports)
         return {
@@ -80,13 +80,13 @@ class Desk:
         }
 
     async def would_block(self, since: str) -> dict[str, Any]:
-        """Return what warn mode let through that enforce mode would block, since a span (`7d`) or a moment."""
+        """Return the pulls that warn mode allowed and enforce mode would block, since a span (`7d`) or a moment."""
         ports = self._ports()
         start = since_when(since, ports.clock.now())
         return warned(start, await self._store.journal.would_block(start))
 
     async def status(self) -> dict[str, Any]:
-        """Return whether everything works, and of what does not: since when, what it stops, the next command."""
+        """Return the status; each problem with its start, its effect and the next command."""
         ports = self._ports()
         ring = ports.keybook.ring()
         return {

@@ -1,4 +1,4 @@
-"""The route to the journal, and what it takes and gives."""
+"""The route to the journal, its parameters and its response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The handlers of the listeners, made of what is running: operations, pages, token endpoint, local commands."""
+"""Builds the handlers of the listeners from the running parts: operations, pages, token endpoint, local commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from proxy.web.token import token_page
 
 
 def public_pages(in_force: Callable[[], Ports], realm: Realm, attesting: Mapping[str, bool]) -> Mapping[str, Inner]:
-    """Return the pages of the public listener; each looks up the name and URL in force when it is asked."""
+    """Return the pages of the public listener; each request reads the name and URL in force."""
 
     publisher = Publisher(in_force, attesting)
 
@@ -59,7 +59,7 @@ def public_pages(in_force: Callable[[], Ports], realm: Realm, attesting: Mapping
 async def _inspection(
     ports: Ports, realm: Realm, repository: Repository, reference: Reference, request: Request
 ) -> Inspection:
-    """Return what a page shows of an image, or raise upstream's own refusal with its challenge in our name."""
+    """Return the image's data for a page, or raise upstream's own refusal with its challenge in our name."""
     found = await inspect(PullManifest(repository, reference), request, ports)
     if isinstance(found, Response):
         code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
@@ -81,7 +81,7 @@ async def _inspection(
 
 
 def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
-    """Return what the Unix socket offers."""
+    """Return the commands of the Unix socket."""
 
     async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
         return await desk.verify(given["ref"])
@@ -106,9 +106,9 @@ def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Com
 
 
 async def answer_as_realm(op: Operation, request: Request, ports: Ports, realm: Realm, urls: Sequence[str]) -> Response:
-    """Answer one operation, with every challenge in our own name: the proxy is always the realm that clients log in at.
+    """Answer one operation with every challenge in our own name: clients always log in at the proxy's realm.
 
-    `urls` are our public ones: the realm is at the one that the caller used.
+    `urls` are our public URLs: the challenge names the realm at the URL that the caller used.
     """
     try:
         answer = await handle(op, request, ports)
@@ -119,12 +119,12 @@ async def answer_as_realm(op: Operation, request: Request, ports: Ports, realm: 
             fault.headers |= {"WWW-Authenticate": ", ".join(value for _, value in ours)} if ours else {}
         raise
     for name, _ in answer.headers:
-        if name == "www-authenticate":  # whatever the status, and wherever it points
+        if name == "www-authenticate":  # rewritten for every status and every realm
             return replace(answer, headers=realm.relayed(answer.headers, _url_for(request, urls)))
     return answer
 
 
 def _url_for(request: Request, urls: Sequence[str]) -> str:
-    """Return the public URL the caller used: some clients refuse a realm on another host than the registry's."""
+    """Return the public URL the caller used: some clients refuse a realm on a host other than the registry's."""
     host = request.header("host")
     return next((url for url in urls if url.partition("://")[2] == host), urls[0])

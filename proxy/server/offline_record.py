@@ -1,4 +1,4 @@
-"""What the server left in its store, read without it: for commands when nothing runs."""
+"""Reads the server's record directly from its store, for commands while no server runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from proxy.store.clock import SystemClock
 from proxy.trust.decision import Decision
 from proxy.trust.explain import as_json, text
 
-_NEWEST = 200  # events of a repository that are looked through for a reference
+_NEWEST = 200  # events of a repository that are searched for a reference
 
 
 def recorded_decision(settings: Settings, question: str) -> dict[str, Any] | None:
-    """Return the decision of that id, or the newest recorded one on that name; None when there is no record."""
+    """Return the decision with that id, or the newest recorded decision on that name; None without a record."""
     return asyncio.run(_decision(settings, question))
 
 
 def recorded_would_block(settings: Settings, since: str) -> dict[str, Any] | None:
-    """Return what warn mode let through since then; None when there is no record. Raises Fault for a wrong span."""
+    """Return the pulls that warn mode allowed since then; None without a record. Raises Fault for a wrong span."""
     return asyncio.run(_would_block(settings, since))
 
 

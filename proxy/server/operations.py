@@ -1,6 +1,7 @@
-"""Every route of the admin API, what it does, and what does each kind of job.
+"""Connects every route of the admin API and every kind of job to its implementation.
 
-Requests, documentation and tests are all held against the one table. A route does what every other way in does.
+Requests, documentation and tests are all checked against this one table. A route runs the same flow as every other
+interface.
 """
 
 from __future__ import annotations
@@ -65,10 +66,11 @@ def topics(
     dual: Callable[[], bool] = lambda: False,
     people: Callable[[], Iterable[KnownCertificate]] = tuple,
 ) -> tuple[Topic, ...]:
-    """Return what every route does. `ports` returns the one in force; `reload` why it was refused, or None.
+    """Return the implementation of every route.
 
-    `dual` says whether a second person has to agree before keys and policies change; `people` returns who
-    calls with a certificate, as configured by now.
+    `ports` returns the ports in force; `reload` returns the reason if the reload was refused, or None. `dual` says
+    whether a second person must approve changes of keys and policies; `people` returns the client certificates
+    configured now.
     """
     doing = (
         ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
@@ -86,7 +88,7 @@ def topics(
 
 
 def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Mapping[str, Work]:
-    """Return what does each kind of job. `ports` returns the one in force."""
+    """Return the implementation of each kind of job. `ports` returns the ports in force."""
     journal = store.journal
     return {
         RESIGN: lambda job, step: resign(job, step, ports(), store.ledger),

@@ -1,4 +1,4 @@
-"""One serving process: built in the order of what it needs, taken down in the reverse of it."""
+"""One serving process: its parts are opened in order of dependency and closed in reverse."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from proxy.web.logs import Bridge, open_log
 
 PIN_REFUSED = 10  # for systemd's RestartPreventExitStatus: restarting would lock the token
 CONFIG, STORE = 3, 8
-LARGE = 1024 * 1024  # bytes; more than is read from a socket at once
+LARGE = 1024 * 1024  # bytes; more than one read from a socket
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What signals have told this process: to end, to read its configuration again."""
+    """The signals this process received: to stop, or to read its configuration again."""
 
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     reload: asyncio.Event = field(default_factory=asyncio.Event)
 
     def heed(self) -> None:
-        """Take signals from now on: SIGHUP would otherwise end a process that is still starting."""
+        """Handle signals from now on: without a handler, SIGHUP would kill a process that is still starting."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.leave.set)
@@ -66,10 +66,10 @@ async def serve(path: Path) -> int:
 
 
 def bound_process() -> None:
-    """Leave no core dump with PINs and passwords in it, and as many open files as this user may have at all.
+    """Forbid core dumps, because they would hold PINs and passwords, and raise the open-file limit to its maximum.
 
-    Where the usual 1,024 files were the bound, connections would run out of them before they reach their own. Large
-    buffers are given back to the system when they are freed: by itself glibc keeps what was once used for bodies.
+    With the usual limit of 1,024 files, file descriptors would run out before the connection limit is reached. Large
+    buffers return to the system when they are freed: by default, glibc would keep the memory once used for bodies.
     """
     with contextlib.suppress(AttributeError, OSError):  # a C library that is not glibc
         mallopt = ctypes.CDLL(None).mallopt
@@ -77,7 +77,7 @@ def bound_process() -> None:
         mallopt(_M_TRIM_THRESHOLD, 4 * LARGE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # where that is no number the system takes
+    with contextlib.suppress(ValueError, OSError):  # if the system does not accept that number
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -90,7 +90,7 @@ async def _serve(path: Path, orders: Signals) -> int:
         if running is None:
             return 0
         gc.collect()
-        gc.freeze()  # what is here to stay is not looked through again: 60 ms of everybody's time, each time
+        gc.freeze()  # the collector no longer scans permanent objects: saves 60 ms of stopped requests per run
         reloads = asyncio.create_task(_reloads(running, orders.reload))
         await orders.leave.wait()
         reloads.cancel()
@@ -98,7 +98,7 @@ async def _serve(path: Path, orders: Signals) -> int:
 
 
 async def _unless(told: asyncio.Event, start: Coroutine[None, None, T]) -> T | None:
-    """Return what a start came to, or None when told to leave before; then all of it is undone."""
+    """Return the result of a start, or None if told to stop first; the unfinished start is then undone."""
     starting, leaving = asyncio.ensure_future(start), asyncio.ensure_future(told.wait())
     await asyncio.wait((starting, leaving), return_when=asyncio.FIRST_COMPLETED)
     leaving.cancel()
@@ -110,7 +110,7 @@ async def _unless(told: asyncio.Event, start: Coroutine[None, None, T]) -> T | N
 
 
 async def _reloads(running: Running, told: asyncio.Event) -> None:
-    """Read the configuration again whenever told, without dropping a connection."""
+    """Reload the configuration at each signal, without dropping a connection."""
     while True:
         await told.wait()
         told.clear()
@@ -119,7 +119,7 @@ async def _reloads(running: Running, told: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Running]:
-    """Run everything the settings describe for as long as the context lasts; drains on the way out."""
+    """Run the server that the settings describe for as long as the context lasts; drain on exit."""
     async with AsyncExitStack() as stack:
         running = await open_running(settings, log, stack)
         store, clock = running.store, running.ports.clock

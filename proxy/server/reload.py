@@ -1,4 +1,4 @@
-"""What a reload can change and what only a restart can; and the record of what is in force."""
+"""Settings that a reload can change, and those that need a restart; the record of the revisions in force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESTART = "restart of countersign serve"
 
 
 def only_changeable(before: Settings, after: Settings) -> None:
-    """Refuse what only a restart can change, rather than pretend. Raises ConfigError."""
+    """Refuse changes that need a restart, instead of silently ignoring them. Raises ConfigError."""
     pairs = {
         "server.listen": (before.server.listen, after.server.listen),
         "server.tls": (before.server.tls, after.server.tls),
@@ -36,12 +36,12 @@ def only_changeable(before: Settings, after: Settings) -> None:
 
 
 def _lasting(settings: Settings) -> dict[str, tuple[object, ...]]:
-    """Which keys there are and where. What the next key will be, and when, is another matter."""
+    """Return each key profile's tokens, label and purpose. The settings of its next key may change on reload."""
     return {name: (entry.tokens, entry.label, entry.purpose) for name, entry in settings.keys.items()}
 
 
 async def keep_revisions(settings: Settings, taken: Taken, store: Store, ports: Ports) -> None:
-    """Keep configuration and policies whole under their hashes, and note in the journal which are in force."""
+    """Store the full configuration and policies under their hashes; record in the journal which are in force."""
     file, _ = taken
     await store.journal.keep_revision("config", settings.revision, settings.redacted_text())
     await store.journal.keep_revision(POLICY, file.policies.revision, file.canonical)

@@ -1,4 +1,4 @@
-"""The revocation lists that `trust` entries name: fetched before they are needed, kept while they are in force."""
+"""The revocation lists named by `trust` entries: fetched before they are needed, kept while they are in force."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.trust.authority import Authority
 from proxy.trust.keys import KeyRing, Trusted
 from proxy.upstream.outbound import Outbound
 
-AGAIN = timedelta(hours=1)  # a list is asked for again, however long it is in force
+AGAIN = timedelta(hours=1)  # the longest time between two fetches, however long a list is in force
 RETRY = timedelta(minutes=1)
 LOOK_S = 15.0
 FILES = ("http://", "https://")
@@ -28,7 +28,7 @@ FILES = ("http://", "https://")
 
 @dataclass
 class _Source:
-    """One file or URL: the newest list it had, when it was last asked, and why it gave nothing then."""
+    """One file or URL: its newest list, the time of the last fetch, and the error of that fetch."""
 
     der: Crl | None = None
     asked: datetime | None = None
@@ -36,13 +36,13 @@ class _Source:
 
 
 class RevocationLists:
-    """What configured lists say now. Nothing is fetched while somebody waits for a verdict."""
+    """The current content of configured lists. No request waits for a fetch."""
 
     def __init__(
         self, trusted: Callable[[], Iterable[Trusted]], outbound: Outbound, limits: Limits, clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:  # fmt: skip
-        """`trusted` returns the entries in force; their sources are looked at by `refresh`."""
+        """`trusted` returns the entries in force; `refresh` fetches their sources."""
         self._trusted = trusted
         self._outbound = outbound
         self._limits = limits
@@ -51,7 +51,7 @@ class RevocationLists:
         self._sources: dict[str, _Source] = {}
 
     def known(self, ring: KeyRing) -> KeyRing:
-        """Return the keys with what lists there are at each authority that asks for them."""
+        """Return the key ring with the known lists added to each authority that uses lists."""
         if not ring.authorities or not any(authority.crl for authority in ring.authorities):
             return ring
         return replace(ring, authorities=tuple(replace(a, lists=self._lists(a)) for a in ring.authorities))
@@ -61,12 +61,12 @@ class RevocationLists:
         return tuple(der for der in found if der is not None)
 
     def times(self) -> dict[str, tuple[datetime, datetime]]:
-        """Return from when until when each list we have is in force, by its source."""
+        """Return the start and end of validity of each known list, by its source."""
         there = {name: source.der for name, source in self._sources.items() if source.der is not None}
         return {name: (last_update(der), next_update(der)) for name, der in there.items()}
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return the sources that give nothing, with what that stops."""
+        """Return a problem with its effect for each source that has no valid list."""
         now = self._clock.now()
         found = []
         for name, source in self._sources.items():
@@ -85,7 +85,7 @@ class RevocationLists:
         return found
 
     async def refresh(self, trusted: Iterable[Trusted] | None = None) -> None:
-        """Ask the sources that are due, or all of `trusted`, soon to be in force. What fails leaves what is known."""
+        """Fetch the sources that are due, or all of `trusted`, soon to be in force. A failure keeps the known lists."""
         entries = [each for each in (self._trusted() if trusted is None else trusted) if isinstance(each, Authority)]
         wanted: dict[str, set[bytes]] = {}
         for each in entries:
@@ -98,17 +98,17 @@ class RevocationLists:
 
     def _due(self, name: str) -> bool:
         source, now = self._sources.setdefault(name, _Source()), self._clock.now()
-        if source.asked is None or source.asked > now:  # never, or the clock was turned back
+        if source.asked is None or source.asked > now:  # never fetched, or the clock was turned back
             return True
         over = source.wrong is not None or source.der is None or now > next_update(source.der)
         return now - source.asked >= (RETRY if over else AGAIN)
 
     async def _ask(self, name: str, issuers: Collection[bytes]) -> None:
-        """What replaces a list takes back what only that one revoked: nothing forged, old or from the future does."""
+        """Fetch a list. A forged, older or future list is refused: replacing a list can undo its revocations."""
         source = self._sources.setdefault(name, _Source())
         source.asked = self._clock.now()
         try:
-            der = await asyncio.to_thread(_parsed, await self._read(name), source.der)  # a large one takes its time
+            der = await asyncio.to_thread(_parsed, await self._read(name), source.der)  # a large list takes long
             if (why := forged(der, issuers)) is not None:
                 raise ValueError(why)
             if last_update(der) > self._clock.now():
@@ -133,13 +133,13 @@ class RevocationLists:
 
 
 def _look_at(name: str) -> str:
-    """Return what shows whether the list can be had, who issued it, and until when it is in force."""
+    """Return a command that shows whether the list is available, its issuer, and its validity."""
     shown = "openssl crl -noout -issuer -lastupdate -nextupdate"
     return f"curl -fsS {shlex.quote(name)} | {shown}" if name.startswith(FILES) else f"{shown} -in {shlex.quote(name)}"
 
 
 def _parsed(data: bytes, before: Crl | None) -> Crl:
-    """Return the list, with what those who judge ask of it at hand. Raises ValueError."""
+    """Return the list with its revoked entries already decoded for later verdicts. Raises ValueError."""
     new = parse_crl(data)
     if new == before:
         return before

@@ -1,4 +1,4 @@
-"""The routes about the running server as a whole, and signing what is upstream already."""
+"""The routes about the running server as a whole, and the route that signs an existing image."""
 
 from __future__ import annotations
 

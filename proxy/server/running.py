@@ -1,4 +1,4 @@
-"""Everything one process holds while it serves, and how it is exchanged on a reload."""
+"""All parts of one serving process, and their exchange on a reload."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ from proxy.web.metrics import (
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls
 
-LOOK_S = 0.3  # how old our books may be where another process changes them
-LATER_S = 5.0  # for work beside requests, after the last connection has gone
+LOOK_S = 0.3  # the greatest age of our books when another process changes them
+LATER_S = 5.0  # for background work, after the last connection has closed
 
 
 class Running:
-    """A proxy that serves. `ports` is what requests see; a reload puts another one in its place."""
+    """A serving proxy. `ports` is what requests use; a reload replaces it."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Running:
         lists: RevocationLists,
         log: FilteringBoundLogger,
     ) -> None:
-        """Built by `open_running`."""
+        """Called by `open_running`."""
         self.settings = settings
         self.ports = ports
         self.store = store
@@ -149,8 +149,8 @@ class Running:
         self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, ports.clock, known)
 
     async def listen(self) -> None:
-        """Accept connections on every listener. Raises ConfigError when an address is not to be had."""
-        with contextlib.suppress(Corrupt, Unavailable):  # the next look says it again
+        """Accept connections on every listener. Raises ConfigError when an address is not available."""
+        with contextlib.suppress(Corrupt, Unavailable):  # the next look reports it again
             await self._on_the_host.look()
         settings = self.settings
         log, networks = self._log, [ip_network(text) for text in settings.server.trusted_proxies]
@@ -202,11 +202,11 @@ class Running:
         return await answer_as_realm(op, request, self.ports, self.upstream.realm, self.settings.server.public_urls)
 
     def _obstacle(self) -> str | None:
-        """Return why no traffic should come. A token that is away is none: pulls go on."""
+        """Return why no traffic should be routed here. A failed token is no reason: pulls still work."""
         return "leaving" if self.leaving.is_set() else None
 
     async def reload(self) -> str | None:
-        """Put the configuration in force as it is now; a broken one changes nothing. Return why it was refused."""
+        """Put the configuration file in force; an invalid one changes nothing. Return the reason if it was refused."""
         async with self._reloading:
             self._registry.again()
             try:
@@ -216,13 +216,13 @@ class Running:
                 now = self.ports.clock.now()
                 self._wrong.refused = now, why
                 self._log.error("configuration refused, the old one stays in force", why=why)
-                with contextlib.suppress(Unavailable):  # the store has its own place in `problems`
+                with contextlib.suppress(Unavailable):  # `problems` reports the store
                     await self.store.journal.record(Event(now, EventKind.CONFIG_REFUSED, detail={"why": why[:2000]}))
                 return why
             return None
 
     async def _reload(self) -> None:
-        settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes its time
+        settings = await asyncio.to_thread(load, self.settings.path)  # a large file takes long
         only_changeable(self.settings, settings)
         check_listeners(settings)
         await self.signer.reopen(tokens_plan(settings))
@@ -237,21 +237,21 @@ class Running:
                     tls.reload()
                 await self.store.keybook.trust(settings.trust, partial(self._put_in_force, settings, taken))
             self._log.info("configuration reloaded", policies=self.policies.described)
-            await self.endings.look()  # a certificate that has expired is told at once
+            await self.endings.look()  # an expired certificate is reported at once
             return
         raise Unavailable("the policies were changed each time while the configuration was read; reload again")
 
     def _put_in_force(self, settings: Settings, taken: Taken) -> None:
-        """Exchange everything between two requests: nobody sees new keys under old policies."""
+        """Exchange all parts between two requests: no request sees new keys with old policies."""
         self.policies.put(settings, taken)
         self.ports = replace(self.ports, **told_by(settings), plans=settings.plans())
         self.settings, self._wrong.refused = settings, None
 
     async def leave(self) -> int:
-        """Drain: readiness down, no new connections, finish or cut. Return how many transfers were cut."""
+        """Drain: readiness off, no new connections, transfers finish or are cut. Return how many were cut."""
         cut = await self._server.leave()
         await self._ticking.stop()
-        with contextlib.suppress(TimeoutError):  # repairs are begun again at the next pull
+        with contextlib.suppress(TimeoutError):  # the next pull restarts unfinished repairs
             async with asyncio.timeout(LATER_S):
                 await self.ports.cache.settle()
         await self.store.journal.record(Event(self.ports.clock.now(), EventKind.STOPPED, detail={"transfers_cut": cut}))
@@ -259,7 +259,7 @@ class Running:
 
 
 async def open_running(settings: Settings, log: FilteringBoundLogger, stack: AsyncExitStack) -> Running:
-    """Open store, tokens and upstream; listen nowhere yet. Raises ConfigError, PinRefusedAtStart, Unavailable."""
+    """Open store, tokens and upstream, without listening yet. Raises ConfigError, PinRefusedAtStart, Unavailable."""
     clock = SystemClock()
     store = await open_store(settings.store.url, clock, trusted=settings.trust)
     stack.push_async_callback(store.close)

@@ -1,4 +1,4 @@
-"""What the routes about the server as a whole and its journal do."""
+"""The implementation of the routes about the server as a whole and its journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.server.desk import Desk
 
 
 class ServerDesk:
-    """One method for each route; each raises Fault, Unavailable or Corrupt with words for whoever called."""
+    """One method for each route; each raises Fault, Unavailable or Corrupt with a text for the caller."""
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class ServerDesk:
         reload: Callable[[], Awaitable[str | None]],
         policies: Callable[[], str],
     ) -> None:
-        """`reload` reads the configuration again and returns why it was refused; `policies` names those in force."""
+        """`reload` rereads the configuration, returns why it was refused; `policies` names those in force."""
         self._policies = policies
         self._desk = desk
         self._ports = ports
         self._reload_now = reload
 
     def topic(self) -> Topic:
-        """Return what every route does, by its name."""
+        """Return the implementation of every route, by its name."""
         return Topic(
             {"status": self._status, "journal": self._journal, "reload": self._reload, "sign": self._sign},
             about={"journal": self._searched, "sign": self._meant},
@@ -44,7 +44,7 @@ class ServerDesk:
         return parse_name(cast("routes.SignRequest", acting.body).ref, self._ports().hosts).repository
 
     async def _status(self, acting: Acting) -> routes.Status:
-        """Return all of it; of what is about repositories only what the caller may see."""
+        """Return the status; problems about repositories only if the caller may see the repository."""
         found = await self._desk.status()
         mine = [p for p in found["problems"] if "repository" not in p or acting.holder.may_see(p["repository"])]
         return routes.Status.model_validate({**found, "problems": mine}, strict=False)

@@ -1,4 +1,4 @@
-"""A store is opened: engines, tables up to date, and one adapter per port."""
+"""Opens a store: engines, tables up to date, and one adapter per port."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from proxy.trust.keys import Trusted
 
 @dataclass(frozen=True)
 class Store:
-    """What survives a restart. Close it once; what was acknowledged is on disk either way."""
+    """The data that survives a restart. Close it once; acknowledged rows are on disk even without that."""
 
     ledger: StoredLedger
     facts: StoredFacts
@@ -58,15 +58,16 @@ class Store:
         await self._database.read(_answers)
 
     async def close(self) -> None:
-        """Put on disk what is waiting and give everything back. Raises Unavailable when the last rows were lost."""
+        """Write waiting rows to disk and release all resources. Raises Unavailable when the last rows were lost."""
         await self._closing.aclose()
 
 
 async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (), read_only: bool = False) -> Store:
     """Return the store behind `sqlite:///PATH` or `postgresql://...`, its tables up to date and its key book loaded.
 
-    `trusted` are other people's keys from configuration. With `read_only`, nothing is written and nothing locked, so
-    commands can look while a server runs. Raises ConfigError (not ours to open, or not openable), Unavailable.
+    `trusted` are the keys of other signers from the configuration. With `read_only`, nothing is written or locked, so
+    that commands can read while a server runs. Raises ConfigError (not a store of ours, or it cannot be opened),
+    Unavailable.
     """
     parts = engines.parsed(url)
     async with AsyncExitStack() as stack:
@@ -97,7 +98,7 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
 
 
 def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[AsyncEngine, AsyncEngine | None, bool]:
-    """Return readers, the writer, and whether nobody else writes; the stack gives back the lock last."""
+    """Return readers, the writer, and whether no other process writes; the stack releases the lock last."""
     if url.drivername != "sqlite":
         engine = engines.postgres(url)
         return engine.execution_options(isolation_level="AUTOCOMMIT"), None if read_only else engine, False

@@ -1,4 +1,4 @@
-"""From the configuration to the plain values that adapters take. Part of the composition root."""
+"""Turns the configuration into the plain values that adapters take. Part of the composition root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.tokens.schemes import schemes
 
 
 def tokens_plan(settings: Settings) -> TokensPlan:
-    """Return what these settings say of tokens and of the keys on them. No PIN is read here."""
+    """Return the configured tokens and the keys on them. No PIN is read here."""
     tokens = {
         name: TokenPlan(
             name=name,
@@ -42,7 +42,7 @@ def tokens_plan(settings: Settings) -> TokensPlan:
 
 @dataclass(frozen=True)
 class _PinOf:
-    """Reads the PIN of this token. A class and no closure, so that plans compare."""
+    """Reads the PIN of this token. A class instead of a closure, so that plans can be compared."""
 
     token: str
     source: Pin

@@ -1,1 +1,1 @@
-"""What `countersign doctor` looks at, each part by itself, nothing changed anywhere."""
+"""The checks of `countersign doctor`: each independent, none changes anything unless asked to write."""

@@ -1,4 +1,4 @@
-"""What `countersign doctor` looks at: every part the proxy needs, each by itself, nothing changed anywhere."""
+"""The checks of `countersign doctor` on tokens, keys, store and disk: each independent, none changes anything."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from proxy.tokens.setup import Seen, look, strays
 from proxy.trust.keys import VERIFYING, BookKey, KeyState, fingerprint
 
 State = Literal["ok", "warning", "wrong", "skipped"]
-# What a private key's attributes must be (PKCS#11 2.40, 4.9); those a token does not tell are said so.
+# Required attributes of a private key (PKCS#11 2.40, 4.9); attributes that a token does not report are listed.
 _MUST = {"SENSITIVE": True, "EXTRACTABLE": False}
 _SHOULD = {"ALWAYS_SENSITIVE": True, "NEVER_EXTRACTABLE": True, "LOCAL": True, "DERIVE": False}
 ROOM = "room for the record"
-FULL = 16 << 20  # bytes: less, and the next pushes may be refused
+FULL = 16 << 20  # bytes: with less, the next pushes may be refused
 LITTLE = 512 << 20  # bytes: about a month of a busy registry
 
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One thing that was looked at, and what to do where it is not well."""
+    """The result of one check, with a fix when something is wrong."""
 
     name: str
     state: State
@@ -45,13 +45,13 @@ class DoctorFinding:
 
     @property
     def worst(self) -> State:
-        """The state of this and of everything within it."""
+        """The worst state of this finding and of all findings within it."""
         order: tuple[State, ...] = ("wrong", "warning", "skipped", "ok")
         return min([self.state, *(f.worst for f in self.inner)], key=order.index)
 
 
 async def check_tokens(settings: Settings) -> DoctorFinding:
-    """Look at every token, its mechanisms and the attributes of its keys."""
+    """Check every token, its mechanisms and the attributes of its keys."""
     if not settings.tokens:
         return DoctorFinding("tokens", "warning", "none is configured, so nothing is signed", "add one under tokens:")
     ours = await _recorded(settings)
@@ -64,7 +64,7 @@ async def check_tokens(settings: Settings) -> DoctorFinding:
 
 
 async def _recorded(settings: Settings) -> tuple[BookKey, ...]:
-    """Return the key book; nothing where there is no store yet, or none that answers (which is said elsewhere)."""
+    """Return the key book; empty when the store does not exist or does not answer (another check reports that)."""
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
     except (ConfigError, Unavailable):
@@ -86,7 +86,7 @@ async def _token(name: str, settings: Settings, ours: tuple[BookKey, ...]) -> Do
 
 
 def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) -> Iterator[DoctorFinding]:
-    """Yield each profile's keys that sign or will: as the key book has them, before the first start by label."""
+    """Yield a finding for each key that signs or will sign: by the key book, or by label before the first start."""
     there: dict[str, KeyInfo] = {fingerprint(info.spki): info for info in seen.there}
     for profile, labelled in seen.keys.items():
         mine = [k for k in ours if k.profile == profile and k.token == name]
@@ -154,7 +154,7 @@ def _key(
 
 
 async def check_store(settings: Settings) -> DoctorFinding:
-    """Look whether the store opens and answers."""
+    """Check that the store opens and answers."""
     shown = settings.store.url.partition("://")[0]
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
@@ -175,7 +175,7 @@ async def check_store(settings: Settings) -> DoctorFinding:
 
 
 def check_room(url: str) -> DoctorFinding:
-    """Look how much room the store's disk has left; a database elsewhere looks after its own."""
+    """Check the free space on the store's disk; skipped for a database server, which has its own disk."""
     database = make_url(url).database
     if not url.startswith("sqlite") or not database:
         return DoctorFinding(ROOM, "skipped", "the database server has its own disk: look there")

@@ -1,4 +1,4 @@
-"""What `countersign doctor` says of the bootstrap token, of configured certificates, and of upstream's own."""
+"""The checks of `countersign doctor` on the bootstrap token, configured certificates and upstream's certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADMIN = "admin token"
 
 
 def check_admin(settings: Settings, clock: Clock) -> DoctorFinding:
-    """Look whether the file of the bootstrap token is still there, who can read it, and how long it is valid."""
+    """Check whether the bootstrap token's file still exists, who can read it, and how long the token is valid."""
     path = first_token_file(settings.directory)
     try:
         token = read_first_token(settings.directory)
@@ -49,11 +49,11 @@ def check_admin(settings: Settings, clock: Clock) -> DoctorFinding:
 
 
 async def check_endings(settings: Settings, clock: Clock) -> DoctorFinding:
-    """Say which certificates end before long. Those of keys, lists and admin tokens are known to the running server."""
+    """Check which certificates expire soon. Only the running server knows those of keys, lists and admin tokens."""
     found = [*await in_files(settings), *of_authorities(e for e in settings.trust if isinstance(e, Authority))]
     try:
         upstream = upstream_of(settings)
-    except ConfigError:  # said by the check of upstream
+    except ConfigError:  # reported by the check of upstream
         upstream = None
     if upstream is not None:
         try:

@@ -1,4 +1,4 @@
-"""What `countersign doctor --write-to` finds out by writing: whether upstream's tags may be written again."""
+"""The check of `countersign doctor --write-to`: whether upstream allows a tag to be overwritten. It writes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from proxy.server.doctor.checkup import DoctorFinding
 from proxy.upstream.client import Upstream
 
 NAME = "tags of signatures"
-TAG = signature_tag(digest_of(b"countersign-doctor"))  # of nothing: such a name, and nobody's
+TAG = signature_tag(digest_of(b"countersign-doctor"))  # the signature tag of a digest that no image has
 OURS = Credential(ours=True)
 
 
 async def check_tags_move(settings: Settings, repository: Repository) -> DoctorFinding:
-    """Write an empty index under a signature tag, then another one, and delete both again."""
+    """Write an empty index under a signature tag, overwrite it with another, and delete both."""
     try:
         upstream = upstream_of(settings)
     except ConfigError as error:
@@ -66,7 +66,7 @@ async def _put(upstream: Upstream, repository: Repository, reference: Reference,
 
 
 async def _deleted(upstream: Upstream, repository: Repository, body: bytes) -> str:
-    """Delete it; return what to say where it stays."""
+    """Delete the index; return a note for the finding if it stays upstream."""
     digest = digest_of(body)
     reply = await upstream.perform(DeleteManifest(repository, digest), OURS)
     await reply.close()

@@ -1,4 +1,4 @@
-"""What `countersign doctor` says of the policies: whether a server could use them, and who may push."""
+"""The checks of `countersign doctor` on the policies: whether a server could use them, and who may push."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from proxy.trust.policy import PolicySet
 NAME = "policies"
 ACCOUNTS = "pull accounts"
 SINCE = timedelta(days=30)
-ROWS = 5000  # newest rows of each kind that are looked at
+ROWS = 5000  # the newest rows of each kind that are examined
 SHOWN = 5
 _PULLS = (EventKind.PULL_ALLOWED, EventKind.PULL_WARNED, EventKind.PULL_DENIED, EventKind.PULL_EXCEPTED)
 _PUSHES = (EventKind.PUSH_ACCEPTED, EventKind.PUSH_NOT_SIGNED, EventKind.PUSH_UNSIGNED)
 
 
 async def check_policies(settings: Settings) -> DoctorFinding:
-    """Look at the newest revision as a start would, changing nothing."""
+    """Check the newest policy revision as a start would, without changing anything."""
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
     except (ConfigError, Unavailable) as away:
@@ -55,16 +55,17 @@ async def check_policies(settings: Settings) -> DoctorFinding:
 
 
 def _without_store(settings: Settings, why: str) -> DoctorFinding:
-    """Return what is known of them by the file alone."""
+    """Return the finding that the file alone allows."""
     if settings.policies_from == "file":
         return DoctorFinding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
     return DoctorFinding(NAME, "skipped", f"by the API; the store cannot be looked at: {why}")
 
 
 async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Clock) -> DoctorFinding:
-    """Name the accounts that only ever pulled, of late, where the push list of the policy has them too.
+    """Report accounts that recently only pulled although a policy lets them push.
 
-    Whoever gets hold of a node has its account: it should not be one that replaces images. Raises Unavailable.
+    An attacker who takes over a node gets its account, so that account should not be able to replace images. Raises
+    Unavailable.
     """
     since = clock.now() - SINCE
     pushed = {e.who for e in await journal.search(Search(kinds=_PUSHES, since=since, limit=ROWS))}
@@ -85,7 +86,7 @@ async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Cloc
 
 
 def _is_account(event: Event) -> bool:
-    return bool(event.how)  # proven: a name alone is anybody's
+    return bool(event.how)  # a proven name; an unproven one could be claimed by any caller
 
 
 def _listed(event: Event, policies: PolicySet) -> bool:

@@ -1,4 +1,4 @@
-"""What `countersign doctor` looks at upstream: whether it answers, what it can do, and our clock beside its."""
+"""The checks of `countersign doctor` on upstream: whether it answers, its capabilities, and our clock against its."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOTHING = digest_of(b"countersign-doctor")
 
 
 async def check_upstream(settings: Settings) -> tuple[DoctorFinding, DoctorFinding]:
-    """Look at the registry and what it can do, and at our clock beside its."""
+    """Check the registry and its capabilities, and compare our clock with its clock."""
     url = settings.upstream.url
     try:
         upstream = upstream_of(settings)
@@ -69,7 +69,7 @@ async def _capabilities(
 
 
 async def _referrers(upstream: Upstream, settings: Settings) -> DoctorFinding:
-    """Ask about nothing: that shows the API where it is there, and an answer that means neither yes nor no."""
+    """Probe with a digest that does not exist: shows whether the API exists, or that the answer is ambiguous."""
     name, fallback = "referrers API", "the proxy serves it from the fallback tag"
     if settings.upstream.referrers != "auto":
         return DoctorFinding(name, "ok", f"upstreams[0].referrers says: {settings.upstream.referrers}")
@@ -91,7 +91,7 @@ async def _referrers(upstream: Upstream, settings: Settings) -> DoctorFinding:
 
 
 async def _uploads(upstream: Upstream, settings: Settings) -> DoctorFinding:
-    """Start an upload with our own account and cancel it: that shows where upstream wants bytes to go."""
+    """Start an upload with our own account and cancel it: the answer shows where upstream wants the bytes."""
     name, ours = "uploads", Credential(ours=True)
     try:
         started = await upstream.perform(StartUpload(_PROBE), ours)
@@ -127,7 +127,7 @@ async def _account(upstream: Upstream, settings: Settings) -> DoctorFinding:
 
 
 async def _names(upstream: Upstream, status: int, settings: Settings) -> DoctorFinding:
-    """A name counts only where upstream would refuse it with another password."""
+    """Check whether caller names can be proven: only if upstream would refuse the name with another password."""
     provable = status == 401 or await names_proven(upstream)
     listing = [n for n, _ in _listing_names(settings)]
     if provable:

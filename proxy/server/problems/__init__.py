@@ -1,1 +1,1 @@
-"""What does not work now, or ends soon: found, told, and shown the same everywhere."""
+"""Present problems and approaching expiries: detected, reported, and shown the same way everywhere."""

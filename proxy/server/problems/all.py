@@ -1,4 +1,4 @@
-"""Everything that is wrong with one process and its store, from those who know of it."""
+"""All problems of one process and its store, collected from the parts that detect them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from proxy.tokens.signer import TokenSigner
 
 
 class Knows(Protocol):
-    """Who knows of problems of its own."""
+    """A part that detects problems of its own."""
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return what is wrong now on this server."""
+        """Return the present problems of this server."""
 
 
 class AllProblems:
-    """What `status`, metrics, log and journal are made of. `refused` is when and why the last reload was refused."""
+    """The source of problems for `status`, metrics, log and journal. `refused`: time and reason of a refused reload."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class AllProblems:
         staleness: Staleness,
         others: Iterable[Knows],
     ) -> None:
-        """`path` is the configuration."""
+        """`path` is the configuration file."""
         self.refused: tuple[datetime, str] | None = None
         self._signer = signer
         self._store = store
@@ -50,7 +50,7 @@ class AllProblems:
         self._here = socket.gethostname()
 
     def now(self) -> list[Problem]:
-        """Return what is wrong now."""
+        """Return all present problems."""
         ports, here, store = self._ports(), self._here, self._store
         exceptions, at = store.overrides.orders().exceptions, ports.clock.now()
         about = self._signer, store.journal, self.refused, self._path, exceptions, at

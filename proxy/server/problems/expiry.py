@@ -1,4 +1,4 @@
-"""What ends, and when to say so: 60, 30 and 7 days ahead. Pure."""
+"""Expiries and their warning thresholds: 60, 30 and 7 days ahead. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OVER = 0
 
 
 class ExpiryKind(StrEnum):
-    """The kinds of things that end: a closed set, so that they can be labels of a metric."""
+    """The kinds of things that expire: a closed set, so that they can be labels of a metric."""
 
     CHAIN = "key chain"
     AUTHORITY = "trusted authority"
@@ -29,22 +29,22 @@ class ExpiryKind(StrEnum):
 
 @dataclass(frozen=True)
 class Expiry:
-    """One thing that ends: `name` tells it from others of its kind, `next` is what to do in time."""
+    """The expiry of one thing: `name` identifies it among its kind, `next` is the action to take in time."""
 
     kind: ExpiryKind
     name: str
     at: datetime
     next: str
-    begun: datetime | None = None  # since when it is valid, where that is known
+    begun: datetime | None = None  # start of its validity, if known
 
     def days_left(self, now: datetime) -> float:
-        """Return how many days are left, negative when it is over."""
+        """Return the days left, negative after the end."""
         return (self.at - now) / timedelta(days=1)
 
     def threshold(self, now: datetime) -> int | None:
-        """Return the smallest number of `AHEAD` days that is not left any more, `OVER` after the end, else None.
+        """Return the smallest threshold of `AHEAD` (days) that has been passed, `OVER` after the end, else None.
 
-        What was made to last no longer than a threshold is no news when it begins: a token of one day is not warned of.
+        A threshold at least as long as the whole lifetime is skipped: a token made for one day never causes a warning.
         """
         if now > self.at:
             return OVER
@@ -53,7 +53,7 @@ class Expiry:
         return min(due, default=None)
 
     def says(self, now: datetime) -> str:
-        """Return the warning in words."""
+        """Return the warning text."""
         when = f"{self.at:%Y-%m-%d %H:%M} UTC"
         if now > self.at:
             return f"{self.kind} {self.name} ended at {when}"
@@ -63,12 +63,12 @@ class Expiry:
 
 
 def due(endings: Iterable[Expiry], now: datetime) -> tuple[Expiry, ...]:
-    """Return what is to be warned of now, the most urgent first."""
+    """Return the expiries to warn of now, the most urgent first."""
     return tuple(sorted((e for e in endings if e.threshold(now) is not None), key=lambda e: (e.at, e.kind, e.name)))
 
 
 def next_of_each(endings: Iterable[Expiry]) -> dict[ExpiryKind, datetime]:
-    """Return when the first of each kind ends."""
+    """Return the first expiry of each kind."""
     first: dict[ExpiryKind, datetime] = {}
     for each in endings:
         first[each.kind] = min(each.at, first.get(each.kind, each.at))

@@ -1,4 +1,4 @@
-"""Everything of ours that ends: collected now and then, warned of 60, 30 and 7 days ahead."""
+"""Collects the expiry of everything the server depends on at intervals, and warns 60, 30 and 7 days ahead."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STOPS = {
 
 
 class ExpiryWatch:
-    """What ends and when, as of the last look."""
+    """The expiries known from the last look."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ExpiryWatch:
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
     ) -> None:
-        """`collect` returns everything that ends; nothing is known before the first `look`."""
+        """`collect` returns all expiries; none is known before the first `look`."""
         self._collect = collect
         self._now = now
         self._log = log
@@ -53,7 +53,7 @@ class ExpiryWatch:
         self._said: dict[tuple[ExpiryKind, str, datetime], int] = {}
 
     async def look(self) -> None:
-        """Collect, and log each threshold once as it is passed. Raises Unavailable."""
+        """Collect, and log each threshold once when it is passed. Raises Unavailable."""
         self._known = await self._collect()
         now = self._now()
         said: dict[tuple[ExpiryKind, str, datetime], int] = {}
@@ -66,7 +66,7 @@ class ExpiryWatch:
         self._said = said
 
     def warnings(self) -> list[dict[str, str]]:
-        """Return what is to be warned of now, the most urgent first."""
+        """Return the expiries to warn of now, the most urgent first."""
         now = self._now()
         return [
             {"what": each.says(now), "at": each.at.isoformat(timespec="seconds"), "next": each.next}
@@ -75,7 +75,7 @@ class ExpiryWatch:
         ]
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return what has ended and stops something. Lists have a place of their own; a token that ends is meant to."""
+        """Return the problems that past expiries cause. Lists report their own; admin tokens are expected to expire."""
         now = self._now()
         return [
             Problem(
@@ -92,13 +92,13 @@ class ExpiryWatch:
         ]
 
     def days(self) -> Mapping[str, float]:
-        """Return how many days are left to the first of each kind; negative after its end."""
+        """Return the days left until the first expiry of each kind; negative after it."""
         now = self._now()
         return {kind.value: (at - now).total_seconds() / 86400 for kind, at in next_of_each(self._known).items()}
 
 
 def of_keys(keys: Iterable[BookKey]) -> Iterator[Expiry]:
-    """Return when the chains of keys that still count end."""
+    """Yield the end of the certificate chain of every key that still verifies."""
     for key in keys:
         if key.chain and key.state in VERIFYING:
             first, last = window(key.chain)
@@ -110,7 +110,7 @@ def of_keys(keys: Iterable[BookKey]) -> Iterator[Expiry]:
 
 
 def of_authorities(authorities: Iterable[Authority]) -> Iterator[Expiry]:
-    """Return when the certificates of configured authorities end."""
+    """Yield the first end among the certificates of each configured authority."""
     for authority in authorities:
         yield from _first(
             ExpiryKind.AUTHORITY, authority.name, authority.roots, f"renew trust.{authority.name}.ca_file"
@@ -121,7 +121,7 @@ def of_authorities(authorities: Iterable[Authority]) -> Iterator[Expiry]:
 
 
 def of_tokens(tokens: Iterable[AdminToken], now: datetime) -> Iterator[Expiry]:
-    """Return when admin tokens end that are valid now: those that are over are meant to be."""
+    """Yield the end of every admin token valid now; a token that already ended needs no warning."""
     for token in tokens:
         if token.revoked is None and token.expires > now:
             can = " ".join([" --role ".join(token.roles), *(f"--repository '{p}'" for p in token.repositories)])
@@ -130,13 +130,13 @@ def of_tokens(tokens: Iterable[AdminToken], now: datetime) -> Iterator[Expiry]:
 
 
 def of_lists(times: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Expiry]:
-    """Return until when revocation lists are in force; those made for a week are no news in it."""
+    """Yield the end of each revocation list; a list made for one week does not cause a warning within it."""
     for name, (first, last) in times.items():
         yield Expiry(ExpiryKind.CRL, name, last, "see why no newer list comes: countersign status", first)
 
 
 def of_files(settings: Settings) -> Iterator[Expiry]:
-    """Return when the certificates in configured files end; what cannot be read says so elsewhere."""
+    """Yield the end of the certificates in configured files; unreadable files are reported elsewhere."""
     tls, admin, upstream = settings.server.tls, settings.admin, settings.upstream
     inner = None if admin.tls is None else admin.tls.cert
     files = [
@@ -160,7 +160,7 @@ def of_files(settings: Settings) -> Iterator[Expiry]:
 
 
 class ExpirySources:
-    """Collects from everywhere. Upstream is asked for its certificate once an hour, the rest is at hand."""
+    """Collects the expiries of all sources. Upstream's certificate is fetched once an hour, the rest is local."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class ExpirySources:
         lists: Callable[[], Mapping[str, tuple[datetime, datetime]]],
         certificate: Callable[[], Awaitable[bytes | None]],
     ) -> None:
-        """Each callable returns what is in force now; `certificate` the one upstream shows."""
+        """Each callable returns the values in force now; `certificate` the certificate that upstream presents."""
         self._settings = settings
         self._ports = ports
         self._tokens = tokens
@@ -180,7 +180,7 @@ class ExpirySources:
         self._asked = -UPSTREAM_S
 
     async def __call__(self) -> list[Expiry]:
-        """Return all that ends. Raises Unavailable."""
+        """Return all expiries. Raises Unavailable."""
         settings, ports = self._settings(), self._ports()
         ring, at = ports.keybook.ring(), ports.clock.monotonic()
         if at - self._asked >= UPSTREAM_S:
@@ -196,7 +196,7 @@ class ExpirySources:
 
 
 async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[bytes | None]]) -> list[Expiry]:
-    """Return when the certificate ends that upstream shows now; none where it has none, or does not answer."""
+    """Return the end of the certificate that upstream presents now; empty if it has none or does not answer."""
     try:
         der = await certificate()
     except Unavailable:
@@ -207,12 +207,12 @@ async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[by
 
 
 async def in_files(settings: Settings) -> list[Expiry]:
-    """Return `of_files`, read beside the loop."""
+    """Return `of_files`, read in a thread to keep the event loop free."""
     return await asyncio.to_thread(lambda: list(of_files(settings)))
 
 
 def _first(kind: ExpiryKind, name: str, ders: Iterable[bytes], renew: str) -> Iterator[Expiry]:
-    """Return the one of these certificates that ends first."""
+    """Yield the expiry of the certificate that ends first, if any can be parsed."""
     found = []
     for der in ders:
         try:
@@ -225,7 +225,7 @@ def _first(kind: ExpiryKind, name: str, ders: Iterable[bytes], renew: str) -> It
 
 
 def _certificates(path: Path) -> tuple[bytes, ...]:
-    """Return the certificates of a PEM file, where it may hold a key as well."""
+    """Return the certificates of a PEM file that may also contain a key."""
     try:
         with path.open("rb") as opened:
             text = opened.read(PEM_BYTES)

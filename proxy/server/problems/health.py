@@ -1,4 +1,4 @@
-"""What does not work now: since when, what it stops, and the next command."""
+"""Present problems: the start, the effect and the next command of each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from proxy.tokens.failover import Failover
 from proxy.tokens.signer import TokenSigner
 from proxy.trust.exception import PolicyException
 
-_SHOWN = 5  # of things that are alike
+_SHOWN = 5  # of similar items
 _PUSHES = "pushes that must be signed; pulls go on"
 
 
 class Written(Protocol):
-    """A journal that says why it cannot be written."""
+    """A journal that reports why it cannot be written."""
 
     trouble: str | None
 
@@ -38,10 +38,11 @@ def problems_of(
     failing: Failing | None = None,
     server: str = "",
 ) -> list[Problem]:
-    """Return everything that is wrong. `refused` is when and why the last reload was, `path` the configuration.
+    """Return all present problems of signing, journal, reload and exceptions.
 
-    Of `exceptions`, those that are open and those that nobody has reviewed; `owed` is how many pushes are not signed.
-    `server` is this one: some of it is wrong here, and some in every server that shares the store.
+    `refused` is the time and reason of the last refused reload, `path` the configuration file. Each unreviewed entry of
+    `exceptions`, open or ended, is a problem; `owed` is the number of pushes without a signature. `server` is this
+    server's name: some problems are local to it, others concern every server that shares the store.
     """
     found = [_exception(each, now, path) for each in exceptions if each.reviewed is None]
     if owed:
@@ -95,7 +96,7 @@ def problems_of(
 
 
 def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) -> list[Problem]:
-    """Return the one problem of fallback tags that hold somebody's image, so that our list cannot be written there."""
+    """Return one problem for all fallback tags that hold a user's image: our referrers list cannot be written there."""
     if not tags:
         return []
     repositories = {repository for repository, _ in tags}
@@ -118,7 +119,7 @@ def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) 
 
 
 def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:
-    """Return the tokens that are away, and on those that are there the keys that do not sign."""
+    """Return the tokens that do not answer, and the keys that cannot sign on tokens that do."""
     on = signer.standby.all_sign()
     stops, severity = ("nothing, as others stand by", Severity.WARNING) if on else (_PUSHES, Severity.ERROR)
     found = []

@@ -1,4 +1,4 @@
-"""Whether denials and keys of other servers are known here: said in status and log."""
+"""Reports in status and log when this server's view of denials and keys is stale."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.limits import Limits
 from proxy.store.versions import Watch
 
-LOOK_S = 0.5  # apart from the look at the store, which may be what hangs
+LOOK_S = 0.5  # a timer separate from the store look, because the store may hang
 
 
 class Staleness:
-    """Says so from the moment in which signing stops, until what others changed is known again."""
+    """Reports a problem from the moment signing stops until the changes of other servers are known again."""
 
     def __init__(self, watch: Watch, limits: Limits, now: Callable[[], datetime], log: FilteringBoundLogger) -> None:
-        """`watch` knows how old the books are."""
+        """`watch` knows the age of the books."""
         self._watch = watch
         self._limits = limits
         self._now = now
@@ -28,7 +28,7 @@ class Staleness:
         self._told: str | None = None
 
     async def look(self) -> None:
-        """Say in the log, once, that signing stops, that pulls stop, and that all is well again."""
+        """Log, once each, that signing stops, that pulls stop, and that both work again."""
         stops = self._stops()
         if stops != self._told:
             if stops is not None:
@@ -38,7 +38,7 @@ class Staleness:
         self._told = stops
 
     def problems(self, path: Path, server: str = "") -> list[Problem]:
-        """Return what is wrong, what it stops and the next command, `path` being the configuration."""
+        """Return the problem, its effect and the next command; `path` is the configuration file."""
         stops = self._stops()
         if stops is None:
             return []

@@ -1,7 +1,7 @@
-"""Does the registry behind us answer, and take our account? Requests find out; it is asked until it does again.
+"""Whether upstream answers and accepts our account. Requests detect a failure; probes run until it has ended.
 
-Silence is asked about every second. A refused password is shown again once a minute, as registries lock accounts; at
-once where another one is written in its place, or the configuration is read again.
+While upstream is silent, a probe runs about every second. A refused password is sent again only once a minute, because
+registries lock accounts; it is sent at once when the file holds another password, or after a reload.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from proxy.upstream.client import Upstream
 
 
 class UpstreamWatch:
-    """A part of what is wrong: the last request to upstream got no answer, or its answer to our own account was no."""
+    """Reports a problem while upstream does not answer, or while it refuses our own account."""
 
     every_s = 1.0  # between two looks
-    refused_s = 60.0  # from one refusal of our account to the next question with the same password
+    refused_s = 60.0  # from a refusal of our account to the next attempt with the same password
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class UpstreamWatch:
         log: FilteringBoundLogger,
         password: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """Take it for well. `path` is the configuration; `password` reads our account's, and raises ConfigError."""
+        """Assume upstream works. `path`: the configuration; `password` reads our password, may raise ConfigError."""
         self._password = password
         self._upstream = upstream
         self._clock = clock
@@ -44,10 +44,10 @@ class UpstreamWatch:
         self._log = log
         self._since: datetime | None = None
         self._refused_since: datetime | None = None
-        self._now = True  # our account is to be tried at the next look, whatever was answered before
+        self._now = True  # try our account at the next look, whatever the last answer was
 
     async def look(self) -> None:
-        """Ask upstream, where it was silent or refused us; whether it is well shows `problems` from then on."""
+        """Probe upstream if it was silent or refused our account; `problems` shows the result from then on."""
         if self._upstream.silent is not None:
             self._seen()
             await self._ask(Credential())
@@ -57,7 +57,7 @@ class UpstreamWatch:
         self._seen()
 
     def again(self) -> None:
-        """Try our account at the next look: what it depends on may have changed."""
+        """Try our account at the next look: its password or the configuration may have changed."""
         self._now = True
 
     def _due(self) -> bool:
@@ -66,10 +66,10 @@ class UpstreamWatch:
         return self._renewed() or self._now or self._waited()
 
     def _renewed(self) -> bool:
-        """Take over a password that was written since, and say whether there was one."""
+        """Take over a changed password from the file; return whether there was one."""
         try:
             written = self._password()
-        except ConfigError:  # half of a change: the other half comes
+        except ConfigError:  # the file may be half written: the next look reads it again
             return False
         return written is not None and self._upstream.renew_password(written)
 
@@ -81,7 +81,7 @@ class UpstreamWatch:
             await (await self._upstream.perform(CheckApi(), credential)).close()
 
     def problems(self, server: str = "") -> list[Problem]:
-        """Return what is wrong: silence, or else a refusal of our account."""
+        """Return the present problem: silence, or else a refusal of our account."""
         self._seen()
         doctor = f"countersign doctor --config {quoted(self._path)}"
         if self._since is not None:

@@ -1,4 +1,4 @@
-"""Says in the log and in the journal when a problem begins and when it ends; what they are is in `problems`."""
+"""Reports in log and journal when a problem begins and ends; `problems` defines the problems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.oci.faults import Unavailable
 
 
 class ProblemWatch:
-    """Looks again and again; each problem is told once when it begins and once when it ends."""
+    """Compares the problems at each look; reports each once when it begins and once when it ends."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class ProblemWatch:
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
     ) -> None:
-        """Nothing has been told yet."""
+        """Start with nothing reported."""
         self._problems = problems
         self._journal = journal
         self._now = now
@@ -32,7 +32,7 @@ class ProblemWatch:
         self._recorded: dict[tuple[str, str, str], Problem] = {}
 
     async def look(self) -> None:
-        """Tell what began and what ended since the last look; what the journal cannot take it is told at the next."""
+        """Report problems that began or ended since the last look; retry failed journal rows at the next look."""
         now = {each.key: each for each in self._problems()}
         for key, each in now.items():
             if key not in self._logged:
@@ -50,7 +50,7 @@ class ProblemWatch:
             try:
                 await self._journal.record(*rows)
             except Unavailable:
-                return  # the journal's own trouble is a problem, too, and shown in status
+                return  # the failing journal is a problem itself, shown in status
             self._recorded = now
 
     def _row(self, kind: EventKind, each: Problem) -> Event:
