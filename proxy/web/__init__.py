@@ -1,1 +1,1 @@
-"""The face towards clients and operators: aiohttp's server."""
+"""The listeners for clients and operators, on aiohttp's server."""

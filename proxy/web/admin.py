@@ -1,4 +1,4 @@
-"""The admin listener: what probes and Prometheus ask. It tells nothing about images or callers."""
+"""The admin listener: answers probes and Prometheus. It reveals nothing about images or callers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-st
 
 
 def admin_app(metrics: Callable[[], bytes], obstacle: Callable[[], str | None]) -> Inner:
-    """Return the handler of the admin listener; `obstacle` says why no traffic should come, or None."""
+    """Return the handler of the admin listener; `obstacle` returns why no traffic should be routed here, or None."""
 
     def live() -> Response:
         return Response(200, _TEXT, b"alive\n")

@@ -1,4 +1,4 @@
-"""The public listener: `/v2/...` for registry clients, `/-/...` for tokens and people. Nothing is routed by aiohttp."""
+"""The public listener: `/v2/...` for registry clients, `/-/...` for tokens and people. aiohttp routes nothing."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from proxy.web.outermost import Inner
 
 Handle = Callable[[Operation, Request], Awaitable[Response]]
 
-_READS = (PullManifest, PullBlob, ListReferrers)  # judged, and of no use to a client that has gone
+_READS = (PullManifest, PullBlob, ListReferrers)  # judged; the result is useless once the client has gone
 _WITH_BODY = (PushManifest, StartUpload, UploadChunk, FinishUpload)
 
 
 def public_app(handle: Handle, pages: Mapping[str, Inner]) -> Inner:
     """Return the one handler of the public listener.
 
-    `pages` maps the word after `/-/` (`token`, `d`, `i`, `help`, empty for the front page) to what answers it; `*` is
-    for every other address.
+    `pages` maps the word after `/-/` (`token`, `d`, `i`, `help`, empty for the front page) to its handler; `*` handles
+    every other address.
     """
 
     async def answer(call: Call) -> Response:
@@ -54,7 +54,7 @@ async def _registry(handle: Handle, call: Call) -> Response:
     if isinstance(operation, _WITH_BODY) and call.body.present:
         _identity(call)
     request = call.asked()
-    if not isinstance(operation, _READS):  # what has begun to write goes on to its end
+    if not isinstance(operation, _READS):  # a write that has begun runs to its end
         return await handle(operation, request)
     request.budget.while_not(call.gone)
     try:
@@ -67,7 +67,7 @@ async def _registry(handle: Handle, call: Call) -> Response:
 
 
 def _identity(call: Call) -> None:
-    """Refuse compressed request bodies: what is judged and hashed are the bytes upstream would keep."""
+    """Refuse compressed request bodies: judging and hashing need the bytes that upstream would store."""
     codings = [value.strip().lower() for name, value in call.headers if name == "content-encoding"]
     if any(coding not in {"", "identity"} for coding in codings):
         text = "a compressed request body is not accepted: send it without Content-Encoding"
@@ -75,12 +75,12 @@ def _identity(call: Call) -> None:
 
 
 def nothing_here() -> Fault:
-    """Return the refusal of an address that is nobody's."""
+    """Return the refusal for an address without a handler."""
     return Fault("NAME_UNKNOWN", "there is nothing at this address; the registry API is under /v2/", status=404)
 
 
 def page_word(path: str) -> str | None:
-    """Return the word after `/-/` that says which page is meant, or None outside of `/-/`; `/` is the front page."""
+    """Return the word after `/-/` that selects the page, or None outside of `/-/`; `/` is the front page."""
     if path in {"/", "/-", "/-/"}:
         return ""
     return path[3:].partition("/")[0] if path.startswith("/-/") else None

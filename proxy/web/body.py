@@ -1,4 +1,4 @@
-"""The body of a request: read once, as it arrives, with a bound on silence."""
+"""The body of a request: read once, as it arrives, with a limit on how long the client may be silent."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CUT = (
     ConnectionError,
     asyncio.IncompleteReadError,
 )
-# In a request: what to call before its body is read.
+# Stored in a request: the function to call before its body is read.
 WANTED: web.RequestKey[Callable[[], None]] = web.RequestKey("wanted", Callable[[], None])  # type: ignore[arg-type]
 
 
 class Body:
-    """Chunks as they arrive. `100 Continue` is sent when reading begins, so that a refusal costs the client nothing."""
+    """The chunks of a body. `100 Continue` is sent when reading begins: after a refusal the client need not send it."""
 
     def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
-        """Remember the request; nothing is read yet."""
+        """Store the request; nothing is read yet."""
         self._request = request
         self._idle_s = idle_s
         self.present = request.body_exists
@@ -37,15 +37,15 @@ class Body:
         self.expected = request.version >= (1, 1) and bool(request.headers.get("Expect"))
         self.continued = False
         self.received = 0
-        self.fault: Fault | None = None  # why the body ended early: the flows see it, and so does the final answer
+        self.fault: Fault | None = None  # why the body ended early: raised to the flows and used for the final answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Iterate over the body. Raises Fault when the client falls silent or breaks off."""
+        """Iterate over the body. Raises Fault when the client falls silent or disconnects."""
         if (wanted := self._request.get(WANTED)) is not None:
             wanted()
         if self.expected and not self.continued:
             self.continued = True
-            # As aiohttp's own handler does; output_size counts the reply's bytes only.
+            # aiohttp's own handler does the same; output_size must count only the response's bytes.
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._request.writer.output_size = 0
         while True:

@@ -1,4 +1,4 @@
-"""One request as it came over the wire, before anybody has read meaning into it."""
+"""One request as received, before its meaning is parsed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from proxy.web.replies import cut
 Network = IPv4Network | IPv6Network
 _KEPT_BACK = HOP_BY_HOP | {"authorization"}
 _ABSOLUTE = re.compile(r"https?://([a-zA-Z0-9.:\[\]-]{1,255})(?=/)", re.IGNORECASE)
-# What a request target may hold (RFC 3986 pchar, "/" and "?"); anything else was not written by a registry client.
+# The characters allowed in a request target (RFC 3986 pchar, "/" and "?"); registry clients send no others.
 _TARGET = re.compile(r"/[a-zA-Z0-9\-._~!$&'()*+,;=:@/?%]*")
 
 
 @dataclass
 class Call:
-    """One request: the target exactly as it was sent, our own id for it, and what is noted for the log as it goes on.
+    """One request: the target exactly as sent, our request id, and the fields noted for the log during its processing.
 
-    `kind` is a bounded word (the operation, or the page) for metrics; `reason` ours where policy spoke.
+    `kind` is a word from a closed set (the operation, or the page) for metrics; `reason` is our reason if policy
+    decided.
     """
 
     method: str
@@ -43,15 +44,15 @@ class Call:
     address: str
     body: Body
     room: Room
-    network: str | None = None  # whose share of what is bounded it counts against; None: nobody's alone
-    forwarded: bool = False  # by a proxy that is trusted: many callers on few connections
+    network: str | None = None  # the holder whose share of bounded resources it uses; None: no single holder
+    forwarded: bool = False  # by a trusted proxy: many callers on few connections
     cut: Callable[[], None] = do_nothing  # ends the connection at once
-    certificate: bytes | None = None  # DER, of a CA that this listener takes client certificates from
-    sound: bool = False  # checked, and without an Upgrade; after anything else the connection ends
+    certificate: bytes | None = None  # DER, issued by a client CA of this listener
+    sound: bool = False  # checked, and without an Upgrade; otherwise the connection closes afterwards
     kind: str = "other"
     reason: str = ""
     error: str = ""
-    gone: Callable[[], bool] = bool  # True once the connection is lost
+    gone: Callable[[], bool] = bool  # returns True once the connection is lost
 
     def header(self, name: str) -> str | None:
         """Return the first header of this (lower-case) name."""
@@ -106,7 +107,7 @@ def read_call(
 
 
 def _certificate(request: web.BaseRequest) -> bytes | None:
-    """Return what the client showed in the handshake, which has proved that it holds the key."""
+    """Return the certificate the client presented; the handshake proved that the client holds its key."""
     connection = request.get_extra_info("ssl_object")
     if connection is None or connection.context.verify_mode == ssl.CERT_NONE:
         return None
@@ -115,7 +116,7 @@ def _certificate(request: web.BaseRequest) -> bytes | None:
 
 
 def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
-    """Raise Fault for a target or a header that could be read in two ways, or is longer than any client's."""
+    """Raise Fault for a target or header that is ambiguous or longer than any client sends."""
     for name, most in (("Authorization", limits.authorization_bytes), ("Accept", limits.accept_bytes)):
         said = request.headers.getall(name, ())
         if said and (size := sum(map(len, said))) > most:
@@ -127,19 +128,19 @@ def check(call: Call, request: web.BaseRequest, limits: Limits) -> None:
     if call.body.expected and request.headers.get("Expect", "").lower() != "100-continue":
         raise Fault("UNSUPPORTED", "this Expect header is not understood: leave it out", status=417)
     if call.body.chunked and request.version < (1, 1):
-        raise Fault("UNKNOWN", "a chunked body needs HTTP 1.1", status=400)  # RFC 9112 6.1: framing is faulty
+        raise Fault("UNKNOWN", "a chunked body needs HTTP 1.1", status=400)  # RFC 9112 6.1: the framing is faulty
     if len({name.lower() for name in request.headers}) == len(request.headers):
-        return  # nothing is said twice
+        return  # no header occurs twice
     for name in ("Authorization", "Host", "Content-Type", "Content-Length", "Transfer-Encoding"):
         if len(request.headers.getall(name, [])) > 1:
             raise Fault("UNKNOWN", f"more than one {name} header: which one is meant cannot be known", status=400)
 
 
 def _target(request: web.BaseRequest) -> str:
-    """Return path and query as sent, nothing decoded, also where a whole URL is the target (RFC 9112 3.2.2).
+    """Return path and query as sent, nothing decoded, also if the target is a whole URL (RFC 9112 3.2.2).
 
-    A URL of another host than the Host header's stays as it is, and is refused: one of the two was meant for somebody
-    else.
+    A URL with a host other than the Host header's stays unchanged and is refused later: one of the two names another
+    server.
     """
     target = request.raw_path  # aiohttp: the target as sent
     if target.startswith("/"):
@@ -152,7 +153,7 @@ def _target(request: web.BaseRequest) -> str:
 
 
 def _headers(request: web.BaseRequest) -> Headers:
-    """Return lower-case names with repeats kept; what speaks about this connection is left out."""
+    """Return lower-case names with repeats kept; headers about this connection are left out."""
     dropped: Set[str] = _KEPT_BACK
     if "Connection" in request.headers:
         lines = request.headers.getall("Connection")
@@ -161,7 +162,7 @@ def _headers(request: web.BaseRequest) -> Headers:
 
 
 def caller_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Return the address of the nearest hop that is not a trusted proxy; what lies beyond it is hearsay."""
+    """Return the address of the nearest hop that is not a trusted proxy; claims beyond that hop are not trusted."""
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     at = peer
     while hops and is_in(at, trusted):

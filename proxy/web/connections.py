@@ -1,6 +1,7 @@
-"""Connections with bounds: how many, how long a header may take, how long a client may stop reading (ATTACKS 28).
+"""Connections with limits: their number, the time for a header, the time a client may stop reading (ATTACKS 28).
 
-aiohttp has neither; every connection's protocol is wrapped in one of ours, which hands bytes on in their turn.
+aiohttp has none of these limits; each of its protocols is wrapped in one of ours, which passes bytes on one request at
+a time.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ from proxy.web.speaker import FIELDS, FULL, Speaker, too_long
 
 Ts = TypeVarTuple("Ts")
 _LOG = logging.getLogger("countersign.http")
-KEEP_ALIVE_S = 75.0  # longer than the 60 s that clients and load balancers commonly keep idle connections
-LINGER_S = 2.0  # for the rest of a body nobody reads, so that the client sees the refusal and not a reset
-LITTLE = 16 * 1024  # read at once while nobody has asked for more
-MUCH = 256 * 1024  # and of a body that somebody reads
-READ_AHEAD = 64 * 1024  # of a body, before whoever reads it has taken what is there
+KEEP_ALIVE_S = 75.0  # longer than the 60 s for which clients and load balancers commonly keep idle connections
+LINGER_S = 2.0  # to receive the rest of an unread body, so that the client sees the refusal instead of a reset
+LITTLE = 16 * 1024  # bytes per read while no handler reads the body
+MUCH = 256 * 1024  # bytes per read while a handler reads the body
+READ_AHEAD = 64 * 1024  # bytes of a body buffered ahead of its reader
 
 
 class Guarded(asyncio.BufferedProtocol):
-    """One connection: aiohttp's protocol, with bounds on what it may send unasked and on how long it may take."""
+    """One connection: aiohttp's protocol, with limits on unrequested bytes and on time."""
 
     def __init__(self, inner: RequestHandler, ports: Connections) -> None:
         """Wrap a protocol that has no transport yet."""
@@ -53,8 +54,8 @@ class Guarded(asyncio.BufferedProtocol):
         self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection, or turn it away when the house is full and nobody in it is idle."""
-        if self.refused:  # lost at the end of its handshake
+        """Accept the connection; refuse it when the limit is reached and no idle connection can be closed."""
+        if self.refused:  # refused or lost before the end of its handshake
             return
         known, self.transport = self.transport is not None, cast("asyncio.Transport", transport)
         if not known and not self.enter(self.transport):
@@ -70,25 +71,25 @@ class Guarded(asyncio.BufferedProtocol):
             self.data_received(early)
 
     def enter(self, transport: asyncio.Transport) -> bool:
-        """Take the connection in, before its handshake where there is one. False when there is no room."""
+        """Count the connection, before its TLS handshake if it has one. Return False when the limit is reached."""
         self.transport = transport
         self.holder = self.intake.holder = self._ports.holder_of(transport)
         return self._ports.admit(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where to read to: little, unless somebody reads the body. All connections share it: it is copied."""
+        """Return the read buffer, small until a handler reads the body. All connections share it; data is copied."""
         del sizehint
         return self._ports.buffer if self.intake.phase is Phase.BODY else self._ports.buffer[:LITTLE]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what was read."""
+        """Pass the received bytes on."""
         self.data_received(bytes(self._ports.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Pass the bytes on, each in its turn; the first of a header start its deadline."""
+        """Pass the bytes on to the intake; the first byte of a header starts its deadline."""
         if self.refused:
             return
-        if not self._made:  # with the last bytes of its handshake
+        if not self._made:  # arrived with the last bytes of the handshake
             self._early += data
             return
         if not self.busy and not self._header.running:
@@ -96,7 +97,7 @@ class Guarded(asyncio.BufferedProtocol):
         self._turn(self.intake.arrived, data)
 
     def eof_received(self) -> None:
-        """Let the connection close: a client that stopped sending has gone."""
+        """Let the connection close: a client that stopped sending counts as gone."""
         if self._made:
             self.inner.eof_received()
 
@@ -119,24 +120,24 @@ class Guarded(asyncio.BufferedProtocol):
             self.inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """End that deadline: the client reads again."""
+        """Stop that deadline: the client reads again."""
         self._stall.met()
         if self._made:
             self.inner.resume_writing()
 
     def entered(self, content: StreamReader, left: int | None) -> None:
-        """A request begins; `left` bytes of its body are to come (None: chunked)."""
+        """Note that a request begins; `left` bytes of its body are still to come (None: chunked)."""
         self.busy = True
         self._ports.idle.pop(self, None)
         self._header.met()
         self._turn(self.intake.entered, content, left)
 
     def wanted(self) -> None:
-        """Somebody reads the body."""
+        """Note that a handler reads the body."""
         self._turn(self.intake.wanted)
 
     def answered(self) -> None:
-        """The answer left. While the rest of an unread body still arrives, aiohttp's lingering time is the bound."""
+        """Note that the response was sent. aiohttp's lingering time limits the wait for the rest of an unread body."""
         if not self.refused:
             self._turn(self.intake.answered)
 
@@ -153,7 +154,7 @@ class Guarded(asyncio.BufferedProtocol):
             self._header.start()
 
     def _turn(self, step: Callable[[*Ts], None], *given: *Ts) -> None:
-        """Take a step of the intake; who has sent more than is for now sends no more until it is."""
+        """Run a step of the intake; pause reading from the client while received bytes wait for their turn."""
         try:
             step(*given)
         except TooMuch as much:
@@ -170,7 +171,7 @@ class Guarded(asyncio.BufferedProtocol):
         self._paused = bool(self.intake.waiting)
 
     def _end(self, reply: bytes) -> None:
-        """Say this, and read no more of it; a request that is being answered is cut."""
+        """Send this reply and ignore further input; if a request is in progress, abort the connection instead."""
         self.refused = True
         self._header.close()
         self.intake.close()
@@ -182,19 +183,19 @@ class Guarded(asyncio.BufferedProtocol):
         self.transport.write(reply)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        # What is still under way to us would turn the answer into a reset.
+        # Closing at once would turn the reply into a reset if the client is still sending.
         self._lingering = self._ports.loop.call_later(LINGER_S, self.transport.close)
 
 
 class Connections:
-    """All connections of one listener; call it to get the protocol of a new one."""
+    """All connections of one listener; calling it returns the protocol of a new connection."""
 
     def __init__(self, handler: Handler, limits: Limits, trusted: Sequence[Network] = ()) -> None:
         """Start with none. Connections from `trusted` proxies have no share of their own. Needs a running loop."""
         self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.server = web.Server(self._watched(handler), request_factory=self._entered)
-        self.idle: dict[Guarded, None] = {}  # answered before and waiting, the longest first
+        self.idle: dict[Guarded, None] = {}  # idle after an earlier response, the longest idle first
         self.headers = Shares(limits.waiting_bytes)
         self.buffer = memoryview(bytearray(MUCH))
         self._shares = Shares(limits.connections)
@@ -224,16 +225,16 @@ class Connections:
         return len(self._open)
 
     def holder_of(self, transport: asyncio.BaseTransport) -> str | None:
-        """Return whose share this connection counts against; None where many stand behind one address."""
+        """Return the holder whose share this connection uses; None if many callers share the address."""
         peer = transport.get_extra_info("peername")
         if not isinstance(peer, tuple) or is_in(peer[0], self._trusted):
             return None
         return network_of(peer[0])
 
     def admit(self, connection: Guarded) -> bool:
-        """Take the connection in, in place of the one idle for longest when full. False when there is no room.
+        """Count the connection, closing the longest idle one when full. Return False when the limit is reached.
 
-        Who has a share already makes room for itself only: nobody else's idle connection is closed for it.
+        A holder that already uses its share can only displace its own idle connections, never those of others.
         """
         while not self._shares.take(connection.holder):
             own = self._shares.over(connection.holder)
@@ -246,16 +247,16 @@ class Connections:
         return True
 
     def forget(self, connection: Guarded) -> None:
-        """Take the connection out."""
+        """Remove the connection."""
         if self._open.pop(connection.inner, None) is not None:
             self._shares.give_back(connection.holder)
             self._sweep.ended()
         self.idle.pop(connection, None)
 
     async def drain(self, grace_s: float, deadline_s: float) -> int:
-        """Close every connection once it is done; return how many had to be cut at the deadline.
+        """Close every connection once its request is done; return how many were cut at the deadline.
 
-        Nothing new may be accepted any more. Connections without a request get `grace_s` for one.
+        The caller has stopped accepting before. Connections without a request get `grace_s` to send one.
         """
         now = self.loop.time()
         while self._open and self.loop.time() < now + deadline_s:

@@ -1,4 +1,4 @@
-"""How long something on a connection may take, with one timer for all the times that it is waited for."""
+"""A time limit for repeated waits on a connection, with one timer for all of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from proxy.registry.request import do_nothing
 
 
 class Deadline:
-    """Calls `late` once when a wait took too long. Most end long before: so a timer goes on from one to the next."""
+    """Calls `late` once when a wait takes too long. Most waits end early, so one timer is reused for the next."""
 
     __slots__ = ("_due", "_late", "_loop", "_seconds", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, late: Callable[[], None]) -> None:
-        """Wait for nothing yet."""
+        """Start without a wait."""
         self._loop = loop
         self._seconds = seconds
         self._late = late
@@ -23,21 +23,21 @@ class Deadline:
 
     @property
     def running(self) -> bool:
-        """True while something is waited for."""
+        """True while a wait is in progress."""
         return self._due is not None
 
     def start(self) -> None:
-        """Wait from now on, anew where something was waited for already."""
+        """Start waiting now; restart the time if a wait is in progress."""
         self._due = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(self._due, self._look)
 
     def met(self) -> None:
-        """What was waited for has come."""
+        """End the wait: the awaited event has happened."""
         self._due = None
 
     def close(self) -> None:
-        """Call nobody any more, and keep nobody in memory."""
+        """Cancel the timer and drop the callback, so that it keeps no object in memory."""
         self._due, self._late = None, do_nothing
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Memory that a crowd of connections took goes back to the system: Python and glibc keep it otherwise (ADR 0053)."""
+"""Returns the memory of many ended connections to the system: Python and glibc would keep it (ADR 0053)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import contextlib
 import ctypes
 import gc
 
-CROWD = 1000  # connections that ended, after which memory is given back
-SWEEP_S = 5.0  # later: by then the last request of the crowd has ended too
+CROWD = 1000  # ended connections after which memory is returned
+SWEEP_S = 5.0  # delay, so that the last requests of the crowd have ended
 
 
 class Sweep:
-    """Counts connections that ended, and gives back what they took once a crowd of them has gone."""
+    """Counts ended connections, and returns their memory to the system after every `CROWD` of them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start with none."""
@@ -20,21 +20,21 @@ class Sweep:
         self._ended = 0
 
     def ended(self) -> None:
-        """Count one."""
+        """Count one ended connection."""
         self._ended += 1
         if self._ended == CROWD:
             self._loop.call_later(SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
         self._ended = 0
-        if give_back_memory() > CROWD:  # the last requests of the crowd have perhaps not ended yet
+        if give_back_memory() > CROWD:  # the last requests of the crowd may not have ended yet
             self._loop.call_later(SWEEP_S, self._sweep)
 
 
 def give_back_memory() -> int:
-    """Collect what refers to itself, return free pages, and return how many objects there were to collect.
+    """Collect reference cycles, return free pages to the system, and return the number of objects collected.
 
-    Takes some tens of milliseconds, in which nothing else runs.
+    Takes some tens of milliseconds, during which the event loop is blocked.
     """
     found = gc.collect()
     with contextlib.suppress(AttributeError, OSError):  # a C library that is not glibc

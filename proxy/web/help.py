@@ -1,6 +1,6 @@
-"""What each reason means and what to do about it: one page per reason, for people who were just blocked.
+"""The meaning of each reason and the next step: one page per reason, for people who were just blocked.
 
-The few words every error text uses are in trust/fixes.py; this table says it at leisure.
+The short phrases used in every error text are in trust/fixes.py; this table explains them in full.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from proxy.trust.reason import Reason
 
 @dataclass(frozen=True)
 class Lesson:
-    """One page: what happened, why it matters, and the next step for whoever pulls, pushes or owns the policy."""
+    """One page: what happened, why it matters, and the next step for those who pull, push or own the policy."""
 
     happened: str
     matters: str

@@ -1,7 +1,7 @@
-"""What arrives on a connection, handed on one request at a time: the rest waits, counted, and the sender with it.
+"""Passes the bytes of a connection on one request at a time; later bytes wait, are counted, and stop reading.
 
-aiohttp parses whatever has arrived: dozens of requests behind one that is being answered, and half a megabyte of a body
-that nobody has asked for. Here a header is handed on when it is its turn, a body when somebody reads it.
+aiohttp parses everything that has arrived: dozens of requests behind the one in progress, and half a megabyte of a body
+that no handler has read. Here a header is passed on only when its turn comes, a body only when a handler reads it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ _END = b"\r\n\r\n"
 
 
 def _dropped(_data: bytes) -> None:
-    """Hand on nothing: the connection has ended."""
+    """Drop the bytes: the connection has ended."""
 
 
 class Content(Protocol):
-    """The body of the request under way, as the parser fills it."""
+    """The body of the current request, as the parser fills it."""
 
     def is_eof(self) -> bool:
-        """Return whether the parser has seen its end."""
+        """Return whether the parser has seen the end of the body."""
 
 
 class Phase(Enum):
-    """What the next bytes are."""
+    """The part of a request that the next bytes belong to."""
 
-    HEADER = auto()  # of the next request
-    PARSED = auto()  # behind a whole header; its request has not begun
-    UNREAD = auto()  # of a body nobody has asked for
+    HEADER = auto()  # the header of the next request
+    PARSED = auto()  # bytes behind a complete header whose request has not begun
+    UNREAD = auto()  # a body that no handler reads yet
     BODY = auto()
-    BEHIND = auto()  # behind a whole request that is being answered
+    BEHIND = auto()  # bytes behind a complete request that is in progress
 
 
 class TooMuch(Exception):
-    """More header than may be sent (`share` False), or more than there is room for now (True)."""
+    """The header is longer than allowed (`share` False), or the holder's share of memory is used up (True)."""
 
     def __init__(self, *, share: bool) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TooMuch(Exception):
 
 
 class Intake:
-    """The bytes of one connection. Every call that hands bytes on may raise TooMuch: the connection ends with it."""
+    """The bytes of one connection. Every call that passes bytes on may raise TooMuch, which ends the connection."""
 
     def __init__(
         self,
@@ -56,26 +56,26 @@ class Intake:
         headers: Shares,
         holder: Hashable | None = None,
     ) -> None:
-        """`most` bytes are one header at most; what waits counts against the holder's share of `headers`.
+        """`most` is the size limit of one header; waiting bytes count against the holder's share of `headers`.
 
-        `rested` is called when a request is over and its body read: the next header may come.
+        `rested` is called when a request has ended and its body is read: the next header may come.
         """
         self.phase = Phase.HEADER
-        self.waiting = bytearray()  # arrived, and not handed on
+        self.waiting = bytearray()  # received, not passed on yet
         self._hand_on = hand_on
         self._rested = rested
         self._most = most
         self._headers = headers
         self.holder = holder
         self._counted = 0  # taken from `headers`
-        self._size = 0  # of the header so far
-        self._last = b""  # its last bytes: its end may arrive in two parts
+        self._size = 0  # bytes of the header so far
+        self._last = b""  # the header's last bytes: its end mark may arrive in two parts
         self._content: Content | None = None
-        self._left: int | None = 0  # bytes of the body to come; None: the parser alone knows
+        self._left: int | None = 0  # bytes of the body still to come; None: only the parser knows
         self._answered = True
 
     def arrived(self, data: bytes) -> None:
-        """Hand on what is for now, and keep the rest."""
+        """Pass on the bytes whose turn it is, and keep the rest."""
         while data:
             if self.phase is Phase.HEADER:
                 data = self._of_header(data)
@@ -88,7 +88,7 @@ class Intake:
                 return
 
     def entered(self, content: Content, left: int | None) -> None:
-        """A request begins; `left` bytes of its body are to come (None: chunked)."""
+        """Note that a request begins; `left` bytes of its body are still to come (None: chunked)."""
         self._uncount()
         self._content, self._left, self._answered = content, left, False
         done = left == 0 or content.is_eof()
@@ -97,13 +97,13 @@ class Intake:
             self._count(len(self.waiting))
 
     def wanted(self) -> None:
-        """Somebody reads the body."""
+        """Note that a handler reads the body."""
         if self.phase is Phase.UNREAD:
             self.phase = Phase.BODY
             self._again()
 
     def answered(self) -> None:
-        """The answer has left; the rest of the body, if there is one, is read and dropped."""
+        """Note that the response was sent; the rest of the body, if any, is read and dropped."""
         self._answered = True
         if self.phase is Phase.BEHIND or self._content is None or self._content.is_eof():
             self._next()
@@ -112,7 +112,7 @@ class Intake:
             self._again()
 
     def close(self) -> None:
-        """Keep nothing, and nobody: what refers to itself waits for the collector."""
+        """Drop all bytes and callbacks: a reference cycle would stay in memory until the collector runs."""
         self.waiting.clear()
         self._uncount()
         self._hand_on, self._rested, self._content = _dropped, do_nothing, None
@@ -132,7 +132,8 @@ class Intake:
     def _of_header(self, data: bytes) -> bytes:
         if self._size == 0 and data[0] not in b"\r\n" and 0 < data.find(_END) == len(data) - len(_END):
             return self._of_whole(data)
-        blank = len(data) - len(data.lstrip(b"\r\n")) if self._size == 0 else 0  # RFC 9112 2.2: lines before it
+        # RFC 9112 2.2: empty lines may come before the header
+        blank = len(data) - len(data.lstrip(b"\r\n")) if self._size == 0 else 0
         before = len(self._last)
         found = (self._last + data).find(_END, blank)
         end = len(data) if found < 0 else found + len(_END) - before
@@ -148,7 +149,7 @@ class Intake:
         return data[end:]
 
     def _of_whole(self, head: bytes) -> bytes:
-        """The whole header in one piece and nothing behind it, as nearly all arrive."""
+        """Pass on a complete header with nothing behind it, the usual case."""
         self._size = len(head)
         if self._size > self._most:
             raise TooMuch(share=False)
@@ -168,7 +169,7 @@ class Intake:
         return self._whole(data[now:]) if self._left == 0 or content.is_eof() else b""
 
     def _whole(self, rest: bytes) -> bytes:
-        """The body is all there; nobody else says so when its answer has left already."""
+        """Note that the body is complete; if its response was already sent, go on to the next request."""
         self.phase = Phase.BEHIND
         if self._answered:
             self._next()

@@ -1,6 +1,6 @@
-"""The Unix socket in the state directory: how commands on this host talk to the running server.
+"""The Unix socket in the state directory: the connection from commands on this host to the running server.
 
-Who can open the socket (mode 0600) is the operator; there is no other authentication.
+Access to the socket (mode 0600) identifies the operator; there is no other authentication.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Command = Callable[[Arguments], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Route:
-    """One command: its method, its path, the arguments it must and may get, and what runs it."""
+    """One command: its method, its path, its required and optional arguments, and its function."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Commands:
-    """What commands do; each gets text arguments and returns JSON values. Raises Fault, Unavailable, Corrupt."""
+    """The functions of the commands: text arguments in, JSON values out. Raises Fault, Unavailable, Corrupt."""
 
     verify: Command
     why: Command

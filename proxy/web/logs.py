@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, JSON unless a person is watching, and nothing in them is alive on a terminal."""
+"""Structured logs: one event per line, JSON unless the stream is a terminal, no terminal control codes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from proxy.web.outermost import Done
 Fields = MutableMapping[str, Any]
 TEXT_LENGTH = 2000
 _JSON = JSONEncoder(ensure_ascii=True)
-_LEVELS = {"warn": "warning", "exception": "error"}  # where structlog's method is called otherwise than its level
+_LEVELS = {"warn": "warning", "exception": "error"}  # structlog methods whose name differs from their level
 
 
 def inert(text: str) -> str:
-    """Return the text with everything a terminal or a log reader could act on written as an escape.
+    """Return the text with every character that could control a terminal or log reader written as an escape.
 
-    Printable characters stay, whatever their script; controls, ANSI, bidirectional marks and lone surrogates do not.
+    Printable characters of every script stay; controls, ANSI, bidirectional marks and lone surrogates are escaped.
     """
     if text.isprintable():
         return text
@@ -43,7 +43,7 @@ def _escape(_logger: object, _name: str, fields: Fields) -> Fields:
 
 
 def _line(logger: object, name: str, fields: Fields) -> str:
-    """Return the line of a JSON log, in one step: every request has one, and json.dumps takes longer."""
+    """Return the line of a JSON log, built directly: every request writes one, and json.dumps is slower."""
     fields["level"] = _LEVELS.get(name, name)
     now = time.time()
     fields["timestamp"] = f"{_second(int(now))}.{int(now % 1 * 1_000_000):06}Z"
@@ -65,7 +65,7 @@ def _second(second: int) -> str:
 
 
 class _Straight(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]  # made at run time
-    """A JSON log whose `info` goes straight to the stream: structlog's own steps would cost as much as the line."""
+    """A JSON log whose `info` writes directly to the stream: structlog's processors would double the cost of a line."""
 
     def info(self, event: str, *args: Any, **fields: Any) -> Any:
         """Write one line."""
@@ -91,14 +91,14 @@ def open_log(stream: TextIO, *, as_json: bool | None = None) -> structlog.typing
         processors=processors,
         wrapper_class=kind,
     )
-    return logger.bind()  # made once, not for every line
+    return logger.bind()  # built once instead of for every line
 
 
 class Bridge(logging.Handler):
-    """Hands what libraries log to our log."""
+    """Passes the log records of libraries on to our log."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
-        """Bridge into this log; install with `logging.getLogger().addHandler`."""
+        """Write to this log; install with `logging.getLogger().addHandler`."""
         super().__init__(logging.INFO)
         self._log = log
 
@@ -111,18 +111,18 @@ class Bridge(logging.Handler):
 
 
 class AccessLog:
-    """One line for every request, with the id that journal rows and clients have."""
+    """Writes one line for every request, with the request id that journal rows and clients also have."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger, *, errors_only: bool = False) -> None:
-        """Log there; `errors_only` for listeners that probes knock at every second."""
+        """Write to this log; `errors_only` for listeners that probes call every second."""
         self._log = log
         self._errors_only = errors_only
 
     def began(self) -> None:
-        """Say nothing yet."""
+        """Do nothing: the line is written at the end."""
 
     def ended(self, done: Done) -> None:
-        """Log the request: the target without its query, which may hold upload state."""
+        """Log the request; the target is logged without its query, which may hold upload state."""
         if self._errors_only and done.error is None:
             return
         call = done.call

@@ -1,4 +1,4 @@
-"""What is counted, and what others keep. Labels are closed sets: never a repository, tag, user or path (ATTACKS 30)."""
+"""Metrics, kept here or by other parts. Labels are closed sets: never a repository, tag, user, path (ATTACKS 30)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = frozenset({kind.__name__ for kind in Operation.__args__} | {f"page:{page
 
 
 class Metrics:
-    """The counters of one process; handed to whoever counts, and told of every public request."""
+    """The counters of one process; used by the parts that count, and notified of every public request."""
 
     def __init__(self) -> None:
         """Start at zero, in a registry of our own."""
@@ -89,7 +89,7 @@ class Metrics:
             self._excepted.inc()
 
     def not_decided(self) -> None:
-        """Count a request that could not be decided, whether or not a row could say so."""
+        """Count a request without a decision, whether or not the journal could record it."""
         self._inconclusive.inc()
 
     def signed(self, count: int = 1) -> None:
@@ -101,13 +101,13 @@ class Metrics:
         self._failures.inc()
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a value that somebody else keeps, asked for at every scrape."""
+        """Export a gauge whose value another part keeps; read at every scrape."""
         Gauge(f"countersign_{name}", text, registry=self.registry).set_function(value)
 
     def watch_each(
         self, name: str, text: str, labels: Sequence[str], values: Callable[[], Mapping[tuple[str, ...], float]]
     ) -> None:
-        """Show values that somebody else keeps, by labels out of closed sets, asked for at every scrape."""
+        """Export a gauge with labels from closed sets whose values another part keeps; read at every scrape."""
         self.registry.register(_Each(f"countersign_{name}", text, labels, values))
 
     def text(self) -> bytes:
@@ -116,7 +116,7 @@ class Metrics:
 
 
 class _Each(Collector):
-    """A gauge whose labels are there only where there is a value."""
+    """A gauge that exports a label only while a value exists for it."""
 
     def __init__(
         self, name: str, text: str, labels: Sequence[str], values: Callable[[], Mapping[tuple[str, ...], float]]
@@ -132,13 +132,13 @@ class _Each(Collector):
 
 
 class CountedJournal:
-    """The journal behind it. What it records is counted; what stopped a request is counted even where no row could be.
+    """A journal that counts the events it passes on; failed requests are counted even if no row could be written.
 
-    An alarm on failures must work while the store is what fails.
+    An alarm on failures must also work when the store is the part that fails.
     """
 
     def __init__(self, journal: Journal, metrics: Metrics) -> None:
-        """Count what this journal records."""
+        """Count the events that this journal records."""
         self._journal = journal
         self._metrics = metrics
 
@@ -179,7 +179,7 @@ class CountedJournal:
 
 
 def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPushes) -> None:
-    """Show how many denials and exceptions there are, and how many pushes that are owed a signature."""
+    """Export the number of denials, of exceptions, and of pushes that still need a signature."""
     metrics.watch("unsigned_pushes", "Pushed without a signature, and not signed yet", owed.waiting)
     metrics.watch("denials", "Denials in force", lambda: len(there.in_force().denials))
     metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.in_force().exceptions))
@@ -191,31 +191,31 @@ def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPu
 
 
 def watch_books(metrics: Metrics, age: Callable[[], float]) -> None:
-    """Show how old what this server knows of denials and keys may be."""
+    """Export the age of this server's view of denials and keys."""
     text = "How long ago denials and keys were read from the store; 0 where no other server writes it"
     metrics.watch("books_age_seconds", text, age)
 
 
 def watch_signing(metrics: Metrics, health: Callable[[], str | None], standing: Callable[[], int]) -> None:
-    """Show whether everything signs, and for how many key profiles another token than the first does, or none."""
+    """Export whether everything signs, and how many key profiles do not sign with their first token."""
     metrics.watch("signing_healthy", "1 while every token and key signs", lambda: float(health() is None))
     metrics.watch("standby_profiles", "Key profiles whose first token does not sign", standing)
 
 
 def watch_problems(metrics: Metrics, now: Callable[[], list[Problem]]) -> None:
-    """Show how many problems there are, as `status` tells them."""
+    """Export the number of problems that `status` shows."""
     text = "What is wrong now, as `countersign status` tells it"
     metrics.watch_each("problems", text, ("id", "severity"), lambda: counted(now()))
 
 
 def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
-    """Show what is set to happen to keys."""
+    """Export the announced key changes."""
     metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
     when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
     metrics.watch("next_key_change_timestamp_seconds", when, next_at)
 
 
 def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
-    """Show how many days are left to the first of each kind of thing that ends."""
+    """Export the days left until the first expiry of each kind."""
     text = "Days to the end of the first certificate, revocation list or admin token of this kind"
     metrics.watch_each("days_until_expiry", text, ("kind",), lambda: {(kind,): left for kind, left in days().items()})

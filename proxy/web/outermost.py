@@ -1,4 +1,4 @@
-"""The outermost layer of every listener: one id, one answer and one log line for each request, whatever happens."""
+"""The outermost layer of every listener: one id, one response and one log line for each request, always."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ID_LENGTH = 16  # hexadecimal digits
 
 @dataclass
 class Done:
-    """One request as logs and metrics see it. `error` is what ended it unexpectedly; `sent` counts body bytes."""
+    """One request for logs and metrics. `error` is the unexpected exception that ended it; `sent` counts body bytes."""
 
     call: Call
     status: int = 0
@@ -38,7 +38,7 @@ class Done:
 
 
 class Watch(Protocol):
-    """Who is told of every request: metrics and the access log."""
+    """A part notified of every request: metrics or the access log."""
 
     def began(self) -> None:
         """A request began."""
@@ -49,9 +49,9 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Edge:
-    """What the outermost layer needs: bounds, whom to believe about addresses, whom to tell, whether we are leaving.
+    """The parameters of the outermost layer: limits, trusted proxies, watchers, and whether the server is leaving.
 
-    `kept` is the memory for bodies that this listener shares with others; None: it has its own.
+    `kept` is the memory for bodies that this listener shares with others; None: the listener has its own.
     """
 
     limits: Limits
@@ -87,7 +87,7 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
             done.error = done.error or written
             cut(request)
             await asyncio.sleep(0)
-            return web.Response()  # never sent, the connection is gone; aiohttp wants something to return
+            return web.Response()  # never sent, because the connection is closed; aiohttp requires a return value
         finally:
             if call.forwarded and not busy:
                 forwarded.give_back(call.network)
@@ -101,7 +101,7 @@ def outermost(inner: Inner, edge: Edge) -> Handler:
 
 
 def _ids() -> Iterator[str]:
-    """Yield ids that nobody can guess, a page of them for each system call."""
+    """Yield unguessable ids, taking one page of random bytes per system call."""
     while True:
         page = os.urandom(PAGE).hex()
         for start in range(0, len(page), ID_LENGTH):
@@ -109,7 +109,7 @@ def _ids() -> Iterator[str]:
 
 
 async def _caught(work: Awaitable[T]) -> T | Exception:
-    """Return what the work returned or raised: the one place where every exception ends."""
+    """Return the work's result or the exception it raised: every exception ends here."""
     try:
         return await work
     except Exception as error:  # noqa: BLE001  the outermost layer: answered with 500 and logged, nothing of upstream's
@@ -117,16 +117,16 @@ async def _caught(work: Awaitable[T]) -> T | Exception:
 
 
 async def _answer(inner: Inner, request: web.BaseRequest, call: Call, limits: Limits, busy: bool) -> Response:
-    if busy:  # a connection of its own would have been refused in the same way
+    if busy:  # on a connection of its own, this caller would have been refused in the same way
         text = "too many requests from your address are being answered; try again in a few seconds"
         raise Fault("TOOMANYREQUESTS", text, headers={"Retry-After": "5"})
     check(call, request, limits)
-    call.sound = "Upgrade" not in request.headers  # aiohttp may lose what follows an upgrade we do not make
+    call.sound = "Upgrade" not in request.headers  # aiohttp may lose the bytes after an upgrade that we do not make
     return await inner(call)
 
 
 def _refuse(done: Done, failure: Exception, edge: Edge) -> Ready:
-    """Turn a failure into an answer; the client's own silence explains whatever it led to."""
+    """Turn a failure into a response; a client's silence takes precedence over the errors it caused."""
     known = done.call.body.fault or failure
     if not isinstance(known, Fault | Unavailable | Corrupt):
         done.error = known
@@ -138,7 +138,7 @@ def _refuse(done: Done, failure: Exception, edge: Edge) -> Ready:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Forget where it was raised: those frames hold the body, and a cycle with them waits for the collector."""
+    """Drop the traceback and causes: their frames hold the body, and such a cycle would wait for the collector."""
     while error is not None:
         error.__traceback__ = None
         below = error.__cause__ or error.__context__
@@ -152,7 +152,7 @@ async def _send(request: web.BaseRequest, ready: Ready, edge: Edge, done: Done) 
     def count(size: int) -> None:
         done.sent += size
 
-    # A client that was never told to continue may or may not send its body: only closing leaves no doubt.
+    # A client that was never told to continue may or may not send its body: only closing resolves the ambiguity.
     unasked = call.body.expected and call.body.present and not call.body.continued
     return await send(
         request,

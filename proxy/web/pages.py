@@ -1,4 +1,4 @@
-"""The pages an error leads to: `/-/d/<decision>`, `/-/i/<image>`, `/-/help/<reason>`, as text, HTML or JSON."""
+"""The pages that error texts link to: `/-/d/<decision>`, `/-/i/<image>`, `/-/help/<reason>`, as text, HTML or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _JSON = "application/json"
 
 @dataclass(frozen=True)
 class Inspection:
-    """What somebody who may pull an image is told about it; `keys` maps fingerprints to the names policy uses."""
+    """The data about an image for a caller who may pull it; `keys` maps fingerprints to the names that policy uses."""
 
     decision: Decision
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -46,10 +46,10 @@ Inspect = Callable[[Repository, Reference, Request], Awaitable[Inspection]]
 
 
 def form_of(call: Call) -> PageFormat:
-    """Return how to answer: `?format=` decides, then Accept; browsers get HTML, everybody else text."""
+    """Return the response format: `?format=` decides, then Accept; browsers get HTML, all other clients text."""
     try:
         request = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
-    except ValueError:  # more than anybody means
+    except ValueError:  # more fields than any client sends
         request = None
     if request in {"html", "json", "text"}:
         return request  # type: ignore[return-value]  # narrowed by the set
@@ -60,7 +60,7 @@ def form_of(call: Call) -> PageFormat:
 
 
 def pages(rendering: Rendering, find: Find, inspect: Inspect, trust: Inner | None = None) -> Mapping[str, Inner]:
-    """Return the pages by the word after `/-/`; the token endpoint is added by whoever wires them."""
+    """Return the pages by the word after `/-/`; the composition root adds the token endpoint."""
     shown = Pages(rendering, find, inspect)
     return {
         "": shown.reading(shown.front),
@@ -73,16 +73,16 @@ def pages(rendering: Rendering, find: Find, inspect: Inspect, trust: Inner | Non
 
 
 class Pages:
-    """Everything a page is made of."""
+    """The pages and the functions that supply their data."""
 
     def __init__(self, rendering: Rendering, find: Find, inspect: Inspect) -> None:
-        """`find` looks a decision up by its id; `inspect` judges an image with the caller's own credentials."""
+        """`find` looks up a decision by its id; `inspect` judges an image with the caller's own credentials."""
         self._rendering = rendering
         self._find = find
         self._inspect = inspect
 
     def reading(self, page: Inner) -> Inner:
-        """Return the page for GET and HEAD, with its errors as pages too."""
+        """Return the page for GET and HEAD, with its errors rendered as pages too."""
 
         async def answer(call: Call) -> Response:
             try:
@@ -100,7 +100,7 @@ class Pages:
         return answer
 
     async def front(self, call: Call) -> Response:
-        """Say what this is."""
+        """Return the front page, which says what this server is."""
         if form_of(call) == "html":
             return self._rendering.html("front.html")
         url = self._rendering.url
@@ -108,23 +108,23 @@ class Pages:
         return self._rendering.answer(200, _TEXT, text)
 
     async def nothing(self, _call: Call) -> Response:
-        """Say that there is no such page. Raises Fault."""
+        """Raise Fault: this page does not exist."""
         raise nothing_here()
 
     async def decision(self, call: Call) -> Response:
-        """Show one decision to whoever has its unguessable id: nothing about callers, nothing about other images."""
+        """Show one decision to any caller with its unguessable id: nothing about callers or other images."""
         decision_id = call.path.removeprefix("/-/d/")
         found = None
         if 0 < len(decision_id) <= ID_LENGTH and _ID.issuperset(decision_id):
             found = await self._find(decision_id)
         if found is None:
             raise Fault("NAME_UNKNOWN", "there is no such decision, or it is no longer kept", status=404)
-        # Claims name who pushed; that is for those who may pull the image.
+        # Claims name the pusher; only callers who may pull the image see them.
         bare = replace(found, signatures=tuple(replace(s, claims={}) for s in found.signatures))
         return self._decided(form_of(call), bare, "decision.html", {}, {})
 
     async def image(self, call: Call) -> Response:
-        """Show the verdict on an image to whoever may pull it."""
+        """Show the verdict on an image to a caller who may pull it."""
         repository, reference = named_image(call.path.removeprefix("/-/i/"))
         seen = await self._inspect(repository, reference, call.asked())
         more: dict[str, Any] = {
@@ -137,7 +137,7 @@ class Pages:
         return self._decided(form_of(call), seen.decision, "image.html", shown, more)
 
     async def help(self, call: Call) -> Response:
-        """Teach one reason, or list them all."""
+        """Explain one reason, or list them all."""
         word = call.path.removeprefix("/-/help").strip("/")
         form = form_of(call)
         if not word:
@@ -181,7 +181,7 @@ class Pages:
         return self._rendering.html(template, **values, **shown)
 
     def _failed(self, call: Call, fault: Fault) -> Response:
-        """Return the failure as a page; the challenge of a 401 goes with it, so that clients log in."""
+        """Return the failure as a page; a 401 keeps its challenge, so that clients log in."""
         call.error, call.reason = str(fault), fault.reason or ""
         form = form_of(call)
         if form == "html":
@@ -197,7 +197,7 @@ class Pages:
 
 
 def named_image(text: str) -> tuple[Repository, Reference]:
-    """Return what `repo`, `repo:tag` or `repo@digest` names; without either, the tag is `latest`."""
+    """Return the image named by `repo`, `repo:tag` or `repo@digest`; without tag and digest, the tag is `latest`."""
     name, at, digest = unquote(text).partition("@")
     if at:
         reference = parse_manifest_reference(digest)

@@ -1,4 +1,4 @@
-"""Pages as HTML: everything escaped, no scripts, one small style sheet, and a policy that forbids anything else."""
+"""Renders pages as HTML: everything escaped, no scripts, one small style sheet, a policy that forbids all else."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ WORDS = {"passed": "Yes", "failed": "No", "inconclusive": "Unknown"}
 
 
 class Rendering:
-    """Templates with the name and address of this proxy in them."""
+    """Templates filled with the name and address of this proxy."""
 
     def __init__(self, name: str, url: str) -> None:
-        """Load no template yet. `url` is the public one, without a slash at its end."""
+        """Load no template yet. `url` is the public URL, without a trailing slash."""
         css = (files("proxy.web") / "static" / "page.css").read_text()
         self.url = url
         self.name = name
         self.host = url.partition("://")[2]
-        # The style sheet is ours and holds no markup; its hash is what the policy lets in.
+        # The style sheet is ours and contains no markup; the policy allows it by its hash.
         self._globals = {"name": name, "url": url, "host": self.host, "css": Markup(css), "words": WORDS}  # noqa: S704
         hashed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
         self._policy = (
@@ -38,7 +38,7 @@ class Rendering:
 
     @cached_property
     def _environment(self) -> Environment:
-        from jinja2 import Environment, PackageLoader, StrictUndefined  # a start needs no page
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # imported late: a start needs no page
 
         environment = Environment(
             loader=PackageLoader("proxy.web"),
@@ -57,7 +57,7 @@ class Rendering:
         return self.answer(status, "text/html; charset=utf-8", body)
 
     def answer(self, status: int, content_type: str, body: str) -> Response:
-        """Return text of ours with the headers every page has."""
+        """Return our own text with the headers of every page."""
         headers = (
             ("content-type", content_type),
             ("cache-control", "no-store"),
@@ -71,12 +71,12 @@ class Rendering:
 
 
 def _shown(value: object) -> object:
-    """Return a value without control characters and bidirectional marks; markup of ours stays as it is."""
+    """Return a value without control characters and bidirectional marks; our own markup stays as it is."""
     return inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def code(text: str) -> Markup:
-    """Return the text escaped, with what stands between backquotes as code."""
+    """Return the text escaped, with text between backquotes as code."""
     parts = text.split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
     return Markup("").join(marked)

@@ -1,4 +1,4 @@
-"""Answers and failures as bytes on the wire."""
+"""Writes responses and failures to the connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from proxy.trust.explain import PHRASE_LENGTH, plain
 JSON = "application/json"
 WARNING_LENGTH = 4096
 Failure = Fault | Unavailable | Corrupt
-# What upstream sends comes from the origin of our pages: a browser must not run it, whatever it says it is.
+# Upstream's content shares the origin of our pages: a browser must not run it, whatever its media type says.
 INERT = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
 _HARMLESS = re.compile(
     r"(?:text/plain|application/(?:json|octet-stream|x-tar|(?:x-)?gzip|zstd|vnd\.(?:(?!xml\b)[a-z0-9.+_-])+))"
@@ -35,14 +35,14 @@ API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 
 @dataclass(frozen=True)
 class Ready:
-    """An answer with the reason phrase of its status line (None: the usual one)."""
+    """A response with the reason phrase of its status line (None: the standard one)."""
 
     answer: Response
     phrase: str | None = None
 
 
 def refuse(failure: Failure, *, inside: bool = False) -> Ready:
-    """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes"); `inside` says all to operators."""
+    """Return the OCI error for a failure (distribution-spec 1.1 "Error Codes"); `inside` adds detail for operators."""
     if isinstance(failure, Unavailable):
         later = (("retry-after", str(failure.retry_after)),)
         text = f"not available just now ({_said(failure, inside)}); try again"
@@ -62,7 +62,7 @@ def _said(failure: Unavailable | Corrupt, inside: bool) -> str:
 
 
 def broken(request_id: str) -> Fault:
-    """Return what is said of what should not have happened: our own words and the id to find it by, nothing else."""
+    """Return the error for an unexpected exception: our own words and the request id, nothing else."""
     return Fault("UNKNOWN", f"internal error; nothing was served or signed; ask the operator for request {request_id}")
 
 
@@ -77,22 +77,22 @@ def _json(headers: Headers) -> Headers:
 
 
 def warning(text: str) -> str:
-    """Return the value of a `Warning` header: a quoted string of inert ASCII within the length clients read."""
+    """Return the value of a `Warning` header: a quoted string of inert ASCII within the length that clients read."""
     inner = plain(text, WARNING_LENGTH - 8).replace("\\", "/").replace('"', "'")
     return f'299 - "{inner}"'
 
 
 def inert_type(media_type: str) -> str:
-    """Return the media type where no browser runs what has it, else that of bytes."""
+    """Return the media type if no browser runs content of that type, else the generic type for bytes."""
     return (_remembered_type if len(media_type) <= SHORT else _inert_type)(media_type)
 
 
 def _inert_type(media_type: str) -> str:
-    harmless = _HARMLESS.fullmatch(media_type) or _RANGES.fullmatch(media_type)  # several parts of one layer
+    harmless = _HARMLESS.fullmatch(media_type) or _RANGES.fullmatch(media_type)  # several ranges of one layer
     return media_type if harmless else "application/octet-stream"
 
 
-SHORT = 128  # characters: those of images are
+SHORT = 128  # characters: enough for the media types of images
 _remembered_type = lru_cache(1024)(_inert_type)
 
 
@@ -119,9 +119,9 @@ async def send(
     close: bool,
     count: Callable[[int], None],
 ) -> web.StreamResponse:
-    """Write the whole answer and return the response; `count` is told of body bytes as they leave.
+    """Write the whole response and return it; `count` receives the size of body bytes as they are sent.
 
-    A relayed stream that ends early or badly ends the connection: a short body must never look whole.
+    A relayed stream that ends early or with an error ends the connection: a short body must never look complete.
     """
     answer = ready.answer
     fields = _fields(answer, request_id, registry=registry)
@@ -138,7 +138,7 @@ async def send(
 
 
 class Sent(web.StreamResponse):
-    """An answer whose bytes are all here, sent at once: aiohttp's own takes twice the time over each."""
+    """A response with its whole body in memory, sent at once: aiohttp's own class takes twice the time."""
 
     def __init__(self, status: int, phrase: str | None, *, stays: bool) -> None:
         """Nothing is sent yet; the connection `stays` open afterwards."""
@@ -147,27 +147,27 @@ class Sent(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """True where the connection stays open."""
+        """True if the connection stays open."""
         return self._stays
 
     async def send(self, request: web.BaseRequest, fields: CIMultiDict[str], body: bytes) -> None:
-        """Write the head, framed for these bytes (RFC 9112 6), and the body where this answer has one."""
+        """Write the header, framed for this body (RFC 9112 6), and the body if this response has one."""
         head = request.method == "HEAD"
         if not head or self.status == 204:
-            fields.popall("content-length", None)  # counted from the bytes, never believed
+            fields.popall("content-length", None)  # counted from the bytes; the given value is never trusted
         if self.status != 204 and "content-length" not in fields and (body or not (head or self.status == 304)):
             fields["content-length"] = str(len(body))
         if body and not head:
             fields.setdefault("content-type", "application/octet-stream")
         fields.setdefault("date", _date(int(time.time())))
-        if self._stays != (request.version >= (1, 1)):  # else it is as the version has it by itself
+        if self._stays != (request.version >= (1, 1)):  # otherwise the default of the HTTP version already says it
             fields["connection"] = "keep-alive" if self._stays else "close"
         major, minor = request.version
         await request.writer.write_headers(f"HTTP/{major}.{minor} {self.status} {self.reason}", fields)
         await request.writer.write_eof(b"" if head or self.status in {204, 304} else body)
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Do nothing: aiohttp sends what a handler returns, and this is sent."""
+        """Do nothing: aiohttp sends the response that a handler returns, and this one is already sent."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Do nothing."""
@@ -211,11 +211,11 @@ async def _relay(
     if whole:
         await response.write_eof()
     else:
-        await asyncio.sleep(0)  # the lost connection is reported in the next turn of the loop
+        await asyncio.sleep(0)  # the next turn of the loop reports the lost connection
     return response
 
 
 def cut(request: web.BaseRequest) -> None:
-    """End the connection at once, without the bytes that would make a short body look whole."""
+    """Abort the connection, without the final bytes that would make a short body look complete."""
     if request.transport is not None:
         request.transport.abort()

@@ -1,4 +1,4 @@
-"""Listeners: where the handlers meet sockets and TLS, and how they leave (ARCHITECTURE 8)."""
+"""Listeners: connect the handlers to sockets and TLS, and drain them (ARCHITECTURE 8)."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from proxy.web.connections import Connections, Guarded
 from proxy.web.outermost import Handler
 from proxy.web.sockets import everywhere
 
-GRACE_S = 2.0  # for the first request on connections that were accepted already
+GRACE_S = 2.0  # for the first request on connections that are already accepted
 BACKLOG = 1024
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen: a host and a port (0 for any free one). Host `::` is every address, of IPv4 and of IPv6."""
+    """An address to listen on: host and port (0: any free port). Host `::` means all addresses, IPv4 and IPv6."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Return HOST:PORT, as it stands in a URL."""
+        """Return HOST:PORT as written in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Tls:
-    """A certificate and its key, which `reload` exchanges for new connections without dropping old ones."""
+    """A certificate and its key; `reload` exchanges them for new connections without dropping old ones."""
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
-        """Load both. With `client_ca`, clients may show certificates of these CAs. Raises OSError or ssl.SSLError."""
+        """Load both. With `client_ca`, clients may use certificates of these CAs. Raises OSError or ssl.SSLError."""
         self._files = (str(certificate), str(key))
         self._client_ca = client_ca
         self.context = self._fresh()
 
     def reload(self) -> None:
-        """Use what is in the files now. Raises OSError or ssl.SSLError, and then the old ones stay in use."""
+        """Load the files again. Raises OSError or ssl.SSLError; the old certificate and key then stay in use."""
         self._fresh()
         self.context.load_cert_chain(*self._files, password=_nobody_to_ask)
 
@@ -55,14 +55,14 @@ class Tls:
         context.load_cert_chain(*self._files, password=_nobody_to_ask)
         if self._client_ca is not None:
             context.load_verify_locations(self._client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL  # who shows none has a token
-            context.options |= ssl.OP_NO_TICKET  # every connection shows its certificate itself
+            context.verify_mode = ssl.CERT_OPTIONAL  # a client without a certificate uses a token
+            context.options |= ssl.OP_NO_TICKET  # every connection presents its own certificate
             context.num_tickets = 0
         return context
 
 
 def _nobody_to_ask() -> str:
-    """Refuse: OpenSSL would ask at the terminal, and nothing would be served until somebody answers."""
+    """Refuse: OpenSSL would prompt on the terminal, and the server would hang until a person answers."""
     raise ssl.SSLError("the private key has a passphrase; give one without, readable by this user only")
 
 
@@ -70,10 +70,10 @@ class Listener:
     """One handler on one address."""
 
     def __init__(self, handler: Handler, limits: Limits, trusted: Sequence[Network] = ()) -> None:
-        """Nothing listens yet; `trusted` are proxies in front of us. Needs a running event loop."""
+        """Listen nowhere yet; `trusted` are proxies in front of us. Needs a running event loop."""
         self.connections = Connections(handler, limits, trusted)
         self._limits = limits
-        self.missing = ""  # the address family that this machine does not have, where both were asked for
+        self.missing = ""  # the address family missing on this machine, when both were requested
         self._servers: list[asyncio.Server] = []
         self._path: Path | None = None
 
@@ -99,7 +99,7 @@ class Listener:
         self._path = path
 
     async def stop_accepting(self) -> None:
-        """Close the socket; what the kernel had accepted for us already is taken in first."""
+        """Close the socket after taking in the connections that the kernel has already accepted."""
         await asyncio.sleep(0)
         for server in self._servers:
             server.close()
@@ -108,7 +108,7 @@ class Listener:
                 os.unlink(self._path)  # noqa: PTH108  one system call on a socket of our own
 
     async def leave(self, grace_s: float, deadline_s: float) -> int:
-        """Stop accepting, finish or cut what is under way, and return how many connections were cut."""
+        """Stop accepting, finish or cut open requests, and return how many connections were cut."""
         await self.stop_accepting()
         return await self.connections.drain(grace_s, deadline_s)
 
@@ -130,14 +130,14 @@ def _bind(path: Path) -> socket.socket:
 
 
 def _unheard(text: str) -> None:
-    """Tell nobody."""
+    """Ignore the message."""
 
 
 class Server:
-    """The listeners of one process. `leaving` is what readiness and `Connection: close` look at."""
+    """The listeners of one process. `leaving` controls readiness and `Connection: close`."""
 
     def __init__(self, leaving: asyncio.Event, limits: Limits, told: Callable[[str], object] = _unheard) -> None:
-        """Nothing listens yet. What people should know of an address is `told` when something listens there."""
+        """Listen nowhere yet. `told` receives messages about an address when a listener opens on it."""
         self.leaving = leaving
         self._limits = limits
         self._told = told
@@ -153,7 +153,7 @@ class Server:
         return await self._listen(listener, address, tls)
 
     async def admin(self, handler: Handler, address: Address, tls: Tls | None = None) -> Address:
-        """Listen for operators and probes; this one leaves last, so that readiness can be seen going down."""
+        """Listen for operators and probes; this listener closes last, so that probes can see readiness go off."""
         listener = Listener(handler, self._limits)
         self._inward.append(listener)
         return await self._listen(listener, address, tls)
@@ -179,10 +179,10 @@ class Server:
 
 
 class Handshake(asyncio.Protocol):
-    """One connection until it is encrypted; then its bytes are those of a `Guarded`.
+    """One connection until it is encrypted; from then on a `Guarded` gets its bytes.
 
-    It counts from its first moment, not from the end of its handshake.
-    Where there is no room nobody shakes hands: the connection ends without a word, which would need the handshake.
+    The connection counts from the start of its handshake, not from the end. When the limit is reached, it is closed
+    without a handshake and so without a reply, because a reply would need the handshake.
     """
 
     def __init__(self, ports: Connections, context: ssl.SSLContext) -> None:
@@ -192,7 +192,7 @@ class Handshake(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection in, or end it; nothing is read before the handshake begins."""
+        """Count the connection, or close it; nothing is read before the handshake begins."""
         raw = cast("asyncio.Transport", transport)
         guarded = self._ports()
         if not guarded.enter(raw):
@@ -208,7 +208,7 @@ class Handshake(asyncio.Protocol):
             secured = await self._ports.loop.start_tls(
                 raw, guarded, self._context, server_side=True, ssl_handshake_timeout=seconds
             )
-        except OSError:  # of TLS, too; whoever it was has gone or speaks something else
+        except OSError:  # TLS errors included; the client has gone or does not speak TLS
             raw.abort()
         finally:
             if secured is None:

@@ -1,20 +1,20 @@
-"""Sockets for every address of this machine, one for each family."""
+"""Sockets for every address of this machine, one per address family."""
 
 from __future__ import annotations
 
 import errno
 import socket
 
-TRIES = 16  # for a free port that both families have; a port that is asked for is tried once
+TRIES = 16  # attempts to find a port free in both families; a configured port is tried once
 _FAMILIES = (("IPv4", socket.AF_INET, "0.0.0.0"), ("IPv6", socket.AF_INET6, "::"))  # noqa: S104
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
 def everywhere(port: int) -> tuple[list[socket.socket], str]:
-    """Return bound sockets of one port, IPv4 and IPv6, and the name of a family that this machine does not have.
+    """Return sockets bound to one port, IPv4 and IPv6, and the name of a family that this machine does not have.
 
-    Two sockets and not one for both: callers over IPv4 keep their addresses, which networks in the configuration name.
-    Raises OSError where the port is taken in either family, or where there is none of the two.
+    Two sockets instead of one for both: callers over IPv4 keep their addresses, which networks in the configuration
+    name. Raises OSError if the port is taken in either family, or if the machine has neither family.
     """
     for attempt in range(TRIES):
         try:

@@ -1,4 +1,4 @@
-"""What is said of a request before it is one: to who sends no HTTP, too much of it, or comes when all is full."""
+"""Replies to input that never becomes a request: not HTTP, too long a header, or no capacity left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FULL = _said(
 
 
 def too_long(most: int) -> bytes:
-    """Return the refusal of a request whose header is longer than this."""
+    """Return the refusal of a request whose header is longer than this many bytes."""
     text = (
         f"the header of a request may have {most} bytes in all (limits.header_bytes), this one has more; send fewer or "
     )
@@ -31,7 +31,7 @@ def too_long(most: int) -> bytes:
 
 
 class Speaker(RequestHandler):
-    """aiohttp's protocol, but what is not HTTP is answered in our words: nothing that was sent is repeated."""
+    """aiohttp's protocol, except that input that is not HTTP gets our error text, which never repeats the input."""
 
     def handle_error(
         self,

@@ -1,4 +1,4 @@
-"""`/-/token`: registry clients ask us for tokens, and get the answer of the realm behind upstream."""
+"""`/-/token`: registry clients request tokens from us and get the answer of upstream's realm."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class Issued(Protocol):
-    """What the realm answered."""
+    """The realm's answer."""
 
     @property
     def status(self) -> int:
-        """Its status."""
+        """The status code."""
 
     @property
     def headers(self) -> Headers:
-        """Its headers, those that may pass."""
+        """The headers that may be passed on."""
 
     @property
     def body(self) -> bytes:
-        """Its body."""
+        """The body."""
 
 
 Issue = Callable[[str, Query, str | None, Headers], Awaitable[Issued]]
@@ -42,7 +42,8 @@ Issue = Callable[[str, Query, str | None, Headers], Awaitable[Issued]]
 def token_page(issue: Issue) -> Inner:
     """Return the token endpoint.
 
-    `issue` gets the method, the parameters, the Authorization header, and what a browser says of the page that asks.
+    `issue` gets the method, the parameters, the Authorization header, and the browser's headers about the requesting
+    page.
     """
 
     async def answer(call: Call) -> Response:
