@@ -1,1 +1,1 @@
-"""What other verifiers are given: our keys, in the words of each tool. Pure; one file per tool."""
+"""Exports of our keys for other verifiers, in each tool's format. Pure; one file per tool."""

@@ -1,4 +1,4 @@
-"""The commands that verify an image by hand."""
+"""The commands that verify an image manually."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EMPTY_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;versio
 
 
 def commands(profile: Profile, scope: Scope) -> str:
-    """Return what to type: one command for each key, joined so that one suffices."""
+    """Return the commands to type: one for each key, joined so that one success is enough."""
     files = {short(key): f"{profile.name}-{short(key)}.pem" for key in profile.keys}
     from_ = f"{scope.url}/-/trust/{profile.name}"
     fetch = "".join(f"curl -fsS -o {file} {from_}/key-{name}.pem\n" for name, file in files.items())

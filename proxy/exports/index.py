@@ -1,4 +1,4 @@
-"""The signed list of what is published: which keys there are, and the hash of every file made of them."""
+"""The signed index of the exports: the published keys, and the hash of every file made from them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from proxy.exports.published import Profile, Scope
 from proxy.exports.table import Rendered
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 
-# The first word of the signed bytes. A statement in a DSSE envelope is signed as `DSSEv1 ...`, a simple signature is
-# an object of `critical` and `optional`, a JWS is base64 and a COSE structure an array: none of them begins so.
+# The first word of the signed bytes. A statement in a DSSE envelope is signed as `DSSEv1 ...`, a simple signature is an
+# object of `critical` and `optional`, a JWS is base64 and a COSE structure an array: none of them begins with this
+# word.
 TYPE = "countersign/trust-index/v1"
 
 
 def index(ring: KeyRing, profiles: Sequence[Profile], files: Sequence[Rendered], scope: Scope) -> bytes:
-    """Return the index as canonical JSON (RFC 8785), without any time in it: unchanged while nothing changes."""
+    """Return the index as canonical JSON (RFC 8785), without times: its bytes change only with its content."""
     said: dict[str, Any] = {
         "_type": TYPE,
         "hosts": list(scope.hosts),
@@ -44,9 +45,9 @@ def index(ring: KeyRing, profiles: Sequence[Profile], files: Sequence[Rendered],
 
 
 def signing(profiles: Sequence[Profile], now: datetime) -> tuple[BookKey, ...]:
-    """Return the keys that sign the index: of every profile the active ones, and old ones that still sign beside them.
+    """Return the keys that sign the index: each profile's active keys, and old keys that still sign beside them.
 
-    Whoever knows only the old key learns of the new one by it, for as long as the two overlap.
+    A reader who knows only the old key learns the new key from its signature, as long as the two overlap.
     """
     return tuple(key for profile in profiles for key in profile.keys if _signs(key, now))
 

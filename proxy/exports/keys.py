@@ -1,4 +1,4 @@
-"""Public keys as they are: PEM (RFC 7468) and a JSON Web Key set (RFC 7517)."""
+"""Public keys in standard formats: PEM (RFC 7468) and a JSON Web Key set (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def as_pem(profile: Profile, _scope: Scope) -> str:
 
 
 def as_jwks(profile: Profile, _scope: Scope) -> str:
-    """Return the set. `kid` is our fingerprint; `alg` is left out where JOSE has no name for what the key does."""
+    """Return the set. `kid` is our fingerprint; `alg` is left out if JOSE has no name for the key's algorithm."""
     return json.dumps({"keys": [_jwk(key.spki) for key in profile.keys]}, indent=2) + "\n"
 
 
@@ -39,11 +39,11 @@ def _jwk(spki: bytes) -> dict[str, object]:
         "y": _uint(point.y, size),
         **known,
     }
-    # JOSE ties P-384 to SHA-384; image signatures by such a key are made over SHA-256.
+    # JOSE binds P-384 to SHA-384; image signatures by such a key use SHA-256.
     return {**jwk, "alg": "ES256"} if key.curve.name == "secp256r1" else jwk
 
 
 def _uint(number: int, size: int | None = None) -> str:
-    """Base64urlUInt (RFC 7518 section 2), or a coordinate of full size (section 6.2.1.2)."""
+    """Return a Base64urlUInt (RFC 7518 section 2), or a coordinate of full size (section 6.2.1.2)."""
     data = number.to_bytes(size or (number.bit_length() + 7) // 8, "big")
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

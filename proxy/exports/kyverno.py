@@ -10,9 +10,9 @@ from proxy.exports.published import Profile, Scope, pem
 
 
 def cluster_policy(profile: Profile, scope: Scope) -> str:
-    """Return a policy that admits pods whose images one of the keys has signed, and pins them to their digests.
+    """Return a policy that admits pods whose images one of the keys signed, and pins the images to their digests.
 
-    Public logs are not asked: a key in a token has no entry there.
+    The policy uses no public logs: a key in a token has no entry there.
     """
     within = ":*" if scope.repository else "/*"
     images = [

@@ -10,31 +10,31 @@ from cryptography.x509.oid import NameOID
 
 from proxy.exports.published import Profile, Scope
 
-# Attributes that notation wants in an identity, and those it may have besides, in the words it has for them.
+# The attributes notation requires in an identity, and those it allows in addition, by notation's names.
 _NEEDED = {NameOID.COUNTRY_NAME: "C", NameOID.STATE_OR_PROVINCE_NAME: "ST", NameOID.ORGANIZATION_NAME: "O"}
 _WORDS = {**_NEEDED, NameOID.ORGANIZATIONAL_UNIT_NAME: "OU", NameOID.COMMON_NAME: "CN"}
 
 
 def store_of(profile: Profile) -> str:
-    """Return the name of the trust store that the policy speaks of."""
+    """Return the name of the trust store that the policy references."""
     return f"countersign-{profile.name}"
 
 
 def certified(profile: Profile) -> bool:
-    """True where notation can be told whom to trust: some key has a chain whose leaf is named as it wants."""
+    """True if notation can use this profile: some key has a chain whose leaf has the required attributes."""
     return bool(_identities(profile))
 
 
 def trust_store(profile: Profile, _scope: Scope) -> str:
-    """Return the root of every chain, PEM: what `notation cert add --type ca` takes."""
+    """Return the root of every chain as PEM, the input of `notation cert add --type ca`."""
     roots = dict.fromkeys(chain[-1] for chain in _chains(profile))
     return "".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode() for der in roots)
 
 
 def trust_policy(profile: Profile, scope: Scope) -> str:
-    """Return a policy that trusts exactly the subjects of our certificates, however much else their CA certifies.
+    """Return a policy that trusts exactly the subjects of our certificates, not the others that their CA certifies.
 
-    Notation knows no patterns of repositories: it is for one, under each of our names, or for all there are.
+    Notation has no repository patterns: the policy covers one repository under each of our names, or all.
     """
     policy = {
         "name": store_of(profile),
@@ -51,13 +51,13 @@ def _chains(profile: Profile) -> list[tuple[bytes, ...]]:
 
 
 def _identities(profile: Profile) -> list[str]:
-    """Return each leaf's subject once; one that is part of another would have notation refuse the whole policy."""
+    """Return each leaf's subject once; notation would refuse a policy in which one subject is part of another."""
     subjects = {said for chain in _chains(profile) if (said := _subject(chain[0])) is not None}
     return sorted(", ".join(f"{k}={v}" for k, v in s) for s in subjects if not any(set(o) < set(s) for o in subjects))
 
 
 def _subject(leaf: bytes) -> tuple[tuple[str, str], ...] | None:
-    """Return the attributes that tell this leaf apart, escaped (RFC 4514 section 2.4), or None where C, ST, O lack."""
+    """Return the leaf's identifying attributes, escaped (RFC 4514 section 2.4), or None without C, ST and O."""
     found: dict[str, str] = {}
     for attribute in x509.load_der_x509_certificate(leaf).subject:
         word = _WORDS.get(attribute.oid)

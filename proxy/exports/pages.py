@@ -1,4 +1,4 @@
-"""`/-/trust/...`: what other verifiers need of us, for everybody, at addresses that stay."""
+"""`/-/trust/...`: our exports for other verifiers, public, at stable addresses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class TrustPages:
     """The listing, the files, the index and its signatures."""
 
     def __init__(self, rendering: Rendering, publisher: Publisher) -> None:
-        """`publisher` knows what is published now."""
+        """`publisher` returns the current exports."""
         self._rendering = rendering
         self._publisher = publisher
 
     async def answer(self, call: Call) -> Response:
-        """Return what is at this address. Raises Fault, Unavailable."""
+        """Return the page or file at this address. Raises Fault, Unavailable."""
         path = unquote(call.path.removeprefix("/-/trust")).removeprefix("/")
         if not path:
             return self._listing(call)
@@ -60,15 +60,15 @@ class TrustPages:
 
 
 def _wanted(call: Call) -> str | None:
-    """Return what `?image=` names."""
+    """Return the value of `?image=`."""
     try:
         return dict(parse_qsl(call.query, max_num_fields=20)).get("image")
-    except ValueError:  # more than anybody means
+    except ValueError:  # more fields than any client sends
         return None
 
 
 def _file(call: Call, media_type: str, body: bytes, warning: str | None = None) -> Response:
-    """Return the bytes under their hash as ETag, or 304 to whoever has them already (RFC 9110 section 13.1.2)."""
+    """Return the bytes with their hash as ETag, or 304 if the caller has them already (RFC 9110 section 13.1.2)."""
     tag = f'"{hashlib.sha256(body).hexdigest()}"'
     headers: Headers = (
         ("content-type", media_type),

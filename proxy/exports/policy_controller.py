@@ -9,9 +9,9 @@ from proxy.exports.published import Profile, Scope, pem, short
 
 
 def cluster_image_policy(profile: Profile, scope: Scope) -> str:
-    """Return a policy of which any one authority suffices: one for each key, none asks a transparency log.
+    """Return a policy with one authority per key; any one suffices, none uses a transparency log.
 
-    The signatures it reads are those under `.sig`, which is what `signatureFormat: legacy` means.
+    It reads the signatures under `.sig`: that is the meaning of `signatureFormat: legacy`.
     """
     within = "" if scope.repository else "/**"
     globs = "".join(f"    - glob: {json.dumps(place + within)}\n" for place in scope.places)
@@ -29,6 +29,6 @@ def cluster_image_policy(profile: Profile, scope: Scope) -> str:
 
 
 def object_name(profile: Profile) -> str:
-    """Return a name Kubernetes takes (RFC 1123), different for each profile of one proxy."""
+    """Return a valid Kubernetes name (RFC 1123), different for each profile of one proxy."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in profile.name.lower())
     return f"countersign-{plain}".replace("..", ".-").rstrip(".-")

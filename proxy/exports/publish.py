@@ -1,4 +1,4 @@
-"""What `/-/trust/` serves: files made of the key book, and their index, signed in the token once and not per reader."""
+"""The content of `/-/trust/`: files made from the key book, and their index, signed once instead of per reader."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.single_flight import SingleFlight
 from proxy.trust.keys import BookKey, fingerprint
 
-AGAIN_S = 30.0  # after a failure: readers without a name must not keep the token busy
+AGAIN_S = 30.0  # delay after a failure: anonymous readers must not keep the token busy
 
 
 @dataclass(frozen=True)
 class Published:
-    """Everything at one revision of the key book."""
+    """The exports at one revision of the key book."""
 
     files: Mapping[str, Rendered]
     index: bytes
 
 
 class Publisher:
-    """What is published now. `attesting` has every configured profile, and whether it is for attestations."""
+    """The current exports. `attesting` maps every configured profile to whether it is for attestations."""
 
     def __init__(self, ports: Callable[[], Ports], attesting: Mapping[str, bool]) -> None:
-        """`ports` returns the one in force."""
+        """`ports` returns the ports in force."""
         self._ports = ports
         self._attesting = attesting
         self._made: tuple[object, Published] | None = None
-        self._signed: dict[str, bytes] = {}  # of the index that hashes to `_of`, by fingerprint
+        self._signed: dict[str, bytes] = {}  # by fingerprint, for the index whose hash is `_of`
         self._failed: dict[str, tuple[float, str]] = {}
         self._of = ""
         self._once: SingleFlight[bytes] = SingleFlight()
 
     def now(self) -> Published:
-        """Return what is published, for all repositories; made again only when keys or names changed."""
+        """Return the exports for all repositories; rebuilt only when keys or names have changed."""
         ports = self._ports()
         ring = ports.keybook.ring()
         state = (ring.revision, ports.hosts, ports.url)
@@ -58,15 +58,15 @@ class Publisher:
         return signing(self._profiles(), self._ports().clock.now())
 
     def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
-        """Return the file at this path made for one repository, or None. It is not in the index."""
+        """Return the file at this path made for one repository, or None. The index does not list it."""
         ports = self._ports()
         scope = Scope(ports.hosts, ports.url, repository, reference)
         return next((file for file in rendered(self._profiles(), scope) if file.path == path), None)
 
     async def signature(self, of: str) -> bytes:
-        """Return the signature of the index by the active key of this fingerprint. Raises Fault (404), Unavailable.
+        """Return the index signature by the active key with this fingerprint. Raises Fault (404), Unavailable.
 
-        The token makes it once for these very bytes; a failure stands for a while before it is tried again.
+        The token signs these bytes once; after a failure, the error is kept for a while before the next attempt.
         """
         published = self.now()
         key = next((key for key in self.signers() if fingerprint(key.spki) == of), None)
@@ -100,7 +100,7 @@ class Publisher:
         return signature
 
     async def unsigned(self) -> str | None:
-        """Return None where every signature of the index is to be had, else what callers are told of it."""
+        """Return None if every signature of the index is available, else the text that callers are told."""
         for key in self.signers():
             try:
                 await self.signature(fingerprint(key.spki))

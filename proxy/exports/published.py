@@ -1,4 +1,4 @@
-"""Which keys of ours are published, and to whom their signatures may speak."""
+"""Selects our published keys, and the purpose for which verifiers may accept them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from proxy.trust.keys import VERIFYING, BookKey, KeyRing, fingerprint
 
 @dataclass(frozen=True)
 class Profile:
-    """One key profile with the keys that count: active, trusted, and prepared ones before they sign.
+    """One key profile with its published keys: active, trusted, and prepared ones before they sign.
 
-    `attesting` profiles never vouch for an image: their keys are in none of the image verifiers' files.
+    `attesting` profiles never vouch for an image: their keys are not in the files for image verifiers.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose images: our public names (host[:port], canonical first), the public URL, and all repositories or one."""
+    """The images concerned: our public names (host[:port], canonical first), public URL, all repositories or one."""
 
     hosts: tuple[str, ...]
     url: str
@@ -39,16 +39,16 @@ class Scope:
 
     @property
     def image(self) -> str:
-        """An image as people type it, with words to be replaced where none was asked for."""
+        """An image reference as typed, with placeholders for a repository or tag that was not requested."""
         joint = "@" if self.reference and is_digest(self.reference) else ":"
         return f"{self.hosts[0]}/{self.repository or 'REPOSITORY'}{joint}{self.reference or 'TAG'}"
 
 
 def profiles_of(ring: KeyRing, attesting: Mapping[str, bool]) -> tuple[Profile, ...]:
-    """Return every profile that is configured and has keys that count; `attesting` says of each what it is for.
+    """Return every configured profile that has published keys; `attesting` gives the purpose of each.
 
-    What was retired, compromised or destroyed is in none; neither is a profile that configuration no longer knows:
-    nobody says any more what its keys may vouch for.
+    Retired, compromised and destroyed keys are left out; so are profiles missing from the configuration, because
+    nothing then says what their keys may vouch for.
     """
     found = []
     for name in sorted(attesting):
@@ -65,5 +65,5 @@ def pem(spki: bytes) -> str:
 
 
 def short(key: BookKey) -> str:
-    """Return the beginning of the key's fingerprint, as people and file names call it."""
+    """Return the first digits of the key's fingerprint, used in texts and file names."""
     return fingerprint(key.spki)[:12]

@@ -1,4 +1,4 @@
-"""Every export: what it is called, what it is for, and what renders it."""
+"""All exports: their names, their purpose and their renderers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "applicati
 
 @dataclass(frozen=True)
 class Export:
-    """One kind of file. Those for images are made of no attestation key."""
+    """One kind of file. Files for images contain no attestation key."""
 
     name: str
     media_type: str
     what: str
     render: Callable[[Profile, Scope], str]
     for_images: bool = True
-    certified: bool = False  # only where a key has certificates that its tool can be told about
+    certified: bool = False  # only if a key has certificates that the tool can use
 
 
 EXPORTS: tuple[Export, ...] = (
@@ -52,7 +52,7 @@ class Rendered:
 
 
 def rendered(profiles: Sequence[Profile], scope: Scope) -> tuple[Rendered, ...]:
-    """Return every file there is for these profiles. The same keys and names give the same bytes."""
+    """Return all files of these profiles. The same keys and names give the same bytes."""
     return tuple(file for profile in profiles for file in _of(profile, scope))
 
 

@@ -1,1 +1,1 @@
-"""Certificates of sigstore's kind, verified by its own library, offline; only what is in here imports it."""
+"""Sigstore certificates, verified offline by the `sigstore` library; only this package imports it."""

@@ -1,4 +1,4 @@
-"""The Keyless port on the `sigstore` library, which is imported when it is first needed: most never need it."""
+"""The Keyless port on the `sigstore` library, imported at first use because most servers never need it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sigstore.verify import Verifier
 
 FORMAT = "sigstore-bundle"
-AT_ONCE = 2  # threads: a bundle that takes long delays other keyless bundles, and nothing else
-# What the library lets through for bytes that are no bundle, beside its own errors.
+AT_ONCE = 2  # threads: a slow bundle delays other keyless bundles only
+# Exceptions the library raises for invalid bundles, in addition to its own errors.
 _BROKEN = (
     ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError, struct.error,
     InvalidSignature, UnsupportedAlgorithm, DuplicateExtension, ExtensionNotFound,
@@ -28,23 +28,23 @@ _BROKEN = (
 
 
 class SigstoreExaminer:
-    """Verifies in threads of its own; whoever waits no longer than a deadline cancels what has not begun."""
+    """Verifies in its own threads; a caller's deadline cancels verifications that have not begun."""
 
     def __init__(self) -> None:
         """No thread runs yet."""
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keyless")
 
     async def examine(self, bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
-        """Return whom of the signer's identities the bundle's certificate names, and what was signed, or why not."""
+        """Return the signer's identity in the bundle's certificate and the signed content, or why it is rejected."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, examined, bundle, signer)
 
     def close(self) -> None:
-        """Nothing new begins; what runs is not waited for."""
+        """Stop: queued work is cancelled, running work is not awaited."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def examined(bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
-    """Do what `examine` says, here and now: no request is made, everything is in the bundle and the trusted root."""
+    """Return the result of `examine`, synchronously and offline: bundle and trusted root contain everything needed."""
     from sigstore.errors import CertValidationError, Error
     from sigstore.models import Bundle
 
@@ -63,7 +63,7 @@ def examined(bundle: bytes, signer: KeylessSigner) -> KeylessResult | Rejected:
 
 
 def check_root(trusted_root: bytes) -> None:
-    """Do nothing where the bytes are a trusted root with a CA and logs. Raises ValueError, ImportError."""
+    """Check that the bytes are a trusted root with a CA and logs. Raises ValueError, ImportError."""
     from sigstore.errors import Error
 
     try:
@@ -82,7 +82,7 @@ def _verifier(trusted_root: bytes) -> Verifier:
 
 
 class _Listed:
-    """The library's question about a certificate: which of the signer's identities is it, from the signer's issuer?"""
+    """The library's policy for a certificate: it must have an identity and the issuer of the signer."""
 
     def __init__(self, signer: KeylessSigner) -> None:
         self._signer = signer
@@ -105,5 +105,5 @@ class _Listed:
 
 
 def _inert(text: str) -> str:
-    """Return text with other people's words in it so that it may be shown."""
+    """Return text that may contain foreign input, made safe to show."""
     return ascii(text[:200])[1:-1]

@@ -1,1 +1,1 @@
-"""The registry behind us, spoken to with aiohttp's client."""
+"""The client of the upstream registry, on aiohttp."""

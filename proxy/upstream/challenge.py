@@ -1,4 +1,4 @@
-"""`WWW-Authenticate`, read and written (RFC 9110 §11.6.1)."""
+"""Parses and renders `WWW-Authenticate` challenges (RFC 9110 §11.6.1)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# One parameter `name=value`, or a scheme standing alone. Possessive, so that the scan is linear and what is no whole
-# parameter (an open quote) matches nothing rather than less.
+# One parameter `name=value`, or a scheme standing alone. Possessive, so that the scan is linear and an incomplete
+# parameter (an open quote) matches nothing instead of a part.
 _PART = re.compile(r"""[\s,]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)(?:=(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++)))?+(?!=)""")
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way to prove oneself; the scheme and parameter names in lower case."""
+    """One authentication challenge; the scheme and parameter names are in lower case."""
 
     scheme: str
     parameters: tuple[tuple[str, str], ...] = ()
@@ -23,7 +23,7 @@ class Challenge:
         return next((value for key, value in self.parameters if key == name), None)
 
     def with_realm(self, realm: str) -> Challenge:
-        """Return the challenge with another realm, first, as most clients expect it."""
+        """Return the challenge with another realm, placed first, because most clients expect it there."""
         others = tuple((key, value) for key, value in self.parameters if key != "realm")
         return Challenge(self.scheme, (("realm", realm), *others))
 
@@ -34,7 +34,7 @@ class Challenge:
 
 
 def parse(values: Iterable[str]) -> tuple[Challenge, ...]:
-    """Return every challenge in these header values, in order; what cannot be read ends its header."""
+    """Return every challenge in these header values, in order; an unreadable part ends its header value."""
     return tuple(challenge for value in values for challenge in _challenges(value))
 
 

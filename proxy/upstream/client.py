@@ -1,4 +1,4 @@
-"""The registry behind us, as the flows need it."""
+"""The upstream registry as the flows use it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REPEATABLE = (*_READS, ops.UploadStatus, ops.StartUpload, ops.Options)
 
 
 class Upstream:
-    """A Registry over HTTP. `realm` is its token realm, which the public token endpoint relays to."""
+    """The registry port over HTTP. `realm` is upstream's token realm; the public token endpoint relays to it."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class Upstream:
         length: int | None = None,
         transfer: bool = False,
     ) -> AiohttpResponse:
-        """Send one operation and return the reply, whatever its status.
+        """Send one operation and return the response, whatever its status.
 
-        Raises Unavailable when there is none or it would lead around us, Fault UNAUTHORIZED for an Authorization that
-        is not printable.
+        Raises Unavailable when there is no response or when it would lead clients around us, Fault UNAUTHORIZED for an
+        Authorization header that is not printable.
         """
         response = await self._asked(operation, credential, headers, body, length, transfer=transfer)
         given = from_upstream(response.headers.items())
@@ -92,13 +92,13 @@ class Upstream:
         return AiohttpResponse(response, answered)
 
     def _here(self, headers: Headers, status: int, operation: Operation) -> Headers:
-        """Return the headers with every address as one of ours."""
+        """Return the headers with every address rewritten to one of ours."""
         to = self._target(operation)
         if isinstance(operation, ops.StartUpload | ops.Upload) and status != 201 and not 300 <= status < 400:
             onward = (
                 (name, self._uploads.here(value, operation.repository, to.url) if name == "location" else value)
                 for name, value in headers
-                if to.own or name != "www-authenticate"  # what another origin asks for is not upstream's to get
+                if to.own or name != "www-authenticate"  # upstream must not get credentials another origin asks for
             )
             return tuple(onward)
         return rewritten(headers, status, operation, base=self._exchange.base, asked=to.url)
@@ -112,7 +112,7 @@ class Upstream:
         return Target(method, self._exchange.base + path, own=True)
 
     async def _looked(self, operation: Operation, credential: Credential, headers: Headers) -> AiohttpResponse:
-        """Return the reply as it came, for questions where also a redirect is an answer."""
+        """Return the response unmodified, for probes to which even a redirect is an answer."""
         response = await self._asked(operation, credential, headers)
         return AiohttpResponse(response, from_upstream(response.headers.items()))
 
@@ -170,10 +170,10 @@ class Upstream:
         return response
 
     async def follow(self, reply: UpstreamResponse) -> AiohttpResponse:
-        """Return what a redirected blob reply points to, fetched without any credential.
+        """Return the content a redirected blob response points to, fetched without any credential.
 
-        Object storage is asked only where the configuration names its origin: or a registry could send us anywhere.
-        Raises Unavailable otherwise, and for a second redirect.
+        Object storage is contacted only if the configuration lists its origin: otherwise the registry could send us
+        anywhere. Raises Unavailable for other origins, and for a second redirect.
         """
         target = next((value for name, value in reply.headers if name == "location"), "")
         await reply.close()
@@ -195,51 +195,51 @@ class Upstream:
         return found
 
     async def referrers_api(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
-        """Return whether the API is there in this repository, asked with our own account where it may read.
+        """Return whether this repository has the referrers API, probed with our own account if that may read.
 
-        Raises Unavailable where asking again may help.
+        Raises Unavailable when a retry may help.
         """
         return await self._probe.look(repository, subject, credential)
 
     async def referrers_answer(self, repository: Repository, subject: Digest) -> ReferrersApi | None:
-        """Return what upstream answers our own account about a digest, whatever is remembered. Raises Unavailable."""
+        """Return upstream's answer to our own account about a digest, never from memory. Raises Unavailable."""
         return await self._probe.answer(repository, subject, Credential(ours=True))
 
     @property
     def silent(self) -> str | None:
-        """Why upstream gave no answer to the last request, None where it did."""
+        """Why upstream did not answer the last request, None if it did."""
         return self._exchange.silent
 
     @property
     def account_refused(self) -> str | None:
-        """Why upstream does not take our own account; None where there is none, or it did last time."""
+        """Why upstream refuses our own account; None if there is none, or if upstream accepted it last time."""
         return self._ours.refused if self._ours else None
 
     @property
     def account_refused_at(self) -> float:
-        """When upstream last refused our account, in seconds of the monotonic clock; long ago where it never did."""
+        """When upstream last refused our account, in seconds of the monotonic clock; -inf if never."""
         return self._ours.refused_at if self._ours else -inf
 
     def renew_password(self, password: str) -> bool:
-        """Show this password of our account from now on; False where there is none, or it is shown already."""
+        """Use this password for our account from now on; False if there is no account or the password is unchanged."""
         return self._ours is not None and self._ours.renew(password)
 
     async def certificate(self) -> bytes | None:
-        """Return the certificate (DER) that upstream shows now, None over plain HTTP. Raises Unavailable."""
+        """Return the certificate (DER) that upstream presents now, None over plain HTTP. Raises Unavailable."""
         return await self._exchange.certificate()
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         await self._exchange.close()
 
 
 def _may_repeat(operation: Operation) -> bool:
-    """True for what may be sent twice when a kept connection was dead: reads, and starts that cost only a session."""
+    """True for operations that may be sent twice after a dead kept connection: reads, and starts of upload sessions."""
     return isinstance(operation, _REPEATABLE)
 
 
 def _fits(status: int, sent: list[tuple[str, str]]) -> None:
-    """Raise Corrupt for a status that only another request could have got (RFC 9110 §15)."""
+    """Raise Corrupt for a status that this request cannot produce (RFC 9110 §15)."""
     names = {name for name, _ in sent}
     asked = {304: {"if-none-match", "if-match", "if-modified-since"}, 206: {"range"}}
     if status < 200 or (status in asked and not asked[status] & names):

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the outside: the only place that knows aiohttp's client and its exceptions."""
+"""One outgoing HTTP exchange: the only module that handles aiohttp's client and its exceptions."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from proxy.upstream.location import origin
 from proxy.upstream.names import Names
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-HEADER_BYTES = 64 * KIB  # of one header from upstream, and of its status line: gateways add much of their own
-_NAME = 256  # of a header, which aiohttp counts along
-FIELDS = 256  # of one answer
-_WHY = 160  # characters of what a library says about a failure
+HEADER_BYTES = 64 * KIB  # limit of one header from upstream, and of its status line: gateways add many headers
+_NAME = 256  # of a header name; aiohttp counts it as part of the size
+FIELDS = 256  # header fields of one response
+_WHY = 160  # characters of a library's error text
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class _Broken(aiohttp.ClientError):
-    """The connection broke before an answer. aiohttp sends such a request again by itself, even a PUT whose body is
-    already used up; under this name it does not.
+    """The connection broke before a response; aiohttp does not repeat a request that fails with this type.
+
+    After its own errors it would, even for a PUT whose body is already consumed.
     """
 
 
@@ -42,7 +43,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 class Exchange:
-    """Sends requests below one URL, and to the token realm beside it. `base` has no slash at its end."""
+    """Sends requests below one URL, and to the token realm beside it. `base` has no trailing slash."""
 
     def __init__(
         self, url: str, limits: Limits, *, ca_file: str | None = None, client_cert: tuple[str, str] | None = None
@@ -56,28 +57,28 @@ class Exchange:
             raise ValueError(f"upstream's URL has a query or a fragment: {url[:80]!a}")
         self._ca_file, self._client_cert = ca_file, client_cert
         if ca_file is not None or client_cert is not None:
-            _ = self._upstream  # a file that does not load is found now
+            _ = self._upstream  # fails now if a file does not load
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._names = Names()
-        self.silent: str | None = None  # why upstream gave no answer to the last request, None where it did
+        self.silent: str | None = None  # why upstream did not answer the last request, None if it did
 
     @cached_property
     def _elsewhere(self) -> ssl.SSLContext:
-        # Reading the system's authorities takes 50 ms: not where only plain HTTP is spoken.
+        # Loading the system's CAs takes 50 ms: skipped if only plain HTTP is used.
         return ssl.create_default_context(cafile=self._ca_file)
 
     @cached_property
     def _upstream(self) -> ssl.SSLContext:
         if self._client_cert is None:
             return self._elsewhere
-        # The certificate that proves who we are is for upstream alone, not for its token realm.
+        # Our client certificate is for upstream only, not for its token realm.
         context = ssl.create_default_context(cafile=self._ca_file)
         context.load_cert_chain(*self._client_cert)
         return context
 
     def _tls(self, url: str) -> ssl.SSLContext | bool:
         if not url.startswith("https:"):
-            return True  # aiohttp asks for it, and has no use for it
+            return True  # aiohttp requires a value and does not use it
         return self._upstream if url.startswith(self._root) else self._elsewhere
 
     async def send(
@@ -91,17 +92,17 @@ class Exchange:
         again: bool = False,
         transfer: bool = False,
     ) -> aiohttp.ClientResponse:
-        """Return the response once its headers are here; redirects are not followed, bodies not decompressed.
+        """Return the response once its headers have arrived; redirects are not followed, bodies not decompressed.
 
-        `url` is sent as written. `length` goes with a body that is iterated over; without it the body is chunked.
-        `again` allows a second attempt when a kept connection turns out to be dead. `transfer` takes one of the
-        connections for bodies that a caller reads or writes: those wait for callers, and questions never wait for them.
-        Raises Unavailable.
+        `url` is sent as written. `length` is the length of an iterated body; without it the body is chunked. `again`
+        allows a second attempt when a kept connection turns out to be dead. `transfer` uses the connection pool for
+        bodies that a caller reads or writes: those wait for callers, and other requests never wait for them. Raises
+        Unavailable.
         """
         given = CIMultiDict([("Accept-Encoding", "identity"), *headers])
         if isinstance(body, bytes):
             length = len(body)
-            body = body or None  # nothing to send is no body
+            body = body or None  # an empty body is sent as no body
         if length is not None:
             given["Content-Length"] = str(length)
         try:
@@ -116,7 +117,7 @@ class Exchange:
             return answer
         except _FAILURES as exc:
             failed = unavailable(url, exc)
-            if url.startswith(self._root) and (body is None or isinstance(body, bytes)):  # no fault of a caller's body
+            if url.startswith(self._root) and (body is None or isinstance(body, bytes)):  # not the caller's body
                 self.silent = failed.what
             raise failed from exc
 
@@ -161,7 +162,7 @@ class Exchange:
             self._sessions[transfer] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=most, resolver=self._names),
                 timeout=aiohttp.ClientTimeout(
-                    total=None,  # a large layer takes as long as it takes
+                    total=None,  # a large layer may take any time
                     connect=self.limits.body_idle_s,
                     sock_connect=self.limits.header_timeout_s,
                     sock_read=self.limits.body_idle_s,
@@ -177,9 +178,9 @@ class Exchange:
         return self._sessions[transfer]
 
     async def certificate(self) -> bytes | None:
-        """Return the certificate (DER) that upstream shows on a connection made now, None over plain HTTP.
+        """Return the certificate (DER) that upstream presents on a new connection, None over plain HTTP.
 
-        Raises Unavailable when it does not answer, or shows one that is not accepted.
+        Raises Unavailable when upstream does not answer, or presents a certificate that is not accepted.
         """
         parts = urlsplit(self.base)
         if parts.scheme != "https":
@@ -194,17 +195,17 @@ class Exchange:
         return None if shown is None else shown.getpeercert(binary_form=True)
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         for session in self._sessions.values():
             await session.close()
         await self._names.close()
 
 
 class _Watched:
-    """A body on its way up: its length is held to, and upstream has `idle` seconds to take each chunk.
+    """A body sent upstream: its announced length is enforced, and upstream has `idle` seconds to accept each chunk.
 
-    aiohttp has a timeout for reading, none for writing. While we wait for the caller's next chunk no time runs: how
-    slow a caller may be is the business of whoever serves it.
+    aiohttp has a timeout for reading, none for writing. The timer is stopped while we wait for the caller's next chunk:
+    the public listener limits how slow a caller may be.
     """
 
     def __init__(self, body: AsyncIterable[bytes], length: int | None, deadline: asyncio.Timeout, idle: float) -> None:
@@ -226,7 +227,7 @@ class _Watched:
             raise ValueError(f"body ended {self._left} bytes short of its Content-Length")
 
     def _until(self, when: float | None) -> None:
-        # An answer that came before the body was all sent has ended the deadline; the rest goes on or is dropped.
+        # A response that arrives before the whole body was sent has ended the deadline; the rest is sent or dropped.
         if self._deadline.when() != when and not self._deadline.expired():
             try:
                 self._deadline.reschedule(when)
@@ -235,7 +236,7 @@ class _Watched:
 
 
 def unavailable(url: str, exc: BaseException) -> Unavailable:
-    """Return the exception with who, what and why on one line; the query is left out, it may hold state."""
+    """Return the exception with URL and reason on one line; the query is left out because it may hold state."""
     if _too_long(exc):
         text = f"upstream sent a header of more than the {HEADER_BYTES} bytes that are read ({url.partition('?')[0]})"
         return Unavailable(text, told=Told.HEADERS)

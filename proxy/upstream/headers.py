@@ -1,4 +1,4 @@
-"""Which headers cross the border: an allow-list on the way up, everything but the connection's own on the way down."""
+"""Selects headers: an allow-list towards upstream, all but the connection's own towards the client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from proxy.registry.ports.upstream import HOP_BY_HOP, Headers
 
-# What upstream says about its own host to browsers and clients; said in our name it would be about us.
+# Upstream's statements to browsers about its own host; in our response they would apply to our host.
 _ITS_OWN = frozenset({"alt-svc", "public-key-pins", "set-cookie", "strict-transport-security"})
 _SENT = frozenset(
     {
@@ -29,10 +29,10 @@ _SENT_PREFIXES = ("docker-", "oci-")
 
 
 def to_upstream(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what of a caller's headers upstream gets to see, repeats and order kept.
+    """Return those of a caller's headers that upstream may see; repeats and order are kept.
 
-    No Authorization (the credential is handed over apart), no Content-Length (it belongs to the body), no Expect
-    (answered on our side of the border), no Accept-Encoding: a manifest must arrive as the bytes its digest is of.
+    No Authorization (the credential is passed separately), no Content-Length (it belongs to the body), no Expect
+    (answered by us), no Accept-Encoding: a manifest must arrive as the exact bytes that its digest covers.
     """
     return [
         (name, value)
@@ -42,7 +42,7 @@ def to_upstream(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def from_upstream(headers: Iterable[tuple[str, str]]) -> Headers:
-    """Return upstream's headers with lower-case names, without hop-by-hop ones and those `Connection` names."""
+    """Return upstream's headers with lower-case names, without hop-by-hop headers and those that `Connection` lists."""
     lowered = [(name.lower(), value) for name, value in headers]
     named = {part.strip().lower() for name, value in lowered if name == "connection" for part in value.split(",")}
     dropped = HOP_BY_HOP | _ITS_OWN | named
@@ -53,5 +53,5 @@ def from_upstream(headers: Iterable[tuple[str, str]]) -> Headers:
 
 
 def is_plain(value: str) -> bool:
-    """True for printable ASCII and tabs: what every HTTP implementation reads the same way."""
+    """True for printable ASCII and tabs, which every HTTP implementation reads in the same way."""
     return value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())

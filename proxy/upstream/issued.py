@@ -1,4 +1,4 @@
-"""Whose tokens those are that were issued through us: bounded, and no one has more than a share of it."""
+"""The owners of tokens issued through us: bounded, with a share for each name."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 
 from proxy.oci.shares import SHARE
 
-SWEEP_S = 60.0  # so often those that are over are looked for
+SWEEP_S = 60.0  # interval between removals of expired tokens
 
 
 @dataclass(frozen=True)
 class Issued:
-    """Who a token was issued to, and when (monotonic seconds) it ends."""
+    """The name a token was issued to, and its end (monotonic seconds)."""
 
     name: str
     ends: float
 
 
 class IssuedTokens:
-    """Tokens by their keyed hash. Who asks for more than a share of them loses the oldest of their own first."""
+    """Tokens by their keyed hash. A name that exceeds its share loses its own oldest tokens first."""
 
     def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
-        """Start empty; `most` are remembered of everybody, about 350 bytes each."""
+        """Start empty; `most` tokens are remembered in total, about 350 bytes each."""
         self._most = most
         self._each = max(1, int(most * SHARE))
         self._now = monotonic
         self._swept = monotonic()
-        self._by_mac: dict[bytes, Issued] = {}  # the oldest first
+        self._by_mac: dict[bytes, Issued] = {}  # oldest first
         self._of: dict[str, dict[bytes, None]] = {}
 
     def __len__(self) -> int:
-        """Return how many are remembered, those that are over included."""
+        """Return the number of remembered tokens, including expired ones."""
         return len(self._by_mac)
 
     def get(self, mac: bytes) -> Issued | None:
-        """Return whose token it is while it lives."""
+        """Return the owner of a token that has not expired, else None."""
         found = self._by_mac.get(mac)
         return found if found is not None and found.ends > self._now() else None
 

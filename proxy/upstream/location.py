@@ -1,4 +1,4 @@
-"""Where upstream points: origins compared exactly, `Location` and `Link` turned into paths of ours."""
+"""Addresses from upstream: origins compared exactly, `Location` and `Link` rewritten to our paths."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> str:
-    """Return `scheme://host:port` in lower case, the port always written. Raises ValueError for anything unusual.
+    """Return `scheme://host:port` in lower case, always with the port. Raises ValueError for an unusual URL.
 
-    User names in URLs, backslashes and non-ASCII hosts are refused: they are how one parser is made to see another
-    host than the next.
+    User names in URLs, backslashes and non-ASCII hosts are refused: with them, two parsers can see different hosts.
     """
     if not all("!" <= c <= "~" for c in url) or "\\" in url:
         raise ValueError(f"URL with characters that parsers read differently: {url[:80]!a}")
@@ -28,10 +27,10 @@ def origin(url: str) -> str:
 
 
 def path_here(target: str, *, base: str, asked: str) -> str | None:
-    """Return `/v2/...` with its query untouched when `target` is below `base`; None when it is anywhere else.
+    """Return `/v2/...` with its query untouched if `target` is below `base`, else None.
 
-    `base` is upstream's URL (perhaps with a path), `asked` the URL that was answered. Raises Corrupt when the target
-    cannot be read in one way only.
+    `base` is upstream's URL (perhaps with a path), `asked` the URL of the request. Raises Corrupt for an ambiguous
+    target.
     """
     if not all("!" <= c <= "~" for c in target) or "\\" in target:
         raise Corrupt(f"upstream pointed to {target[:80]!a}, which parsers read differently")
@@ -50,10 +49,10 @@ def path_here(target: str, *, base: str, asked: str) -> str | None:
 
 
 def rewritten(headers: Headers, status: int, operation: Operation, *, base: str, asked: str) -> Headers:
-    """Return the headers with `Location` and `Link` as paths of ours; where uploads go on is no business of this.
+    """Return the headers with `Location` and `Link` rewritten to our paths; locations of uploads are handled elsewhere.
 
-    Content redirects of blobs to other places pass untouched: the caller follows them, without our credentials.
-    Raises Corrupt when a page would go on elsewhere, Unavailable for a redirect of anything else.
+    Redirects of blobs to other origins pass unchanged: the caller follows them, without our credentials. Raises Corrupt
+    for a next page on another origin, Unavailable for a redirect of anything else.
     """
     return tuple(
         pair
@@ -68,7 +67,7 @@ def _pointing(name: str, value: str, status: int, operation: Operation, base: st
             return ((name, _link(value, base, asked)),)
         except Corrupt:
             if isinstance(operation, ops.ListTags):
-                return ((name, value),)  # only its query is read, and asked for at our own upstream
+                return ((name, value),)  # only its query is read; the next page is requested from our own upstream
             raise
     if name != "location":
         return ((name, value),)
@@ -76,7 +75,7 @@ def _pointing(name: str, value: str, status: int, operation: Operation, base: st
     if here is not None:
         return ((name, here),)
     if not 300 <= status < 400:
-        return ()  # content is where the specification says it is; a foreign address would only mislead
+        return ()  # the specification defines where the content is; a foreign address would only mislead
     if isinstance(operation, ops.PullBlob):
         return ((name, value),)
     raise Unavailable(
@@ -86,7 +85,7 @@ def _pointing(name: str, value: str, status: int, operation: Operation, base: st
 
 
 def _link(value: str, base: str, asked: str) -> str:
-    """Return the Link header with every `<target>` as a path of ours (RFC 8288 §3)."""
+    """Return the Link header with every `<target>` rewritten to one of our paths (RFC 8288 §3)."""
     done, rest = "", value
     while rest:
         before, opened, after = rest.partition("<")
@@ -101,5 +100,5 @@ def _link(value: str, base: str, asked: str) -> str:
 
 
 def shown(target: str) -> str:
-    """Return a target for an error text: no query, it may hold upload state or a signature."""
+    """Return a target for an error text, without its query, which may hold upload state or a signature."""
     return f"{target.partition('?')[0][:120]!a}"

@@ -1,4 +1,4 @@
-"""The registry's name is looked up in threads of its own: nothing else that takes long in threads holds it up."""
+"""Resolves the registry's name in its own threads, so that other slow work in threads does not delay it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-AT_ONCE = 4  # answers are remembered, so few are under way
+AT_ONCE = 4  # threads: results are cached, so few look-ups run at once
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class Names(AbstractResolver):
-    """Asks the system's resolver, as the default one does in the threads that everything shares."""
+    """Uses the system's resolver, like aiohttp's default, but not in the shared threads."""
 
     def __init__(self) -> None:
         """No thread runs yet."""
@@ -26,7 +26,7 @@ class Names(AbstractResolver):
         return await asyncio.get_running_loop().run_in_executor(self._threads, _looked_up, host, port, family)
 
     async def close(self) -> None:
-        """Nothing new is asked; what is under way is not waited for."""
+        """Stop: queued look-ups are cancelled, running ones are not awaited."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -35,7 +35,7 @@ def _looked_up(host: str, port: int, family: socket.AddressFamily) -> list[Resol
     return [
         ResolveResult(
             hostname=host,
-            host=socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0],  # with an IPv6 scope
+            host=socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0],  # keeps the IPv6 scope
             port=port,
             family=kind,
             proto=proto,

@@ -1,9 +1,8 @@
-"""One question to a configured URL: bounded in time and size, never redirected, never steered back at us.
+"""One request to a configured URL: limited in time and size, never redirected, never turned back on our own host.
 
-A name is written into the configuration once and resolved by somebody else's DNS each time. So what counts is the
-address that would be connected to: loopback, link-local (cloud metadata lives there), and what is no host at all are
-refused unless that place is allowed by name. Private networks are not: that is where a timestamp authority of one's own
-is.
+The name in the configuration is resolved by external DNS each time. So the check uses the address to connect to:
+loopback, link-local (cloud metadata services) and addresses of no single host are refused unless `allow` lists the
+host. Private networks are allowed, because a site's own timestamp authority is there.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from yarl import URL
 
 from proxy.oci.faults import Unavailable
 
-_WHY = 160  # characters of what a library says about a failure
+_WHY = 160  # characters of a library's error text
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _6TO4 = ip_network("2002::/16")
-# Cloud metadata that is not link-local: AWS over IPv6, Alibaba, Oracle.
+# Cloud metadata services outside link-local: AWS over IPv6, Alibaba, Oracle.
 _METADATA = frozenset(ip_address(a) for a in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192"))
 
 
 def is_near(text: str) -> bool:
-    """True for addresses that lead to this host, its links, or to no single host; also when wrapped in IPv6."""
+    """True for addresses of this host, of its links, or of no single host; also when embedded in IPv6."""
     address = ip_address(text.partition("%")[0])
     return any(_is_near(each) for each in (address, *_inner(address)))
 
@@ -47,7 +46,7 @@ def _is_near(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _inner(address: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
-    """Return the IPv4 addresses that an IPv6 one carries."""
+    """Return the IPv4 addresses embedded in an IPv6 address."""
     if isinstance(address, IPv4Address):
         return ()
     low = IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -57,7 +56,7 @@ def _inner(address: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
 
 
 def check_address(host: str, port: int, address: str, allowed: Collection[str]) -> None:
-    """Return where this connection may be made. Raises Unavailable where it may not, saying what to configure."""
+    """Check that a connection to this address is allowed. Raises Unavailable, with the setting that would allow it."""
     if is_near(address) and f"{host}:{port}" not in allowed and host not in allowed:
         raise Unavailable(
             f"{host} is {address}, which is this host or its link: not asked; if that is meant, add "
@@ -66,7 +65,7 @@ def check_address(host: str, port: int, address: str, allowed: Collection[str]) 
 
 
 class _Guarded(AbstractResolver):
-    """Resolves as the system does, and passes on only addresses that may be asked."""
+    """Uses the system's resolver, and returns only addresses that may be contacted."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = allowed
@@ -76,7 +75,7 @@ class _Guarded(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._system.resolve(host, port, family)
-        for each in found:  # one that may not be asked taints the name: which one answers is not ours to choose
+        for each in found:  # one forbidden address refuses the name: we cannot choose which one is used
             check_address(host, port, each["host"], self._allowed)
         return found
 
@@ -85,32 +84,32 @@ class _Guarded(AbstractResolver):
 
 
 class Outbound:
-    """Asks configured URLs. Connects to nothing until then."""
+    """Sends requests to configured URLs. Connects only at the first request."""
 
     def __init__(self, allowed: Collection[str] = (), ca_file: str | None = None) -> None:
-        """`allowed` are HOST or HOST:PORT that may be this very host; `ca_file` are CAs besides the system's.
+        """`allowed`: HOST or HOST:PORT that may be this host itself; `ca_file`: CAs in addition to the system's.
 
-        Raises OSError or ssl.SSLError where that file does not load.
+        Raises OSError or ssl.SSLError if that file does not load.
         """
         self._allowed = frozenset(allowed)
         self._ca_file = ca_file
         if ca_file is not None:
-            _ = self._tls  # a file that does not load is found now
+            _ = self._tls  # fails now if a file does not load
         self._session: aiohttp.ClientSession | None = None
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()  # reading the system's authorities takes 50 ms: not before it is asked
+        context = ssl.create_default_context()  # reading the system's CAs takes 50 ms: only at first use
         if self._ca_file is not None:
             context.load_verify_locations(self._ca_file)
         return context
 
     async def get(self, url: str, *, limit: int, seconds: float) -> bytes:
-        """Return what is at this URL, at most `limit` bytes within `seconds`. Raises Unavailable."""
+        """Return the content of this URL, at most `limit` bytes within `seconds`. Raises Unavailable."""
         return await self._ask("GET", url, None, {}, limit, seconds)
 
     async def post(self, url: str, body: bytes, kinds: tuple[str, str], *, limit: int, seconds: float) -> bytes:
-        """Return the answer to this body; `kinds` are its media type and the one the answer must have.
+        """Return the response to this body; `kinds` are its media type and the required type of the response.
 
         Raises Unavailable.
         """
@@ -133,7 +132,7 @@ class Outbound:
     async def _exchange(self, method: str, url: str, body: bytes | None, headers: dict[str, str], limit: int) -> bytes:
         target = URL(url, encoded=True)
         host, port = target.host or "", target.port or 0
-        if _is_literal(host):  # no name to resolve, so the resolver is not asked
+        if _is_literal(host):  # an address, for which aiohttp does not call the resolver
             check_address(host, port, host, self._allowed)
         async with self._opened().request(
             method, target, data=body, headers=headers, allow_redirects=False, ssl=self._tls
@@ -157,7 +156,7 @@ class Outbound:
         return self._session
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         if self._session is not None:
             await self._session.close()
 
@@ -176,7 +175,7 @@ def _moved(reply: aiohttp.ClientResponse) -> bool:
 
 
 def _place(url: str) -> str:
-    """Return what messages call it: scheme and host, without what a path or query may carry."""
+    """Return the URL for messages: scheme and host, without path and query, which may hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

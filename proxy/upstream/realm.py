@@ -1,8 +1,8 @@
-"""The token endpoint: callers ask us, we ask the realm that upstream's challenge names, and hand its token on.
+"""The token endpoint: relays token requests to the realm that upstream's challenge names, and returns its tokens.
 
-A token's user counts only where the realm checks passwords: it must have refused the same name, in the same request,
-with a password that nobody chose. Proof is of one name with one password, so a realm that checks only some requests
-proves nothing to whoever guesses.
+A token counts as its user's only if the realm checks passwords: it must refuse the same name, in the same request, with
+a random password. The proof holds for one name with one password, so a realm that checks only some requests gives a
+guessing caller no proof.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from proxy.upstream.response import AiohttpResponse
 from proxy.upstream.tokens import basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
-TOKEN_BYTES = 256 * 1024  # of a whole answer; tokens that list many groups are long
+TOKEN_BYTES = 256 * 1024  # of a whole response; tokens that list many groups are long
 PARAMETER_BYTES = 256 * 1024
-PARAMETERS = 1_000  # mirrors ask for one token with a scope for each repository
+PARAMETERS = 1_000  # mirrors request one token with a scope for each repository
 TOKENS_REMEMBERED = 50_000
-PROOF_S = 900.0  # a probe is a failed login: seldom enough not to lock anybody out
+PROOF_S = 900.0  # a probe is a failed login: rare enough not to lock an account
 LEARNT_S = 600.0
 NONE_S = 1.0
-HEARD = 1_000  # repositories whose challenge is another one than that at /v2/
-REFRESH_S = 24 * 3600.0  # how long we know whose refresh token it is; afterwards its user is anonymous
+HEARD = 1_000  # repositories whose challenge differs from the one at /v2/
+REFRESH_S = 24 * 3600.0  # how long the owner of a refresh token is remembered; afterwards its user is anonymous
 _ASKED = frozenset({"service", "scope", "account", "client_id", "offline_token", "access_type"})
 _POSTED = _ASKED | {"grant_type", "refresh_token", "username", "password"}
 _ANSWERED = frozenset({"allow", "cache-control", "content-type", "retry-after", "vary"})
-_ANSWERED_EACH = "access-control-"  # for pages of other origins
+_ANSWERED_EACH = "access-control-"  # CORS headers, for pages of other origins
 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """What the realm said, ready to be sent on."""
+    """The realm's response, ready to be relayed."""
 
     status: int
     headers: Headers
@@ -56,23 +56,23 @@ class TokenResponse:
 
 
 class Realm:
-    """Upstream's token realm, learned from its challenges; `allowed` are further origins that may be it."""
+    """Upstream's token realm, learned from its challenges; `allowed` are further origins it may be at."""
 
     def __init__(
         self, exchange: Exchange, allowed: Sequence[str] = (), *, monotonic: Callable[[], float], name: str = "registry"
     ) -> None:
-        """Know nothing yet. Raises ValueError for an allowed origin that is no URL."""
+        """Start without any challenge. Raises ValueError for an allowed origin that is not a URL."""
         self._exchange = exchange
         self._allowed = frozenset({exchange.origin, *(origin(url) for url in allowed)})
         self._now = monotonic
         self._name = name
         self._key = secrets.token_bytes(32)
-        self._own: Challenge | None = None  # the answer to our own question at /v2/
-        # What was heard below a repository holds for it alone: which repository that is, callers choose.
+        self._own: Challenge | None = None  # upstream's challenge to our own request at /v2/
+        # A challenge from below a repository is used for that repository only, because callers choose the repository.
         self._heard: LRUCache[str, Challenge] = LRUCache(HEARD)
         self._learnt_at = float("-inf")
         self._issued = IssuedTokens(TOKENS_REMEMBERED, monotonic)
-        # Apart, so that whoever asks for many tokens as nobody pushes no name out.
+        # Kept separately, so that many anonymous tokens cannot displace named ones.
         self._nameless: TLRUCache[bytes, float] = TLRUCache(
             TOKENS_REMEMBERED, ttu=lambda _key, ends, _now: ends, timer=monotonic
         )
@@ -81,7 +81,7 @@ class Realm:
     # Challenges
 
     def relayed(self, headers: Headers, public_url: str) -> Headers:
-        """Return the headers of a 401 with every challenge in our name: `Bearer` tokens come from us."""
+        """Return the headers of a 401 with every challenge in our name: clients get `Bearer` tokens from us."""
         values = [value for name, value in headers if name.lower() == "www-authenticate"]
         if not values:
             return headers
@@ -92,7 +92,7 @@ class Realm:
         return (*kept, *(("www-authenticate", str(c)) for c in ours if c is not None))
 
     async def challenge(self, public_url: str, scope: str | None = None) -> str | None:
-        """Return the challenge for a 401 of our own, or None when upstream has none. Raises Unavailable."""
+        """Return the challenge for a 401 of our own, or None if upstream has none. Raises Unavailable."""
         found = await self.learn()
         if found is None:
             return None
@@ -105,10 +105,10 @@ class Realm:
             return challenge.with_realm(public_url.rstrip("/") + TOKEN_PATH)
         if challenge.scheme == "basic":
             return Challenge("basic", (("realm", self._name),))
-        return None  # schemes that speak of the connection or of other hosts do not pass a proxy
+        return None  # schemes bound to the connection or to other hosts do not work through a proxy
 
     def heard(self, found: Sequence[Challenge]) -> None:
-        """Remember the realm in upstream's challenges, for the repository that they speak of."""
+        """Remember the realm of upstream's challenges, for the repository in their scope."""
         bearer = _bearer(found)
         if bearer is None:
             return
@@ -119,10 +119,10 @@ class Realm:
             self._heard[below] = bearer
 
     async def learn(self, pairs: Query = ()) -> Challenge | None:
-        """Return the challenge for a token request with these parameters, None where upstream has none.
+        """Return the challenge for a token request with these parameters, None if upstream has none.
 
-        What upstream said below that repository counts first, then its answer to our own question at `/v2/`, then
-        whatever was heard. Raises Unavailable.
+        Upstream's challenge below that repository has priority, then its response to our own request at `/v2/`, then
+        any other challenge seen. Raises Unavailable.
         """
         below = _repository(next((value for key, value in pairs if key == "scope"), None))
         if below and below in self._heard:
@@ -140,11 +140,11 @@ class Realm:
     # Tokens
 
     async def token(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenResponse:
-        """Return the realm's own answer to a token request: GET with a query, POST with a form, OPTIONS before either.
+        """Return the realm's own response to a token request: GET with a query, POST with a form, or OPTIONS.
 
-        `page` is what a browser says of the page that asks. Parameters without a name here are dropped. Raises
-        Unavailable when there is no answer, Fault when the request is not one, or upstream has no realm that we may
-        ask (docker repeats a 503 for a minute, and loses its text).
+        `page` holds the browser's headers about the requesting page. Unknown parameters are dropped. Raises Unavailable
+        when there is no response, Fault when the request is invalid or upstream has no realm that we may use (docker
+        repeats a 503 for a minute, and loses its text).
         """
         known = _POSTED if method == "POST" else _ASKED
         kept = tuple((key, value) for key, value in pairs if key in known)
@@ -169,7 +169,7 @@ class Realm:
         return reply
 
     async def relay(self, method: str, pairs: Query, authorization: str | None, page: Headers = ()) -> TokenResponse:
-        """Return the realm's answer and remember nothing. Raises Unavailable, and Fault where no realm is known."""
+        """Return the realm's response and remember nothing. Raises Unavailable; Fault when no realm is known."""
         found = await self.learn(pairs)
         if found is None:
             raise Fault("UNSUPPORTED", "upstream issues no tokens; log in with name and password", status=404)
@@ -206,12 +206,12 @@ class Realm:
         return TokenResponse(reply.status, headers, body)
 
     async def misplaced(self, pairs: Query = ()) -> str | None:
-        """Return what is wrong with the realm that upstream names, and what to do, or None. Raises Unavailable."""
+        """Return why upstream's realm is not allowed, with the fix, or None. Raises Unavailable."""
         found = await self.learn(pairs)
         return None if found is None else self._wrong(found.get("realm") or "")
 
     def _wrong(self, url: str) -> str | None:
-        """Return None where credentials may be sent: same scheme, host and port, or configured."""
+        """Return None if credentials may be sent there: upstream's scheme, host and port, or a configured origin."""
         with suppress(ValueError):
             if origin(url) in self._allowed and "#" not in url:
                 return None
@@ -230,7 +230,7 @@ class Realm:
         key, ends = self._mac(token), self._now() + life
         held = self._issued.get(key)
         if name is None or key in self._nameless or (held is not None and held.name != name):
-            self._issued.drop(key)  # one token for several people names none of them
+            self._issued.drop(key)  # a token issued to several users names none of them
             self._nameless[key] = ends
             return
         self._issued.put(key, name, ends)
@@ -239,11 +239,11 @@ class Realm:
             self._issued.put(self._mac(refresh), name, self._now() + REFRESH_S)
 
     async def _name_behind(self, method: str, pairs: Query, authorization: str | None) -> str | None:
-        """Return whose token this is, where the realm has shown that it checks."""
+        """Return the proven user of a token request, if the realm has shown that it checks passwords."""
         given = dict(pairs)
         told = [each for each in (authorization, given.get("password"), given.get("refresh_token")) if each is not None]
         if len(told) != 1:
-            return None  # two people in one request: whom the realm believed cannot be known
+            return None  # two users in one request: the one the realm accepted is unknown
         if given.get("grant_type") == "refresh_token":
             return self.name_of(given.get("refresh_token", ""))
         if given.get("grant_type") == "password":
@@ -258,7 +258,7 @@ class Realm:
         return name if key in self._proven else None
 
     async def _refuses(self, method: str, pairs: Query, name: str, *, form: bool) -> bool:
-        """True when the same request with this name and a random password is refused."""
+        """Return whether the realm refuses the same request with this name and a random password."""
         wrong = secrets.token_urlsafe(24)
         if form:
             pairs = tuple((key, wrong if key == "password" else value) for key, value in pairs)
@@ -272,7 +272,7 @@ class Realm:
         return None if record is None else record.name
 
     def ends(self, token: str) -> float | None:
-        """Return when (monotonic seconds) a token issued through us ends, or None for tokens we do not know."""
+        """Return the end (monotonic seconds) of a token issued through us, or None for unknown tokens."""
         record = self._issued.get(self._mac(token))
         return self._nameless.get(self._mac(token)) if record is None else record.ends
 
@@ -289,6 +289,6 @@ def _same(one: Challenge, other: Challenge | None) -> bool:
 
 
 def _repository(scope: str | None) -> str:
-    """Return the repository that a token scope names first, '' for none."""
+    """Return the first repository in a token scope, '' for none."""
     kind, _, rest = (scope or "").partition(" ")[0].partition(":")
     return rest.rpartition(":")[0] if kind == "repository" else ""

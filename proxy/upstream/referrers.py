@@ -1,7 +1,7 @@
-"""Whether upstream has the referrers API: asked by ourselves, about a manifest that is there, and remembered.
+"""Whether upstream has the referrers API: probed by ourselves, about an existing manifest, and remembered.
 
-What a caller asks for teaches us nothing: about a repository that is not there, or with an account that may not read,
-registries that have the API answer 404 as well.
+Callers' requests are no evidence: for a missing repository, or an account that may not read, registries that have the
+API answer 404 as well.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi
 from proxy.registry.single_flight import SingleFlight
 from proxy.upstream.response import AiohttpResponse
 
-HAS_S = 24 * 3600.0  # the API does not go away
-HAS_NOT_S = 600.0  # it may arrive with an upgrade
-REPOSITORIES = 5_000  # remembered at once
+HAS_S = 24 * 3600.0  # the API is not expected to disappear
+HAS_NOT_S = 600.0  # an upgrade may add the API
+REPOSITORIES = 5_000  # remembered at the same time
 _ITS_MANIFEST: Headers = tuple(("accept", kind) for kind in sorted(MANIFESTS | INDEXES))
 _TEMPORARY = frozenset({408, 425, 429})
-_ABOUT_US = frozenset({401, 403, 404})  # answers that another account may not get
+_ABOUT_US = frozenset({401, 403, 404})  # statuses that another account might not get
 
 ReferrersMode = Literal["auto", "api", "none"]
 Ask = Callable[[Operation, Credential, Headers], Awaitable[AiohttpResponse]]
 
 
 class ReferrersProbe:
-    """What is known of the API, by repository. A `HAS` is never replaced by less while it is remembered."""
+    """The remembered presence of the API, by repository. A remembered `HAS` is never replaced by a weaker result."""
 
     def __init__(self, ask: Ask, *, ours: bool, manner: ReferrersMode, monotonic: Callable[[], float]) -> None:
-        """Know nothing yet. `ours` says that we have an account of our own; `manner` other than auto asks nobody."""
+        """Start empty. `ours` says that we have our own account; a `manner` other than auto sends no request."""
         self._ask = ask
         self._ours = ours
         self._manner = manner
@@ -46,7 +46,7 @@ class ReferrersProbe:
         self._asking: SingleFlight[ReferrersApi] = SingleFlight()
 
     async def look(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
-        """Return what the configuration says, what is remembered, or what upstream answers now. Raises Unavailable."""
+        """Return the configured, the remembered or the probed result. Raises Unavailable."""
         if self._manner != "auto":
             return ReferrersApi.HAS if self._manner == "api" else ReferrersApi.HAS_NOT
         if repository in self._has:
@@ -59,7 +59,7 @@ class ReferrersProbe:
     async def _learn(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi:
         found: ReferrersApi | None = None
         if self._ours:
-            with suppress(Unavailable, Fault):  # an account of ours that does not work here is no answer
+            with suppress(Unavailable, Fault):  # our account failing here is not a result
                 found = await self.answer(repository, subject, Credential(ours=True))
         if found is None:
             found = await self.answer(repository, subject, credential) or ReferrersApi.UNKNOWN
@@ -70,10 +70,10 @@ class ReferrersProbe:
         return found
 
     async def answer(self, repository: Repository, subject: Digest, credential: Credential) -> ReferrersApi | None:
-        """Return what upstream answers this account now, None where another one may hear something else.
+        """Return upstream's present answer to this account, None if another account may get a different one.
 
-        It has the API where it answers 200 with an index, and has not where it answers 404 about a manifest that the
-        same account is let read. An empty 404 and NAME_UNKNOWN are neither. Raises Unavailable.
+        The API exists if upstream answers 200 with an index. It does not exist if upstream answers 404 about a manifest
+        that the same account may read. An empty 404 and NAME_UNKNOWN prove neither. Raises Unavailable.
         """
         reply = await self._ask(ops.ListReferrers(repository, subject), credential, (("accept", OCI_INDEX),))
         kind = next((value for name, value in reply.headers if name == "content-type"), "")
@@ -98,14 +98,14 @@ class ReferrersProbe:
 
 
 def may_pass(status: int, headers: Headers) -> bool:
-    """True for an answer that says nothing about the API: upstream is busy, broken, or wants a login first."""
+    """True for a response that proves nothing about the API: upstream is busy, broken, or wants a login first."""
     if status == 401:
         return any(name == "www-authenticate" for name, _ in headers)
     return status in _TEMPORARY or (status >= 500 and status != 501)
 
 
 async def _denies(reply: AiohttpResponse) -> bool:
-    """True for a 404 that may be about the route. Registries that have it answer so about what they do not know."""
+    """True for a 404 that may mean a missing route. Registries with the API send it too, for unknown objects."""
     try:
         return not_found(await reply.read(ERROR_BYTES)) in {NotFound.THIS, NotFound.FOREIGN}
     except (Fault, Corrupt):

@@ -1,4 +1,4 @@
-"""What upstream answered, as the port describes it."""
+"""Upstream's response, as the port defines it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from proxy.oci.faults import Corrupt, Fault
 from proxy.registry.ports.upstream import Headers
 from proxy.upstream.exchange import unavailable
 
-_DRAINED = 64 * 1024  # bytes: an error body this small is read to the end, so that its connection can be used again
+_DRAINED = 64 * 1024  # bytes: an error body up to this size is read to the end so that its connection can be reused
 _DRAIN_S = 1.0
 
 
 class AiohttpResponse:
-    """One reply; its connection goes back when the body has ended or `close` was called."""
+    """One response; its connection is released when the body has ended or `close` was called."""
 
     def __init__(self, response: aiohttp.ClientResponse, headers: Headers) -> None:
         """Take over a response whose body is unread."""
@@ -25,9 +25,9 @@ class AiohttpResponse:
         self._response = response
 
     async def read(self, limit: int, what: str = "upstream's body") -> bytes:
-        """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable when cut short.
+        """Return the whole body. Raises Fault SIZE_INVALID (413) beyond `limit` bytes, Unavailable if incomplete.
 
-        Raises Corrupt for a compressed body: we asked for none, and never decompress what we judge.
+        Raises Corrupt for a compressed body: we requested none, and never decompress bytes that we judge.
         """
         if self._response.method == "HEAD":
             return b""
@@ -49,7 +49,7 @@ class AiohttpResponse:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Iterate over the body as it arrives. Raises Unavailable when cut short."""
+        """Iterate over the body as it arrives. Raises Unavailable if it is incomplete."""
         content = self._response.content
         try:
             while part := await content.readany():
@@ -61,7 +61,7 @@ class AiohttpResponse:
             self._response.release()
 
     async def close(self) -> None:
-        """Give the connection back, or drop it when there is much left to read."""
+        """Release the connection for reuse, or close it if too much of the body is unread."""
         length = self._response.content_length
         if not self._response.closed and length is not None and length <= _DRAINED:
             try:

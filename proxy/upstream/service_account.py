@@ -1,4 +1,4 @@
-"""Our own credentials towards upstream: a password, or tokens bought with it."""
+"""Our own credentials for upstream: a password, or tokens obtained with it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from proxy.upstream.challenge import Challenge
 from proxy.upstream.realm import Realm
 from proxy.upstream.tokens import basic, token_in
 
-_EARLY = 0.8  # a token is used for this part of its life: one that ends on the way costs a request
+_EARLY = 0.8  # share of a token's lifetime in which it is used: an expiry in transit costs a request
 
 
 class ServiceAccount:
-    """The configured name and password, shown to upstream or to its allowed realm and nobody else."""
+    """The configured name and password, sent only to upstream or its allowed realm."""
 
     def __init__(self, realm: Realm, name: str, password: str, monotonic: Callable[[], float]) -> None:
-        """Ask for nothing yet."""
-        self.refused: str | None = None  # why upstream does not take this account, None where it did last time
-        self.refused_at = -inf  # when it last said so, on the clock that `monotonic` is
+        """Start without a token; no request is sent yet."""
+        self.refused: str | None = None  # why upstream refuses this account, None if it accepted it last time
+        self.refused_at = -inf  # time of the last refusal, on the clock `monotonic`
         self._realm = realm
         self._name = name
         self._basic = basic(name, password)
         self._now = monotonic
-        self._wants: LRUCache[str, bool] = LRUCache(1000)  # scopes for which upstream asked for a token
+        self._wants: LRUCache[str, bool] = LRUCache(1000)  # scopes for which upstream required a token
         self._buying: SingleFlight[str] = SingleFlight()
         self._tokens: TLRUCache[str, tuple[str, float]] = TLRUCache(
             1000, ttu=lambda _key, held, _now: held[1], timer=monotonic
         )
 
     async def authorization(self, operation: Operation) -> str:
-        """Return what to send with an operation: the password until upstream asked for a token there.
+        """Return the Authorization value for an operation: the password, or a token if upstream required one there.
 
         Raises Unavailable when the realm gives no token.
         """
@@ -47,7 +47,7 @@ class ServiceAccount:
         return await self._bought(scope) if held is None else f"Bearer {held[0]}"
 
     async def renewed(self, operation: Operation, challenges: Sequence[Challenge]) -> str | None:
-        """Return what to send after a 401 with these challenges; None when there is nothing better.
+        """Return the Authorization value to retry with after a 401 with these challenges; None if there is none better.
 
         Raises Unavailable when the realm gives no token.
         """
@@ -57,14 +57,14 @@ class ServiceAccount:
         return await self._bought(scope_of(operation))
 
     def answered(self, status: int) -> None:
-        """Remember what upstream made of this account: 401 is a refusal, what is read or written an acceptance."""
+        """Note upstream's response to this account: 401 is a refusal, a successful read or write an acceptance."""
         if status == 401:
             self._refuses("it answers 401")
         elif status < 400:
             self.refused = None
 
     def renew(self, password: str) -> bool:
-        """Show this password from now on; False where it is the one that is shown already."""
+        """Use this password from now on; return False if it is unchanged."""
         shown = basic(self._name, password)
         if shown == self._basic:
             return False

@@ -1,4 +1,4 @@
-"""Passwords and tokens as they are written: in an Authorization header, in a realm's answer. Pure."""
+"""Parses and writes passwords and tokens in Authorization headers and in realm responses. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from proxy.upstream.headers import is_plain
 
-DEFAULT_LIFE_S = 60  # what a token without `expires_in` is worth (distribution, token specification)
+DEFAULT_LIFE_S = 60  # the lifetime of a token without `expires_in` (distribution, token specification)
 LONGEST_LIFE_S = 3600
 
 
@@ -20,8 +20,9 @@ def basic(user: str, password: str) -> str:
 def user_of(authorization: str | None) -> str | None:
     """Return the name in a Basic Authorization value, or None.
 
-    Only in the one spelling that everybody reads: what a realm takes for no password at all (another case of the
-    scheme, a space too many, no password after the name) it lets in as nobody, and refuses as somebody when probed.
+    Only the one spelling that every realm reads is accepted. A realm may treat another spelling (other case of the
+    scheme, an extra space, no password after the name) as anonymous and allow it, but refuse the probe, which names a
+    user.
     """
     scheme, _, text = (authorization or "").partition(" ")
     if scheme != "Basic":
@@ -34,9 +35,9 @@ def user_of(authorization: str | None) -> str | None:
 
 
 def token_in(body: bytes) -> tuple[str, int]:
-    """Return the token of a realm's answer and the seconds it lives; '' where there is none.
+    """Return the token in a realm's response and its lifetime in seconds; '' if there is none.
 
-    `access_token` is OAuth's name for `token`; a realm that sends both sends the same twice.
+    `access_token` is OAuth's name for `token`; a realm that sends both sends the same value twice.
     """
     answer = fields(body)
     token = answer.get("token") or answer.get("access_token")
@@ -49,7 +50,7 @@ def token_in(body: bytes) -> tuple[str, int]:
 
 
 def fields(body: bytes) -> Mapping[str, object]:
-    """Return what a realm answered, or nothing where that is no object."""
+    """Return the fields of a realm's response, or none if it is not an object."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

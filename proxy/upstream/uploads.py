@@ -1,4 +1,4 @@
-"""Where uploads go on: the addresses that upstream chooses, handed to clients as addresses of ours."""
+"""Upload locations: addresses that upstream chooses, presented to clients as addresses of ours."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from proxy.oci.paths import parse, render
 from proxy.oci.reference import Repository
 from proxy.upstream.location import origin, path_here, shown
 
-WRAPPED = "~"  # the session of an address that says in its query where upstream wants the upload
+WRAPPED = "~"  # the session id of a wrapped address, whose query holds upstream's address
 TARGET_LENGTH = 4096  # characters of upstream's address
 KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one request of an upload goes. Only upstream's own origin gets to see a credential."""
+    """The destination of one upload request. Only upstream's own origin receives a credential."""
 
     method: str
     url: str
@@ -32,15 +32,15 @@ class Target:
 
 
 class Uploads:
-    """Wraps the addresses of uploads that are none of ours, and unwraps them when the client goes on.
+    """Wraps upload addresses that are not paths of ours, and unwraps them when the client continues.
 
-    An address is opaque (distribution-spec "Pushing blobs"): any path and query of upstream's own origin will do, and
-    of `origins`. What is wrapped carries an HMAC-SHA-256 over repository and address, so nobody but upstream says where
-    bytes and credentials go. Every server with the same `key` reads it.
+    An address is opaque (distribution-spec "Pushing blobs"): any path and query on upstream's own origin and on
+    `origins` is accepted. A wrapped address carries an HMAC-SHA-256 over repository and address, so only upstream
+    decides where bytes and credentials go. Every server with the same `key` can read it.
     """
 
     def __init__(self, base: str, origins: Iterable[str], key: bytes) -> None:
-        """Take upstream's URL and the further origins that uploads may go to. Raises ValueError for no plain URL."""
+        """Store upstream's URL and the further allowed upload origins. Raises ValueError for an unusual URL."""
         self._base = base
         self._own = origin(base)
         parts = urlsplit(base)
@@ -49,10 +49,10 @@ class Uploads:
         self._key = key
 
     def here(self, location: str, repository: Repository, asked: str) -> str:
-        """Return the path and query at which clients go on, for the Location in the answer to the URL `asked`.
+        """Return the path and query at which clients continue, for the Location in the response to the URL `asked`.
 
-        What fits the specification's own paths is handed on as it is. Raises Corrupt where it cannot be read in one way
-        only, is too long, or is no place for an upload; Unavailable where it is on an origin that is not listed.
+        An address in the specification's own form is returned unchanged. Raises Corrupt if it is ambiguous, too long,
+        or not a place for an upload; Unavailable if its origin is not listed.
         """
         below = path_here(location, base=self._base, asked=asked)
         if below is not None and _fits(below, repository):
@@ -65,7 +65,7 @@ class Uploads:
         return f"/v2/{repository}/blobs/uploads/{WRAPPED}?at={at}&seal={self._seal(repository, target)}"
 
     def target(self, op: ops.Upload) -> Target:
-        """Return where this request of an upload goes. Raises Fault for an address that was not wrapped here."""
+        """Return the destination of this upload request. Raises Fault for an address that was not wrapped here."""
         method, path = render(op)
         if op.session != WRAPPED:
             return Target(method, self._base + path, own=True)
@@ -81,7 +81,7 @@ class Uploads:
         return Target(method, url, origin(url) == self._own)
 
     def _target(self, url: str) -> str:
-        """Return the address to keep: a path where it is upstream's own, or upstream could not be moved."""
+        """Return the address to store: only the path on upstream's own origin, because upstream's URL may change."""
         at = origin(url)
         if at not in self._origins:
             raise Unavailable(
@@ -110,7 +110,7 @@ class Uploads:
 
 
 def _fits(below: str, repository: Repository) -> bool:
-    """True for an address of the specification's own form. Raises Corrupt for that of a manifest or a blob."""
+    """True for an address of the specification's own form. Raises Corrupt for the address of a manifest or blob."""
     path, _, query = below.partition("?")
     try:
         op = parse("GET", path, query)
