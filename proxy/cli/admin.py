@@ -1,4 +1,4 @@
-"""The admin API, called with a token over the network, or without one over the Unix socket of this host."""
+"""The client of the admin API: with a token over the network, or without one over this host's Unix socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the server is: its Unix socket, or the URL of its admin listener and a token for it."""
+    """The server's address: its Unix socket, or the URL of its admin listener with a token."""
 
     socket: Path | None = None
     server: str = ""
@@ -31,17 +31,17 @@ class Endpoint:
 
     @property
     def own(self) -> Path:
-        """The socket of this host."""
+        """The socket on this host."""
         return self.socket or Path("countersign.sock")
 
     @property
     def described(self) -> str:
-        """The place as messages name it."""
+        """The address for messages."""
         return self.server or str(self.socket)
 
 
 def call(place: Endpoint, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """Return what the server answers. Raises Fault with its own words, Unavailable when it does not, ConfigError."""
+    """Return the server's answer. Raises Fault with the server's text, Unavailable without an answer, ConfigError."""
     connection = _connection(place)
     headers = {"Authorization": f"Bearer {place.token}"} if place.server and place.token else {}
     data = None if body is None else json.dumps(body).encode()
@@ -94,7 +94,7 @@ def _connection(place: Endpoint) -> http.client.HTTPConnection:
 
 
 def _trusting(certificate: str = "") -> ssl.SSLContext:
-    """Return how https is spoken: with the CAs of $COUNTERSIGN_CA, else this system's; with a certificate of ours."""
+    """Return the TLS context: the CAs of $COUNTERSIGN_CA or else the system's; with our client certificate, if any."""
     try:
         context = ssl.create_default_context(cafile=os.environ.get("COUNTERSIGN_CA") or None)
         if certificate:

@@ -1,4 +1,4 @@
-"""Changes over the admin API that are done once their plan was shown and agreed to."""
+"""Changes over the admin API, made after their plan was shown and confirmed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.trust.explain import plain
 
 @dataclass(frozen=True)
 class Confirmation:
-    """How a change is gone about: `dry_run` only shows the plan, `yes` asks nobody."""
+    """The mode of a change: `dry_run` only shows the plan, `yes` skips the confirmation."""
 
     dry_run: bool = False
     yes: bool = False
@@ -36,10 +36,10 @@ def agreed(
     *,
     shown: Callable[[Sequence[str]], list[str]] = _steps,
 ) -> dict[str, Any] | Exit:
-    """Return the answer of a change that was made, or the exit code where none was: 1 where nobody agreed.
+    """Return the answer to a change, or the exit code if nothing was changed: 1 without confirmation.
 
-    `shown` makes inert lines of the plan. Raises what `call` raises; what would be refused is refused before anybody is
-    asked.
+    `shown` makes inert lines of the plan. Raises what `call` raises; the server refuses an invalid change before the
+    user is asked.
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
@@ -56,7 +56,7 @@ def agreed(
 
 
 def asked() -> bool:
-    """Return whether somebody at a terminal said yes."""
+    """Return whether the user confirmed at a terminal."""
     if not sys.stdin.isatty():
         sys.stderr.write("stdin is not a terminal: pass --yes to confirm, or --dry-run to see the plan\n")
         return False

@@ -1,4 +1,4 @@
-"""All commands, each with the options it takes. What a command needs is imported when it runs."""
+"""All commands with their options. The modules a command needs are imported when it runs."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
-# Groups made of the operations of a module, which is loaded for the one that is named, and for none by `--help`.
+# Groups generated from the operations of a module; only the named group's module is loaded, none by `--help`.
 OPERATIONS = {
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
 }
-# Commands of such a group that are no operation: they ask no server, or one again and again.
+# Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
 for _name, (_says, _) in OPERATIONS.items():
     app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
@@ -67,7 +67,7 @@ RefArgument = Annotated[str, typer.Argument(metavar="REF", help="repo[:tag|@dige
 
 
 def run() -> None:
-    """Run the command line; errors we know become one text and an exit code."""
+    """Run the command line; a known error becomes one text and an exit code."""
     try:
         _with(sys.argv[1:2])()
     except ConfigError as error:
@@ -84,11 +84,11 @@ def run() -> None:
 
 
 def _with(named: list[str]) -> typer.Typer:
-    """Return the app with the one command that is named: reading the options of all of them takes 0.1 s."""
+    """Return the app with only the named command: reading the options of all commands takes 0.1 s."""
     commands = [each for each in app.registered_commands if [_called(each)] == named]
     groups = [each for each in app.registered_groups if [each.name] == named]
     if not commands and not groups:
-        return app  # for its help, or for what it says of a name that it does not know
+        return app  # for its help, or its error about an unknown name
     alone = copy(app)
     alone.registered_commands, alone.registered_groups = commands, [_loaded(each) for each in groups]
     return alone
@@ -102,7 +102,7 @@ def whole() -> typer.Typer:
 
 
 def _loaded(named: TyperInfo) -> TyperInfo:
-    """Return the group with its commands, where they are made of operations."""
+    """Return the group with its commands, if they are generated from operations."""
     if named.name not in OPERATIONS:
         return named
     from importlib import import_module
@@ -163,7 +163,7 @@ def serve(config: ConfigOption = None) -> None:
     import asyncio
     import gc
 
-    gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start, each time again
+    gc.disable()  # imported modules are not garbage: each collection would take a tenth of the start
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, for tracebacks that we format
     from proxy.server.process import serve as serving
 

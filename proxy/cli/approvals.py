@@ -1,4 +1,4 @@
-"""Calls that wait for a second person, on the command line: listed, looked at, agreed to, turned down."""
+"""Calls that wait for a second person, on the command line: list, show, approve, reject."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.trust.explain import plain
 
 
 def show_all(place: Endpoint, state: str, form: OutputFormat) -> Exit:
-    """Print the requests there were, newest first."""
+    """Print the requests, newest first."""
     found = pages(place, "approvals", **({"state": state} if state else {}))
     if form is OutputFormat.JSON:
         return json_out({"items": found})
@@ -26,12 +26,12 @@ def show_all(place: Endpoint, state: str, form: OutputFormat) -> Exit:
 
 
 def show(place: Endpoint, approval_id: str, form: OutputFormat) -> Exit:
-    """Print one request with what was asked."""
+    """Print one request with its call."""
     return _shown(call(place, "GET", f"approvals/{quote(approval_id, safe='')}"), form)
 
 
 def approve(place: Endpoint, approval_id: str, reason: str, manner: Confirmation) -> Exit:
-    """Agree to a request once its plan was looked at; it is done at once, and what came of it printed."""
+    """Approve a request after its plan was confirmed; the server runs the call at once; its result is printed."""
     done = agreed(place, f"approvals/{quote(approval_id, safe='')}/approve", {"reason": reason}, manner)
     if isinstance(done, Exit):
         return done
@@ -41,7 +41,7 @@ def approve(place: Endpoint, approval_id: str, reason: str, manner: Confirmation
 
 
 def reject(place: Endpoint, approval_id: str, reason: str, form: OutputFormat) -> Exit:
-    """Turn a request down, or take back one's own."""
+    """Reject a request, or withdraw one's own."""
     return _shown(call(place, "POST", f"approvals/{quote(approval_id, safe='')}/reject", {"reason": reason}), form)
 
 

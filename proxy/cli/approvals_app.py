@@ -1,4 +1,4 @@
-"""`countersign approvals`: the commands and their options. What they do is in `approvals`."""
+"""`countersign approvals`: the commands and their options. `approvals` implements them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that ask the running server, or where it can be done without one, the record it left."""
+"""Commands that query the running server, or, where possible, the record in its store when no server runs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LINE = 1000
 
 
 def verify(socket: Path, ref: str, form: OutputFormat) -> Exit:
-    """Print what a pull of this image would get now."""
+    """Print the decision that a pull of this image would get now."""
     return _decision(ask(socket, "verify", {"ref": ref}, post=True), form)
 
 
 def why(settings: Settings, question: str, form: OutputFormat) -> Exit:
-    """Print a decision by its id, or the one on an image; recorded ones also when no server runs."""
+    """Print a decision by its id, or the one on an image; without a server, only recorded decisions."""
     try:
         answer = ask(settings.socket, "why", {"q": question})
     except Unavailable:
@@ -42,7 +42,7 @@ def why(settings: Settings, question: str, form: OutputFormat) -> Exit:
 
 
 def sign(place: Endpoint, ref: str, reason: str, form: OutputFormat) -> Exit:
-    """Sign an image that is already upstream, and print what was signed."""
+    """Sign an image that already exists upstream, and print its signatures."""
     wish = {"ref": ref, "reason": reason}
     answer = call(place, "POST", "sign", wish) if place.server else ask(place.own, "sign", wish, post=True)
     if form is OutputFormat.JSON:
@@ -54,7 +54,7 @@ def sign(place: Endpoint, ref: str, reason: str, form: OutputFormat) -> Exit:
 
 
 def would_block(settings: Settings, since: str, form: OutputFormat) -> Exit:
-    """Print what warn mode let through that enforce mode would block; also when no server runs."""
+    """Print the pulls that warn mode allowed and enforce mode would block; works without a server."""
     try:
         answer = ask(settings.socket, "report/would-block", {"since": since})
     except Unavailable:
@@ -79,7 +79,7 @@ def would_block(settings: Settings, since: str, form: OutputFormat) -> Exit:
 
 
 def status(place: Endpoint, form: OutputFormat) -> Exit:
-    """Print whether everything works; of what does not: since when, what it stops, and the next command."""
+    """Print the status; each problem with its start, its effect and the next command."""
     answer = call(place, "GET", "status") if place.server else ask(place.own, "status", {})
     problems = answer.get("problems", [])
     if form is OutputFormat.JSON:
@@ -106,7 +106,7 @@ def _running(answer: Mapping[str, Any]) -> list[str]:
 
 
 def when(text: object) -> str:
-    """Return a time in UTC to the minute, as people read it."""
+    """Return a time for people: UTC, to the minute."""
     return str(text)[:16].replace("T", " ")
 
 
@@ -132,7 +132,7 @@ def json_out(answer: Mapping[str, Any]) -> Exit:
 
 
 def lines_out(lines: Sequence[str]) -> Exit:
-    """Names and annotations come from strangers: nothing that a terminal would obey is printed."""
+    """Print the lines without control characters: names and annotations come from strangers."""
     sys.stdout.write("".join(plain(line, _LINE).rstrip() + "\n" for line in lines))
     return Exit.FINE
 

@@ -1,4 +1,4 @@
-"""Break-glass on the host, when no server, store or token answers: a file that the server honours when it sees it."""
+"""Break-glass on the host, when server, store or token do not answer: a file that the server obeys once it sees it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from proxy.trust.explain import plain
 
 
 def make(config: Path, repository: str, digest: str, reason: str, seconds: int, *, dry_run: bool, yes: bool) -> Exit:
-    """Write the file, after the plan was shown and agreed to. Raises ConfigError for what is not to be."""
+    """Write the file after the plan was shown and confirmed. Raises ConfigError for a refused request."""
     directory, now = _place(config), datetime.now(UTC)
     if _open(directory, now):
         raise ConfigError(f"one is open on this host already; end it first: {_end(config)}")
@@ -56,7 +56,7 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
 
 
 def end(config: Path) -> Exit:
-    """Have it be over now. The file stays: the server puts on record what was, and then takes it away."""
+    """End it now. The file stays until the server has recorded it; the server then deletes the file."""
     directory, now, at = _place(config), datetime.now(UTC), shlex.quote(str(config))
     there = _open(directory, now)
     for each in there:
@@ -76,7 +76,7 @@ def _end(config: Path) -> str:
 
 
 def _open(directory: Path, now: datetime) -> list[PolicyException]:
-    """Return those that are not over, of files that can be read: others are the server's to complain about."""
+    """Return the open exceptions in readable files; the server reports the unreadable ones."""
     found = []
     for path in directory.glob(PATTERN):
         with suppress(OSError, Corrupt):
@@ -86,7 +86,7 @@ def _open(directory: Path, now: datetime) -> list[PolicyException]:
 
 
 def _place(config: Path) -> Path:
-    """Return the directory of the files. Raises ConfigError for who may not write them."""
+    """Return the directory of the files. Raises ConfigError if this user may not write there."""
     directory = Path(os.path.normpath(config.absolute())).parent
     try:
         owner = directory.stat().st_uid
@@ -106,7 +106,7 @@ def _who() -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Have it there whole, at once: to be read by the server, to be written by its owner alone."""
+    """Write the file atomically: readable for the server, writable for its owner only."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:

@@ -1,4 +1,4 @@
-"""`countersign breakglass`: the command and its options. What it does is in `breakglass`."""
+"""`countersign breakglass`: the command and its options. `breakglass` implements it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates around keys on the command line."""
+"""The commands for certificates of keys."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ FILE_BYTES = 60_000
 
 
 def csr(place: Endpoint, key: str, subject: str, form: OutputFormat) -> Exit:
-    """Print a certificate request for the key: PEM, and nothing else, so that it can be piped."""
+    """Print a certificate request for the key: only PEM, so that it can be piped."""
     made = call(place, "POST", f"keys/{quote(key, safe='')}/csr", {"subject": subject})
     return json_out(made) if form is OutputFormat.JSON else lines_out(str(made["csr"]).splitlines())
 
 
 def show(place: Endpoint, key: str, form: OutputFormat) -> Exit:
-    """Print the key's chain; exit code 1 where it has none."""
+    """Print the key's chain; exit code 1 if it has none."""
     shown = call(place, "GET", f"keys/{quote(key, safe='')}/chain")
     _printed(shown, form)
     return Exit.FINE if shown["certificates"] else Exit.NO
 
 
 def put(place: Endpoint, key: str, file: Path, reason: str, manner: Confirmation) -> Exit:
-    """Give the key the chain in this file, once the plan was agreed to. Raises ConfigError for the file."""
+    """Set the key's chain to the one in this file, after confirmation. Raises ConfigError for the file."""
     body = {"chain": _read(file), "reason": reason}
     return _changed(agreed(place, f"keys/{quote(key, safe='')}/chain", body, manner), manner)
 
 
 def self_signed(place: Endpoint, key: str, body: Mapping[str, object], manner: Confirmation) -> Exit:
-    """Give the key a chain of one, signed by itself, once the plan was agreed to; warn of what that is worth."""
+    """Give the key a self-signed certificate, after confirmation; print a warning about its limited value."""
     done = _changed(agreed(place, f"keys/{quote(key, safe='')}/self-signed", body, manner), manner)
     if done is Exit.FINE and not manner.dry_run:
         sys.stderr.write("warning: nobody vouches for a self-signed certificate; use it for development alone\n")

@@ -1,4 +1,4 @@
-"""`countersign keys csr`, `keys self-signed` and `keys chain`: the options. What they do is in `chains`."""
+"""`countersign keys csr`, `keys self-signed` and `keys chain`: the options. `chains` implements them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How to point clients at the proxy. Only forms that fail closed: after our no, nobody asks elsewhere.
+"""Client configurations for the proxy. All fail closed: after our refusal, the client tries no other registry.
 
-Measured: containerd with `server` = the original registry pulls a blocked image from there; with `server` = the proxy
-the pull is refused. Mirrors in docker and CRI-O fall back the same way, so no mirror is printed.
+Measured: containerd with `server` = the original registry pulls a blocked image from that registry; with `server` = the
+proxy the pull is refused. Mirrors in docker and CRI-O fall back the same way, so no mirror is printed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from proxy.config import Settings
 
 @dataclass(frozen=True)
 class Proxy:
-    """What clients call us."""
+    """The proxy's address for clients."""
 
     host: str
     url: str
@@ -27,7 +27,7 @@ class Proxy:
 
 
 def instructions(client: Client, settings: Settings) -> str:
-    """Return the files and commands for this client, with the proxy's own names in them."""
+    """Return the files and commands for this client, with the proxy's own names."""
     lines = {
         Client.DOCKER: _docker,
         Client.CONTAINERD: _containerd,

@@ -1,10 +1,10 @@
-"""The clients we can tell people how to configure."""
+"""The clients for which `client-config` has instructions."""
 
 from enum import StrEnum
 
 
 class Client(StrEnum):
-    """Who pulls and pushes."""
+    """A kind of registry client."""
 
     DOCKER = "docker"
     CONTAINERD = "containerd"

@@ -1,4 +1,4 @@
-"""`countersign config`: what the file comes to."""
+"""`countersign config`: checks and explains the configuration file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from proxy.trust.pattern import matches, specificity
 
 
 def validated(path: Path) -> str:
-    """Return that the file and the TLS files it names can be used, with what is probably not meant. Raises ConfigError.
+    """Return a confirmation that the file and its TLS files can be used, with warnings. Raises ConfigError.
 
-    An expired certificate is refused here, although `serve` would still serve with it: clients would not take it.
+    An expired certificate is refused here, although `serve` would still use it: clients would reject it.
     """
     settings = config.load(path)
     if wrong := list(problems(settings, datetime.now(UTC))):
@@ -47,7 +47,7 @@ def explained(path: Path, repository: str | None) -> str:
 
 
 def _read(path: Path) -> bytes:
-    config.load(path)  # says what is wrong with a file that is not there
+    config.load(path)  # raises the error about a missing file
     return path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Keys where they are, on the command line: what needs more than a plan and a yes."""
+"""Commands for existing keys that need more than a plan and a confirmation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STYLE = (
 
 
 def destroy(place: Endpoint, key: str, reason: str, confirm: str, manner: Confirmation) -> Exit:
-    """Destroy the key, once its fingerprint was typed. What is typed is compared by the server."""
+    """Destroy the key after the user typed its fingerprint. The server compares the typed text."""
     path, body = f"keys/{quote(key, safe='')}/destroy", {"reason": reason, "confirm": confirm}
     if manner.dry_run:
         answer = agreed(place, path, body, manner)
@@ -49,7 +49,7 @@ def destroy(place: Endpoint, key: str, reason: str, confirm: str, manner: Confir
 
 
 def told(key: dict[str, Any], form: OutputFormat) -> Exit:
-    """Print a key that was changed."""
+    """Print a changed key."""
     if form is OutputFormat.JSON:
         return json_out(key)
     where = f"on token {key['token']}, serial {key['token_serial']}"
@@ -57,7 +57,7 @@ def told(key: dict[str, Any], form: OutputFormat) -> Exit:
 
 
 def evidence(place: Endpoint, key: str, html: Path | None, out: Path | None) -> Exit:
-    """Print or keep the evidence as JSON, and as a page beside it where that is wanted."""
+    """Print or save the evidence as JSON, and as a page if requested."""
     made = call(place, "GET", f"keys/{quote(key, safe='')}/evidence")
     if html is not None:
         html.write_text(page(made), encoding="utf-8")
@@ -69,7 +69,7 @@ def evidence(place: Endpoint, key: str, html: Path | None, out: Path | None) -> 
 
 
 def page(made: Mapping[str, Any]) -> str:
-    """Return key evidence as a page, with the signed file inside it. Raises ValueError for what is none."""
+    """Return key evidence as a page that contains the signed file. Raises ValueError if it is not evidence."""
     document = document_of(base64.b64decode(made["signed"], validate=True))
     title = f"Evidence of key {document['key']['fingerprint'][:12]} of {document['key']['profile']}"
     file = json.dumps(made, indent=2)

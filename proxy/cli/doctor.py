@@ -1,4 +1,4 @@
-"""`countersign doctor`: look at everything, print it nested, leave with the code of what is wrong first."""
+"""`countersign doctor`: runs all checks, prints them nested, exits with the code of the first failed part."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CODES = {
 
 
 def examine(path: Path, *, as_json: bool, write_to: str | None = None) -> Exit:
-    """Print what was found; return the exit code of the first part that is wrong."""
+    """Print the findings; return the exit code of the first part that is wrong."""
     found = asyncio.run(_look(path, write_to))
     if as_json:
         sys.stdout.write(json.dumps([_plain(finding) for finding in found], indent=2) + "\n")
@@ -84,7 +84,7 @@ def _configuration(settings: Settings) -> DoctorFinding:
 
 
 def _server(path: Path) -> DoctorFinding:
-    """What the running server says of itself; that none runs is no illness."""
+    """Return the running server's status as a finding; a server that does not run is not an error."""
     try:
         status = ask(socket_beside(path), "status", {})
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""How answers are printed, and whom they come from."""
+"""The output format, and the running server's socket."""
 
 import os
 from enum import StrEnum
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 class OutputFormat(StrEnum):
-    """How an answer is printed."""
+    """The format of a printed answer."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def socket_beside(config: Path) -> Path:
-    """Return the running server's socket; it is there also while the file is broken."""
-    return Path(os.path.normpath(config.absolute())).parent / "countersign.sock"  # a socket's path has 107 bytes
+    """Return the running server's socket; its path is known even if the configuration file is broken."""
+    return Path(os.path.normpath(config.absolute())).parent / "countersign.sock"  # socket paths: at most 107 bytes

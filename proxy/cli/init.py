@@ -1,4 +1,4 @@
-"""`countersign init`: everything needed to serve, made once and never overwritten."""
+"""`countersign init`: makes everything needed to serve, once, and never overwrites anything."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LABEL = "countersign"
 
 
 def initialise(wish: InitOptions) -> str:
-    """Return the text that says what is there now and what to do next. Raises ConfigError.
+    """Return the text that lists what exists now and the next steps. Raises ConfigError.
 
-    Every step keeps what it finds, and the configuration comes last: an interrupted run is finished by the next one.
+    Every step keeps what it finds, and the configuration comes last: the next run finishes an interrupted one.
     """
     directory = wish.directory.absolute()
     path = directory / "countersign.yaml"
     if path.exists():
         return _again(path)
-    written = _checked(wish)  # before anything is made
+    written = _checked(wish)  # before anything is written
     directory.mkdir(parents=True, exist_ok=True)
     made: list[str] = []
     token = _token(wish, directory, made)
@@ -79,7 +79,7 @@ def _checked(wish: InitOptions) -> InitOptions:
 
 def _token(wish: InitOptions, directory: Path, made: list[str]) -> TokenText:
     if wish.module is not None and wish.token_label is not None and wish.pin_file is not None:
-        # HSM children inherit next to nothing, so where SoftHSM finds its tokens has to be written down.
+        # HSM child processes inherit almost no environment, so the location of SoftHSM's tokens must be written down.
         conf = os.environ.get("SOFTHSM2_CONF") if "softhsm" in wish.module.name else None
         environment = {"SOFTHSM2_CONF": str(Path(conf).absolute())} if conf else {}
         return TokenText(str(wish.module.absolute()), wish.token_label, str(wish.pin_file.absolute()), environment)
@@ -91,10 +91,10 @@ def _token(wish: InitOptions, directory: Path, made: list[str]) -> TokenText:
 
 
 def _keys(settings: config.Settings, made: list[str]) -> None:
-    """Leave the keys of this configuration on its tokens, each with its own, and their public halves in files.
+    """Make the missing keys of this configuration on its tokens, and write their public halves to files.
 
-    A key whose public half is on file and that is not on the token any more is never made anew: that would be another
-    key, and what the old one signed would stop to verify.
+    A key with a public half on file that is missing from the token is never made again: the new key would be a
+    different one, and signatures of the old key would stop verifying.
     """
     plan = tokens_plan(settings)
     for name, token in plan.tokens.items():
@@ -122,7 +122,7 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
 
 
 def _lost(public: Path, config: Path) -> str:
-    """Say what to do about a key that was made here before and is gone from its token."""
+    """Return the advice for a key that was made here before and is missing from its token."""
     if not public.exists():
         return ""
     name = setup.fingerprint_of(public.read_bytes())
@@ -135,7 +135,7 @@ def _lost(public: Path, config: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a whole new file or none; one that is there is kept."""
+    """Write a new file completely or not at all; an existing file is kept."""
     if path.exists():
         return
     fresh = path.with_name(path.name + ".new")

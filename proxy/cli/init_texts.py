@@ -1,4 +1,4 @@
-"""What `countersign init` writes into the configuration, and what it prints."""
+"""The texts of `countersign init`: the configuration it writes and the summary it prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.config import Settings
 
 @dataclass(frozen=True)
 class InitOptions:
-    """What was asked for on the command line."""
+    """The options given on the command line."""
 
     directory: Path
     upstream: str
@@ -29,7 +29,7 @@ class InitOptions:
 
 @dataclass(frozen=True)
 class TokenText:
-    """The token as the configuration file will describe it."""
+    """The token as described in the configuration file."""
 
     module: str
     label: str
@@ -93,12 +93,12 @@ policies:
 
 
 def _text(value: str) -> str:
-    """A JSON string is a YAML string, whatever is in it."""
+    """Return the text as a JSON string, which is always a valid YAML string."""
     return json.dumps(value)
 
 
 def summary(settings: Settings, made: Sequence[str], *, kept: bool) -> str:
-    """Return what was made, and the next commands with the real names in them."""
+    """Return the list of what was made, and the next commands with the real names."""
     lines = []
     if kept:
         lines.append(f"{settings.path} is there already and was left as it is.")

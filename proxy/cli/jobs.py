@@ -1,4 +1,4 @@
-"""Jobs on the command line: started, and waited for."""
+"""The commands that start jobs and wait for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def watch(
 
 
 def waited_for(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
-    """Wait for a job and print what came of it."""
+    """Wait for a job and print its result."""
     from proxy.cli.admin import call
     from proxy.cli.progress import followed
 
@@ -37,7 +37,7 @@ def waited_for(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
 
 
 def start(place: Endpoint, path: str, body: Mapping[str, object], manner: Confirmation, *, wait: bool) -> Exit:
-    """Have a job done once its plan was agreed to; wait for it with a bar, or print its id."""
+    """Start a job after its plan was confirmed; wait for it with a progress bar, or print its id."""
     from proxy.cli.agreed import agreed
     from proxy.cli.ask import json_out, lines_out
     from proxy.cli.exits import Exit

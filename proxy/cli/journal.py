@@ -1,4 +1,4 @@
-"""The journal on the command line: what happened, newest first."""
+"""The journal commands: events, newest first; and the reload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGE = 1000
 
 
 def show(place: Endpoint, filters: Mapping[str, str], since: str, limit: int, form: OutputFormat) -> Exit:
-    """Print rows of the journal, at most `limit`; `since` is a span such as 7d, or a moment."""
+    """Print at most `limit` rows of the journal; `since` is a span such as 7d, or a moment."""
     wanted = {name: value for name, value in filters.items() if value}
     if since:
         wanted["since"] = since_when(since, datetime.now(UTC)).isoformat()
@@ -46,7 +46,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def reload(place: Endpoint, form: OutputFormat) -> Exit:
-    """Have the configuration read again; the code is 1 where it was refused."""
+    """Make the server read its configuration again; the exit code is 1 if it was refused."""
     answer = call(place, "POST", "reload")
     if form is OutputFormat.JSON:
         json_out(answer)

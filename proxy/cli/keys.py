@@ -1,4 +1,4 @@
-"""Keys on the command line: shown as a table; changed after the plan was shown and agreed to."""
+"""The key commands: shown as a table; changed after the plan was shown and confirmed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.cli.form import OutputFormat
 
 
 def show(place: Endpoint, form: OutputFormat) -> Exit:
-    """Print the keys; the code says whether the tokens hold one that is in no record."""
+    """Print the keys; the exit code says whether the tokens hold unrecorded keys."""
     keys = pages(place, "keys")
     beside = call(place, "GET", "keys/unrecorded")
     strays = beside["items"]
@@ -40,7 +40,7 @@ def show(place: Endpoint, form: OutputFormat) -> Exit:
 
 
 def change(place: Endpoint, verb: str, of: str, body: Mapping[str, object], manner: Confirmation) -> Exit:
-    """Rotate, prepare, ... the key or the profile `of`, and print the keys as they are now."""
+    """Change the key or the profile `of` (rotate, prepare, ...), and print the resulting keys."""
     answer = agreed(place, f"keys/{quote(of, safe='')}/{verb}", body, manner)
     if isinstance(answer, Exit):
         return answer
@@ -54,7 +54,7 @@ def change(place: Endpoint, verb: str, of: str, body: Mapping[str, object], mann
 
 
 def _told(key: Mapping[str, Any]) -> list[str]:
-    """Say what a key is now, and what is set to happen to it."""
+    """Return lines about a key's present state and its scheduled changes."""
     lines = [f"key {key['fingerprint']} of {key['profile']} is {key['state']}"]
     if key.get("activate_at"):
         lines.append(f"  it becomes active at {when(key['activate_at'])} UTC")
@@ -72,7 +72,7 @@ def _row(key: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _then(key: Mapping[str, Any]) -> str:
-    """Return what is set to happen to a key next."""
+    """Return the next scheduled change of a key."""
     if key["state"] == "prepared" and key.get("activate_at"):
         return f"active at {when(key['activate_at'])}"
     ends = (("signs until", key.get("signs_until")), ("retired at", key.get("retire_after")))

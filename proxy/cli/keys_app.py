@@ -1,4 +1,4 @@
-"""`countersign keys`: the commands and their options. What they do is in `keys`."""
+"""`countersign keys`: the commands and their options. `keys` implements them."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def resign(
 
 
 def _body(reason: str, **given: str) -> dict[str, object]:
-    """Return what the call carries: what was not given is left to the server."""
+    """Return the body of the call; options that were not given are left to the server."""
     return {"reason": reason, **{name: value for name, value in given.items() if value}}
 
 

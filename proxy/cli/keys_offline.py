@@ -1,4 +1,4 @@
-"""A lost key given up while no server runs: the way out where the server cannot be asked."""
+"""Gives up a lost key while no server runs, for when the admin API cannot be used."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from proxy.trust.token_text import holds_token
 from proxy.web.logs import open_log
 
 WHO, HOW = "operator on the host", "offline"
-OPENING_S = 30.0  # a slow token; with the server stopped nobody waits for pulls
+OPENING_S = 30.0  # for a slow token; with the server stopped, no pull waits
 
 
 def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: OutputFormat) -> Exit:
-    """Give up the key, and say what became of it and which one signs now. `said`: compromised, since when, token."""
+    """Give up the key; print its new state and the key that signs now. `said`: compromised, since when, token."""
     compromised, since, token = said
     try:
         at = datetime.fromisoformat(since) if since else None
@@ -50,9 +50,9 @@ def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, s
 
 
 async def lose_offline(settings: Settings, key: str, reason: str, loss: Loss) -> Lost:
-    """Return what became of the key, and which one signs now, as the admin API would do it.
+    """Return the key's new state and the key that signs now, as the admin API would.
 
-    Raises ConfigError, also where a server holds the store; PinRefusedAtStart, Fault, Unavailable.
+    Raises ConfigError, also if a server holds the store; PinRefusedAtStart, Fault, Unavailable.
     """
     if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
         raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")

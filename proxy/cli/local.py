@@ -1,4 +1,4 @@
-"""The running server, asked over the Unix socket beside its configuration."""
+"""The client of the running server, over the Unix socket beside its configuration."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 from proxy.oci.faults import Fault, Unavailable
 
-TIMEOUT_S = 120.0  # signing an index with many children takes a while on a slow token
+TIMEOUT_S = 120.0  # a slow token takes long to sign an index with many children
 ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket. The standard library is enough here, and starts in no time."""
+    """HTTP over a Unix socket. The standard library is enough here and imports quickly."""
 
     def __init__(self, path: Path) -> None:
         """Not connected yet."""
@@ -33,7 +33,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = False) -> dict[str, Any]:
-    """Return the server's answer to one command. Raises Fault with its own words, Unavailable when none answers."""
+    """Return the server's answer to one command. Raises Fault with the server's text, Unavailable without an answer."""
     connection = UnixConnection(path)
     target = f"/v1/{command}"
     try:
@@ -57,7 +57,7 @@ def ask(path: Path, command: str, arguments: Mapping[str, str], *, post: bool = 
 
 
 def understood(status: int, body: bytes) -> dict[str, Any]:
-    """Return the object of a good answer. Raises Fault with the words of an error, Unavailable for anything else."""
+    """Return the object of a successful answer. Raises Fault with the text of an error, Unavailable otherwise."""
     try:
         answer = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Commands made of operations: their arguments, options and help, the call, and what is printed."""
+"""Commands generated from operations: their arguments, options and help, the call, and the output."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _EVERYWHERE = {
     "output": (Output, OutputFormat.TEXT),
 }
 _NEEDED = inspect.Parameter.empty
-_BOUNDS = (("ge", "min"), ("le", "max"))  # pydantic's name and typer's
+_BOUNDS = (("ge", "min"), ("le", "max"))  # pydantic's name, typer's name
 _Taken = tuple[Any, Any]  # the type of an argument or option, and its default
 
 
 def group(words: str, says: str, operations: Sequence[Operation]) -> typer.Typer:
-    """Return the commands of these operations, which all begin with `words`."""
+    """Return the commands of these operations; all their names begin with `words`."""
     made = typer.Typer(help=says, no_args_is_help=True)
     for each in operations:
         made.command(each.command.words.removeprefix(f"{words} "))(_command(each))
@@ -56,7 +56,7 @@ def _command(operation: Operation) -> Callable[..., None]:
 
 
 def _own(operation: Operation) -> dict[str, _Taken]:
-    """Return the arguments and options that this command does not share with every other."""
+    """Return this command's own arguments and options, without those common to all commands."""
     route, command, marked = operation.route, operation.command, _marked(operation)
     taken: dict[str, _Taken] = {}
     for name in route.path_params:
@@ -106,7 +106,7 @@ def _spelled(name: str, mark: Option) -> str:
 
 
 def carry_out(operation: Operation, place: Endpoint, given: Mapping[str, Any]) -> Exit:
-    """Call the operation on this server with what was typed, and print what it gave. Raises what `call` raises."""
+    """Call the operation on this server with the typed values; print the result. Raises what `call` raises."""
     from proxy.cli.admin import call, pages
     from proxy.cli.agreed import Confirmation, agreed
 
@@ -127,7 +127,7 @@ def carry_out(operation: Operation, place: Endpoint, given: Mapping[str, Any]) -
 
 
 def _read_all(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the body, or of the query, that were typed. Raises ConfigError."""
+    """Return the typed fields of the body or the query. Raises ConfigError."""
     read = {"reason": given["reason"]} if "reason" in given else {}
     for name, _, mark in _marked(operation):
         read[name] = _read(name, mark, given[name]) if isinstance(mark, Option) else given[name]
@@ -135,7 +135,7 @@ def _read_all(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(name: str, mark: Option, typed: Any) -> Any:
-    """Return what the body has for what was typed; None for nothing. Raises ConfigError, which names the option."""
+    """Return the body's value for the typed text; None if not given. Raises ConfigError naming the option."""
     from datetime import UTC, datetime
 
     from proxy.cli.spans import moment_of, seconds_of

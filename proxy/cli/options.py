@@ -1,4 +1,4 @@
-"""Options that several commands take, and the place they mean."""
+"""Options shared by several commands, and the server they select."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
 def place_of(server: str, token: str, config: Path | None) -> Endpoint:
-    """Return the server that is meant: that of the URL, else the one of this host. Raises ConfigError."""
+    """Return the selected server: the one of the URL, else the one on this host. Raises ConfigError."""
     import os
 
     from proxy.cli.admin import Endpoint

@@ -1,4 +1,4 @@
-"""Policies on the command line: shown, compared, tried, and changed after what is different was agreed to."""
+"""The policy commands: show, compare, try, and change after the differences were confirmed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from proxy.cli.progress import waited
 from proxy.oci.faults import Fault
 from proxy.trust.explain import plain
 
-NEWLY_BLOCKED = Exit.USAGE  # 2: something that was pulled would be blocked
-AT_ONCE = 1000  # images that are judged while the command waits; more is a job
+NEWLY_BLOCKED = Exit.USAGE  # 2: an image that was pulled would be blocked
+AT_ONCE = 1000  # images judged while the command waits; more of them become a job
 _PAGE = 100
 _COLOURS = {"+": "32", "-": "31"}
 
 
 def show(place: Endpoint, number: int | None, form: OutputFormat) -> Exit:
-    """Print the policies in force, or a revision, as a file that can be changed and applied."""
+    """Print the policies in force, or a revision, as a file that can be edited and applied."""
     found = call(place, "GET", "policies" if number is None else f"policies/revisions/{number}")
     if form is OutputFormat.JSON:
         return json_out(found)
@@ -53,7 +53,7 @@ def history(place: Endpoint, form: OutputFormat) -> Exit:
 
 
 def diff(place: Endpoint, old: int, new: int, form: OutputFormat) -> Exit:
-    """Print what is different between two revisions."""
+    """Print the differences between two revisions."""
     found = call(place, "GET", f"policies/diff?old={old}&new={new}")
     if form is OutputFormat.JSON:
         return json_out(found)
@@ -61,13 +61,13 @@ def diff(place: Endpoint, old: int, new: int, form: OutputFormat) -> Exit:
 
 
 def apply(place: Endpoint, path: Path, reason: str, base: int | None, manner: Confirmation) -> Exit:
-    """Put the policies of this file in force, once what is different was shown and agreed to."""
+    """Put the policies of this file in force, after the differences were shown and confirmed."""
     body = {**sent(path, alone=True), "reason": reason, "base": _newest(place) if base is None else base}
     return _changed(place, "policies", body, manner)
 
 
 def revert(place: Endpoint, number: int, reason: str, base: int | None, manner: Confirmation) -> Exit:
-    """Put an older revision in force again, likewise."""
+    """Put an older revision in force again, after the same confirmation."""
     body = {"reason": reason, "base": _newest(place) if base is None else base}
     return _changed(place, f"policies/revisions/{number}/revert", body, manner)
 
@@ -90,7 +90,7 @@ def _changed(place: Endpoint, path: str, body: Mapping[str, object], manner: Con
 
 
 def lint(place: Endpoint, path: Path | None, form: OutputFormat) -> Exit:
-    """Print what policies say and cannot mean; the code is 1 where that is more than a note."""
+    """Print policy rules that can never take effect; the exit code is 1 for anything more than a note."""
     body = {} if path is None else sent(path)
     found = call(place, "POST", "policies/lint", body)["findings"]
     if form is OutputFormat.JSON:
@@ -107,7 +107,7 @@ def _finding(found: Mapping[str, Any], path: Path | None) -> str:
 
 
 def try_on(place: Endpoint, ref: str, path: Path | None, form: OutputFormat) -> Exit:
-    """Print what a pull would get; the code is 0 for allowed, 1 for blocked, 5 where that is not known."""
+    """Print the decision a pull would get; the exit code is 0 for allowed, 1 for blocked, 5 for inconclusive."""
     body = {"ref": ref, **({} if path is None else sent(path))}
     found = call(place, "POST", "policies/test", body)
     if form is OutputFormat.JSON:
@@ -120,9 +120,9 @@ def try_on(place: Endpoint, ref: str, path: Path | None, form: OutputFormat) -> 
 
 
 def plan(place: Endpoint, path: Path, days: int, limit: int, form: OutputFormat) -> Exit:
-    """Print what these policies would change; the code is 2 where something that was pulled would be blocked.
+    """Print the effect of these policies; the exit code is 2 if an image that was pulled would be blocked.
 
-    It is 5 where nothing is known to be blocked, and not everything could be judged.
+    The exit code is 5 if no image is known to be blocked, but some images could not be judged.
     """
     body = {**sent(path), "days": days, "limit": limit}
     found = call(place, "POST", "policies/plan", body) if limit <= AT_ONCE else _in_a_job(place, body)
@@ -139,7 +139,7 @@ def plan(place: Endpoint, path: Path, days: int, limit: int, form: OutputFormat)
 
 
 def _in_a_job(place: Endpoint, body: Mapping[str, object]) -> Mapping[str, Any] | None:
-    """Return what came of a long plan, with a bar meanwhile; None where nothing did. Raises Fault where it failed."""
+    """Return the result of a long plan, with a progress bar; None if cancelled or left. Raises Fault if it failed."""
     job = waited(place, call(place, "POST", "policies/plan/job", body))
     if job is None or job["state"] == "cancelled":
         return None
@@ -177,7 +177,7 @@ def _out(lines: Sequence[str]) -> Exit:
 
 
 def coloured(lines: Sequence[str]) -> list[str]:
-    """Return lines of a difference, green and red where a person sees them."""
+    """Return the lines of a diff, in green and red if the output is a terminal."""
     told = [plain(line, 1000) for line in lines]
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return told

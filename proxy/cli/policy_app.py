@@ -1,4 +1,4 @@
-"""`countersign policy`: the commands and their options. What they do is in `policy`."""
+"""`countersign policy`: the commands and their options. `policy` implements them."""
 
 from __future__ import annotations
 

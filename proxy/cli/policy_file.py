@@ -1,4 +1,4 @@
-"""A file with policies, as it is sent to the server: never more of it than that."""
+"""Reads the policies of a file for the server; nothing else in the file is sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from proxy.oci.faults import ConfigError
 
 
 def sent(path: Path, *, alone: bool = False) -> dict[str, str]:
-    """Return text and name of the policies in this file. Of a whole configuration only they leave this host.
+    """Return text and name of the policies in this file. Of a whole configuration, only the policies are sent.
 
-    Lines keep their numbers. Raises ConfigError: not readable, no policies, or not `alone` where it must be.
+    Lines keep their numbers. Raises ConfigError: not readable, no policies, or other settings although `alone` is set.
     """
     try:
         raw = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Policies changed in the store while no server runs: the way back when the newest revision keeps it from starting."""
+"""Changes policies in the store while no server runs, for when the newest revision prevents a start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHO, HOW = "operator on the host", "offline"
 
 
 def changed(config: Path, file: Path | None, number: int | None, reason: str, form: OutputFormat) -> Exit:
-    """Add a revision with the policies of this file, or of that revision, and say which it is."""
+    """Add a revision with the policies of this file, or of that revision, and print its number."""
     settings = load(config)
     given = None if file is None else sent(file, alone=True)["text"]
     new = asyncio.run(put_in_store(settings, given, number, reason))
@@ -35,9 +35,9 @@ def changed(config: Path, file: Path | None, number: int | None, reason: str, fo
 
 
 async def put_in_store(settings: Settings, text: str | None, number: int | None, reason: str) -> PolicyRevision:
-    """Return the new revision: with this text, or with that of the numbered one. It is checked as by the admin API.
+    """Return the new revision, with this text or that of the numbered revision. The admin API's checks apply.
 
-    Raises ConfigError, also where a server holds the store; Fault where the text means nothing here; Unavailable.
+    Raises ConfigError, also if a server holds the store; Fault if the text is not valid here; Unavailable.
     """
     if settings.policies_from == "file":
         raise ConfigError(f"policies are pinned to {settings.path}: change them there, or set policies_from: api")

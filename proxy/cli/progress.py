@@ -1,4 +1,4 @@
-"""A job that is waited for, with a bar for people and nothing for programs."""
+"""Waits for a job, with a progress bar on a terminal and no output otherwise."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WIDTH = 30
 
 
 def followed(place: Endpoint, job: Mapping[str, Any], form: OutputFormat) -> Exit:
-    """Wait until the job is over, print what came of it; the code is 0 only where it is done.
+    """Wait until the job has ended and print its result; the exit code is 0 only if it succeeded.
 
-    Leaving with Ctrl-C leaves the job at its work. Raises what `call` raises.
+    Ctrl-C stops the waiting, not the job. Raises what `call` raises.
     """
     over = waited(place, job)
     if over is None:
@@ -35,7 +35,7 @@ def followed(place: Endpoint, job: Mapping[str, Any], form: OutputFormat) -> Exi
 
 
 def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the job once it is over; None when somebody left with Ctrl-C. Raises what `call` raises."""
+    """Return the job once it has ended; None after Ctrl-C. Raises what `call` raises."""
     shows = sys.stderr.isatty()
     try:
         while job["state"] in _WAITING:
@@ -53,7 +53,7 @@ def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def bar(job: Mapping[str, Any]) -> str:
-    """Return one line: how far it is, of how much, and why it waits where it does."""
+    """Return one line: the progress, the total, and why the job waits, if it does."""
     done, total = int(job["done"]), job["total"]
     full = _WIDTH if job["state"] == "done" else 0 if not total else min(_WIDTH, _WIDTH * done // int(total))
     counted = f"{done}/{'?' if total is None else total}"

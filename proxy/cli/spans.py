@@ -1,4 +1,4 @@
-"""Spans and moments as people type them: `2h`, `30m`, `2027-01-31`."""
+"""Spans and moments in typed form: `2h`, `30m`, `2027-01-31`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def seconds_of(text: str, option: str) -> int:
-    """Return the length of a span. Raises ConfigError, which names the option."""
+    """Return the length of a span in seconds. Raises ConfigError naming the option."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 8 and unit in _UNITS):
         raise ConfigError(f"{option}: found {text!a}; allowed: a number and s, m, h, d or w, such as 2h")
@@ -18,7 +18,7 @@ def seconds_of(text: str, option: str) -> int:
 
 
 def moment_of(text: str, option: str, now: datetime) -> datetime:
-    """Return the end of a span from now, or the moment written; without a zone it is UTC. Raises ConfigError."""
+    """Return the end of a span from now, or the given moment, UTC by default. Raises ConfigError."""
     if text[-1:] in _UNITS and text[:-1].isdigit():
         return now + timedelta(seconds=seconds_of(text, option))
     try:

@@ -1,4 +1,4 @@
-"""The command about admin tokens that asks no server."""
+"""The command about admin tokens that contacts no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`countersign trust export`: what the public listener publishes, fetched, held against its signed index, and kept."""
+"""`countersign trust export`: fetches what the public listener publishes, checks it against its index, saves it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FINE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Which file of which server (its public URL), for which image, and the public key that must vouch for it."""
+    """The requested file and server (its public URL), the image, and the public key that must have signed the index."""
 
     server: str
     file: str | None = None
@@ -28,7 +28,7 @@ class ExportOptions:
 
 
 def export(wish: ExportOptions) -> str:
-    """Return what to print: one file, or the addresses of all, or what was written. Raises Unavailable, Fault."""
+    """Return the text to print: one file, or all addresses, or the files written. Raises Unavailable, Fault."""
     if wish.image is not None and wish.file is None:
         raise ConfigError("--image needs the FILE that is to be made for it, such as release/commands.txt")
     if wish.image is not None and wish.key is not None:
@@ -46,7 +46,7 @@ def export(wish: ExportOptions) -> str:
 
 
 def _announced(wish: ExportOptions) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Return the index, with its own bytes and the signature by the given key under their file names."""
+    """Return the index, with its bytes and the given key's signature under their file names."""
     raw = _get(wish.server, "index.json")
     kept = {"index.json": raw}
     if wish.key is not None:
@@ -56,7 +56,7 @@ def _announced(wish: ExportOptions) -> tuple[dict[str, str], dict[str, bytes]]:
 
 
 def _files(server: str, raw: bytes) -> dict[str, str]:
-    """Return the hash of every file by its path, in the order of the index."""
+    """Return the hash of every file by its path, in index order."""
     try:
         index = json.loads(raw)
         files = {_path(file["path"]): str(file["sha256"]) for file in index["files"]}
@@ -89,7 +89,7 @@ def _vouched(wish: ExportOptions, raw: bytes) -> tuple[str, bytes]:
 
 
 def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -> str:
-    """Fetch everything first: a folder is never left with half of one revision."""
+    """Write all files after fetching all of them: the folder never holds half of a revision."""
     files = {**{path: _checked(wish.server, index, path) for path in index}, **kept}
     folder = wish.to or Path()
     for path, data in files.items():
@@ -112,7 +112,7 @@ def _checked(server: str, index: dict[str, str], path: str) -> bytes:
 
 
 def _path(path: str) -> str:
-    """Return the path, where it is one of ours: it becomes a file name here."""
+    """Return the path if it is a valid export path: it becomes a file name here."""
     parts = path.split("/")
     if not all(part.strip(".") and _FINE.issuperset(part) for part in parts):
         raise Fault("NAME_UNKNOWN", f"{path[:80]!a} is no file of an export", status=404)

@@ -1,4 +1,4 @@
-"""`countersign trust ...`: for those who verify elsewhere."""
+"""`countersign trust ...`: commands for users of other verifiers."""
 
 from __future__ import annotations
 

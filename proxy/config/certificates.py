@@ -1,4 +1,4 @@
-"""Certificates and subjects as settings: PEM read to DER, names checked when the file is read."""
+"""Setting types for certificates and subjects: PEM is parsed to DER and names are checked at load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxy.config.values import base_of, check_link, in_base64
 
 
 def _certificates(value: object, info: ValidationInfo) -> object:
-    """Read PEM, inline or from a file, to the DER of each certificate in it."""
+    """Return the DER of each certificate in PEM text, given inline or as a file."""
     from proxy.formats.certificate import from_pem, parse_certificate
 
     if not isinstance(value, str):
@@ -36,7 +36,7 @@ def _subject(value: str) -> str:
 
 
 def _source(value: object, info: ValidationInfo) -> object:
-    """Return the URL, or the path of a file as it is from the directory of the configuration."""
+    """Return the URL, or the path of a file relative to the directory of the configuration."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
         return value if not isinstance(value, str) else _refused(value)
     if "://" not in value:

@@ -1,4 +1,4 @@
-"""What must hold between settings: names that exist, keys with one purpose, listeners that are not the same."""
+"""Checks across settings: referenced names exist, each key has one purpose, listeners do not overlap."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from proxy.trust.names import same_name
 
 
 def problems(file: ConfigFile, document: Document) -> list[ConfigProblem]:
-    """Return everything that makes these settings contradict each other."""
+    """Return every contradiction between these settings."""
     said = [*_server(file), *_admin(file), *_upstreams(file), *_keys(file)]
     said += complaints(file.policies, signers(file, ""), document)
     return [ConfigProblem(document.mark(where), where, text) for where, text in said]
 
 
 def warnings(file: ConfigFile, document: Document) -> list[ConfigProblem]:
-    """Return what is allowed and probably not meant."""
+    """Return settings that are allowed but probably unintended."""
     said = [*_doubts(file), *doubts(file.policies, signers(file, ""))]
     return [ConfigProblem(document.mark(where), where, text) for where, text in said]
 
@@ -37,7 +37,7 @@ def _server(file: ConfigFile) -> Iterator[Complaint]:
 
 
 def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """True when both would listen on one address: `::` stands for all of both families, 0.0.0.0 for all of IPv4."""
+    """True if both would listen on one address: `::` means all of both families, 0.0.0.0 all of IPv4."""
     hosts = {one[0], other[0]}
     wide = "::" in hosts or ("0.0.0.0" in hosts and not any(":" in host for host in hosts))  # noqa: S104
     return one[1] == other[1] != 0 and (wide or len(hosts) == 1)

@@ -1,4 +1,4 @@
-"""The `limits` of the configuration file: one setting for every bound of `proxy.oci.limits`, made from it."""
+"""The `limits` of the configuration file: one setting for every bound, generated from `proxy.oci.limits`."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ _MAY_BE_ZERO = {
     "tag_age_s",
     "memory_cache_bytes",
     "transfer_wait_s",
-}  # zero: do not remember
+}  # zero: remember nothing
 _HARD = {
     "signature_bytes": 32 * 1024 * 1024,
     "own_layers": 1000,
-    "signature_layers": 1000,  # cosign reads no more
+    "signature_layers": 1000,  # cosign does not read more
     "right_to_read_s": 60,
     "json_depth": 200,
     "books_sign_s": 60,

@@ -1,4 +1,4 @@
-"""What must hold of policies: names that the configuration has, clauses that can hold, patterns never ambiguous."""
+"""Checks of policies: referenced names exist, clauses can be satisfied, patterns are not ambiguous."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Complaint = tuple[Where, str]
 
 @dataclass(frozen=True)
 class Signers:
-    """Whom policies may name: our keys, each with whether it is for attestations, and the entries of `trust`.
+    """The names that policies may use: our keys, each with whether it is for attestations, and `trust` entries.
 
-    An entry has what tells its signer from others: an authority is one, however many it certifies, and an identity is
-    one, whichever root vouches for it. `path` is the configuration file that has them.
+    Each entry maps to what distinguishes its signer: an authority counts as one signer, however many it certifies, and
+    an identity as one, whichever root vouches for it. `path` is the configuration file with these entries.
     """
 
     path: str
@@ -27,13 +27,13 @@ class Signers:
 
 
 def signers(file: ConfigFile, path: str) -> Signers:
-    """Return whom policies may name under this configuration."""
+    """Return the names that policies may use under this configuration."""
     keys = {name: is_attestation(name, file) for name in file.keys}
     return Signers(path, keys, {name: _signer(entry) for name, entry in file.trust.items()})
 
 
 def is_attestation(name: str, file: ConfigFile) -> bool:
-    """True when this key of ours is the one for statements about images, never for images themselves."""
+    """True if this key of ours signs statements about images, never images themselves."""
     return (file.keys[name].purpose or ("attestation" if name == "attestation" else "image")) == "attestation"
 
 
@@ -49,7 +49,7 @@ def _signer(entry: TrustEntry) -> str:
 
 
 def complaints(policies: Sequence[PolicyEntry], named: Signers, document: Document) -> Iterator[Complaint]:
-    """Yield everything that makes these policies contradict themselves, one another, or the configuration."""
+    """Yield every contradiction within these policies, between them, or with the configuration."""
     for at, policy in enumerate(policies):
         for position, name in enumerate(policy.push.sign_with):
             where: Where = ("policies", at, "push", "sign_with", position)
@@ -90,7 +90,7 @@ def _pull(at: int, policy: PolicyEntry, named: Signers) -> Iterator[Complaint]:
 
 
 def _overlaps(policies: Sequence[PolicyEntry], document: Document) -> Iterator[Complaint]:
-    """Two policies must never have an equal claim on one repository."""
+    """Yield each pair of patterns, from different policies, that match one repository with equal specificity."""
     places: dict[str, dict[int, Where]] = {}
     alike: dict[Specificity, list[str]] = {}
     for at, policy in enumerate(policies):
@@ -114,13 +114,13 @@ def _overlaps(policies: Sequence[PolicyEntry], document: Document) -> Iterator[C
 
 
 def one_of(*tables: Mapping[str, object]) -> str:
-    """Return which names are allowed, for messages."""
+    """Return the allowed names, for messages."""
     names = [name for table in tables for name in table]
     return f"allowed: {', '.join(names)}" if names else "none is configured"
 
 
 def doubts(policies: Sequence[PolicyEntry], named: Signers) -> Iterator[Complaint]:
-    """Yield what is allowed and probably not meant."""
+    """Yield settings that are allowed but probably unintended."""
     if not policies:
         yield ("policies",), "no policy: every repository is closed"
     for at, policy in enumerate(policies):

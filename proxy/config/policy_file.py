@@ -1,4 +1,4 @@
-"""Policies by themselves: a file with the one setting `policies`, checked as it would be in the configuration."""
+"""Policies on their own: a file with the single setting `policies`, checked as within the configuration."""
 
 from __future__ import annotations
 
@@ -21,15 +21,12 @@ from proxy.config.settings import Settings, policy_set
 from proxy.config.yaml import ConfigProblem, Document, read, refuse
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 
-COMPLAINTS = 1000  # of one text that are looked for
+COMPLAINTS = 1000  # reported for one text
 
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """Policies that are valid here. `canonical` is behind `policies.revision`; `written` is as a file says them, JSON.
-
-    `name` and `line` are where the text begins: its file and the line in it.
-    """
+    """Policies valid for this configuration. `canonical` is the text of `policies.revision`; `written` is a file's JSON."""
 
     text: str = field(repr=False)
     policies: PolicySet
@@ -41,7 +38,7 @@ class PolicyFile:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A text that is valid here, and where it says what."""
+    """The parsed entries of a valid text, with doubts and positions."""
 
     entries: tuple[PolicyEntry, ...]
     doubts: tuple[ConfigProblem, ...]
@@ -52,10 +49,10 @@ BLANK: Mapping[str, Any] = PolicyEntry(repositories=("x",)).model_dump(mode="jso
 
 
 def parse_policies(text: str, name: str, named: Signers, segments: int | None = None) -> Parsed:
-    """Return the policies in this text, which name `named`. `name` is for messages.
+    """Return the policies in this text, which may use the names in `named`. `name` is for messages.
 
-    `segments` bounds what all patterns have together, and with it what else the text may hold. Raises ConfigError with
-    a `name:line:column: path: ...` line for each problem, as a configuration would.
+    `segments` limits the number of pattern segments, and through it the size of the text. Raises ConfigError with a
+    `name:line:column: path: ...` line for each problem, as a configuration does.
     """
     path = Path(name)
     document = read(text.encode("utf-8", "surrogatepass"), path, None if segments is None else segments * VALUES_EACH)
@@ -75,11 +72,11 @@ def parse_policies(text: str, name: str, named: Signers, segments: int | None = 
     return Parsed(entries, tuple(doubts), document)
 
 
-VALUES_EACH = 20  # settings, names and lists in a text for each part of a pattern that it may have
+VALUES_EACH = 20  # settings, names and lists in a text, for each pattern segment it may have
 
 
 def _besides(document: Document, named: Signers) -> list[ConfigProblem]:
-    """Return what is wrong when this is something else than `policies` alone."""
+    """Return the problems of a text that holds anything other than `policies`."""
     if not isinstance(document.data, dict):
         return [
             ConfigProblem(document.mark(()), (), f"found {describe(document.data)}; allowed: a mapping with `{NAME}`")
@@ -96,12 +93,12 @@ def in_the_file(settings: Settings) -> PolicyFile:
 
 
 def written_of(entries: tuple[PolicyEntry, ...]) -> str:
-    """Return policies as JSON, as a file writes them, defaults written out."""
+    """Return policies as JSON in the form of a file, with defaults written out."""
     return json.dumps([entry.model_dump(mode="json") for entry in entries], separators=(",", ":"))
 
 
 def policies_of(canonical: str) -> PolicySet:
-    """Return the policies that this canonical JSON is of."""
+    """Return the policies described by this canonical JSON."""
     return policy_set(canonical, tuple(map(_policy, json.loads(canonical))))
 
 

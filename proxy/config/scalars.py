@@ -1,4 +1,4 @@
-"""What a plain scalar of YAML means: one thing for every parser, or it is refused."""
+"""The value of a plain YAML scalar: the same for every parser, or refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime
 from yaml import ScalarNode
 from yaml.resolver import Resolver
 
-_RESOLVER = Resolver()  # knows what YAML 1.1 makes of a plain scalar; read only
+_RESOLVER = Resolver()  # resolves a plain scalar as YAML 1.1 does; read only
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,18})\.[0-9]{1,18}")
-_ONLY_NEW = re.compile(r"0o[0-7]+|[-+]?[0-9.]+[eE][-+]?[0-9]+")  # numbers to YAML 1.2, text to YAML 1.1
+_ONLY_NEW = re.compile(r"0o[0-7]+|[-+]?[0-9.]+[eE][-+]?[0-9]+")  # numbers in YAML 1.2, text in YAML 1.1
 
 
 def plain(text: str) -> str | int | float | bool | date | None:
-    """Return what an unquoted scalar means to every YAML parser alike. Raises ValueError where they differ."""
+    """Return the value of an unquoted scalar if every YAML parser agrees. Raises ValueError if they differ."""
     tag: str = _RESOLVER.resolve(ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     kind = tag.rpartition(":")[2]
     shown = ascii(text[:60])
@@ -50,7 +50,7 @@ def _timestamp(text: str) -> date:
 
 
 def describe(value: object) -> str:
-    """Return what was found, in words, short and without control characters."""
+    """Return a short description of a value, without control characters."""
     match value:
         case None:
             return "nothing (null)"

@@ -1,4 +1,4 @@
-"""Secrets come from a file, the environment or a systemd credential, and are read when they are needed."""
+"""Reads secrets from a file, the environment or a systemd credential at the time they are needed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ MAX_BYTES = 4096
 
 
 class Source(Protocol):
-    """Where a secret is: exactly one of these is set."""
+    """The location of a secret: exactly one of these is set."""
 
     @property
     def file(self) -> Path | None:
-        """A file that holds it, and nothing else but a line end."""
+        """A file with the secret, followed by at most a line end."""
 
     @property
     def env(self) -> str | None:
-        """The environment variable that holds it."""
+        """The environment variable with the secret."""
 
     @property
     def credential(self) -> str | None:
-        """The systemd credential that holds it (systemd.exec, LoadCredential)."""
+        """The systemd credential with the secret (systemd.exec, LoadCredential)."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret that has been read. `identity` changes when its source was written, and says nothing of its content."""
+    """A secret that was read. `identity` changes when its source is written, and reveals nothing about its content."""
 
     value: str = field(repr=False)
     identity: str
@@ -40,7 +40,7 @@ class Secret:
 
 
 def read_secret(source: Source, what: str, environment: Mapping[str, str] | None = None) -> Secret:
-    """Return the secret. Raises ConfigError naming `what` it is, where it was looked for and what to do."""
+    """Return the secret. Raises ConfigError with its name `what`, the place searched, and the fix."""
     known = os.environ if environment is None else environment
     if source.env is not None:
         value = known.get(source.env)
@@ -54,7 +54,7 @@ def read_secret(source: Source, what: str, environment: Mapping[str, str] | None
             "start under systemd with LoadCredential=, or use `file:`"
         )
     try:
-        with path.open("rb") as file:  # the identity is that of the bytes read, also when the file is replaced now
+        with path.open("rb") as file:  # the identity belongs to the bytes read, even if the file is being replaced
             raw, status = file.read(MAX_BYTES + 1), os.fstat(file.fileno())
     except OSError as error:
         raise ConfigError(f"{what}: cannot read {path}: {error.strerror}; check the path and its owner") from None
@@ -65,7 +65,7 @@ def read_secret(source: Source, what: str, environment: Mapping[str, str] | None
 
 
 def path_of(source: Source, environment: Mapping[str, str]) -> Path | None:
-    """Return the file the secret is in, or None when it is in no file or the credentials directory is not known."""
+    """Return the secret's file, or None if it is in no file or the credentials directory is unknown."""
     if source.file is not None:
         return source.file
     directory = environment.get("CREDENTIALS_DIRECTORY")
@@ -73,7 +73,7 @@ def path_of(source: Source, environment: Mapping[str, str]) -> Path | None:
 
 
 def exposed(source: Source, what: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return a warning when others on this machine may read the secret's file, or when it is not there yet."""
+    """Return a warning if other users may read the secret's file, or if the file does not exist yet."""
     path = path_of(source, os.environ if environment is None else environment)
     if path is None:
         return None

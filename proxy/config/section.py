@@ -1,4 +1,4 @@
-"""The policies of a configuration file by themselves, as they stand there: comments are why things are as they are."""
+"""Extracts the policies of a configuration file as written, because comments explain the settings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NAME = "policies"
 
 
 def section(text: str, document: Document) -> tuple[str, int]:
-    """Return a text with the one setting `policies`, which says what this file says of it, and the line it is from.
+    """Return a text with the single setting `policies`, equal to this file's, and the line where it begins.
 
-    The line is 0 where the text had to be written anew.
+    The line is 0 if the text had to be generated.
     """
     data = document.data.get(NAME, ())
     cut = _cut(text, document)
@@ -23,12 +23,12 @@ def section(text: str, document: Document) -> tuple[str, int]:
         if cut is not None and read(cut.encode(), Path(NAME)).data == {NAME: data}:
             return cut, document.keys[(NAME,)].line
     except ConfigError:
-        pass  # it hangs together with what stands around it
+        pass  # it depends on the text around it
     return json.dumps({NAME: data}, indent=2, ensure_ascii=False, default=_moment) + "\n", 0
 
 
 def _cut(text: str, document: Document) -> str | None:
-    """Return the lines from `policies:` to the next setting, without the comments that belong to that one."""
+    """Return the lines from `policies:` to the next setting, without the comments of that next setting."""
     at = document.keys.get((NAME,))
     if at is None or at.column != 1:
         return None

@@ -1,4 +1,4 @@
-"""Settings: read from YAML, checked as a whole, frozen. Errors say where, what was found and what is allowed."""
+"""Settings: parsed from YAML, checked as a whole, frozen. Errors name place, found value and allowed values."""
 
 from __future__ import annotations
 
@@ -41,12 +41,20 @@ from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from proxy.trust.schedule import KeyPlan
 
-_PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")  # what else begins with / may be base64
+_PLACES_IN = (
+    "conf",
+    "config",
+    "dir",
+    "directory",
+    "file",
+    "home",
+    "path",
+)  # other values with a leading / may be base64
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything configured, at one revision. Paths are absolute; secrets are still where they were."""
+    """The whole configuration at one revision. Paths are absolute; secrets are not read yet."""
 
     path: Path
     server: Server
@@ -60,15 +68,13 @@ class Settings:
     limits: Limits
     warnings: tuple[str, ...]
     policies_from: PoliciesFrom
-    file: ConfigFile = field(repr=False)  # all of it as it was read: what policies that come later are checked with
-    section: tuple[str, int] = field(
-        repr=False
-    )  # the policies as they stand in the file, and from which line (0: none)
+    file: ConfigFile = field(repr=False)  # the file as parsed; policies that arrive later are checked against it
+    section: tuple[str, int] = field(repr=False)  # the policies as written in the file, and their first line (0: none)
     _text: str = field(repr=False)
 
     @property
     def directory(self) -> Path:
-        """Where the file is: state and socket live beside it."""
+        """The directory of the file; the state and the socket are beside the file."""
         return self.path.parent
 
     @property
@@ -91,27 +97,27 @@ class Settings:
 
     @property
     def signers(self) -> Signers:
-        """Whom policies may name."""
+        """Return the names that policies may use."""
         return signers(self.file, str(self.path))
 
     @property
     def attesting(self) -> Mapping[str, bool]:
-        """Every key of ours by name, and whether it is for attestations."""
+        """Every key of ours by name, with whether it is for attestations."""
         return {name: self.purpose(name) == "attestation" for name in self.keys}
 
     def purpose(self, name: str) -> Purpose:
-        """Return what the key of that name signs."""
+        """Return the purpose of the key with that name."""
         return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")
 
     def plans(self) -> Mapping[str, KeyPlan]:
-        """Return how the keys of each profile are to live."""
+        """Return the rotation schedule of each key profile."""
         return {
             name: KeyPlan(entry.tokens, entry.terms, entry.rotate_every, entry.announce)
             for name, entry in self.keys.items()
         }
 
     def label(self, name: str) -> str:
-        """Return the label of that key on its tokens."""
+        """Return that key's label on its tokens."""
         return self.keys[name].label or name
 
 
@@ -126,13 +132,13 @@ def load(path: Path) -> Settings:
 
 
 def parse(raw: bytes, path: Path) -> Settings:
-    """Return the settings in these bytes; relative paths start from the directory of `path`. Raises ConfigError."""
+    """Return the settings in these bytes; relative paths start at the directory of `path`. Raises ConfigError."""
     settings, _ = parse_with_places(raw, path)
     return settings
 
 
 def parse_with_places(raw: bytes, path: Path) -> tuple[Settings, Document]:
-    """Return the settings and where each stands in the file. Raises ConfigError."""
+    """Return the settings and the position of each in the file. Raises ConfigError."""
     path = path.absolute()
     document = read(raw, path)
     try:
@@ -196,12 +202,12 @@ def _policy(entry: PolicyEntry) -> Policy:
 
 
 def policies_in(entries: tuple[PolicyEntry, ...]) -> tuple[Policy, ...]:
-    """Return what these entries of a file mean."""
+    """Return the policies that these file entries describe."""
     return tuple(_policy(entry) for entry in entries)
 
 
 def policy_set(canonical: str, policies: tuple[Policy, ...]) -> PolicySet:
-    """Return these policies at the revision they are by their content."""
+    """Return these policies with their revision, the hash of their content."""
     return PolicySet(hashlib.sha256(canonical.encode()).hexdigest(), policies)
 
 
@@ -224,12 +230,12 @@ def _canonical(value: Any) -> str:
 
 
 def _redacted(file: ConfigFile) -> str:
-    """Passwords and PINs are only named in the file; what is left are store URLs and vendors' variables."""
+    """Return the settings with store URL and vendors' variables redacted; passwords and PINs are never in the file."""
     data = file.model_dump(mode="json")
     scheme, _, rest = file.store.url.partition("://")
     account, at, place = rest.rpartition("@")
     if scheme != "sqlite" and "?" in account:
-        data["store"]["url"] = f"{scheme}://(hidden)"  # which of the two holds the password cannot be told
+        data["store"]["url"] = f"{scheme}://(hidden)"  # which of the two holds the password is unknown
     elif scheme != "sqlite":
         shown = f"{account.partition(':')[0]}:(hidden)@" if at else ""
         data["store"]["url"] = f"{scheme}://{shown}{place.partition('?')[0]}"

@@ -1,4 +1,4 @@
-"""The TLS files of the configuration: which of them cannot be used, and why, in words that name the file."""
+"""Checks the TLS files of the configuration: finds unusable ones and names the file and the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from proxy.config.schema import Tls
 from proxy.config.settings import Settings
 
-_SHOWN = 40  # characters of a line that is not what it should be
+_SHOWN = 40  # characters shown of an invalid line
 
 
 class Unusable(ValueError):
@@ -21,7 +21,7 @@ class Unusable(ValueError):
 
 
 def check_pair(certificate: Path, key: Path) -> x509.Certificate:
-    """Return the certificate that a listener or client shows. Raises Unusable."""
+    """Return the certificate that a listener or client presents. Raises Unusable."""
     chain = certificates_in(certificate)
     data = _read(key)
     try:
@@ -34,7 +34,7 @@ def check_pair(certificate: Path, key: Path) -> x509.Certificate:
         raise Unusable(f"{key}: no PEM private key in it ({_begins(data)})") from None
     if private.public_key() != chain[0].public_key():
         raise Unusable(f"{key}: this key does not belong to the certificate in {certificate}")
-    try:  # what else OpenSSL minds: a weak key, an order of certificates it does not take
+    try:  # OpenSSL's further checks: weak keys, the order of certificates
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError) as wrong:
         raise Unusable(f"{certificate}: OpenSSL does not load it: {wrong}") from None
@@ -42,7 +42,7 @@ def check_pair(certificate: Path, key: Path) -> x509.Certificate:
 
 
 def problems(settings: Settings, now: datetime) -> Iterator[str]:
-    """Yield each TLS setting that cannot serve as it is now: its name, the file and the reason."""
+    """Yield each TLS setting that cannot be used now: its name, the file and the reason."""
     pairs = [(f"{name}.tls", tls.cert, tls.key) for name, tls in _listeners(settings)]
     if (own := settings.upstream.client_cert) is not None:
         pairs.append(("upstreams[0].client_cert", own, own))
@@ -81,7 +81,7 @@ def _outside(certificate: x509.Certificate, now: datetime) -> str:
 
 
 def certificates_in(file: Path) -> tuple[x509.Certificate, ...]:
-    """Return every certificate in this file, one at least. Raises Unusable."""
+    """Return every certificate in this file, at least one. Raises Unusable."""
     data = _read(file)
     try:
         return tuple(x509.load_pem_x509_certificates(data))
@@ -97,7 +97,7 @@ def _read(file: Path) -> bytes:
 
 
 def _begins(data: bytes) -> str:
-    """Return how the first line reads, unless that could be a part of a secret."""
+    """Return the first line for a message, unless it could be part of a secret."""
     first = data.partition(b"\n")[0].decode("utf-8", "replace").strip()
     if not first:
         return "it is empty" if not data.strip() else "line 1 is empty"

@@ -1,4 +1,4 @@
-"""The kinds of value a setting can have. Each checker returns the value or raises ValueError saying what is allowed."""
+"""The types of setting values. Each checker returns the value or raises ValueError with the allowed values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _LISTEN = (
 def split_address(text: str) -> tuple[str, int]:
     """Return host (without brackets) and port. Raises ValueError.
 
-    `:PORT`, `*:PORT` and `[::]:PORT` are all the host `::`, every address of IPv4 and IPv6.
+    `:PORT`, `*:PORT` and `[::]:PORT` all mean the host `::`, every IPv4 and IPv6 address.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65535:
@@ -70,7 +70,7 @@ def _address(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Scheme, host and port only: a user or password in a URL ends in logs, a path would be lost."""
+    """Return the origin: scheme, host and port. A user or password would end up in logs, a path would be ignored."""
     allowed = "allowed: http:// or https://, a host and perhaps a port, nothing after it"
     try:
         parts = urlsplit(text)
@@ -117,7 +117,7 @@ def _variable(text: str) -> str:
 
 
 def base_of(info: ValidationInfo) -> Path:
-    """Return the directory that relative paths start from: the configuration file's own."""
+    """Return the directory that relative paths start from: that of the configuration file."""
     return Path((info.context or {}).get("base", ".")).absolute()
 
 
@@ -136,7 +136,7 @@ def _existing(value: Path) -> Path:
 
 
 def _store_url(text: str, info: ValidationInfo) -> str:
-    """SQLite paths become absolute; anything else goes to SQLAlchemy as it is."""
+    """Return the URL with SQLite paths made absolute; other URLs are passed to SQLAlchemy unchanged."""
     scheme, separator, rest = text.partition("://")
     if separator and scheme == "postgresql" and rest:
         return text
@@ -146,7 +146,7 @@ def _store_url(text: str, info: ValidationInfo) -> str:
 
 
 def _moment(value: object) -> object:
-    """A date is its first moment in UTC."""
+    """Return the time; a date means its first moment in UTC."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -158,7 +158,7 @@ def _moment(value: object) -> object:
 
 
 def _spki(value: object, info: ValidationInfo) -> object:
-    """Read PEM, inline or from a file, to the DER of its public key."""
+    """Return the DER of the public key in PEM text, given inline or as a file."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -183,7 +183,7 @@ def _spki(value: object, info: ValidationInfo) -> object:
 
 
 def command_line(checker: Callable[[str], str], text: str, option: str) -> str:
-    """Return an option's value, checked as the setting would be. Raises ConfigError naming the option."""
+    """Return an option's value after the checks of the setting. Raises ConfigError naming the option."""
     try:
         return checker(text)
     except ValueError as error:
@@ -225,7 +225,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 
 
 def in_base64(value: Any) -> str:
-    """Return bytes as they stand in the text of a configuration."""
+    """Return bytes in the base64 form of a configuration text."""
     return base64.b64encode(value).decode()
 
 

@@ -1,4 +1,4 @@
-"""What the schema found wrong, said in the words of the file: what stands there, and what is allowed."""
+"""Turns schema errors into the terms of the file: the value found and the values allowed."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _KINDS = {
 
 
 def problems(error: ValidationError, document: Document) -> list[ConfigProblem]:
-    """Return what the schema found wrong, each at its place in the file."""
+    """Return the schema's errors, each with its place in the file."""
     details = error.errors(include_url=False)
-    inside = {detail["loc"][:-1] for detail in details}  # a list whose entries were refused is not also too short
+    inside = {detail["loc"][:-1] for detail in details}  # a list with refused entries is not also too short
     return [_problem(d, document) for d in details if not (d["type"] == "too_short" and d["loc"] in inside)]
 
 
@@ -77,7 +77,7 @@ def _problem(error: ErrorDetails, document: Document) -> ConfigProblem:
 
 
 def _found(where: Where, value: object) -> str:
-    """Say what stands there, unless it may be a secret that was put in the wrong place."""
+    """Return a description of the value, unless it may be a misplaced secret."""
     hidden = bool(_SECRET.intersection(str(step) for step in where)) or where[:1] == ("store",)
     if isinstance(value, str) and (("://" in value and "@" in value) or "PRIVATE KEY" in value):
         hidden = True
@@ -114,7 +114,7 @@ def _allowed(where: Where) -> list[str]:
 
 
 def _model(where: Where) -> type[BaseModel] | None:
-    """Return the model that describes this place, following the types of the schema; a kind's tag picks its model."""
+    """Return the model that describes this place, found along the schema's types; a kind's tag selects its model."""
     kind: Any = ConfigFile
     for step in where:
         if str(step).startswith(TAG):
@@ -138,20 +138,20 @@ def _of_kind(union: Any, tag: str) -> type[BaseModel] | None:
 def described(
     model: type[BaseModel] = ConfigFile, at: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """Go through every setting with its path; `<name>` stands for names that the file chooses, `<n>` for places."""
+    """Yield every setting with its path; `<name>` stands for names that the file chooses, `<n>` for list positions."""
     for name, info in model.model_fields.items():
         place = (*at, name)
         yield place, info
         seen: set[tuple[str, ...]] = set()
         for inner, steps in _inside(info.annotation):
             for found in described(inner, (*place, *steps)):
-                if found[0] not in seen:  # `kind` stands in every kind
+                if found[0] not in seen:  # every kind has the setting `kind`
                     seen.add(found[0])
                     yield found
 
 
 def _inside(kind: Any) -> list[tuple[type[BaseModel], tuple[str, ...]]]:
-    """Each model within a type, and the steps to it."""
+    """Return each model within a type, with the steps to it."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [(kind, ())]
     step = {dict: ("<name>",), tuple: ("<n>",)}.get(get_origin(kind), ())

@@ -1,7 +1,7 @@
-"""YAML as configuration needs it: one document, no aliases, no duplicates, no value that two parsers read differently.
+"""YAML for configuration: one document, no aliases, no duplicates, no value that two parsers read differently.
 
-The result is plain data (dict, tuple, str, int, float, bool, date, None) and the position of every setting in it.
-Nothing is constructed by tag, nothing recurses, and everything wrong is reported at once.
+The result is plain data (dict, tuple, str, int, float, bool, date, None) and the position of every setting in it. No
+object is constructed by tag, nothing recurses, and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from proxy.oci.faults import ConfigError
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 16
-TOLD = 100  # problems that one refusal names
+TOLD = 100  # problems listed in one refusal
 
 Where = tuple[str | int, ...]  # the path to a setting: keys and list positions from the top
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A position as editors count: from 1."""
+    """A position as editors count: line and column start at 1."""
 
     line: int
     column: int
@@ -33,7 +33,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class ConfigProblem:
-    """One thing wrong in one place: what was found, and what is allowed instead."""
+    """One problem at one place: the value found, and the values allowed."""
 
     mark: Mark
     where: Where
@@ -47,14 +47,14 @@ class ConfigProblem:
 
 @dataclass
 class Document:
-    """What a file says, and where it says it. `values` and `keys` hold positions by path."""
+    """The data of a file and its positions: `values` and `keys` map paths to positions."""
 
     data: Any = None
     values: dict[Where, Mark] = field(default_factory=dict)
     keys: dict[Where, Mark] = field(default_factory=dict)
 
     def mark(self, where: Where, *, key: bool = False) -> Mark:
-        """Return the position of a setting, or of the nearest thing around it that is in the file."""
+        """Return the position of a setting, or of the nearest enclosing setting in the file."""
         places = self.keys if key else self.values
         while where and where not in places:
             where = where[:-1]
@@ -63,7 +63,7 @@ class Document:
 
 
 def render_where(where: Where) -> str:
-    """Return the path as people write it: `policies[0].pull.mode`."""
+    """Return the path in its usual notation: `policies[0].pull.mode`."""
     text = ""
     for step in where:
         text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}"
@@ -75,9 +75,9 @@ def _shown(key: str) -> str:
 
 
 def refuse(problems: list[ConfigProblem], file: Path) -> None:
-    """Raise one ConfigError with a line for each problem, in the order of the file. Does nothing without problems.
+    """Raise one ConfigError with a line for each problem, in file order. Does nothing without problems.
 
-    Of very many problems the first are named, and the others counted.
+    Only the first `TOLD` problems are listed; the others are counted.
     """
     if problems:
         ordered = sorted(set(problems), key=lambda p: (p.mark.line, p.mark.column, p.where == (), p.text))
@@ -90,7 +90,7 @@ def refuse(problems: list[ConfigProblem], file: Path) -> None:
 def read(raw: bytes, file: Path, values: int | None = None) -> Document:
     """Return the one document in these bytes. Raises ConfigError with the problems found.
 
-    `values` bounds the settings, lists and values in it, keys included.
+    `values` limits the number of settings, lists and values in the document, keys included.
     """
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{file}:1:1: found {len(raw)} bytes; a configuration has at most {MAX_BYTES}")
@@ -124,7 +124,7 @@ def read(raw: bytes, file: Path, values: int | None = None) -> Document:
 
 @dataclass
 class _Open:
-    """A mapping or list that has begun and not ended. `key` is the key whose value is awaited."""
+    """A mapping or list that has begun and not ended. `key` is the key whose value comes next."""
 
     items: dict[str, Any] | list[Any]
     where: Where
@@ -133,7 +133,7 @@ class _Open:
 
 
 class _Builder:
-    """Builds the data from parser events, so that depth is bounded before anything recurses."""
+    """Builds the data from parser events, which limits depth before any recursion."""
 
     def __init__(self, values: int | None) -> None:
         self.document = Document()
@@ -142,7 +142,7 @@ class _Builder:
         self.hopeless = False
         self._open: list[_Open] = []
         self._documents = 0
-        self._nothing = 0  # stands for keys that were refused, so that their values still have a place
+        self._nothing = 0  # numbers the placeholders for refused keys, so that their values still have a place
 
     def take(self, event: yaml.Event) -> None:
         begun = event.start_mark

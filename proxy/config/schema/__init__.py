@@ -1,4 +1,4 @@
-"""What may be written in the configuration file, setting by setting. The descriptions are the documentation."""
+"""The settings of the configuration file. Their descriptions are the documentation."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     @field_validator("version", mode="before")
     @classmethod
     def _whole(cls, value: object) -> object:
-        if type(value) is not int:  # to Python, true and 1.0 are 1
+        if type(value) is not int:  # in Python, true and 1.0 equal 1
             raise ValueError("allowed: 1")
         return value

@@ -64,7 +64,7 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
 
     @property
     def terms(self) -> Handover:
-        """How a new key takes over from the old one."""
+        """The terms under which a new key takes over from the old one."""
         return parse_overlap(self.overlap).with_overrides(retire_after=self.retire_after)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Settings of the listeners: the one clients talk to, and the one for metrics and the admin API."""
+"""Settings of the listeners: the public one for clients, and the one for metrics and the admin API."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port to listen on."""
+        """The host and port to listen on."""
         return split_address(self.listen)
 
     @property
     def url(self) -> str:
-        """The canonical public URL, without a slash at the end."""
+        """The canonical public URL, without a trailing slash."""
         return self.public_urls[0]
 
     @cached_property
     def hosts(self) -> tuple[str, ...]:
-        """Public names, as they stand in image references: host[:port], canonical first."""
+        """The public names in image references: host[:port], canonical first."""
         return tuple(dict.fromkeys(url.partition("://")[2] for url in self.public_urls))
 
 
@@ -114,5 +114,5 @@ class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port to listen on."""
+        """The host and port to listen on."""
         return split_address(self.listen)

@@ -1,4 +1,4 @@
-"""Settings of what repositories demand."""
+"""Settings of policies: the demands of repositories."""
 
 from __future__ import annotations
 

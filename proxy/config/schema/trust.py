@@ -1,6 +1,6 @@
-"""Settings of other people whose signatures count: a key, or whoever an authority certifies.
+"""Settings of other signers whose signatures count: a key, or the identities that an authority certifies.
 
-The trusted root of keyless signers is read and understood when the file is, or refused there.
+The trusted root of keyless signers is parsed when the file is loaded; an invalid one is refused then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import (
 from proxy.config.certificates import Certificates, ListSource, SubjectName
 from proxy.config.values import Line, PublicKey, base_of, in_base64
 
-TAG = "kind:"  # how a kind stands in the places pydantic names
+TAG = "kind:"  # prefix of a kind in the locations of pydantic errors
 ROOT_BYTES = 4 << 20
 EXTRA = 'the sigstore library is not installed; install the extra: pip install "countersign[keyless]"'
 
@@ -112,7 +112,7 @@ class KeylessTrust(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 def _kind(value: Any) -> str:
-    """Return the tag of an entry; the oldest form has no kind and is a key."""
+    """Return the tag of an entry; an entry in the oldest form has no kind and is a key."""
     kind = value.get("kind", "key") if isinstance(value, dict) else getattr(value, "kind", "key")
     return f"{TAG}{kind}"
 

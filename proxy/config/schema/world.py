@@ -1,4 +1,4 @@
-"""Settings of what is around the proxy: secrets, the registry behind it, the store, what else is asked."""
+"""Settings of the proxy's surroundings: secrets, upstream, the store, outgoing requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Password(BaseModel, strict=True, extra="forbid", frozen=True):
 
     @property
     def credential(self) -> str | None:
-        """Passwords are not taken from systemd credentials by name; LoadCredential makes them a file."""
+        """None: a password cannot name a systemd credential; LoadCredential provides it as a file."""
         return None
 
     @model_validator(mode="after")
