@@ -7,14 +7,14 @@ class Exit(IntEnum):
     """The exit code of a command."""
 
     FINE = 0
-    NO = 1  # the answer is no: blocked, not signed, or a problem exists
+    NO = 1  # the answer is no: blocked, not signed, something is wrong
     USAGE = 2  # the command line was not understood (typer's own); policy plan: a pull would newly be blocked
-    CONFIG = 3  # the configuration is invalid or missing
-    NO_SERVER = 4  # the command needs the running server, which did not answer
-    INCONCLUSIVE = 5  # the answer could not be determined
-    TOKEN = 6  # doctor: a token, mechanism or key cannot be used
-    UPSTREAM = 7  # doctor: upstream does not answer, or lacks a feature that policies need
-    STORE = 8  # doctor: the store cannot be used
-    CLOCK = 9  # doctor: the clock is wrong
+    CONFIG = 3  # the configuration is not valid, or not there
+    NO_SERVER = 4  # the running server was needed and did not answer
+    INCONCLUSIVE = 5  # could not find out
+    TOKEN = 6  # doctor: a token, mechanism or key is not usable
+    UPSTREAM = 7  # doctor: upstream does not answer, or lacks what policies need
+    STORE = 8  # doctor: the store is not usable
+    CLOCK = 9  # doctor: the clock is not to be trusted
     PIN_REFUSED = 10  # serve: the token refused the PIN; a supervisor must not restart it
-    WAITING = 11  # nothing was done yet: a second person must approve
+    WAITING = 11  # nothing was done yet: a second person has to agree

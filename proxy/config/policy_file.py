@@ -26,7 +26,7 @@ COMPLAINTS = 1000  # reported for one text
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """Policies valid for this configuration. `canonical` is the text of `policies.revision`; `written` is a file's JSON."""
+    """Policies valid for this configuration. `canonical` is the text of `policies.revision`; `written` is JSON."""
 
     text: str = field(repr=False)
     policies: PolicySet

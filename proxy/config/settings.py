@@ -41,15 +41,8 @@ from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from proxy.trust.schedule import KeyPlan
 
-_PLACES_IN = (
-    "conf",
-    "config",
-    "dir",
-    "directory",
-    "file",
-    "home",
-    "path",
-)  # other values with a leading / may be base64
+# other values with a leading / may be base64
+_PLACES_IN = ("conf", "config", "dir", "directory", "file", "home", "path")
 
 
 @dataclass(frozen=True)
