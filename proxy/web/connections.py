@@ -55,7 +55,7 @@ class Guarded(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection; refuse it when the limit is reached and no idle connection can be closed."""
-        if self.refused:  # refused or lost before the end of its handshake
+        if self.refused:  # lost at the end of its TLS handshake
             return
         known, self.transport = self.transport is not None, cast("asyncio.Transport", transport)
         if not known and not self.enter(self.transport):

@@ -38,7 +38,7 @@ class Phase(Enum):
 
 
 class TooMuch(Exception):
-    """The header is longer than allowed (`share` False), or the holder's share of memory is used up (True)."""
+    """The header is longer than allowed (`share` False), or no room is left for more bytes now (True)."""
 
     def __init__(self, *, share: bool) -> None:
         super().__init__()
