@@ -80,7 +80,7 @@ def test_without_a_terminal_nobody_can_agree(
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert rotate() == Exit.NO
     assert asked == [PLANNED]
-    assert "say --yes" in capsys.readouterr().err
+    assert "pass --yes" in capsys.readouterr().err
 
 
 def test_scripts_say_yes_and_read_json(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
