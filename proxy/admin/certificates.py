@@ -10,29 +10,18 @@ from typing import Protocol
 from cryptography import x509
 
 from proxy.admin.dispatch import Holder
-from proxy.trust.roles import Permission, Role, permitted
+from proxy.admin.tokens_port import Known
+from proxy.trust.roles import Permission, permitted
 
 _HOW = "client-cert:"
 
 
-class KnownCertificate(Protocol):
+class KnownCertificate(Known, Protocol):
     """A person with a client certificate: the name to match in the certificate, and the person's permissions."""
 
     @property
     def match(self) -> str:
         """The name to find in the certificate: `subject:`, `dns:`, `email:` or `uri:` and the value."""
-
-    @property
-    def name(self) -> str:
-        """The name for the journal."""
-
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """The roles of the holder."""
-
-    @property
-    def repositories(self) -> tuple[str, ...]:
-        """Patterns of the repositories the holder may access; none: everything."""
 
 
 def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: datetime) -> Holder | None:

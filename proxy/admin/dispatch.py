@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +19,7 @@ from proxy.admin.openapi import document
 from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
 from proxy.admin.operation import Call as OperationCall
 from proxy.admin.rate import ADDRESS, TokenBucket, place
-from proxy.admin.shapes import DryRun, Held, Nothing, Page, Plan, kept
+from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
@@ -87,7 +87,6 @@ def topic_of(
             query=acting.query,
             body=acting.body,
             may_see=holder.may_see,
-            may=partial(permitted, holder.roles),
             roles=holder.roles,
             on_the_host=holder is ON_THE_HOST,
             agreed_by=acting.agreed_by,
@@ -281,10 +280,3 @@ def _misunderstood(part: str, wrong: ValidationError) -> Fault:
     errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
     told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
     return Fault("UNSUPPORTED", f"{part} not understood: {told}", status=400)
-
-
-def part(rows: tuple[T, ...], acting: Acting) -> tuple[tuple[T, ...], int | None]:
-    """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
-    page = cast("Page", acting.query)
-    after = page.skip + page.limit
-    return rows[page.skip : after], after if after < len(rows) else None

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from proxy.admin.shapes import DryRun, Why
 from proxy.trust.actor import Actor
-from proxy.trust.roles import Permission, Role
+from proxy.trust.roles import Permission, Role, permitted
 
 if TYPE_CHECKING:
     from proxy.registry.ports_in_use import Ports
@@ -98,7 +98,6 @@ class Call:
     query: Any
     body: Any
     may_see: Callable[[str], bool]  # takes a repository: whether the caller's token covers it
-    may: Callable[[Permission], bool]  # whether the caller's roles include this permission too
     roles: tuple[Role, ...]
     on_the_host: bool  # called over the Unix socket of this host
     agreed_by: str  # the second person, if the call needed approval
@@ -109,10 +108,9 @@ class Call:
         found: T = self.services[kind]
         return found
 
-    def page(self, rows: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
-        """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
-        end = self.query.skip + self.query.limit
-        return rows[self.query.skip : end], end if end < len(rows) else None
+    def may(self, permission: Permission) -> bool:
+        """True if the caller's roles include this permission too."""
+        return permitted(self.roles, permission)
 
 
 AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person

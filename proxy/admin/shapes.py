@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
@@ -14,6 +15,9 @@ from proxy.oci.reference import parse_repository
 from proxy.trust.names import NAME, name_refusal
 from proxy.trust.pattern import check_pattern
 from proxy.trust.token_text import holds_token
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 def _no_token(text: str) -> str:
@@ -62,11 +66,6 @@ def kept(body: BaseModel) -> dict[str, object]:
     return told
 
 
-def minute(moment: object) -> str:
-    """Return a time in UTC to the minute, for display."""
-    return str(moment)[:16].replace("T", " ")
-
-
 def one_repository(pattern: str) -> str:
     """Return the repository if the pattern matches exactly one, else "": several need a caller for all repositories."""
     return "" if "*" in pattern else pattern
@@ -85,6 +84,17 @@ class Page(BaseModel, strict=True, extra="forbid", frozen=True):
 
     limit: int = Field(default=100, ge=1, le=1000, description="rows, at most")
     skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to leave out first; `next` of the page before")
+
+
+def page_of(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
+    """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
+    end = page.skip + page.limit
+    return rows[page.skip : end], end if end < len(rows) else None
+
+
+def filled(shape: type[M], of: object, **apart: Any) -> M:
+    """Return the shape with its fields from the attributes of the same names, but for those given here."""
+    return shape(**{name: getattr(of, name) for name in shape.model_fields if name not in apart}, **apart)
 
 
 class Why(BaseModel, strict=True, extra="forbid", frozen=True):

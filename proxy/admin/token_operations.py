@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field
 
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
-from proxy.admin.shapes import Name, Page, Repositories, minute
+from proxy.admin.shapes import Name, Page, Repositories, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
+from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Fault
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
@@ -85,7 +86,7 @@ _LIST = Command(
 @operation("GET /tokens", Permission.TOKENS, _LIST, query=Page)
 async def list_tokens(call: Call) -> Tokens:
     """List every admin token there was: name, roles, end."""
-    rows, after = call.page(await call.use(AdminTokens).all())
+    rows, after = page_of(await call.use(AdminTokens).all(), call.query)
     return Tokens(items=tuple(_shown(token, call.now) for token in rows), next=after)
 
 
@@ -189,5 +190,4 @@ def _room(call: Call) -> Allotment:
 
 
 def _shown(token: AdminToken, now: datetime) -> TokenShown:
-    told = {name: getattr(token, name) for name in TokenShown.model_fields if name != "valid"}
-    return TokenShown(**told, valid=expiry_reason(token, now) is None)
+    return filled(TokenShown, token, valid=expiry_reason(token, now) is None)

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation, agreed
-from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.oci.duration import minute
 from proxy.trust.explain import plain
 
 
@@ -49,10 +50,10 @@ def _shown(approval: Mapping[str, Any], form: OutputFormat) -> Exit:
     if form is OutputFormat.JSON:
         return json_out(approval)
     about = {
-        "asked": f"{approval['who']} ({approval['how']}) at {when(approval['created'])}",
-        "until": when(approval["expires"]),
+        "asked": f"{approval['who']} ({approval['how']}) at {minute(approval['created'])}",
+        "until": minute(approval["expires"]),
         "with": ", ".join(f"{k} {v}" for k, v in (approval["places"] | approval["given"]).items()),
-        "decided": f"{approval['decided_by']} at {when(approval['decided'])}" if approval["decided_by"] else "",
+        "decided": f"{approval['decided_by']} at {minute(approval['decided'])}" if approval["decided_by"] else "",
         "note": approval["note"],
     }
     lines = [f"request {approval['id']}: {approval['call']}, {approval['state']}"]
@@ -62,6 +63,6 @@ def _shown(approval: Mapping[str, Any], form: OutputFormat) -> Exit:
 
 def _row(approval: Mapping[str, Any]) -> tuple[str, ...]:
     of = ",".join(str(value)[:20] for value in approval["places"].values())
-    until = when(approval["decided"] or approval["expires"])
+    until = minute(approval["decided"] or approval["expires"])
     state, who, by = approval["state"], approval["who"], approval["decided_by"]
     return (approval["id"], approval["call"], of, state, until, who, by)

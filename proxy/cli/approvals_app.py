@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from proxy.admin.approval import ApprovalState
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
 
@@ -15,18 +15,9 @@ approvals_app = typer.Typer(help="Agree to what others asked for, or not.", no_a
 _Id = Annotated[str, typer.Argument(metavar="ID", help="as `approvals list` shows it")]
 
 
-class _State(StrEnum):
-    PENDING = "pending"
-    APPROVED = "approved"
-    DONE = "done"
-    FAILED = "failed"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-
-
 @approvals_app.command("list")
 def list_approvals(
-    state: Annotated[_State | None, typer.Option("--state", help="requests in this state only")] = None,
+    state: Annotated[ApprovalState | None, typer.Option("--state", help="requests in this state only")] = None,
     server: Server = "",
     token: Token = "",
     config: Config = None,

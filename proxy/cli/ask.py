@@ -12,6 +12,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.local import ask
+from proxy.oci.duration import minute
 from proxy.oci.faults import Unavailable
 from proxy.trust.explain import plain
 
@@ -69,12 +70,12 @@ def would_block(settings: Settings, since: str, form: OutputFormat) -> Exit:
         return json_out(answer)
     images = answer.get("images", [])
     if not images:
-        return lines_out([f"nothing since {when(answer.get('since', since))}: enforcing would have blocked no pull"])
+        return lines_out([f"nothing since {minute(answer.get('since', since))}: enforcing would have blocked no pull"])
     rows = [("PULLS", "LAST", "IMAGE", "WHY")]
     for image in images:
         reasons = ", ".join(f"{code} ({count})" for code, count in image["reasons"])
         name = f"{image['repository']}{'@' if ':' in image['reference'] else ':'}{image['reference']}"
-        rows.append((str(image["pulls"]), when(image["last"]), name, reasons))
+        rows.append((str(image["pulls"]), minute(image["last"]), name, reasons))
     return lines_out(table(rows))
 
 
@@ -91,27 +92,24 @@ def status(place: Endpoint, form: OutputFormat) -> Exit:
 
 def _running(answer: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {when(answer.get('started', ''))}"
+        f"{answer.get('name', 'countersign')} serves {answer.get('url', '')} since {minute(answer.get('started', ''))}"
     ]
     number = answer.get("policies_number")
     where = f"revision {number}, by the API" if number else "from the configuration file"
     lines += [f"  policy    {str(answer.get('policy_revision', ''))[:12]} ({where})"]
     for key in answer.get("keys", []):
-        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {when(key['since'])}")
+        lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {minute(key['since'])}")
     for soon in answer.get("soon", []):
-        lines.append(f"  soon      {when(soon['at'])} UTC: key {soon['key'][:12]} of {soon['profile']} {soon['says']}")
+        lines.append(
+            f"  soon      {minute(soon['at'])} UTC: key {soon['key'][:12]} of {soon['profile']} {soon['says']}"
+        )
     for warned in answer.get("warnings", []):
         lines.append(f"  warning   {warned['what']}; {warned['next']}")
     return [*lines, ""] if answer.get("problems") else [*lines, "  problems  none"]
 
 
-def when(text: object) -> str:
-    """Return a time for people: UTC, to the minute."""
-    return str(text)[:16].replace("T", " ")
-
-
 def _problem(problem: Mapping[str, str]) -> list[str]:
-    since = f" (since {when(problem['since'])})" if problem.get("since") else ""
+    since = f" (since {minute(problem['since'])})" if problem.get("since") else ""
     lines = [f"WRONG: {problem.get('what', '')}{since}"]
     lines += [f"  stops  {problem['stops']}"] if problem.get("stops") else []
     return [*lines, f"  next   {problem['next']}"] if problem.get("next") else lines

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from proxy.cli.admin import Endpoint, call
 from proxy.cli.agreed import Confirmation, agreed
-from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError
 
 FILE_BYTES = 60_000
@@ -60,7 +61,7 @@ def _printed(shown: Mapping[str, Any], form: OutputFormat) -> Exit:
 
 
 def _row(one: Mapping[str, str]) -> tuple[str, ...]:
-    return (one["subject"], one["issuer"], when(one["first"]), when(one["last"]), one["thumbprint"][:16])
+    return (one["subject"], one["issuer"], minute(one["first"]), minute(one["last"]), one["thumbprint"][:16])
 
 
 def _read(file: Path) -> str:

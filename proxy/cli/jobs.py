@@ -39,14 +39,10 @@ def waited_for(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
 def start(place: Endpoint, path: str, body: Mapping[str, object], manner: Confirmation, *, wait: bool) -> Exit:
     """Start a job after its plan was confirmed; wait for it with a progress bar, or print its id."""
     from proxy.cli.agreed import agreed
-    from proxy.cli.ask import json_out, lines_out
     from proxy.cli.exits import Exit
-    from proxy.cli.progress import followed
-    from proxy.jobs.operations import described
+    from proxy.cli.progress import followed, printed
 
     job = agreed(place, path, body, manner)
     if isinstance(job, Exit):
         return job
-    if wait:
-        return followed(place, job, manner.form)
-    return json_out(job) if manner.form is OutputFormat.JSON else lines_out(described(job))
+    return followed(place, job, manner.form) if wait else printed(job, manner.form)

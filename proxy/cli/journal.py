@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.cli.admin import Endpoint, call
-from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.oci.duration import since_when
+from proxy.oci.duration import minute, since_when
 from proxy.trust.explain import plain
 
 _PAGE = 1000
@@ -42,7 +42,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     about = f"{about} {reference}".strip()
     more = row["reason"] or row["detail"].get("reason") or row["detail"].get("given") or ""
     told = (row["kind"], row["who"], row["how"], about, more)
-    return (when(row["at"]), *(plain(str(each), 100) for each in told))
+    return (minute(row["at"]), *(plain(str(each), 100) for each in told))
 
 
 def reload(place: Endpoint, form: OutputFormat) -> Exit:

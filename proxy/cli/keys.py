@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation, agreed
-from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.oci.duration import minute
 
 
 def show(place: Endpoint, form: OutputFormat) -> Exit:
@@ -57,23 +58,23 @@ def _told(key: Mapping[str, Any]) -> list[str]:
     """Return lines about a key's present state and its scheduled changes."""
     lines = [f"key {key['fingerprint']} of {key['profile']} is {key['state']}"]
     if key.get("activate_at"):
-        lines.append(f"  it becomes active at {when(key['activate_at'])} UTC")
+        lines.append(f"  it becomes active at {minute(key['activate_at'])} UTC")
     elif key.get("signs_until") and key["state"] == "trusted":
-        lines.append(f"  it signs beside the active key until {when(key['signs_until'])} UTC")
+        lines.append(f"  it signs beside the active key until {minute(key['signs_until'])} UTC")
     if key.get("retire_after") and key["state"] == "trusted":
-        lines.append(f"  it is retired at {when(key['retire_after'])} UTC")
+        lines.append(f"  it is retired at {minute(key['retire_after'])} UTC")
     return lines
 
 
 def _row(key: Mapping[str, Any]) -> tuple[str, ...]:
     names = ("profile", "fingerprint", "state", "since", "algorithm", "token", "label")
-    shown = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": when(key["since"])}
+    shown = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": minute(key["since"])}
     return (*(str(shown[name]) for name in names), _then(key))
 
 
 def _then(key: Mapping[str, Any]) -> str:
     """Return the next scheduled change of a key."""
     if key["state"] == "prepared" and key.get("activate_at"):
-        return f"active at {when(key['activate_at'])}"
+        return f"active at {minute(key['activate_at'])}"
     ends = (("signs until", key.get("signs_until")), ("retired at", key.get("retire_after")))
-    return ", ".join(f"{what} {when(at)}" for what, at in ends if at and key["state"] == "trusted")
+    return ", ".join(f"{what} {minute(at)}" for what, at in ends if at and key["state"] == "trusted")

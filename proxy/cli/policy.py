@@ -10,11 +10,12 @@ from typing import Any
 
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation, agreed
-from proxy.cli.ask import json_out, lines_out, table, when
+from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.policy_file import sent
 from proxy.cli.progress import waited
+from proxy.oci.duration import minute
 from proxy.oci.faults import Fault
 from proxy.trust.explain import plain
 
@@ -38,7 +39,7 @@ def _described(found: Mapping[str, Any]) -> str:
     if found.get("source") == "file":
         return f"# from {found['path']}, where they are changed"
     line = found.get("revision") or found
-    return plain(f"# revision {line['number']} by {line['by']}, {when(line['at'])}: {line['reason']}", 1000)
+    return plain(f"# revision {line['number']} by {line['by']}, {minute(line['at'])}: {line['reason']}", 1000)
 
 
 def history(place: Endpoint, form: OutputFormat) -> Exit:
@@ -48,7 +49,7 @@ def history(place: Endpoint, form: OutputFormat) -> Exit:
         return json_out({"items": rows})
     if not rows:
         return lines_out(["there is no revision: policies are those of the configuration file"])
-    told = [(str(r["number"]), when(r["at"]), r["by"], r["policies"][:12], r["reason"]) for r in rows]
+    told = [(str(r["number"]), minute(r["at"]), r["by"], r["policies"][:12], r["reason"]) for r in rows]
     return lines_out(table([("REVISION", "SINCE", "BY", "POLICIES", "REASON"), *told]))
 
 
@@ -168,7 +169,7 @@ def _image(image: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     after = image["after"] if image["effect"] != "newly allowed" else image["before"]
     why = ": ".join(part for part in (after["reason"], after["detail"]) if part)
     name = f"{image['repository']}{joint}{image['reference']}"
-    return (image["effect"], str(image["pulls"]), when(image["last"]), name, plain(why, 160))
+    return (image["effect"], str(image["pulls"]), minute(image["last"]), name, plain(why, 160))
 
 
 def _out(lines: Sequence[str]) -> Exit:

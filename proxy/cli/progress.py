@@ -27,11 +27,13 @@ def followed(place: Endpoint, job: Mapping[str, Any], form: OutputFormat) -> Exi
     over = waited(place, job)
     if over is None:
         return Exit.INCONCLUSIVE
-    if form is OutputFormat.JSON:
-        json_out(over)
-    else:
-        lines_out(described(over))
+    printed(over, form)
     return Exit.FINE if over["state"] == "done" else Exit.NO
+
+
+def printed(job: Mapping[str, Any], form: OutputFormat) -> Exit:
+    """Print the job as it is now."""
+    return json_out(job) if form is OutputFormat.JSON else lines_out(described(job))
 
 
 def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import OneRepository, Page, minute
+from proxy.admin.shapes import OneRepository, Page, filled
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
+from proxy.oci.duration import minute
 from proxy.trust.explain import plain
 from proxy.trust.roles import Permission
 
@@ -143,5 +144,4 @@ def job_room(holder: Holder, ports: Ports) -> Allotment:
 
 def shown(job: Job) -> JobShown:
     """Return the job in the form of the admin API."""
-    told = {name: getattr(job, name) for name in JobShown.model_fields}
-    return JobShown(**{**told, "asked": dict(job.asked), "result": dict(job.result)})
+    return filled(JobShown, job, asked=dict(job.asked), result=dict(job.result))

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from proxy.admin.dispatch import Acting, Topic, part
-from proxy.admin.shapes import Why
+from proxy.admin.dispatch import Acting, Topic
+from proxy.admin.shapes import Page, Why, page_of
 from proxy.keys import lifecycle
 from proxy.keys import routes as shapes
 from proxy.keys.lost import Loss, lose, lost_steps
@@ -54,7 +54,7 @@ class KeyDesk:
         )
 
     async def _list(self, acting: Acting) -> shapes.Keys:
-        keys, after = part(self._ports().keybook.ring().ours, acting)
+        keys, after = page_of(self._ports().keybook.ring().ours, cast("Page", acting.query))
         return shapes.Keys(items=tuple(shown(key) for key in keys), next=after)
 
     async def _unrecorded(self, _acting: Acting) -> shapes.UnrecordedKeys:

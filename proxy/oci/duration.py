@@ -38,3 +38,8 @@ def since_when(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):  # a span that begins before the first date
         raise Fault("UNSUPPORTED", f"not a span or a time: {text!a}; write 7d, 12h or 2027-01-31", status=400) from None
     return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
+
+
+def minute(moment: object) -> str:
+    """Return a moment, or its ISO text, for people: UTC, to the minute."""
+    return str(moment)[:16].replace("T", " ")

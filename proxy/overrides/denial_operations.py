@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Why, minute, one_repository, pattern_in
+from proxy.admin.shapes import Line, Page, Why, filled, one_repository, page_of, pattern_in
+from proxy.oci.duration import minute
 from proxy.oci.faults import Fault
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
@@ -61,7 +62,7 @@ def _state(row: Row) -> tuple[str, str]:
 async def list_denials(call: Call) -> Denials:
     """List what is denied: until when, by whom, why."""
     mine = [denial for denial in call.ports.overrides.orders().denials if call.may_see(_repository_of(denial))]
-    rows, after = call.page(mine)
+    rows, after = page_of(mine, call.query)
     return Denials(items=tuple(_shown(row, call.now) for row in rows), next=after)
 
 
@@ -147,5 +148,4 @@ def _target(text: str) -> tuple[Digest | str, bool]:
 
 
 def _shown(denial: Denial, now: datetime) -> DenialShown:
-    told = {name: getattr(denial, name) for name in DenialShown.model_fields if name != "in_force"}
-    return DenialShown(**told, in_force=denial.holds_at(now))
+    return filled(DenialShown, denial, in_force=denial.holds_at(now))

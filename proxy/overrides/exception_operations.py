@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Why, minute, one_repository, pattern_in
+from proxy.admin.shapes import Line, Page, Why, filled, one_repository, page_of, pattern_in
+from proxy.oci.duration import minute
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
 from proxy.trust.roles import Permission
@@ -102,9 +103,9 @@ async def list_unsigned(call: Call) -> Unsigned:
     limit, skip = call.query.limit, call.query.skip
     rows = await call.ports.unsigned.page(limit + 1, skip)
     mine = (row for row in rows[:limit] if call.may_see(row.repository))
-    names = UnsignedShown.model_fields
-    shown = tuple(UnsignedShown(**{name: getattr(row, name) for name in names}) for row in mine)
-    return Unsigned(items=shown, next=skip + limit if len(rows) > limit else None)
+    return Unsigned(
+        items=tuple(filled(UnsignedShown, row) for row in mine), next=skip + limit if len(rows) > limit else None
+    )
 
 
 def _exceptions(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -136,7 +137,7 @@ _LIST = Command(
 async def list_exceptions(call: Call) -> Exceptions:
     """List exceptions. Exit code 1: one is open or not reviewed."""
     exceptions = call.ports.overrides.orders().exceptions
-    rows, after = call.page([each for each in exceptions if call.may_see(one_repository(each.repositories))])
+    rows, after = page_of([each for each in exceptions if call.may_see(one_repository(each.repositories))], call.query)
     return Exceptions(items=tuple(_shown(row, call) for row in rows), next=after)
 
 
@@ -238,6 +239,5 @@ def _span(seconds: int) -> str:
 def _shown(exception: PolicyException, call: Call) -> ExceptionShown:
     from proxy.overrides.exceptions import is_over
 
-    apart: dict[str, Any] = {"repository": exception.repositories, "open": not is_over(exception, call.ports)}
-    told = {name: getattr(exception, name) for name in ExceptionShown.model_fields if name not in apart}
-    return ExceptionShown(**told, **apart)
+    still_open = not is_over(exception, call.ports)
+    return filled(ExceptionShown, exception, repository=exception.repositories, open=still_open)

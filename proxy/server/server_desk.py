@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from proxy.admin.dispatch import Acting, Topic
+from proxy.admin.shapes import filled
 from proxy.journal.event import Event
 from proxy.journal.port import Search
 from proxy.oci.image_name import parse_name
@@ -74,5 +75,4 @@ class ServerDesk:
 
 
 def _row(event: Event) -> journal_routes.JournalRow:
-    told = {name: getattr(event, name) for name in journal_routes.JournalRow.model_fields}
-    return journal_routes.JournalRow(**{**told, "detail": dict(event.detail)})
+    return filled(journal_routes.JournalRow, event, detail=dict(event.detail))
