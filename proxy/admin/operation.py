@@ -122,9 +122,13 @@ Row = Mapping[str, Any]  # the result of a call, as JSON
 
 @dataclass(frozen=True)
 class Argument:
-    """Marks a body field that the command takes as an argument. The field's description is its help text."""
+    """Marks a body field that the command takes as an argument. The field's description is its help text.
+
+    With `file_bytes` the argument names a file, and the field is its text, of at most that many bytes.
+    """
 
     metavar: str
+    file_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,23 @@ class Option:
     """Marks a body field that the command takes as an option, named after the field unless `spelled` differs.
 
     `reads` is the type of the value: text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the
-    choices in the field's type, any number of texts or choices, or a flag.
+    choices in the field's type, any number of texts or choices, or a flag. If an option with a `prompt` is not given,
+    the command shows the plan and then asks for the value, in place of a yes.
     """
 
     metavar: str = ""
     reads: Literal["text", "moment", "seconds", "number", "choice", "several", "flag"] = "text"
     spelled: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class SavedAs:
+    """An option that writes the result to a file, in the form that `text` returns."""
+
+    spelled: str
+    says: str
+    text: Callable[[Row], str]
 
 
 @dataclass(frozen=True)
@@ -145,10 +160,13 @@ class Command:
     """The command of an operation: its words, and its output unless JSON is requested.
 
     `lines` formats the result of one call. For a list, `table` returns a header and a row per entry; JSON has the
-    entries under `rows`; `empty` is printed if there are none. `named` returns the id of the entry that a user names in
-    another way, shown as `metavar`, among all entries of the list at the path `named_in`. If `waits` is true of the
-    entries of a list, the exit code is 1. The reason option is `--reason`, or `--note` if `note` holds its help text.
-    `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for confirmation.
+    entries under `rows`; `empty` is printed if there are none; the result of `below`, an operation without a command of
+    its own, is printed below the list. `named` returns the id of the entry that a user names in another way, shown as
+    `metavar`, among all entries of the list at the path `named_in`. If `waits` is true of the result, or of the entries
+    of a list, the exit code is 1. The reason option is `--reason`, or `--note`; `reason` or `note` holds its help text.
+    `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for confirmation. With
+    `job` the result is a job: the command waits for it, unless `--no-wait` is given. An option in `saved_as` writes the
+    result to a file, and it is not printed.
     """
 
     words: str
@@ -159,10 +177,14 @@ class Command:
     named: Callable[[Sequence[Row], str], str] | None = None
     named_in: str = ""
     metavar: str = "ID"
-    waits: Callable[[Sequence[Row]], bool] | None = None
+    waits: Callable[[Any], bool] | None = None
+    reason: str = ""
     note: str = ""
     aside: Callable[[Row], list[str]] | None = None
     asks: bool = True
+    below: Operation | None = None
+    job: bool = False
+    saved_as: tuple[SavedAs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,9 +208,14 @@ def operation(
     about: RepositoryOf | Scope = Scope.WHOLE,
     query: type[BaseModel] | None = None,
     status: int = 200,
+    dual_control: bool = False,
     alone: AloneOf | None = None,
 ) -> Callable[[Run], Operation]:
-    """Make an operation of the decorated function. `call`: method and path below /admin/v1, such as `POST /denials`."""
+    """Make an operation of the decorated function. `call`: method and path below /admin/v1, such as `POST /denials`.
+
+    With `dual_control` every call needs a second person while dual control is on; with `alone`, those for which it is
+    false.
+    """
 
     def made(run: Run) -> Operation:
         hints, (method, path) = get_type_hints(run, include_extras=True), call.split()
@@ -204,7 +231,7 @@ def operation(
             status=status,
             plans=plan is not None,
             scope=about if isinstance(about, Scope) else Scope.ONE,
-            dual_control=alone is not None,
+            dual_control=dual_control or alone is not None,
         )
         return Operation(route, command, run, plan, None if isinstance(about, Scope) else about, alone)
 

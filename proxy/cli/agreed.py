@@ -35,11 +35,12 @@ def agreed(
     method: str = "POST",
     *,
     shown: Callable[[Sequence[str]], list[str]] = _steps,
+    ask: Callable[[], bool] | None = None,
 ) -> dict[str, Any] | Exit:
     """Return the answer to a change, or the exit code if nothing was changed: 1 without confirmation.
 
-    `shown` makes inert lines of the plan. Raises what `call` raises; the server refuses an invalid change before the
-    user is asked.
+    `shown` makes inert lines of the plan; `ask` returns whether the user confirmed. Raises what `call` raises; the
+    server refuses an invalid change before the user is asked.
     """
     if manner.dry_run or not manner.yes:
         planned = call(place, method, f"{path}?dry_run=true", body)
@@ -49,7 +50,7 @@ def agreed(
         out.write("".join(f"{line}\n" for line in shown([str(step) for step in planned.get("plan", [])])))
         if manner.dry_run:
             return Exit.FINE
-        if not asked():
+        if not (ask or asked)():
             sys.stderr.write("nothing was done\n")
             return Exit.NO
     return call(place, method, path, body)
@@ -57,9 +58,15 @@ def agreed(
 
 def asked() -> bool:
     """Return whether the user confirmed at a terminal."""
+    answer = typed("Do this? [y/N] ", "--yes to confirm, or --dry-run to see the plan")
+    return answer.lower() in {"y", "yes"}
+
+
+def typed(question: str, instead: str) -> str:
+    """Return what the user types at a terminal; empty without one, after telling which option to pass `instead`."""
     if not sys.stdin.isatty():
-        sys.stderr.write("stdin is not a terminal: pass --yes to confirm, or --dry-run to see the plan\n")
-        return False
-    sys.stderr.write("Do this? [y/N] ")
+        sys.stderr.write(f"stdin is not a terminal: pass {instead}\n")
+        return ""
+    sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return sys.stdin.readline().strip()

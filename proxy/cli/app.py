@@ -44,8 +44,8 @@ app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
-# Groups generated from the operations of a module; only the named group's module is loaded, none by `--help`.
-OPERATIONS = {
+# Groups generated from the operations of modules; only the modules of the named group are loaded, none by `--help`.
+OPERATIONS: dict[str, tuple[str, ...]] = {
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
@@ -53,8 +53,11 @@ OPERATIONS = {
 }
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
-for _name, (_says, _) in OPERATIONS.items():
-    app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
+# Operations that can do without a server, with `--offline`: the function, and the option's help text.
+OFFLINE: dict[str, tuple[str, str, str]] = {}
+for _name, (_says, *_) in OPERATIONS.items():
+    if " " not in _name:
+        app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
 
 ConfigOption = Annotated[
     Path | None,
@@ -105,17 +108,27 @@ def _loaded(named: TyperInfo) -> TyperInfo:
     """Return the group with its commands, if they are generated from operations."""
     if named.name not in OPERATIONS:
         return named
+    loaded = copy(named)
+    loaded.typer_instance = _made(named.name)
+    return loaded
+
+
+def _made(words: str) -> typer.Typer:
+    """Return the group of these words with its commands and the groups in it."""
     from importlib import import_module
 
     from proxy.cli.operations import group
 
-    says, module = OPERATIONS[named.name]
-    loaded = copy(named)
-    loaded.typer_instance = group(named.name, says, import_module(module).OPERATIONS)
-    if named.name in BESIDE:
-        home, name = BESIDE[named.name]
-        loaded.typer_instance.command()(getattr(import_module(home), name))
-    return loaded
+    says, *modules = OPERATIONS[words]
+    operations = [each for module in modules for each in import_module(module).OPERATIONS]
+    made = group(words, says, operations, OFFLINE)
+    if words in BESIDE:
+        home, name = BESIDE[words]
+        made.command()(getattr(import_module(home), name))
+    for inner in OPERATIONS:
+        if inner.startswith(f"{words} "):
+            made.add_typer(_made(inner), name=inner.removeprefix(f"{words} "))
+    return made
 
 
 def _called(command: CommandInfo) -> str | None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+import typer
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
-from proxy.admin.operation import Argument, Call, Command, Operation, Option, Row, Scope, operation
+from proxy.admin.operation import Argument, Call, Command, Operation, Option, Row, SavedAs, Scope, operation
 from proxy.admin.shapes import Page, Why
 from proxy.cli import admin
-from proxy.cli.operations import group
+from proxy.cli.exits import Exit
+from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out, group
 from proxy.oci.faults import ConfigError, Fault
 from proxy.trust.roles import Permission
 
@@ -86,7 +92,70 @@ async def end_thing(call: Call, body: Why) -> Shown:
     raise NotImplementedError
 
 
-THINGS: tuple[Operation, ...] = (add_thing, list_things, end_thing)
+class Text(Why, frozen=True):
+    """What a thing is made of."""
+
+    text: Annotated[str, Argument("FILE", file_bytes=20)] = Field(description="its text")
+    token: Annotated[str, Option("NAME", spelled="--on")] = Field(default="", description="where")
+
+
+@operation(
+    "POST /things/{profile}/text", Permission.DENY, plan=planned,
+    command=Command("things text set", lambda _: ["set"], waits=lambda row: row["id"] == "a1", reason="what is new"),
+)  # fmt: skip
+async def set_text(call: Call, body: Text) -> Shown:
+    """Set the text of a thing."""
+    raise NotImplementedError
+
+
+class Sure(Why, frozen=True):
+    """That this thing, and no other, is the one."""
+
+    confirm: Annotated[str, Option("NAME", prompt="Type its name: ")] = Field(default="", description="its name")
+
+
+@operation("POST /things/{id}/burn", Permission.DENY, Command("things burn", lambda _: ["burnt"]), plan=planned)
+async def burn_thing(call: Call, body: Sure) -> Shown:
+    """Burn a thing."""
+    raise NotImplementedError
+
+
+@operation("POST /things/{id}/polish", Permission.DENY, Command("things polish", lambda _: ["started"], job=True))
+async def polish_thing(call: Call) -> Shown:
+    """Polish a thing, in a job."""
+    raise NotImplementedError
+
+
+@operation(
+    "GET /things/{id}/picture", Permission.STATUS,
+    Command("things picture", saved_as=(SavedAs("--svg", "as a drawing", lambda row: f"<{row['next']}>"),)),
+)  # fmt: skip
+async def show_picture(call: Call) -> Shown:
+    """Show a thing."""
+    raise NotImplementedError
+
+
+@operation(
+    "GET /things/lost", Permission.STATUS,
+    Command("", lambda row: [f"LOST: {len(row['items'])}"], rows="lost", waits=lambda row: bool(row["items"])),
+)  # fmt: skip
+async def list_lost(call: Call) -> Shown:
+    """List what is lost."""
+    raise NotImplementedError
+
+
+@operation(
+    "GET /things/kept", Permission.STATUS, about=Scope.LIST, query=Page,
+    command=Command("things kept", table=lambda _: [("ID",)], rows="kept", empty="no things", below=list_lost),
+)  # fmt: skip
+async def list_kept(call: Call) -> Shown:
+    """List what is kept, and below it what is lost."""
+    raise NotImplementedError
+
+
+THINGS: tuple[Operation, ...] = (
+    add_thing, list_things, end_thing, set_text, burn_thing, polish_thing, show_picture, list_lost, list_kept,
+)  # fmt: skip
 
 
 class Server:
@@ -112,8 +181,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return made
 
 
+PLACE = admin.Endpoint(socket=Path("/nowhere/countersign.sock"))
+TEXT = {"profile": "a", "token_": "", "reason": "r", "dry_run": False, "yes": True, "output": OutputFormat.TEXT}
+
+
 def typed(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(group("things", "Things.", THINGS), [*words, "--server", "http://localhost:1"])
+    offline = {"things end": (__name__, "ended_alone", "without a server")}
+    done = CliRunner().invoke(group("things", "Things.", THINGS, offline), [*words, "--server", "http://localhost:1"])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.stdout
@@ -136,7 +210,7 @@ def test_every_kind_of_option_reaches_the_body(server: Server) -> None:
 def test_what_is_not_typed_is_left_to_its_default(server: Server) -> None:
     typed("add", "it", "--reason", "r", "--colour", "red", "--for", "2h", "--yes")
     ((_, _, body),) = server.asked
-    assert (body["days"], body["until"], body["loud"], body["about"]) == (90, None, False, None)
+    assert (body["days"], body.get("until"), body["loud"], body.get("about")) == (90, None, False, None)
 
 
 def test_a_plan_is_shown_and_nothing_is_done(server: Server) -> None:
@@ -180,3 +254,81 @@ def test_a_row_is_found_by_what_people_call_it(server: Server) -> None:
     assert server.asked[-1] == ("POST", "things/b2/end", {"reason": "fine"})
     with pytest.raises(Fault, match="three is none"):
         typed("end", "three", "--note", "fine")
+
+
+def test_the_words_of_an_operation_say_in_which_group_it_is() -> None:
+    assert {each.name for each in group("things text", "Texts.", THINGS).registered_commands} == {"set"}
+    assert "set" not in {each.name for each in group("things", "Things.", THINGS).registered_commands}
+
+
+def test_a_file_is_read_whole_and_bounded(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    words = ("a/b", str(file), "--on", "hsm", "--reason", "r", "--yes")
+    file.write_text("its text")
+    runner = typer.Typer()
+    runner.add_typer(group("things text", "Texts.", THINGS), name="text")
+    runner.add_typer(group("things", "Things.", THINGS), name="other")
+    done = CliRunner().invoke(runner, ["text", "set", *words, "--server", "http://localhost:1"])
+    assert (done.exit_code, done.stdout) == (1, "set\n"), "1: it waits for something"
+    assert server.asked == [("POST", "things/a%2Fb/text", {"reason": "r", "text": "its text", "token": "hsm"})]
+    for content, why in ((b"x" * 21, "more than 20 bytes"), (b"\xff", "allowed: its text")):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError, match=why):
+            carry_out(set_text, PLACE, {**TEXT, "text": file})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        carry_out(set_text, PLACE, {**TEXT, "text": tmp_path / "none"})
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("one\n", ["one"]), ("\n", [])])
+def test_what_cannot_be_undone_is_done_once_its_name_was_typed(
+    server: Server, answer: str, sent: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    given = {"id": "a1", "reason": "r", "confirm": "", "dry_run": False, "output": OutputFormat.TEXT}
+    assert carry_out(burn_thing, PLACE, given) is (Exit.FINE if sent else Exit.NO)
+    assert [body["confirm"] for _, path, body in server.asked if "dry_run" not in path] == sent
+    assert capsys.readouterr().err.startswith("  - make it\nType its name: ")
+
+
+def test_without_a_terminal_its_name_is_an_option(server: Server) -> None:
+    assert typed("burn", "a1", "--reason", "r") == (1, "")
+    assert [path for _, path, _ in server.asked] == ["things/a1/burn?dry_run=true"]
+    assert typed("burn", "a1", "--reason", "r", "--confirm", "one") == (0, "burnt\n")
+    assert server.asked[1:] == [("POST", "things/a1/burn", {"reason": "r", "confirm": "one"})]
+    assert typed("burn", "a1", "--reason", "r", "--yes")[0] == 2
+
+
+def test_a_job_is_waited_for_unless_the_user_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.cli.progress.followed", lambda *_: Exit.INCONCLUSIVE)
+    assert typed("polish", "a1") == (5, "")
+    assert typed("polish", "a1", "--no-wait") == (0, "started\n")
+
+
+def test_a_result_is_printed_or_saved(server: Server, tmp_path: Path) -> None:
+    assert json.loads(typed("picture", "a1")[1])["next"] is None
+    assert typed("picture", "a1", "--svg", str(tmp_path / "a.svg")) == (0, "")
+    assert (tmp_path / "a.svg").read_text() == "<None>"
+    assert typed("picture", "a1", "-o", "json")[0] == 2
+
+
+def test_below_a_list_stands_what_belongs_to_it(server: Server) -> None:
+    assert typed("kept") == (1, "ID\nLOST: 2\n")
+    assert json.loads(typed("kept", "-o", "json")[1]) == {"kept": server.rows, "lost": server.rows, "next": None}
+    server.rows = []
+    assert typed("kept") == (0, "no things\nLOST: 0\n")
+
+
+def ended_alone(given: Mapping[str, Any]) -> int:
+    print(f"{given['id']}: {given['reason']}")
+    return 0
+
+
+def test_some_can_do_without_a_server(server: Server) -> None:
+    assert typed("end", "two", "--note", "fine", "--offline") == (0, "two: fine\n")
+    assert server.asked == []
+    assert typed("add", "it", "--offline")[0] == 2
