@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from proxy.exports import commands, containers, keys, kyverno, notation, policy_controller
+from proxy.exports import commands, containers, keys, kubernetes, notation
 from proxy.exports.published import Profile, Scope, pem, short
 
 PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
@@ -32,9 +32,9 @@ EXPORTS: tuple[Export, ...] = (
         "cluster-image-policy.yaml",
         YAML,
         "sigstore policy-controller: kubectl apply -f",
-        policy_controller.cluster_image_policy,
+        kubernetes.cluster_image_policy,
     ),
-    Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", kyverno.cluster_policy),
+    Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", kubernetes.cluster_policy),
     Export("notation-ca.pem", PEM, "notation: cert add --type ca", notation.trust_store, certified=True),
     Export("trustpolicy.json", JSON, "notation: policy import", notation.trust_policy, certified=True),
     Export("commands.txt", TEXT, "what to type to verify an image by hand", commands.commands),

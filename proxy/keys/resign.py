@@ -15,7 +15,7 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository
-from proxy.registry.ports.ledger import Signed
+from proxy.registry.ports.facts import Signed
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied

@@ -12,7 +12,7 @@ from proxy.jobs.operations import JobShown, job_room, shown
 from proxy.jobs.port import Jobs
 from proxy.keys.resign import RESIGN, keys_of
 from proxy.keys.resign_routes import Resign
-from proxy.registry.ports.ledger import Signed
+from proxy.registry.ports.facts import Signed
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.signing.sign import signers_now
 from proxy.trust.keys import fingerprint

@@ -87,17 +87,13 @@ def find(denial_id: str, ports: Ports) -> Denial:
 
 
 def _event(kind: EventKind, denial: Denial, actor: Actor, ports: Ports) -> Event:
-    return Event(
-        at=ports.clock.now(),
-        kind=kind,
-        who=actor.who,
-        how=actor.how,
-        repository="" if denial.digest else denial.repositories,
-        digest=denial.digest or "",
-        request_id=actor.request_id,
+    return ports.event(
+        kind,
+        actor,
+        about=("" if denial.digest else denial.repositories, "", denial.digest or ""),
         detail={
             "denial": denial.id,
             "until": None if denial.until is None else denial.until.isoformat(),
-            "reason": actor.reason[:500],
+            "reason": actor.reason,
         },
     )

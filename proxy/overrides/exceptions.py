@@ -160,20 +160,16 @@ async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None
 
 def event(kind: EventKind, exception: PolicyException, actor: Actor, ports: Ports) -> Event:
     """Return the journal row for a step in the exception's life."""
-    return Event(
-        at=ports.clock.now(),
-        kind=kind,
-        who=actor.who,
-        how=actor.how,
-        repository=exception.repositories,
-        digest=exception.digest or "",
-        request_id=actor.request_id,
+    return ports.event(
+        kind,
+        actor,
+        about=(exception.repositories, "", exception.digest or ""),
         detail={
             "exception": exception.id,
             "until": exception.until.isoformat(),
             "opened": exception.opened.isoformat(),
             "unsigned_push": exception.unsigned_push,
             "offline": exception.offline,
-            "reason": actor.reason[:500],
+            "reason": actor.reason,
         },
     )

@@ -25,7 +25,6 @@ from proxy.registry.signing.attach import attach
 from proxy.registry.signing.retag import bind, clear, tree
 from proxy.registry.signing.sign import sign, wanted
 from proxy.registry.signing.sign_children import sign_children
-from proxy.registry.signing.unsigned import unsigned_event
 from proxy.registry.writing.tags import held
 from proxy.registry.writing.write import exists
 from proxy.trust.actor import Actor
@@ -73,7 +72,8 @@ async def _settle(push: UnsignedPush, job_id: str, ports: Ports) -> tuple[str, s
     except Fault as busy:
         return "failed", busy.message
     if outcome == "signed":
-        event = unsigned_event(EventKind.PUSH_SETTLED, push.repository, push.digest, request.request_id, ports)
+        place = (push.repository, "", push.digest)
+        event = ports.event(EventKind.PUSH_SETTLED, None, request, about=place)
         detail = {"exception": push.exception}
         await ports.journal.record(event._replace(reference=push.tag or push.digest, detail=detail))
     return outcome, note

@@ -25,8 +25,8 @@ from proxy.policies.revision import Change, PolicyRevision
 from proxy.registry.judging.judge import judge
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.not_given import not_given
 from proxy.registry.reading.provable import names_proven
+from proxy.registry.reading.resolve import not_given
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
 

@@ -15,7 +15,7 @@ from proxy.registry.outage import is_outage
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
 from proxy.registry.reading.fresh import require_known
-from proxy.registry.reading.reader import pushes, reader
+from proxy.registry.reading.gate import pushes, reader
 from proxy.registry.reading.refuse import refuse
 from proxy.registry.reading.relay import RANGE_HEADERS, relay
 from proxy.registry.request import Request, Response

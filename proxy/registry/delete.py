@@ -9,7 +9,7 @@ from dataclasses import replace
 from proxy.formats.carrier import is_artifact_shape
 from proxy.formats.format import Layer
 from proxy.formats.table import claimed_by
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import DeleteBlob, DeleteManifest
 from proxy.oci.reference import (
@@ -95,7 +95,7 @@ async def _record_withdrawn(
         try_later(op.repository, digest, request, ports)
     if with_it.worth_a_row:
         caller = await ports.rights.caller(op.repository, request.credential)
-        await record(op.repository, digest, with_it, (name_of(caller), how_of(caller)), request, ports)
+        await record(op.repository, digest, with_it, caller, request, ports)
 
 
 async def _tags(op: DeleteManifest, ports: Ports) -> list[Tag]:
@@ -208,19 +208,12 @@ async def _record(
     op: DeleteManifest, digest: Digest, subject: Digest | None, lost: int, request: Request, ports: Ports
 ) -> None:
     caller = await ports.rights.caller(op.repository, request.credential)
-    await ports.journal.record(
-        Event(
-            at=ports.clock.now(),
-            kind=EventKind.SIGNATURE_REMOVED if subject else EventKind.MANIFEST_DELETED,
-            who=name_of(caller),
-            how=how_of(caller),
-            repository=op.repository,
-            reference=op.reference,
-            digest=subject or digest,
-            request_id=request.request_id,
-            detail={"signatures": lost, "manifest": digest, "tag": signature_tag(subject)} if subject else {},
-        )
-    )
+    about = (op.repository, op.reference, subject or digest)
+    event = ports.event(EventKind.MANIFEST_DELETED, caller, request, about=about)
+    if subject:
+        detail = {"signatures": lost, "manifest": digest, "tag": signature_tag(subject)}
+        event = event._replace(kind=EventKind.SIGNATURE_REMOVED, detail=detail)
+    await ports.journal.record(event)
 
 
 async def delete_blob(op: DeleteBlob, request: Request, ports: Ports) -> Response:
@@ -231,15 +224,6 @@ async def delete_blob(op: DeleteBlob, request: Request, ports: Ports) -> Respons
     if answer.status < 300:
         ports.cache.blobs.pop((op.repository, op.digest), None)
         caller = await ports.rights.caller(op.repository, request.credential)
-        await ports.journal.record(
-            Event(
-                at=ports.clock.now(),
-                kind=EventKind.BLOB_DELETED,
-                who=name_of(caller),
-                how=how_of(caller),
-                repository=op.repository,
-                digest=op.digest,
-                request_id=request.request_id,
-            )
-        )
+        about = (op.repository, "", op.digest)
+        await ports.journal.record(ports.event(EventKind.BLOB_DELETED, caller, request, about=about))
     return answer

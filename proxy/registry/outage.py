@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Told, Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.question import Anonymous, name_of
+from proxy.trust.question import Anonymous
 
 
 def is_outage(silent: Unavailable) -> bool:
@@ -17,13 +17,6 @@ def is_outage(silent: Unavailable) -> bool:
 
 async def record_outage(silent: Unavailable, ports: Ports) -> None:
     """Count the outage: one journal row an hour for all requests. If the store is down too, only the row is lost."""
-    event = Event(
-        at=ports.clock.now(),
-        kind=EventKind.UPSTREAM_UNAVAILABLE,
-        who=name_of(Anonymous()),
-        policy_revision=ports.rules.current().revision,
-        key_revision=ports.keybook.ring().revision,
-        detail={"what": silent.what[:500]},
-    )
     with suppress(Unavailable):
+        event = ports.event(EventKind.UPSTREAM_UNAVAILABLE, Anonymous(), detail={"what": silent.what})
         await ports.journal.counted(event)

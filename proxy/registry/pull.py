@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest
@@ -11,15 +11,14 @@ from proxy.registry.judging.now import AGAIN, CHANGED, holds_still
 from proxy.registry.outage import is_outage
 from proxy.registry.ports.upstream import Effort, Headers
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.reader import looks_to_push, pushes, reader
-from proxy.registry.reading.refusal_rows import record_refusal
-from proxy.registry.reading.refuse import refuse_manifest
+from proxy.registry.reading.gate import looks_to_push, pushes, reader
+from proxy.registry.reading.refuse import record_refusal, refuse_manifest
 from proxy.registry.request import Request, Response
 from proxy.registry.unjudged import as_it_is, reason_of
 from proxy.trust import explain
 from proxy.trust.decision import Decision, Outcome
 from proxy.trust.permit import PullPermission, permit
-from proxy.trust.question import Caller, how_of, name_of
+from proxy.trust.question import Caller
 from proxy.trust.reason import Reason
 
 
@@ -125,22 +124,7 @@ async def _record(judged: Judged, permission: PullPermission, caller: Caller, re
         kind = kind if decision.granted is None else EventKind.PULL_EXCEPTED
     elif permission is not PullPermission.REVIEWER:
         kind = EventKind.PULL_DENIED
-    how = how_of(caller)
-    event = Event(
-        at=ports.clock.now(),
-        kind=kind,
-        who=name_of(caller),
-        how=how,
-        repository=decision.question.repository,
-        reference=decision.question.reference,
-        digest=decision.digest,
-        reason=decision.reason or "",
-        decision_id=decision.id,
-        request_id=request.request_id,
-        policy_revision=decision.policy_revision,
-        key_revision=decision.key_revision,
-        detail=_detail(permission, decision),
-    )
+    event = ports.event(kind, caller, request, decision=decision, detail=_detail(permission, decision))
     if kind is EventKind.PULL_DENIED:
         await record_refusal(event, decision, caller, request, ports)
     else:

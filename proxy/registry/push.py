@@ -19,7 +19,7 @@ from proxy.registry.reading.artifact import needs_no_signature
 from proxy.registry.reading.fresh import require_fresh
 from proxy.registry.reading.gate import holder_of, turned_away
 from proxy.registry.reading.read import examined
-from proxy.registry.reading.refusal_rows import record_refusal
+from proxy.registry.reading.refuse import record_refusal
 from proxy.registry.reading.resolve import learn
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.ready import Push, lists_of, ready
@@ -31,7 +31,7 @@ from proxy.registry.writing.fallback_tag import TooMuch, list_referrer
 from proxy.registry.writing.tags import Held, held
 from proxy.registry.writing.write import unsure
 from proxy.trust import explain
-from proxy.trust.question import Caller, Resolved, how_of, name_of
+from proxy.trust.question import Caller, Resolved, name_of
 from proxy.trust.reason import Reason
 
 
@@ -213,21 +213,10 @@ def _event(
 ) -> event.Event:
     detail = {"address": request.address} if request.address else {}
     if fault is not None:
-        detail |= {"code": fault.code, "what": fault.message[:500]}
-    return event.Event(
-        at=ports.clock.now(),
-        kind=kind,
-        who=name_of(caller),
-        how=how_of(caller),
-        repository=op.repository,
-        reference=op.reference,
-        digest=digest,
-        reason=(fault.reason or "") if fault else "",
-        request_id=request.request_id,
-        policy_revision=ports.rules.current().revision,
-        key_revision=ports.keybook.ring().revision,
-        detail=detail,
-    )
+        detail |= {"code": fault.code, "what": fault.message}
+    reason = (fault.reason or "") if fault else ""
+    about = (op.repository, op.reference, digest)
+    return ports.event(kind, caller, request, about=about, reason=reason, detail=detail)
 
 
 async def _not_signed(this: Push, why: Unavailable | Corrupt, request: Request, ports: Ports) -> Fault:

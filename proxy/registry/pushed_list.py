@@ -18,9 +18,8 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.put import put, refused
 from proxy.registry.reading.artifact import is_signature_artifact
 from proxy.registry.reading.denied_parents import denied
-from proxy.registry.reading.list_of_referrers import lists_referrers
 from proxy.registry.reading.read import examined, read_manifest_bytes
-from proxy.registry.reading.referrers import entries_of
+from proxy.registry.reading.referrers import entries_of, lists_referrers
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.attach import (
     blob_of,

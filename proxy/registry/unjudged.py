@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, digest_of, is_digest
@@ -18,7 +18,7 @@ from proxy.registry.request import Request, Response
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.policy import Mode, Policy
-from proxy.trust.question import Question, how_of, name_of
+from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 
 _UNREADABLE = frozenset({Reason.TOO_LARGE, Reason.AMBIGUOUS_MANIFEST, Reason.NOT_JUDGED})
@@ -91,20 +91,5 @@ def _decision(
 
 async def _record(decision: Decision, request: Request, ports: Ports) -> None:
     caller = await ports.rights.caller(decision.question.repository, request.credential, Effort.NOTHING)
-    await ports.journal.decided(
-        decision,
-        Event(
-            at=decision.at,
-            kind=EventKind.PULL_WARNED if decision.mode == "warn" else EventKind.PULL_ALLOWED,
-            who=name_of(caller),
-            how=how_of(caller),
-            repository=decision.question.repository,
-            reference=decision.question.reference,
-            digest=decision.digest,
-            reason=decision.reason or "",
-            decision_id=decision.id,
-            request_id=request.request_id,
-            policy_revision=decision.policy_revision,
-            key_revision=decision.key_revision,
-        ),
-    )
+    kind = EventKind.PULL_WARNED if decision.mode == "warn" else EventKind.PULL_ALLOWED
+    await ports.journal.decided(decision, ports.event(kind, caller, request, decision=decision))

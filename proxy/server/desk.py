@@ -15,7 +15,7 @@ from proxy.oci.image_name import parse_name
 from proxy.registry.judging.judge import judge
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.not_given import not_given
+from proxy.registry.reading.resolve import not_given
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.sign_existing import sign_existing
 from proxy.server.store import Store

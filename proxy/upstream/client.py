@@ -17,9 +17,8 @@ from proxy.oci.operation import Operation
 from proxy.oci.paths import render
 from proxy.oci.reference import Digest, Repository
 from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, UpstreamResponse
-from proxy.upstream import challenge as challenges
 from proxy.upstream.exchange import Exchange
-from proxy.upstream.headers import from_upstream, is_plain, to_upstream
+from proxy.upstream.headers import from_upstream, is_plain, parse_challenges, to_upstream
 from proxy.upstream.location import origin, rewritten
 from proxy.upstream.realm import Realm
 from proxy.upstream.referrers import ReferrersMode, ReferrersProbe
@@ -132,7 +131,7 @@ class Upstream:
         response = await self._send(operation, authorization, headers, body, length, transfer=transfer)
         again = body is None or isinstance(body, bytes)
         if response.status == 401 and credential.ours and self._ours is not None and again:
-            asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
+            asked = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             self.realm.heard(asked)
             renewed = await self._ours.renewed(operation, asked)
             if renewed is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import LineTooLong
 from multidict import CIMultiDict
 from yarl import URL
@@ -16,7 +19,6 @@ from yarl import URL
 from proxy.oci.faults import Told, Unavailable
 from proxy.oci.limits import KIB, Limits
 from proxy.upstream.location import origin
-from proxy.upstream.names import Names
 
 _NOT_BY_ITSELF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 HEADER_BYTES = 64 * KIB  # limit of one header from upstream, and of its status line: gateways add many headers
@@ -252,3 +254,40 @@ def _too_long(exc: BaseException | None) -> bool:
     while exc is not None and not isinstance(exc, LineTooLong):
         exc = exc.__cause__
     return exc is not None
+
+
+AT_ONCE = 4  # threads: results are cached, so few look-ups run at once
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class Names(AbstractResolver):
+    """Uses the system's resolver, like aiohttp's default, but not in the shared threads."""
+
+    def __init__(self) -> None:
+        """No thread runs yet."""
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of this host. Raises OSError."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _looked_up, host, port, family)
+
+    async def close(self) -> None:
+        """Stop: queued look-ups are cancelled, running ones are not awaited."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _looked_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0],  # keeps the IPv6 scope
+            port=port,
+            family=kind,
+            proto=proto,
+            flags=_NUMERIC,
+        )
+        for kind, _, proto, _, address in found
+    ]

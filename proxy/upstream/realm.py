@@ -21,14 +21,11 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import Query
 from proxy.registry.ports.upstream import Headers
-from proxy.upstream import challenge as challenges
-from proxy.upstream.challenge import Challenge
 from proxy.upstream.exchange import Exchange, unavailable
-from proxy.upstream.headers import is_plain
-from proxy.upstream.issued import IssuedTokens
+from proxy.upstream.headers import Challenge, is_plain, parse_challenges
 from proxy.upstream.location import origin
 from proxy.upstream.response import AiohttpResponse
-from proxy.upstream.tokens import basic, fields, token_in, user_of
+from proxy.upstream.tokens import IssuedTokens, basic, fields, token_in, user_of
 
 TOKEN_PATH = "/-/token"  # noqa: S105  # a path
 TOKEN_BYTES = 256 * 1024  # of a whole response; tokens that list many groups are long
@@ -85,7 +82,7 @@ class Realm:
         values = [value for name, value in headers if name.lower() == "www-authenticate"]
         if not values:
             return headers
-        found = challenges.parse(values)
+        found = parse_challenges(values)
         self.heard(found)
         ours = [self._in_our_name(c, public_url) for c in found]
         kept = tuple(pair for pair in headers if pair[0].lower() != "www-authenticate")
@@ -130,7 +127,7 @@ class Realm:
         if self._now() - self._learnt_at > (NONE_S if self._own is None else LEARNT_S):
             response = await self._exchange.send("GET", self._exchange.base + "/v2/", [], again=True)
             self._learnt_at = self._now()
-            self._own = _bearer(challenges.parse(response.headers.getall("WWW-Authenticate", [])))
+            self._own = _bearer(parse_challenges(response.headers.getall("WWW-Authenticate", [])))
             await AiohttpResponse(response, ()).close()
         if self._own is not None:
             return self._own

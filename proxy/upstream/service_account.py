@@ -11,7 +11,7 @@ from proxy.oci import operation as ops
 from proxy.oci.faults import Unavailable
 from proxy.oci.operation import Operation
 from proxy.registry.single_flight import SingleFlight
-from proxy.upstream.challenge import Challenge
+from proxy.upstream.headers import Challenge
 from proxy.upstream.realm import Realm
 from proxy.upstream.tokens import basic, token_in
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import ClientPayloadError, web
@@ -68,3 +71,38 @@ class Body:
     def pending(self) -> bool:
         """True while bytes of the body may still arrive."""
         return self.present and not self._request.content.is_eof()
+
+
+CROWD = 1000  # ended connections after which memory is returned
+SWEEP_S = 5.0  # delay, so that the last requests of the crowd have ended
+
+
+class Sweep:
+    """Counts ended connections, and returns their memory to the system after every `CROWD` of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start with none."""
+        self._loop = loop
+        self._ended = 0
+
+    def ended(self) -> None:
+        """Count one ended connection."""
+        self._ended += 1
+        if self._ended == CROWD:
+            self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._ended = 0
+        if give_back_memory() > CROWD:  # the last requests of the crowd may not have ended yet
+            self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def give_back_memory() -> int:
+    """Collect reference cycles, return free pages to the system, and return the number of objects collected.
+
+    Takes some tens of milliseconds, during which the event loop is blocked.
+    """
+    found = gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # a C library that is not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    return found

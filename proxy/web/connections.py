@@ -18,10 +18,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy.oci.limits import Limits
 from proxy.oci.shares import Shares, network_of
-from proxy.web.body import WANTED
+from proxy.web.body import WANTED, Sweep
 from proxy.web.call import Network, is_in
 from proxy.web.deadline import Deadline
-from proxy.web.given_back import Sweep
 from proxy.web.intake import Intake, Phase, TooMuch
 from proxy.web.outermost import Handler
 from proxy.web.speaker import FIELDS, FULL, Speaker, too_long

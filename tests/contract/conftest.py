@@ -18,11 +18,9 @@ from proxy.jobs.port import Jobs
 from proxy.journal.port import Journal, Pulled
 from proxy.journal.would_block import WouldBlock
 from proxy.policies.port import PolicyBook
-from proxy.registry.ports.facts import Facts
+from proxy.registry.ports.facts import Facts, Ledger, Signed, Tags
 from proxy.registry.ports.keys import KeyBook
-from proxy.registry.ports.ledger import Ledger, Signed
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
-from proxy.registry.ports.tags import Tags
 from proxy.server.store import open_store
 from proxy.store.lease import Lease
 from proxy.store.tables import metadata

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from proxy.registry.ports.ledger import Ledger
+from proxy.registry.ports.facts import Ledger
 from proxy.trust.ledger import Stage
 from tests.worlds.memory import NOON
 from tests.worlds.stored import APP, OTHER, digest, intended, signature_key, signed

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.oci.reference import Digest, Tag
-from proxy.registry.ports.tags import Tags
+from proxy.registry.ports.facts import Tags
 from proxy.trust.tag import HELD_S, Hold, TagFact
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON, FrozenClock

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.values import split_address
 from proxy.oci.limits import Limits
-from proxy.web import sockets
+from proxy.web import server as web_server
 from proxy.web.admin import admin_app
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server
@@ -24,7 +24,7 @@ has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this mach
 
 def refuses(family: socket.AddressFamily, code: int) -> Callable[[socket.AddressFamily, str, int], socket.socket]:
     """A machine on which nothing of this family can be bound."""
-    really = sockets._bound
+    really = web_server._bound
 
     def bound(asked: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if asked is family:
@@ -79,7 +79,7 @@ async def test_an_address_of_one_family_serves_that_alone(text: str, *, v4: bool
 async def test_where_there_is_no_ipv6_the_other_family_is_served_and_said(
     code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "_bound", refuses(socket.AF_INET6, code))
+    monkeypatch.setattr(web_server, "_bound", refuses(socket.AF_INET6, code))
     async with serving(":0") as (at, told):
         assert await answers("127.0.0.1", at.port)
         assert told == [f"this machine has no IPv6: port {at.port} is served without it"]
@@ -89,9 +89,9 @@ def test_where_there_is_neither_family_it_is_an_error(monkeypatch: pytest.Monkey
     def nothing(*_: object) -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, "not here")
 
-    monkeypatch.setattr(sockets, "_bound", nothing)
+    monkeypatch.setattr(web_server, "_bound", nothing)
     with pytest.raises(OSError, match="not here"):
-        sockets.everywhere(0)
+        web_server.everywhere(0)
 
 
 @has_ipv6
@@ -102,22 +102,22 @@ def test_a_port_taken_in_one_family_is_taken_and_nothing_stays_bound(family: soc
         theirs.listen()
         port = theirs.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            sockets.everywhere(port)
-    for one in sockets.everywhere(port)[0]:
+            web_server.everywhere(port)
+    for one in web_server.everywhere(port)[0]:
         one.close()
 
 
 @has_ipv6
 def test_a_free_port_is_one_that_both_families_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    really, refused = sockets._bound, iter([True, True])
+    really, refused = web_server._bound, iter([True, True])
 
     def bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family is socket.AF_INET6 and next(refused, False):
             raise OSError(errno.EADDRINUSE, "in use")
         return really(family, host, port)
 
-    monkeypatch.setattr(sockets, "_bound", bound)
-    both, missing = sockets.everywhere(0)
+    monkeypatch.setattr(web_server, "_bound", bound)
+    both, missing = web_server.everywhere(0)
     assert len({one.getsockname()[1] for one in both}) == 1
     assert (len(both), missing) == (2, "")
     for one in both:

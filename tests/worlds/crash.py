@@ -8,10 +8,8 @@ from typing import Any
 
 from proxy.journal.port import Journal
 from proxy.registry.cache import Cache
-from proxy.registry.ports.facts import Facts
+from proxy.registry.ports.facts import Facts, Ledger, Tags
 from proxy.registry.ports.keys import KeyBook, Signer
-from proxy.registry.ports.ledger import Ledger
-from proxy.registry.ports.tags import Tags
 from proxy.registry.ports.upstream import Registry
 from proxy.trust.tag import HELD_S
 from tests.worlds.conversation import World

@@ -16,8 +16,8 @@ from proxy.oci.manifest import Descriptor, Kind, Manifest
 from proxy.oci.reference import Repository, Tag, subject_of_list
 from proxy.registry.budget import Exhausted
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.list_of_referrers import lists_referrers
 from proxy.registry.reading.read import AT_ONCE, examined, read_blob, together
+from proxy.registry.reading.referrers import lists_referrers
 from proxy.registry.reading.resolve import learn
 from proxy.registry.request import Request
 from proxy.trust.question import Resolved

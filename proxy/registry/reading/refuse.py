@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Hashable
 from contextlib import suppress
 
 from proxy.journal.event import Event, EventKind
@@ -10,12 +11,11 @@ from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.refusal_rows import record_refusal
 from proxy.registry.request import Request
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.fixes import fix_for
-from proxy.trust.question import NOTHING, Caller, Question, how_of, name_of
+from proxy.trust.question import NOTHING, Caller, Named, Question
 from proxy.trust.reason import Reason
 
 
@@ -58,7 +58,6 @@ async def refuse(
     policies = ports.rules.current()
     policy = policies.for_(repository)
     inconclusive = reason is Reason.NOT_VERIFIABLE
-    now = ports.clock.now()
     made = Decision(
         id=secrets.token_urlsafe(12),
         question=Question(repository, reference),
@@ -79,25 +78,12 @@ async def refuse(
         signatures=(),
         policy_revision=policies.revision,
         key_revision=ports.keybook.ring().revision,
-        at=now,
+        at=ports.clock.now(),
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
     )
     decision = ports.cache.reuse_if_equal(made)
-    event = Event(
-        at=now,
-        kind=kind,
-        who=name_of(caller),
-        how=how_of(caller),
-        repository=repository,
-        reference=reference,
-        reason=reason,
-        decision_id=decision.id,
-        request_id=request.request_id,
-        policy_revision=decision.policy_revision,
-        key_revision=decision.key_revision,
-        detail={"what": what[:500]},
-    )
+    event = ports.event(kind, caller, request, decision=decision, detail={"what": what})
     with suppress(Unavailable):  # a store that is down costs the row, not the refusal: that would become a 5xx (WIRE 6)
         await record_refusal(event, decision, caller, request, ports)
     page = explain.page_url(ports.url, decision.id)
@@ -118,3 +104,25 @@ async def refuse(
         phrase=explain.phrase(ports.name, reason, page),
         headers={"Retry-After": "5"} if inconclusive or reason is Reason.NOT_SIGNED else {},
     )
+
+
+STRANGERS = "strangers"  # all callers that were not admitted, as one holder; while upstream is silent, all callers
+
+
+async def record_refusal(
+    event: Event, decision: Decision | None, caller: Caller, request: Request, ports: Ports
+) -> None:
+    """Record a refusal and its decision; beyond `rows_each` an hour only count it. Raises Unavailable."""
+    own = ports.cache.rows.own(_holder(event, caller, request, ports), event)
+    if not own:
+        event = event._replace(repository="", reference="", digest="", decision_id="", detail={})
+    if decision is None:
+        await ports.journal.counted(event)
+    else:
+        await ports.journal.decided(decision, event, keep=own)
+
+
+def _holder(event: Event, caller: Caller, request: Request, ports: Ports) -> Hashable:
+    if isinstance(caller, Named):
+        return ("name", caller.name)
+    return request.network if ports.rights.knows(event.repository, request.credential) else STRANGERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from proxy.oci.faults import Corrupt, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
@@ -167,3 +167,16 @@ async def relayed_error(reply: UpstreamResponse, *, head: bool = False) -> Respo
     await reply.close()
     kept = tuple((k, v) for k, v in reply.headers if k in ERROR_HEADERS or k.startswith(CROSS_ORIGIN))
     return Response(reply.status, kept, body)
+
+
+def not_given(what: str, status: int) -> Fault | Unavailable:
+    """Return the exception to raise for upstream's answer to our own request about `what`."""
+    if status == 404:
+        return Fault("MANIFEST_UNKNOWN", f"{what} is not in the registry")
+    if status in (401, 403):
+        return Fault(
+            "DENIED",
+            f"the registry does not let our account read {what} (it answered {status}): upstreams[0].credentials must "
+            "name an account that may, with its password; see: countersign doctor",
+        )
+    return Unavailable(f"the registry answered {status} for {what}")

@@ -117,15 +117,9 @@ def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -
 
 def replaced(repository: Repository, subject: Digest, strange: bytes, request: Request, ports: Ports) -> Event:
     """Return the journal row for a foreign manifest under a `.sig` name: it stays under that digest, without a tag."""
-    return Event(
-        at=ports.clock.now(),
-        kind=EventKind.TAG_REPLACED,
-        repository=repository,
-        reference=signature_tag(subject),
-        digest=digest_of(strange),
-        request_id=request.request_id,
-        detail={"about": subject, "bytes": len(strange)},
-    )
+    about = (repository, signature_tag(subject), digest_of(strange))
+    detail = {"about": subject, "bytes": len(strange)}
+    return ports.event(EventKind.TAG_REPLACED, None, request, about=about, detail=detail)
 
 
 async def upload(repository: Repository, blobs: Sequence[Blob], request: Request, ports: Ports) -> None:
@@ -247,15 +241,12 @@ async def _done(
     fresh = [e for e in entries if e.stage is not Stage.ATTACHED]
     if not fresh:
         return
-    now = ports.clock.now()
     events = [
-        Event(
-            at=now,
-            kind=EventKind.SIGNATURE_ATTACHED,
-            repository=repository,
-            reference=e.key.bound,
-            digest=subject,
-            request_id=request.request_id,
+        ports.event(
+            EventKind.SIGNATURE_ATTACHED,
+            None,
+            request,
+            about=(repository, e.key.bound, subject),
             detail={"format": e.key.format, "key": e.key.fingerprint, "artifact": artifact or ""},
         )
         for e in fresh

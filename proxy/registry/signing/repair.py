@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Reference, Repository, fallback_tag, signature_tag
@@ -53,12 +53,11 @@ async def repair(repository: Repository, subject: Resolved, request: Request, po
     except (Unavailable, Corrupt, Fault) as refused:
         kind, why = EventKind.SIGNATURE_LOST, str(refused)
     await ports.journal.record(
-        Event(
-            at=ports.clock.now(),
-            kind=kind,
-            repository=repository,
-            digest=subject.digest,
-            request_id=request.request_id,
+        ports.event(
+            kind,
+            None,
+            request,
+            about=(repository, "", subject.digest),
             detail={"lost": [str(each) for each in lost], **({"why": why} if why else {})},
         )
     )

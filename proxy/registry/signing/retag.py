@@ -186,13 +186,11 @@ async def _drop(
     cache.forget((repository, about))
     await ports.journal.record(
         *(
-            Event(
-                at=ports.clock.now(),
-                kind=EventKind.SIGNATURE_REMOVED,
-                repository=repository,
-                reference=e.key.bound,
-                digest=about,
-                request_id=request.request_id,
+            ports.event(
+                EventKind.SIGNATURE_REMOVED,
+                None,
+                request,
+                about=(repository, e.key.bound, about),
                 detail={"format": e.key.format, "key": e.key.fingerprint, "why": "its tag moved to another image"},
             )
             for e in entries

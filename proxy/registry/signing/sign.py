@@ -14,13 +14,12 @@ from functools import partial
 from proxy.formats.format import Signing
 from proxy.formats.table import FORMATS
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Unavailable
+from proxy.oci.faults import Told, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.reference import Repository, Tag, parse_tag
-from proxy.registry.ports.keys import TokenState
+from proxy.registry.ports.keys import Timestamper, TokenState
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.fresh import require_fresh
-from proxy.registry.signing.timestamps import timestamped
 from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
@@ -175,7 +174,7 @@ async def _signed(
     for failure in made:
         if isinstance(failure, BaseException):
             raise failure
-    return await timestamped([entries[key] for key in keys], by.request_id, ports)
+    return await timestamped([entries[key] for key in keys], by, ports)
 
 
 async def _intended(
@@ -202,16 +201,10 @@ async def _put(entries: Sequence[Entry], ports: Ports) -> Sequence[Entry]:
 
 
 def _event(entry: Entry, key: BookKey, by: Actor, ports: Ports) -> Event:
-    return Event(
-        at=ports.clock.now(),
-        kind=EventKind.SIGNED,
-        who=by.who,
-        how=by.how,
-        repository=entry.key.repository,
-        reference=entry.key.bound,
-        digest=entry.key.digest,
-        request_id=by.request_id,
-        key_revision=ports.keybook.ring().revision,
+    return ports.event(
+        EventKind.SIGNED,
+        by,
+        about=(entry.key.repository, entry.key.bound, entry.key.digest),
         detail={
             "key": entry.key.fingerprint,
             "format": entry.key.format,
@@ -219,3 +212,38 @@ def _event(entry: Entry, key: BookKey, by: Actor, ports: Ports) -> Event:
             **({"standby": key.token} if failed_over_from(key, ports) else {}),
         },
     )
+
+
+async def timestamped(entries: Sequence[Entry], by: Actor, ports: Ports) -> tuple[Entry, ...]:
+    """Return the entries, with a timestamp token in the ledger for each that wants one and can have one.
+
+    Entries that are already attached keep their bytes. Raises Unavailable when a token is required and cannot be
+    obtained: the signature is kept, and the next attempt requests its token again.
+    """
+    timestamper = ports.timestamper
+    if timestamper is None:
+        return tuple(entries)
+    asking = (_timestamped(entry, timestamper, by, ports) for entry in entries)
+    found = await asyncio.gather(*asking, return_exceptions=True)  # no request continues after this
+    for failure in found:
+        if isinstance(failure, BaseException):
+            raise failure
+    return tuple(each for each in found if isinstance(each, Entry))
+
+
+async def _timestamped(entry: Entry, timestamper: Timestamper, by: Actor, ports: Ports) -> Entry:
+    wants = FORMATS[entry.key.format].certified and entry.stage is Stage.SIGNED and not entry.timestamp
+    if not wants or entry.signature is None:
+        return entry
+    try:
+        token = await timestamper.stamp(entry.signature)
+    except Unavailable as away:
+        if timestamper.required:
+            what = f"signed, but not timestamped, which `timestamps.required` asks for: {away.what}"
+            raise Unavailable(what, told=Told.TIMESTAMP) from None
+        key = entry.key
+        about = (key.repository, key.bound, key.digest)
+        detail = {"key": key.fingerprint, "format": key.format, "why": away.what}
+        await ports.journal.record(ports.event(EventKind.NOT_TIMESTAMPED, by, about=about, detail=detail))
+        return entry
+    return await ports.ledger.put(replace(entry, timestamp=token))

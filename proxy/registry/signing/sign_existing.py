@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.formats.format import claims_at
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest, parse_tag
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
-from proxy.registry.reading.not_given import not_given
-from proxy.registry.reading.resolve import resolve
+from proxy.registry.reading.resolve import not_given, resolve
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.attach import attach
 from proxy.registry.signing.retag import bind, tree
@@ -48,20 +47,12 @@ async def sign_existing(
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
+    by = Actor(who, how, reason, request.request_id)
     async with held(op.repository, tags, ports) as hold:
-        made = await _signed(op, policy.push, hold, Actor(who, how, reason, request.request_id), request, hold.ports)
-    event = Event(
-        at=ports.clock.now(),
-        kind=EventKind.COUNTERSIGNED,
-        who=who,
-        how=how,
-        repository=op.repository,
-        reference=op.reference,
-        digest=made.digest,
-        request_id=request.request_id,
-        detail={"reason": reason[:500], "signatures": len(made.entries)},
-    )
-    await ports.journal.record(event)
+        made = await _signed(op, policy.push, hold, by, request, hold.ports)
+    about = (op.repository, op.reference, made.digest)
+    detail = {"reason": reason, "signatures": len(made.entries)}
+    await ports.journal.record(ports.event(EventKind.COUNTERSIGNED, by, request, about=about, detail=detail))
     return made
 
 

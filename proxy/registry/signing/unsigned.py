@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Repository, Tag
 from proxy.registry.ports_in_use import Ports
@@ -40,7 +40,7 @@ async def record_unsigned(
     now, who = ports.clock.now(), name_of(caller)
     under: Sequence[Tag | None] = tags or (None,)
     await ports.unsigned.record_unsigned(*(UnsignedPush(repository, digest, tag, opened.id, who, now) for tag in under))
-    event = unsigned_event(EventKind.PUSH_UNSIGNED, repository, digest, request.request_id, ports)
+    event = ports.event(EventKind.PUSH_UNSIGNED, None, request, about=(repository, "", digest))
     detail = {"exception": opened.id, "tags": list(tags), "why": why[:500]}
     how = how_of(caller)
     await ports.journal.record(event._replace(who=who, how=how, reference=tags[0] if tags else digest, detail=detail))
@@ -65,16 +65,3 @@ async def _proved(keys: Sequence[BookKey], ports: Ports) -> bool:
     except Fault:
         return True  # the token's queue is full
     return True
-
-
-def unsigned_event(kind: EventKind, repository: Repository, digest: Digest, request_id: str, ports: Ports) -> Event:
-    """Return a journal row about a manifest that is owed a signature, under the current revisions."""
-    return Event(
-        at=ports.clock.now(),
-        kind=kind,
-        repository=repository,
-        digest=digest,
-        request_id=request_id,
-        policy_revision=ports.rules.current().revision,
-        key_revision=ports.keybook.ring().revision,
-    )

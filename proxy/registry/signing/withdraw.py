@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from proxy.formats import carrier
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import DeleteManifest
 from proxy.oci.reference import Digest, Reference, Repository, Tag, fallback_tag, signature_tag
@@ -23,6 +23,7 @@ from proxy.registry.writing.tags import held
 from proxy.registry.writing.take_off import GONE, erase, off_fallback, off_sig
 from proxy.registry.writing.write import exists
 from proxy.trust.ledger import Entry, Stage
+from proxy.trust.question import Caller
 
 T = TypeVar("T")
 TRIES = 15  # retries of a removal that failed
@@ -209,23 +210,16 @@ async def withdraw_again(ports: Ports) -> None:
         if (done.left or done.there) and tries > 1:
             ports.cache.to_withdraw[place] = request, tries - 1
         if done.signatures or done.deleted:
-            await record(*place, replace(done, left=[]), ("countersign", ""), request, ports)
+            await record(*place, replace(done, left=[]), None, request, ports)
 
 
 async def record(
-    repository: Repository, digest: Digest, done: Withdrawn, by: tuple[str, str], request: Request, ports: Ports
+    repository: Repository, digest: Digest, done: Withdrawn, by: Caller | None, request: Request, ports: Ports
 ) -> None:
     """Record what was removed with an image and what should have been. A store outage fails no finished deletion."""
-    row = Event(
-        at=ports.clock.now(),
-        kind=EventKind.SIGNATURE_REMOVED,
-        who=by[0],
-        how=by[1],
-        repository=repository,
-        digest=digest,
-        request_id=request.request_id,
-        detail={**done.row, "why": "its image was deleted"},
-    )
+    detail = {**done.row, "why": "its image was deleted"}
+    about = (repository, "", digest)
+    row = ports.event(EventKind.SIGNATURE_REMOVED, by, request, about=about, detail=detail)
     rows = [row] if done.signatures or done.deleted else []
     if done.left:
         left = [text[:300] for text in done.left[:20]]

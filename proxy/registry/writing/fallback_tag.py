@@ -12,9 +12,8 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, Tag, digest_of, fallback_tag
 from proxy.registry.ports.upstream import ReferrersApi
 from proxy.registry.ports_in_use import Ports
-from proxy.registry.reading.list_of_referrers import lists_referrers
 from proxy.registry.reading.read import ALL_TYPES, ask, together
-from proxy.registry.reading.referrers import entries_of
+from proxy.registry.reading.referrers import entries_of, lists_referrers
 from proxy.registry.request import Request
 from proxy.registry.writing.write import Change, Look, NotTaken, Prepare, change_tag, nothing
 

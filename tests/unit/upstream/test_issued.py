@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from proxy.upstream.issued import SWEEP_S, IssuedTokens
+from proxy.upstream.tokens import SWEEP_S, IssuedTokens
 from tests.worlds.memory import FrozenClock
 
 

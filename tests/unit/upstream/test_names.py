@@ -7,7 +7,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from proxy.upstream.names import Names
+from proxy.upstream.exchange import Names
 
 
 async def test_addresses_are_those_of_the_systems_resolver() -> None:

@@ -7,7 +7,7 @@ import pytest
 from proxy.oci import operation as o
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import parse_reference
-from proxy.registry.reading.cross_origin import LEARNT_LENGTH, ORIGIN_LENGTH
+from proxy.registry.handle import LEARNT_LENGTH, ORIGIN_LENGTH
 from tests.worlds.conversation import REPO, World, user, world
 from tests.worlds.images import image
 from tests.worlds.registry import Said, Seen
