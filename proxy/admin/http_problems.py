@@ -6,9 +6,8 @@ import json
 from http import HTTPStatus
 
 from proxy.admin.operation import ROOT
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Unavailable, plain
 from proxy.registry.request import Response
-from proxy.trust.explain import plain
 from proxy.web.call import Call
 from proxy.web.replies import Failure, Ready, refuse
 

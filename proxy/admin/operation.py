@@ -159,18 +159,18 @@ class SavedAs:
 class Command:
     """The command of an operation: its words, and its output unless JSON is requested.
 
-    `lines` formats the result of one call. For a list, `table` returns a header and a row per entry; JSON has the
-    entries under `rows`; `empty` is printed if there are none; the result of `below`, an operation without a command of
-    its own, is printed below the list. `named` returns the id of the entry that a user names in another way, shown as
-    `metavar`, among all entries of the list at the path `named_in`. If `waits` is true of the result, or of the entries
-    of a list, the exit code is 1. The reason option is `--reason`, or `--note`; `reason` or `note` holds its help text.
-    `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for confirmation. With
-    `job` the result is a job: the command waits for it, unless `--no-wait` is given. An option in `saved_as` writes the
-    result to a file, and it is not printed.
+    `lines` formats the result of one call; tuples are rows of a table. For a list, `table` returns a header and a row
+    per entry; JSON has the entries under `rows`; `empty` is printed if there are none; the result of `below`, an
+    operation without a command of its own, is printed below the list. `named` returns the id of the entry that a user
+    names in another way, shown as `metavar`, among all entries of the list at the path `named_in`. If `waits` is true
+    of the result, or of the entries of a list, the exit code is 1. The reason option is `--reason`, or `--note`;
+    `reason` or `note` holds its help text. `aside` goes to standard error. With `asks`, the command shows the plan of a
+    change and asks for confirmation. With `job` the result is a job: the command waits for it, unless `--no-wait` is
+    given. An option in `saved_as` writes the result to a file, and it is not printed.
     """
 
     words: str
-    lines: Callable[[Row], list[str]] | None = None
+    lines: Callable[[Row], Sequence[str | tuple[str, ...]]] | None = None
     table: Callable[[Sequence[Row]], list[tuple[str, ...]]] | None = None
     rows: str = ""
     empty: str = ""

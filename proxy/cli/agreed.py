@@ -11,7 +11,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
-from proxy.trust.explain import plain
+from proxy.oci.faults import plain
 
 
 @dataclass(frozen=True)

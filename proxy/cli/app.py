@@ -12,18 +12,17 @@ import typer
 from proxy.cli.approvals_app import approvals_app
 from proxy.cli.breakglass_app import break_glass
 from proxy.cli.clients import Client
-from proxy.cli.custody_app import keys_app
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Server, Token, place_of
 from proxy.cli.policy_app import policy_app
 from proxy.cli.trust_app import trust_app
-from proxy.oci.faults import ConfigError, Fault, Unavailable
-from proxy.trust.explain import plain
+from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo, TyperInfo
 
+    from proxy.admin.operation import Operation
     from proxy.config import Settings
 
 app = typer.Typer(
@@ -37,7 +36,6 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
 report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-app.add_typer(keys_app, name="keys")
 app.add_typer(policy_app, name="policy")
 app.command("breakglass")(break_glass)
 app.add_typer(approvals_app, name="approvals")
@@ -46,15 +44,21 @@ app.add_typer(trust_app, name="trust")
 
 # Groups generated from the operations of modules; only the modules of the named group are loaded, none by `--help`.
 OPERATIONS: dict[str, tuple[str, ...]] = {
+    "keys": (
+        "See the keys that sign, and move them through their lives.", "proxy.keys.operations",
+        "proxy.keys.custody_operations", "proxy.keys.chain_operations",
+    ),
+    "keys chain": ("See and set the certificate chain of a key.", "proxy.keys.chain_operations"),
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
-}
+}  # fmt: skip
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
-OFFLINE: dict[str, tuple[str, str, str]] = {}
+_LOST = "in the store of this host, with the server stopped; shows no plan"
+OFFLINE = {"keys lost": ("proxy.cli.keys_offline", "lost_offline", _LOST)}
 for _name, (_says, *_) in OPERATIONS.items():
     if " " not in _name:
         app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)
@@ -72,7 +76,7 @@ RefArgument = Annotated[str, typer.Argument(metavar="REF", help="repo[:tag|@dige
 def run() -> None:
     """Run the command line; a known error becomes one text and an exit code."""
     try:
-        _with(sys.argv[1:2])()
+        _with(sys.argv[1:3])()
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(Exit.CONFIG)
@@ -88,12 +92,12 @@ def run() -> None:
 
 def _with(named: list[str]) -> typer.Typer:
     """Return the app with only the named command: reading the options of all commands takes 0.1 s."""
-    commands = [each for each in app.registered_commands if [_called(each)] == named]
-    groups = [each for each in app.registered_groups if [each.name] == named]
+    commands = [each for each in app.registered_commands if [_called(each)] == named[:1]]
+    groups = [each for each in app.registered_groups if [each.name] == named[:1]]
     if not commands and not groups:
         return app  # for its help, or its error about an unknown name
     alone = copy(app)
-    alone.registered_commands, alone.registered_groups = commands, [_loaded(each) for each in groups]
+    alone.registered_commands, alone.registered_groups = commands, [_loaded(each, " ".join(named)) for each in groups]
     return alone
 
 
@@ -104,23 +108,27 @@ def whole() -> typer.Typer:
     return every
 
 
-def _loaded(named: TyperInfo) -> TyperInfo:
-    """Return the group with its commands, if they are generated from operations."""
+def _loaded(named: TyperInfo, wanted: str = "") -> TyperInfo:
+    """Return the group with its commands, if they are generated from operations; at least with the wanted one."""
     if named.name not in OPERATIONS:
         return named
     loaded = copy(named)
-    loaded.typer_instance = _made(named.name)
+    loaded.typer_instance = _made(named.name, wanted)
     return loaded
 
 
-def _made(words: str) -> typer.Typer:
-    """Return the group of these words with its commands and the groups in it."""
+def _made(words: str, wanted: str = "") -> typer.Typer:
+    """Return the group of these words: its commands and groups, or only those of the module with the wanted command."""
     from importlib import import_module
 
     from proxy.cli.operations import group
 
     says, *modules = OPERATIONS[words]
-    operations = [each for module in modules for each in import_module(module).OPERATIONS]
+    operations: list[Operation] = []
+    for module in modules:
+        operations += import_module(module).OPERATIONS
+        if wanted and any(each.command.words == wanted for each in operations):
+            return group(words, says, operations, OFFLINE)
     made = group(words, says, operations, OFFLINE)
     if words in BESIDE:
         home, name = BESIDE[words]

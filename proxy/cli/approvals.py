@@ -12,7 +12,7 @@ from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.oci.duration import minute
-from proxy.trust.explain import plain
+from proxy.oci.faults import plain
 
 
 def show_all(place: Endpoint, state: str, form: OutputFormat) -> Exit:

@@ -13,8 +13,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.local import ask
 from proxy.oci.duration import minute
-from proxy.oci.faults import Unavailable
-from proxy.trust.explain import plain
+from proxy.oci.faults import Unavailable, plain
 
 if TYPE_CHECKING:
     from proxy.config import Settings

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from proxy.cli.agreed import asked
 from proxy.cli.exits import Exit
-from proxy.oci.faults import ConfigError, Corrupt, Fault
+from proxy.oci.faults import ConfigError, Corrupt, Fault, plain
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.overrides.offline_file import HOW, LONGEST, PATTERN, file_of, read, written
 from proxy.trust.exception import PolicyException
-from proxy.trust.explain import plain
 
 
 def make(config: Path, repository: str, digest: str, reason: str, seconds: int, *, dry_run: bool, yes: bool) -> Exit:

@@ -15,7 +15,7 @@ from proxy.cli.form import socket_beside
 from proxy.cli.local import ask
 from proxy.config import Settings, load
 from proxy.journal.problem import Severity
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 from proxy.oci.reference import Repository, parse_repository
 from proxy.server.doctor.checkup import DoctorFinding, State, check_room, check_store, check_tokens
 from proxy.server.doctor.credentials import check_admin, check_endings
@@ -23,7 +23,6 @@ from proxy.server.doctor.immutable_tags import check_tags_move
 from proxy.server.doctor.policies import check_policies
 from proxy.server.doctor.upstream import check_upstream
 from proxy.store.clock import SystemClock
-from proxy.trust.explain import plain
 
 _MARK = {"ok": "[ok]", "warning": "[!!]", "wrong": "[NO]", "skipped": "[--]"}
 _CODES = {

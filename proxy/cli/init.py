@@ -113,9 +113,9 @@ def _keys(settings: config.Settings, made: list[str]) -> None:
                 made.append(f"key {key.name!r} on token {name!r} ({found.algorithm}, cannot be taken out)")
             if not public.exists():
                 public.parent.mkdir(exist_ok=True)
-                _write(public, found.pem.decode())
+                _write(public, found.pem)
                 made.append(f"{public}")
-            elif public.read_bytes().strip() != found.pem.strip():
+            elif public.read_text().strip() != found.pem.strip():
                 raise ConfigError(
                     f"{public} is not the public half of key {key.name!r} on token {name!r}; keep one of them"
                 )

@@ -1,8 +1,7 @@
-"""The commands that start jobs and wait for them."""
+"""The command that waits for a job."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -13,7 +12,6 @@ from proxy.cli.options import Config, Output, Server, Token, place_of
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
-    from proxy.cli.agreed import Confirmation
     from proxy.cli.exits import Exit
 
 
@@ -34,15 +32,3 @@ def waited_for(place: Endpoint, job_id: str, form: OutputFormat) -> Exit:
     from proxy.cli.progress import followed
 
     return followed(place, call(place, "GET", f"jobs/{quote(job_id, safe='')}"), form)
-
-
-def start(place: Endpoint, path: str, body: Mapping[str, object], manner: Confirmation, *, wait: bool) -> Exit:
-    """Start a job after its plan was confirmed; wait for it with a progress bar, or print its id."""
-    from proxy.cli.agreed import agreed
-    from proxy.cli.exits import Exit
-    from proxy.cli.progress import followed, printed
-
-    job = agreed(place, path, body, manner)
-    if isinstance(job, Exit):
-        return job
-    return followed(place, job, manner.form) if wait else printed(job, manner.form)

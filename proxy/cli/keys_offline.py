@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
+from typing import Any
 
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
 from proxy.config import Settings, load
+from proxy.formats.certificate import pem
 from proxy.keys.lost import Loss, Lost, lose
 from proxy.oci.faults import ConfigError
 from proxy.server.running import open_running
-from proxy.tokens.setup import pem
 from proxy.trust.actor import Actor
-from proxy.trust.keys import fingerprint
 from proxy.trust.token_text import holds_token
 from proxy.web.logs import open_log
 
@@ -27,25 +27,24 @@ WHO, HOW = "operator on the host", "offline"
 OPENING_S = 30.0  # for a slow token; with the server stopped, no pull waits
 
 
-def lost_offline(config: Path | None, key: str, reason: str, said: tuple[bool, str, str], form: OutputFormat) -> Exit:
-    """Give up the key; print its new state and the key that signs now. `said`: compromised, since when, token."""
-    compromised, since, token = said
+def lost_offline(given: Mapping[str, Any]) -> Exit:
+    """Give up the key; print its new state and the key that signs now. `given` is what the user typed."""
+    since = given["since"]
     try:
         at = datetime.fromisoformat(since) if since else None
     except ValueError:
         at = datetime.min  # noqa: DTZ901  refused with the next line
     if at is not None and at.tzinfo is None:
         raise ConfigError(f"--since: found {since!a}; allowed: a time with a zone, such as 2027-01-31T08:00:00Z")
-    settings = load(find(config, os.environ))
-    done = asyncio.run(lose_offline(settings, key, reason, Loss(compromised, at, token or None)))
+    settings, loss = load(find(given["config"], os.environ)), Loss(given["compromised"], at, given["token_"] or None)
+    done = asyncio.run(lose_offline(settings, given["fingerprint"], given["reason"], loss))
     old, new = done.old, done.new
-    if form is OutputFormat.JSON:
-        shown = {"old": fingerprint(old.spki), "state": old.state.value}
-        return json_out({**shown, "new": None if new is None else fingerprint(new.spki)})
-    lines = [f"key {fingerprint(old.spki)} of {old.profile} is {old.state}"]
+    if given["output"] is OutputFormat.JSON:
+        shown = {"old": old.fingerprint, "state": old.state.value, "new": None if new is None else new.fingerprint}
+        return json_out(shown)
+    lines = [f"key {old.fingerprint} of {old.profile} is {old.state}"]
     if new is not None:
-        made = f"key {fingerprint(new.spki)} of {new.profile} is {new.state}"
-        lines = [made, *lines, *pem(new.spki).decode().splitlines()]
+        lines = [f"key {new.fingerprint} of {new.profile} is {new.state}", *lines, *pem(new.spki).splitlines()]
     return lines_out(lines)
 
 

@@ -256,7 +256,7 @@ def _listed(command: Command, rows: list[dict[str, Any]], below: dict[str, Any] 
         under = command.below.command
         waits = waits or (under.waits is not None and under.waits(below))
         shown |= {under.rows if name == "items" else name: value for name, value in below.items()}
-        lines += under.lines(below) if under.lines else []
+        lines += _laid_out(under, below)
     if form is OutputFormat.JSON:
         json_out(shown)
     else:
@@ -266,12 +266,22 @@ def _listed(command: Command, rows: list[dict[str, Any]], below: dict[str, Any] 
 
 def _printed(command: Command, answer: Mapping[str, Any], form: OutputFormat) -> Exit:
     from proxy.cli.ask import json_out, lines_out
-    from proxy.trust.explain import plain
+    from proxy.oci.faults import plain
 
     if command.aside is not None:
         sys.stderr.write("".join(f"{plain(line, 1000)}\n" for line in command.aside(answer)))
     if form is OutputFormat.JSON or command.lines is None:
         json_out(answer)
     else:
-        lines_out(command.lines(answer))
+        lines_out(_laid_out(command, answer))
     return Exit.NO if command.waits is not None and command.waits(answer) else Exit.FINE
+
+
+def _laid_out(command: Command, answer: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a result, its rows as a table."""
+    from proxy.cli.ask import table
+
+    lines = [] if command.lines is None else command.lines(answer)
+    rows = [line for line in lines if isinstance(line, tuple)]
+    aligned = iter(table(rows) if rows else [])
+    return [next(aligned) if isinstance(line, tuple) else line for line in lines]

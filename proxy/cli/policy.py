@@ -16,8 +16,7 @@ from proxy.cli.form import OutputFormat
 from proxy.cli.policy_file import sent
 from proxy.cli.progress import waited
 from proxy.oci.duration import minute
-from proxy.oci.faults import Fault
-from proxy.trust.explain import plain
+from proxy.oci.faults import Fault, plain
 
 NEWLY_BLOCKED = Exit.USAGE  # 2: an image that was pulled would be blocked
 AT_ONCE = 1000  # images judged while the command waits; more of them become a job

@@ -12,7 +12,7 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.jobs.operations import described
-from proxy.trust.explain import plain
+from proxy.oci.faults import plain
 
 _WAITING = ("queued", "running")
 _LOOK_S = 0.5

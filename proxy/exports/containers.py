@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
-from proxy.exports.published import Profile, Scope, pem
+from proxy.exports.published import Profile, Scope
+from proxy.formats.certificate import pem
 
 
 def policy(profile: Profile, scope: Scope) -> str:

@@ -8,7 +8,8 @@ import json
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from proxy.exports.published import Profile, Scope, pem
+from proxy.exports.published import Profile, Scope
+from proxy.formats.certificate import pem
 from proxy.trust.keys import fingerprint
 
 

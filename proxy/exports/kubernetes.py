@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from textwrap import indent
 
-from proxy.exports.published import Profile, Scope, pem, short
+from proxy.exports.published import Profile, Scope, short
+from proxy.formats.certificate import pem
 
 
 def cluster_policy(profile: Profile, scope: Scope) -> str:

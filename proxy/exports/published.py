@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-
 from proxy.oci.reference import Reference, Repository, is_digest
 from proxy.trust.keys import VERIFYING, BookKey, KeyRing, fingerprint
 
@@ -57,11 +55,6 @@ def profiles_of(ring: KeyRing, attesting: Mapping[str, bool]) -> tuple[Profile, 
             ordered = tuple(sorted(counting, key=lambda key: fingerprint(key.spki)))
             found.append(Profile(name, attesting[name], ordered))
     return tuple(found)
-
-
-def pem(spki: bytes) -> str:
-    """Return a DER SubjectPublicKeyInfo as PEM."""
-    return load_der_public_key(spki).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def short(key: BookKey) -> str:

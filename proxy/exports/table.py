@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.exports import commands, containers, keys, kubernetes, notation
-from proxy.exports.published import Profile, Scope, pem, short
+from proxy.exports.published import Profile, Scope, short
+from proxy.formats.certificate import pem
 
 PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
 

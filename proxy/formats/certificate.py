@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 CERTIFICATE_BYTES = 64 * 1024
 USUAL = 8 * 1024  # longer ones are not cached
@@ -60,6 +60,11 @@ def from_pem(text: bytes) -> tuple[bytes, ...]:
         except ValueError as error:
             raise ValueError(f"not a certificate: {error}") from error
     return tuple(ders)
+
+
+def pem(spki: bytes) -> str:
+    """Return a DER SubjectPublicKeyInfo as PEM."""
+    return load_der_public_key(spki).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def spki_of(der: bytes) -> bytes:

@@ -13,12 +13,12 @@ from proxy.admin.shapes import OneRepository, Page, filled
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.oci.duration import minute
-from proxy.trust.explain import plain
+from proxy.oci.faults import plain
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
-    from proxy.admin.callers import Holder
     from proxy.registry.ports_in_use import Ports
+    from proxy.trust.actor import Actor
     from proxy.trust.allotment import Allotment
 
 
@@ -134,12 +134,11 @@ async def cancel_job(call: Call) -> JobShown:
 OPERATIONS = (list_jobs, show_job, cancel_job)
 
 
-def job_room(holder: Holder, ports: Ports) -> Allotment:
-    """Return the allotment of waiting jobs of this holder."""
-    from proxy.trust.allotment import allotment, rank_of
+def job_room(actor: Actor, ports: Ports) -> Allotment:
+    """Return the allotment of waiting jobs of this caller."""
+    from proxy.trust.allotment import allotment
 
-    limits = ports.limits
-    return allotment(limits.jobs, limits.jobs_each, holder.who, rank_of(holder.roles, holder.repositories))
+    return allotment(ports.limits.jobs, ports.limits.jobs_each, actor.who, actor.rank)
 
 
 def shown(job: Job) -> JobShown:

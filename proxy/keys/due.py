@@ -11,7 +11,8 @@ from proxy.keys import lifecycle
 from proxy.oci.duration import span_text
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.actor import Actor
+from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.schedule import ChangeKind, KeyPlan, ScheduledChange, begins, due
 
 STEPS = 16  # most changes in one run; the next run does the rest
@@ -45,15 +46,19 @@ async def _do(this: ScheduledChange, ports: Ports) -> None:
         await _rotate(key, ports.plans[this.profile], ports)
     elif this.what is ChangeKind.ACTIVATE:
         why = f"it was prepared to begin at {this.at:%Y-%m-%dT%H:%M:%SZ}"
-        await lifecycle.activate(this.key, *lifecycle.BY_ITSELF, why, ports)
+        await lifecycle.activate(this.key, _scheduled(why), ports)
     else:
         why = f"it was to be retired at {this.at:%Y-%m-%dT%H:%M:%SZ}"
-        await lifecycle.retire(this.key, *lifecycle.BY_ITSELF, why, ports)
+        await lifecycle.retire(this.key, _scheduled(why), ports)
 
 
 async def _rotate(old: BookKey, plan: KeyPlan, ports: Ports) -> None:
     if old.state is not KeyState.ACTIVE or plan.rotate_every is None:
-        raise Fault("DENIED", f"key {fingerprint(old.spki)[:12]} of {old.profile} is {old.state} by now", status=409)
+        raise Fault("DENIED", f"{old.described} is {old.state} by now", status=409)
     at = begins(old, plan, ports.clock.now())
     why = f"keys.{old.profile}.rotate_every is {span_text(plan.rotate_every)}"
-    await lifecycle.schedule(old.profile, old.token, at, why, ports, plan.terms)
+    await lifecycle.schedule(old.profile, old.token, at, _scheduled(why), ports, plan.terms)
+
+
+def _scheduled(why: str) -> Actor:
+    return Actor("countersign", "schedule", why)

@@ -22,7 +22,6 @@ from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 ALONE = ("keys",)
 AT_ONCE = Handover()
-BY_ITSELF = ("countersign", "schedule")  # name and means of authentication in the journal for scheduled changes
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,7 @@ class Rotated:
 
 
 async def rotate(
-    profile: str,
-    who: str,
-    how: str,
-    reason: str,
-    ports: Ports,
-    *,
-    terms: Handover = AT_ONCE,
-    token: str | None = None,
-    request_id: str = "",
+    profile: str, actor: Actor, ports: Ports, *, terms: Handover = AT_ONCE, token: str | None = None
 ) -> Rotated:
     """Make and prove a new key, which then signs for the profile; the previous key only verifies.
 
@@ -50,7 +41,6 @@ async def rotate(
     first. Raises Fault (no such profile, or a key is prepared already), Unavailable (token or store; the old one still
     signs).
     """
-    actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
         old = may_rotate(profile, ports, token)
         begins = None if terms.publish_first is None else ports.clock.now() + terms.publish_first
@@ -58,35 +48,24 @@ async def rotate(
         return Rotated(old, new) if begins else await activated(new, actor, ports, terms)
 
 
-async def prepare(
-    profile: str, who: str, how: str, reason: str, ports: Ports, *, token: str | None = None, request_id: str = ""
-) -> BookKey:
+async def prepare(profile: str, actor: Actor, ports: Ports, *, token: str | None = None) -> BookKey:
     """Return a new, proved key: it verifies from now on, and signs once it is activated.
 
     Raises Fault (no such profile, or a key is prepared already), Unavailable.
     """
     async with ports.cache.lock(ALONE):
         may_rotate(profile, ports, token)
-        return await prepared(profile, Actor(who, how, reason, request_id), ports, token)
+        return await prepared(profile, actor, ports, token)
 
 
-async def schedule(profile: str, token: str, begins: datetime, why: str, ports: Ports, terms: Handover) -> BookKey:
+async def schedule(profile: str, token: str, begins: datetime, actor: Actor, ports: Ports, terms: Handover) -> BookKey:
     """Return a new, proved key that becomes active at `begins`. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         may_rotate(profile, ports, token)
-        return await prepared(profile, Actor(*BY_ITSELF, why, ""), ports, token, begins, terms)
+        return await prepared(profile, actor, ports, token, begins, terms)
 
 
-async def activate(
-    key: str,
-    who: str,
-    how: str,
-    reason: str,
-    ports: Ports,
-    *,
-    terms: Handover = AT_ONCE,
-    request_id: str = "",
-) -> Rotated:
+async def activate(key: str, actor: Actor, ports: Ports, *, terms: Handover = AT_ONCE) -> Rotated:
     """Let the prepared key with this fingerprint sign; the previous key only verifies.
 
     The terms set at preparation apply unless `terms` overrides them. The key proves itself again first, because it may
@@ -95,26 +74,18 @@ async def activate(
     async with ports.cache.lock(ALONE):
         new = may_become(key, KeyState.ACTIVE, ports)
         await ports.signer.prove(new)
-        return await activated(new, Actor(who, how, reason, request_id), ports, terms)
+        return await activated(new, actor, ports, terms)
 
 
-async def retire(key: str, who: str, how: str, reason: str, ports: Ports, *, request_id: str = "") -> BookKey:
+async def retire(key: str, actor: Actor, ports: Ports) -> BookKey:
     """Retire the key: images signed only by it are blocked with key_retired. Raises Fault, Unavailable."""
     async with ports.cache.lock(ALONE):
         old = may_become(key, KeyState.RETIRED, ports)
-        return await moved(old, KeyState.RETIRED, Actor(who, how, reason, request_id), ports)
+        return await moved(old, KeyState.RETIRED, actor, ports)
 
 
 async def compromise(
-    key: str,
-    who: str,
-    how: str,
-    reason: str,
-    ports: Ports,
-    *,
-    rotate: bool = False,
-    since: datetime | None = None,
-    request_id: str = "",
+    key: str, actor: Actor, ports: Ports, *, rotate: bool = False, since: datetime | None = None
 ) -> BookKey:
     """Mark the key as compromised: images signed only by it are blocked with key_compromised.
 
@@ -122,7 +93,6 @@ async def compromise(
     `since`. With `rotate` an active key is first replaced: by the prepared key, else by a new one. Without it, nothing
     is signed for the profile until another key is active. Raises Fault, Unavailable.
     """
-    actor = Actor(who, how, reason, request_id)
     async with ports.cache.lock(ALONE):
         bad = may_be_compromised(key, since, ports)
         if rotate and bad.state is KeyState.ACTIVE:

@@ -103,3 +103,9 @@ class Corrupt(Exception):
         super().__init__(what)
         self.what = what
         self.told = told
+
+
+def plain(text: str, limit: int) -> str:
+    """Return printable ASCII of at most `limit` characters, safe for terminals, logs and status lines."""
+    safe = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
 
-from proxy.admin.dispatch import Acting, Topic
+from proxy.admin.dispatch import Acting, Topic, actor_of
 from proxy.jobs import run as jobs_of
 from proxy.jobs.job import Job
 from proxy.jobs.operations import JobShown, job_room, shown
@@ -185,7 +185,7 @@ class PolicyDesk:
             await self._policies.checked(wish.text, wish.name)
         request = {"text": hash_of(wish.text), "name": wish.name, "days": wish.days, "limit": wish.limit}
         why = "to know what would be blocked"
-        job, room = Job("", PLAN, by.who, by.how, why, ports.clock.now(), request), job_room(by, ports)
+        job, room = Job("", PLAN, by.who, by.how, why, ports.clock.now(), request), job_room(actor_of(acting), ports)
         await jobs_of.may_start(job, self._jobs, room)  # checked before the text is stored permanently
         await ports.journal.keep_revision(CANDIDATE, hash_of(wish.text), wish.text)
         return shown(await jobs_of.start(job, self._jobs, room))

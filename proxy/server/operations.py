@@ -6,7 +6,7 @@ interface.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from proxy.admin import approval_routes, token_operations
 from proxy.admin.approval_desk import ApprovalDesk
@@ -17,19 +17,16 @@ from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs import operations as job_operations
 from proxy.jobs.port import Jobs
 from proxy.jobs.run import Work
-from proxy.keys import chain_routes, custody_routes, resign_routes
-from proxy.keys import routes as keys
-from proxy.keys.chain_desk import ChainDesk
-from proxy.keys.custody_desk import CustodyDesk
-from proxy.keys.desk import KeyDesk
+from proxy.keys import chain_operations, custody_operations
+from proxy.keys import operations as key_operations
 from proxy.keys.resign import RESIGN, resign
-from proxy.keys.resign_desk import ResignDesk
 from proxy.overrides import denial_operations, exception_operations
 from proxy.overrides.sign_pending import SIGN_OWED, sign_pending
 from proxy.policies import routes as policies
 from proxy.policies.desk import PolicyDesk
 from proxy.policies.in_force import Policies
 from proxy.policies.plan import PLAN, plan_in_job
+from proxy.registry.ports.facts import Signed
 from proxy.registry.ports_in_use import Ports
 from proxy.server import journal_routes
 from proxy.server import routes as server
@@ -37,20 +34,17 @@ from proxy.server.desk import Desk
 from proxy.server.server_desk import ServerDesk
 from proxy.server.store import Store
 from proxy.tokens.inventory_port import TokenInventory
-from proxy.tokens.open import UnrecordedKey
 
+KEY_OPERATIONS = (*key_operations.OPERATIONS, *custody_operations.OPERATIONS, *chain_operations.OPERATIONS)
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
-    *keys.ROUTES,
-    *custody_routes.ROUTES,
-    *chain_routes.ROUTES,
+    *(each.route for each in KEY_OPERATIONS),
     *policies.ROUTES,
     *(each.route for each in token_operations.OPERATIONS),
     *(each.route for each in denial_operations.OPERATIONS),
     *(each.route for each in exception_operations.OPERATIONS),
     *journal_routes.ROUTES,
     *(each.route for each in job_operations.OPERATIONS),
-    *resign_routes.ROUTES,
     *approval_routes.ROUTES,
 )
 
@@ -60,8 +54,7 @@ def topics(
     ports: Callable[[], Ports],
     store: Store,
     reload: Callable[[], Awaitable[str | None]],
-    strays: Callable[[], Awaitable[Sequence[UnrecordedKey]]],
-    held: TokenInventory,
+    tokens: TokenInventory,
     policies: Policies,
     dual: Callable[[], bool] = lambda: False,
     people: Callable[[], Iterable[KnownCertificate]] = tuple,
@@ -74,13 +67,10 @@ def topics(
     """
     doing = (
         ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
-        KeyDesk(ports, strays).topic(),
-        CustodyDesk(ports, held).topic(),
+        topic_of(KEY_OPERATIONS, ports, {TokenInventory: tokens, Jobs: store.jobs, Signed: store.ledger}),
         PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
-        ChainDesk(ports).topic(),
         topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
         topic_of(job_operations.OPERATIONS, ports, {Jobs: store.jobs}),
-        ResignDesk(ports, store.jobs, store.ledger).topic(),
         topic_of(denial_operations.OPERATIONS, ports),
         topic_of(exception_operations.OPERATIONS, ports),
     )

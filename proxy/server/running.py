@@ -143,7 +143,7 @@ class Running:
         self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        ours = self.desk, lambda: self.ports, store, self.reload, signer.unrecorded, OpenTokens(signer), policies
+        ours = self.desk, lambda: self.ports, store, self.reload, OpenTokens(signer), policies
         does = topics(*ours, dual, people)
         known = lambda shown: known_by(shown, self.settings.admin.certificates, ports.clock.now())  # noqa: E731
         self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, ports.clock, known)

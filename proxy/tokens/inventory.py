@@ -9,7 +9,7 @@ from hsm import KeyAmbiguous, KeyInfo, KeyMissing, TokenError, TokenUnavailable
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
 from proxy.tokens.signer import TokenSigner
-from proxy.tokens.token_key import TokenInfo, TokenKey
+from proxy.tokens.token_key import TokenInfo, TokenKey, UnrecordedKey
 from proxy.trust.keys import BookKey, fingerprint
 
 
@@ -26,6 +26,10 @@ class OpenTokens:
         if planned is None:
             raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
         return planned.tokens
+
+    async def unrecorded(self) -> list[UnrecordedKey]:
+        """Return the keys on the tokens that look like ours but are missing in the key book. Raises Unavailable."""
+        return await self._signer.unrecorded()
 
     async def held(self, token: str) -> tuple[TokenKey, ...]:
         """Return every usable key pair on the token. Raises Unavailable."""

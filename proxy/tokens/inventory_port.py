@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.tokens.token_key import TokenInfo, TokenKey
+from proxy.tokens.token_key import TokenInfo, TokenKey, UnrecordedKey
 from proxy.trust.keys import BookKey
 
 
@@ -16,6 +17,9 @@ class TokenInventory(Protocol):
 
     async def held(self, token: str) -> tuple[TokenKey, ...]:
         """Return every usable key pair on the token."""
+
+    async def unrecorded(self) -> Sequence[UnrecordedKey]:
+        """Return the keys on the tokens that look like ours but are missing in the key book."""
 
     async def facts(self, token: str) -> TokenInfo:
         """Return what the token reports about itself."""

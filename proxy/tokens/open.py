@@ -15,6 +15,7 @@ from proxy.store.port import Clock
 from proxy.tokens.failing import FailingKeys
 from proxy.tokens.plan import ProfilePlan, TokensPlan
 from proxy.tokens.setup import strays, token_settings
+from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
 
 
@@ -37,15 +38,6 @@ class Record:
     keybook: KeyBook
     journal: Journal
     clock: Clock
-
-
-@dataclass(frozen=True)
-class UnrecordedKey:
-    """A key on a token that is missing in the key book: from an interrupted rotation, or of unknown origin."""
-
-    token: str
-    label: str
-    fingerprint: str
 
 
 async def open_token(

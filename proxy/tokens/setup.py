@@ -17,6 +17,7 @@ from pathlib import Path
 from hsm import KeyInfo, KeyMissing, Token, TokenError, TokenInfo, TokenSettings
 from hsm.errors import KeyExists
 from hsm.softhsm import find_softhsm, initialise_softhsm, softhsm_environment
+from proxy.formats.certificate import pem
 from proxy.oci.faults import ConfigError
 from proxy.tokens.plan import TokenPlan, TokensPlan
 from proxy.trust.keys import fingerprint
@@ -37,7 +38,7 @@ class Key:
 
     label: str
     algorithm: str
-    pem: bytes
+    pem: str
     created: bool
 
 
@@ -133,14 +134,6 @@ async def _make_key(token: Token, wanted: WantedKey) -> Key:
             f"{wanted.algorithm}; correct the configuration, or give the key another label"
         )
     return Key(wanted.label, found.algorithm, pem(found.spki), False)
-
-
-def pem(spki: bytes) -> bytes:
-    """Return a DER SubjectPublicKeyInfo as PEM."""
-    from cryptography.hazmat.primitives import serialization
-
-    key = serialization.load_der_public_key(spki)
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def fingerprint_of(public: bytes) -> str:

@@ -16,9 +16,10 @@ from proxy.registry.ports.keys import TokenState
 from proxy.tokens.configured import ConfiguredTokens
 from proxy.tokens.failing import FailingKeys
 from proxy.tokens.failover import Standby
-from proxy.tokens.open import Opened, PinRefusedAtStart, Record, UnrecordedKey, as_recorded, astray
+from proxy.tokens.open import Opened, PinRefusedAtStart, Record, as_recorded, astray
 from proxy.tokens.plan import TokensPlan
 from proxy.tokens.sessions import Leases
+from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 
 _SIGNING = frozenset({KeyState.ACTIVE, KeyState.TRUSTED})

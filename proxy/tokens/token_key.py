@@ -37,6 +37,15 @@ class TokenInfo:
     mechanisms: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class UnrecordedKey:
+    """A key on a token that is missing in the key book: from an interrupted rotation, or of unknown origin."""
+
+    token: str
+    label: str
+    fingerprint: str
+
+
 def may_leave(attributes: Mapping[str, bool | None]) -> str | None:
     """Return None for a private key that cannot leave its token, else the attributes that leave this in doubt."""
     doubtful = [name for name, due in _STAYS.items() if attributes.get(name) is not due]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from proxy.oci.faults import Told
+from proxy.oci.faults import Told, plain
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
 from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Check, Decision, Outcome
@@ -23,12 +23,6 @@ HEAD_LENGTH = 60  # reserved for the head (who blocked what), however long the r
 NAME_LENGTH = 120
 FIX_LENGTH = 100
 PHRASE_LENGTH = 120
-
-
-def plain(text: str, limit: int) -> str:
-    """Return printable ASCII of at most `limit` characters, safe for terminals, logs and status lines."""
-    safe = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
 def target(question: Question) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, TypedDict
 
 from proxy.trust.authority import Authority
@@ -54,6 +55,16 @@ class BookKey:
     signs_until: datetime | None = None
     retire_after: datetime | None = None
     backup_at: datetime | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the hex SHA-256 of its SPKI."""
+        return fingerprint(self.spki)
+
+    @property
+    def described(self) -> str:
+        """Return the key for a sentence: the first digits of its fingerprint, and its profile."""
+        return f"key {self.fingerprint[:12]} of {self.profile}"
 
 
 class Amendment(TypedDict, total=False):
@@ -116,13 +127,12 @@ class KeyRing:
         The key book's record of our own key holds under every name, even if configuration trusts the key again, under
         another name or with another identity.
         """
-        mine = {fingerprint(k.spki): k for k in self.ours}
         named = dict.fromkeys(
             [*(k.spki for k in self.ours if k.profile == name), *(k.spki for k in self.others if k.name == name)]
         )
         found = []
         for spki in named:
-            own = mine.get(fingerprint(spki))
+            own = self.find(fingerprint(spki))
             if own is not None:
                 since = own.compromised_since
                 found.append(Verifier(fingerprint(spki), spki, name, "repository", True, own.state, since))
@@ -144,6 +154,14 @@ class KeyRing:
         """Return every key under every name, ours first."""
         names = dict.fromkeys([*(k.profile for k in self.ours), *(k.name for k in self.others)])
         return tuple(v for name in names for v in self.verifiers(name))
+
+    def find(self, fingerprint: str) -> BookKey | None:
+        """Return our key with this fingerprint, or None."""
+        return self._by_fingerprint.get(fingerprint)
+
+    @cached_property
+    def _by_fingerprint(self) -> Mapping[str, BookKey]:
+        return {key.fingerprint: key for key in reversed(self.ours)}  # of equal keys the first counts
 
     def active(self, profile: str, token: str | None = None) -> BookKey | None:
         """Return the key that signs for this profile, on this token if one is named, or None."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Unavailable, plain
 from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
@@ -191,7 +191,7 @@ class Pages:
             error = {"errors": [{"code": fault.code, "message": fault.message}]}
             page = self._rendering.answer(fault.status, _JSON, json.dumps(error))
         else:
-            page = self._rendering.answer(fault.status, _TEXT, explain.plain(fault.message, 500) + "\n")
+            page = self._rendering.answer(fault.status, _TEXT, plain(fault.message, 500) + "\n")
         extra = tuple((name.lower(), value) for name, value in fault.headers.items())
         return replace(page, headers=(*page.headers, *extra))
 

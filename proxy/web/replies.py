@@ -14,10 +14,10 @@ from functools import lru_cache
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
+from proxy.oci.faults import Corrupt, Fault, Told, Unavailable, plain
 from proxy.registry.ports.upstream import HOP_BY_HOP, Headers, UpstreamResponse
 from proxy.registry.request import Response
-from proxy.trust.explain import PHRASE_LENGTH, plain
+from proxy.trust.explain import PHRASE_LENGTH
 
 JSON = "application/json"
 WARNING_LENGTH = 4096

@@ -107,7 +107,7 @@ async def stolen(w: World, *, seconds: float | None) -> None:
     made = w.store.clock.now()
     w.store.clock.advance(3600)
     since = None if seconds is None else made + timedelta(seconds=seconds)
-    await lifecycle.compromise(fingerprint(key.spki), "alice", "socket", "stolen", w.ports, since=since)
+    await lifecycle.compromise(fingerprint(key.spki), Actor("alice", "socket", "stolen"), w.ports, since=since)
 
 
 @pytest.mark.parametrize("seconds", [1, 0, -1, None])

@@ -6,17 +6,22 @@ from pathlib import Path
 import pytest
 import typer
 
-from proxy.cli import approvals, journal, keys
+from proxy.cli import approvals, journal
 from proxy.cli.admin import Endpoint
 from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
 from proxy.cli.tokens import draft
+from proxy.keys.operations import rotate_key
 from proxy.oci.faults import Fault
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, create, served, show
 
-WHY = {"reason": "tuesday"}
+ROTATE = {
+    "profile": "release", "reason": "tuesday", "overlap": "", "retire_after": "", "token_": "", "dry_run": False,
+    "yes": True, "output": OutputFormat.TEXT,
+}  # fmt: skip
 
 
 async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +30,7 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         other = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
         before, yes = a.active(), Confirmation(yes=True)
         with pytest.raises(Fault, match="waits for a second person") as held:
-            await away(lambda: keys.change(erika, "rotate", "release", WHY, yes))
+            await away(lambda: carry_out(rotate_key, erika, ROTATE))
         assert held.value.status == 202, "exit code 11"
         (which,) = a.world.store.approvals.rows
         await away(lambda: approvals.show_all(other, "pending", OutputFormat.TEXT))
@@ -51,7 +56,7 @@ async def test_a_request_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFix
     async with served(tmp_path, dual=True) as (a, url, socket):
         local = Endpoint(socket=socket)
         with pytest.raises(Fault, match="nothing was done yet"):
-            await away(lambda: keys.change(local, "rotate", "release", WHY, Confirmation(yes=True)))
+            await away(lambda: carry_out(rotate_key, local, ROTATE))
         (which,) = a.world.store.approvals.rows
         await away(lambda: approvals.reject(local, which, "not today", OutputFormat.TEXT))
         assert f"request {which}: rotate_key, rejected" in capsys.readouterr().out

@@ -10,12 +10,12 @@ import pytest
 
 from proxy.cli import jobs, progress
 from proxy.cli.admin import Endpoint, call
-from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.jobs.operations import cancel_job, list_jobs, show_job
 from proxy.jobs.run import run_next
+from proxy.keys.operations import resign as resign_again
 from proxy.keys.resign import RESIGN, resign
 from proxy.oci.faults import Fault
 from proxy.trust.roles import Role
@@ -23,7 +23,10 @@ from tests.contract.test_tokens_commands import away, served
 from tests.worlds.admin import Admin
 from tests.worlds.images import image
 
-RESIGN_PATH, BODY = "keys/release/resign", {"reason": "since it was copied", "repository": ""}
+RESIGNED = {
+    "profile": "release", "reason": "since it was copied", "repository": "", "wait": True, "dry_run": False,
+    "yes": True, "output": OutputFormat.TEXT,
+}  # fmt: skip
 
 
 @asynccontextmanager
@@ -61,11 +64,10 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
             await a.world.push(image(name), name, "v1")
         await away(lambda: call(Endpoint(socket=socket), "POST", "keys/release/rotate", {"reason": "tuesday"}))
         far = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="erika"))
-        dry = Confirmation(dry_run=True)
-        assert await away(lambda: jobs.start(far, RESIGN_PATH, BODY, dry, wait=True)) is Exit.FINE
+        assert await away(lambda: carry_out(resign_again, far, {**RESIGNED, "dry_run": True})) is Exit.FINE
         assert "go through 2 images in all repositories" in capsys.readouterr().out
         assert not a.world.store.jobs.rows
-        assert await away(lambda: jobs.start(far, RESIGN_PATH, BODY, Confirmation(yes=True), wait=True)) is Exit.FINE
+        assert await away(lambda: carry_out(resign_again, far, RESIGNED)) is Exit.FINE
         told = capsys.readouterr().out
         assert "resign, done" in told
         assert "erika (admin-token:" in told
@@ -80,8 +82,8 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
 async def test_a_job_that_waits_is_cancelled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (_, _, socket):
         local = Endpoint(socket=socket)
-        yes = Confirmation(yes=True, form=OutputFormat.JSON)
-        await away(lambda: jobs.start(local, RESIGN_PATH, {**BODY, "repository": "a/b"}, yes, wait=False))
+        given = {**RESIGNED, "repository": "a/b", "wait": False, "output": OutputFormat.JSON}
+        await away(lambda: carry_out(resign_again, local, given))
         job = json.loads(capsys.readouterr().out)
         assert (job["state"], job["repository"]) == ("queued", "a/b")
         await away(lambda: cancel(local, job["id"], OutputFormat.TEXT))
@@ -97,10 +99,9 @@ async def test_profiles_and_repositories_that_are_none(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, _, socket):
         local = Endpoint(socket=socket)
         with pytest.raises(Fault, match="no key signs for profile"):
-            await away(lambda: jobs.start(local, "keys/other/resign", BODY, Confirmation(yes=True), wait=False))
-        body = {**BODY, "repository": "../etc"}
+            await away(lambda: carry_out(resign_again, local, {**RESIGNED, "profile": "other"}))
         with pytest.raises(Fault, match="repository"):
-            await away(lambda: jobs.start(local, RESIGN_PATH, body, Confirmation(yes=True), wait=False))
+            await away(lambda: carry_out(resign_again, local, {**RESIGNED, "repository": "../etc"}))
 
 
 def test_a_bar_says_how_far_it_is() -> None:

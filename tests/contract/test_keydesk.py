@@ -10,7 +10,7 @@ import pytest
 
 from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
-from proxy.tokens.open import UnrecordedKey
+from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules

@@ -35,9 +35,9 @@ class Scene:
 
 async def scene() -> Scene:
     w = await world()
-    done = await lifecycle.rotate("release", "a", "b", "c", w.ports)
+    done = await lifecycle.rotate("release", Actor("a", "b", "c"), w.ports)
     assert done.old is not None
-    old = await lifecycle.retire(fingerprint(done.old.spki), "a", "b", "c", w.ports)
+    old = await lifecycle.retire(fingerprint(done.old.spki), Actor("a", "b", "c"), w.ports)
     theirs = replace(w.signer.create("release"), label="theirs")
     moved = replace(done.new, token_serial="0002")
     return Scene(w, SoftTokens(w.signer, held(old), held(theirs), held(moved)), old, theirs, moved)

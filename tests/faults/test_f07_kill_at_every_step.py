@@ -11,6 +11,7 @@ import pytest
 from proxy.journal.event import EventKind
 from proxy.keys import lifecycle
 from proxy.oci.faults import Fault
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
@@ -22,13 +23,13 @@ DAY = timedelta(days=1)
 BY = ("alice", "socket", "because")
 Change = Callable[[World, BookKey], Awaitable[object]]
 CHANGES: dict[str, Change] = {
-    "rotate": lambda w, _: lifecycle.rotate("release", *BY, w.ports),
+    "rotate": lambda w, _: lifecycle.rotate("release", Actor(*BY), w.ports),
     "dual-sign": lambda w, _: lifecycle.rotate(
-        "release", *BY, w.ports, terms=Handover(dual_sign=DAY, retire_after=DAY)
+        "release", Actor(*BY), w.ports, terms=Handover(dual_sign=DAY, retire_after=DAY)
     ),
-    "publish-first": lambda w, _: lifecycle.rotate("release", *BY, w.ports, terms=Handover(publish_first=DAY)),
-    "prepare": lambda w, _: lifecycle.prepare("release", *BY, w.ports),
-    "compromise": lambda w, old: lifecycle.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True),
+    "publish-first": lambda w, _: lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(publish_first=DAY)),
+    "prepare": lambda w, _: lifecycle.prepare("release", Actor(*BY), w.ports),
+    "compromise": lambda w, old: lifecycle.compromise(fingerprint(old.spki), Actor(*BY), w.ports, rotate=True),
 }
 
 
@@ -67,9 +68,9 @@ async def check(w: World, change: str, old: BookKey) -> None:
         assert (await w.pull("team/app", "before")).status == 200
     for key in keys:  # the operator goes on with what is there, or begins again
         if key.state is KeyState.PREPARED:
-            await lifecycle.activate(fingerprint(key.spki), *BY, w.ports)
+            await lifecycle.activate(fingerprint(key.spki), Actor(*BY), w.ports)
     with suppress(Fault):  # done already
-        await lifecycle.compromise(fingerprint(old.spki), *BY, w.ports, rotate=True)
+        await lifecycle.compromise(fingerprint(old.spki), Actor(*BY), w.ports, rotate=True)
     states = [key.state for key in w.store.keybook.ring().ours]
     assert states.count(KeyState.ACTIVE) == 1
     assert states[0] is KeyState.COMPROMISED

@@ -25,7 +25,7 @@ from proxy.registry.request import Response
 from proxy.server.desk import Desk
 from proxy.server.operations import ROUTES, topics
 from proxy.server.store import Store
-from proxy.tokens.open import UnrecordedKey
+from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
 from proxy.web.admin import admin_app
@@ -165,18 +165,10 @@ async def admin(
     store = cast("Store", w.store)  # only its ports are used
     found = [Problem(ProblemId.JOURNAL, "w", "s", "n")]
     desk = Desk(lambda: w.ports, store, lambda: found, lambda: policies.source)
-    astray: list[UnrecordedKey | Unavailable] = []
-
-    async def strays() -> Sequence[UnrecordedKey]:
-        for each in astray:
-            if isinstance(each, Unavailable):
-                raise each
-        return [each for each in astray if isinstance(each, UnrecordedKey)]
-
     tokens = SoftTokens(w.signer)
-    does = topics(desk, lambda: w.ports, store, reload, strays, tokens, policies, lambda: dual, lambda: people)
+    does = topics(desk, lambda: w.ports, store, reload, tokens, policies, lambda: dual, lambda: people)
     api = AdminApi(ROUTES, does, w.store.admin_tokens, w.store.journal, w.store.clock)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, does, astray, policies, tokens, found)
+        yield Admin(w, api, network, socket, reloads, does, tokens.astray, policies, tokens, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
-from proxy.tokens.token_key import TokenInfo, TokenKey
+from proxy.tokens.token_key import TokenInfo, TokenKey, UnrecordedKey
 from proxy.trust.keys import BookKey
 from tests.worlds.memory import SoftSigner
 
@@ -25,6 +25,7 @@ class SoftTokens:
         self.there = list(there)
         self.destroyed: list[BookKey] = []
         self.down: str | None = None
+        self.astray: list[UnrecordedKey | Unavailable] = []  # keys in no record, or why the tokens do not say
 
     def of(self, profile: str) -> tuple[str, ...]:
         if profile == "nothing":
@@ -35,6 +36,12 @@ class SoftTokens:
         if self.down is not None:
             raise Unavailable(self.down)
         return tuple(each for each in self.there if each.token == token)
+
+    async def unrecorded(self) -> list[UnrecordedKey]:
+        for each in self.astray:
+            if isinstance(each, Unavailable):
+                raise each
+        return [each for each in self.astray if isinstance(each, UnrecordedKey)]
 
     async def facts(self, token: str) -> TokenInfo:
         return TokenInfo(token, "0001", "Soft", "Nobody", "1.0", ("ECDSA",))

@@ -38,7 +38,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["status", "journal", "reload"])
+@pytest.mark.parametrize("command", ["status", "journal", "reload", "keys list"])
 def test_a_question_to_the_server_loaded_what_only_the_server_needs(tmp_path: Path, command: str) -> None:
     heavy = "{'aiohttp', 'sqlalchemy', 'cryptography', 'hsm', 'yaml'}"  # typer itself loads pydantic
     code = (
@@ -49,7 +49,7 @@ def test_a_question_to_the_server_loaded_what_only_the_server_needs(tmp_path: Pa
         "finally:\n"
         f"    print(sorted({heavy} & set(sys.modules)))"
     )
-    asked = [sys.executable, "-c", code, command, "-c", configured(tmp_path)]
+    asked = [sys.executable, "-c", code, *command.split(), "-c", configured(tmp_path)]
     done = subprocess.run(asked, capture_output=True, text=True)
     assert done.returncode == Exit.NO_SERVER
     assert done.stdout.strip() == "[]"
@@ -74,6 +74,21 @@ def test_one_command_read_the_options_of_all(monkeypatch: pytest.MonkeyPatch) ->
         assert len(alone.registered_commands) + len(alone.registered_groups) == 1
     for named in ([], ["--help"], ["statsu"]):
         assert module._with(named) is module.app
+
+
+@pytest.mark.parametrize("words", ["keys list", "keys csr", "keys chain set", "keys lost", "tokens draft"])
+def test_a_command_of_a_group_is_there_alone_and_in_the_whole(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, *words.split(), "--help") == Exit.FINE
+    assert run(monkeypatch, *words.split()[:-1], "--help") == Exit.FINE
+    assert run(monkeypatch, *words.split()[:-1], "none") == Exit.USAGE
+
+
+def test_the_summary_of_each_command_for_keys_fits_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run(monkeypatch, "keys", "--help")
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
 
 
 def test_a_command_alone_calls_itself_as_it_did(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import agreed, chains
+from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
-from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
+from proxy.keys.chain_operations import request_certificate, self_sign_key, set_chain, show_chain
 from proxy.oci.faults import ConfigError
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
@@ -39,12 +40,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return {"plan": ["a step"]} if "dry_run" in what[1] else SHOWN
 
     monkeypatch.setattr(agreed, "call", reply)
-    monkeypatch.setattr(chains, "call", reply)
+    monkeypatch.setattr(admin, "call", reply)
     return asked
 
 
+def show(form: OutputFormat) -> Exit:
+    return carry_out(show_chain, PLACE, {"fingerprint": "abcdef01", "output": form})
+
+
+HOW = {"fingerprint": "abcdef01", "reason": "r", "dry_run": False, "yes": False, "output": OutputFormat.TEXT}
+
+
+def put(file: Path) -> Exit:
+    return carry_out(set_chain, PLACE, {**HOW, "chain": file, "yes": True})
+
+
 def test_a_request_is_printed_alone(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert chains.csr(PLACE, "a/b", "CN=x", OutputFormat.TEXT) is Exit.FINE
+    given = {"fingerprint": "a/b", "subject": "CN=x", "output": OutputFormat.TEXT}
+    assert carry_out(request_certificate, PLACE, given) is Exit.FINE
     assert asked == [("POST", "keys/a%2Fb/csr", {"subject": "CN=x"})]
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], len(lines)) == ("-----BEGIN CERTIFICATE REQUEST-----", 3)
@@ -53,36 +66,36 @@ def test_a_request_is_printed_alone(asked: list[tuple[Any, ...]], capsys: pytest
 def test_a_chain_is_shown_as_a_table_and_inert(
     asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert chains.show(PLACE, "abcdef01", OutputFormat.TEXT) is Exit.FINE
+    assert show(OutputFormat.TEXT) is Exit.FINE
     printed = capsys.readouterr().out
     assert "(self-signed)" in printed
     assert "CN=release?[2J" in printed
-    assert chains.show(PLACE, "abcdef01", OutputFormat.JSON) is Exit.FINE
+    assert show(OutputFormat.JSON) is Exit.FINE
     assert json.loads(capsys.readouterr().out) == SHOWN
-    monkeypatch.setattr(chains, "call", lambda *_: {**SHOWN, "certificates": []})
-    assert chains.show(PLACE, "abcdef01", OutputFormat.TEXT) is Exit.NO
+    monkeypatch.setattr(admin, "call", lambda *_: {**SHOWN, "certificates": []})
+    assert show(OutputFormat.TEXT) is Exit.NO
     assert "has no chain" in capsys.readouterr().out
 
 
 def test_what_a_self_signed_chain_is_worth_is_said_when_it_is_made(
     asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    body = {"days": 3, "reason": "r"}
-    assert chains.self_signed(PLACE, "abcdef01", body, Confirmation(dry_run=True)) is Exit.FINE
+    given = {**HOW, "days": 3, "subject": ""}
+    assert carry_out(self_sign_key, PLACE, {**given, "dry_run": True}) is Exit.FINE
     assert capsys.readouterr().err == ""
-    assert chains.self_signed(PLACE, "abcdef01", body, Confirmation(yes=True)) is Exit.FINE
+    assert carry_out(self_sign_key, PLACE, {**given, "yes": True}) is Exit.FINE
     assert "for development alone" in capsys.readouterr().err
-    assert asked[-1] == ("POST", "keys/abcdef01/self-signed", body)
+    assert asked[-1] == ("POST", "keys/abcdef01/self-signed", {"days": 3, "reason": "r"})
 
 
 def test_the_file_is_read_whole_and_bounded(asked: list[tuple[Any, ...]], tmp_path: Path) -> None:
     file = tmp_path / "chain.pem"
     file.write_text("PEM")
-    assert chains.put(PLACE, "abcdef01", file, "r", Confirmation(yes=True)) is Exit.FINE
+    assert put(file) is Exit.FINE
     assert asked == [("POST", "keys/abcdef01/chain", {"chain": "PEM", "reason": "r"})]
     for content, why in ((b"x" * 60_001, "more than 60000 bytes"), (b"\x30\x82\xff", "allowed: PEM text")):
         file.write_bytes(content)
         with pytest.raises(ConfigError, match=why):
-            chains.put(PLACE, "abcdef01", file, "r", Confirmation(yes=True))
+            put(file)
     with pytest.raises(ConfigError, match="cannot be read"):
-        chains.put(PLACE, "abcdef01", tmp_path / "none", "r", Confirmation(yes=True))
+        put(tmp_path / "none")

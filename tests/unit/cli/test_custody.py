@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import agreed, custody
+from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
-from proxy.cli.agreed import Confirmation
-from proxy.cli.custody import page
 from proxy.cli.exits import Exit
+from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
 from proxy.formats.key_evidence import CHECK, encoded, text_of
+from proxy.keys.custody_operations import destroy_key
+from proxy.keys.evidence_page import page
 from tests.unit.cli.test_keys import KEY, Terminal
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
@@ -30,13 +32,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
         asked.append((path, body))
         return {"plan": ["destroy both halves"], "done": False} if "dry_run" in path else {**KEY, "state": "destroyed"}
 
-    for module in (agreed, custody):
+    for module in (agreed, admin):
         monkeypatch.setattr(module, "call", reply)
     return asked
 
 
 def destroy(confirm: str = "", *, dry_run: bool = False) -> Exit:
-    return custody.destroy(PLACE, "abababab", "gone", confirm, Confirmation(dry_run=dry_run))
+    given = {"fingerprint": "abababab", "reason": "gone", "confirm": confirm, "dry_run": dry_run}
+    return carry_out(destroy_key, PLACE, {**given, "output": OutputFormat.TEXT})
 
 
 @pytest.mark.parametrize(("typed", "done"), [("abababababab\n", True), ("\n", False)])

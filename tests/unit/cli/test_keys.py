@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.cli import agreed, keys
+from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
+from proxy.keys import shapes
+from proxy.keys.operations import list_keys, rotate_key
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
 KEY = {
@@ -26,10 +30,14 @@ KEY = {
     "token_serial": "1",
     "label": "release",
     "public_key": "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n",
+    "activate_at": None,
+    "signs_until": None,
+    "retire_after": None,
 }
 WANTED = {"reason": "Tuesday"}
 PLANNED = ("POST", "keys/release/rotate?dry_run=true", WANTED)
 DONE = ("POST", "keys/release/rotate", WANTED)
+GIVEN = {**WANTED, "profile": "release", "overlap": "", "retire_after": "", "token_": ""}
 
 
 class Terminal(io.StringIO):
@@ -52,8 +60,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return asked
 
 
-def rotate(**how: Any) -> Exit:
-    return keys.change(PLACE, "rotate", "release", WANTED, agreed.Confirmation(**how))
+def rotate(form: OutputFormat = OutputFormat.TEXT, **how: Any) -> Exit:
+    return carry_out(rotate_key, PLACE, {**GIVEN, "dry_run": False, "yes": False, "output": form, **how})
 
 
 @pytest.mark.parametrize(("said", "yes"), [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False)])
@@ -99,18 +107,35 @@ def test_a_dry_run_changes_nothing(
 
 
 def test_what_a_person_types_stays_within_its_place(asked: list[tuple[Any, ...]]) -> None:
-    keys.change(PLACE, "rotate", "../tokens x", WANTED, agreed.Confirmation(yes=True))
+    rotate(profile="../tokens x", yes=True)
     assert asked == [("POST", "keys/..%2Ftokens%20x/rotate", WANTED)]
 
 
+def test_what_is_typed_is_what_the_server_gets(asked: list[tuple[Any, ...]]) -> None:
+    rotate(overlap="none", retire_after="30d", token_="spare", yes=True)
+    assert asked == [(*DONE[:2], {**WANTED, "overlap": "none", "retire_after": "30d", "token": "spare"})]
+
+
+def test_the_new_key_is_told_before_the_old_one_and_with_its_public_half() -> None:
+    old = {**KEY, "fingerprint": "cd" * 32, "state": "trusted", "signs_until": "2027-01-02T12:00:00Z"}
+    both = shapes.replaced({"new": KEY, "old": old})
+    assert [line.split()[0] for line in both[:4]] == ["key", "key", "it", "-----BEGIN"]
+    assert both[2] == "  it signs beside the active key until 2027-01-02 12:00 UTC"
+    assert shapes.replaced({"new": None, "old": old}) == both[1:3]
+
+
 def listed(monkeypatch: pytest.MonkeyPatch, *strays: dict[str, str], not_looked: str = "") -> None:
-    monkeypatch.setattr(keys, "pages", lambda *_: [KEY])
-    monkeypatch.setattr(keys, "call", lambda *_: {"items": list(strays), "not_looked": not_looked})
+    monkeypatch.setattr(admin, "pages", lambda *_: [KEY])
+    monkeypatch.setattr(admin, "call", lambda *_: {"items": list(strays), "not_looked": not_looked})
+
+
+def show(form: OutputFormat) -> Exit:
+    return carry_out(list_keys, PLACE, {"output": form})
 
 
 def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     listed(monkeypatch)
-    assert keys.show(PLACE, OutputFormat.TEXT) == Exit.FINE
+    assert show(OutputFormat.TEXT) == Exit.FINE
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"]
     assert row.split() == ["release", "ab" * 6, "active", "2026-01-02", "12:00", "ecdsa-p256", "hsm", "release"]
@@ -120,18 +145,21 @@ def test_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 def test_a_key_in_no_record_is_shown_and_is_code_1(
     form: OutputFormat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listed(monkeypatch, {"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32})
-    assert keys.show(PLACE, form) == Exit.NO
+    stray = {"token": "hsm", "label": "release-x", "fingerprint": "cd" * 32}
+    listed(monkeypatch, stray)
+    assert show(form) == Exit.NO
     printed = capsys.readouterr().out
     assert "release-x" in printed
     assert form is OutputFormat.JSON or "'release-x' on token hsm: it is not in the key book" in printed
+    if form is OutputFormat.JSON:
+        assert json.loads(printed) == {"keys": [KEY], "unrecorded": [stray], "not_looked": ""}
 
 
 def test_tokens_that_were_not_looked_at_are_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed(monkeypatch, not_looked="token 'hsm' is away")
-    assert keys.show(PLACE, OutputFormat.TEXT) == Exit.FINE
+    assert show(OutputFormat.TEXT) == Exit.FINE
     assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out
 
 
@@ -147,5 +175,5 @@ def test_tokens_that_were_not_looked_at_are_said(
         ({"state": "retired", "retire_after": "2027-03-02T12:00:00Z"}, ""),
     ],
 )
-def test_the_list_says_what_is_set_to_happen(moments: dict[str, str], said: str) -> None:
-    assert keys._then({**KEY, **moments}) == said
+def test_the_list_says_what_is_set_to_happen(moments: Mapping[str, str], said: str) -> None:
+    assert shapes.table([{**KEY, **moments}])[1][-1] == said

@@ -11,7 +11,7 @@ import pytest
 from proxy.cli import trust
 from proxy.cli.trust import ExportOptions, export
 from proxy.exports.index import TYPE
-from proxy.exports.published import pem
+from proxy.formats.certificate import pem
 from proxy.oci.faults import ConfigError, Fault
 from proxy.trust.keys import fingerprint
 from tests.worlds.softkey import SoftKey, soft_key

@@ -9,7 +9,7 @@ from dataclasses import replace
 import yaml
 
 from proxy.exports.containers import policy, registries
-from proxy.exports.published import pem
+from proxy.formats.certificate import pem
 from proxy.oci.reference import parse_repository
 from tests.worlds.published import ACTIVE, COUNTING, SCOPE, release
 

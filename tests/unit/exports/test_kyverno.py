@@ -7,7 +7,7 @@ from dataclasses import replace
 import yaml
 
 from proxy.exports.kubernetes import cluster_policy
-from proxy.exports.published import pem
+from proxy.formats.certificate import pem
 from proxy.oci.reference import parse_repository
 from tests.worlds.published import COUNTING, SCOPE, release
 

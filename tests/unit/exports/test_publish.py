@@ -14,6 +14,7 @@ from proxy.formats.algorithms import verifies
 from proxy.keys import lifecycle
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import parse_reference, parse_repository
+from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.memory import FrozenClock
@@ -66,13 +67,13 @@ async def test_the_old_key_announces_the_new_one_before_it_signs() -> None:
     w, _, publish = await publisher()
     old = active(w)
     before = publish.now()
-    new = await lifecycle.prepare("release", *BY, w.ports, request_id="r")
+    new = await lifecycle.prepare("release", Actor(*BY, "r"), w.ports)
     assert publish.now().index != before.index
     assert fingerprint(new.spki).encode() in publish.now().index
     assert verifies(old.spki, await publish.signature(fingerprint(old.spki)), publish.now().index)
     with pytest.raises(Fault, match="no key of this fingerprint signs now"):
         await publish.signature(fingerprint(new.spki))
-    await lifecycle.activate(fingerprint(new.spki), *BY, w.ports, request_id="r")
+    await lifecycle.activate(fingerprint(new.spki), Actor(*BY, "r"), w.ports)
     assert verifies(new.spki, await publish.signature(fingerprint(new.spki)), publish.now().index)
     with pytest.raises(Fault):
         await publish.signature(fingerprint(old.spki))
@@ -81,7 +82,7 @@ async def test_the_old_key_announces_the_new_one_before_it_signs() -> None:
 async def test_while_two_keys_overlap_both_sign_the_index() -> None:
     w, signer, publish = await publisher()
     old, now = active(w), w.ports.clock.now()
-    new = (await lifecycle.rotate("release", *BY, w.ports, request_id="r")).new
+    new = (await lifecycle.rotate("release", Actor(*BY, "r"), w.ports)).new
     await w.store.keybook.amend(fingerprint(old.spki), {"signs_until": now + timedelta(days=14)})
     for key in (old, new):
         assert verifies(key.spki, await publish.signature(fingerprint(key.spki)), publish.now().index)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from proxy.exports.published import Scope, pem, profiles_of
+from proxy.exports.published import Scope, profiles_of
+from proxy.formats.certificate import pem
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.trust.keys import KeyRing, KeyState
 from tests.worlds.published import ACTIVE, COUNTING, PROFILES, RING, SAYS, SCOPE, key, release

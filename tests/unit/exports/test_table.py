@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.exports.published import pem
 from proxy.exports.table import EXPORTS, rendered
+from proxy.formats.certificate import pem
 from tests.worlds.published import COMPROMISED, PROFILES, RETIRED, SAYS, SCOPE
 
 

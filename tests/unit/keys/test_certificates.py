@@ -120,12 +120,12 @@ async def test_one_command_makes_a_chain_to_try_things_with() -> None:
 async def test_prepared_and_trusted_keys_get_a_chain_and_those_that_no_longer_count_do_not() -> None:
     w = await world()
     old = name(w)
-    ready = await lifecycle.prepare("release", "alice", "socket", "r", w.ports)
+    ready = await lifecycle.prepare("release", Actor("alice", "socket", "r"), w.ports)
     assert (await certify.self_sign(fingerprint(ready.spki), SUBJECT, 1, BY, w.ports)).chain
-    await lifecycle.activate(fingerprint(ready.spki), "alice", "socket", "r", w.ports)
+    await lifecycle.activate(fingerprint(ready.spki), Actor("alice", "socket", "r"), w.ports)
     assert active(w).chain, "it keeps its chain when it becomes active"
     assert (await certify.self_sign(old, SUBJECT, 1, BY, w.ports)).chain
-    await lifecycle.retire(old, "alice", "socket", "r", w.ports)
+    await lifecycle.retire(old, Actor("alice", "socket", "r"), w.ports)
     for attempt in (
         certify.request_certificate(old, SUBJECT, w.ports),
         certify.self_sign(old, SUBJECT, 1, BY, w.ports),

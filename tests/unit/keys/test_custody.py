@@ -31,9 +31,9 @@ def made(w: World, label: str = "theirs") -> BookKey:
 
 
 async def retired(w: World) -> BookKey:
-    done = await lifecycle.rotate("release", "a", "b", "c", w.ports)
+    done = await lifecycle.rotate("release", Actor("a", "b", "c"), w.ports)
     assert done.old is not None
-    return await lifecycle.retire(fingerprint(done.old.spki), "a", "b", "c", w.ports)
+    return await lifecycle.retire(fingerprint(done.old.spki), Actor("a", "b", "c"), w.ports)
 
 
 async def test_a_key_that_was_there_becomes_prepared_and_then_signs() -> None:
@@ -46,7 +46,7 @@ async def test_a_key_that_was_there_becomes_prepared_and_then_signs() -> None:
     assert (taken.state, taken.label, taken.spki) == (KeyState.PREPARED, "theirs", theirs.spki)
     assert (last(w).kind, last(w).who, last(w).detail["imported"]) == (EventKind.KEY_CREATED, "alice", True)
     assert last(w).detail["attributes"]["EXTRACTABLE"] is False
-    await lifecycle.activate(fingerprint(theirs.spki), "a", "b", "c", w.ports)
+    await lifecycle.activate(fingerprint(theirs.spki), Actor("a", "b", "c"), w.ports)
     await w.push(image("new"), "team/app", "v1")
     assert {key for key, _ in w.signer.made[-1:]} == {fingerprint(theirs.spki)}
 
@@ -82,7 +82,7 @@ async def test_what_is_not_exactly_one_key_that_signs_is_not_taken_in() -> None:
     with pytest.raises(Fault, match="no key profile 'other'"):
         await custody.take_in("other", Sought("two"), BY, w.ports, tokens)
     assert w.store.journal.events == before
-    await lifecycle.prepare("release", "a", "b", "c", w.ports)
+    await lifecycle.prepare("release", Actor("a", "b", "c"), w.ports)
     with pytest.raises(Fault, match="has a prepared key already"):
         await custody.take_in("release", Sought("mute"), BY, w.ports, tokens)
 

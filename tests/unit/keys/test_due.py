@@ -12,6 +12,7 @@ from proxy.keys import lifecycle
 from proxy.keys.due import run_due
 from proxy.oci.faults import Unavailable
 from proxy.registry.cache import Cache
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import KeyPlan
@@ -89,7 +90,7 @@ async def test_a_server_that_was_off_on_the_day_still_shows_the_key_first() -> N
 async def test_what_an_operator_planned_happens_by_itself_too() -> None:
     w = await scene(every=None)
     terms = Handover(publish_first=WEEK, dual_sign=DAY, retire_after=MONTH)
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=terms)
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=terms)
     assert await passes(w, WEEK) == 1
     assert states(w) == [T, A]
     assert w.store.keybook.ring().active("release") == replace(
@@ -114,26 +115,26 @@ async def test_a_clock_that_goes_back_undoes_and_repeats_nothing() -> None:
 
 async def test_a_prepared_key_without_a_day_is_not_taken_by_the_schedule() -> None:
     w = await scene()
-    await lifecycle.prepare("release", *BY, w.ports)
+    await lifecycle.prepare("release", Actor(*BY), w.ports)
     assert await passes(w, MONTH) == 0
     assert states(w) == [A, P]
 
 
 async def test_no_profile_is_left_without_a_key_that_signs() -> None:
     w = await scene(every=None)
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=Handover(retire_after=WEEK))
-    await lifecycle.compromise(fingerprint(done.new.spki), *BY, w.ports)
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(retire_after=WEEK))
+    await lifecycle.compromise(fingerprint(done.new.spki), Actor(*BY), w.ports)
     assert await passes(w, MONTH) == 0
     assert states(w) == [T, C]
-    await lifecycle.rotate("release", *BY, w.ports)
+    await lifecycle.rotate("release", Actor(*BY), w.ports)
     assert await run_due(w.ports) == 1
     assert states(w) == [R, C, A]
 
 
 async def test_what_fails_is_tried_again_and_holds_up_nothing_else() -> None:
     w = await scene(every=None)
-    await lifecycle.rotate("release", *BY, w.ports, terms=Handover(retire_after=WEEK))
-    await lifecycle.rotate("release", *BY, w.ports, terms=Handover(publish_first=WEEK))
+    await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(retire_after=WEEK))
+    await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(publish_first=WEEK))
     w.signer.down = "token soft is away"
     with pytest.raises(Unavailable, match=r"release: activate of key .*: token soft is away"):
         await passes(w, WEEK)

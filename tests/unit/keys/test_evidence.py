@@ -18,7 +18,7 @@ from tests.worlds.softtokens import SoftTokens, held
 
 async def test_it_says_what_token_and_journal_say_and_is_signed_by_the_key() -> None:
     w = await world()
-    new = (await lifecycle.rotate("release", "alice", "socket", "Tuesday", w.ports)).new
+    new = (await lifecycle.rotate("release", Actor("alice", "socket", "Tuesday"), w.ports)).new
     name, tokens = fingerprint(new.spki), SoftTokens(w.signer, held(new, LOCAL=None))
     await custody.backed_up(name, None, Actor("bob", "socket", "safe 3"), w.ports)
     made = await evidence(name[:8], w.ports, tokens)
@@ -59,9 +59,9 @@ async def test_who_agreed_to_the_key_is_in_it_and_who_agreed_to_another_is_not()
         )
 
     await agreed("r1")
-    new = (await lifecycle.rotate("release", "erika", "admin-token:e", "Tuesday", w.ports, request_id="r1")).new
+    new = (await lifecycle.rotate("release", Actor("erika", "admin-token:e", "Tuesday", "r1"), w.ports)).new
     await agreed("r2")
-    await lifecycle.prepare("release", "erika", "admin-token:e", "Tuesday", w.ports, request_id="r2")
+    await lifecycle.prepare("release", Actor("erika", "admin-token:e", "Tuesday", "r2"), w.ports)
     made = await evidence(fingerprint(new.spki), w.ports, SoftTokens(w.signer, held(new)))
     assert [(row["kind"], row["who"], row["request_id"]) for row in document_of(made.text)["journal"]] == [
         ("approval.asked", "erika", "r1"),

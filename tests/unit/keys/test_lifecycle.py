@@ -45,7 +45,7 @@ def name(key: BookKey | None) -> str:
 async def test_a_rotated_key_signs_and_what_the_old_one_signed_verifies() -> None:
     w = await world()
     await w.push(OLD, "team/app", "old")
-    done = await lifecycle.rotate("release", *BY, w.ports, request_id="r1")
+    done = await lifecycle.rotate("release", Actor(*BY, "r1"), w.ports)
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
     assert (done.old, done.new) == w.store.keybook.ring().ours
     await w.push(NEW, "team/app", "new")
@@ -56,7 +56,7 @@ async def test_a_rotated_key_signs_and_what_the_old_one_signed_verifies() -> Non
 
 async def test_the_journal_says_who_why_and_what() -> None:
     w = await world()
-    done = await lifecycle.rotate("release", *BY, w.ports, request_id="r1")
+    done = await lifecycle.rotate("release", Actor(*BY, "r1"), w.ports)
     told = [(e.kind, e.who, e.how, e.request_id, e.detail["key"], e.detail["to"], e.detail["reason"]) for e in rows(w)]
     whose = ("alice", "socket", "r1")
     assert told == [
@@ -68,35 +68,35 @@ async def test_the_journal_says_who_why_and_what() -> None:
 
 async def test_a_prepared_key_verifies_signs_nothing_and_takes_over_when_told_to() -> None:
     w = await world()
-    ready = await lifecycle.prepare("release", *BY, w.ports)
+    ready = await lifecycle.prepare("release", Actor(*BY), w.ports)
     await w.push(OLD, "team/app", "v1")
     assert name(ready) not in {key for key, _ in w.signer.made}
     assert name(ready) in {v.fingerprint for v in w.store.keybook.ring().verifiers("release")}
     with pytest.raises(Fault, match="has a prepared key already"):
-        await lifecycle.rotate("release", *BY, w.ports)
-    await lifecycle.activate(name(ready)[:10], *BY, w.ports)
+        await lifecycle.rotate("release", Actor(*BY), w.ports)
+    await lifecycle.activate(name(ready)[:10], Actor(*BY), w.ports)
     assert name(active(w)) == name(ready)
 
 
 async def test_a_prepared_key_that_is_gone_from_the_token_is_not_activated() -> None:
     w = await world()
-    ready = await lifecycle.prepare("release", *BY, w.ports)
+    ready = await lifecycle.prepare("release", Actor(*BY), w.ports)
     w.signer.down = "token soft is away"
     with pytest.raises(Unavailable, match="is away"):
-        await lifecycle.activate(name(ready), *BY, w.ports)
+        await lifecycle.activate(name(ready), Actor(*BY), w.ports)
     assert states(w) == [KeyState.ACTIVE, KeyState.PREPARED]
 
 
 async def test_a_prepared_key_can_be_given_up() -> None:
     w = await world()
-    ready = await lifecycle.prepare("release", *BY, w.ports)
-    assert (await lifecycle.retire(name(ready), *BY, w.ports)).state is KeyState.RETIRED
-    await lifecycle.rotate("release", *BY, w.ports)
+    ready = await lifecycle.prepare("release", Actor(*BY), w.ports)
+    assert (await lifecycle.retire(name(ready), Actor(*BY), w.ports)).state is KeyState.RETIRED
+    await lifecycle.rotate("release", Actor(*BY), w.ports)
 
 
 async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await world()
-    ready = await lifecycle.prepare("release", *BY, w.ports)
+    ready = await lifecycle.prepare("release", Actor(*BY), w.ports)
     set_state = w.store.keybook.set_state
 
     async def meanwhile(*given: Any, **more: Any) -> None:
@@ -106,7 +106,7 @@ async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(mon
 
     monkeypatch.setattr(w.store.keybook, "set_state", meanwhile)
     with pytest.raises(Fault, match="is active"):
-        await lifecycle.retire(name(ready), *BY, w.ports)
+        await lifecycle.retire(name(ready), Actor(*BY), w.ports)
     assert [e for e in rows(w) if e.kind is EventKind.KEY_STATE] == [], "what did not happen is not on record"
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
 
@@ -115,17 +115,17 @@ async def test_a_key_that_another_server_activated_meanwhile_is_not_given_up(mon
 async def test_what_only_an_ended_key_signed_is_blocked_at_once(end: str) -> None:
     w = await world()
     await w.push(OLD, "team/app", "old")
-    done = await lifecycle.rotate("release", *BY, w.ports)
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports)
     await w.push(NEW, "team/app", "new")
     assert (await w.pull("team/app", "old")).status == 200
-    await (lifecycle.retire if end == "retire" else lifecycle.compromise)(name(done.old), *BY, w.ports)
+    await (lifecycle.retire if end == "retire" else lifecycle.compromise)(name(done.old), Actor(*BY), w.ports)
     await denied(w, lambda: w.pull("team/app", "old"), "key_retired" if end == "retire" else "key_compromised")
     assert (await w.pull("team/app", "new")).status == 200
 
 
 async def test_an_active_key_is_distrusted_together_with_a_rotation() -> None:
     w = await world()
-    await lifecycle.compromise(name(active(w)), *BY, w.ports, rotate=True)
+    await lifecycle.compromise(name(active(w)), Actor(*BY), w.ports, rotate=True)
     assert states(w) == [KeyState.COMPROMISED, KeyState.ACTIVE]
 
 
@@ -135,15 +135,15 @@ async def test_an_active_key_whose_token_is_away_is_distrusted_all_the_same() ->
     await w.push(OLD, "team/app", "old")
     bad, w.signer.down = name(active(w)), "token soft is away"
     with pytest.raises(Unavailable, match="is away"):
-        await lifecycle.compromise(bad, *BY, w.ports, rotate=True)
+        await lifecycle.compromise(bad, Actor(*BY), w.ports, rotate=True)
     assert states(w) == [KeyState.ACTIVE], "with --rotate it is both or nothing"
-    await lifecycle.compromise(bad, *BY, w.ports)
+    await lifecycle.compromise(bad, Actor(*BY), w.ports)
     assert states(w) == [KeyState.COMPROMISED]
     await denied(w, lambda: w.pull("team/app", "old"), "key_compromised")
     with pytest.raises(Fault, match="no signature could be made"):
         await w.push(NEW, "team/app", "new")
     w.signer.down = None
-    await lifecycle.rotate("release", *BY, w.ports)
+    await lifecycle.rotate("release", Actor(*BY), w.ports)
     await w.push(NEW, "team/app", "new")
     assert (await w.pull("team/app", "new")).status == 200
 
@@ -152,19 +152,19 @@ async def test_since_when_is_in_the_book_and_the_journal_and_may_be_told_later()
     w = await world()
     bad, now = name(active(w)), w.store.clock.now()
     with pytest.raises(Fault, match="is in the future"):
-        await lifecycle.compromise(bad, *BY, w.ports, since=now + timedelta(seconds=1))
-    assert (await lifecycle.compromise(bad, *BY, w.ports)).compromised_since is None
+        await lifecycle.compromise(bad, Actor(*BY), w.ports, since=now + timedelta(seconds=1))
+    assert (await lifecycle.compromise(bad, Actor(*BY), w.ports)).compromised_since is None
     with pytest.raises(Fault, match="is compromised already"):
-        await lifecycle.compromise(bad, *BY, w.ports)
+        await lifecycle.compromise(bad, Actor(*BY), w.ports)
     since = now - timedelta(hours=1)
-    assert (await lifecycle.compromise(bad, *BY, w.ports, since=since)).compromised_since == since
+    assert (await lifecycle.compromise(bad, Actor(*BY), w.ports, since=since)).compromised_since == since
     assert [e.detail.get("since") for e in rows(w)] == [None, since.isoformat()]
 
 
 async def test_a_prepared_key_takes_the_place_of_a_compromised_one() -> None:
     w = await world()
-    bad, ready = name(active(w)), await lifecycle.prepare("release", *BY, w.ports)
-    await lifecycle.compromise(bad, *BY, w.ports, rotate=True)
+    bad, ready = name(active(w)), await lifecycle.prepare("release", Actor(*BY), w.ports)
+    await lifecycle.compromise(bad, Actor(*BY), w.ports, rotate=True)
     assert name(active(w)) == name(ready)
     assert len(w.store.keybook.ring().ours) == 2
 
@@ -174,11 +174,11 @@ async def test_what_is_refused_leaves_no_row_and_no_key() -> None:
     before = w.store.keybook.ring()
     one = name(active(w))
     for refused in (
-        lifecycle.rotate("nobody", *BY, w.ports),
-        lifecycle.retire(one, *BY, w.ports),
-        lifecycle.activate(one, *BY, w.ports),
-        lifecycle.retire(one[:7], *BY, w.ports),
-        lifecycle.retire("0" * 64, *BY, w.ports),
+        lifecycle.rotate("nobody", Actor(*BY), w.ports),
+        lifecycle.retire(one, Actor(*BY), w.ports),
+        lifecycle.activate(one, Actor(*BY), w.ports),
+        lifecycle.retire(one[:7], Actor(*BY), w.ports),
+        lifecycle.retire("0" * 64, Actor(*BY), w.ports),
     ):
         with pytest.raises(Fault, match=r"countersign keys|already|there are: release"):
             await refused
@@ -189,7 +189,7 @@ async def test_a_token_that_is_away_leaves_everything_as_it_was() -> None:
     w = await world()
     before, w.signer.down = w.store.keybook.ring(), "token soft is away"
     with pytest.raises(Unavailable):
-        await lifecycle.rotate("release", *BY, w.ports)
+        await lifecycle.rotate("release", Actor(*BY), w.ports)
     assert w.store.keybook.ring() == before
 
 
@@ -214,7 +214,7 @@ async def signatures(w: World) -> set[str]:
 
 async def test_dual_sign_has_both_keys_sign_everything_until_its_end() -> None:
     w = await world()
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=Handover(dual_sign=WEEK, retire_after=MONTH))
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(dual_sign=WEEK, retire_after=MONTH))
     old, new = name(done.old), name(done.new)
     assert done.old is not None
     assert (done.old.signs_until, done.old.retire_after) == (NOON + WEEK, NOON + MONTH)
@@ -229,7 +229,7 @@ async def test_dual_sign_has_both_keys_sign_everything_until_its_end() -> None:
 
 async def test_both_signatures_are_where_verifiers_look_for_them() -> None:
     w = await world()
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=Handover(dual_sign=WEEK))
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(dual_sign=WEEK))
     await w.push(NEW, "team/app", "v1")
     entries = [e for e in w.store.ledger.rows.values() if e.key.digest == NEW.digest]
     of = {
@@ -247,13 +247,13 @@ async def test_both_signatures_are_where_verifiers_look_for_them() -> None:
 async def test_publish_first_prepares_a_key_that_says_when_it_begins() -> None:
     w = await world()
     terms = Handover(publish_first=WEEK, dual_sign=WEEK, retire_after=MONTH)
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=terms)
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=terms)
     new, begins = done.new, NOON + WEEK
     assert (new.state, new.activate_at, new.signs_until) == (KeyState.PREPARED, begins, begins + WEEK)
     assert await signatures(w) == {name(done.old)}
     assert rows(w)[-1].detail["activate_at"] == begins.isoformat()
     w.store.clock.advance(WEEK.total_seconds())
-    turned = await lifecycle.activate(name(new), *BY, w.ports)
+    turned = await lifecycle.activate(name(new), Actor(*BY), w.ports)
     assert turned.old is not None
     assert (turned.old.signs_until, turned.old.retire_after) == (begins + WEEK, begins + MONTH)
     assert (turned.new.activate_at, turned.new.signs_until, turned.new.retire_after) == (None, None, None)
@@ -262,8 +262,8 @@ async def test_publish_first_prepares_a_key_that_says_when_it_begins() -> None:
 
 async def test_a_compromised_key_signs_beside_nobody() -> None:
     w = await world()
-    done = await lifecycle.rotate("release", *BY, w.ports, terms=Handover(publish_first=WEEK, dual_sign=WEEK))
-    await lifecycle.compromise(name(done.old), *BY, w.ports, rotate=True)
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(publish_first=WEEK, dual_sign=WEEK))
+    await lifecycle.compromise(name(done.old), Actor(*BY), w.ports, rotate=True)
     assert await signatures(w) == {name(done.new)}
 
 
@@ -312,12 +312,12 @@ async def test_where_no_token_works_the_first_ones_reason_is_told() -> None:
 
 async def test_each_tokens_key_is_rotated_by_itself() -> None:
     w, first, spare = await two_tokens()
-    done = await lifecycle.rotate("release", *BY, w.ports, token="spare")
+    done = await lifecycle.rotate("release", Actor(*BY), w.ports, token="spare")
     assert (name(done.old), done.new.token) == (name(spare), "spare")
     assert w.store.keybook.ring().active("release", "soft") == first
     with pytest.raises(Fault, match="lists soft, spare, not 'other'"):
-        await lifecycle.rotate("release", *BY, w.ports, token="other")
-    await lifecycle.compromise(name(done.new), *BY, w.ports, rotate=True)
+        await lifecycle.rotate("release", Actor(*BY), w.ports, token="other")
+    await lifecycle.compromise(name(done.new), Actor(*BY), w.ports, rotate=True)
     replaced = w.store.keybook.ring().active("release", "spare")
     assert replaced is not None
     assert name(replaced) not in {name(done.new), name(spare)}
@@ -327,7 +327,7 @@ async def test_each_tokens_key_is_rotated_by_itself() -> None:
 async def test_a_compromised_key_of_the_first_token_leaves_pushes_to_the_standby() -> None:
     w, first, spare = await two_tokens()
     w.signer.away["soft"] = "token soft is away"
-    await lifecycle.compromise(name(first), *BY, w.ports)
+    await lifecycle.compromise(name(first), Actor(*BY), w.ports)
     assert await signatures(w) == {name(spare)}
 
 
@@ -335,7 +335,7 @@ async def test_a_profile_that_configuration_has_given_up_gets_no_new_key() -> No
     w = await world()
     w.signer.tokens = ()
     with pytest.raises(Fault, match="is in the record, and in `keys` no more"):
-        await lifecycle.rotate("release", *BY, w.ports)
+        await lifecycle.rotate("release", Actor(*BY), w.ports)
 
 
 async def test_a_row_says_who_did_what_to_which_key_and_why() -> None:

@@ -57,16 +57,16 @@ async def test_where_no_token_can_make_a_key_nothing_is_changed(monkeypatch: pyt
 
 async def test_a_prepared_key_takes_over_and_a_lost_prepared_one_is_given_up() -> None:
     w = await world()
-    ready = await lifecycle.prepare("release", *BY, w.ports)
+    ready = await lifecycle.prepare("release", Actor(*BY), w.ports)
     done = await lose(name(active(w)), Loss(), BURNT, w.ports)
     assert name(done.new) == name(ready)
-    again = await lifecycle.prepare("release", *BY, w.ports)
+    again = await lifecycle.prepare("release", Actor(*BY), w.ports)
     assert (await lose(name(again), Loss(), BURNT, w.ports)).old.state is KeyState.RETIRED
 
 
 async def test_one_that_signs_beside_another_signs_no_more() -> None:
     w = await world()
-    beside = (await lifecycle.rotate("release", *BY, w.ports, terms=Handover(dual_sign=timedelta(days=14)))).old
+    beside = (await lifecycle.rotate("release", Actor(*BY), w.ports, terms=Handover(dual_sign=timedelta(days=14)))).old
     done = await lose(name(beside), Loss(), BURNT, w.ports)
     assert (done.old.state, done.old.signs_until, done.new) == (KeyState.TRUSTED, None, None)
 

@@ -10,6 +10,7 @@ from proxy.keys import lifecycle
 from proxy.keys.resign import RESIGN, keys_of, resign
 from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
+from proxy.trust.actor import Actor
 from proxy.trust.keys import fingerprint
 from tests.worlds.conversation import World, world
 from tests.worlds.images import Image, image
@@ -37,7 +38,7 @@ async def rotated(w: World, *names: str) -> tuple[list[Image], str]:
         await w.push(each, name, "v1")
     old = w.ports.keybook.ring().active("release")
     assert old is not None
-    await lifecycle.compromise(fingerprint(old.spki), *ME, w.ports, rotate=True)
+    await lifecycle.compromise(fingerprint(old.spki), Actor(*ME), w.ports, rotate=True)
     new = w.ports.keybook.ring().active("release")
     assert new is not None
     return images, fingerprint(new.spki)

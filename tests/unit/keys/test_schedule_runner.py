@@ -14,6 +14,7 @@ from proxy.keys.schedule_runner import LEASE_S, PAUSE_S, ScheduleRunner
 from proxy.oci.faults import Unavailable
 from proxy.registry.cache import Cache
 from proxy.registry.ports_in_use import Ports
+from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.schedule import KeyPlan
@@ -142,14 +143,14 @@ async def test_what_is_set_to_happen_is_announced_in_time_and_once_in_the_log() 
 
 async def test_what_waits_for_somebody_says_so_and_what_is_over_is_not_announced() -> None:
     w = await scene()
-    await lifecycle.prepare("release", "alice", "socket", "first", w.ports)
+    await lifecycle.prepare("release", Actor("alice", "socket", "first"), w.ports)
     w.store.clock.advance(LATER)
     mine = looking(w)
     await mine.look()
     (told,) = mine.shown()
     assert "it waits, because key" in told["says"]
     w = await scene(Handover(dual_sign=WEEK))
-    await lifecycle.rotate("release", "alice", "socket", "now", w.ports, terms=Handover(dual_sign=WEEK))
+    await lifecycle.rotate("release", Actor("alice", "socket", "now"), w.ports, terms=Handover(dual_sign=WEEK))
     mine = looking(w)
     assert [told["what"] for told in mine.shown()] == ["stops signing"]
     w.store.clock.advance(WEEK.total_seconds())

@@ -7,9 +7,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from proxy.formats.certificate import pem
 from proxy.oci.faults import ConfigError
 from proxy.server.token_plans import tokens_plan
-from proxy.tokens.setup import new_secret_file, pem, token_settings
+from proxy.tokens.setup import new_secret_file, token_settings
 from tests.unit.config.test_settings import SIGNING, parse
 
 
@@ -55,4 +56,4 @@ def test_a_secret_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest
 def test_pem_of_a_public_key() -> None:
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    assert serialization.load_pem_public_key(pem(der)) == key
+    assert serialization.load_pem_public_key(pem(der).encode()) == key

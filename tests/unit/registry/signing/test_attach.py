@@ -97,7 +97,7 @@ async def test_a_bounded_list_keeps_what_has_no_tag_and_the_newest() -> None:
 async def test_a_bounded_list_has_for_each_name_the_signatures_of_all_keys_or_of_none() -> None:
     """While two keys sign, who knows one of them must not be the one whose signature fell off the end."""
     w = await world(limits=Limits(own_layers=5))
-    await lifecycle.rotate("release", "a", "socket", "r", w.ports, terms=Handover(dual_sign=timedelta(days=1)))
+    await lifecycle.rotate("release", Actor("a", "socket", "r"), w.ports, terms=Handover(dual_sign=timedelta(days=1)))
     for bound in (OWN, f"{OWN}:v1", f"{OWN}:v2"):
         await sign(REPO, about(APP.digest), [(SIMPLE, bound)], ("release",), {}, BY, w.ports)
         w.store.clock.advance(1)

@@ -1,0 +1,203 @@
+"""Operations on keys that exist on a token: import, rebind, record a backup, destroy, prove."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from proxy.admin.operation import Call, Command, Option, Row, SavedAs, operation
+from proxy.admin.shapes import Line, Why
+from proxy.keys.evidence_page import page
+from proxy.keys.shapes import KeyShown, shown
+from proxy.tokens.inventory_port import TokenInventory
+from proxy.tokens.token_key import CONFIRM_DIGITS, may_leave
+from proxy.trust.keys import KeyState, fingerprint
+from proxy.trust.roles import Permission
+
+if TYPE_CHECKING:
+    from proxy.keys.custody import Sought
+
+Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-fA-F]{2})*$", max_length=64)]
+Confirm = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]*$", max_length=64)]
+
+
+def _placed(key: Row) -> list[str]:
+    where = f"on token {key['token']}, serial {key['token_serial']}"
+    return [f"key {key['fingerprint']} of {key['profile']} is {key['state']} {where}"]
+
+
+class Import(Why, strict=True, extra="forbid", frozen=True):
+    """Which key on a token to import: its label, its id or both."""
+
+    label: Annotated[Line | None, Option("LABEL")] = Field(default=None, description="its label on the token")
+    id: Annotated[Hex, Option("HEX")] = Field(default="", description="its id on the token (CKA_ID)")
+    token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
+        default=None, description="the token, by its name in the configuration; default: the profile's first"
+    )
+    accept_extractable: Annotated[bool, Option(reads="flag")] = Field(
+        default=False, description="import it although it may have copies elsewhere"
+    )
+
+
+async def _plan_import(call: Call) -> tuple[str, ...]:
+    from proxy.keys.custody import may_take_in
+
+    profile = call.path_params["profile"]
+    held = await may_take_in(profile, _sought(call), call.ports, call.use(TokenInventory))
+    name = f"key {fingerprint(held.spki)[:12]}, {held.label!r} (id {held.key_id}) on token {held.token}"
+    told = ", ".join(f"{n}={'not told' if v is None else v}" for n, v in held.attributes.items())
+    steps = [f"let {name}, {held.algorithm}, prove itself by a signature; its attributes: {told}"]
+    if (why := may_leave(held.attributes)) is not None:
+        steps.append(f"take it although it may have copies elsewhere ({why})")
+    return (*steps, f"record it as prepared for {profile}: it verifies, and signs nothing before it is activated")
+
+
+def _sought(call: Call) -> Sought:
+    from proxy.keys.custody import Sought
+
+    body = call.body
+    return Sought(body.label or "", body.id, body.token or "", body.accept_extractable)
+
+
+@operation(
+    "POST /keys/{profile}/import", Permission.CHANGE_KEYS, Command("keys import", _placed), plan=_plan_import,
+    dual_control=True,
+)  # fmt: skip
+async def import_key(call: Call, body: Import) -> KeyShown:  # noqa: ARG001  read by `_sought`
+    """Import a key that is on the token already, as prepared. It proves itself by a signature first."""
+    from proxy.keys.custody import take_in
+
+    tokens = call.use(TokenInventory)
+    return shown(await take_in(call.path_params["profile"], _sought(call), call.actor, call.ports, tokens))
+
+
+class Rebind(Why, strict=True, extra="forbid", frozen=True):
+    """Where the key is now."""
+
+    token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
+        default=None, description="the token, by its name in the configuration; default: the recorded one"
+    )
+
+
+async def _plan_rebind(call: Call) -> tuple[str, ...]:
+    from proxy.keys.custody import may_rebind
+
+    which, tokens = call.path_params["fingerprint"], call.use(TokenInventory)
+    known, held = await may_rebind(which, call.body.token or "", call.ports, tokens)
+    before = f"token {known.token}, serial {known.token_serial}, {known.label!r}"
+    now = f"token {held.token}, serial {held.token_serial}, {held.label!r}"
+    return (f"let {known.described} prove itself by a signature on {now}", f"record that place instead of {before}")
+
+
+@operation(
+    "POST /keys/{fingerprint}/rebind", Permission.CHANGE_KEYS, Command("keys rebind", _placed), plan=_plan_rebind,
+    dual_control=True,
+)  # fmt: skip
+async def rebind_key(call: Call, body: Rebind) -> KeyShown:
+    """Record where a key is after its token was replaced. It proves itself there by a signature first."""
+    from proxy.keys.custody import rebind
+
+    which, tokens = call.path_params["fingerprint"], call.use(TokenInventory)
+    return shown(await rebind(which, body.token or "", call.actor, call.ports, tokens))
+
+
+class Backup(Why, strict=True, extra="forbid", frozen=True):
+    """The token was backed up with this key on it; the reason says where the backup is."""
+
+    at: Annotated[AwareDatetime | None, Option("TIME", reads="moment")] = Field(
+        default=None, strict=False, description="when (UTC); default: now"
+    )
+
+
+async def _plan_backup(call: Call) -> tuple[str, ...]:
+    from proxy.keys.custody import may_be_backed_up
+
+    at = call.body.at
+    key = may_be_backed_up(call.path_params["fingerprint"], at, call.ports)
+    return (f"note that {key.described} was backed up {'now' if at is None else f'at {at.isoformat()}'}",)
+
+
+_BACKUP = Command("keys backup-recorded", _placed, reason="which backup, where it is kept")
+
+
+@operation("POST /keys/{fingerprint}/backup", Permission.CHANGE_KEYS, _BACKUP, plan=_plan_backup)
+async def backup_key(call: Call, body: Backup) -> KeyShown:
+    """Record that a key was backed up. Doctor names keys without such a record."""
+    from proxy.keys.custody import backed_up
+
+    return shown(await backed_up(call.path_params["fingerprint"], body.at, call.actor, call.ports))
+
+
+class Destroy(Why, strict=True, extra="forbid", frozen=True):
+    """Confirms that this key is the one to destroy."""
+
+    confirm: Annotated[
+        Confirm, Option("DIGITS", prompt=f"Type the first {CONFIRM_DIGITS} digits of its fingerprint to destroy it: ")
+    ] = Field(default="", description=f"the first {CONFIRM_DIGITS} digits of its fingerprint, or more")
+
+
+async def _plan_destroy(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import may_become
+
+    key = may_become(call.path_params["fingerprint"], KeyState.DESTROYED, call.ports)
+    where = f"token {key.token}, serial {key.token_serial}"
+    return (
+        f"let {key.described} prove itself by a signature, then destroy both its halves on {where}",
+        "record it as destroyed; there is no way back, and backups of the token still have it",
+    )
+
+
+@operation(
+    "POST /keys/{fingerprint}/destroy", Permission.CHANGE_KEYS, Command("keys destroy", _placed), plan=_plan_destroy,
+    dual_control=True,
+)  # fmt: skip
+async def destroy_key(call: Call, body: Destroy) -> KeyShown:
+    """Destroy a retired key on its token. There is no way back."""
+    from proxy.keys.custody import destroy
+
+    which, tokens = call.path_params["fingerprint"], call.use(TokenInventory)
+    return shown(await destroy(which, body.confirm, call.actor, call.ports, tokens))
+
+
+class EvidenceShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A statement about a key, signed by the key."""
+
+    signed: str = Field(description="base64 of the signed text: a line that says what it is, then a JSON document")
+    signature: str = Field(description="base64; ECDSA as DER or RSA PKCS#1 v1.5, over SHA-256")
+    public_key: str = Field(description="PEM")
+    fingerprint: str
+    at: datetime
+    check: tuple[str, ...] = Field(description="commands that verify it, when this object is in evidence.json")
+
+
+_EVIDENCE = Command(
+    "keys evidence",
+    saved_as=(
+        SavedAs("--out", "write the JSON there", lambda row: json.dumps(row, indent=2) + "\n"),
+        SavedAs("--html", "write a page for people there", page),
+    ),
+)
+
+
+@operation("GET /keys/{fingerprint}/evidence", Permission.JOURNAL, _EVIDENCE)
+async def key_evidence(call: Call) -> EvidenceShown:
+    """Show what token and journal say of a key, signed by it. JSON, or a page."""
+    from proxy.formats.certificate import pem
+    from proxy.formats.key_evidence import CHECK, encoded
+    from proxy.keys.evidence import evidence
+
+    made = await evidence(call.path_params["fingerprint"], call.ports, call.use(TokenInventory))
+    return EvidenceShown(
+        signed=encoded(made.text),
+        signature=encoded(made.signature),
+        public_key=pem(made.key.spki),
+        fingerprint=made.key.fingerprint,
+        at=call.now,
+        check=CHECK,
+    )
+
+
+OPERATIONS = (import_key, rebind_key, backup_key, destroy_key, key_evidence)

@@ -1,0 +1,311 @@
+"""Operations on the life of keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from proxy.admin.operation import Call, Command, Option, Scope, operation
+from proxy.admin.shapes import OneRepository, Page, Why, filled, page_of
+from proxy.jobs.operations import JobShown, described, job_room
+from proxy.jobs.operations import shown as job_shown
+from proxy.keys import shapes
+from proxy.keys.shapes import (
+    Activation,
+    Compromise,
+    Keys,
+    KeyShown,
+    Lost,
+    Making,
+    Replaced,
+    Rotate,
+    Rotation,
+    UnrecordedKey,
+    UnrecordedKeys,
+    shown,
+)  # fmt: skip
+from proxy.oci.duration import parse_span
+from proxy.oci.faults import Fault, Unavailable
+from proxy.trust.handover import Handover, parse_overlap
+from proxy.trust.keys import BookKey, KeyState
+from proxy.trust.roles import Permission
+from proxy.trust.schedule import KeyPlan
+
+if TYPE_CHECKING:
+    from proxy.keys.lifecycle import Rotated
+    from proxy.keys.lost import Loss
+    from proxy.registry.ports_in_use import Ports
+
+_UNRECORDED = Command("", shapes.unrecorded, rows="unrecorded", waits=lambda row: bool(row["items"]))
+
+
+@operation("GET /keys/unrecorded", Permission.KEYS, _UNRECORDED, about=Scope.NEUTRAL)
+async def list_strays(call: Call) -> UnrecordedKeys:
+    """List keys on our tokens that the key book does not have."""
+    from proxy.tokens.inventory_port import TokenInventory
+
+    try:
+        found = await call.use(TokenInventory).unrecorded()
+    except Unavailable as away:
+        return UnrecordedKeys(items=(), not_looked=away.what)
+    return UnrecordedKeys(items=tuple(filled(UnrecordedKey, each) for each in found))
+
+
+_LIST = Command("keys list", table=shapes.table, rows="keys", empty="there are no keys", below=list_strays)
+
+
+@operation("GET /keys", Permission.KEYS, _LIST, about=Scope.NEUTRAL, query=Page)
+async def list_keys(call: Call) -> Keys:
+    """List our keys and their states. Exit code 1: a token has keys that the key book does not have."""
+    keys, after = page_of(call.ports.keybook.ring().ours, call.query)
+    return Keys(items=tuple(shown(key) for key in keys), next=after)
+
+
+async def _plan_rotate(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import may_rotate
+
+    profile = call.path_params["profile"]
+    old, terms = may_rotate(profile, call.ports, call.body.token), _terms(profile, call)
+    if terms.publish_first is None:
+        return (_made(call), *_handover("it", old, terms, call.now))
+    at = call.now + terms.publish_first
+    prepared = f"record it as prepared: it verifies, and signs nothing before {at:%Y-%m-%d %H:%M} UTC; then:"
+    return (_made(call), prepared, *_handover("it", old, terms, at))
+
+
+@operation(
+    "POST /keys/{profile}/rotate", Permission.CHANGE_KEYS, Command("keys rotate", shapes.replaced), plan=_plan_rotate,
+    dual_control=True,
+)  # fmt: skip
+async def rotate_key(call: Call, body: Rotate) -> Rotation:
+    """Make a key that signs for this profile from now on. What the old key signed still verifies."""
+    from proxy.keys.lifecycle import rotate
+
+    profile = call.path_params["profile"]
+    return _turned(await rotate(profile, call.actor, call.ports, terms=_terms(profile, call), token=body.token))
+
+
+async def _plan_prepare(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import may_rotate
+
+    may_rotate(call.path_params["profile"], call.ports, call.body.token)
+    return (_made(call), "record it as prepared: it verifies, and signs nothing before it is activated")
+
+
+@operation(
+    "POST /keys/{profile}/prepare", Permission.CHANGE_KEYS, Command("keys prepare", shapes.made), plan=_plan_prepare
+)
+async def prepare_key(call: Call, body: Making) -> KeyShown:
+    """Make a key that verifies, and signs once it is activated. Its public half can be handed out first."""
+    from proxy.keys.lifecycle import prepare
+
+    return shown(await prepare(call.path_params["profile"], call.actor, call.ports, token=body.token))
+
+
+async def _plan_activate(call: Call) -> tuple[str, ...]:
+    new, terms = _handed(call)
+    old = call.ports.keybook.ring().active(new.profile, new.token)
+    return _handover(new.described, old, terms, call.now, agreed=new)
+
+
+@operation(
+    "POST /keys/{fingerprint}/activate", Permission.CHANGE_KEYS, Command("keys activate", shapes.replaced),
+    plan=_plan_activate, dual_control=True,
+)  # fmt: skip
+async def activate_key(call: Call, body: Activation) -> Rotation:  # noqa: ARG001  read by `_handed`
+    """Let a prepared key sign from now on. What the old key signed still verifies."""
+    from proxy.keys.lifecycle import activate
+
+    new, terms = _handed(call)
+    return _turned(await activate(new.fingerprint, call.actor, call.ports, terms=terms))
+
+
+async def _plan_retire(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import may_become
+
+    key = may_become(call.path_params["fingerprint"], KeyState.RETIRED, call.ports)
+    block = f"block every image that only {key.described} has signed (key_retired); there is no way back"
+    if key.signs_until is None or call.now >= key.signs_until:
+        return (block,)
+    until = f"{key.signs_until:%Y-%m-%d %H:%M} UTC"
+    return (f"no longer sign with {key.described}, which was to sign until {until}", block)
+
+
+@operation(
+    "POST /keys/{fingerprint}/retire", Permission.CHANGE_KEYS, Command("keys retire", shapes.changed), plan=_plan_retire
+)
+async def retire_key(call: Call, body: Why) -> KeyShown:  # noqa: ARG001  its reason is the actor's
+    """Retire a key: images that only it has signed are blocked."""
+    from proxy.keys.lifecycle import retire
+
+    return shown(await retire(call.path_params["fingerprint"], call.actor, call.ports))
+
+
+async def _plan_compromise(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lifecycle import may_be_compromised
+
+    ports, body, steps = call.ports, call.body, list[str]()
+    key = may_be_compromised(call.path_params["fingerprint"], body.since, ports)
+    if key.state is KeyState.ACTIVE and body.rotate:
+        steps = [f"let another key sign for {key.profile}: the prepared one, else one made now"]
+    elif key.state is KeyState.ACTIVE:
+        steps = [_without(key, call)]
+    block = f"block every image that only {key.described} has signed (key_compromised); there is no way back"
+    return (*steps, block, _excused(body.since, ports))
+
+
+@operation(
+    "POST /keys/{fingerprint}/compromise", Permission.CHANGE_KEYS, Command("keys compromise", shapes.changed),
+    plan=_plan_compromise, dual_control=True,
+)  # fmt: skip
+async def compromise_key(call: Call, body: Compromise) -> KeyShown:
+    """Distrust a key that others may have. What only it has signed is blocked."""
+    from proxy.keys.lifecycle import compromise
+
+    which = call.path_params["fingerprint"]
+    return shown(await compromise(which, call.actor, call.ports, rotate=body.rotate, since=body.since))
+
+
+async def _plan_lost(call: Call) -> tuple[str, ...]:
+    from proxy.keys.lost import lost_steps
+
+    return lost_steps(call.path_params["fingerprint"], _loss(call), call.ports)
+
+
+@operation(
+    "POST /keys/{fingerprint}/lost", Permission.CHANGE_KEYS, Command("keys lost", shapes.replaced), plan=_plan_lost,
+    dual_control=True,
+)  # fmt: skip
+async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by `_loss`
+    """Replace a key that its token has lost, without a backup. Pulls go on."""
+    from proxy.keys.lost import lose
+
+    done = await lose(call.path_params["fingerprint"], _loss(call), call.actor, call.ports)
+    return Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
+
+
+class Resign(Why, strict=True, extra="forbid", frozen=True):
+    """What to sign again."""
+
+    repository: Annotated[OneRepository, Option("NAME")] = Field(
+        default="", description="in this repository alone; empty: in all"
+    )
+
+
+async def _repository_named(call: Call) -> str:
+    return str(call.body.repository)
+
+
+async def _plan_resign(call: Call) -> tuple[str, ...]:
+    from proxy.keys.resign import keys_of
+    from proxy.registry.ports.facts import Signed
+    from proxy.registry.signing.sign import signers_now
+
+    profile, where = call.path_params["profile"], call.body.repository
+    count = await call.use(Signed).count(keys_of(profile, call.ports), where)
+    key = signers_now(profile, call.ports)[0].fingerprint[:12]
+    return (
+        f"go through {count} images in {where or 'all repositories'} that keys of {profile} have signed",
+        f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
+        "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
+    )
+
+
+@operation(
+    "POST /keys/{profile}/resign", Permission.CHANGE_JOBS, Command("keys resign", described, job=True),
+    plan=_plan_resign, about=_repository_named, status=202,
+)  # fmt: skip
+async def resign(call: Call, body: Resign) -> JobShown:
+    """Sign again what other keys of the profile have signed. A job does it, with the active key."""
+    from proxy.jobs.job import Job
+    from proxy.jobs.port import Jobs
+    from proxy.jobs.run import start
+    from proxy.keys.resign import RESIGN, keys_of
+
+    profile, by = call.path_params["profile"], call.actor
+    keys_of(profile, call.ports)
+    job = Job("", RESIGN, by.who, by.how, by.reason, call.now, {"profile": profile}, repository=body.repository)
+    return job_shown(await start(job, call.use(Jobs), job_room(by, call.ports)))
+
+
+OPERATIONS = (
+    list_keys, list_strays, rotate_key, prepare_key, activate_key, retire_key, compromise_key, lost_key, resign,
+)  # fmt: skip
+
+
+def _turned(done: Rotated) -> Rotation:
+    return Rotation(old=None if done.old is None else shown(done.old), new=shown(done.new))
+
+
+def _terms(profile: str, call: Call) -> Handover:
+    """Return the requested terms, with the configured ones as defaults. Raises Fault."""
+    body, plan = call.body, call.ports.plans.get(profile, KeyPlan())
+    try:
+        return plan.terms.with_overrides(
+            None if body.overlap is None else parse_overlap(body.overlap),
+            None if body.retire_after is None else parse_span(body.retire_after),
+        )
+    except ValueError as wrong:
+        raise Fault("UNSUPPORTED", str(wrong), status=400) from None
+
+
+def _handed(call: Call) -> tuple[BookKey, Handover]:
+    """Return the key to activate and the terms: as requested, else as configured. Raises Fault.
+
+    For a key with an activation time, the terms set at its preparation take the place of the configured ones.
+    """
+    from proxy.keys.lifecycle import may_become
+
+    new = may_become(call.path_params["fingerprint"], KeyState.ACTIVE, call.ports)
+    terms = _terms("" if new.activate_at else new.profile, call)
+    if call.body.overlap is not None and terms.publish_first is not None:
+        raise Fault("UNSUPPORTED", "it begins to sign now, so publish-first comes too late", status=400)
+    return new, terms
+
+
+def _made(call: Call) -> str:
+    where = "in the token" if call.body.token is None else f"in token {call.body.token}"
+    return f"make a key for {call.path_params['profile']} {where}, and let it prove itself by a signature"
+
+
+def _handover(
+    new: str, old: BookKey | None, terms: Handover, at: datetime, agreed: BookKey | None = None
+) -> tuple[str, ...]:
+    steps: tuple[str, ...] = (f"sign every push from then on with {new}",)
+    if old is None:
+        return steps
+    until = terms.signs_until(at) or (agreed.signs_until if agreed else None)
+    end = terms.retires(at) or (agreed.retire_after if agreed else None)
+    if until is not None:
+        steps += (f"sign with {old.described} too, until {until:%Y-%m-%d %H:%M} UTC",)
+    kept = f"keep {old.described} as trusted: what it signed still verifies"
+    return (*steps, kept if end is None else f"{kept}, until it is retired at {end:%Y-%m-%d %H:%M} UTC")
+
+
+def _loss(call: Call) -> Loss:
+    from proxy.keys.lost import Loss
+
+    return Loss(call.body.compromised, call.body.since, call.body.token)
+
+
+def _excused(since: datetime | None, ports: Ports) -> str:
+    """Say what happens to images that the ledger shows as signed earlier."""
+    trusting = any(policy.pull.trust_ledger for policy in ports.rules.current().policies)
+    if since is None:
+        return "let nothing that it signed count, whatever policies say: since when it is known to others was not said"
+    if not trusting:
+        return (
+            f"note that it is known to others since {since.isoformat()}; no policy says trust_ledger, so all is blocked"
+        )
+    return f"where the policy says trust_ledger: let count what our ledger shows as signed before {since.isoformat()}"
+
+
+def _without(key: BookKey, call: Call) -> str:
+    """Say which token signs when this active key no longer does."""
+    others = [each for each in call.ports.keybook.ring().signers(key.profile, call.now) if each != key.token]
+    if others:
+        return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
+    until = f"until another key is active: countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
+    return f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"

@@ -1,0 +1,199 @@
+"""What operations on keys take and give, and how commands print it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+from proxy.admin.operation import Option, Row
+from proxy.admin.shapes import Why, filled
+from proxy.oci.duration import minute, parse_span
+from proxy.trust.handover import parse_overlap
+from proxy.trust.keys import VERIFYING, BookKey, KeyState
+
+
+def _span(text: str) -> str:
+    parse_span(text)
+    return text
+
+
+def _overlap(text: str) -> str:
+    parse_overlap(text)
+    return text
+
+
+Span = Annotated[str, AfterValidator(_span)]
+Overlap = Annotated[str, AfterValidator(_overlap)]
+TokenName = Annotated[str, Field(max_length=63)]
+
+
+class Activation(Why, strict=True, extra="forbid", frozen=True):
+    """A key takes over from another."""
+
+    overlap: Annotated[Overlap | None, Option("HOW")] = Field(
+        default=None,
+        description="dual-sign:14d: both keys sign that long; publish-first:14d: the new key is published and verifies "
+        "that long before it signs; both with a comma, or none. Default: as set at its preparation, or as configured",
+    )
+    retire_after: Annotated[Span | None, Option("SPAN")] = Field(
+        default=None, description="retire the old key that long after the new one begins, such as 30d"
+    )
+
+
+class Making(Why, strict=True, extra="forbid", frozen=True):
+    """A new key is made."""
+
+    token: Annotated[TokenName | None, Option("NAME", spelled="--on")] = Field(
+        default=None, description="one of the profile's tokens; default: the first"
+    )
+
+
+class Rotate(Activation, Making, strict=True, extra="forbid", frozen=True):
+    """A new key is made, and takes over."""
+
+
+class Compromise(Why, strict=True, extra="forbid", frozen=True):
+    """Others have the key, or may have it."""
+
+    rotate: Annotated[bool, Option(reads="flag")] = Field(
+        default=False, description="first let another key sign, if this one is active"
+    )
+    since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
+        default=None,
+        description="since when others may have it, with a zone: 2027-01-31T08:00:00Z. Earlier signatures in our "
+        "ledger count where the policy says trust_ledger. Without it nothing of this key counts; a later call may "
+        "add it",
+    )
+
+
+class Lost(Making, strict=True, extra="forbid", frozen=True):
+    """The token no longer has the key, and there is no backup."""
+
+    compromised: Annotated[bool, Option(reads="flag")] = Field(
+        default=False, description="others may have the key: nothing that it signed counts; else it stays trusted"
+    )
+    since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
+        default=None, description="of a compromised key: since when others may have it"
+    )
+
+
+class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A key of ours."""
+
+    fingerprint: str = Field(description="hex SHA-256 of its SubjectPublicKeyInfo")
+    profile: str
+    state: KeyState
+    since: datetime = Field(description="when it came into this state")
+    compromised_since: datetime | None = Field(description="since when others may have had it; null: unknown")
+    algorithm: str
+    token: str
+    token_serial: str
+    key_id: str = Field(description="hex CKA_ID on the token")
+    label: str
+    public_key: str = Field(description="PEM")
+    activate_at: datetime | None = Field(description="when it becomes active by itself")
+    signs_until: datetime | None = Field(description="until when a trusted key signs beside the active one")
+    retire_after: datetime | None = Field(
+        description="when a trusted key is retired; of a prepared one, this and the last are for the key before it"
+    )
+
+
+class Keys(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of keys."""
+
+    items: tuple[KeyShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+class UnrecordedKey(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A key on one of our tokens that the key book does not have: it signs nothing."""
+
+    token: str
+    label: str
+    fingerprint: str
+
+
+class UnrecordedKeys(BaseModel, strict=True, extra="forbid", frozen=True):
+    """Keys on our tokens that the key book does not have."""
+
+    items: tuple[UnrecordedKey, ...]
+    not_looked: str = Field(default="", description="why the tokens could not be examined; empty: they were")
+
+
+class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The result of a rotation."""
+
+    old: KeyShown | None = Field(description="the key that signed before, or still does; it still verifies")
+    new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
+
+
+class Replaced(BaseModel, strict=True, extra="forbid", frozen=True):
+    """The result of giving up a lost key."""
+
+    old: KeyShown = Field(description="the lost key; it no longer signs")
+    new: KeyShown | None = Field(description="the key that signs in its place; null: none was needed")
+
+
+def shown(key: BookKey) -> KeyShown:
+    """Return the key in the form of the admin API."""
+    from proxy.formats.certificate import pem
+
+    ends = (key.signs_until, key.retire_after) if key.state in VERIFYING else (None, None)
+    return filled(KeyShown, key, public_key=pem(key.spki), signs_until=ends[0], retire_after=ends[1])
+
+
+def table(keys: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the keys as a table, each with its next scheduled change."""
+    return [("PROFILE", "KEY", "STATE", "SINCE", "ALGORITHM", "TOKEN", "LABEL", "THEN"), *map(_row, keys)]
+
+
+def _row(key: Row) -> tuple[str, ...]:
+    names = ("profile", "fingerprint", "state", "since", "algorithm", "token", "label")
+    cells = {**key, "fingerprint": str(key["fingerprint"])[:12], "since": minute(key["since"])}
+    return (*(str(cells[name]) for name in names), _then(key))
+
+
+def _then(key: Row) -> str:
+    if key["state"] == "prepared" and key["activate_at"]:
+        return f"active at {minute(key['activate_at'])}"
+    ends = (("signs until", key["signs_until"]), ("retired at", key["retire_after"]))
+    return ", ".join(f"{what} {minute(at)}" for what, at in ends if at and key["state"] == "trusted")
+
+
+def unrecorded(row: Row) -> list[str]:
+    """Return a line for each key that the key book does not have, with what to do."""
+    lines = [
+        f"NOT RECORDED: key {key['fingerprint'][:12]}, {key['label']!r} on token {key['token']}: it is not in the key "
+        f"book and signs nothing. To use it: countersign keys import PROFILE --label {shlex.quote(key['label'])} "
+        f"--on {key['token']} --reason TEXT. One that `countersign init` made for a token that stands by is recorded "
+        "when the server starts. Delete it only if it is left from a rotation that was interrupted"
+        for key in row["items"]
+    ]
+    return lines + ([f"the tokens were not looked at: {row['not_looked']}"] if row["not_looked"] else [])
+
+
+def changed(key: Row) -> list[str]:
+    """Return lines about a key's present state and its scheduled changes."""
+    lines = [f"key {key['fingerprint']} of {key['profile']} is {key['state']}"]
+    if key["activate_at"]:
+        lines.append(f"  it becomes active at {minute(key['activate_at'])} UTC")
+    elif key["signs_until"] and key["state"] == "trusted":
+        lines.append(f"  it signs beside the active key until {minute(key['signs_until'])} UTC")
+    if key["retire_after"] and key["state"] == "trusted":
+        lines.append(f"  it is retired at {minute(key['retire_after'])} UTC")
+    return lines
+
+
+def made(key: Row) -> list[str]:
+    """Return the same lines about a new key, and its public half."""
+    return [*changed(key), *str(key["public_key"]).splitlines()]
+
+
+def replaced(row: Row) -> list[str]:
+    """Return lines about the new key and the old one, if there are such, and the new key's public half."""
+    new, old = ([] if row[which] is None else changed(row[which]) for which in ("new", "old"))
+    return [*new, *old, *(made(row["new"])[len(new) :] if new else [])]
