@@ -12,7 +12,7 @@ from proxy.jobs.port import Jobs
 from proxy.jobs.run import Work, run_next
 from proxy.oci.faults import Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.store.lease import Lease, Leases
+from proxy.store.shared import Lease, Leases
 
 LEASE = "jobs"
 HELD_S = 15.0  # seconds before another process takes over from a killed holder

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Boolean, Column, Connection, Index, Table, Text, insert, or_, select, update
 
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event
-from proxy.journal.store import append_rows
-from proxy.store.canonical import canonical
+from proxy.journal.rows import append_rows
 from proxy.store.database import Database
-from proxy.store.tables import jobs
+from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, value_of, values_of
 from proxy.trust.allotment import Allotment
 
 Change = Callable[[Job], Job | None]
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("kind", "who", "how", "reason")),
+    Column("created", Instant, nullable=False),
+    Column("asked", Json(write=dict), nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("state", Chosen(JobState), nullable=False),
+    Column("not_before", Instant),
+    Column("ended", Instant),
+    *(Column(name, BIG, nullable=False) for name in ("run", "tries", "done")),
+    Column("total", BIG),
+    Column("cursor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("result", Json(write=dict), nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "created"),
+)
 
 
 class StoredJobs:
@@ -61,33 +77,33 @@ class StoredJobs:
 
 
 def _add(connection: Connection, job: Job, event: Event, room: Allotment | None) -> Job:
-    waits = select(jobs).where(jobs.c.state.in_([state.value for state in WAITING]))
-    there = job_there(job, map(_job, connection.execute(waits)), room)
+    waits = select(jobs).where(jobs.c.state.in_(WAITING))
+    there = job_there(job, (value_of(Job, row) for row in connection.execute(waits)), room)
     if there is None:
         append_rows(connection, (event,))
-        connection.execute(insert(jobs).values(_values(job)))
+        connection.execute(insert(jobs).values(values_of(job)))
     return there or job
 
 
 def _find(connection: Connection, job_id: str, *, lock: bool = False) -> Job | None:
     query = select(jobs).where(jobs.c.id == job_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else value_of(Job, row)
 
 
 def _change(connection: Connection, job_id: str, change: Change) -> Job | None:
     there = _find(connection, job_id, lock=True)
     wanted = None if there is None else change(there)
     if wanted is not None:
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(_values(wanted)))
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values_of(wanted)))
     return wanted
 
 
 def _next(connection: Connection, now: datetime) -> Job | None:
-    waits = jobs.c.state.in_([state.value for state in WAITING])
+    waits = jobs.c.state.in_(WAITING)
     due = or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now)
     row = connection.execute(select(jobs).where(waits, due).order_by(jobs.c.created, jobs.c.id).limit(1)).first()
-    return None if row is None else _job(row)
+    return None if row is None else value_of(Job, row)
 
 
 def _page(
@@ -95,30 +111,9 @@ def _page(
 ) -> tuple[Job, ...]:
     query = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit).offset(skip)
     if states:
-        query = query.where(jobs.c.state.in_([state.value for state in states]))
+        query = query.where(jobs.c.state.in_(states))
     if kind:
         query = query.where(jobs.c.kind == kind)
     if repository:
         query = query.where(jobs.c.repository == repository)
-    return tuple(_job(row) for row in connection.execute(query))
-
-
-_PLAIN = (
-    "id", "kind", "who", "how", "reason", "created", "repository", "not_before", "ended",
-    "run", "tries", "done", "total", "cursor", "note", "cancel",
-)  # fmt: skip
-
-
-def _values(job: Job) -> dict[str, Any]:
-    plain = {name: getattr(job, name) for name in _PLAIN}
-    return {
-        **plain,
-        "state": job.state.value,
-        "asked": canonical(dict(job.asked)),
-        "result": canonical(dict(job.result)),
-    }
-
-
-def _job(row: Row[Any]) -> Job:
-    plain = {name: getattr(row, name) for name in _PLAIN}
-    return Job(**plain, state=JobState(row.state), asked=json.loads(row.asked), result=json.loads(row.result))
+    return tuple(value_of(Job, row) for row in connection.execute(query))

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Insert, Row, insert, select
+from sqlalchemy import Connection, Insert, select
 
-from proxy.journal.event import Event, EventKind
+from proxy.journal.event import Event
 from proxy.journal.port import Pulled, Search
-from proxy.journal.pulled import pulled
-from proxy.journal.tally import may_follow, row_key, same_row, with_count
-from proxy.journal.would_block import WouldBlock, would_block
+from proxy.journal.reports import WouldBlock, pulled, would_block
+from proxy.journal.rows import (
+    append_rows,
+    decisions,
+    event_of,
+    journal,
+    keep_text,
+    may_follow,
+    revisions,
+    row_key,
+    row_of,
+    same_row,
+)
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import MIB
-from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once, upsert
-from proxy.store.tables import decisions, journal, revisions
 from proxy.trust.decision import Decision
-from proxy.trust.explain import as_json, from_json
 from proxy.trust.weight import of_decision
 
 _FLUSH_AFTER_S = 0.5
@@ -121,7 +126,7 @@ class StoredJournal:
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         """Store the whole text of a policy, configuration or key-book revision under its hash."""
-        await self._database.write(partial(_keep, kind=kind, revision=revision, text=text))
+        await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))
 
     async def revision(self, kind: str, revision: str) -> str | None:
         """Return the text stored under this hash, or None."""
@@ -179,66 +184,34 @@ def _counting(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[journal.c.tally], set_=more)
 
 
-def append_rows(connection: Connection, events: tuple[Event, ...]) -> None:
-    """Write these rows in the caller's transaction."""
-    connection.execute(insert(journal), [_values(event) for event in events])
-
-
 def _count(connection: Connection, counted: list[_Counted], new: list[Decision]) -> bool:
     dialect = connection.dialect.name
     tallied = [{"tally": row_key(row.event), "count": row.count, "last": row.last} for row in counted]
-    rows = [_values(row.event) | tally for row, tally in zip(counted, tallied, strict=True)]
+    rows = [row_of(row.event) | tally for row, tally in zip(counted, tallied, strict=True)]
     connection.execute(_counting(dialect), rows)
     if new:
-        kept = [{"id": made.id, "at": made.at, "decision": canonical(as_json(made))} for made in new]
+        kept = [{"id": made.id, "at": made.at, "decision": made} for made in new]
         connection.execute(insert_once(dialect, decisions), kept)
     return True
 
 
 def _decision(connection: Connection, which: str) -> Decision | None:
-    text = connection.execute(select(decisions.c.decision).where(decisions.c.id == _clean(which))).scalar_one_or_none()
-    return None if text is None else from_json(json.loads(text))
+    return connection.execute(select(decisions.c.decision).where(decisions.c.id == which)).scalar_one_or_none()
 
 
 def _search(connection: Connection, search: Search) -> tuple[Event, ...]:
     query = select(journal).order_by(journal.c.position.desc()).limit(search.limit).offset(search.skip)
     if search.kinds:
-        query = query.where(journal.c.kind.in_([kind.value for kind in search.kinds]))
+        query = query.where(journal.c.kind.in_(search.kinds))
     if search.repository:
-        query = query.where(journal.c.repository == _clean(search.repository))
+        query = query.where(journal.c.repository == search.repository)
     if search.digest:
-        query = query.where(journal.c.digest == _clean(search.digest))
+        query = query.where(journal.c.digest == search.digest)
     if search.since is not None:
         query = query.where(journal.c.last >= search.since)
-    return tuple(_event(row) for row in connection.execute(query))
-
-
-def _keep(connection: Connection, kind: str, revision: str, text: str) -> None:
-    values = {"kind": kind, "revision": revision, "body": text}
-    connection.execute(insert_once(connection.dialect.name, revisions), values)
+    return tuple(event_of(row) for row in connection.execute(query))
 
 
 def _revision(connection: Connection, kind: str, revision: str) -> str | None:
     query = select(revisions.c.body).where(revisions.c.kind == kind, revisions.c.revision == revision)
     return connection.execute(query).scalar_one_or_none()
-
-
-_PLAIN = ("who", "how", "repository", "reference", "digest", "reason", "decision_id", "request_id")
-_REVISIONS = ("policy_revision", "key_revision")
-
-
-def _values(event: Event) -> dict[str, Any]:
-    texts = {name: _clean(getattr(event, name)) for name in (*_PLAIN, *_REVISIONS)}
-    kept = {"at": event.at, "last": event.at, "kind": event.kind.value, "detail": canonical(dict(event.detail))}
-    return texts | kept | {"count": 1, "tally": None}
-
-
-def _event(row: Row[Any]) -> Event:
-    texts = {name: getattr(row, name) for name in (*_PLAIN, *_REVISIONS)}
-    event = Event(at=row.at, kind=EventKind(row.kind), detail=json.loads(row.detail), **texts)
-    return with_count(event, row._mapping["count"])  # noqa: SLF001  # SQLAlchemy's public way; row.count is a method
-
-
-def _clean(text: str) -> str:
-    """Return text both databases can store: callers choose some of it, and must not make a denial unwritable."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from proxy.keys.states import refusal
-from proxy.store.canonical import canonical
+from proxy.oci.strict_json import canonical
 from proxy.trust.authority import Authority
 from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint

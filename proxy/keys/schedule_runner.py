@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.keys.due import run_due
 from proxy.oci.faults import Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.store.lease import Lease, Leases
+from proxy.store.shared import Lease, Leases
 from proxy.trust.schedule import ChangeKind, ScheduledChange, announced, coming, due
 
 LOOK_S = 1.0

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Column, Connection, LargeBinary, Table, Text, insert, select, update
 
 from proxy.journal.event import Event
-from proxy.journal.store import append_rows
+from proxy.journal.rows import append_rows, keep_text
 from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
-from proxy.store.database import Database, insert_once
+from proxy.store.database import Database
 from proxy.store.own_connection import Reader
-from proxy.store.tables import keys, revisions
+from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, value_of, values_of
 from proxy.store.versions import bump
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 
 KEYBOOK = "keybook"  # the kind of its revisions
 _Keys = tuple[BookKey, ...]
+_TEXTS = ("profile", "token", "token_serial", "key_id", "label", "algorithm")
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in _TEXTS),
+    Column("spki", LargeBinary, nullable=False),
+    Column("state", Chosen(KeyState), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("compromised_since", Instant),
+    Column(
+        "chain",  # hex DER, leaf to root
+        Json(lambda chain: tuple(map(bytes.fromhex, chain)), lambda chain: [each.hex() for each in chain]),
+        nullable=False,
+        server_default="[]",
+    ),
+    *(Column(name, Instant) for name in ("activate_at", "signs_until", "retire_after", "backup_at")),
+)
 
 
 class StoredKeyBook:
@@ -139,12 +156,11 @@ def _change(
     for key in ours:
         name = fingerprint(key.spki)
         if name not in there:
-            connection.execute(insert(keys).values(_values(key)))
+            connection.execute(insert(keys).values(fingerprint=name, **values_of(key)))
         elif there[name] != key:
-            connection.execute(update(keys).where(keys.c.fingerprint == name).values(_values(key)))
+            connection.execute(update(keys).where(keys.c.fingerprint == name).values(values_of(key)))
     ring = ring_of(ours, trusted)
-    text = {"kind": KEYBOOK, "revision": ring.revision, "body": text_of(ours, trusted)}
-    connection.execute(insert_once(connection.dialect.name, revisions), text)
+    keep_text(connection, KEYBOOK, ring.revision, text_of(ours, trusted))
     if record:
         append_rows(connection, record)
     return ours
@@ -152,45 +168,4 @@ def _change(
 
 def _all(connection: Connection, *, lock: bool = False) -> _Keys:
     query = select(keys).order_by(keys.c.id)
-    return tuple(_key(row) for row in connection.execute(query.with_for_update() if lock else query))
-
-
-def _values(key: BookKey) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint(key.spki),
-        "profile": key.profile,
-        "token": key.token,
-        "token_serial": key.token_serial,
-        "key_id": key.key_id,
-        "label": key.label,
-        "algorithm": key.algorithm,
-        "spki": key.spki,
-        "state": key.state.value,
-        "since": key.since,
-        "compromised_since": key.compromised_since,
-        "chain": json.dumps([each.hex() for each in key.chain]),
-        "activate_at": key.activate_at,
-        "signs_until": key.signs_until,
-        "retire_after": key.retire_after,
-        "backup_at": key.backup_at,
-    }
-
-
-def _key(row: Row[Any]) -> BookKey:
-    return BookKey(
-        profile=row.profile,
-        token=row.token,
-        token_serial=row.token_serial,
-        key_id=row.key_id,
-        label=row.label,
-        algorithm=row.algorithm,
-        spki=bytes(row.spki),
-        state=KeyState(row.state),
-        since=row.since,
-        compromised_since=row.compromised_since,
-        chain=tuple(bytes.fromhex(each) for each in json.loads(row.chain)),
-        activate_at=row.activate_at,
-        signs_until=row.signs_until,
-        retire_after=row.retire_after,
-        backup_at=row.backup_at,
-    )
+    return tuple(value_of(BookKey, row) for row in connection.execute(query.with_for_update() if lock else query))

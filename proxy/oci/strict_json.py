@@ -23,6 +23,15 @@ class TooManyValues(Corrupt):
     """A document holds more values than the limit. Parsing cannot be interrupted, so they are counted first."""
 
 
+def canonical(value: object) -> str:
+    """Return JSON in ASCII with sorted keys and without spaces: identical on every machine.
+
+    ASCII, because callers' claims are stored here, and lone surrogates or NULs must not make a row unwritable. Values
+    without a JSON form (such as times) are written as their text: a detail never prevents a record.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+
+
 def most_values(data: bytes) -> int:
     """Return an upper bound of the number of values in this JSON, from three searches for one byte each."""
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")

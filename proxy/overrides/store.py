@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from functools import partial
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, true, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    true,
+    update,
+)
 
-from proxy.oci.reference import Digest
 from proxy.overrides.changes import with_denial, with_exception
 from proxy.overrides.in_force import Ordered
 from proxy.store.database import Database
 from proxy.store.own_connection import Reader
 from proxy.store.port import Clock
-from proxy.store.tables import denials, exceptions, versions
-from proxy.store.versions import bump
+from proxy.store.tables import Instant, metadata, value_of, values_of
+from proxy.store.versions import bump, versions
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.overrides import AllOverrides, Overrides
 
 INTERVENTIONS = "interventions"  # the name of their version
+_Override = Denial | PolicyException
 _REVIEWED = 200  # the newest ended and reviewed exceptions that are still shown
+denials = Table(
+    "denials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text),  # NULL: everything in those repositories
+    *(Column(name, Text, nullable=False) for name in ("repositories", "reason", "by")),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+)
+exceptions = Table(
+    "exceptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repositories", Text, nullable=False),
+    Column("digest", Text),
+    Column("unsigned_push", Boolean, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("reason", "by", "how")),
+    Column("opened", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("closed", Instant),
+    Column("closed_by", Text, nullable=False),
+    Column("reviewed", Instant),
+    *(Column(name, Text, nullable=False) for name in ("reviewed_by", "review")),
+    Column("offline", Boolean, nullable=False),
+)
+# The digests that are denied at `:now`.
+DENIED = select(denials.c.digest).where(
+    denials.c.digest.is_not(None), denials.c.until.is_(None) | (denials.c.until > bindparam("now"))
+)
 
 
 class StoredOverrides:
@@ -116,9 +157,8 @@ def _change(
         AllOverrides(exceptions=_exceptions(connection)) if about is None else AllOverrides(_denials(connection, about))
     )
     after = change(before)
-    _write(connection, denials, {d.id: asdict(d) for d in before.denials}, {d.id: asdict(d) for d in after.denials})
-    old, new = ({e.id: asdict(e) for e in orders.exceptions} for orders in (before, after))
-    _write(connection, exceptions, old, new)
+    _write(connection, denials, before.denials, after.denials)
+    _write(connection, exceptions, before.exceptions, after.exceptions)
     if after != before:
         bump(connection, INTERVENTIONS)
     return before, after
@@ -132,14 +172,20 @@ def _put(orders: AllOverrides, before: AllOverrides, after: AllOverrides) -> All
     return replace(orders, denials=(*(d for d in orders.denials if d.id not in gone), *after.denials))
 
 
-def _write(connection: Connection, table: Table, before: dict[str, Any], after: dict[str, Any]) -> None:
-    for gone in before.keys() - after.keys():
+def _write(
+    connection: Connection,
+    table: Table,
+    before: Sequence[Denial | PolicyException],
+    after: Sequence[Denial | PolicyException],
+) -> None:
+    old, new = ({each.id: each for each in overrides} for overrides in (before, after))
+    for gone in old.keys() - new.keys():
         connection.execute(delete(table).where(table.c.id == gone))
-    for name, values in after.items():
-        if name not in before:
-            connection.execute(insert(table).values(values))
-        elif before[name] != values:
-            connection.execute(update(table).where(table.c.id == name).values(values))
+    for name, each in new.items():
+        if name not in old:
+            connection.execute(insert(table).values(values_of(each)))
+        elif old[name] != each:
+            connection.execute(update(table).where(table.c.id == name).values(values_of(each)))
 
 
 def _all(connection: Connection) -> AllOverrides:
@@ -157,9 +203,4 @@ def _exceptions(connection: Connection) -> tuple[PolicyException, ...]:
     waiting = select(exceptions).where(exceptions.c.reviewed.is_(None)).order_by(exceptions.c.opened, exceptions.c.id)
     done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
     rows = [*connection.execute(done.limit(_REVIEWED)), *connection.execute(waiting)]
-    return tuple(sorted((_exception(row) for row in rows), key=lambda e: (e.opened, e.id)))
-
-
-def _exception(row: Row[Any]) -> PolicyException:
-    values = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public way
-    return PolicyException(**{**values, "digest": None if row.digest is None else Digest(row.digest)})
+    return tuple(sorted((value_of(PolicyException, row) for row in rows), key=lambda e: (e.opened, e.id)))

@@ -6,16 +6,26 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Column, Connection, Row, Table, Text, UniqueConstraint, func, or_, select, update
 
-from proxy.oci.reference import Digest, Repository, Tag
 from proxy.store.database import Database, upsert
-from proxy.store.tables import unsigned_pushes
+from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
 from proxy.store.versions import bump
 from proxy.trust.unsigned_push import UnsignedPush
 
 OWED = "owed"  # the name of its version
 _NO_TAG = ""
+unsigned_pushes = Table(
+    "unsigned_pushes",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    *(Column(name, Text, nullable=False) for name in ("repository", "digest", "tag", "exception", "who")),
+    Column("at", Instant, nullable=False),
+    Column("settled", Instant),
+    Column("tried", Instant),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("repository", "digest", "tag", name="unsigned_pushes_once"),
+)
 
 
 class StoredUnsignedPushes:
@@ -62,9 +72,8 @@ def _owe(connection: Connection, pushes: tuple[UnsignedPush, ...]) -> int:
     statement = upsert(connection.dialect.name, unsigned_pushes)
     again = {name: statement.excluded[name] for name in ("exception", "who", "at", "settled", "tried", "note")}
     here = [unsigned_pushes.c.repository, unsigned_pushes.c.digest, unsigned_pushes.c.tag]
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=here, set_=again), [_values(push) for push in pushes]
-    )
+    rows = [values_of(push) | {"tag": push.tag or _NO_TAG} for push in pushes]
+    connection.execute(statement.on_conflict_do_update(index_elements=here, set_=again), rows)
     bump(connection, OWED)
     return _count(connection)
 
@@ -104,23 +113,5 @@ def _page(connection: Connection, limit: int, skip: int) -> tuple[UnsignedPush, 
     return tuple(_push(row) for row in connection.execute(query.limit(limit).offset(skip)))
 
 
-def _values(push: UnsignedPush) -> dict[str, Any]:
-    return {
-        "repository": push.repository,
-        "digest": push.digest,
-        "tag": push.tag or _NO_TAG,
-        "exception": push.exception,
-        "who": push.who,
-        "at": push.at,
-        "settled": push.settled,
-        "tried": push.tried,
-        "note": push.note,
-    }
-
-
 def _push(row: Row[Any]) -> UnsignedPush:
-    tag = None if row.tag == _NO_TAG else Tag(row.tag)
-    return UnsignedPush(
-        Repository(row.repository), Digest(row.digest), tag, row.exception, row.who, row.at, row.settled, row.tried,
-        row.note,
-    )  # fmt: skip
+    return value_of(UnsignedPush, row, tag=row.tag or None)

@@ -6,17 +6,28 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Column, Connection, Row, Table, Text, select
 
 from proxy.journal.event import Event
-from proxy.journal.store import append_rows
+from proxy.journal.rows import append_rows, keep_text
 from proxy.oci.faults import Corrupt
 from proxy.policies.revision import PolicyRevision
 from proxy.store.database import Database, insert_once
-from proxy.store.tables import policy_revisions, revisions
+from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
 from proxy.store.versions import bump
 
 POLICY = "policy"  # the kind of its texts, as named by decisions
+policy_revisions = Table(
+    "policy_revisions",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("parent", Text, nullable=False),  # the hash of the previous one
+    Column("body", Text, nullable=False),
+    Column("policies", Text, nullable=False),  # the revision that decisions name
+    Column("at", Instant, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("who", "how", "reason")),
+)
 
 
 class StoredPolicyBook:
@@ -66,7 +77,7 @@ def _find(connection: Connection, number: int) -> PolicyRevision | None:
 
 def _history(connection: Connection, limit: int, skip: int) -> tuple[PolicyRevision, ...]:
     query = select(policy_revisions).order_by(policy_revisions.c.number.desc()).limit(limit).offset(skip)
-    return tuple(_revision(row) for row in connection.execute(query))
+    return tuple(value_of(PolicyRevision, row, text=row.body) for row in connection.execute(query))
 
 
 def _tip(connection: Connection) -> tuple[int, str]:
@@ -78,36 +89,19 @@ def _tip(connection: Connection) -> tuple[int, str]:
 def _append(connection: Connection, revision: PolicyRevision, canonical: str, event: Event) -> bool:
     if _tip(connection) != (revision.number - 1, revision.parent):
         return False
-    once = insert_once(connection.dialect.name, policy_revisions).values(_values(revision))
+    once = insert_once(connection.dialect.name, policy_revisions).values(
+        **values_of(revision, "text"), body=revision.text, hash=revision.hash
+    )
     if connection.execute(once.returning(policy_revisions.c.number)).one_or_none() is None:
         return False  # another process added a revision between the check and the insert
-    text = {"kind": POLICY, "revision": revision.policies, "body": canonical}
-    connection.execute(insert_once(connection.dialect.name, revisions), text)
+    keep_text(connection, POLICY, revision.policies, canonical)
     append_rows(connection, (event,))
     bump(connection, POLICY)
     return True
 
 
-def _values(revision: PolicyRevision) -> dict[str, Any]:
-    return {
-        "number": revision.number,
-        "hash": revision.hash,
-        "parent": revision.parent,
-        "body": revision.text,
-        "policies": revision.policies,
-        "at": revision.at,
-        "who": revision.who,
-        "how": revision.how,
-        "reason": revision.reason,
-    }
-
-
 def _checked(row: Row[Any]) -> PolicyRevision:
-    found = _revision(row)
+    found = value_of(PolicyRevision, row, text=row.body)
     if found.hash != row.hash:
         raise Corrupt(f"{found.name} was altered in the store: it is not what its hash was made of")
     return found
-
-
-def _revision(row: Row[Any]) -> PolicyRevision:
-    return PolicyRevision(int(row.number), row.parent, row.body, row.policies, row.at, row.who, row.how, row.reason)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.journal.problem import Problem
-from proxy.journal.would_block import WouldBlock
+from proxy.journal.reports import WouldBlock
 from proxy.oci.duration import since_when
 from proxy.oci.image_name import parse_name
 from proxy.registry.judging.judge import judge

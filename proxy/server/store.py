@@ -9,23 +9,21 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from proxy.admin.approval_store import StoredApprovals
-from proxy.admin.token_store import StoredAdminTokens
+from proxy.admin.store import StoredAdminTokens, StoredApprovals
 from proxy.jobs.store import StoredJobs
 from proxy.journal.store import StoredJournal
 from proxy.keys.store import KEYBOOK, StoredKeyBook
 from proxy.oci.faults import ConfigError
-from proxy.overrides.store import INTERVENTIONS, StoredOverrides
+from proxy.overrides.store import DENIED, INTERVENTIONS, StoredOverrides
 from proxy.overrides.unsigned_store import StoredUnsignedPushes
 from proxy.policies.store import StoredPolicyBook
 from proxy.store import engines, schema
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
-from proxy.store.lease import StoredLeases
 from proxy.store.ledger import StoredLedger
 from proxy.store.own_connection import OwnConnection
 from proxy.store.port import Clock
-from proxy.store.secrets import StoredSecrets
+from proxy.store.shared import StoredLeases, StoredSecrets
 from proxy.store.tags import StoredTags
 from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
@@ -84,7 +82,8 @@ async def open_store(url: str, clock: Clock, *, trusted: tuple[Trusted, ...] = (
             stack.push_async_callback(apart.close)
         keybook = StoredKeyBook(database, trusted, apart)
         await (keybook.refresh() if read_only else keybook.trust(trusted))
-        ledger, facts, leases = StoredLedger(database), StoredFacts(database, clock), StoredLeases(database, clock)
+        ledger, facts = StoredLedger(database), StoredFacts(database, clock, DENIED)
+        leases = StoredLeases(database, clock)
         tags = StoredTags(database, clock)
         tokens, policies, jobs = StoredAdminTokens(database), StoredPolicyBook(database), StoredJobs(database)
         overrides = StoredOverrides(database, clock, apart)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,25 +10,29 @@ from typing import Any
 
 from cachetools import LRUCache
 from sqlalchemy import (
+    Boolean,
+    Column,
     Connection,
-    Row,
+    Index,
     Select,
+    Table,
     Text,
+    UniqueConstraint,
     bindparam,
     cast,
     delete,
     exists,
     insert,
     select,
+    text,
     update,
 )
 
 from proxy.oci.limits import MIB
 from proxy.oci.reference import Digest, Repository
-from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once
 from proxy.store.port import Clock
-from proxy.store.tables import denials, listed, manifests
+from proxy.store.tables import BIG, Instant, Json, metadata, value_of, values_of
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.weight import of_fact
 
@@ -38,6 +41,34 @@ _FACTS = 32 * MIB  # bytes
 _AGAIN = timedelta(days=1)  # until a pass is recorded again
 _CHILD, _BLOB = "child", "blob"
 _Name = tuple[Repository, Digest]
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BIG, nullable=False),
+    Column("children", Json(tuple), nullable=False),  # in the order of the manifest
+    Column("blobs", Json(tuple), nullable=False),
+    Column("subject", Text),
+    Column("artifact", Boolean),
+    Column("passed", Instant),  # approximate time of the last pass: where to look first
+    UniqueConstraint("repository", "digest", name="manifests_once"),
+    Index("manifests_passed", "repository", "passed", sqlite_where=text("passed IS NOT NULL")),
+    sqlite_autoincrement=True,  # newest first is by id, so an id must never be reused
+)
+# Which manifest lists what, for reverse look-ups. The newest come first, so the manifest's id is in the index.
+listed = Table(
+    "listed",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("role", Text, primary_key=True),  # child | blob
+    Column("manifest_id", BIG, primary_key=True),
+    Index("listed_by_manifest", "manifest_id"),
+    sqlite_with_rowid=False,
+)
 
 
 class StoredFacts:
@@ -46,10 +77,11 @@ class StoredFacts:
     Only found facts are cached; an answer is not cached if something changed while it was read.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Use this database and start with an empty cache."""
+    def __init__(self, database: Database, clock: Clock, denied: Select[Any]) -> None:
+        """Use this database and start with an empty cache. `denied` selects the digests that are denied at `:now`."""
         self._database = database
         self._clock = clock
+        self._passed_first = _PASSED.where(manifests.c.digest.not_in(denied))
         self._manifests: LRUCache[_Name, ManifestFact] = LRUCache(_FACTS, of_fact)
         self._passed: LRUCache[_Name, datetime] = LRUCache(_REMEMBERED)
         self._changes = 0
@@ -86,7 +118,17 @@ class StoredFacts:
 
     async def _listed(self, repository: Repository, digest: Digest, role: str, limit: int, skip: int) -> Listing:
         asked = {"in_repository": repository, "of_digest": digest, "as_role": role, "skip": skip}
-        return await self._database.read(partial(_listing, asked=asked, limit=limit, now=self._clock.now()))
+        return await self._database.read(partial(self._listing, asked=asked, limit=limit, now=self._clock.now()))
+
+    def _listing(self, connection: Connection, asked: dict[str, Any], limit: int, now: datetime) -> Listing:
+        newest = connection.execute(_NEWEST, {**asked, "at_most": limit + 1}).all()
+        rows, whole = list(newest[:limit]), len(newest) <= limit
+        if not whole and asked["skip"] == 0:
+            rows += connection.execute(self._passed_first, {**asked, "at_most": limit, "now": now}).all()
+        when: dict[str, datetime | None] = {row.digest: row.passed for row in rows}
+        latest = sorted(((at, digest) for digest, at in when.items() if at), key=itemgetter(0), reverse=True)
+        rest = (digest for digest, at in when.items() if not at)
+        return Listing(tuple(Digest(digest) for digest in (*(digest for _, digest in latest), *rest)), whole)
 
     async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
         """Return the indexes above this manifest, at any depth; more than `limit` entries: there are others."""
@@ -139,15 +181,11 @@ _NEWEST = (
     .limit(bindparam("at_most"))
     .offset(bindparam("skip"))
 )
-_DENIED = select(denials.c.digest).where(
-    denials.c.digest.is_not(None), denials.c.until.is_(None) | (denials.c.until > bindparam("now"))
-)
 _PASSED = (
     select(manifests.c.digest, manifests.c.passed)
     .where(
         manifests.c.repository == bindparam("in_repository"),
         manifests.c.passed.is_not(None),
-        manifests.c.digest.not_in(_DENIED),
         exists().where(_LISTS),
     )
     .order_by(manifests.c.passed.desc())
@@ -174,16 +212,16 @@ _ABOVE = _above()
 
 def _learn(connection: Connection, fact: ManifestFact) -> ManifestFact:
     inserted = insert_once(connection.dialect.name, manifests).returning(manifests.c.id)
-    row_id = connection.execute(inserted, _values(fact)).scalar_one_or_none()
+    row_id = connection.execute(inserted, values_of(fact)).scalar_one_or_none()
     if row_id is not None:
         _list(connection, fact, row_id)
         return fact
     here = {"in_repository": fact.repository, "of_digest": fact.digest}
     row = connection.execute(_MANIFEST.with_for_update(), here).one()
-    known = _fact(row)
+    known = value_of(ManifestFact, row)
     stands = _together(known, fact)
     if stands != known:
-        connection.execute(update(manifests).where(manifests.c.id == row.id).values(_values(stands)))
+        connection.execute(update(manifests).where(manifests.c.id == row.id).values(values_of(stands)))
     if (stands.children, stands.blobs) != (known.children, known.blobs):
         connection.execute(delete(listed).where(listed.c.manifest_id == row.id))
         _list(connection, stands, row.id)
@@ -202,18 +240,7 @@ def _list(connection: Connection, fact: ManifestFact, row_id: int) -> None:
 
 def _manifest(connection: Connection, repository: Repository, digest: Digest) -> ManifestFact | None:
     row = connection.execute(_MANIFEST, {"in_repository": repository, "of_digest": digest}).one_or_none()
-    return None if row is None else _fact(row)
-
-
-def _listing(connection: Connection, asked: dict[str, Any], limit: int, now: datetime) -> Listing:
-    newest = connection.execute(_NEWEST, {**asked, "at_most": limit + 1}).all()
-    rows, whole = list(newest[:limit]), len(newest) <= limit
-    if not whole and asked["skip"] == 0:
-        rows += connection.execute(_PASSED, {**asked, "at_most": limit, "now": now}).all()
-    when: dict[str, datetime | None] = {row.digest: row.passed for row in rows}
-    latest = sorted(((at, digest) for digest, at in when.items() if at), key=itemgetter(0), reverse=True)
-    rest = (digest for digest, at in when.items() if not at)
-    return Listing(tuple(Digest(digest) for digest in (*(digest for _, digest in latest), *rest)), whole)
+    return None if row is None else value_of(ManifestFact, row)
 
 
 def _ancestors(connection: Connection, asked: dict[str, Any]) -> frozenset[Digest]:
@@ -230,29 +257,3 @@ def _forget(connection: Connection, repository: Repository, digest: Digest) -> N
     row_id = connection.execute(delete(manifests).where(*here).returning(manifests.c.id)).scalar_one_or_none()
     if row_id is not None:
         connection.execute(delete(listed).where(listed.c.manifest_id == row_id))
-
-
-def _values(fact: ManifestFact) -> dict[str, Any]:
-    return {
-        "repository": fact.repository,
-        "digest": fact.digest,
-        "media_type": fact.media_type,
-        "size": fact.size,
-        "children": canonical(fact.children),
-        "blobs": canonical(fact.blobs),
-        "subject": fact.subject,
-        "artifact": fact.artifact,
-    }
-
-
-def _fact(row: Row[Any]) -> ManifestFact:
-    return ManifestFact(
-        repository=Repository(row.repository),
-        digest=Digest(row.digest),
-        media_type=row.media_type,
-        size=row.size,
-        children=tuple(Digest(digest) for digest in json.loads(row.children)),
-        blobs=tuple(Digest(digest) for digest in json.loads(row.blobs)),
-        subject=None if row.subject is None else Digest(row.subject),
-        artifact=row.artifact,
-    )

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from proxy.oci.reference import Digest, Repository
-from proxy.store.canonical import canonical
 from proxy.store.database import Database, insert_once
-from proxy.store.stages import merge
-from proxy.store.tables import ledger
-from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, value_of, values_of
+from proxy.trust.ledger import Entry, SignatureKey, Stage, merge
 
 _KEY = ("repository", "digest", "fingerprint", "format", "bound")
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    *(Column(name, Text, nullable=False) for name in _KEY),
+    Column("stage", Chosen(Stage), nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("signature", LargeBinary),
+    Column("timestamp", LargeBinary),
+    Column("claims", Json(write=dict), nullable=False),
+    Column("artifact", Text),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint(*_KEY, name="ledger_same_signature"),
+    Index("ledger_by_bound", "repository", "bound"),
+)
 
 
 class StoredLedger:
@@ -69,7 +97,7 @@ class StoredLedger:
 
 
 def _images(fingerprints: Collection[str], repository: str) -> Select[Any]:
-    signed = ledger.c.stage.in_([Stage.SIGNED.value, Stage.ATTACHED.value])
+    signed = ledger.c.stage.in_([Stage.SIGNED, Stage.ATTACHED])
     query = select(ledger.c.repository, ledger.c.digest).distinct()
     query = query.where(signed, ledger.c.fingerprint.in_(sorted(fingerprints)))
     return query.where(ledger.c.repository == repository) if repository else query
@@ -83,7 +111,7 @@ _SAME = and_(*(ledger.c[name] == bindparam(f"same_{name}") for name in _KEY))
 _FIND = select(ledger).where(_SAME)
 _THERE = (
     select(ledger)
-    .where(ledger.c.repository == bindparam("same_repository"), ledger.c.stage != Stage.REMOVED.value)
+    .where(ledger.c.repository == bindparam("same_repository"), ledger.c.stage != Stage.REMOVED)
     .order_by(ledger.c.at.desc(), ledger.c.id.desc())
 )
 _ENTRIES = _THERE.where(ledger.c.digest == bindparam("same_digest"))
@@ -113,8 +141,8 @@ def _put(connection: Connection, entry: Entry) -> Entry:
 
 
 def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None) -> None:
-    changes = {"stage": stage.value} | ({"artifact": artifact} if artifact is not None else {})
-    left = () if stage is Stage.REMOVED else (ledger.c.stage != Stage.REMOVED.value,)
+    changes = {"stage": stage} | ({"artifact": artifact} if artifact is not None else {})
+    left = () if stage is Stage.REMOVED else (ledger.c.stage != Stage.REMOVED,)
     connection.execute(update(ledger).where(_SAME, *left).values(changes), [_is(key) for key in keys])
 
 
@@ -123,30 +151,8 @@ def _entries(connection: Connection, query: Select[Any], about: dict[str, str]) 
 
 
 def _values(entry: Entry) -> dict[str, Any]:
-    return {
-        "repository": entry.key.repository,
-        "digest": entry.key.digest,
-        "fingerprint": entry.key.fingerprint,
-        "format": entry.key.format,
-        "bound": entry.key.bound,
-        "stage": entry.stage.value,
-        "message": entry.message,
-        "signature": entry.signature,
-        "timestamp": entry.timestamp or None,
-        "claims": canonical(dict(entry.claims)),
-        "artifact": entry.artifact,
-        "at": entry.at,
-    }
+    return values_of(entry.key) | values_of(entry, "key") | {"timestamp": entry.timestamp or None}
 
 
 def _entry(row: Row[Any]) -> Entry:
-    return Entry(
-        key=SignatureKey(Repository(row.repository), Digest(row.digest), row.fingerprint, row.format, row.bound),
-        stage=Stage(row.stage),
-        message=bytes(row.message),
-        at=row.at,
-        signature=None if row.signature is None else bytes(row.signature),
-        timestamp=b"" if row.timestamp is None else bytes(row.timestamp),
-        claims=json.loads(row.claims),
-        artifact=None if row.artifact is None else Digest(row.artifact),
-    )
+    return value_of(Entry, row, key=value_of(SignatureKey, row), timestamp=row.timestamp or b"")

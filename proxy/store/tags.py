@@ -8,17 +8,51 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, tuple_, union, update
-from sqlalchemy import literal as value_of
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Row,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    union,
+    update,
+)
 
 from proxy.oci.reference import Digest, Repository, Tag
 from proxy.store.database import Database, upsert
+from proxy.store.facts import listed, manifests
 from proxy.store.port import Clock
-from proxy.store.tables import listed, manifests
-from proxy.store.tag_rows import FACT, fact_of, tags, values_of
+from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
 from proxy.trust.tag import HELD_S, Hold, TagFact
 
 _Place = tuple[Repository, Tag]
+# Where each tag points, and (holder, fence, until) who may move it now. A row with neither is deleted.
+tags = Table(
+    "tags",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("digest", Text),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("moving_to", Text),
+    Column("holder", Text),
+    Column("fence", BIG, nullable=False),
+    Column("until", Instant),
+    Index("tags_by_digest", "repository", "digest"),
+    Index("tags_moving", "moving_to", sqlite_where=text("moving_to IS NOT NULL")),
+)
+_FACT = ("digest", "at", "by", "how", "moving_to")  # the columns of the fact
 
 
 class StoredTags:
@@ -40,7 +74,7 @@ class StoredTags:
     async def find(self, repository: Repository, names: Collection[Tag]) -> Mapping[Tag, TagFact]:
         """Return the facts about these tags; unknown tags are left out."""
         rows = await self._database.read(partial(_rows, repository=repository, names=sorted(names)))
-        return {fact.tag: fact for fact in (fact_of(row) for row in rows)}
+        return {fact.tag: fact for fact in (value_of(TagFact, row) for row in rows)}
 
     async def take(
         self, repository: Repository, names: Collection[Tag], holder: str, moving_to: Mapping[Tag, Digest]
@@ -64,7 +98,7 @@ class StoredTags:
             await self._database.at_once(partial(_take, values=values, now=now))
         except _Busy:
             return None
-        return Hold(repository, wanted, holder, {tag: fact_of(row) for tag, row in rows.items()})
+        return Hold(repository, wanted, holder, {tag: value_of(TagFact, row) for tag, row in rows.items()})
 
     async def begin(self, hold: Hold, moving_to: Mapping[Tag, Digest]) -> None:
         """Record where these tags move, with the next commit, unless that was recorded when they were taken."""
@@ -149,7 +183,7 @@ def _taken(
     repository: Repository, tag: Tag, row: Row[Any] | None, holder: str | None, moving_to: Digest | None, now: datetime
 ) -> dict[str, Any]:
     """Return the new row of a tag that is taken."""
-    known = TagFact(repository, tag, None, now) if row is None else fact_of(row)
+    known = TagFact(repository, tag, None, now) if row is None else value_of(TagFact, row)
     if moving_to is not None and known.digest != moving_to:
         known = replace(known, moving_to=moving_to)
     fence = 1 if row is None else row.fence + 1
@@ -206,17 +240,17 @@ def _change(connection: Connection, facts: Sequence[TagFact]) -> None:
     if facts:
         this = and_(tags.c.repository == bindparam("in_repository"), tags.c.tag == bindparam("of_tag"))
         values = [{"in_repository": fact.repository, "of_tag": fact.tag, **_said(fact)} for fact in facts]
-        connection.execute(update(tags).where(this).values({n: bindparam(f"new_{n}") for n in FACT}), values)
+        connection.execute(update(tags).where(this).values({n: bindparam(f"new_{n}") for n in _FACT}), values)
 
 
 def _said(fact: TagFact) -> dict[str, Any]:
-    return {f"new_{name}": getattr(fact, name) for name in FACT}
+    return {f"new_{name}": getattr(fact, name) for name in _FACT}
 
 
 def _record(connection: Connection, facts: Sequence[TagFact]) -> None:
     statement = upsert(connection.dialect.name, tags)
     put = statement.on_conflict_do_update(
-        index_elements=[tags.c.repository, tags.c.tag], set_={name: statement.excluded[name] for name in FACT}
+        index_elements=[tags.c.repository, tags.c.tag], set_={name: statement.excluded[name] for name in _FACT}
     )
     connection.execute(put, [{**values_of(fact), "holder": None, "fence": 1, "until": None} for fact in facts])
     for repository in {fact.repository for fact in facts}:
@@ -256,7 +290,7 @@ def _gone(
 
 
 def _above(connection: Connection, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
-    up = select(value_of(digest).label("digest"), value_of(0).label("level")).cte("up", recursive=True)
+    up = select(literal(digest).label("digest"), literal(0).label("level")).cte("up", recursive=True)
     here = and_(listed.c.repository == repository, listed.c.digest == up.c.digest)
     step = (
         select(manifests.c.digest, up.c.level + 1)
@@ -277,4 +311,4 @@ def _unfinished(connection: Connection, now: datetime, limit: int, after: TagFac
     query = select(tags).where(tags.c.moving_to.is_not(None), free).order_by(*order).limit(limit)
     if after is not None:
         query = query.where(tuple_(*order) > (after.at, after.repository, after.tag))
-    return [fact_of(row) for row in connection.execute(query)]
+    return [value_of(TagFact, row) for row in connection.execute(query)]

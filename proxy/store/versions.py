@@ -11,12 +11,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, Table, Text, select
 
 from proxy.oci.faults import Unavailable
 from proxy.store.database import upsert
 from proxy.store.own_connection import Reader
-from proxy.store.tables import versions
+from proxy.store.tables import BIG, metadata
+
+# How often each book was changed: other processes compare it to detect that theirs is old.
+versions = Table("versions", metadata, Column("name", Text, primary_key=True), Column("number", BIG, nullable=False))
 
 
 class Book(Protocol):

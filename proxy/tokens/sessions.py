@@ -17,7 +17,7 @@ from typing import Protocol
 
 from hsm import Token
 from proxy.oci.faults import Unavailable
-from proxy.store.lease import Lease
+from proxy.store.shared import Lease
 
 HELD_S = 12.0  # the sessions of a process that died stay reserved for this long
 STEP_S = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -45,3 +45,24 @@ class Entry:
     claims: Mapping[str, str] = field(default_factory=dict)
     artifact: Digest | None = None  # the manifest that carries it upstream
     timestamp: bytes = field(default=b"", repr=False)
+
+
+_ORDER = (Stage.INTENDED, Stage.SIGNED, Stage.ATTACHED)
+
+
+def merge(there: Entry | None, new: Entry) -> Entry:
+    """Return the entry that is in the ledger after `new` was put.
+
+    The entry that is further on is kept, and of two equal ones the first, except that a timestamp is added to a
+    signature without one. A removed entry comes back with its signature and time, to be attached again as the same
+    bytes: nothing is signed twice.
+    """
+    if there is None:
+        return new
+    if there.stage is Stage.REMOVED:
+        if there.signature is None:
+            return new
+        return replace(there, stage=Stage.SIGNED, artifact=None)
+    if there.stage is new.stage is Stage.SIGNED and there.signature == new.signature and not there.timestamp:
+        return new if new.timestamp else there
+    return new if _ORDER.index(new.stage) > _ORDER.index(there.stage) else there

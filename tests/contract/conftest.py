@@ -16,13 +16,13 @@ from proxy.admin.approvals_port import Approvals
 from proxy.admin.tokens_port import AdminTokens
 from proxy.jobs.port import Jobs
 from proxy.journal.port import Journal, Pulled
-from proxy.journal.would_block import WouldBlock
+from proxy.journal.reports import WouldBlock
 from proxy.policies.port import PolicyBook
 from proxy.registry.ports.facts import Facts, Ledger, Signed, Tags
 from proxy.registry.ports.keys import KeyBook
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
 from proxy.server.store import open_store
-from proxy.store.lease import Lease
+from proxy.store.shared import Lease
 from proxy.store.tables import metadata
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore

@@ -22,9 +22,8 @@ from proxy.formats.format import Scheme
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Pulled, Search
-from proxy.journal.pulled import JUDGED, SERVED
-from proxy.journal.tally import row_key, with_count
-from proxy.journal.would_block import Warned, WouldBlock, summed
+from proxy.journal.reports import JUDGED, SERVED, Warned, WouldBlock, summed
+from proxy.journal.rows import row_key, with_count
 from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
@@ -33,15 +32,14 @@ from proxy.overrides.in_force import Ordered
 from proxy.policies.revision import PolicyRevision
 from proxy.policies.rules import RulesInForce
 from proxy.registry.ports.keys import TokenState
-from proxy.store.lease import Lease
-from proxy.store.stages import merge
+from proxy.store.shared import Lease
 from proxy.trust.allotment import Allotment
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
-from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.ledger import Entry, SignatureKey, Stage, merge
 from proxy.trust.overrides import AllOverrides, Overrides
 from proxy.trust.question import NOTHING
 from proxy.trust.unsigned_push import UnsignedPush

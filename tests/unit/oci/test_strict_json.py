@@ -4,13 +4,14 @@ import json
 import re
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oci.faults import Corrupt
-from proxy.oci.strict_json import TooManyValues, _outside_strings, loads, most_values
+from proxy.oci.strict_json import TooManyValues, _outside_strings, canonical, loads, most_values
 
 DEPTH = 32
 LEAF = (
@@ -123,3 +124,15 @@ def test_more_values_than_may_be_are_refused_before_any_is_built(unit: bytes) ->
     with pytest.raises(TooManyValues, match="more than 100 values"):
         loads(b"[" + unit * 100 + b"0]", DEPTH, 100)
     assert loads(b"[" + unit * 30 + b"0]", DEPTH, 100)
+
+
+def test_the_same_value_has_the_same_text() -> None:
+    assert canonical({"b": [1, None], "a": "x"}) == canonical({"a": "x", "b": (1, None)}) == '{"a":"x","b":[1,null]}'
+
+
+def test_only_ascii_comes_out_whatever_goes_in() -> None:
+    assert canonical("ü\0\ud800") == '"\\u00fc\\u0000\\ud800"'
+
+
+def test_what_json_has_no_form_for_is_written_as_text() -> None:
+    assert canonical(datetime(2026, 1, 2, tzinfo=UTC)) == '"2026-01-02 00:00:00+00:00"'

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from proxy.journal.rows import revisions
 from proxy.oci.faults import Unavailable
 from proxy.server.store import Store
 from proxy.store.database import Database, translated
-from proxy.store.tables import revisions
 
 
 def row(n: int) -> Callable[[Connection], int]:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from proxy.oci.faults import Unavailable
+from proxy.overrides.store import DENIED
 from proxy.server.store import Store
 from proxy.store.facts import StoredFacts
 from proxy.trust.fact import Listing
@@ -44,14 +45,14 @@ async def test_what_is_known_costs_nothing_to_learn_or_look_up(store: Store) -> 
 async def test_what_is_known_costs_no_write_after_a_restart_either(store: Store) -> None:
     await store.facts.learn(FACT)
     seen = statements(store)
-    await StoredFacts(store._database, FrozenClock()).learn(FACT)
+    await StoredFacts(store._database, FrozenClock(), DENIED).learn(FACT)
     assert [s.split()[0] for s in seen] == ["SELECT"]
 
 
 async def test_absence_is_not_remembered(store: Store) -> None:
     assert await store.facts.manifest(APP, FACT.digest) is None
     assert await store.facts.listing(APP, digest("layer"), 8) == Listing()
-    await StoredFacts(store._database, FrozenClock()).learn(FACT)  # as another replica would
+    await StoredFacts(store._database, FrozenClock(), DENIED).learn(FACT)  # as another replica would
     assert await store.facts.manifest(APP, FACT.digest) == FACT
     assert await store.facts.listing(APP, digest("layer"), 8) == Listing((FACT.digest,))
 

@@ -14,8 +14,7 @@ from proxy.keys.store import StoredKeyBook
 from proxy.oci.faults import Unavailable
 from proxy.server.store import Store
 from proxy.store.database import Work
-from proxy.store.tables import versions
-from proxy.store.versions import Watch, _numbers, bump
+from proxy.store.versions import Watch, _numbers, bump, versions
 from proxy.trust.keys import KeyState, fingerprint
 from tests.worlds.memory import NOON, FrozenClock, SoftSigner
 

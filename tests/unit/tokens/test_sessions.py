@@ -9,7 +9,7 @@ import pytest
 
 from hsm import Token
 from proxy.oci.faults import Unavailable
-from proxy.store.lease import Lease
+from proxy.store.shared import Lease
 from proxy.tokens.sessions import InUse, Sessions
 from tests.worlds.memory import FrozenClock, MemoryLeases
 

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from proxy.journal.would_block import Warned, WouldBlock, summed
+from proxy.journal.reports import Warned, WouldBlock, summed
 from tests.worlds.memory import NOON
 
 LATER = NOON + timedelta(minutes=1)

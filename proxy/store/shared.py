@@ -1,17 +1,31 @@
-"""Locks across processes: a row with a fencing number."""
+"""What the servers of one store share: leases (locks with a fencing number), and random keys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from secrets import token_bytes
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, and_, or_, select, update
 
-from proxy.store.database import Database, upsert
+from proxy.store.database import Database, insert_once, upsert
 from proxy.store.port import Clock
-from proxy.store.tables import leases
+from proxy.store.tables import BIG, Instant, metadata
+
+BYTES = 32
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", BIG, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+secrets = Table(
+    "secrets", metadata, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
+)
 
 
 @dataclass(frozen=True)
@@ -106,3 +120,28 @@ def _all_held(connection: Connection, prefix: str, now: datetime) -> dict[str, s
 
 def _held(lease: Lease, now: datetime) -> ColumnElement[bool]:
     return and_(leases.c.name == lease.name, leases.c.fence == lease.fence, leases.c.until > now)
+
+
+class StoredSecrets:
+    """Random keys shared by all servers of one store, each created by the first server that needs it.
+
+    For values that clients receive and return. They sign no images; any reader of the database has them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Use this database; no key is cached in memory."""
+        self._database = database
+
+    async def named(self, name: str) -> bytes:
+        """Return the key of this name, 32 bytes, the same for every server and after every restart."""
+        return await self._database.write(lambda connection: _named(connection, name))
+
+
+def _named(connection: Connection, name: str) -> bytes:
+    kept = select(secrets.c.value).where(secrets.c.name == name)
+    found: bytes | None = connection.execute(kept).scalar_one_or_none()
+    if found is None:
+        once = insert_once(connection.dialect.name, secrets)  # another server may be first
+        connection.execute(once, [{"name": name, "value": token_bytes(BYTES)}])
+        found = connection.execute(kept).scalar_one()
+    return found

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.journal.event import Event, EventKind
-from proxy.journal.tally import may_follow, row_key, same_row, with_count
+from proxy.journal.rows import may_follow, row_key, same_row, with_count
 from tests.worlds.memory import NOON
 from tests.worlds.stored import decision, happened
 
