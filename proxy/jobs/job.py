@@ -16,6 +16,15 @@ PATIENCE = timedelta(days=7)  # counted from the request; after that the job has
 TRIES = 5  # most runs that may end with their process without completing a step
 
 
+class Lane(StrEnum):
+    """Jobs of one lane run one after the other, on one server at a time; no lane waits for another."""
+
+    SIGNING = "signing"
+    SWEEP = "sweep"
+    SCAN = "scan"
+    MAINTENANCE = "maintenance"
+
+
 class JobState(StrEnum):
     """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest has ended."""
 

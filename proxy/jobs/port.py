@@ -30,8 +30,8 @@ class Jobs(Protocol):
         Returns None if there is no such job, or if `change` returned None and the job stays unchanged.
         """
 
-    async def next(self, now: datetime) -> Job | None:
-        """Return the next job to run: the oldest that has not ended and is due."""
+    async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
+        """Return the next job to run: the oldest of these kinds (None: any) but these, not ended and due."""
 
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int

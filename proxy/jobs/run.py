@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ class Step(Protocol):
 
 
 Work = Callable[[Job, Step], Awaitable[Mapping[str, Any]]]
+Due = Callable[[datetime], Awaitable[Job | None]]
 
 
 class Stop(Exception):
@@ -76,14 +78,16 @@ def unknown(job_id: str) -> Fault:
     return Fault("NAME_UNKNOWN", f"there is no job {job_id!a}; there are: countersign jobs list")
 
 
-async def run_next(works: Mapping[str, Work], jobs: Jobs, journal: Journal, clock: Clock) -> bool:
-    """Run the next job as far as possible; return False if none is due.
+async def run_next(
+    works: Mapping[str, Work], jobs: Jobs, journal: Journal, clock: Clock, due: Due | None = None
+) -> bool:
+    """Run the next job as far as possible; return False if none is due. `due` finds it, by default among all.
 
     Raises Unavailable, and Fault if a job failed because of a programming error.
 
-    Only the holder of the jobs lease may call this: a job marked as running was then abandoned by another process.
+    Only the holder of its lane's lease may call this: a job marked as running was then abandoned by another process.
     """
-    waiting = await jobs.next(clock.now())
+    waiting = await (due or jobs.next)(clock.now())
     if waiting is None:
         return False
     job = await jobs.change(waiting.id, partial(jobs_of.taken_up, now=clock.now()))

@@ -1,66 +1,68 @@
-"""Run jobs in the background, in one process at a time: the lease holder; another takes over when the lease ends."""
+"""Run jobs in the background, each lane on one server at a time: the holder of its lease; then another takes over."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Mapping
+from functools import partial
 
+from proxy.jobs.job import Lane
+from proxy.jobs.periodic import Periodic
 from proxy.jobs.port import Jobs
-from proxy.jobs.run import Work, run_next
-from proxy.oci.faults import Unavailable
+from proxy.jobs.run import Due, Work, run_next
 from proxy.registry.ports_in_use import Ports
-from proxy.store.shared import Lease, Leases
+from proxy.store.shared import Leases
 
-LEASE = "jobs"
-HELD_S = 15.0  # seconds before another process takes over from a killed holder
-RENEW_S = 4.0
 LOOK_S = 1.0  # most seconds before a new job starts
+Lanes = Mapping[str, tuple[Lane, Work]]
+
+
+def lease_of(lane: Lane) -> str:
+    """Return the name of the lease of this lane."""
+    return f"jobs {lane}"
 
 
 class JobRunner:
     """Runs the jobs of one process. After a cancellation, the next runner resumes after the last completed step."""
 
-    def __init__(self, works: Mapping[str, Work], jobs: Jobs, leases: Leases, ports: Ports, *, sole: bool) -> None:
-        """`works` has a function for every kind of job; `sole`: no other server shares the store."""
+    def __init__(self, works: Lanes, jobs: Jobs, leases: Leases, ports: Ports) -> None:
+        """`works` has the lane and the function of each kind of job."""
         self._works = works
         self._jobs = jobs
         self._leases = leases
         self._journal = ports.journal
         self._clock = ports.clock
-        # A sole server reuses its holder name, so it need not wait for the lease of its killed predecessor.
-        self._holder = "the only server" if sole else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
-    async def run(self) -> None:
-        """Run all due jobs, unless another process does. Raises Unavailable, Fault if a job has a bug."""
-        if await self._jobs.next(self._clock.now()) is None:  # this check needs no commit
-            return
-        lease = await self._leases.acquire(LEASE, self._holder, HELD_S)
-        if lease is None:
-            return
-        running, keeping = asyncio.create_task(self._all()), asyncio.create_task(self._keep(lease))
-        try:
-            await asyncio.wait([running, keeping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (running, keeping):
-                task.cancel()
-            await asyncio.wait([running, keeping])
-            await self._leases.release(lease)
-        if not running.cancelled() and (failed := running.exception()) is not None:
-            raise failed
+    def every(self, seconds: float, periodic: Periodic) -> None:
+        """Run each lane for as long as this process runs, without regard to the others."""
+        for lane in sorted({Lane.MAINTENANCE, *(lane for lane, _ in self._works.values())}):
+            periodic.every(seconds, f"jobs: {lane}", partial(self.run, lane))
 
-    async def _all(self) -> None:
-        while await run_next(self._works, self._jobs, self._journal, self._clock):
+    async def run(self, lane: Lane) -> None:
+        """Run all due jobs of this lane, unless another process does. Raises Unavailable, Fault if a job has a bug."""
+        works = {kind: work for kind, (its, work) in self._works.items() if its is lane}
+        elsewhere = sorted(self._works.keys() - works.keys())
+        kinds = None if lane is Lane.MAINTENANCE else sorted(works)  # here, what only another version knows is refused
+        due = partial(self._jobs.next, kinds=kinds, but=elsewhere)
+        if await due(self._clock.now()) is None:  # this check needs no commit
+            return
+        async with self._leases.held(lease_of(lane)) as lost:
+            if lost is not None:
+                await _until(lost, asyncio.create_task(self._all(works, due)))
+
+    async def _all(self, works: Mapping[str, Work], due: Due) -> None:
+        while await run_next(works, self._jobs, self._journal, self._clock, due):
             pass
 
-    async def _keep(self, lease: Lease) -> None:
-        """Return when the lease is lost or cannot be renewed: the jobs must then stop."""
-        held: Lease | None = lease
-        while held is not None:
-            await asyncio.sleep(RENEW_S)
-            try:
-                held = await self._leases.renew(lease, HELD_S)
-            except Unavailable:
-                return
+
+async def _until(lost: asyncio.Event, running: asyncio.Task[None]) -> None:
+    """Return when the work is done, or its lease is lost: the jobs have then stopped. Raises what the work raises."""
+    losing = asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait([running, losing], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (running, losing):
+            task.cancel()
+        await asyncio.wait([running, losing])
+    if not running.cancelled():
+        running.result()

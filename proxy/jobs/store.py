@@ -63,9 +63,8 @@ class StoredJobs:
         """
         return await self._database.write(partial(_change, job_id=job_id, change=change))
 
-    async def next(self, now: datetime) -> Job | None:
-        """Return the next job to run: the oldest that has not ended and is due."""
-        return await self._database.read(partial(_next, now=now))
+    async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
+        return await self._database.read(partial(_next, now=now, kinds=kinds, but=but))
 
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
@@ -99,10 +98,11 @@ def _change(connection: Connection, job_id: str, change: Change) -> Job | None:
     return wanted
 
 
-def _next(connection: Connection, now: datetime) -> Job | None:
+def _next(connection: Connection, now: datetime, kinds: Collection[str] | None, but: Collection[str]) -> Job | None:
     waits = jobs.c.state.in_(WAITING)
     due = or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now)
-    row = connection.execute(select(jobs).where(waits, due).order_by(jobs.c.created, jobs.c.id).limit(1)).first()
+    query = select(jobs).where(waits, due, jobs.c.kind.not_in(but)).order_by(jobs.c.created, jobs.c.id).limit(1)
+    row = connection.execute(query if kinds is None else query.where(jobs.c.kind.in_(kinds))).first()
     return None if row is None else value_of(Job, row)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,15 +12,13 @@ from structlog.typing import FilteringBoundLogger
 from proxy.keys.due import run_due
 from proxy.oci.faults import Unavailable
 from proxy.registry.ports_in_use import Ports
-from proxy.store.shared import Lease, Leases
+from proxy.store.shared import Leases
 from proxy.trust.schedule import ChangeKind, ScheduledChange, announced, coming, due
 
 LOOK_S = 1.0
-LEASE_S = 15.0  # seconds before another server takes over from a killed holder
-RENEW_S = 4.0  # while changes run: a small token needs minutes for an RSA key
 # pause after a failure, doubled each time: every try may leave a new key on the token
 PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
-_LEASE = "key-times"
+LEASE = "key-times"  # held while changes run: a small token needs minutes for an RSA key
 _SAYS = {
     ChangeKind.ROTATE: "a new key is made for it",
     ChangeKind.ACTIVATE: "begins to sign",
@@ -55,7 +50,6 @@ class ScheduleRunner:
         self._leases = leases
         self._refresh = refresh
         self._log = log
-        self._holder = secrets.token_hex(8)
         self._not_before = self._pause = 0.0
         self._announced: set[tuple[str, str, datetime]] = set()
         self.failing: Failing | None = None
@@ -69,29 +63,16 @@ class ScheduleRunner:
             return
         if ports.clock.monotonic() < self._not_before:
             return
-        lease = await self._leases.acquire(_LEASE, self._holder, LEASE_S)
-        if lease is None:
-            return
-        keeping = asyncio.create_task(self._keep(lease))
-        try:
-            await self._refresh()
-            await run_due(ports)
-        except Unavailable as wrong:
-            self._failed(wrong.what, ports)
-        else:
-            self.failing, self._not_before, self._pause = None, 0.0, 0.0
-        finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
-            await self._leases.release(lease)
-
-    async def _keep(self, lease: Lease) -> None:
-        """Return when the lease is lost: the key book refuses changes that conflict with the next holder's."""
-        held: Lease | None = lease
-        while held is not None:
-            await asyncio.sleep(RENEW_S)
-            with suppress(Unavailable):  # the next renewal may succeed before the lease ends
-                held = await self._leases.renew(lease, LEASE_S)
+        async with self._leases.held(LEASE) as lost:
+            if lost is None:
+                return
+            try:  # to the end, also when it is lost: the key book refuses what conflicts with the next holder's changes
+                await self._refresh()
+                await run_due(ports)
+            except Unavailable as wrong:
+                self._failed(wrong.what, ports)
+            else:
+                self.failing, self._not_before, self._pause = None, 0.0, 0.0
 
     def _failed(self, why: str, ports: Ports) -> None:
         since = ports.clock.now() if self.failing is None else self.failing.since

@@ -6,7 +6,7 @@ interface.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from proxy.admin import approval_routes, token_operations
 from proxy.admin.approval_desk import ApprovalDesk
@@ -15,8 +15,9 @@ from proxy.admin.dispatch import Topic, topic_of
 from proxy.admin.operation import Route
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs import operations as job_operations
+from proxy.jobs.job import Lane
 from proxy.jobs.port import Jobs
-from proxy.jobs.run import Work
+from proxy.jobs.runner import Lanes
 from proxy.keys import chain_operations, custody_operations
 from proxy.keys import operations as key_operations
 from proxy.keys.resign import RESIGN, resign
@@ -77,11 +78,14 @@ def topics(
     return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())
 
 
-def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Mapping[str, Work]:
-    """Return the implementation of each kind of job. `ports` returns the ports in force."""
+def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Lanes:
+    """Return the lane and the implementation of each kind of job. `ports` returns the ports in force."""
     journal = store.journal
     return {
-        RESIGN: lambda job, step: resign(job, step, ports(), store.ledger),
-        SIGN_OWED: lambda job, step: sign_pending(job, step, ports()),
-        PLAN: lambda job, step: plan_in_job(job, step, ports(), policies, journal.pulled, journal.revision),
+        RESIGN: (Lane.MAINTENANCE, lambda job, step: resign(job, step, ports(), store.ledger)),
+        SIGN_OWED: (Lane.SIGNING, lambda job, step: sign_pending(job, step, ports())),
+        PLAN: (
+            Lane.SWEEP,
+            lambda job, step: plan_in_job(job, step, ports(), policies, journal.pulled, journal.revision),
+        ),
     }

@@ -120,9 +120,7 @@ class Running:
         self._server = Server(self.leaving, settings.limits, log.warning)
         self._ticking = Periodic(log)
         self._on_the_host = HostException(settings.directory, lambda: self.ports, store.overrides, log)
-        self._jobs = runner.JobRunner(
-            works(lambda: self.ports, store, policies), store.jobs, store.leases, ports, sole=store.sole
-        )
+        self._jobs = runner.JobRunner(works(lambda: self.ports, store, policies), store.jobs, store.leases, ports)
         self._staleness = staleness.Staleness(store.watch, settings.limits, ports.clock.now, log)
         self._reloading = asyncio.Lock()
         self.keytimes = schedule_runner.ScheduleRunner(lambda: self.ports, store.leases, store.keybook.refresh, log)
@@ -194,7 +192,7 @@ class Running:
         self._ticking.every(
             sign_pending.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs)
         )
-        self._ticking.every(runner.LOOK_S, "jobs", self._jobs.run)
+        self._jobs.every(runner.LOOK_S, self._ticking)
         self._ticking.every(retag.LOOK_S, "tags that were moving", lambda: retag.finish_all(self.ports))
         self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.ports))
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 from typing import Protocol
 
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, and_, or_, select, update
 
+from proxy.oci.faults import Unavailable
 from proxy.store.database import Database, insert_once, upsert
 from proxy.store.port import Clock
 from proxy.store.tables import BIG, Instant, metadata
 
 BYTES = 32
+HELD_S = 15.0  # seconds before another server takes over from a killed holder
+RENEW_S = 4.0  # from one renewal to the next, while it is held
+_SERVER = f"{socket.gethostname()}:{os.getpid()}"
 leases = Table(
     "leases",
     metadata,
@@ -43,48 +52,102 @@ class Lease:
 
 
 class Leases(Protocol):
-    """Locks across servers."""
+    """Locks across servers. All calls raise Unavailable."""
 
-    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
-        """Return the lease, or None while another holder has it."""
+    def held(self, name: str) -> AbstractAsyncContextManager[asyncio.Event | None]:
+        """Hold the lease while the block runs. Gives None, and holds nothing, while another holder has it.
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
-        """Return the lease with its new end, or None when it is lost."""
-
-    async def release(self, lease: Lease) -> None:
-        """Release the lease."""
-
-
-class StoredLeases:
-    """Leases in a table, by the clock of the process that asks. All calls raise Unavailable."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Use this database and this clock."""
-        self._database = database
-        self._clock = clock
+        Otherwise gives an event, which is set once the lease is lost: what another holder must not do at the same time
+        must then have stopped.
+        """
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease, or None while another holder has it. The same holder gets it again, with a new fence.
 
         A lease that lasts far longer than the requested time does not count: its clock has been set back since.
         """
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """Return the lease with its new end, or None when it expired or was taken over: then stop at once."""
+
+    async def release(self, lease: Lease) -> None:
+        """Release the lease; no effect if it was lost before."""
+
+    async def holders(self, prefix: str) -> dict[str, str]:
+        """Return the current holders, by name, of every lease whose name has this prefix."""
+
+
+@asynccontextmanager
+async def hold(leases: Leases, name: str, here: set[str], *, sole: bool) -> AsyncIterator[asyncio.Event | None]:
+    """What `Leases.held` does; `here` has the names that this process holds.
+
+    A sole server always has the same holder, so it need not wait for the lease of its killed predecessor.
+    """
+    if name in here:
+        yield None
+        return
+    here.add(name)
+    try:
+        asked = asyncio.get_running_loop().time()
+        lease = await leases.acquire(name, "the only server" if sole else f"{_SERVER}:{token_hex(4)}", HELD_S)
+        if lease is None:
+            yield None
+            return
+        lost = asyncio.Event()
+        keeping = asyncio.create_task(_keep(leases, lease, asked, lost))
+        try:
+            yield lost
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            await leases.release(lease)
+    finally:
+        here.discard(name)
+
+
+async def _keep(leases: Leases, lease: Lease, confirmed: float, lost: asyncio.Event) -> None:
+    """Renew until it is lost: taken over, or not renewed for so long that it may be."""
+    now, held = asyncio.get_running_loop().time, True
+    while held:
+        await asyncio.sleep(RENEW_S)
+        asked = now()
+        with suppress(Unavailable):  # the next renewal may succeed before the lease ends
+            try:
+                async with asyncio.timeout_at(confirmed + HELD_S - RENEW_S):
+                    held = await leases.renew(lease, HELD_S) is not None
+                confirmed = asked
+            except TimeoutError:
+                held = False
+    lost.set()
+
+
+class StoredLeases:
+    """The Leases port on a database, by the clock of the process that asks."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Use this database and this clock."""
+        self._database = database
+        self._clock = clock
+        self._here: set[str] = set()
+
+    def held(self, name: str) -> AbstractAsyncContextManager[asyncio.Event | None]:
+        return hold(self, name, self._here, sole=self._database.sole)
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         return await self._database.write(
             partial(_acquire, name=name, holder=holder, now=self._clock.now(), until=self._in(seconds))
         )
 
     async def renew(self, lease: Lease, seconds: float) -> Lease | None:
-        """Return the lease with its new end, or None when it expired or was taken over: then stop at once."""
         until = self._in(seconds)
         held = await self._database.write(partial(_end, lease=lease, now=self._clock.now(), until=until))
         return replace(lease, until=until) if held else None
 
     async def release(self, lease: Lease) -> None:
-        """Release the lease; no effect if it was lost before."""
         now = self._clock.now()
         await self._database.write(partial(_end, lease=lease, now=now, until=now))
 
-    async def held(self, prefix: str) -> dict[str, str]:
-        """Return the current holders, by name, of every lease whose name has this prefix."""
+    async def holders(self, prefix: str) -> dict[str, str]:
         return await self._database.read(partial(_all_held, prefix=prefix, now=self._clock.now()))
 
     def _in(self, seconds: float) -> datetime:

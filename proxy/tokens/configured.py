@@ -11,10 +11,11 @@ from structlog.typing import FilteringBoundLogger
 
 from hsm import Token
 from proxy.oci.faults import ConfigError, Unavailable
+from proxy.store.shared import Leases
 from proxy.tokens.failing import FailingKeys
 from proxy.tokens.open import Opened, PinRefusedAtStart, Record, may_serve, open_token
 from proxy.tokens.plan import TokensPlan
-from proxy.tokens.sessions import STEP_S, InUse, Leases, Sessions
+from proxy.tokens.sessions import STEP_S, InUse, Sessions
 from proxy.tokens.setup import token_settings
 
 START_S = 3.0  # a start waits this long for a token; pulls wait for the start

@@ -13,26 +13,16 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 from hsm import Token
 from proxy.oci.faults import Unavailable
-from proxy.store.shared import Lease
+from proxy.store.shared import Lease, Leases
 
 HELD_S = 12.0  # the sessions of a process that died stay reserved for this long
 STEP_S = 1.0
 _RENEW_AFTER_S = 4.0
 _GIVE_UP_AFTER_S = 8.0  # without an answer from the store: log out before other processes may log in
 _OPENING = 5.0  # seconds for a token to close one session before another PIN is tried
-
-
-class Leases(Protocol):
-    """The part of the store that sessions need."""
-
-    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None: ...
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
-    async def release(self, lease: Lease) -> None: ...
-    async def held(self, prefix: str) -> dict[str, str]: ...
 
 
 class InUse:
@@ -125,8 +115,8 @@ class Sessions:
             if self._giving and use.used < len(self._mine):
                 await self._leases.release(self._mine.popitem()[1][0])
                 self._giving = False
-            held = await self._leases.held(self._prefix)
-            asks = (await self._leases.held(self._waiting)).get(self._waiting)
+            held = await self._leases.holders(self._prefix)
+            asks = (await self._leases.holders(self._waiting)).get(self._waiting)
             await self._settle(held, None if asks == self._holder else asks)
         except Unavailable:
             late = [name for name, (_, at) in self._mine.items() if self._now() - at >= _GIVE_UP_AFTER_S]

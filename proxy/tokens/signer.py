@@ -13,12 +13,12 @@ from hsm.certificates import name_of
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.registry.ports.keys import TokenState
+from proxy.store.shared import Leases
 from proxy.tokens.configured import ConfiguredTokens
 from proxy.tokens.failing import FailingKeys
 from proxy.tokens.failover import Standby
 from proxy.tokens.open import Opened, PinRefusedAtStart, Record, as_recorded, astray
 from proxy.tokens.plan import TokensPlan
-from proxy.tokens.sessions import Leases
 from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 

@@ -22,7 +22,7 @@ from proxy.registry.ports.facts import Facts, Ledger, Signed, Tags
 from proxy.registry.ports.keys import KeyBook
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
 from proxy.server.store import open_store
-from proxy.store.shared import Lease
+from proxy.store.shared import Leases
 from proxy.store.tables import metadata
 from proxy.trust.keys import Trusted
 from tests.worlds.memory import FrozenClock, MemoryStore
@@ -48,18 +48,6 @@ class Book(KeyBook, Protocol):
 
 class WholeLedger(Ledger, Signed, Protocol):
     """The Ledger port, and what jobs walk through."""
-
-
-class Leases(Protocol):
-    """Locks that hold across processes."""
-
-    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None: ...
-
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
-
-    async def release(self, lease: Lease) -> None: ...
-
-    async def held(self, prefix: str) -> dict[str, str]: ...
 
 
 class AnyStore(Protocol):

@@ -2,8 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
-from tests.contract.conftest import Leases
+import pytest
+
+from proxy.oci.faults import Unavailable
+from proxy.store import shared
+from proxy.store.shared import HELD_S, Lease, Leases
 from tests.worlds.memory import FrozenClock
 
 
@@ -81,6 +86,88 @@ async def test_who_holds_what_is_told_by_the_beginning_of_its_name(leases: Lease
     short = await leases.acquire("token_a session 1", "b", 10)
     await leases.acquire("tokenXa session 0", "c", 30)
     assert short is not None
-    assert await leases.held("token_a session ") == {"token_a session 0": "a", "token_a session 1": "b"}
+    assert await leases.holders("token_a session ") == {"token_a session 0": "a", "token_a session 1": "b"}
     clock.advance(11)
-    assert await leases.held("token_a session ") == {"token_a session 0": "a"}
+    assert await leases.holders("token_a session ") == {"token_a session 0": "a"}
+
+
+async def test_held_for_a_block_nobody_else_has_it_until_the_end(leases: Leases) -> None:
+    async with leases.held("sweep") as first:
+        assert first is not None
+        async with leases.held("sweep") as second:
+            assert second is None
+        assert await leases.acquire("sweep", "another", HELD_S) is None
+        assert not first.is_set()
+    assert await leases.acquire("sweep", "another", HELD_S) is not None
+    async with leases.held("sweep") as third:
+        assert third is None
+
+
+async def test_it_is_given_back_whatever_happens_in_the_block(leases: Leases) -> None:
+    with pytest.raises(ValueError, match="mine"):
+        async with leases.held("sweep"):
+            raise ValueError("mine")
+    assert await leases.acquire("sweep", "another", HELD_S) is not None
+
+
+class Counted:
+    """Leases that count how often they were renewed."""
+
+    def __init__(self, leases: Leases) -> None:
+        self.acquire, self.release, self._leases = leases.acquire, leases.release, leases
+        self.renewed = asyncio.Semaphore(0)
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        held = await self._leases.renew(lease, seconds)
+        self.renewed.release()
+        return held
+
+
+async def test_it_is_renewed_while_the_block_runs(
+    leases: Leases, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "RENEW_S", 0.001)
+    counted = Counted(leases)
+    async with shared.hold(cast("Leases", counted), "sweep", set(), sole=False) as lost:
+        assert lost is not None
+        for _ in range(4):
+            clock.advance(HELD_S / 2)
+            while not counted.renewed.locked():  # those from before
+                await counted.renewed.acquire()
+            for _ in range(2):
+                await asyncio.wait_for(counted.renewed.acquire(), 5)
+        assert await leases.acquire("sweep", "another", HELD_S) is None
+        assert not lost.is_set()
+
+
+async def test_a_block_is_told_that_another_has_it(
+    leases: Leases, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "RENEW_S", 0.001)
+    async with leases.held("sweep") as lost:
+        assert lost is not None
+        clock.advance(HELD_S)
+        await asyncio.wait_for(lost.wait(), 5)
+    assert await leases.acquire("sweep", "another", HELD_S) is not None
+
+
+class Away:
+    """Leases that cannot be renewed: the store does not answer, at once or at all."""
+
+    def __init__(self, leases: Leases, silent: float) -> None:
+        self.acquire, self.release, self.silent = leases.acquire, leases.release, silent
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        await asyncio.sleep(self.silent)
+        raise Unavailable("the store is away")
+
+
+@pytest.mark.parametrize("silent", [0, 60])
+async def test_a_block_is_told_before_another_may_have_it(
+    leases: Leases, silent: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "RENEW_S", 0.01)
+    monkeypatch.setattr(shared, "HELD_S", 0.1)
+    async with shared.hold(cast("Leases", Away(leases, silent)), "sweep", set(), sole=False) as lost:
+        assert lost is not None
+        await asyncio.wait_for(lost.wait(), 5)

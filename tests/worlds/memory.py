@@ -5,8 +5,10 @@ The same contract suites hold for these as for the real store (tests/contract).
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +34,7 @@ from proxy.overrides.in_force import Ordered
 from proxy.policies.revision import PolicyRevision
 from proxy.policies.rules import RulesInForce
 from proxy.registry.ports.keys import TokenState
-from proxy.store.shared import Lease
+from proxy.store.shared import Lease, hold
 from proxy.trust.allotment import Allotment
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
@@ -322,6 +324,7 @@ class MemoryLeases:
     def __init__(self, clock: FrozenClock) -> None:
         self._clock = clock
         self._rows: dict[str, Lease] = {}
+        self._here: set[str] = set()
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
         there = self._rows.get(name)
@@ -342,7 +345,10 @@ class MemoryLeases:
         if self._holds(lease):
             self._rows[lease.name] = replace(lease, until=self._clock.now())
 
-    async def held(self, prefix: str) -> dict[str, str]:
+    def held(self, name: str) -> AbstractAsyncContextManager[asyncio.Event | None]:
+        return hold(self, name, self._here, sole=False)
+
+    async def holders(self, prefix: str) -> dict[str, str]:
         now = self._clock.now()
         return {n: lease.holder for n, lease in self._rows.items() if n.startswith(prefix) and lease.until > now}
 
@@ -527,9 +533,9 @@ class MemoryJobs:
             self.rows[job_id] = wanted
         return wanted
 
-    async def next(self, now: datetime) -> Job | None:
+    async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
         due = [j for j in self._sorted() if j.state in WAITING and (j.not_before is None or j.not_before <= now)]
-        return due[0] if due else None
+        return next((j for j in due if j.kind not in but and (kinds is None or j.kind in kinds)), None)
 
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int

@@ -10,10 +10,11 @@ import pytest
 
 from proxy.journal.event import EventKind
 from proxy.keys import lifecycle
-from proxy.keys.schedule_runner import LEASE_S, PAUSE_S, ScheduleRunner
+from proxy.keys.schedule_runner import LEASE, PAUSE_S, ScheduleRunner
 from proxy.oci.faults import Unavailable
 from proxy.registry.cache import Cache
 from proxy.registry.ports_in_use import Ports
+from proxy.store.shared import HELD_S
 from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState
@@ -64,17 +65,17 @@ async def test_of_several_servers_one_does_it() -> None:
 async def test_a_server_that_died_at_it_is_followed_by_another() -> None:
     w = await scene()
     w.store.clock.advance(LATER)
-    assert await w.store.leases.acquire("key-times", "the dead", LEASE_S)
+    assert await w.store.leases.acquire(LEASE, "the dead", HELD_S)
     other = looking(w)
     await other.look()
     assert states(w) == [KeyState.ACTIVE]
-    w.store.clock.advance(LEASE_S)
+    w.store.clock.advance(HELD_S)
     await other.look()
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
 
 
 async def test_no_other_begins_while_a_slow_token_makes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.keys.schedule_runner.RENEW_S", 0)
+    monkeypatch.setattr("proxy.store.shared.RENEW_S", 0)
     w = await scene()
     w.store.clock.advance(LATER)
     made, create = asyncio.Event(), w.signer.create_key
@@ -89,15 +90,15 @@ async def test_no_other_begins_while_a_slow_token_makes_the_key(monkeypatch: pyt
     for _ in range(6):
         for _ in range(10):
             await asyncio.sleep(0)
-        w.store.clock.advance(LEASE_S / 2)
-        assert await w.store.leases.acquire("key-times", "another", LEASE_S) is None
+        w.store.clock.advance(HELD_S / 2)
+        assert await w.store.leases.acquire(LEASE, "another", HELD_S) is None
         await other.look()
     made.set()
     await first
     assert states(w) == [KeyState.TRUSTED, KeyState.ACTIVE]
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     await asyncio.wait_for(other.look(), 1)
-    assert await w.store.leases.acquire("key-times", "another", LEASE_S)
+    assert await w.store.leases.acquire(LEASE, "another", HELD_S)
 
 
 async def test_what_fails_is_a_problem_and_is_tried_again_less_and_less_often() -> None:

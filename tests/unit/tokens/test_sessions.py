@@ -112,10 +112,10 @@ class Away(MemoryLeases):
 
     away = False
 
-    async def held(self, prefix: str) -> dict[str, str]:
+    async def holders(self, prefix: str) -> dict[str, str]:
         if self.away:
             raise Unavailable("the store is away")
-        return await super().held(prefix)
+        return await super().holders(prefix)
 
     async def renew(self, lease: Lease, seconds: float) -> Lease | None:
         if self.away:
