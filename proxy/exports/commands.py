@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from proxy.exports import notation
-from proxy.exports.published import Profile, Scope, short
+from proxy.exports.published import Profile, Scope
 
 EMPTY_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
 
 def commands(profile: Profile, scope: Scope) -> str:
     """Return the commands to type: one for each key, joined so that one success is enough."""
-    files = {short(key): f"{profile.name}-{short(key)}.pem" for key in profile.keys}
+    files = {key.short: f"{profile.name}-{key.short}.pem" for key in profile.keys}
     from_ = f"{scope.url}/-/trust/{profile.name}"
     fetch = "".join(f"curl -fsS -o {file} {from_}/key-{name}.pem\n" for name, file in files.items())
     typed = (

@@ -11,7 +11,7 @@ import rfc8785
 
 from proxy.exports.published import Profile, Scope
 from proxy.exports.table import Rendered
-from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState
 
 # The first word of the signed bytes. A statement in a DSSE envelope is signed as `DSSEv1 ...`, a simple signature is an
 # object of `critical` and `optional`, a JWS is base64 and a COSE structure an array: none of them begins with this
@@ -29,7 +29,7 @@ def index(ring: KeyRing, profiles: Sequence[Profile], files: Sequence[Rendered],
             {
                 "profile": profile.name,
                 "purpose": "attestation" if profile.attesting else "image",
-                "fingerprint": fingerprint(key.spki),
+                "fingerprint": key.fingerprint,
                 "state": key.state.value,
                 "since": key.since.isoformat(),
             }

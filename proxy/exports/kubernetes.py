@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from textwrap import indent
 
-from proxy.exports.published import Profile, Scope, short
+from proxy.exports.published import Profile, Scope
 from proxy.formats.certificate import pem
 
 
@@ -47,7 +47,7 @@ def cluster_image_policy(profile: Profile, scope: Scope) -> str:
     within = "" if scope.repository else "/**"
     globs = "".join(f"    - glob: {json.dumps(place + within)}\n" for place in scope.places)
     authorities = "".join(
-        f"    - name: {json.dumps(f'{profile.name}-{short(key)}'.lower())}\n"
+        f"    - name: {json.dumps(f'{profile.name}-{key.short}'.lower())}\n"
         f"      signatureFormat: legacy\n"
         f"      key:\n        hashAlgorithm: sha256\n        data: |\n{indent(pem(key.spki), ' ' * 10)}"
         for key in profile.keys

@@ -10,7 +10,6 @@ from proxy.exports.publish import Publisher
 from proxy.oci.faults import Fault
 from proxy.registry.ports.upstream import Headers
 from proxy.registry.request import Response
-from proxy.trust.keys import fingerprint
 from proxy.web.call import Call
 from proxy.web.pages import form_of, named_image
 from proxy.web.rendering import Rendering
@@ -48,7 +47,7 @@ class TrustPages:
         published, url = self._publisher.now(), f"{self._rendering.url}/-/trust"
         files = [(f"{url}/{file.path}", file.what) for file in published.files.values()]
         files.append((f"{url}/{INDEX}", "every key and the hash of every file above; signed by each of:"))
-        signers = [(f"{url}/{SIGNATURES}{fingerprint(key.spki)}.sig", key.profile) for key in self._publisher.signers()]
+        signers = [(f"{url}/{SIGNATURES}{key.fingerprint}.sig", key.profile) for key in self._publisher.signers()]
         files += [(address, f"signature of it by {profile}") for address, profile in signers]
         form = form_of(call)
         if form == "html":

@@ -13,7 +13,7 @@ from proxy.oci.faults import Fault, Told, Unavailable
 from proxy.oci.reference import Reference, Repository
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.single_flight import SingleFlight
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey
 
 AGAIN_S = 30.0  # delay after a failure: anonymous readers must not keep the token busy
 
@@ -69,7 +69,7 @@ class Publisher:
         The token signs these bytes once; after a failure, the error is kept for a while before the next attempt.
         """
         published = self.now()
-        key = next((key for key in self.signers() if fingerprint(key.spki) == of), None)
+        key = next((key for key in self.signers() if key.fingerprint == of), None)
         if key is None:
             raise Fault(
                 "NAME_UNKNOWN", "no key of this fingerprint signs now; the index names those that do", status=404
@@ -103,7 +103,7 @@ class Publisher:
         """Return None if every signature of the index is available, else the text that callers are told."""
         for key in self.signers():
             try:
-                await self.signature(fingerprint(key.spki))
+                await self.signature(key.fingerprint)
             except Unavailable as failed:
                 return f"the index is not signed with every key just now ({failed.told})"
         return None

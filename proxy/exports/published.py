@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.oci.reference import Reference, Repository, is_digest
-from proxy.trust.keys import VERIFYING, BookKey, KeyRing, fingerprint
+from proxy.trust.keys import VERIFYING, BookKey, KeyRing
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,6 @@ def profiles_of(ring: KeyRing, attesting: Mapping[str, bool]) -> tuple[Profile, 
     for name in sorted(attesting):
         counting = [key for key in ring.ours if key.profile == name and key.state in VERIFYING]
         if counting:
-            ordered = tuple(sorted(counting, key=lambda key: fingerprint(key.spki)))
+            ordered = tuple(sorted(counting, key=lambda key: key.fingerprint))
             found.append(Profile(name, attesting[name], ordered))
     return tuple(found)
-
-
-def short(key: BookKey) -> str:
-    """Return the first digits of the key's fingerprint, used in texts and file names."""
-    return fingerprint(key.spki)[:12]

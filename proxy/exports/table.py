@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.exports import commands, containers, keys, kubernetes, notation
-from proxy.exports.published import Profile, Scope, short
+from proxy.exports.published import Profile, Scope
 from proxy.formats.certificate import pem
 
 PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
@@ -66,7 +66,7 @@ def _of(profile: Profile, scope: Scope) -> list[Rendered]:
         if not (export.for_images and profile.attesting) and (not export.certified or notation.certified(profile))
     ]
     single = [
-        Rendered(f"{profile.name}/key-{short(key)}.pem", PEM, f"one key ({key.state})", pem(key.spki).encode())
+        Rendered(f"{profile.name}/key-{key.short}.pem", PEM, f"one key ({key.state})", pem(key.spki).encode())
         for key in profile.keys
     ]
     return made + single

@@ -49,7 +49,7 @@ def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
     key = may_have_chain(which, ports)
     if broken := objections(key, chain, ports.clock.now()):
         told = "; ".join(f"({number}) {text}" for number, text in enumerate(broken, 1))
-        raise Fault("DENIED", f"this chain cannot be key {fingerprint(key.spki)[:12]}'s: {told}", status=400)
+        raise Fault("DENIED", f"this chain cannot be key {key.short}'s: {told}", status=400)
     return Planned(key, chain, notes(key, chain))
 
 
@@ -57,7 +57,7 @@ def may_have_chain(which: str, ports: Ports) -> BookKey:
     """Return the key, if its state allows certificates. Raises Fault."""
     key = find(which, ports)
     if key.state not in VERIFYING:
-        name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
+        name = key.described
         raise Fault("DENIED", f"{name} is {key.state}; a key that no longer counts gets no certificate", status=409)
     return key
 
@@ -70,7 +70,7 @@ def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[s
     except ValueError:  # already reported
         return tuple(found)
     if chain and owners[0] != key.spki:
-        name = fingerprint(key.spki)[:12]
+        name = key.short
         if key.spki in owners:
             mend = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
         else:
@@ -102,7 +102,7 @@ def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
 
 
 async def _set(planned: Planned, actor: Actor, ports: Ports) -> BookKey:
-    name, chain = fingerprint(planned.key.spki), planned.chain
+    name, chain = planned.key.fingerprint, planned.chain
     ends = window(chain)[1]
     detail = {
         "subject": _name(parse_certificate(chain[0]).subject.rfc4514_string()),

@@ -59,7 +59,7 @@ async def take_in(profile: str, sought: Sought, actor: Actor, ports: Ports, toke
             await ports.keybook.add(key, record=(created,))
         except ValueError as wrong:
             raise Fault("DENIED", str(wrong), status=409) from None
-        return find(fingerprint(key.spki), ports)
+        return find(key.fingerprint, ports)
 
 
 async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenInventory) -> TokenKey:
@@ -80,7 +80,7 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
     (held,) = fitting
     known = next((k for k in ports.keybook.ring().ours if k.spki == held.spki), None)
     if known is not None:
-        raise Fault("DENIED", f"{_named(known)} is {known.state} in the key book already", status=409)
+        raise Fault("DENIED", f"{known.described} is {known.state} in the key book already", status=409)
     if held.attributes.get("SIGN") is False:
         raise Fault("DENIED", f"key {held.label!a} may not sign: its attribute SIGN is False", status=409)
     if (why := may_leave(held.attributes)) is not None and not sought.extractable:
@@ -107,26 +107,28 @@ async def rebind(key: str, token: str, actor: Actor, ports: Ports, tokens: Token
         await ports.signer.prove(replace(known, **place))
         before = {name: getattr(known, name) for name in place}
         rebound = key_event(EventKind.KEY_REBOUND, known, actor, {"from": before, "to": dict(place)}, ports)
-        await ports.keybook.amend(fingerprint(known.spki), place, record=(rebound,))
-        return find(fingerprint(known.spki), ports)
+        await ports.keybook.amend(known.fingerprint, place, record=(rebound,))
+        return find(known.fingerprint, ports)
 
 
 async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory) -> tuple[BookKey, TokenKey]:
     """Return the key and its current place. Raises Fault if it is not there, or if the recorded place is the same."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
-        raise Fault("DENIED", f"{_named(known)} is destroyed; a key with that public key should not exist", status=409)
+        raise Fault(
+            "DENIED", f"{known.described} is destroyed; a key with that public key should not exist", status=409
+        )
     name = _token(known.profile, token or known.token, tokens)
     there = await tokens.held(name)
     found = [held for held in there if held.spki == known.spki]
     if len(found) != 1:
-        raise Fault("NAME_UNKNOWN", f"token {name} holds {_named(known)} {len(found)} times; {_listed(there)}")
+        raise Fault("NAME_UNKNOWN", f"token {name} holds {known.described} {len(found)} times; {_listed(there)}")
     (held,) = found
     if (held.token, held.token_serial, held.key_id, held.label) == (
         known.token, known.token_serial, known.key_id, known.label,
     ):  # fmt: skip
         where = f"token {held.token}, serial {held.token_serial}"
-        raise Fault("DENIED", f"{_named(known)} is on {where}, as recorded; nothing was changed", status=409)
+        raise Fault("DENIED", f"{known.described} is on {where}, as recorded; nothing was changed", status=409)
     return known, held
 
 
@@ -136,15 +138,15 @@ async def backed_up(key: str, at: datetime | None, actor: Actor, ports: Ports) -
         known, now = may_be_backed_up(key, at, ports), ports.clock.now()
         when = at or now
         noted = key_event(EventKind.KEY_BACKED_UP, known, actor, {"at": when.isoformat()}, ports)
-        await ports.keybook.amend(fingerprint(known.spki), {"backup_at": when}, record=(noted,))
-        return find(fingerprint(known.spki), ports)
+        await ports.keybook.amend(known.fingerprint, {"backup_at": when}, record=(noted,))
+        return find(known.fingerprint, ports)
 
 
 def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
     """Return the key, if a backup at this time is possible. Raises Fault."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
-        raise Fault("DENIED", f"{_named(known)} is destroyed; its backups are to be destroyed as well", status=409)
+        raise Fault("DENIED", f"{known.described} is destroyed; its backups are to be destroyed as well", status=409)
     if at is not None and at > ports.clock.now():
         raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
     if at is not None and at < _FIRST:
@@ -169,7 +171,7 @@ async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: To
         detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
         await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, actor, detail, ports))
         await tokens.destroy(doomed)
-        name = fingerprint(doomed.spki)
+        name = doomed.fingerprint
         try:
             await ports.keybook.set_state(name, KeyState.DESTROYED, ports.clock.now())
         except ValueError as wrong:
@@ -189,7 +191,3 @@ def _token(profile: str, wanted: str, tokens: TokenInventory) -> str:
 def _listed(there: tuple[TokenKey, ...]) -> str:
     keys = ", ".join(f"{held.label!a} (id {held.key_id}, {fingerprint(held.spki)[:12]})" for held in there[:20])
     return f"it holds {keys or 'no usable key'}"
-
-
-def _named(key: BookKey) -> str:
-    return f"key {fingerprint(key.spki)[:12]} of {key.profile}"

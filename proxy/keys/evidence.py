@@ -12,7 +12,7 @@ from proxy.keys.lifecycle import find
 from proxy.oci.faults import Fault
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey
 
 ROWS = 20_000  # most journal rows searched
 _PAGE = 1000
@@ -35,7 +35,7 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     if held is None:
         raise Fault(
             "NAME_UNKNOWN",
-            f"token {known.token} does not hold key {fingerprint(known.spki)[:12]}, so it can prove nothing of it now; "
+            f"token {known.token} does not hold key {known.short}, so it can prove nothing of it now; "
             "what the journal says of it: countersign keys list, GET /admin/v1/journal",
         )
     facts, rows = await tokens.facts(known.token), await _rows(known, ports)
@@ -45,7 +45,7 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
         "check": list(CHECK),
         "key": {
             "profile": known.profile,
-            "fingerprint": fingerprint(known.spki),
+            "fingerprint": known.fingerprint,
             "spki": known.spki.hex(),
             "algorithm": known.algorithm,
             "state": known.state.value,
@@ -77,7 +77,7 @@ async def _rows(key: BookKey, ports: Ports) -> list[Event]:
     An approved call keeps the request id of the original request, which connects the rows. Raises Fault if the journal
     is too long to search.
     """
-    name, rows = fingerprint(key.spki), list[Event]()
+    name, rows = key.fingerprint, list[Event]()
     for skip in range(0, ROWS, _PAGE):
         page = await ports.journal.search(Search(kinds=_ABOUT_KEYS, limit=_PAGE, skip=skip))
         rows += page

@@ -18,7 +18,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyState
 
 ALONE = ("keys",)
 AT_ONCE = Handover()
@@ -105,7 +105,7 @@ async def compromise(
 
 def find(key: str, ports: Ports) -> BookKey:
     """Return the key with this fingerprint, or the only one whose fingerprint starts with it. Raises Fault."""
-    found = [k for k in ports.keybook.ring().ours if len(key) >= 8 and fingerprint(k.spki).startswith(key.lower())]
+    found = [k for k in ports.keybook.ring().ours if len(key) >= 8 and k.fingerprint.startswith(key.lower())]
     if len(found) == 1:
         return found[0]
     why = "is the beginning of several" if found else "is none of ours (at least 8 digits of it are needed)"
@@ -139,7 +139,7 @@ def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey 
         raise Fault("NAME_UNKNOWN", f"no key profile {profile[:80]!a}; there are: {there}")
     where = _where(profile, ports, token)
     if (waiting := ring.prepared(profile, where)) is not None:
-        name = fingerprint(waiting.spki)[:12]
+        name = waiting.short
         raise Fault(
             "DENIED",
             f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name} --reason TEXT) "
@@ -179,9 +179,9 @@ async def prepared(
     detail |= {"to": KeyState.PREPARED.value, **_moments(new)}
     created = key_event(EventKind.KEY_CREATED, new, actor, detail, ports)
     # The active key must still be the one read above: another server may have rotated in the meantime.
-    after = None if old is None else fingerprint(old.spki)
+    after = None if old is None else old.fingerprint
     await _done(ports.keybook.add(new, after=after, record=(created,)))
-    return find(fingerprint(new.spki), ports)
+    return find(new.fingerprint, ports)
 
 
 async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | None) -> Rotated:
@@ -189,7 +189,7 @@ async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | 
 
     Raises Fault, Unavailable.
     """
-    old, now, name = ports.keybook.ring().active(new.profile, new.token), ports.clock.now(), fingerprint(new.spki)
+    old, now, name = ports.keybook.ring().active(new.profile, new.token), ports.clock.now(), new.fingerprint
     ends: dict[str, datetime | None] = {}
     if terms is not None:
         ends["signs_until"] = terms.signs_until(now) or new.signs_until
@@ -199,7 +199,7 @@ async def activated(new: BookKey, actor: Actor, ports: Ports, terms: Handover | 
         told = {end: at.isoformat() for end, at in ends.items() if at is not None}
         events.append(_change(old, KeyState.TRUSTED, actor, ports, **told))
     await _done(ports.keybook.activate(name, now, **ends, record=tuple(events)))
-    return Rotated(None if old is None else find(fingerprint(old.spki), ports), find(name, ports))
+    return Rotated(None if old is None else find(old.fingerprint, ports), find(name, ports))
 
 
 def _moments(key: BookKey) -> dict[str, str]:
@@ -210,7 +210,7 @@ def _moments(key: BookKey) -> dict[str, str]:
 
 async def moved(key: BookKey, to: KeyState, actor: Actor, ports: Ports, since: datetime | None = None) -> BookKey:
     """Return the key in its new, recorded state. Raises Fault, Unavailable."""
-    name = fingerprint(key.spki)
+    name = key.fingerprint
     # a compromise may be recorded from any state, even if that has just changed
     was = None if to is KeyState.COMPROMISED else key.state
     told = {"since": since.isoformat()} if since else {}
@@ -242,5 +242,5 @@ def key_event(kind: EventKind, key: BookKey, actor: Actor, detail: Mapping[str, 
         how=actor.how,
         request_id=actor.request_id,
         key_revision=ports.keybook.ring().revision,
-        detail={"profile": key.profile, "key": fingerprint(key.spki), **detail, "reason": actor.reason[:500]},
+        detail={"profile": key.profile, "key": key.fingerprint, **detail, "reason": actor.reason[:500]},
     )

@@ -10,7 +10,7 @@ from proxy.keys.lifecycle import ALONE, activated, find, key_event, may_be_compr
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyState
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
         gone = may_be_lost(key, loss, ports)
         new = await _successor(gone, loss, actor, ports)
         detail = {"from": gone.state.value, "token": gone.token, "compromised": loss.compromised}
-        detail["new"] = "" if new is None else fingerprint(new.spki)
+        detail["new"] = "" if new is None else new.fingerprint
         await ports.journal.record(key_event(EventKind.KEY_LOST, gone, actor, detail, ports))
-        return Lost(await _given_up(find(fingerprint(gone.spki), ports), loss, actor, ports), new)
+        return Lost(await _given_up(find(gone.fingerprint, ports), loss, actor, ports), new)
 
 
 def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
@@ -54,7 +54,7 @@ def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
     gone = may_be_compromised(key, loss.since, ports) if loss.compromised else find(key, ports)
     if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, ports):
         return gone
-    name = fingerprint(gone.spki)[:12]
+    name = gone.short
     instead = (
         ""
         if gone.state is KeyState.COMPROMISED
@@ -109,12 +109,12 @@ async def _successor(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> B
             new = waiting or await prepared(gone.profile, actor, ports, token)
             return (await activated(new, actor, ports, None)).new
         except Unavailable as away:
-            too = "" if waiting is None else f" (if key {fingerprint(waiting.spki)[:12]} is lost too, say so first)"
+            too = "" if waiting is None else f" (if key {waiting.short} is lost too, say so first)"
             why.append(f"{away.what}{too}")
     if why and (loss.token is not None or not others(gone, ports)):
         text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
         at = f"tokens.{loss.token or gone.token}"
-        distrust = f"; to distrust it now: countersign keys compromise {fingerprint(gone.spki)[:12]} --reason TEXT"
+        distrust = f"; to distrust it now: countersign keys compromise {gone.short} --reason TEXT"
         mend = f"let {at} be a token that works (a new one may be blank), then ask again"
         raise Unavailable(f"{text}; {mend}{distrust if loss.compromised else ''}")
     return None
@@ -129,19 +129,19 @@ async def _given_up(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> Bo
         return await moved(gone, KeyState.TRUSTED, actor, ports)
     if gone.signs_until is not None:
         try:
-            await ports.keybook.amend(fingerprint(gone.spki), {"signs_until": None})
+            await ports.keybook.amend(gone.fingerprint, {"signs_until": None})
         except ValueError as wrong:
             raise Fault("DENIED", str(wrong), status=409) from None
-    return find(fingerprint(gone.spki), ports)
+    return find(gone.fingerprint, ports)
 
 
 def lost_steps(key: str, loss: Loss, ports: Ports) -> tuple[str, ...]:
     """Return the steps of the plan as text, in order. Raises Fault if the loss may not be recorded."""
     gone = may_be_lost(key, loss, ports)
-    name, steps = f"key {fingerprint(gone.spki)[:12]} of {gone.profile}", []
+    name, steps = gone.described, []
     if (where := places(gone, loss, ports)) != ():
         waiting = ports.keybook.ring().prepared(gone.profile, where[0])
-        which = "make a key" if waiting is None else f"let the prepared key {fingerprint(waiting.spki)[:12]}"
+        which = "make a key" if waiting is None else f"let the prepared key {waiting.short}"
         steps += [f"{which} on token {where[0]} sign for {gone.profile} from now on"]
         steps += [f"where that token does not work: on token {token}" for token in where[1:]]
     if gone.state is KeyState.ACTIVE and (left := others(gone, ports)):

@@ -205,7 +205,7 @@ async def _plan_resign(call: Call) -> tuple[str, ...]:
 
     profile, where = call.path_params["profile"], call.body.repository
     count = await call.use(Signed).count(keys_of(profile, call.ports), where)
-    key = signers_now(profile, call.ports)[0].fingerprint[:12]
+    key = signers_now(profile, call.ports)[0].short
     return (
         f"go through {count} images in {where or 'all repositories'} that keys of {profile} have signed",
         f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",

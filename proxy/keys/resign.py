@@ -25,7 +25,6 @@ from proxy.registry.signing.attach import attach, due
 from proxy.registry.signing.sign import sign, signers_now
 from proxy.registry.writing.tags import held
 from proxy.trust.actor import Actor
-from proxy.trust.keys import fingerprint
 from proxy.trust.ledger import Entry, Stage
 
 RESIGN = "resign"  # the kind of these jobs
@@ -41,7 +40,7 @@ def keys_of(profile: str, ports: Ports) -> tuple[str, ...]:
     if ring.active(profile) is None:
         there = ", ".join(dict.fromkeys(k.profile for k in ring.ours if ring.active(k.profile))) or "none"
         raise Fault("NAME_UNKNOWN", f"no key signs for profile {profile[:80]!a}; profiles with one: {there}")
-    return tuple(fingerprint(key.spki) for key in ring.ours if key.profile == profile)
+    return tuple(key.fingerprint for key in ring.ours if key.profile == profile)
 
 
 async def resign(job: Job, step: Step, ports: Ports, signed: Signed) -> Mapping[str, Any]:
@@ -124,8 +123,8 @@ def _missing(
 ) -> list[tuple[Mapping[str, str], list[tuple[str, str]]]]:
     """Return the signatures that other keys of the profile made but the active key did not, grouped by claims."""
     ring = ports.keybook.ring()
-    ours = {fingerprint(key.spki) for key in ring.ours if key.profile == profile}
-    own = fingerprint(signers_now(profile, ports)[0].spki)
+    ours = {key.fingerprint for key in ring.ours if key.profile == profile}
+    own = signers_now(profile, ports)[0].fingerprint
     there = {(e.key.format, e.key.bound) for e in entries if e.key.fingerprint == own and e.stage is Stage.ATTACHED}
     wanted: dict[tuple[str, str], Mapping[str, str]] = {}
     for entry in entries:  # newest first, so that the oldest claims win

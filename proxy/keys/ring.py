@@ -64,7 +64,7 @@ def _authority(authority: Authority) -> dict[str, object]:
 def _ours(key: BookKey) -> dict[str, str | list[str] | None]:
     return {
         "profile": key.profile,
-        "fingerprint": fingerprint(key.spki),
+        "fingerprint": key.fingerprint,
         "spki": key.spki.hex(),
         "algorithm": key.algorithm,
         "token": key.token,
@@ -101,7 +101,7 @@ def with_added(ours: Sequence[BookKey], key: BookKey, after: str | None = None) 
         return (*ours, key)
     if found.profile != key.profile:
         raise ValueError(
-            f"key book: the key {fingerprint(key.spki)} is there already under profile {found.profile!r}, "
+            f"key book: the key {key.fingerprint} is there already under profile {found.profile!r}, "
             f"so it cannot also be {key.profile!r}; make another key for {key.profile!r}"
         )
     placed = replace(found, token=key.token, token_serial=key.token_serial, key_id=key.key_id, label=key.label)
@@ -179,7 +179,7 @@ def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tup
 
 
 def _known(ours: Sequence[BookKey], which: str) -> BookKey:
-    found = next((k for k in ours if fingerprint(k.spki) == which), None)
+    found = next((k for k in ours if k.fingerprint == which), None)
     if found is None:
         raise ValueError(
             f"key book: no key has the fingerprint {which}; `countersign keys list` shows the keys there are"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyState
 
 # An unneeded prepared key is retired directly. No key returns to an earlier state.
 NEXT: Mapping[KeyState, frozenset[KeyState]] = {
@@ -21,12 +21,12 @@ def refusal(key: BookKey, to: KeyState) -> str | None:
     """Return None if this key may enter that state, else the reason and an alternative."""
     if to in NEXT[key.state]:
         return None
-    name = f"key {fingerprint(key.spki)[:12]} of {key.profile}"
+    name = key.described
     rotate = f"countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
     if key.state is to:
         return f"{name} is {to} already; nothing was changed"
     if to is KeyState.DESTROYED and key.state is not KeyState.COMPROMISED:
-        retire = f"countersign keys retire {fingerprint(key.spki)[:12]} --reason TEXT"
+        retire = f"countersign keys retire {key.short} --reason TEXT"
         first = f"{rotate}; then: " if key.state is KeyState.ACTIVE else ""
         blocks = "" if key.state is KeyState.PREPARED else " (blocks images that only it has signed)"
         return f"{name} is {key.state}; only a retired key can be destroyed: {first}{retire}{blocks}"

@@ -15,7 +15,7 @@ from proxy.store.database import Database
 from proxy.store.own_connection import Reader
 from proxy.store.tables import BIG, Chosen, Instant, Json, metadata, value_of, values_of
 from proxy.store.versions import bump
-from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
+from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted
 
 KEYBOOK = "keybook"  # the kind of its revisions
 _Keys = tuple[BookKey, ...]
@@ -149,12 +149,12 @@ def _change(
     record: tuple[Event, ...],
 ) -> _Keys:
     """Change the book, store its new text and journal the change, in one transaction."""
-    there = {fingerprint(key.spki): key for key in _all(connection, lock=True)}
+    there = {key.fingerprint: key for key in _all(connection, lock=True)}
     ours = change(tuple(there.values()))
     if ours != tuple(there.values()):
         bump(connection, KEYBOOK)
     for key in ours:
-        name = fingerprint(key.spki)
+        name = key.fingerprint
         if name not in there:
             connection.execute(insert(keys).values(fingerprint=name, **values_of(key)))
         elif there[name] != key:

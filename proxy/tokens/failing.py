@@ -6,7 +6,7 @@ Recovery needs no operator: every failed key is asked to prove itself again, aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Fault, Unavailable
 from proxy.store.port import Clock
-from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState
 
 PROVE_S = 2.0  # pause before a failed key is tried again; it grows each time
 LONGEST_S = 16.0  # longest pause; each attempt may log in to the token again
@@ -50,7 +50,7 @@ class FailingKeys:
 
     def failed(self, key: BookKey, why: str, *, missing: bool = False) -> None:
         """Mark this key as failed until it has signed again."""
-        name = fingerprint(key.spki)
+        name = key.fingerprint
         lost = name if missing else ""
         self._mark(name, Failing(key.profile, key.token, name, why, self._clock.now(), missing, lost))
 
@@ -66,7 +66,7 @@ class FailingKeys:
 
     def works(self, key: BookKey) -> None:
         """Clear the mark of this key, which has signed."""
-        self._gone(fingerprint(key.spki))
+        self._gone(key.fingerprint)
 
     def made(self, profile: str, token: str) -> None:
         """Clear the mark of the profile on this token, where it now has a key."""
@@ -83,7 +83,7 @@ class FailingKeys:
     def now(self, beside: Container[str] = ()) -> tuple[Failing, ...]:
         """Return the failed keys that should sign, except those on the tokens in `beside`."""
         ring = self._ring()
-        signs = {fingerprint(key.spki) for key in ring.ours if key.state in _SIGNING}
+        signs = {key.fingerprint for key in ring.ours if key.state in _SIGNING}
         return tuple(
             each
             for each in self._known.values()
@@ -121,11 +121,7 @@ class FailingKeys:
         try:
             if each.key is None:
                 await make(each.profile, each.token)
-            elif (key := _of(self._ring().ours, each.key)) is not None:
+            elif (key := self._ring().find(each.key)) is not None:
                 await prove(key)
         except (Unavailable, Fault):
             return  # the failure has already been marked
-
-
-def _of(ours: Iterable[BookKey], name: str) -> BookKey | None:
-    return next((key for key in ours if fingerprint(key.spki) == name), None)

@@ -10,7 +10,7 @@ from proxy.formats.key_evidence import KIND
 from proxy.oci.faults import Fault, Unavailable
 from proxy.tokens.signer import TokenSigner
 from proxy.tokens.token_key import TokenInfo, TokenKey, UnrecordedKey
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey
 
 
 class OpenTokens:
@@ -60,7 +60,7 @@ class OpenTokens:
         info = KeyInfo(key.label, key.key_id, key.algorithm, key.spki, key.token_serial, {})
         async with _translated():
             await opened.token.destroy(info)
-        opened.keys.pop(fingerprint(key.spki), None)
+        opened.keys.pop(key.fingerprint, None)
 
 
 @asynccontextmanager

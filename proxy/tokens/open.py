@@ -125,10 +125,10 @@ async def _profile(
         except ConfigError as wrong:
             signing = (key for key in ring.ours if key.profile == profile and key.state is KeyState.ACTIVE)
             other = next((key for key in signing if key.token not in at.profile.tokens), None)
-            failing.not_made(profile, at.token, str(wrong), "" if other is None else fingerprint(other.spki))
+            failing.not_made(profile, at.token, str(wrong), "" if other is None else other.fingerprint)
         else:
             failing.made(profile, at.token)
-    elif fingerprint(active.spki) not in there:
+    elif active.fingerprint not in there:
         holds = ", ".join(sorted(f"{i.label!r} ({name[:12]})" for name, i in there.items())) or "no usable key"
         failing.failed(active, f"token {at.token} holds {holds}", missing=True)
 
@@ -153,7 +153,7 @@ def _fitting(at: ProfileOnToken, info: KeyInfo) -> KeyInfo:
 
 async def _adopt(at: ProfileOnToken, info: KeyInfo, record: Record) -> None:
     own, profile = fingerprint(info.spki), at.profile.name
-    same = next((key for key in record.keybook.ring().ours if fingerprint(key.spki) == own), None)
+    same = record.keybook.ring().find(own)
     if same is not None and same.token in at.profile.tokens:
         raise ConfigError(
             f"key {profile}: token {at.token} holds {own[:12]}, the very key of token {same.token}; a token that "
@@ -183,7 +183,7 @@ def as_recorded(profile: str, token: str, info: KeyInfo, state: KeyState, clock:
 
 async def astray(opened: Mapping[str, Opened], plan: TokensPlan, ring: KeyRing) -> list[UnrecordedKey]:
     """Return the keys on these tokens that look like ours but are missing in the key book. Raises Unavailable."""
-    known = {fingerprint(key.spki) for key in ring.ours}
+    known = {key.fingerprint for key in ring.ours}
     found = []
     for name, each in opened.items():
         lost = strays(name, plan, list((await _usable(each.token)).values()), known)

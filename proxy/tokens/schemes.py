@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proxy.formats.format import Scheme
 from proxy.formats.table import FORMATS
 from proxy.journal.problem import Problem, ProblemId, Severity
-from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.policy import Policy
 
 
@@ -55,7 +55,7 @@ def waiting(policies: Iterable[Policy], ours: Iterable[BookKey]) -> Iterator[Wai
         wanted = dict.fromkeys(name for formats in signing for name in formats if FORMATS[name].certified)
         if wanted:
             alone = any(formats and all(FORMATS[name].certified for name in formats) for formats in signing)
-            yield Waiting(profile, tuple(wanted), alone, fingerprint(key.spki)[:12])
+            yield Waiting(profile, tuple(wanted), alone, key.short)
 
 
 def chain_problems(policies: Iterable[Policy], ours: Iterable[BookKey]) -> list[Problem]:

@@ -79,9 +79,7 @@ class TokenSigner:
         known = next((k for k in self._record.keybook.ring().ours if k.spki == key.spki), None)
         if known is None or known.state not in _SIGNING:
             state = "not in the key book" if known is None else known.state.value
-            raise Unavailable(
-                f"key {fingerprint(key.spki)[:12]} of {key.profile} is {state} and does not sign; push again"
-            )
+            raise Unavailable(f"{key.described} is {state} and does not sign; push again")
         return await self.signed(key, message, scheme)
 
     def tokens_of(self, profile: str) -> tuple[TokenState, ...]:
@@ -134,7 +132,7 @@ class TokenSigner:
 
     async def held(self, key: BookKey) -> tuple[Token, KeyInfo]:
         """Return the token of a recorded key, and the key as found there. Raises Unavailable, TokenError."""
-        name, opened = fingerprint(key.spki), self.opened(key.token)
+        name, opened = key.fingerprint, self.opened(key.token)
         if name not in opened.keys:  # it may have been made through a session that has since closed
             opened.keys.update({fingerprint(info.spki): info for info in await opened.token.keys()})
         info = opened.keys.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey
 
 CONFIRM_DIGITS = 12
 # Attributes of a private key that cannot leave its token (PKCS#11 2.40, 4.9).
@@ -60,4 +60,4 @@ def _told(value: bool | None) -> str:
 
 def confirmed(typed: str, key: BookKey) -> bool:
     """True if the input is at least the first twelve digits of the key's fingerprint."""
-    return len(typed) >= CONFIRM_DIGITS and fingerprint(key.spki).startswith(typed.lower())
+    return len(typed) >= CONFIRM_DIGITS and key.fingerprint.startswith(typed.lower())

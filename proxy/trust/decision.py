@@ -11,7 +11,7 @@ from proxy.oci.reference import Digest, is_digest
 from proxy.trust.certified import has_expired, vouched_for
 from proxy.trust.evidence import Evidence, Verified, reason_for
 from proxy.trust.exception import ExceptionGrant
-from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier, fingerprint
+from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
 from proxy.trust.overrides import Overrides
 from proxy.trust.policy import Clause, Mode, Policy
 from proxy.trust.question import Question
@@ -124,9 +124,9 @@ def decide(
 
 def _as_kept(signature: Verified, ring: KeyRing) -> Verified:
     """Return the signature as stored with a decision: with the state of its key, without the certificates' bytes."""
-    state = next((key.state for key in ring.ours if fingerprint(key.spki) == signature.fingerprint), None)
-    if state is not None and state not in VERIFYING:
-        signature = replace(signature, state=state)
+    own = ring.find(signature.fingerprint)
+    if own is not None and own.state not in VERIFYING:
+        signature = replace(signature, state=own.state)
     if signature.certified is None:
         return signature
     return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))
@@ -209,7 +209,7 @@ def _clause(
 
 def _of_ours(signature: Verified, question: Question, at: DecisionContext, *, trust_ledger: bool) -> Reason | None:
     """Return why our key may not vouch here, None for other keys: no authority overrides the key book."""
-    profiles = dict.fromkeys(k.profile for k in at.ring.ours if fingerprint(k.spki) == signature.fingerprint)
+    profiles = dict.fromkeys(k.profile for k in at.ring.ours if k.fingerprint == signature.fingerprint)
     own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]
     said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in own]
     return next((problem for problem in said if problem is not None), None)

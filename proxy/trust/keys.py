@@ -62,9 +62,14 @@ class BookKey:
         return fingerprint(self.spki)
 
     @property
+    def short(self) -> str:
+        """Return the first digits of its fingerprint, for texts and file names."""
+        return self.fingerprint[:12]
+
+    @property
     def described(self) -> str:
-        """Return the key for a sentence: the first digits of its fingerprint, and its profile."""
-        return f"key {self.fingerprint[:12]} of {self.profile}"
+        """Return the key as texts name it."""
+        return f"key {self.short} of {self.profile}"
 
 
 class Amendment(TypedDict, total=False):

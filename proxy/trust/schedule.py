@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from proxy.trust.handover import Handover
-from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
+from proxy.trust.keys import BookKey, KeyRing, KeyState
 
 NEVER = timedelta()
 
@@ -74,7 +74,7 @@ def begins(key: BookKey, plan: KeyPlan, now: datetime) -> datetime:
 
 def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[ScheduledChange]:
     for key in ring.ours:
-        plan, own = plans.get(key.profile, KeyPlan()), fingerprint(key.spki)
+        plan, own = plans.get(key.profile, KeyPlan()), key.fingerprint
         if key.state is KeyState.PREPARED and key.activate_at is not None:
             yield ScheduledChange(ChangeKind.ACTIVATE, key.activate_at, key.profile, key.token, own)
         elif key.state is KeyState.TRUSTED:
@@ -85,7 +85,7 @@ def _all(ring: KeyRing, plans: Mapping[str, KeyPlan]) -> Iterator[ScheduledChang
             if waiting is None:
                 yield ScheduledChange(ChangeKind.ROTATE, at, key.profile, key.token, own)
             elif waiting.activate_at is None:
-                name = fingerprint(waiting.spki)[:12]
+                name = waiting.short
                 yield ScheduledChange(
                     ChangeKind.ROTATE, at, key.profile, key.token, own, f"key {name} is prepared and has no day"
                 )

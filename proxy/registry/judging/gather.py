@@ -27,7 +27,7 @@ from proxy.trust.evidence import (
     SourceResult,
     Verified,
 )
-from proxy.trust.keys import KeyRing, fingerprint
+from proxy.trust.keys import KeyRing
 from proxy.trust.ledger import Entry, Stage
 from proxy.trust.reason import Reason
 
@@ -144,10 +144,9 @@ async def _ledger(repository: Repository, subject: Digest, ring: KeyRing, ports:
     # Signatures that name no tag come first: one per key, however many tags there were.
     attached.sort(key=lambda e: names_a_tag(e.key.bound))
     bound = ports.limits.signatures_per_digest
-    keys = {fingerprint(key.spki): key for key in reversed(ring.ours)}  # of equal keys the first counts
     verifiers = ring.all_verifiers()
     for entry in attached[:bound]:
-        form, key = FORMATS[entry.key.format], keys.get(entry.key.fingerprint)
+        form, key = FORMATS[entry.key.format], ring.find(entry.key.fingerprint)
         if key is not None and (key.chain or not form.certified):
             try:
                 blob = form.blob(entry.message, entry.signature or b"", signing_by(key, entry.timestamp))

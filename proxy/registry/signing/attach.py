@@ -19,7 +19,7 @@ from proxy.registry.signing.sign import SIMPLE, names_a_tag, signing_by, tag_of
 from proxy.registry.writing.fallback_tag import list_referrer
 from proxy.registry.writing.write import change_tag, exists, write_blob, write_manifest
 from proxy.trust.fact import ManifestFact
-from proxy.trust.keys import VERIFYING, KeyState, fingerprint
+from proxy.trust.keys import VERIFYING, KeyState
 from proxy.trust.ledger import Entry, Stage
 
 _LEFT_ALONE = frozenset({KeyState.RETIRED, KeyState.DESTROYED})  # signatures by these keys stay where they are
@@ -111,8 +111,9 @@ async def _attach_simple(
 
 def taken_off(entries: Sequence[Entry], keep: Collection[Entry], ports: Ports) -> list[Entry]:
     """Return the entries to remove from the `.sig`: not kept, and their key is not retired."""
-    states = _states(ports)
-    return [e for e in entries if e not in keep and states.get(e.key.fingerprint) not in _LEFT_ALONE]
+    ring = ports.keybook.ring()
+    off = [e for e in entries if e not in keep]
+    return [e for e in off if (key := ring.find(e.key.fingerprint)) is None or key.state not in _LEFT_ALONE]
 
 
 def replaced(repository: Repository, subject: Digest, strange: bytes, request: Request, ports: Ports) -> Event:
@@ -148,18 +149,14 @@ def carried(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
 
 def live(entries: Sequence[Entry], ports: Ports) -> list[Entry]:
     """Return the entries whose key still verifies: signatures by retired or compromised keys stay away."""
-    states = _states(ports)
-    return [e for e in entries if states.get(e.key.fingerprint, KeyState.ACTIVE) in VERIFYING]
+    ring = ports.keybook.ring()
+    return [e for e in entries if (key := ring.find(e.key.fingerprint)) is None or key.state in VERIFYING]
 
 
 def _writable(entry: Entry, ports: Ports) -> bool:
     """False when the format needs certificates and the key no longer has any."""
-    certified = {fingerprint(key.spki) for key in ports.keybook.ring().ours if key.chain}
-    return entry.key.fingerprint in certified or not FORMATS[entry.key.format].certified
-
-
-def _states(ports: Ports) -> dict[str, KeyState]:
-    return {fingerprint(key.spki): key.state for key in ports.keybook.ring().ours}
+    key = ports.keybook.ring().find(entry.key.fingerprint)
+    return (key is not None and bool(key.chain)) or not FORMATS[entry.key.format].certified
 
 
 def holds_signatures(body: bytes, ports: Ports) -> bool:
@@ -178,7 +175,7 @@ def marks_of(body: bytes, ports: Ports) -> set[carrier.Mark]:
 
 def blob_of(entry: Entry, ports: Ports) -> Blob:
     """Return the layer of this entry, rebuilt from the ledger: the same bytes every time."""
-    key = next((k for k in ports.keybook.ring().ours if fingerprint(k.spki) == entry.key.fingerprint), None)
+    key = ports.keybook.ring().find(entry.key.fingerprint)
     by = signing_by(key, entry.timestamp) if key else Signing(b"")
     return FORMATS[entry.key.format].blob(entry.message, entry.signature or b"", by)
 

@@ -21,7 +21,7 @@ from proxy.registry.ports.keys import Timestamper, TokenState
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.fresh import require_fresh
 from proxy.trust.actor import Actor
-from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.keys import BookKey
 from proxy.trust.ledger import Entry, SignatureKey, Stage
 
 SIMPLE = "cosign-simple"
@@ -83,7 +83,7 @@ async def sign(
                 names = " and ".join(dict.fromkeys(name for name, _ in pairs))
                 raise Unavailable(f"profile {profile} has no certificate chain yet, which {names} needs")
             for key, name, bound in possible:
-                keys[SignatureKey(repository, subject.digest, fingerprint(key.spki), name, bound)] = key
+                keys[SignatureKey(repository, subject.digest, key.fingerprint, name, bound)] = key
         tried.add(_flat(chosen))
         try:
             return await ports.cache.once(
@@ -118,7 +118,7 @@ def failover_warning(entries: Sequence[Entry], ports: Ports) -> str | None:
     """Return the warning about signatures made by a standby's key, None if there are none."""
     own = {entry.key.fingerprint for entry in entries}
     for key in ports.keybook.ring().ours:
-        if fingerprint(key.spki) in own and failed_over_from(key, ports) is not None:
+        if key.fingerprint in own and failed_over_from(key, ports) is not None:
             return f"{ports.name}: signed for {key.profile} by a standby of its token; its operators see why"
     return None
 

@@ -96,7 +96,7 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
             yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made, needed)
         for key in mine:
             if key.state in (KeyState.ACTIVE, KeyState.PREPARED):
-                own = fingerprint(key.spki)
+                own = key.fingerprint
                 missing = f"{own[:12]}, {key.state} in the key book, is not on the token"
                 found = there.get(own, missing)
                 yield _key(profile, found, seen, key.algorithm, restore_or_lose(own, settings.path), needed)
@@ -108,13 +108,13 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
                         f"if the token was restored or replaced: "
                         f"countersign keys rebind {own[:12]} --on {name} --reason TEXT",
                     )
-    if bare := [k for k in ours if _to_back_up(k, name) and fingerprint(k.spki) in there]:
-        listed = ", ".join(f"{fingerprint(k.spki)[:12]} ({k.profile})" for k in bare)
-        noted = (f"countersign keys backup-recorded {fingerprint(k.spki)[:12]} --reason TEXT" for k in bare)
+    if bare := [k for k in ours if _to_back_up(k, name) and k.fingerprint in there]:
+        listed = ", ".join(f"{k.short} ({k.profile})" for k in bare)
+        noted = (f"countersign keys backup-recorded {k.short} --reason TEXT" for k in bare)
         fix = f"back the token up, then: {'; '.join(noted)}"
         yield DoctorFinding("backups", "warning", f"none is recorded of {listed}", fix)
     if ours:
-        for stray in strays(name, tokens_plan(settings), seen.there, {fingerprint(key.spki) for key in ours}):
+        for stray in strays(name, tokens_plan(settings), seen.there, {key.fingerprint for key in ours}):
             yield DoctorFinding(
                 f"key {stray.label}",
                 "warning",

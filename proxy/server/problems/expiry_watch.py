@@ -18,7 +18,7 @@ from proxy.oci.faults import Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.server.problems.expiry import OVER, Expiry, ExpiryKind, due, next_of_each
 from proxy.trust.authority import Authority
-from proxy.trust.keys import VERIFYING, BookKey, fingerprint
+from proxy.trust.keys import VERIFYING, BookKey
 
 LOOK_S = 15.0
 UPSTREAM_S = 3600.0
@@ -102,7 +102,7 @@ def of_keys(keys: Iterable[BookKey]) -> Iterator[Expiry]:
     for key in keys:
         if key.chain and key.state in VERIFYING:
             first, last = window(key.chain)
-            own = fingerprint(key.spki)[:12]
+            own = key.short
             name = f"{key.profile} {own}"
             renew = f"countersign keys csr {own} --subject NAME, and when it is issued: "
             renew += f"countersign keys chain set {own} FILE --reason TEXT"

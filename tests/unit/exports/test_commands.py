@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.exports.commands import commands
-from proxy.exports.published import short
 from proxy.oci.reference import parse_reference, parse_repository
 from tests.worlds.published import COUNTING, SCOPE, release
 
@@ -14,7 +13,7 @@ def test_every_key_is_fetched_and_tried_and_one_suffices() -> None:
     image = replace(SCOPE, repository=parse_repository("team/app"), reference=parse_reference("v1"))
     typed = commands(release(), image)
     for key in COUNTING:
-        name = f"release-{short(key)}.pem"
-        assert f"curl -fsS -o {name} https://r.example/-/trust/release/key-{short(key)}.pem\n" in typed
+        name = f"release-{key.short}.pem"
+        assert f"curl -fsS -o {name} https://r.example/-/trust/release/key-{key.short}.pem\n" in typed
         assert f"cosign verify --key {name} --insecure-ignore-tlog r.example/team/app:v1" in typed
     assert typed.count(" || \\\n") == 2 * (len(COUNTING) - 1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from proxy.trust.keys import BookKey, KeyRing, KeyState, TrustedKey, fingerprint
 from tests.worlds.memory import NOON
 
@@ -35,3 +37,18 @@ def test_a_key_of_ours_is_ours_under_every_name() -> None:
 
 def test_a_fingerprint_is_the_hash_of_the_spki() -> None:
     assert fingerprint(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_ring_finds_a_key_of_ours_by_its_fingerprint_and_hashes_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring, hashed = KeyRing("r", (book("release", b"a"), book("release", b"b"))), list[bytes]()
+
+    def hashing(spki: bytes) -> str:
+        hashed.append(spki)
+        return spki.hex()
+
+    monkeypatch.setattr("proxy.trust.keys.fingerprint", hashing)
+    for _ in range(3):
+        assert ring.find(b"b".hex()) is ring.ours[1]
+    assert ring.find("c") is None
+    assert ring.ours[0].described == f"key {ring.ours[0].short} of release"
+    assert sorted(hashed) == [b"a", b"b"]
