@@ -24,10 +24,11 @@ class Jobs(Protocol):
     async def find(self, job_id: str) -> Job | None:
         """Return the job with this id, or None."""
 
-    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+    async def change(self, job_id: str, change: Callable[[Job], Job | None], *, bulk: bool = False) -> Job | None:
         """Replace the job by the result of `change`, in one transaction, and return the new job.
 
-        Returns None if there is no such job, or if `change` returned None and the job stays unchanged.
+        Returns None if there is no such job, or if `change` returned None and the job stays unchanged. `bulk`: no
+        client waits for it.
         """
 
     async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:

@@ -90,7 +90,7 @@ async def run_next(
     waiting = await (due or jobs.next)(clock.now())
     if waiting is None:
         return False
-    job = await jobs.change(waiting.id, partial(jobs_of.taken_up, now=clock.now()))
+    job = await jobs.change(waiting.id, partial(jobs_of.taken_up, now=clock.now()), bulk=True)
     if job is not None and job.state is JobState.RUNNING:
         await _run(job, works.get(job.kind), jobs, journal, clock)
     elif job is not None:
@@ -104,7 +104,7 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
     async def step(done: int, total: int | None, cursor: str, so_far: Mapping[str, Any]) -> None:
         nonlocal result
         change = partial(jobs_of.stepped, run=job.run, done=done, total=total, cursor=cursor, result=so_far)
-        now = await jobs.change(job.id, change)
+        now = await jobs.change(job.id, change, bulk=True)
         result = so_far
         if now is None or now.cancel:
             raise Stop
@@ -126,7 +126,8 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
     elif isinstance(failure, Stop):
         await _end(job, JobState.CANCELLED, "cancelled on the way", result, jobs, journal, clock)
     elif isinstance(failure, Unavailable):
-        await jobs.change(job.id, partial(jobs_of.put_off, run=job.run, now=clock.now(), why=failure.what[:500]))
+        later = partial(jobs_of.put_off, run=job.run, now=clock.now(), why=failure.what[:500])
+        await jobs.change(job.id, later, bulk=True)
     else:
         why = failure.message if isinstance(failure, Fault) else str(failure) or type(failure).__name__
         await _end(job, JobState.FAILED, why[:500], result, jobs, journal, clock)
@@ -138,7 +139,7 @@ async def _end(
     job: Job, state: JobState, note: str, result: Mapping[str, Any], jobs: Jobs, journal: Journal, clock: Clock
 ) -> None:
     change = partial(jobs_of.ended, run=job.run, state=state, now=clock.now(), note=note, result=result)
-    if (done := await jobs.change(job.id, change)) is not None:
+    if (done := await jobs.change(job.id, change, bulk=True)) is not None:
         await journal.record(_ended(done, clock))
 
 

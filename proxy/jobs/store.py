@@ -56,12 +56,12 @@ class StoredJobs:
         """Return the job with this id, or None."""
         return await self._database.read(partial(_find, job_id=job_id))
 
-    async def change(self, job_id: str, change: Change) -> Job | None:
+    async def change(self, job_id: str, change: Change, *, bulk: bool = False) -> Job | None:
         """Replace the job by the result of `change`, in one transaction, and return the new job.
 
         Returns None if there is no such job, or if `change` returned None and the job stays unchanged.
         """
-        return await self._database.write(partial(_change, job_id=job_id, change=change))
+        return await self._database.write(partial(_change, job_id=job_id, change=change), bulk=bulk)
 
     async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
         return await self._database.read(partial(_next, now=now, kinds=kinds, but=but))

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
+from itertools import islice
 
 from cachetools import LRUCache
 from sqlalchemy import Connection, Insert, select
@@ -32,6 +33,7 @@ from proxy.trust.decision import Decision
 from proxy.trust.weight import of_decision
 
 _FLUSH_AFTER_S = 0.5
+_BULK = 500  # rows written at once while nobody waits for them
 _FLUSH_AT = 5_000  # rows waiting; from there on allowed pulls wait for the disk too
 _REMEMBERED = 16 * MIB  # of decisions kept in memory, for the page that a refusal points to
 
@@ -94,16 +96,22 @@ class StoredJournal:
         continues even if its caller goes away: others depend on it.
         """
         if self._pending or self._flush_lock.locked():
+            self._database.hurry()
             await asyncio.shield(asyncio.ensure_future(self._flush()))
 
-    async def _flush(self) -> None:
+    async def _flush(self, most: int | None = None) -> None:
+        """Write the oldest `most` rows in the bulk lane, or all of them."""
         async with self._flush_lock:
             if not self._pending:
                 return
-            counted, self._pending = self._pending, {}
-            new, self._unwritten = self._unwritten, {}
+            counted = dict(islice(self._pending.items(), most))
+            for key in counted:
+                del self._pending[key]
+            named = {row.event.decision_id for row in counted.values()} & self._unwritten.keys()
+            new = {name: self._unwritten.pop(name) for name in named}
             work = partial(_count, counted=list(counted.values()), new=list(new.values()))
-            await self._database.write(work, lambda done: None if done else self._put_back(counted, new))
+            put_back = lambda done: None if done else self._put_back(counted, new)  # noqa: E731  told whatever happens
+            await self._database.write(work, put_back, bulk=most is not None)
 
     async def decision(self, decision_id: str) -> Decision | None:
         """Return a decision by its id, or None."""
@@ -169,7 +177,8 @@ class StoredJournal:
         while self._pending:
             await asyncio.sleep(self._flush_after)
             try:
-                await self.flush()
+                for _ in range(0, len(self._pending), _BULK):
+                    await asyncio.shield(asyncio.ensure_future(self._flush(_BULK)))
                 self.trouble = None
             except Unavailable as error:
                 self.trouble = error.what  # the loop tries again

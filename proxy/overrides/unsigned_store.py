@@ -55,7 +55,7 @@ class StoredUnsignedPushes:
 
     async def note(self, push: UnsignedPush) -> None:
         """Store the outcome of a try: settled, tried, note."""
-        await self._database.write(partial(_note, push=push), self._counted)
+        await self._database.write(partial(_note, push=push), self._counted, bulk=True)
 
     async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
         """Return all pushes, newest first."""

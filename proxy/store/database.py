@@ -1,6 +1,7 @@
 """Access to rows: concurrent reads, and writes in one commit at a time, shared by all waiting writers.
 
-Adapters pass plain functions of a connection. Only this module turns database errors into Unavailable.
+Writes have two lanes: what a client waits for, and bulk, which yields to it. Adapters pass plain functions of a
+connection. Only this module turns database errors into Unavailable.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 _TOGETHER = 256  # works in one commit, at most
+_BULK_TOGETHER = 16  # bulk works in one commit, at most: a client that comes meanwhile waits for them
+_PATIENCE = 32  # commits that bulk works let pass; then some go first, so that they are not put off for ever
 _DEADLINE_S = 10.0
 _READ_ONLY = "store: opened to read only; changes go through the running server"
 _DEADLOCK = "40P01"  # PostgreSQL's code: two transactions of several works each waited for each other
@@ -72,6 +75,7 @@ class Database:
         self._writer = writer
         self.sole = sole
         self._queue: list[_Waiting] = []
+        self._bulk: list[_Waiting] = []
         self._draining: asyncio.Task[None] | None = None
 
     async def read(self, work: Work[T]) -> T:
@@ -80,8 +84,11 @@ class Database:
             async with asyncio.timeout(_DEADLINE_S), self._readers.connect() as connection:
                 return await connection.run_sync(work)
 
-    async def write(self, work: Work[T], then: Callable[[T | None], None] | None = None) -> T:
+    async def write(self, work: Work[T], then: Callable[[T | None], None] | None = None, *, bulk: bool = False) -> T:
         """Return the result of `work` once its commit is durable. Raises Unavailable, and what `work` raises.
+
+        A `bulk` work is one that no client waits for. It yields to those that clients wait for, so it must be short:
+        some hundred rows.
 
         Works that wait at the same time share one commit; `work` may run twice when another one of them fails, so it
         must not touch anything but its connection. A caller who goes away does not undo the write; its consequences in
@@ -92,10 +99,15 @@ class Database:
                 then(None)
             raise Unavailable(_READ_ONLY)
         waiting = _Waiting(work, then, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        (self._bulk if bulk else self._queue).append(waiting)
         self._wake()
         result: T = await waiting.done
         return result
+
+    def hurry(self) -> None:
+        """Put the bulk works that wait now in front of all others: a client has come to wait for one of them."""
+        self._queue[:0] = self._bulk
+        self._bulk.clear()
 
     def along(self, work: Work[T]) -> Awaitable[T]:
         """Queue a write for the next commit; awaiting the result makes a commit if none came.
@@ -123,7 +135,7 @@ class Database:
                 return await connection.run_sync(work)
 
     def _wake(self) -> None:
-        if self._draining is None and self._writer is not None and self._queue:
+        if self._draining is None and self._writer is not None and (self._queue or self._bulk):
             self._draining = asyncio.create_task(self._drain(self._writer))
 
     async def close(self) -> None:
@@ -137,8 +149,14 @@ class Database:
                 await self._writer.dispose()
 
     async def _drain(self, writer: AsyncEngine) -> None:
-        while self._queue:
-            together, self._queue = self._queue[:_TOGETHER], self._queue[_TOGETHER:]
+        passed_over = 0
+        while self._queue or self._bulk:
+            if self._queue and (not self._bulk or passed_over < _PATIENCE):
+                together, self._queue = self._queue[:_TOGETHER], self._queue[_TOGETHER:]
+                passed_over += 1
+            else:
+                together, self._bulk = self._bulk[:_BULK_TOGETHER], self._bulk[_BULK_TOGETHER:]
+                passed_over = 0
             await self._commit(writer, together)
         self._draining = None
 

@@ -139,7 +139,7 @@ class StoredFacts:
         """Record that this manifest passed now: a search hint for this and all other servers, never a verdict."""
         noted = self._passed.get((repository, digest))
         if noted is None or not noted <= at < noted + _AGAIN:
-            await self._database.write(partial(_note, repository=repository, digest=digest, at=at))
+            await self._database.write(partial(_note, repository=repository, digest=digest, at=at), bulk=True)
             self._passed[repository, digest] = at
 
     async def forget(self, repository: Repository, digest: Digest) -> None:

@@ -526,7 +526,7 @@ class MemoryJobs:
     async def find(self, job_id: str) -> Job | None:
         return self.rows.get(job_id)
 
-    async def change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+    async def change(self, job_id: str, change: Callable[[Job], Job | None], *, bulk: bool = False) -> Job | None:
         there = self.rows.get(job_id)
         wanted = None if there is None else change(there)
         if wanted is not None:

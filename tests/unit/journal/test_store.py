@@ -1,9 +1,11 @@
 """What waits for the disk and what does not. Behaviour: tests/contract/test_journal.py."""
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from proxy.journal import store as journal
 from proxy.journal.event import EventKind
@@ -47,6 +49,35 @@ async def test_allowed_pulls_follow_by_themselves_in_one_row(store: Store) -> No
     await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED))
     (event,) = await following.search(Search())
     assert event.detail["count"] == 1001
+    await following.close()
+
+
+async def test_what_follows_yields_to_clients_in_batches_until_a_denial_waits_for_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, open_again, order = store._database, threading.Event(), list[int]()
+    count = journal._count
+
+    def counting(connection: Connection, counted: list[Any], new: list[Any]) -> bool:
+        order.append(len(counted))
+        return count(connection, counted, new)
+
+    monkeypatch.setattr(journal, "_count", counting)
+    following = StoredJournal(database, flush_after=0)
+    for n in range(1_200):
+        await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, who=f"caller {n}"))
+    busy = asyncio.create_task(database.write(lambda _: open_again.wait(5)))
+    await until(lambda: len(database._bulk) == 1)
+    denied = asyncio.create_task(following.decided(DENIED, happened(EventKind.PULL_DENIED, DENIED)))
+    await until(lambda: not database._bulk)
+    open_again.set()
+    await asyncio.gather(busy, denied)
+    assert order == [500, 701]
+    assert await rows(store) == 1_201
+    for n in range(1_200):
+        await following.decided(ALLOWED, happened(EventKind.PULL_ALLOWED, ALLOWED, who=f"caller {n}"))
+    await until(lambda: following._flushing is None)
+    assert order == [500, 701, 500, 500, 200]
     await following.close()
 
 

@@ -101,6 +101,60 @@ async def test_a_reader_who_goes_away_leaves_the_others_their_connections(databa
     assert await asyncio.gather(*(database.read(count) for _ in range(20))) == [0] * 20
 
 
+def noting(order: list[str], name: str) -> Callable[[Connection], None]:
+    return lambda _connection: order.append(name)
+
+
+async def test_a_bulk_work_yields_to_what_a_client_waits_for(database: Database) -> None:
+    order: list[str] = []
+    commits = commits_of(database)
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+    def first(_connection: Connection) -> None:
+        order.append("bulk 0")
+        loop.call_soon_threadsafe(begun.set)
+
+    works = [first, *(noting(order, f"bulk {n}") for n in range(1, 40))]
+    bulk = [asyncio.create_task(database.write(work, bulk=True)) for work in works]
+    await begun.wait()
+    await asyncio.gather(*(database.write(noting(order, "client")) for _ in range(3)))
+    assert order == [f"bulk {n}" for n in range(16)] + ["client"] * 3, "only what had begun came first"
+    await asyncio.gather(*bulk)
+    assert order[19:] == [f"bulk {n}" for n in range(16, 40)]
+    assert len(commits) == 4
+
+
+async def test_bulk_works_are_not_put_off_for_ever(database: Database) -> None:
+    order: list[str] = []
+
+    def client(_connection: Connection) -> None:
+        if len(order) < 500:
+            order.append("client")
+            loop.call_soon_threadsafe(lambda: writing.append(asyncio.create_task(database.write(client))))
+
+    loop, writing = asyncio.get_running_loop(), [asyncio.create_task(database.write(client))]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(database.write(noting(order, "bulk"), bulk=True) for _ in range(20)))
+    first, last = order.index("bulk"), len(order) - order[::-1].index("bulk")
+    assert first <= 34
+    assert last < 34 * 2 + 20, "each time a batch of them, then clients again"
+    assert order[first : first + 16] == ["bulk"] * 16
+    while not all(task.done() for task in writing):
+        await asyncio.gather(*writing)
+
+
+async def test_a_bulk_work_that_a_client_has_come_to_wait_for_goes_first(database: Database) -> None:
+    order: list[str] = []
+    writes = [
+        asyncio.create_task(database.write(noting(order, "bulk"), bulk=True)),
+        asyncio.create_task(database.write(noting(order, "client"))),
+    ]
+    await asyncio.sleep(0)
+    database.hurry()
+    await asyncio.gather(*writes)
+    assert order == ["bulk", "client"]
+
+
 async def test_what_goes_along_waits_for_a_commit_or_makes_one_when_it_is_awaited(database: Database) -> None:
     commits = commits_of(database)
     along = database.along(row(1))
