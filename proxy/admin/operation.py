@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
@@ -120,15 +121,22 @@ RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is ab
 Row = Mapping[str, Any]  # the result of a call, as JSON
 
 
+Given = Mapping[str, Any]  # what the user typed, by the name of the argument or option
+FromFile = Callable[[Path], Mapping[str, Any]]  # the fields of a body that are in a file. Raises ConfigError
+
+
 @dataclass(frozen=True)
 class Argument:
     """Marks a body field that the command takes as an argument. The field's description is its help text.
 
-    With `file_bytes` the argument names a file, and the field is its text, of at most that many bytes.
+    With `file_bytes` the argument names a file, and the field is its text, of at most that many bytes. With `file` this
+    field and others are what `file` returns for that path.
     """
 
     metavar: str
     file_bytes: int = 0
+    file: FromFile | None = None
+    reads: Literal["text", "number"] = "text"
 
 
 @dataclass(frozen=True)
@@ -137,13 +145,17 @@ class Option:
 
     `reads` is the type of the value: text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the
     choices in the field's type, any number of texts or choices, or a flag. If an option with a `prompt` is not given,
-    the command shows the plan and then asks for the value, in place of a yes.
+    the command shows the plan and then asks for the value, in place of a yes. `file`: as for an argument. A number that
+    is not given is `default`, or that of the first entry of the list at the path `first_of` (0: there is none).
     """
 
     metavar: str = ""
     reads: Literal["text", "moment", "seconds", "number", "choice", "several", "flag"] = "text"
     spelled: str = ""
     prompt: str = ""
+    file: FromFile | None = None
+    default: int | None = None
+    first_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,17 +168,34 @@ class SavedAs:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The output of a command: `diff` in colours, `raw` unchanged, `lines`; `aside` goes to standard error.
+
+    Tuples among the lines are rows of a table. JSON is the whole answer, unless `json` is given.
+    """
+
+    lines: Sequence[str | tuple[str, ...]] = ()
+    diff: Sequence[str] = ()
+    raw: str = ""
+    aside: Sequence[str] = ()
+    json: Row | None = None
+    code: int = 0
+
+
+@dataclass(frozen=True)
 class Command:
     """The command of an operation: its words, and its output unless JSON is requested.
 
-    `lines` formats the result of one call; tuples are rows of a table. For a list, `table` returns a header and a row
-    per entry; JSON has the entries under `rows`; `empty` is printed if there are none; the result of `below`, an
-    operation without a command of its own, is printed below the list. `named` returns the id of the entry that a user
-    names in another way, shown as `metavar`, among all entries of the list at the path `named_in`. If `waits` is true
-    of the result, or of the entries of a list, the exit code is 1. The reason option is `--reason`, or `--note`;
-    `reason` or `note` holds its help text. `aside` goes to standard error. With `asks`, the command shows the plan of a
-    change and asks for confirmation. With `job` the result is a job: the command waits for it, unless `--no-wait` is
-    given. An option in `saved_as` writes the result to a file, and it is not printed.
+    `lines` formats the result of one call; tuples are rows of a table. `shows` does, if there is more to the output
+    than lines. For a list, `table` returns a header and a row per entry; JSON has the entries under `rows`; `empty` is
+    printed if there are none; the result of `below`, an operation without a command of its own, is printed below the
+    list. `named` returns the id of the entry that a user names in another way, shown as `metavar`, among all entries of
+    the list at the path `named_in`; `listed_by` is the command that lists them. If `waits` is true of the result, or of
+    the entries of a list, the exit code is 1. The reason option is `--reason`, or `--note`; `reason` or `note` holds
+    its help text. `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for
+    confirmation; with `diff` that plan is a difference. With `job` the result is a job: the command waits for it,
+    unless `--no-wait` is given, and prints it, or what came of it with `shows`. An option in `saved_as` writes the
+    result to a file, and it is not printed.
     """
 
     words: str
@@ -185,6 +214,9 @@ class Command:
     below: Operation | None = None
     job: bool = False
     saved_as: tuple[SavedAs, ...] = ()
+    shows: Callable[[Row, Given], Printed] | None = None
+    diff: bool = False
+    listed_by: str = "list"
 
 
 @dataclass(frozen=True)
@@ -210,6 +242,7 @@ def operation(
     status: int = 200,
     dual_control: bool = False,
     alone: AloneOf | None = None,
+    body_bytes: int = BODY_BYTES,
 ) -> Callable[[Run], Operation]:
     """Make an operation of the decorated function. `call`: method and path below /admin/v1, such as `POST /denials`.
 
@@ -230,6 +263,7 @@ def operation(
             body=hints.get("body"),
             status=status,
             plans=plan is not None,
+            body_bytes=body_bytes,
             scope=about if isinstance(about, Scope) else Scope.ONE,
             dual_control=dual_control or alone is not None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
+from proxy.cli.printed import coloured
 from proxy.oci.faults import plain
 
 
@@ -23,10 +24,6 @@ class Confirmation:
     form: OutputFormat = OutputFormat.TEXT
 
 
-def _steps(plan: Sequence[str]) -> list[str]:
-    return [f"  - {plain(step, 500)}" for step in plan]
-
-
 def agreed(
     place: Endpoint,
     path: str,
@@ -34,12 +31,12 @@ def agreed(
     manner: Confirmation,
     method: str = "POST",
     *,
-    shown: Callable[[Sequence[str]], list[str]] = _steps,
+    diff: bool = False,
     ask: Callable[[], bool] | None = None,
 ) -> dict[str, Any] | Exit:
     """Return the answer to a change, or the exit code if nothing was changed: 1 without confirmation.
 
-    `shown` makes inert lines of the plan; `ask` returns whether the user confirmed. Raises what `call` raises; the
+    With `diff` the plan is a difference; `ask` returns whether the user confirmed. Raises what `call` raises; the
     server refuses an invalid change before the user is asked.
     """
     if manner.dry_run or not manner.yes:
@@ -47,7 +44,9 @@ def agreed(
         if manner.dry_run and manner.form is OutputFormat.JSON:
             return json_out(planned)
         out = sys.stdout if manner.dry_run else sys.stderr
-        out.write("".join(f"{line}\n" for line in shown([str(step) for step in planned.get("plan", [])])))
+        steps = [str(step) for step in planned.get("plan", [])]
+        shown = coloured(steps) if diff else [f"  - {plain(step, 500)}" for step in steps]
+        out.write("".join(f"{line}\n" for line in shown))
         if manner.dry_run:
             return Exit.FINE
         if not (ask or asked)():

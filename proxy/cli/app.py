@@ -15,7 +15,6 @@ from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Server, Token, place_of
-from proxy.cli.policy_app import policy_app
 from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
@@ -36,7 +35,6 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
 report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-app.add_typer(policy_app, name="policy")
 app.command("breakglass")(break_glass)
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
@@ -52,13 +50,18 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
+    "policy": ("See, try and change what repositories demand.", "proxy.policies.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
 }  # fmt: skip
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
-_LOST = "in the store of this host, with the server stopped; shows no plan"
-OFFLINE = {"keys lost": ("proxy.cli.keys_offline", "lost_offline", _LOST)}
+_HERE = "in the store of this host, with the server stopped; shows no plan"
+OFFLINE = {
+    "keys lost": ("proxy.cli.keys_offline", "lost_offline", _HERE),
+    "policy apply": ("proxy.cli.policy_offline", "changed", _HERE),
+    "policy revert": ("proxy.cli.policy_offline", "changed", _HERE),
+}
 for _name, (_says, *_) in OPERATIONS.items():
     if " " not in _name:
         app.add_typer(typer.Typer(help=_says, no_args_is_help=True), name=_name)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 
-from proxy.admin.operation import ROOT, Argument, Command, Operation, Option
-from proxy.admin.shapes import Why
+from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
+from proxy.admin.shapes import Page, Why
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
@@ -48,23 +47,29 @@ Offline = tuple[str, str, str]  # the module and function that do without a serv
 def group(
     words: str, says: str, operations: Sequence[Operation], offline: Mapping[str, Offline] | None = None
 ) -> typer.Typer:
-    """Return the group of the commands whose names are `words` and one more word. `offline` is by such a name."""
-    made = typer.Typer(help=says, no_args_is_help=True)
+    """Return the group of the commands whose names are `words` and one more word. `offline` is by such a name.
+
+    If two operations have one command, it calls the first where the path parameter of the second is not given.
+    """
+    made, alike = typer.Typer(help=says, no_args_is_help=True), dict[str, list[Operation]]()
     for each in operations:
-        above, _, own = each.command.words.rpartition(" ")
+        alike.setdefault(each.command.words, []).append(each)
+    for name, same in alike.items():
+        above, _, own = name.rpartition(" ")
         if above == words:
-            made.command(own)(_command(each, (offline or {}).get(each.command.words)))
+            made.command(own)(_command(same[0], same[-1], (offline or {}).get(name)))
     return made
 
 
-def _command(operation: Operation, offline: Offline | None) -> Callable[..., None]:
+def _command(without: Operation, operation: Operation, offline: Offline | None) -> Callable[..., None]:
     def run(**given: Any) -> None:
         if offline is not None and given["offline"]:
             raise typer.Exit(getattr(import_module(offline[0]), offline[1])(given))
         place = place_of(given["server"], given["token"], given["config"])
-        raise typer.Exit(carry_out(operation, place, given))
+        whole = all(given[name] is not None for name in operation.route.path_params)
+        raise typer.Exit(carry_out(operation if whole else without, place, given))
 
-    taken = _own(operation)
+    taken = _own(operation, optional=operation is not without)
     if offline is not None:
         taken["offline"] = (Annotated[bool, typer.Option("--offline", help=offline[2])], False)
     taken |= _EVERYWHERE
@@ -74,22 +79,22 @@ def _command(operation: Operation, offline: Offline | None) -> Callable[..., Non
     parameters = [inspect.Parameter(name, kind, default=of[1], annotation=of[0]) for name, of in taken.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads both
     run.__annotations__ = {name: of[0] for name, of in taken.items()}
-    run.__doc__ = operation.route.says
+    run.__doc__ = without.route.says
     return run
 
 
-def _own(operation: Operation) -> dict[str, _Taken]:
+def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
     """Return this command's own arguments and options, without those common to all commands."""
     route, command, marked = operation.route, operation.command, _marked(operation)
     taken: dict[str, _Taken] = {}
     for name in route.path_params:
-        shown = (command.metavar, f"as `{command.words.partition(' ')[0]} list` shows it")
+        shown = (command.metavar, f"as `{command.words.partition(' ')[0]} {command.listed_by}` shows it")
         metavar, says = _PATH_PARAMS.get(name, shown)
-        taken[name] = (Annotated[str, typer.Argument(metavar=metavar, help=says)], _NEEDED)
+        taken[name] = _argument(int if name == "number" else str, metavar, says, optional=optional)
     for name, field, mark in marked:
         if isinstance(mark, Argument):
-            kind: Any = Path if mark.file_bytes else str
-            taken[_key(name)] = (Annotated[kind, typer.Argument(metavar=mark.metavar, help=field.description)], _NEEDED)
+            kind = Path if mark.file_bytes or mark.file else {"text": str, "number": int}[mark.reads]
+            taken[_key(name)] = _argument(kind, mark.metavar, field.description, optional=not field.is_required())
     if route.body is not None and issubclass(route.body, Why):
         why = typer.Option(
             "--note" if command.note else "--reason", metavar="TEXT", help=command.note or command.reason
@@ -102,6 +107,11 @@ def _own(operation: Operation) -> dict[str, _Taken]:
     taken |= {"wait": (_WAIT, True)} if command.job else {}
     taken |= {"dry_run": (DryRun, False)} if route.plans else {}
     return taken | ({"yes": (Yes, False)} if route.plans and command.asks and _prompted(operation) is None else {})
+
+
+def _argument(kind: Any, metavar: str, says: str | None, *, optional: bool) -> _Taken:
+    argument = typer.Argument(metavar=metavar, help=says, min=1 if kind is int else None)
+    return (Annotated[kind | None, argument], None) if optional else (Annotated[kind, argument], _NEEDED)
 
 
 def _key(name: str) -> str:
@@ -121,7 +131,7 @@ def _option(name: str, field: FieldInfo, mark: Option) -> _Taken:
     choice: Any = inner[0] if inner else str
     kinds: dict[str, _Taken] = {
         "flag": (bool, False),
-        "number": (int, field.default),
+        "number": (int, mark.default if mark.default is not None or mark.first_of else field.default),
         "choice": (choice | None, None),
         "several": (list[choice], []),
     }
@@ -134,7 +144,7 @@ def _option(name: str, field: FieldInfo, mark: Option) -> _Taken:
         show_default=mark.reads == "number",
         **(bounds if mark.reads == "number" else {}),
     )
-    return Annotated[kind, option], _NEEDED if field.is_required() else default
+    return Annotated[kind, option], _NEEDED if field.is_required() and not mark.first_of else default
 
 
 def _spelled(name: str, mark: Option) -> str:
@@ -147,20 +157,23 @@ def _prompted(operation: Operation) -> tuple[str, FieldInfo, Option] | None:
     return next((each for each in options if each[2].prompt), None)
 
 
-def carry_out(operation: Operation, place: Endpoint, given: Mapping[str, Any]) -> Exit:
+def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
     """Call the operation on this server with the typed values; print the result. Raises what `call` raises."""
     from proxy.cli.admin import call, pages
+    from proxy.cli.printed import listed, printed
 
     command, form, path = operation.command, given.get("output", OutputFormat.JSON), operation.route.path
     for name in operation.route.path_params:
         rows = pages(place, command.named_in) if command.named_in else []
-        typed = given[name] if command.named is None else command.named(rows, given[name])
+        typed = str(given[name]) if command.named is None else command.named(rows, given[name])
         path = path.replace(f"{{{name}}}", quote(typed, safe=""))
-    path, read = path.removeprefix(f"{ROOT}/"), _read_all(operation, given)
+    path, read = path.removeprefix(f"{ROOT}/"), _read_all(operation, place, given)
     if command.table is not None:
-        rows = pages(place, path, **{key: value for key, value in read.items() if value})
+        rows = pages(place, path, _largest_page(operation), **{key: value for key, value in read.items() if value})
         below = None if command.below is None else call(place, "GET", command.below.route.path.removeprefix(f"{ROOT}/"))
-        return _listed(command, rows, below, form)
+        return listed(command, rows, below, form)
+    if operation.route.body is None and read:
+        path = f"{path}?{urlencode(read)}"
     answer = _answer(operation, place, path, read, given)
     if isinstance(answer, Exit):
         return answer
@@ -170,16 +183,25 @@ def carry_out(operation: Operation, place: Endpoint, given: Mapping[str, Any]) -
             file.write_text(each.text(answer), encoding="utf-8")
     if any(file is not None for _, file in files):
         return Exit.FINE
-    if command.job and given["wait"]:
-        from proxy.cli.progress import followed
+    waited = command.job and given["wait"]
+    if waited:
+        from proxy.cli.progress import followed, result_of
 
-        return followed(place, answer, form)
-    return _printed(command, answer, form)
+        if command.shows is None:
+            return followed(place, answer, form)
+        answer = result_of(place, answer)
+        if isinstance(answer, Exit):
+            return answer
+    shown = command.shows(answer, given) if command.shows is not None and waited == command.job else None
+    return printed(command, answer, shown, form)
 
 
-def _answer(
-    operation: Operation, place: Endpoint, path: str, read: dict[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any] | Exit:
+def _largest_page(operation: Operation) -> int:
+    limit = (operation.route.query or Page).model_fields["limit"]
+    return int(next(each.le for each in limit.metadata if hasattr(each, "le")))
+
+
+def _answer(operation: Operation, place: Endpoint, path: str, read: dict[str, Any], given: Given) -> Row | Exit:
     """Return the answer to the call, or the exit code if the plan was only shown or not confirmed."""
     from proxy.cli.admin import call
     from proxy.cli.agreed import Confirmation, agreed, typed
@@ -190,7 +212,7 @@ def _answer(
         return call(place, route.method, path, body)
     if body is None or prompted is None:
         manner = Confirmation(given["dry_run"], given.get("yes", False), given["output"])
-        return agreed(place, path, body, manner, route.method)
+        return agreed(place, path, body, manner, route.method, diff=operation.command.diff)
     name, field, mark = prompted
 
     def ask() -> bool:
@@ -201,16 +223,29 @@ def _answer(
     return agreed(place, path, body, manner, route.method, ask=ask)
 
 
-def _read_all(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the typed fields of the body or the query. Raises ConfigError."""
+def _read_all(operation: Operation, place: Endpoint, given: Given) -> dict[str, Any]:
+    """Return the typed fields of the body or the query. Raises ConfigError, and what `call` raises."""
     read = {"reason": given["reason"]} if "reason" in given else {}
-    for name, field, mark in _marked(operation):
+    marked = _marked(operation)
+    for name, field, mark in marked:
         of = given[_key(name)]
-        if isinstance(mark, Option):
+        if mark.file is not None:
+            read |= mark.file(Path(of)) if of else {}
+        elif isinstance(mark, Option):
             read[name] = _read(name, mark, of)
         else:
             read[name] = _text_of(of, mark.file_bytes, field.description) if mark.file_bytes else of
+    for name, _, mark in marked:
+        if isinstance(mark, Option) and mark.first_of and read[name] is None:
+            read[name] = _number_of_first(place, mark.first_of)
     return read
+
+
+def _number_of_first(place: Endpoint, path: str) -> int:
+    from proxy.cli.admin import call
+
+    rows = call(place, "GET", f"{path}?limit=1")["items"]
+    return int(rows[0]["number"]) if rows else 0
 
 
 def _text_of(file: Path, most: int, allowed: str | None) -> str:
@@ -245,43 +280,3 @@ def _read(name: str, mark: Option, typed: Any) -> Any:
     if mark.reads == "seconds":
         return seconds_of(typed, _spelled(name, mark))
     return typed.value if isinstance(typed, Enum) else typed
-
-
-def _listed(command: Command, rows: list[dict[str, Any]], below: dict[str, Any] | None, form: OutputFormat) -> Exit:
-    from proxy.cli.ask import json_out, lines_out, table
-
-    waits = command.waits is not None and command.waits(rows)
-    shown, lines = {command.rows: rows}, table(command.table(rows)) if rows and command.table else [command.empty]
-    if below is not None and command.below is not None:
-        under = command.below.command
-        waits = waits or (under.waits is not None and under.waits(below))
-        shown |= {under.rows if name == "items" else name: value for name, value in below.items()}
-        lines += _laid_out(under, below)
-    if form is OutputFormat.JSON:
-        json_out(shown)
-    else:
-        lines_out(lines)
-    return Exit.NO if waits else Exit.FINE
-
-
-def _printed(command: Command, answer: Mapping[str, Any], form: OutputFormat) -> Exit:
-    from proxy.cli.ask import json_out, lines_out
-    from proxy.oci.faults import plain
-
-    if command.aside is not None:
-        sys.stderr.write("".join(f"{plain(line, 1000)}\n" for line in command.aside(answer)))
-    if form is OutputFormat.JSON or command.lines is None:
-        json_out(answer)
-    else:
-        lines_out(_laid_out(command, answer))
-    return Exit.NO if command.waits is not None and command.waits(answer) else Exit.FINE
-
-
-def _laid_out(command: Command, answer: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a result, its rows as a table."""
-    from proxy.cli.ask import table
-
-    lines = [] if command.lines is None else command.lines(answer)
-    rows = [line for line in lines if isinstance(line, tuple)]
-    aligned = iter(table(rows) if rows else [])
-    return [next(aligned) if isinstance(line, tuple) else line for line in lines]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
+from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
-from proxy.cli.policy_file import sent
 from proxy.config import Settings, load
 from proxy.config.policy_file import PolicyFile
+from proxy.config.section import policies_in
 from proxy.oci.faults import ConfigError, Corrupt, Fault
-from proxy.policies.in_force import Policies
+from proxy.policies.in_force import Policies, RulesInForce
 from proxy.policies.process import Here
 from proxy.policies.revision import Change, PolicyRevision, event_of
-from proxy.policies.rules import RulesInForce
 from proxy.server.store import Store, open_store
 from proxy.store.clock import SystemClock
 from proxy.trust.policy import PolicySet
@@ -24,12 +27,12 @@ from proxy.trust.token_text import holds_token
 WHO, HOW = "operator on the host", "offline"
 
 
-def changed(config: Path, file: Path | None, number: int | None, reason: str, form: OutputFormat) -> Exit:
-    """Add a revision with the policies of this file, or of that revision, and print its number."""
-    settings = load(config)
-    given = None if file is None else sent(file, alone=True)["text"]
-    new = asyncio.run(put_in_store(settings, given, number, reason))
-    if form is OutputFormat.JSON:
+def changed(given: Mapping[str, Any]) -> Exit:
+    """Add a revision with the policies of the typed file, or of the typed revision, and print its number."""
+    settings = load(find(given["config"], os.environ))
+    text = policies_in(Path(given["text"]), alone=True)["text"] if "text" in given else None
+    new = asyncio.run(put_in_store(settings, text, given.get("number"), given["reason"]))
+    if given["output"] is OutputFormat.JSON:
         return json_out({"number": new.number, "hash": new.hash, "policies": new.policies})
     return lines_out([f"revision {new.number} will be in force when a server starts (policies {new.policies[:12]})"])
 

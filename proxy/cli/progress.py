@@ -12,7 +12,7 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.jobs.operations import described
-from proxy.oci.faults import plain
+from proxy.oci.faults import Fault, plain
 
 _WAITING = ("queued", "running")
 _LOOK_S = 0.5
@@ -34,6 +34,20 @@ def followed(place: Endpoint, job: Mapping[str, Any], form: OutputFormat) -> Exi
 def printed(job: Mapping[str, Any], form: OutputFormat) -> Exit:
     """Print the job as it is now."""
     return json_out(job) if form is OutputFormat.JSON else lines_out(described(job))
+
+
+def result_of(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | Exit:
+    """Wait until the job has ended and return its result; an exit code if it was cancelled, or after Ctrl-C.
+
+    Raises Fault if it failed, and what `call` raises.
+    """
+    over = waited(place, job)
+    if over is None or over["state"] == "cancelled":
+        return Exit.INCONCLUSIVE
+    if over["state"] != "done":
+        raise Fault("UNKNOWN", f"job {over['id']} failed: {over['note']}", status=500)
+    result: Mapping[str, Any] = over["result"]
+    return result
 
 
 def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from proxy.config import Settings
 from proxy.config.advice import quoted
@@ -12,17 +14,59 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault
-from proxy.policies.port import PolicyBook
-from proxy.policies.process import Reader
+from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
-from proxy.policies.rules import RulesInForce
-from proxy.policies.texts import PolicyTexts
 from proxy.store.port import Clock
+from proxy.trust.policy import PolicySet
 
 OURS = "countersign"
 BEHIND = timedelta(seconds=5)  # how long another server's revision may stay unread before that is reported
 TRIES = 3  # attempts, if the configuration is reloaded while a text is read
 Taken = tuple[PolicyFile, PolicyRevision | None]  # the revision is None if the policies are those of the file
+
+
+class PolicyBook(Protocol):
+    """Stores the revisions of policies that are changed through the API. All methods raise Unavailable.
+
+    `newest` and `find` raise Corrupt for a revision that was altered after it was written.
+    """
+
+    async def newest(self) -> PolicyRevision | None:
+        """Return the newest revision, or None if there has never been one."""
+
+    async def find(self, number: int) -> PolicyRevision | None:
+        """Return the revision with this number, or None."""
+
+    async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
+        """Return revisions, newest first, including altered ones."""
+
+    async def tip(self) -> tuple[int, str]:
+        """Return number and hash of the newest revision, even if it was altered; 0 and "" without one."""
+
+    async def append(
+        self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
+    ) -> bool:
+        """Add this revision, its policies by hash and its journal row; all of it or nothing.
+
+        Returns False, and changes nothing, when the revision does not follow the newest: another one came first. `then`
+        gets the same result at that moment, even if the caller was cancelled; None if the outcome is unknown.
+        """
+
+
+class RulesInForce:
+    """Holds one policy set; `replace` puts another in force for all later requests."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        """Put these policies in force."""
+        self._current = policies
+
+    def current(self) -> PolicySet:
+        """Return all policies at their current revision."""
+        return self._current
+
+    def replace(self, policies: PolicySet) -> None:
+        """Put these policies in force instead. Requests already judged keep the revision they were judged under."""
+        self._current = policies
 
 
 class Policies:
@@ -54,6 +98,8 @@ class Policies:
         self._journal = journal
         self._clock = clock
         self.texts = PolicyTexts(reader)
+        few = settings.limits.policy_checks
+        self.trying, self.changing = Turns(few), Turns(few)  # of callers, for texts that are tried and put in force
 
     async def taken(self, settings: Settings) -> Taken:
         """Return the policies in force under these settings. Without a revision, those of the file become the first.

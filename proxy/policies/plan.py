@@ -1,4 +1,4 @@
-"""The impact of other policies on earlier pulls: computed at once, or in a job if that takes long."""
+"""The impact of other policies on earlier pulls, computed by a job."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from proxy.admin.shapes import filled
 from proxy.config.policy_file import PolicyFile
 from proxy.jobs.job import Job
 from proxy.jobs.run import Step
 from proxy.journal.port import Pulled
 from proxy.oci.faults import Fault
-from proxy.policies import routes as shapes
-from proxy.policies.impact import Effect, Judgement, Verdict, counted
+from proxy.policies import shapes
+from proxy.policies.impact import Effect, Judgement, counted
 from proxy.policies.in_force import Policies
 from proxy.policies.replay import replay
 from proxy.registry.ports.upstream import Credential
@@ -47,7 +48,7 @@ async def plan_in_job(
     text = await text_of(CANDIDATE, str(job.asked["text"]))
     if text is None:
         raise Fault("NAME_UNKNOWN", "the text of these policies is not in the store any more")
-    file, now, base = await policies.checked(text, str(job.asked["name"])), policies.file, number_of(policies)
+    file, now, revision = await policies.checked(text, str(job.asked["name"])), policies.file, policies.revision
     since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
     found = await pulled(since, limit + 1)
     request = Request(Credential(ours=True), f"job-{job.id}", address="job")
@@ -55,29 +56,17 @@ async def plan_in_job(
     for at in range(0, min(len(found), limit), TOGETHER):
         judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, request, ports, STEP_S)
         await step(len(judged), min(len(found), limit), str(len(judged)), {})
-    told = impact(base, await different(now, file, policies), since, judged, more=len(found) > limit)
-    images = sorted(told.images, key=lambda image: _FIRST.index(image.effect))[:NAMED]
-    return told.model_copy(update={"images": tuple(images)}).model_dump(mode="json")
-
-
-def number_of(policies: Policies) -> int:
-    """Return the number of the revision in force; 0 for the file's policies."""
-    return 0 if policies.revision is None else policies.revision.number
-
-
-def impact(
-    base: int, difference: shapes.Difference, since: datetime, judged: Sequence[Judgement], *, more: bool
-) -> shapes.Impact:
-    """Return the judgements in the form of the admin API."""
-    return shapes.Impact(
-        base=base,
-        difference=difference,
+    changed = sorted((each for each in judged if each.effect in _FIRST), key=lambda each: _FIRST.index(each.effect))
+    told = shapes.Impact(
+        base=0 if revision is None else revision.number,
+        difference=await different(now, file, policies),
         since=since,
         examined=len(judged),
-        more=more,
+        more=len(found) > limit,
         counts=counted(judged),
-        images=tuple(_image(each) for each in judged if each.effect is not Effect.UNCHANGED),
+        images=tuple(_image(each) for each in changed[:NAMED]),
     )
+    return told.model_dump(mode="json")
 
 
 async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> shapes.Difference:
@@ -86,18 +75,5 @@ async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> sha
 
 
 def _image(judged: Judgement) -> shapes.ImageShown:
-    pulled = judged.pulled
-    return shapes.ImageShown(
-        repository=pulled.repository,
-        reference=pulled.reference,
-        digest=pulled.digest,
-        effect=judged.effect,
-        pulls=pulled.pulls,
-        last=pulled.last,
-        before=_verdict(judged.before),
-        after=_verdict(judged.after),
-    )
-
-
-def _verdict(verdict: Verdict) -> shapes.VerdictShown:
-    return shapes.VerdictShown(standing=verdict.standing, reason=verdict.reason, detail=verdict.detail)
+    before, after = (filled(shapes.VerdictShown, each) for each in (judged.before, judged.after))
+    return filled(shapes.ImageShown, judged.pulled, effect=judged.effect, before=before, after=after)

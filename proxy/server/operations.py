@@ -23,9 +23,8 @@ from proxy.keys import operations as key_operations
 from proxy.keys.resign import RESIGN, resign
 from proxy.overrides import denial_operations, exception_operations
 from proxy.overrides.sign_pending import SIGN_OWED, sign_pending
-from proxy.policies import routes as policies
-from proxy.policies.desk import PolicyDesk
-from proxy.policies.in_force import Policies
+from proxy.policies import operations as policy_operations
+from proxy.policies.in_force import Policies, PolicyBook
 from proxy.policies.plan import PLAN, plan_in_job
 from proxy.registry.ports.facts import Signed
 from proxy.registry.ports_in_use import Ports
@@ -40,7 +39,7 @@ KEY_OPERATIONS = (*key_operations.OPERATIONS, *custody_operations.OPERATIONS, *c
 ROUTES: tuple[Route, ...] = (
     *server.ROUTES,
     *(each.route for each in KEY_OPERATIONS),
-    *policies.ROUTES,
+    *(each.route for each in policy_operations.OPERATIONS),
     *(each.route for each in token_operations.OPERATIONS),
     *(each.route for each in denial_operations.OPERATIONS),
     *(each.route for each in exception_operations.OPERATIONS),
@@ -69,7 +68,9 @@ def topics(
     doing = (
         ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
         topic_of(KEY_OPERATIONS, ports, {TokenInventory: tokens, Jobs: store.jobs, Signed: store.ledger}),
-        PolicyDesk(ports, policies, store.policy_book, store.journal.pulled, store.jobs).topic(),
+        topic_of(
+            policy_operations.OPERATIONS, ports, {Policies: policies, PolicyBook: store.policy_book, Jobs: store.jobs}
+        ),
         topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
         topic_of(job_operations.OPERATIONS, ports, {Jobs: store.jobs}),
         topic_of(denial_operations.OPERATIONS, ports),

@@ -29,9 +29,8 @@ from proxy.overrides.exceptions import close_ended
 from proxy.overrides.offline import HostException
 from proxy.overrides.sign_pending import see_to_it
 from proxy.overrides.unsigned_store import OWED
-from proxy.policies.in_force import TRIES, Policies, Taken
+from proxy.policies.in_force import TRIES, Policies, RulesInForce, Taken
 from proxy.policies.process import PolicyProcesses
-from proxy.policies.rules import RulesInForce
 from proxy.policies.store import POLICY
 from proxy.registry.cache import Cache
 from proxy.registry.ports_in_use import Ports

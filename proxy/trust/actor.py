@@ -16,3 +16,8 @@ class Actor:
     reason: str
     request_id: str = ""
     rank: Rank = Rank.SCOPED
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identity for limits per caller."""
+        return (self.who, self.how)

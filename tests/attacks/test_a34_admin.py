@@ -59,7 +59,6 @@ ALLOWED = {
     "GET /admin/v1/policies/diff": EVERYBODY,
     "POST /admin/v1/policies/lint": EVERYBODY,
     "POST /admin/v1/policies/test": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
-    "POST /admin/v1/policies/plan": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
     "POST /admin/v1/policies/plan/job": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
     "GET /admin/v1/denials": EVERYBODY,
     "POST /admin/v1/denials": {Role.OPERATOR, Role.POLICY_ADMIN},

@@ -20,7 +20,7 @@ from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.policies import worker
 from proxy.policies.process import PolicyProcesses
-from proxy.policies.routes import Candidate, Linted
+from proxy.policies.shapes import Candidate, Linted
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image
@@ -103,7 +103,6 @@ async def test_whatever_is_asked_about_texts_is_answered_by_the_other_processes(
     await at.world.push(image(), "prod/app", "1")
     calls = [
         ("POST", "/policies/lint", {}),
-        ("POST", "/policies/plan", {"text": POLICIES}),
         ("POST", "/policies/plan/job", {"text": POLICIES, "days": 1}),
         ("POST", "/policies/test", {"ref": "prod/app:1", "text": POLICIES}),
         ("GET", "/policies/diff?old=1&new=2", None),

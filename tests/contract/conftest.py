@@ -17,7 +17,7 @@ from proxy.admin.tokens_port import AdminTokens
 from proxy.jobs.port import Jobs
 from proxy.journal.port import Journal, Pulled
 from proxy.journal.reports import WouldBlock
-from proxy.policies.port import PolicyBook
+from proxy.policies.in_force import PolicyBook
 from proxy.registry.ports.facts import Facts, Ledger, Signed, Tags
 from proxy.registry.ports.keys import KeyBook
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
-from proxy.policies.port import PolicyBook
+from proxy.policies.in_force import PolicyBook
 from proxy.policies.revision import PolicyRevision
 from tests.contract.conftest import Record
 from tests.worlds.memory import NOON

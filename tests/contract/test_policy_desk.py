@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from proxy.jobs.run import run_next
 from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Repository
+from proxy.policies.plan import PLAN, plan_in_job
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image
@@ -23,6 +25,17 @@ async def said(a: Admin, path: str, body: object = None, status: int = 200) -> A
     reply = await a.call("GET" if body is None else "POST", f"/admin/v1/policies{path}", body, socket=True)
     assert reply.status == status, reply.value
     return reply.value
+
+
+async def planned(a: Admin, text: str) -> Any:
+    """What the job finds that tries these policies on what was pulled."""
+    job, w = await said(a, "/plan/job", {"text": text}, 202), a.world
+    pulled, texts = w.store.journal.pulled, w.store.journal.revision
+    works = {PLAN: lambda job, step: plan_in_job(job, step, w.ports, a.policies, pulled, texts)}
+    await run_next(works, w.store.jobs, w.store.journal, w.store.clock)
+    done = await a.call("GET", f"/admin/v1/jobs/{job['id']}", socket=True)
+    assert done.value["state"] == "done", done.value
+    return done.value["result"]
 
 
 def wish(text: str, base: int = 1, reason: str = "r") -> dict[str, object]:
@@ -98,7 +111,7 @@ async def test_an_older_revision_is_put_back_as_a_new_one() -> None:
         )
 
 
-@pytest.mark.parametrize("path", ["", "?dry_run=true", "/plan"])
+@pytest.mark.parametrize("path", ["", "?dry_run=true", "/plan/job"])
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -111,7 +124,7 @@ async def test_an_older_revision_is_put_back_as_a_new_one() -> None:
 )
 async def test_what_a_configuration_would_be_refused_with(path: str, text: str, words: str) -> None:
     async with admin(policies_from="api") as a:
-        body = {"text": text} if path == "/plan" else wish(text)
+        body = {"text": text} if path == "/plan/job" else wish(text)
         assert words in (await said(a, path, body, 400))["detail"]
         assert len(a.world.store.policy_book.rows) == 1
 
@@ -136,9 +149,9 @@ async def test_policies_of_the_file_are_shown_and_not_changed() -> None:
         (Role.KEY_ADMIN, "", 403),
         (Role.POLICY_ADMIN, "", 200),
         (Role.VIEWER, "/lint", 200),
-        (Role.VIEWER, "/plan", 403),
+        (Role.VIEWER, "/plan/job", 403),
         (Role.VIEWER, "/test", 403),
-        (Role.AUDITOR, "/plan", 200),
+        (Role.AUDITOR, "/plan/job", 202),
     ],
 )
 async def test_roles(role: Role, path: str, status: int) -> None:
@@ -172,7 +185,7 @@ async def test_a_token_for_some_repositories_tries_its_own_only() -> None:
     async with admin(policies_from="api") as a:
         a.world.plant(image("x"), "team/app", "1")
         token = await a.token(Role.OPERATOR, only=("team/**",))
-        for path, ref, status in (("test", "team/app:1", 200), ("test", "prod/app:1", 403), ("plan", "", 403)):
+        for path, ref, status in (("test", "team/app:1", 200), ("test", "prod/app:1", 403), ("plan/job", "", 403)):
             body = {"text": WARN, **({"ref": ref} if ref else {})}
             reply = await a.call("POST", f"/admin/v1/policies/{path}", body, token=token)
             assert reply.status == status, reply.value
@@ -198,7 +211,7 @@ async def test_a_plan_judges_again_what_was_pulled() -> None:
         for tag in ("1", "2", "2"):
             await a.world.pull("team/app", tag)
         before = len(a.world.registry.seen)
-        plan = await said(a, "/plan", {"text": POLICIES})
+        plan = await planned(a, POLICIES)
         assert plan["base"] == 2
         assert (plan["examined"], plan["more"]) == (2, False)
         assert plan["counts"] == {
@@ -232,7 +245,7 @@ async def test_what_cannot_be_looked_at_is_said_and_what_is_gone_too() -> None:
             return None
 
         a.world.registry.hooks.append(silent)
-        plan = await said(a, "/plan", {"text": POLICIES})
+        plan = await planned(a, POLICIES)
         assert plan["counts"]["could not judge"] == 1
         assert plan["counts"]["gone"] == 1
         unknown = next(each for each in plan["images"] if each["effect"] == "could not judge")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.oci.reference import Repository
-from proxy.policies.rules import RulesInForce
+from proxy.policies.in_force import RulesInForce
 from proxy.registry.ports.overrides import Rules as Port
 from proxy.trust.policy import Policy, PolicySet
 from tests.worlds.conversation import Rules

@@ -18,9 +18,8 @@ from proxy.config.schema import ClientCertificate
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.policies.in_force import Policies
+from proxy.policies.in_force import Policies, RulesInForce
 from proxy.policies.process import Here, Reader
-from proxy.policies.rules import RulesInForce
 from proxy.registry.request import Response
 from proxy.server.desk import Desk
 from proxy.server.operations import ROUTES, topics

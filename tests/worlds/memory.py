@@ -31,8 +31,8 @@ from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
 from proxy.overrides.changes import with_denial, with_exception
 from proxy.overrides.in_force import Ordered
+from proxy.policies.in_force import RulesInForce
 from proxy.policies.revision import PolicyRevision
-from proxy.policies.rules import RulesInForce
 from proxy.registry.ports.keys import TokenState
 from proxy.store.shared import Lease, hold
 from proxy.trust.allotment import Allotment

@@ -11,9 +11,8 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal, Search
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.oci.reference import Repository
-from proxy.policies.in_force import Policies, fix
+from proxy.policies.in_force import Policies, RulesInForce, fix
 from proxy.policies.process import Here
-from proxy.policies.rules import RulesInForce
 from proxy.server.doctor.checkup import DoctorFinding
 from proxy.server.store import open_store
 from proxy.store.clock import SystemClock

@@ -43,7 +43,6 @@ COMMANDS = {
     "revert_policies": "policy revert",
     "lint_policies": "policy lint",
     "test_policies": "policy test",
-    "plan_policies": "policy plan",
     "plan_policies_job": "policy plan",
     "list_tokens": "tokens list",
     "create_token": "tokens create",

@@ -15,9 +15,9 @@ import typer
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
-from proxy.admin.operation import Argument, Call, Command, Operation, Option, Row, SavedAs, Scope, operation
+from proxy.admin.operation import Argument, Call, Command, Operation, Option, Printed, Row, SavedAs, Scope, operation
 from proxy.admin.shapes import Page, Why
-from proxy.cli import admin
+from proxy.cli import admin, agreed, progress
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.operations import carry_out, group
@@ -153,8 +153,58 @@ async def list_kept(call: Call) -> Shown:
     raise NotImplementedError
 
 
+class Drawn(Why, frozen=True):
+    """A drawing."""
+
+    text: Annotated[str, Argument("FILE", file=lambda path: {"text": path.read_text(), "title": path.name})] = Field(
+        description="the drawing"
+    )
+    title: str = Field(description="its name")
+    base: Annotated[int, Option("N", reads="number", first_of="things")] = Field(ge=0, description="what it is made of")
+    size: Annotated[int, Option(reads="number", default=3)] = Field(default=9, description="how large")
+
+
+def _drawn(row: Row, given: Any) -> Printed:
+    return Printed([f"of {given['text']}", ("A", "B")], diff=["- old"], raw="as it is\n", json=row, code=2)
+
+
+@operation("POST /things/draw", Permission.DENY, Command("things draw", shows=_drawn, job=True), status=202)
+async def draw_thing(call: Call, body: Drawn) -> Shown:
+    """Draw a thing, in a job."""
+    raise NotImplementedError
+
+
+_SHOW = Command("things show", lambda row: [str(row["id"])], metavar="NUMBER", listed_by="names")
+
+
+@operation("GET /things/newest", Permission.STATUS, _SHOW)
+async def newest_thing(call: Call) -> Shown:
+    """Show the newest thing."""
+    raise NotImplementedError
+
+
+@operation("GET /things/{number}", Permission.STATUS, _SHOW)
+async def one_thing(call: Call) -> Shown:
+    """Show one thing."""
+    raise NotImplementedError
+
+
+class Two(BaseModel, frozen=True):
+    """Two things."""
+
+    one: Annotated[int, Argument("ONE", reads="number")] = Field(description="one")
+    other: Annotated[int, Argument("OTHER", reads="number")] = Field(description="the other")
+
+
+@operation("GET /things/alike", Permission.STATUS, Command("things alike", lambda _: ["yes"]), query=Two)
+async def alike_things(call: Call) -> Shown:
+    """Compare two things."""
+    raise NotImplementedError
+
+
 THINGS: tuple[Operation, ...] = (
     add_thing, list_things, end_thing, set_text, burn_thing, polish_thing, show_picture, list_lost, list_kept,
+    draw_thing, newest_thing, one_thing, alike_things,
 )  # fmt: skip
 
 
@@ -163,20 +213,26 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any]] = []
-        self.rows = [{"id": "a1", "name": "one"}, {"id": "b2", "name": "two"}]
+        self.rows = [{"id": "a1", "name": "one", "number": 4}, {"id": "b2", "name": "two", "number": 3}]
+        self.job = {"id": "j1", "kind": "draw", "state": "done", "done": 1, "total": 1, "note": "", "result": {"x": 1}}
 
     def call(self, place: admin.Endpoint, method: str, path: str, body: object = None) -> dict[str, Any]:
         self.asked.append((method, path, body))
         if path.endswith("?dry_run=true"):
             return {"plan": ["make it"]}
+        if path == "things/draw":
+            return self.job
+        single = {"things/newest": "b2", "things/4": "a1", "things/alike?one=1&other=2": ""}
+        if path in single:
+            return {"id": single[path]}
         return {"items": self.rows, "next": None} if method == "GET" else {"id": "a1"}
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     made = Server()
-    monkeypatch.setattr("proxy.cli.admin.call", made.call)
-    monkeypatch.setattr("proxy.cli.agreed.call", made.call)
+    for module in (admin, agreed, progress):
+        monkeypatch.setattr(module, "call", made.call)
     monkeypatch.setenv("COUNTERSIGN_TOKEN", "token")
     return made
 
@@ -332,3 +388,37 @@ def test_some_can_do_without_a_server(server: Server) -> None:
     assert typed("end", "two", "--note", "fine", "--offline") == (0, "two: fine\n")
     assert server.asked == []
     assert typed("add", "it", "--offline")[0] == 2
+
+
+def test_a_file_is_read_into_the_body_and_the_result_of_the_job_is_printed(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "cat"
+    file.write_text("meow")
+    code, out = typed("draw", str(file), "--reason", "r")
+    assert (code, out) == (2, f"- old\nas it is\nof {file}\nA  B\n")
+    assert server.asked[-1][2] == {"reason": "r", "text": "meow", "title": "cat", "base": 4, "size": 3}
+    assert json.loads(typed("draw", str(file), "--reason", "r", "--base", "0", "-o", "json")[1]) == {"x": 1}
+    assert server.asked[-1][2]["base"] == 0
+    server.rows = []
+    typed("draw", str(file), "--reason", "r")
+    assert server.asked[-1][2]["base"] == 0
+
+
+def test_a_job_that_was_cancelled_is_not_known_and_one_that_failed_says_why(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "cat"
+    file.write_text("meow")
+    server.job |= {"state": "cancelled"}
+    assert typed("draw", str(file), "--reason", "r") == (5, "")
+    server.job |= {"state": "failed", "note": "no paper"}
+    with pytest.raises(Fault, match="job j1 failed: no paper"):
+        typed("draw", str(file), "--reason", "r")
+
+
+def test_two_operations_are_one_command_whose_argument_may_be_left_out(server: Server) -> None:
+    assert typed("show") == (0, "b2\n")
+    assert typed("show", "4") == (0, "a1\n")
+    assert typed("show", "0")[0] == 2
+
+
+def test_arguments_of_a_query_are_sent_with_the_path(server: Server) -> None:
+    assert typed("alike", "1", "2") == (0, "yes\n")
+    assert typed("alike", "1", "x")[0] == 2

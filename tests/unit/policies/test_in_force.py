@@ -12,11 +12,11 @@ from proxy.config.policy_file import PolicyFile
 from proxy.journal.event import EventKind
 from proxy.journal.problem import ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
-from proxy.policies.in_force import Policies, Taken
+from proxy.oci.reference import Repository
+from proxy.policies.in_force import Policies, RulesInForce, Taken
 from proxy.policies.process import Here
 from proxy.policies.revision import Change, PolicyRevision
-from proxy.policies.rules import RulesInForce
-from proxy.trust.policy import PolicySet
+from proxy.trust.policy import Policy, PolicySet
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.worlds.memory import MemoryStore
 
@@ -305,3 +305,13 @@ async def test_a_revision_that_takes_long_to_come_is_said_and_no_more_once_it_is
     await policies.refresh()
     assert policies.problems() == []
     assert patterns(rules) == ["live/**"]
+
+
+def test_what_was_put_in_force_last_is_in_force() -> None:
+    rules = RulesInForce(PolicySet("one", ()))
+    assert rules.current().revision == "one"
+    before = rules.current()
+    rules.replace(PolicySet("two", (Policy(("**",)),)))
+    assert rules.current().revision == "two"
+    assert rules.current().for_(Repository("a")) is not None
+    assert before.for_(Repository("a")) is None

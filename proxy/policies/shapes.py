@@ -1,24 +1,37 @@
-"""Routes about policies, with their request and response types."""
+"""The request and response types of the operations on policies."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from proxy.admin.operation import ROOT, Route, Scope
+from proxy.admin.operation import Argument, Option
 from proxy.admin.shapes import NOT_KEPT, Line, Name, Page, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
-from proxy.trust.roles import Permission
+
+
+def _in_file(path: Path, *, alone: bool = False) -> Mapping[str, str]:
+    from proxy.config.section import policies_in
+
+    return policies_in(path, alone=alone)
+
 
 _Text = Annotated[str, StringConstraints(max_length=TEXT_BYTES)]
-Text = Annotated[_Text, NOT_KEPT]
+_CANDIDATE = Field(
+    default=None, description="a file with the setting `policies`, as YAML; else the policies in force are looked at"
+)
+_Base = Annotated[int, Option("REVISION", reads="number", first_of="policies/revisions")]
+_Number = Annotated[int, Argument("REVISION", reads="number")]
 _NAME = Field(default="policies.yaml", description="what to call the text in messages, such as its file")
 _TEXT = Field(description="a file with the one setting `policies`, as YAML")
-_BASE = Field(ge=0, description="number of the revision this was made from; another one in force is a conflict (409)")
+_BASE = Field(ge=0, description="number of the revision this was made from; refused (409) if another is in force")
 
 
 class HistoryPage(Page, strict=True, extra="forbid", frozen=True):
@@ -30,52 +43,49 @@ class HistoryPage(Page, strict=True, extra="forbid", frozen=True):
 class Between(BaseModel, strict=True, extra="forbid", frozen=True):
     """Two revisions."""
 
-    old: int = Field(ge=1, le=999_999_999, description="number of a revision")
-    new: int = Field(ge=1, le=999_999_999, description="number of another")
+    old: _Number = Field(ge=1, le=999_999_999, description="number of a revision")
+    new: _Number = Field(ge=1, le=999_999_999, description="number of another")
 
 
 class ApplyRequest(Why, strict=True, extra="forbid", frozen=True):
     """Policies to put in force."""
 
-    text: Text = _TEXT
+    text: Annotated[_Text, NOT_KEPT, Argument("FILE", file=partial(_in_file, alone=True))] = _TEXT
     name: Name = _NAME
-    base: int = _BASE
+    base: _Base = _BASE
 
 
 class RevertRequest(Why, strict=True, extra="forbid", frozen=True):
     """An older revision to put in force again."""
 
-    base: int = _BASE
+    base: _Base = _BASE
 
 
 class Candidate(BaseModel, strict=True, extra="forbid", frozen=True):
     """Policies to look at; without a text, those in force."""
 
-    text: Annotated[_Text | None, NOT_KEPT] = Field(
-        default=None, description="as `policies.yaml`; null: the policies in force"
-    )
+    text: Annotated[_Text | None, NOT_KEPT, Argument("FILE", file=_in_file)] = _CANDIDATE
     name: Name = _NAME
 
 
 class ImageRequest(Candidate, strict=True, extra="forbid", frozen=True):
     """An image to judge."""
 
-    ref: Line = Field(description="repo[:tag|@digest]")
+    text: Annotated[_Text | None, NOT_KEPT, Option("FILE", spelled="--file", file=_in_file)] = _CANDIDATE
+    ref: Annotated[Line, Argument("REF")] = Field(description="repo[:tag|@digest]")
 
 
 class PlanRequest(BaseModel, strict=True, extra="forbid", frozen=True):
     """Policies to try on what was pulled."""
 
-    text: Text = _TEXT
+    text: Annotated[_Text, NOT_KEPT, Argument("FILE", file=_in_file)] = _TEXT
     name: Name = _NAME
-    days: int = Field(default=7, ge=1, le=90, description="how far back to look for pulls")
-    limit: int = Field(default=1000, ge=1, le=1000, description="images, at most; the newest")
-
-
-class LongPlanRequest(PlanRequest, strict=True, extra="forbid", frozen=True):
-    """The same on more of it than can be waited for."""
-
-    limit: int = Field(default=10_000, ge=1, le=100_000, description="images, at most; the newest")
+    days: Annotated[int, Option(reads="number")] = Field(
+        default=7, ge=1, le=90, description="how far back to look for pulls"
+    )
+    limit: Annotated[int, Option(reads="number", default=1000)] = Field(
+        default=10_000, ge=1, le=100_000, description="images, at most; the newest"
+    )
 
 
 class RevisionLine(BaseModel, strict=True, extra="forbid", frozen=True):
@@ -200,47 +210,12 @@ class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
     more: bool = Field(description="whether more was pulled than was examined")
     counts: dict[Effect, int]
     images: tuple[ImageShown, ...] = Field(
-        description="those for which something changes, or nobody knows; of a job the first 100, what is blocked first"
+        description="the first 100 for which something changes, or nobody knows; what is blocked comes first"
     )
 
 
-def _try(name: str, says: str, gives: type[BaseModel], body: type[BaseModel], reach: Scope = Scope.WHOLE) -> Route:
-    path = f"{ROOT}/policies/{name}"
-    may = Permission.POLICIES if name == "lint" else Permission.TRY_POLICIES
-    return Route(f"{name}_policies", "POST", path, may, says, gives, body=body, body_bytes=_BYTES, scope=reach)
+class PlanJob(JobShown, strict=True, extra="forbid", frozen=True):
+    """A job that tries policies on what was pulled."""
 
-
-_BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
-
-ROUTES: tuple[Route, ...] = (
-    Route("policies", "GET", f"{ROOT}/policies", Permission.POLICIES, "The policies in force.", PoliciesShown),
-    Route(
-        "apply_policies", "POST", f"{ROOT}/policies", Permission.CHANGE_POLICIES,
-        "Put these policies in force, as a new revision.", Applied, body=ApplyRequest, plans=True, body_bytes=_BYTES,
-        dual_control=True,
-    ),
-    Route(
-        "policy_history", "GET", f"{ROOT}/policies/revisions", Permission.POLICIES,
-        "Every revision there was, newest first.", History, HistoryPage,
-    ),
-    Route(
-        "policy_revision", "GET", f"{ROOT}/policies/revisions/{{number}}", Permission.POLICIES,
-        "One revision, whole.", RevisionShown,
-    ),
-    Route(
-        "revert_policies", "POST", f"{ROOT}/policies/revisions/{{number}}/revert", Permission.CHANGE_POLICIES,
-        "Put an older revision in force again, as a new one.", Applied, body=RevertRequest, plans=True,
-        dual_control=True,
-    ),
-    Route(
-        "policy_difference", "GET", f"{ROOT}/policies/diff", Permission.POLICIES,
-        "What is different between two revisions.", Difference, Between,
-    ),
-    _try("lint", "What policies say and cannot mean.", Linted, Candidate),
-    _try("test", "What a pull of an image would get.", Tested, ImageRequest, Scope.ONE),
-    _try("plan", "Judge again what was pulled, under other policies.", Impact, PlanRequest),
-    Route(
-        "plan_policies_job", "POST", f"{ROOT}/policies/plan/job", Permission.TRY_POLICIES,
-        "The same in a job, whose result is the answer.", JobShown, body=LongPlanRequest, status=202, body_bytes=_BYTES,
-    ),
-)  # fmt: skip
+    # what a job holds is a dict: until it is done, it is not yet an impact
+    result: Impact | dict[str, Any] = Field(description="the impact, once the job is done")  # type: ignore[assignment]
