@@ -11,7 +11,7 @@ from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Fault
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust import names, pattern
 from proxy.trust.roles import Role
 from proxy.trust.token_text import redacted

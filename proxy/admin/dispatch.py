@@ -27,7 +27,7 @@ from proxy.oci.faults import Corrupt, Fault
 from proxy.oci.strict_json import loads
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.actor import Actor
 from proxy.trust.allotment import rank_of
 from proxy.trust.roles import holders, permitted

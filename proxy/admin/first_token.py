@@ -12,7 +12,7 @@ from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal, Search
 from proxy.oci.faults import ConfigError
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 
 _MOST = 4096
 _INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create NAME --role ROLE"

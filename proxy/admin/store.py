@@ -65,26 +65,18 @@ class StoredAdminTokens:
         self._database = database
 
     async def add(self, token: AdminToken, room: Allotment | None = None) -> None:
-        """Store a new token; durable on return.
-
-        Raises ValueError when a valid token has its name, or its maker's allotment `room` is full (None: no limit).
-        """
         await self._database.write(partial(_add_token, token=token, room=room))
 
     async def add_first(self, token: AdminToken) -> bool:
-        """Store the token if there has never been one; else change nothing and return False."""
         return await self._database.write(partial(_add_first, token=token))
 
     async def find(self, token_id: str) -> AdminToken | None:
-        """Return the token with this id, valid or not, or None."""
         return await self._database.read(partial(_find_token, token_id=token_id))
 
     async def all(self) -> tuple[AdminToken, ...]:
-        """Return every token ever stored, oldest first."""
         return await self._database.read(_all)
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
-        """Revoke a token permanently; return False if none has this id or it was revoked before."""
         return await self._database.write(partial(_revoke, token_id=token_id, at=at))
 
 
@@ -136,27 +128,18 @@ class StoredApprovals:
         self._database = database
 
     async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
-        """Store a new request and its journal row in one transaction, and return the request; durable on return.
-
-        If the same person has already requested the same call, nothing is stored and that request is returned. Raises
-        ValueError when the allotment `room` is full (None: no limit).
-        """
         return await self._database.write(partial(_add, approval=approval, event=event, room=room))
 
     async def find(self, approval_id: str) -> Approval | None:
-        """Return the request with this id, or None."""
         return await self._database.read(partial(_find, approval_id=approval_id))
 
     async def change(self, approval_id: str, change: Change) -> Approval | None:
-        """Replace the request by the result of `change`, in one transaction; None if the request stays unchanged."""
         return await self._database.write(partial(_change, approval_id=approval_id, change=change))
 
     async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
-        """Return requests in this state (None: any), newest first."""
         return await self._database.read(partial(_page, state=state, limit=limit, skip=skip))
 
     async def overdue(self, now: datetime) -> tuple[Approval, ...]:
-        """Return undecided requests that have passed their expiry time."""
         return await self._database.read(partial(_overdue, now=now))
 
 

@@ -21,7 +21,7 @@ from proxy.jobs.port import Jobs
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Corrupt, Fault, Unavailable
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.allotment import Allotment
 
 

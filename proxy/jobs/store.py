@@ -45,22 +45,12 @@ class StoredJobs:
         self._database = database
 
     async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
-        """Store a new job and its journal row in one transaction, and return the job; durable on return.
-
-        If the same holder has a queued job with the same parameters, nothing is stored and that job is returned. Raises
-        ValueError when the allotment `room` is full (None: no limit).
-        """
         return await self._database.write(partial(_add, job=job, event=event, room=room))
 
     async def find(self, job_id: str) -> Job | None:
-        """Return the job with this id, or None."""
         return await self._database.read(partial(_find, job_id=job_id))
 
     async def change(self, job_id: str, change: Change, *, bulk: bool = False) -> Job | None:
-        """Replace the job by the result of `change`, in one transaction, and return the new job.
-
-        Returns None if there is no such job, or if `change` returned None and the job stays unchanged.
-        """
         return await self._database.write(partial(_change, job_id=job_id, change=change), bulk=bulk)
 
     async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
@@ -69,7 +59,6 @@ class StoredJobs:
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
     ) -> tuple[Job, ...]:
-        """Return jobs in these states, of this kind, limited to this repository (empty: any), newest first."""
         return await self._database.read(
             partial(_page, states=tuple(states), kind=kind, repository=repository, limit=limit, skip=skip)
         )

@@ -60,22 +60,15 @@ class StoredJournal:
         self.trouble: str | None = None  # why allowed pulls are late on disk
 
     async def record(self, *events: Event) -> None:
-        """Append rows; durable on return (group commit with other waiting writes)."""
         if events:
             await self._database.write(partial(append_rows, events=events))
 
     async def decided(self, decision: Decision, event: Event, *, keep: bool = True) -> None:
-        """Store the decision under its id and count the event: a row per decision, caller and hour.
-
-        Without `keep` the event is counted alone, as by `counted`. Durable on return, except for an allowed pull: that
-        returns at once unless thousands of rows are waiting.
-        """
         if keep and event.decision_id != decision.id:
             event = event._replace(decision_id=decision.id)
         await self._counted(event, decision if keep else None)
 
     async def counted(self, event: Event) -> None:
-        """Count the event: a row per kind, caller, repository, reason and hour. Durable as by `decided`."""
         await self._counted(event, None)
 
     async def _counted(self, event: Event, decision: Decision | None) -> None:
@@ -84,7 +77,7 @@ class StoredJournal:
         if decision is not None:
             self._keep(decision)
         self._add(event)
-        if not may_follow(event):
+        if not may_follow(event):  # denials are durable before they are answered
             await self.flush()
         elif self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_later())
@@ -114,11 +107,9 @@ class StoredJournal:
             await self._database.write(work, put_back, bulk=most is not None)
 
     async def decision(self, decision_id: str) -> Decision | None:
-        """Return a decision by its id, or None."""
         return self._decisions.get(decision_id) or await self._database.read(partial(_decision, which=decision_id))
 
     async def search(self, search: Search) -> tuple[Event, ...]:
-        """Return matching rows, newest first; `detail["count"]` of a counted row is how often it happened."""
         await self.flush()
         return await self._database.read(partial(_search, search=search))
 
@@ -133,7 +124,6 @@ class StoredJournal:
         return await self._database.read(partial(pulled, since=since, limit=limit))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
-        """Store the whole text of a policy, configuration or key-book revision under its hash."""
         await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))
 
     async def revision(self, kind: str, revision: str) -> str | None:

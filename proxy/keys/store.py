@@ -56,7 +56,6 @@ class StoredKeyBook:
         self.unsure = False
 
     def ring(self) -> KeyRing:
-        """Return all keys at the current revision."""
         return self._ring
 
     async def refresh(self) -> None:
@@ -76,11 +75,6 @@ class StoredKeyBook:
         await self._change(lambda there: there, trusted, also)
 
     async def add(self, key: BookKey, *, after: str | None = None, record: tuple[Event, ...] = ()) -> None:
-        """Record a key; with `after`, only while the key with that fingerprint is active.
-
-        Raises ValueError when its SPKI is known under another profile, when its profile would have two active or two
-        prepared keys on one token, and when the key `after` is no longer active because another server changed it.
-        """
         await self._change(partial(with_added, key=key, after=after), self._trusted, record=record)
 
     async def set_state(
@@ -93,11 +87,6 @@ class StoredKeyBook:
         was: KeyState | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Move a key to another state; the revision changes too.
-
-        `since` applies to a compromised key: since when others may have had it. Raises ValueError for an unknown key,
-        and for a key whose state is no longer `was`: another server changed it in the meantime.
-        """
         change = partial(with_state, which=fingerprint, state=state, at=at, since=since, was=was)
         await self._change(change, self._trusted, record=record)
 
@@ -110,16 +99,10 @@ class StoredKeyBook:
         retire_after: datetime | None = None,
         record: tuple[Event, ...] = (),
     ) -> None:
-        """Make a prepared key the active one on its token; the previous one becomes trusted in the same transaction.
-
-        The previous key also signs until `signs_until`, and is retired at `retire_after`. Raises ValueError when there
-        is no such key, or it is not prepared.
-        """
         change = partial(with_active, which=fingerprint, at=at, signs_until=signs_until, retire_after=retire_after)
         await self._change(change, self._trusted, record=record)
 
     async def amend(self, fingerprint: str, changes: Amendment, *, record: tuple[Event, ...] = ()) -> None:
-        """Change recorded properties of a key in any state. Raises ValueError when there is no such key."""
         await self._change(partial(with_amended, which=fingerprint, changes=changes), self._trusted, record=record)
 
     async def _change(

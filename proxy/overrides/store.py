@@ -23,9 +23,9 @@ from sqlalchemy import (
 
 from proxy.overrides.changes import with_denial, with_exception
 from proxy.overrides.in_force import Ordered
+from proxy.store.clock import Clock
 from proxy.store.database import Database
 from proxy.store.own_connection import Reader
-from proxy.store.port import Clock
 from proxy.store.tables import Instant, metadata, value_of, values_of
 from proxy.store.versions import bump, versions
 from proxy.trust.allotment import Allotment
@@ -80,11 +80,9 @@ class StoredOverrides:
         self.unsure = False
 
     def in_force(self) -> Overrides:
-        """Return the denials and exceptions in force now."""
         return self._ordered.in_force()
 
     def orders(self) -> AllOverrides:
-        """Return all overrides on record, oldest first, including ended ones."""
         return self._ordered.orders()
 
     def recorded(self) -> AllOverrides:
@@ -101,12 +99,7 @@ class StoredOverrides:
         self.unsure = self._changed != before
 
     async def deny(self, denial: Denial, room: Allotment | None = None) -> None:
-        """Store a denial, which replaces the same holder's denial of the same target; in force on return.
-
-        Raises ValueError when the allotment `room` is full (None: no limit). Only denials of the same digest are read,
-        and those of repositories if the allotment needs them: the cost of a recall does not grow with the number of
-        denials.
-        """
+        # Of other denials only those that the allotment needs are read: a recall costs the same however many they are.
         now = self._clock.now()
         about = denials.c.until <= now
         if denial.digest is None or room is not None:
@@ -116,16 +109,11 @@ class StoredOverrides:
         await self._change(partial(with_denial, denial=denial, now=now, room=room), about)
 
     async def lift(self, denial_id: str) -> Denial | None:
-        """Remove a denial and return it, or None if none has this id."""
         found = next((d for d in self.orders().denials if d.id == denial_id), None)
         await self._change(lambda there: replace(there, denials=()), denials.c.id == denial_id)
         return found
 
     async def keep(self, exception: PolicyException, room: Allotment | None = None) -> bool:
-        """Store an exception, new or changed; in force on return. False if nothing changed or the stored one is closed.
-
-        Raises ValueError when the allotment `room` for a new one is full (None: no limit).
-        """
         return await self._change(partial(with_exception, exception=exception, room=room))
 
     def put_offline(self, exception: PolicyException | None) -> None:

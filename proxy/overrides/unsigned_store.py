@@ -38,7 +38,6 @@ class StoredUnsignedPushes:
         self.unsure = False
 
     def waiting(self) -> int:
-        """Return the number of unsettled pushes known to this process."""
         return self._waiting
 
     async def refresh(self) -> None:
@@ -46,19 +45,15 @@ class StoredUnsignedPushes:
         self._waiting, self.unsure = await self._database.read(_count), False
 
     async def record_unsigned(self, *pushes: UnsignedPush) -> None:
-        """Store these pushes as open; an equal earlier push is reopened. Durable on return."""
         await self._database.write(partial(_owe, pushes=pushes), self._counted)
 
     async def due(self, before: datetime, limit: int) -> tuple[UnsignedPush, ...]:
-        """Return open pushes not tried since `before`, in the order of the pushes."""
         return await self._database.read(partial(_due, before=before, limit=limit))
 
     async def note(self, push: UnsignedPush) -> None:
-        """Store the outcome of a try: settled, tried, note."""
         await self._database.write(partial(_note, push=push), self._counted, bulk=True)
 
     async def page(self, limit: int, skip: int) -> tuple[UnsignedPush, ...]:
-        """Return all pushes, newest first."""
         return await self._database.read(partial(_page, limit=limit, skip=skip))
 
     def _counted(self, waiting: int | None) -> None:

@@ -16,7 +16,7 @@ from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault
 from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.policy import PolicySet
 
 OURS = "countersign"

@@ -38,29 +38,20 @@ class StoredPolicyBook:
         self._database = database
 
     async def newest(self) -> PolicyRevision | None:
-        """Return the newest revision, or None if there has never been one."""
         return await self._database.read(_newest)
 
     async def find(self, number: int) -> PolicyRevision | None:
-        """Return the revision with this number, or None."""
         return await self._database.read(partial(_find, number=number))
 
     async def history(self, limit: int, skip: int = 0) -> tuple[PolicyRevision, ...]:
-        """Return revisions, newest first, including altered ones: `tip` and `find` tell which are altered."""
         return await self._database.read(partial(_history, limit=limit, skip=skip))
 
     async def tip(self) -> tuple[int, str]:
-        """Return number and stored hash of the newest revision, even if it was altered; 0 and "" without one."""
         return await self._database.read(_tip)
 
     async def append(
         self, revision: PolicyRevision, canonical: str, event: Event, then: Callable[[bool | None], None] | None = None
     ) -> bool:
-        """Add this revision, its policies by hash and its journal row, in one transaction.
-
-        Returns False, and changes nothing, when the revision does not follow the newest: another one came first. `then`
-        gets the same result at that moment, even if the caller was cancelled; None if the outcome is unknown.
-        """
         work = partial(_append, revision=revision, canonical=canonical, event=event)
         return await self._database.write(work, then)
 

@@ -16,7 +16,7 @@ from proxy.registry.ports.keys import Certifier, KeyBook, Signer, Timestamper
 from proxy.registry.ports.overrides import Books, OverrideStore, Rules, UnsignedPushes
 from proxy.registry.ports.upstream import Registry, Rights
 from proxy.registry.request import Request
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.actor import Actor
 from proxy.trust.decision import Decision
 from proxy.trust.keys import KeyRing

@@ -15,7 +15,7 @@ from proxy.formats.revocation import Crl, forged, last_update, next_update, pars
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import Limits
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.authority import Authority
 from proxy.trust.keys import KeyRing, Trusted
 from proxy.upstream.outbound import Outbound

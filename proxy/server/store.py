@@ -18,11 +18,11 @@ from proxy.overrides.store import DENIED, INTERVENTIONS, StoredOverrides
 from proxy.overrides.unsigned_store import StoredUnsignedPushes
 from proxy.policies.store import StoredPolicyBook
 from proxy.store import engines, schema
+from proxy.store.clock import Clock
 from proxy.store.database import Database, translated
 from proxy.store.facts import StoredFacts
 from proxy.store.ledger import StoredLedger
 from proxy.store.own_connection import OwnConnection
-from proxy.store.port import Clock
 from proxy.store.shared import StoredLeases, StoredSecrets
 from proxy.store.tags import StoredTags
 from proxy.store.versions import Watch

@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from proxy.oci.limits import MIB
 from proxy.oci.reference import Digest, Repository
+from proxy.store.clock import Clock
 from proxy.store.database import Database, insert_once
-from proxy.store.port import Clock
 from proxy.store.tables import BIG, Instant, Json, metadata, value_of, values_of
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.weight import of_fact
@@ -87,7 +87,6 @@ class StoredFacts:
         self._changes = 0
 
     async def learn(self, fact: ManifestFact, *, fresh: bool = False) -> None:
-        """Record the fact; nothing is written if it is already known. `fresh`: the store is not searched first."""
         place = (fact.repository, fact.digest)
         known = self._manifests.get(place) if fresh else await self.manifest(*place)
         if known is not None and known == _together(known, fact):
@@ -95,7 +94,6 @@ class StoredFacts:
         await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, stands))
 
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
-        """Return our fact about this manifest in this repository, or None."""
         remembered = self._manifests.get((repository, digest))
         if remembered is not None:
             return remembered
@@ -106,14 +104,9 @@ class StoredFacts:
         return found
 
     async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
-        """Return indexes that list this manifest: the newest `limit` after `skip`, recently passed ones first.
-
-        If there are more, the first page also has those that passed recently and are not denied, up to `limit`.
-        """
         return await self._listed(repository, digest, _CHILD, limit, skip)
 
     async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
-        """Return manifests that list this blob, in the same way."""
         return await self._listed(repository, blob, _BLOB, limit, skip)
 
     async def _listed(self, repository: Repository, digest: Digest, role: str, limit: int, skip: int) -> Listing:
@@ -131,19 +124,16 @@ class StoredFacts:
         return Listing(tuple(Digest(digest) for digest in (*(digest for _, digest in latest), *rest)), whole)
 
     async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
-        """Return the indexes above this manifest, at any depth; more than `limit` entries: there are others."""
         asked = {"in_repository": repository, "of_digest": digest, "at_most": limit + 1}
         return await self._database.read(partial(_ancestors, asked=asked))
 
     async def passed(self, repository: Repository, digest: Digest, at: datetime) -> None:
-        """Record that this manifest passed now: a search hint for this and all other servers, never a verdict."""
         noted = self._passed.get((repository, digest))
         if noted is None or not noted <= at < noted + _AGAIN:
             await self._database.write(partial(_note, repository=repository, digest=digest, at=at), bulk=True)
             self._passed[repository, digest] = at
 
     async def forget(self, repository: Repository, digest: Digest) -> None:
-        """Drop all facts about a deleted manifest."""
         work = partial(_forget, repository=repository, digest=digest)
         await self._database.write(work, lambda _: self._forgot(repository, digest))
 

@@ -55,32 +55,26 @@ class StoredLedger:
         self._database = database
 
     async def find(self, key: SignatureKey) -> Entry | None:
-        """Return the entry of exactly this signature, or None."""
         return await self._database.read(partial(_find, key=key))
 
     async def put(self, entry: Entry) -> Entry:
-        """Return the entry now in the ledger: this one, or an existing one that is further on."""
         return await self._database.write(partial(_put, entry=entry))
 
     async def advance(self, keys: Sequence[SignatureKey], stage: Stage, artifact: Digest | None = None) -> None:
-        """Move entries to a stage, with the manifest that carries them; missing and removed ones are not restored."""
         if keys:
             await self._database.write(partial(_advance, keys=tuple(keys), stage=stage, artifact=artifact))
 
     async def entries(self, repository: Repository, digest: Digest) -> tuple[Entry, ...]:
-        """Return our signatures for this digest in this repository, newest first, without removed ones."""
         about = {"same_repository": repository, "same_digest": digest}
         return await self._database.read(partial(_entries, query=_ENTRIES, about=about))
 
     async def bound(self, repository: Repository, bound: str) -> tuple[Entry, ...]:
-        """Return our signatures in this repository with exactly this binding, newest first, without removed ones."""
         about = {"same_repository": repository, "same_bound": bound}
         return await self._database.read(partial(_entries, query=_BOUND, about=about))
 
     async def images(
         self, fingerprints: Collection[str], repository: str, after: tuple[str, str], limit: int
     ) -> tuple[tuple[Repository, Digest], ...]:
-        """Return images signed by one of these keys, in one repository or (empty) in all, after `after`."""
         query = _images(fingerprints, repository).order_by(ledger.c.repository, ledger.c.digest).limit(limit)
         query = query.where(
             or_(
@@ -91,7 +85,6 @@ class StoredLedger:
         return await self._database.read(partial(_pairs, query=query))
 
     async def count(self, fingerprints: Collection[str], repository: str) -> int:
-        """Return how many images `images` would list."""
         query = select(func.count()).select_from(_images(fingerprints, repository).subquery())
         return await self._database.read(lambda connection: connection.execute(query).scalar_one())
 

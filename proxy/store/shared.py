@@ -16,8 +16,8 @@ from typing import Protocol
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Table, Text, and_, or_, select, update
 
 from proxy.oci.faults import Unavailable
+from proxy.store.clock import Clock
 from proxy.store.database import Database, insert_once, upsert
-from proxy.store.port import Clock
 from proxy.store.tables import BIG, Instant, metadata
 
 BYTES = 32

@@ -28,9 +28,9 @@ from sqlalchemy import (
 )
 
 from proxy.oci.reference import Digest, Repository, Tag
+from proxy.store.clock import Clock
 from proxy.store.database import Database, upsert
 from proxy.store.facts import listed, manifests
-from proxy.store.port import Clock
 from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
 from proxy.trust.tag import HELD_S, Hold, TagFact
 
@@ -72,14 +72,12 @@ class StoredTags:
         self._beginning: dict[str, Awaitable[object]] = {}  # by holder: recorded with the next commit
 
     async def find(self, repository: Repository, names: Collection[Tag]) -> Mapping[Tag, TagFact]:
-        """Return the facts about these tags; unknown tags are left out."""
         rows = await self._database.read(partial(_rows, repository=repository, names=sorted(names)))
         return {fact.tag: fact for fact in (value_of(TagFact, row) for row in rows)}
 
     async def take(
         self, repository: Repository, names: Collection[Tag], holder: str, moving_to: Mapping[Tag, Digest]
     ) -> Hold | None:
-        """Hold all of these tags for a while, or none: a failed attempt has only read."""
         wanted, now = tuple(sorted(set(names))), self._clock.now()
         if self.sole:
             if any((repository, tag) in self._holds for tag in wanted):
@@ -101,7 +99,6 @@ class StoredTags:
         return Hold(repository, wanted, holder, {tag: value_of(TagFact, row) for tag, row in rows.items()})
 
     async def begin(self, hold: Hold, moving_to: Mapping[Tag, Digest]) -> None:
-        """Record where these tags move, with the next commit, unless that was recorded when they were taken."""
         if self.sole:
             now = self._clock.now()
             moving = {tag: to for tag, to in moving_to.items() if not _points(hold.rows.get(tag), to)}
@@ -110,19 +107,16 @@ class StoredTags:
                 self._beginning[hold.holder] = self._database.along(partial(_begin, values=values))
 
     async def begun(self, hold: Hold) -> None:
-        """Return once that record is durable."""
         if hold.holder in self._beginning:
             await self._beginning[hold.holder]
 
     async def renew(self, hold: Hold) -> bool:
-        """Extend the hold; False if another holder took one of the tags."""
         if self.sole:
             return self._has(hold)
         until = self._clock.now() + timedelta(seconds=HELD_S)
         return await self._database.write(partial(_renew, hold=hold, until=until))
 
     async def give_back(self, hold: Hold, facts: Sequence[TagFact]) -> bool:
-        """Record the facts about the tags and release them; False if they were lost before."""
         if not self.sole:
             return await self._database.write(partial(_give_back, hold=hold, facts=tuple(facts)))
         if not self._has(hold):
@@ -137,21 +131,17 @@ class StoredTags:
         return True
 
     async def learn(self, fact: TagFact) -> None:
-        """Record where a tag was seen to point, unless that is known, or another task holds the tag."""
         if (fact.repository, fact.tag) not in self._holds:
             await self._database.write(partial(_learn, fact=fact))
 
     async def gone(self, repository: Repository, digest: Digest, stays: Callable[[Tag], bool]) -> tuple[Tag, ...]:
-        """Record that a manifest was deleted; return the tags that pointed at it. Tags that stay keep their fact."""
         return await self._database.write(partial(_gone, repository=repository, digest=digest, stays=stays))
 
     async def above(self, repository: Repository, digest: Digest, depth: int, limit: int) -> tuple[Tag, ...]:
-        """Return tags that point at this manifest or blob, or at a manifest above it, up to `depth` levels."""
         work = partial(_above, repository=repository, digest=digest, depth=depth, limit=limit)
         return await self._database.read(work)
 
     async def unfinished(self, limit: int, after: TagFact | None = None) -> tuple[TagFact, ...]:
-        """Return tags with an unfinished move that no task holds, oldest first; with `after`, only later ones."""
         work = partial(_unfinished, now=self._clock.now(), limit=limit, after=after)
         found = await self._database.read(work)
         return tuple(fact for fact in found if (fact.repository, fact.tag) not in self._holds)

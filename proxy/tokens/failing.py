@@ -13,7 +13,7 @@ from datetime import datetime
 from structlog.typing import FilteringBoundLogger
 
 from proxy.oci.faults import Fault, Unavailable
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.keys import BookKey, KeyRing, KeyState
 
 PROVE_S = 2.0  # pause before a failed key is tried again; it grows each time

@@ -11,7 +11,7 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.registry.ports.keys import KeyBook
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.tokens.failing import FailingKeys
 from proxy.tokens.plan import ProfilePlan, TokensPlan
 from proxy.tokens.setup import strays, token_settings

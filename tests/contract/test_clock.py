@@ -8,8 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.store.clock import SystemClock
-from proxy.store.port import Clock
+from proxy.store.clock import Clock, SystemClock
 from tests.worlds.memory import FrozenClock
 
 Pass = Callable[[float], None]

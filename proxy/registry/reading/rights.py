@@ -22,7 +22,7 @@ from proxy.registry.ports.upstream import Credential, Effort, Refusal, Registry,
 from proxy.registry.reading.recall import Recall
 from proxy.registry.reading.resolve import ERROR_BODY
 from proxy.registry.single_flight import SingleFlight
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.question import Anonymous, Caller, Named
 
 REMEMBERED = 50_000  # permissions by upstream: 17 MiB at most

@@ -13,7 +13,7 @@ from proxy.server.build import upstream_of
 from proxy.server.doctor.checkup import DoctorFinding
 from proxy.server.problems.expiry import due
 from proxy.server.problems.expiry_watch import in_files, of_authorities, of_upstream
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.trust.authority import Authority
 
 ADMIN = "admin token"

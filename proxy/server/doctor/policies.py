@@ -15,8 +15,7 @@ from proxy.policies.in_force import Policies, RulesInForce, fix
 from proxy.policies.process import Here
 from proxy.server.doctor.checkup import DoctorFinding
 from proxy.server.store import open_store
-from proxy.store.clock import SystemClock
-from proxy.store.port import Clock
+from proxy.store.clock import Clock, SystemClock
 from proxy.trust.policy import PolicySet
 
 NAME = "policies"

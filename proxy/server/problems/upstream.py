@@ -18,7 +18,7 @@ from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Corrupt, Fault, Unavailable
 from proxy.oci.operation import CheckApi
 from proxy.registry.ports.upstream import Credential
-from proxy.store.port import Clock
+from proxy.store.clock import Clock
 from proxy.upstream.client import Upstream
 
 
