@@ -13,7 +13,7 @@ import rfc8785
 from pydantic import ValidationError
 
 from proxy.config import checks, words
-from proxy.config.policy_checks import Signers, signers
+from proxy.config.policy_checks import Signers, is_attestation, signers
 from proxy.config.schema import (
     Admin,
     ConfigFile,
@@ -96,11 +96,11 @@ class Settings:
     @property
     def attesting(self) -> Mapping[str, bool]:
         """Every key of ours by name, with whether it is for attestations."""
-        return {name: self.purpose(name) == "attestation" for name in self.keys}
+        return {name: is_attestation(name, self.file) for name in self.keys}
 
     def purpose(self, name: str) -> Purpose:
         """Return the purpose of the key with that name."""
-        return self.keys[name].purpose or ("attestation" if name == "attestation" else "image")
+        return "attestation" if is_attestation(name, self.file) else "image"
 
     def plans(self) -> Mapping[str, KeyPlan]:
         """Return the rotation schedule of each key profile."""
@@ -238,6 +238,3 @@ def _redacted(file: ConfigFile) -> str:
             for name, value in token["environment"].items()
         }
     return _canonical(data)
-
-
-__all__ = ["ConfigError", "Settings", "load", "parse", "parse_with_places", "schema"]

@@ -1,15 +1,16 @@
 """YAML for configuration: one document, no aliases, no duplicates, no value that two parsers read differently.
 
 The result is plain data (dict, tuple, str, int, float, bool, date, None) and the position of every setting in it. No
-object is constructed by tag, nothing recurses, and all problems are reported together.
+object is constructed by tag, recursion is bounded, and all problems are reported together.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -97,154 +98,129 @@ def read(raw: bytes, file: Path, values: int | None = None) -> Document:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before.rpartition(b"\n")[2]) + 1
-        found = f"found byte 0x{raw[error.start]:02x}"
-        raise ConfigError(f"{file}:{line}:{column}: {found}; the file must be UTF-8 text") from None
-    builder = _Builder(values)
+        found = f"found byte 0x{raw[error.start]:02x}; the file must be UTF-8 text"
+        raise ConfigError(ConfigProblem(_end(raw[: error.start].decode()), (), found).render(file)) from None
+    reader = _Reader(text, values)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            builder.take(event)
-            if builder.hopeless:
-                break
+        reader.read()
+    except _Stop:
+        pass  # the problem is among the others
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
-        builder.problems.append(ConfigProblem(at, (), f"not readable as YAML: {error.problem or error.context}"))
+        reader.problems.append(ConfigProblem(at, (), f"not readable as YAML: {error.problem or error.context}"))
     except yaml.reader.ReaderError as error:
-        before_it = text[: error.position]
-        at = Mark(before_it.count("\n") + 1, len(before_it.rpartition("\n")[2]) + 1)
-        builder.problems.append(
-            ConfigProblem(at, (), f"found character {error.character:#x}, which YAML does not allow")
-        )
-    refuse(builder.problems, file)
-    return builder.document
+        found = f"found character {error.character:#x}, which YAML does not allow"
+        reader.problems.append(ConfigProblem(_end(text[: error.position]), (), found))
+    refuse(reader.problems, file)
+    return reader.document
 
 
-@dataclass
-class _Open:
-    """A mapping or list that has begun and not ended. `key` is the key whose value comes next."""
-
-    items: dict[str, Any] | list[Any]
-    where: Where
-    key: str | None = None
-    awaits_value: bool = False
+class _Stop(Exception):
+    """What follows is not read."""
 
 
-class _Builder:
-    """Builds the data from parser events, which limits depth before any recursion."""
+class _Reader:
+    """Builds the data from parser events; `_value` recurses at most `MAX_DEPTH` times.
 
-    def __init__(self, values: int | None) -> None:
+    Not from composed nodes: composing recurses as deep as the text wants, and tells nothing of what precedes a syntax
+    error.
+    """
+
+    def __init__(self, text: str, values: int | None) -> None:
         self.document = Document()
-        self._values, self._most = 0, values
         self.problems: list[ConfigProblem] = []
-        self.hopeless = False
-        self._open: list[_Open] = []
-        self._documents = 0
-        self._nothing = 0  # numbers the placeholders for refused keys, so that their values still have a place
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._values, self._most = 0, values
+        self._refused = 0  # counts refused keys: each has a placeholder, so that its value has a position
 
-    def take(self, event: yaml.Event) -> None:
-        begun = event.start_mark
-        mark = Mark(1, 1) if begun is None else Mark(begun.line + 1, begun.column + 1)
-        self._values += isinstance(event, yaml.NodeEvent)
+    def read(self) -> None:
+        """Read the document. Raises _Stop, YAMLError."""
+        documents = 0
+        for event in self._events:
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                self._stop(_mark(event), (), "found a second document (---); a configuration is one document")
+            if isinstance(event, yaml.NodeEvent):
+                self.document.data = self._value(event, ())
+
+    def _value(self, event: yaml.NodeEvent, where: Where) -> Any:
+        mark = self.document.values[where] = self._begun(event, where)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, mark, where)
+        if isinstance(event, yaml.AliasEvent):
+            return None
+        if len(where) >= MAX_DEPTH:
+            self._stop(mark, where, f"nested deeper than {MAX_DEPTH} levels; no setting is that deep")
+        if isinstance(event, yaml.SequenceStartEvent):
+            entries: list[Any] = []
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                entries.append(self._value(inner, (*where, len(entries))))
+            return tuple(entries)
+        settings: dict[str, Any] = {}
+        while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
+            key = self._key(inner, where, settings)
+            settings[key] = self._value(next(self._events), (*where, key))
+        return settings
+
+    def _begun(self, event: yaml.NodeEvent, where: Where) -> Mark:
+        """Return where the node begins; it must be the one of the values allowed, without anchor, alias and tag."""
+        mark = _mark(event)
+        self._values += 1
         if self._most is not None and self._values > self._most:
-            self._stop(mark, f"found more than {self._most} settings, lists and values; make the text smaller")
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                self._stop(mark, "found a second document (---); a configuration is one document")
-        elif isinstance(event, yaml.AliasEvent):
-            self._say(mark, f"found the alias *{event.anchor}; aliases and anchors are not allowed, write it out")
-            self._value(None, mark)
+            self._stop(mark, where, f"found more than {self._most} settings, lists and values; make the text smaller")
+        refused = "aliases and anchors are not allowed"
+        if isinstance(event, yaml.AliasEvent):
+            self._say(mark, where, f"found the alias *{event.anchor}; {refused}, write it out")
+        elif event.anchor is not None:
+            self._say(mark, where, f"found the anchor &{event.anchor}; {refused}")
+        if getattr(event, "tag", None) is not None:
+            self._say(mark, where, "found a type tag (!); tags are not allowed, quotes make anything text")
+        return mark
+
+    def _key(self, event: yaml.NodeEvent, where: Where, before: dict[str, Any]) -> str:
+        """Return the key, or the placeholder of a refused one."""
+        here = (*where, len(before))
+        mark, key = self._begun(event, here), None
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._stop(mark, here, "found a list or mapping as a key; keys are text")
+        if isinstance(event, yaml.ScalarEvent) and event.style is None and event.value == "<<":
+            self._say(mark, where, "found the merge key <<; merging is not allowed, write it out")
         elif isinstance(event, yaml.ScalarEvent):
-            self._strange(event, mark)
-            if self._awaits_key():
-                self._key(event, mark)
-            else:
-                self._value(self._scalar(event, mark), mark)
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._strange(event, mark)
-            self._begin(event, mark)
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            ended = self._open.pop()
-            items = ended.items if isinstance(ended.items, dict) else tuple(ended.items)
-            self._value(items, None)
-
-    def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, mark: Mark) -> None:
-        if len(self._open) >= MAX_DEPTH:
-            self._stop(mark, f"nested deeper than {MAX_DEPTH} levels; no setting is that deep")
-            return
-        if self._awaits_key():
-            self._stop(mark, "found a list or mapping as a key; keys are text")
-            return
-        where = self._here()
-        self.document.values[where] = mark
-        self._open.append(_Open({} if isinstance(event, yaml.MappingStartEvent) else [], where))
-
-    def _awaits_key(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1].items, dict) and not self._open[-1].awaits_value
-
-    def _here(self) -> Where:
-        if not self._open:
-            return ()
-        top = self._open[-1]
-        return (*top.where, len(top.items) if top.key is None else top.key)
-
-    def _key(self, event: yaml.ScalarEvent, mark: Mark) -> None:
-        top = self._open[-1]
-        self.document.values.setdefault((), mark)
-        merges = event.style is None and event.value == "<<"
-        key = None if merges else self._scalar(event, mark, where=top.where)
-        if merges:
-            self._say(mark, "found the merge key <<; merging is not allowed, write it out", top.where)
-        elif not isinstance(key, str):
-            if key is not None or not event.value or event.value in {"~", "null"}:
-                self._say(mark, f"found {describe(key)} as a key; keys are text: put it in quotes", top.where)
-            key = None
-        elif key in top.items:
-            first = self.document.keys[(*top.where, key)]
-            again = f"found a second time (first in line {first.line}); each setting stands once"
-            self._say(mark, again, (*top.where, key))
-            key = None
+            key = self._scalar(event, mark, where)
+            if not isinstance(key, str):
+                if key is not None or event.value in {"", "~", "null"}:
+                    self._say(mark, where, f"found {describe(key)} as a key; keys are text: put it in quotes")
+                key = None
+            elif key in before:
+                first = self.document.keys[(*where, key)]
+                again = f"found a second time (first in line {first.line}); each setting stands once"
+                self._say(mark, (*where, key), again)
+                key = None
         if key is None:
-            self._nothing += 1
-            key = f"\0{self._nothing}"
-        top.key, top.awaits_value = key, True
-        self.document.keys[(*top.where, key)] = mark
+            self._refused += 1
+            key = f"\0{self._refused}"
+        self.document.keys[(*where, key)] = mark
+        return key
 
-    def _value(self, value: Any, mark: Mark | None) -> None:
-        if not self._open:
-            self.document.data = value
-        if mark is not None:
-            self.document.values[self._here()] = mark
-        if not self._open:
-            return
-        top = self._open[-1]
-        if isinstance(top.items, list):
-            top.items.append(value)
-        elif top.key is not None:
-            top.items[top.key] = value
-            top.key, top.awaits_value = None, False
-
-    def _strange(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent, mark: Mark) -> None:
-        if event.anchor is not None:
-            self._say(mark, f"found the anchor &{event.anchor}; aliases and anchors are not allowed")
-        if event.tag is not None:
-            self._say(mark, "found a type tag (!); tags are not allowed, quotes make anything text")
-
-    def _scalar(self, event: yaml.ScalarEvent, mark: Mark, where: Where | None = None) -> Any:
-        if event.style is not None:
-            return event.value
+    def _scalar(self, event: yaml.ScalarEvent, mark: Mark, where: Where) -> Any:
         try:
-            return plain(event.value)
+            return plain(event.value) if event.style is None else event.value
         except ValueError as error:
-            self._say(mark, str(error), self._here() if where is None else where)
+            self._say(mark, where, str(error))
             return None
 
-    def _say(self, mark: Mark, text: str, where: Where | None = None) -> None:
-        self.problems.append(ConfigProblem(mark, self._here() if where is None else where, text))
+    def _say(self, mark: Mark, where: Where, text: str) -> None:
+        self.problems.append(ConfigProblem(mark, where, text))
 
-    def _stop(self, mark: Mark, text: str) -> None:
-        self._say(mark, text)
-        self.hopeless = True
+    def _stop(self, mark: Mark, where: Where, text: str) -> NoReturn:
+        self._say(mark, where, text)
+        raise _Stop
+
+
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _end(text: str) -> Mark:
+    return Mark(text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1)

@@ -126,6 +126,17 @@ def test_keys_are_text() -> None:
     assert "keys are text" in problems(b"? [a]\n: b\n")[0]
 
 
+def test_an_alias_as_a_key_is_named_alone() -> None:
+    assert problems(b"a: 1\n*x : 2\n") == [
+        "countersign.yaml:2:1: [1]: found the alias *x; aliases and anchors are not allowed, write it out"
+    ]
+
+
+def test_what_precedes_unreadable_yaml_is_told_too() -> None:
+    said = problems(b"a: no\na: &x 1\nb: [")
+    assert [line.split(": ")[0].removeprefix("countersign.yaml:") for line in said] == ["1:4", "2:1", "2:4", "3:5"]
+
+
 def test_unfinished_yaml_has_a_place() -> None:
     assert problems(b"a: [1,\nb: }")[0].startswith("countersign.yaml:2:4: not readable as YAML")
 
