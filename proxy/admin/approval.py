@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from proxy.trust.actor import Actor
 from proxy.trust.allotment import Allotment
 from proxy.trust.names import same_name
 from proxy.trust.roles import Permission, Role, permitted
@@ -29,15 +30,6 @@ class ApprovalState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Person:
-    """A caller as stored in requests and approvals: name, means of authentication, and token id if there is a token."""
-
-    who: str
-    how: str
-    token_id: str = ""
-
-
-@dataclass(frozen=True)
 class Approval:
     """A requested call that has not been executed yet: its route by name, its parameters, and its plan at that time."""
 
@@ -46,19 +38,17 @@ class Approval:
     places: Mapping[str, str]
     body: str  # JSON, exactly as received; empty: no body
     plan: tuple[str, ...]
-    by: Person
-    roles: tuple[Role, ...]
-    request_id: str
+    by: Actor
     created: datetime
     expires: datetime
     state: ApprovalState = ApprovalState.PENDING
-    decided_by: Person | None = None
+    decided_by: Actor | None = None
     decided: datetime | None = None
     note: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)  # the body as shown in lists
 
 
-def decided(approval: Approval, state: ApprovalState, by: Person | None, now: datetime, note: str) -> Approval | None:
+def decided(approval: Approval, state: ApprovalState, by: Actor | None, now: datetime, note: str) -> Approval | None:
     """Return the request with this decision; None if it has been decided before. A request is decided only once."""
     if approval.state is not ApprovalState.PENDING:
         return None
@@ -69,9 +59,7 @@ def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment
     """Return the same person's undecided request for the same call, or None. Raises ValueError: allotment full."""
     there = tuple(each for each in pending if wanted.created < each.expires)
     for each in there:
-        same = (each.route, dict(each.places), each.body, each.roles) == (
-            wanted.route, dict(wanted.places), wanted.body, wanted.roles,
-        )  # fmt: skip
+        same = (each.route, dict(each.places), each.body) == (wanted.route, dict(wanted.places), wanted.body)
         if same and each.by == wanted.by and same_steps(each.plan, wanted.plan):
             return each
     if room is not None:
@@ -91,7 +79,7 @@ def same_steps(then: Iterable[str], now: Iterable[str]) -> bool:
     return [_MOMENT.sub("", step) for step in then] == [_MOMENT.sub("", step) for step in now]
 
 
-def one_person(one: Person, other: Person) -> bool:
+def one_person(one: Actor, other: Actor) -> bool:
     """True if these two cannot be different people: they share a token or a name."""
     return bool(one.token_id and one.token_id == other.token_id) or same_name(one.who) == same_name(other.who)
 

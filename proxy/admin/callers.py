@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from proxy.admin.rate import FAILED, ROWS, TOKEN, TokenBucket, place
 from proxy.admin.token import AdminToken, expiry_reason, id_of, matches
@@ -12,8 +11,7 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Fault
 from proxy.store.clock import Clock
-from proxy.trust import names, pattern
-from proxy.trust.roles import Role
+from proxy.trust.actor import Actor
 from proxy.trust.token_text import redacted
 from proxy.web.call import Call
 
@@ -24,31 +22,6 @@ _HOW_TO_GET_ONE = (
 )
 
 
-@dataclass(frozen=True)
-class Holder:
-    """A caller: the name for the journal, the means of authentication, and the roles."""
-
-    who: str
-    how: str
-    roles: tuple[Role, ...]
-    token_id: str = ""  # empty if the caller has no token
-    repositories: tuple[str, ...] = ()  # patterns of the repositories this caller may access; none: everything
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Identity for limits per holder: the id of a token, or a person's name; with the means of authentication."""
-        return (self.token_id or self.who, self.how)
-
-    def may_see(self, repository: str) -> bool:
-        """True if the repository is within this caller's patterns; "" needs a caller for all repositories."""
-        if not self.repositories:
-            return True
-        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
-
-
-ON_THE_HOST = Holder(names.ON_THE_HOST, "socket", tuple(Role))
-
-
 class Callers:
     """Authenticates callers on the network; refuses unknown ones and journals each refusal."""
 
@@ -57,7 +30,7 @@ class Callers:
         tokens: AdminTokens,
         journal: Journal,
         clock: Clock,
-        by_certificate: Callable[[bytes], Holder | None],
+        by_certificate: Callable[[bytes], Actor | None],
     ) -> None:
         """`by_certificate` returns the holder of a certificate whose CA the handshake has verified."""
         self._tokens = tokens
@@ -68,8 +41,8 @@ class Callers:
         self._failed = TokenBucket(FAILED, clock.monotonic)
         self._rows = TokenBucket(ROWS, clock.monotonic)
 
-    async def holder(self, call: Call) -> Holder:
-        """Return the holder of the call's token. Raises Fault 401 without a valid one, 429 after too many failures."""
+    async def actor(self, call: Call) -> Actor:
+        """Return the caller. Raises Fault 401 without a valid one, 429 after too many failures."""
         if call.credential.authorization is None and call.certificate is not None:
             return await self._certified(call, call.certificate)
         scheme, _, text = (call.credential.authorization or "").partition(" ")
@@ -82,55 +55,56 @@ class Callers:
         if not matches(found, text) or found is None:
             say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "unknown token", say)
-        holder = Holder(found.name, f"admin-token:{found.id}", found.roles, found.id, found.repositories)
-        await self._not_over(call, found, holder)
+        how = f"admin-token:{found.id}"
+        actor = Actor(found.name, how, "", call.request_id, found.roles, found.repositories, found.id)
+        await self._not_over(call, found, actor)
         self._by_token.take(found.id)
-        return holder
+        return actor
 
-    async def _certified(self, call: Call, certificate: bytes) -> Holder:
+    async def _certified(self, call: Call, certificate: bytes) -> Actor:
         """Return the holder of this certificate, for a call without a token: a token takes precedence. Raises Fault."""
-        holder = self._by_certificate(certificate)
-        if holder is None:
+        actor = self._by_certificate(certificate)
+        if actor is None:
             say = "nobody is known by this client certificate; who is: admin.certificates in the configuration"
             raise await self._unknown(call, "unknown certificate", say)
         # browsers present certificates on behalf of any web page that makes a call
         if call.header("origin") is not None:
-            await self.refused(call, "from a web page", holder)
+            await self.refused(call, "from a web page", actor)
             raise Fault("DENIED", "a web page made this call, and a certificate does not answer for those: use a token")
-        self._by_token.take(holder.how)
-        return holder
+        self._by_token.take(actor.how)
+        return actor
 
-    async def _not_over(self, call: Call, token: AdminToken, holder: Holder) -> None:
+    async def _not_over(self, call: Call, token: AdminToken, actor: Actor) -> None:
         """Raise Fault 401 if the token is no longer valid."""
         if (ended := expiry_reason(token, self._clock.now())) is not None:
             another = "a policy-admin or key-admin makes another: countersign tokens create NAME --role ROLE"
             say = f"token {token.name!a} {ended}; {another}"
-            raise await self._unknown(call, "the token has ended", say, holder)
+            raise await self._unknown(call, "the token has ended", say, actor)
 
-    async def still(self, call: Call, holder: Holder) -> None:
+    async def still(self, call: Call, actor: Actor) -> None:
         """Check the credential again after the body, which may take hours: a revocation takes effect at once."""
         if not call.body.present:
             return
-        if call.certificate is not None and not holder.token_id and self._by_certificate(call.certificate) is None:
-            raise await self._unknown(call, "unknown certificate", "this certificate is no longer known", holder)
-        if not holder.token_id:
+        if call.certificate is not None and not actor.token_id and self._by_certificate(call.certificate) is None:
+            raise await self._unknown(call, "unknown certificate", "this certificate is no longer known", actor)
+        if not actor.token_id:
             return
-        found = await self._tokens.find(holder.token_id)
+        found = await self._tokens.find(actor.token_id)
         if found is None:
-            raise await self._unknown(call, "unknown token", "this token is gone", holder)
-        await self._not_over(call, found, holder)
+            raise await self._unknown(call, "unknown token", "this token is gone", actor)
+        await self._not_over(call, found, actor)
 
-    async def _unknown(self, call: Call, reason: str, text: str, holder: Holder | None = None) -> Fault:
+    async def _unknown(self, call: Call, reason: str, text: str, actor: Actor | None = None) -> Fault:
         self._failed.take(place(call.address))
-        await self.refused(call, reason, holder)
+        await self.refused(call, reason, actor)
         return Fault("UNAUTHORIZED", text, headers=_SCHEME)
 
-    async def refused(self, call: Call, reason: str, holder: Holder | None) -> None:
-        """Record a refused call: as a row for a known holder, up to a rate; counted by address for everyone else."""
-        who, how = ("", f"address {place(call.address)}") if holder is None else (holder.who, holder.how)
+    async def refused(self, call: Call, reason: str, actor: Actor | None) -> None:
+        """Record a refused call: as a row for a known actor, up to a rate; counted by address for everyone else."""
+        who, how = ("", f"address {place(call.address)}") if actor is None else (actor.who, actor.how)
         now, detail = self._clock.now(), {"call": called(call), "from": call.address}
         event = Event(now, EventKind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
-        if holder is not None and self._rows.left(how):
+        if actor is not None and self._rows.left(how):
             self._rows.take(how)
             await self._journal.record(event)
         else:

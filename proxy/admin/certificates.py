@@ -5,26 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 
 from cryptography import x509
 
-from proxy.admin.dispatch import Holder
 from proxy.admin.tokens_port import Known
+from proxy.trust.actor import Actor
 from proxy.trust.roles import Permission, permitted
 
 _HOW = "client-cert:"
 
 
-class KnownCertificate(Known, Protocol):
-    """A person with a client certificate: the name to match in the certificate, and the person's permissions."""
-
-    @property
-    def match(self) -> str:
-        """The name to find in the certificate: `subject:`, `dns:`, `email:` or `uri:` and the value."""
-
-
-def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: datetime) -> Holder | None:
+def known_by(certificate: bytes, people: Iterable[Known], now: datetime) -> Actor | None:
     """Return the holder of this certificate (DER, verified against admin.client_ca in the handshake), or None.
 
     The handshake may be long ago, so an expired certificate is refused here. If several people match, the result is
@@ -41,14 +32,14 @@ def known_by(certificate: bytes, people: Iterable[KnownCertificate], now: dateti
     if len(found) != 1:
         return None
     how = f"{_HOW}{hashlib.sha256(certificate).hexdigest()[:16]}"
-    return Holder(found[0].name, how, found[0].roles, repositories=found[0].repositories)
+    return Actor(found[0].name, how, roles=found[0].roles, repositories=found[0].repositories)
 
 
-def may_ask(who: str, how: str, permission: Permission, people: Iterable[KnownCertificate]) -> bool:
+def may_ask(actor: Actor, permission: Permission, people: Iterable[Known]) -> bool:
     """False if a certificate was used whose holder is unknown or lacks the permission in the current configuration."""
-    if not how.startswith(_HOW):
+    if not actor.how.startswith(_HOW):
         return True
-    return any(p.name == who and not p.repositories and permitted(p.roles, permission) for p in people)
+    return any(p.name == actor.who and not p.repositories and permitted(p.roles, permission) for p in people)
 
 
 def _says(shown: x509.Certificate) -> Iterable[tuple[str, object]]:

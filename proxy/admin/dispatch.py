@@ -4,116 +4,82 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.admin.callers import ON_THE_HOST as ON_THE_HOST
+from proxy.admin.approve import hold, shown
 from proxy.admin.callers import Callers, called
-from proxy.admin.callers import Holder as Holder
 from proxy.admin.openapi import document
-from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
+from proxy.admin.operation import ROOT, Command, Operation, Route, Scope, reason_of
 from proxy.admin.operation import Call as OperationCall
 from proxy.admin.rate import ADDRESS, TokenBucket, place
 from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Corrupt, Fault
+from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound
 from proxy.oci.strict_json import loads
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
-from proxy.store.clock import Clock
-from proxy.trust.actor import Actor
-from proxy.trust.allotment import rank_of
+from proxy.trust.actor import ON_THE_HOST, Actor
 from proxy.trust.roles import holders, permitted
 from proxy.trust.token_text import redacted
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 
 JSON_DEPTH = 4
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Acting:
-    """One permitted call, parsed and validated: `query` and `body` have the types named by its route."""
+    """A permitted call, in the form that the actions of a `Topic` take."""
 
-    holder: Holder
+    holder: Actor
     request_id: str
     path_params: Mapping[str, str]
     query: BaseModel | None = None
     body: BaseModel | None = None
-    agreed_by: str = ""  # the second person, if the call needed approval
 
 
 Action = Callable[[Acting], Awaitable[BaseModel]]
-Alone = Callable[[Acting], Awaitable[bool]]
 Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
-Holds = Callable[[Route, Acting], Awaitable[Held | None]]  # holds a call for a second person; None: it needs none
 About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty if it names none
 
 
 @dataclass(frozen=True)
 class Topic:
-    """The actions of one topic's routes by route name, with their plans and the repositories they are about.
-
-    `alone` tells, for a route that may need a second person, which calls need none.
-    """
+    """The actions of routes that are not declared as operations yet, by name, with their plans and repositories."""
 
     actions: Mapping[str, Action]
     plans: Mapping[str, Planned] = field(default_factory=dict)
     about: Mapping[str, About] = field(default_factory=dict)
-    holds: Holds | None = None
-    alone: Mapping[str, Alone] = field(default_factory=dict)
 
 
-def topic_of(
-    operations: Sequence[Operation], ports: Callable[[], Ports], services: Mapping[type, Any] = MappingProxyType({})
-) -> Topic:
-    """Return the actions of these operations. `ports` returns the current ports; `services` holds other objects."""
+def adapted(routes: Sequence[Route], topic: Topic) -> tuple[Operation, ...]:
+    """Return the operations of such a topic."""
 
-    def called_by(acting: Acting) -> OperationCall:
-        now, holder = ports(), acting.holder
-        return OperationCall(
-            actor=actor_of(acting),
-            now=now.clock.now(),
-            ports=now,
-            path_params=acting.path_params,
-            query=acting.query,
-            body=acting.body,
-            may_see=holder.may_see,
-            roles=holder.roles,
-            on_the_host=holder is ON_THE_HOST,
-            agreed_by=acting.agreed_by,
-            services=services,
+    def told(by: Callable[[Acting], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        return lambda call, _=None: by(
+            Acting(call.actor, call.actor.request_id, call.path_params, call.query, call.body)
         )
 
-    def does(each: Operation) -> Action:
-        if each.route.body is None:
-            return lambda acting: each.run(called_by(acting))
-        return lambda acting: each.run(called_by(acting), acting.body)
+    def optional(by: Callable[[Acting], Awaitable[Any]] | None) -> Callable[..., Awaitable[Any]] | None:
+        return None if by is None else told(by)
 
-    def told(by: Callable[[OperationCall], Awaitable[T]]) -> Callable[[Acting], Awaitable[T]]:
-        return lambda acting: by(called_by(acting))
-
-    return Topic(
-        {each.route.name: does(each) for each in operations},
-        {each.route.name: told(each.plan) for each in operations if each.plan is not None},
-        {each.route.name: told(each.repository) for each in operations if each.repository is not None},
-        alone={each.route.name: told(each.alone) for each in operations if each.alone is not None},
+    return tuple(
+        Operation(
+            route,
+            Command(""),
+            told(topic.actions[route.name]),
+            optional(topic.plans.get(route.name)),
+            optional(topic.about.get(route.name)),
+        )
+        for route in routes
     )
-
-
-def actor_of(acting: Acting) -> Actor:
-    """Return the caller and the reason, in the form that feature functions take."""
-    holder = acting.holder
-    rank = rank_of(holder.roles, holder.repositories)
-    return Actor(holder.who, holder.how, reason_of(acting.body), acting.request_id, rank)
 
 
 class AdminApi:
@@ -121,35 +87,28 @@ class AdminApi:
 
     def __init__(
         self,
-        routes: Sequence[Route],
-        topics: Sequence[Topic],
-        tokens: AdminTokens,
+        operations: Sequence[Operation],
+        ports: Callable[[], Ports],
+        services: Mapping[type, Any],
         journal: Journal,
-        clock: Clock,
-        by_certificate: Callable[[bytes], Holder | None] = lambda _: None,
+        dual: Callable[[], bool],
+        by_certificate: Callable[[bytes], Actor | None] = lambda _: None,
     ) -> None:
-        """`routes` is every route; `topics` hold their actions by name.
+        """`ports` returns the ports in force; `services` holds what operations `use`, by its port.
 
-        `by_certificate` returns the holder of a client certificate. Raises ValueError unless each route has one action.
+        `dual` says whether some calls need a second person. `by_certificate` returns the holder of a client
+        certificate. Raises ValueError when two operations have one name.
         """
-        self._routes = tuple(routes)
-        self._actions = {name: action for topic in topics for name, action in topic.actions.items()}
-        self._plans = {name: plan for topic in topics for name, plan in topic.plans.items()}
-        if set(self._actions) != {route.name for route in routes}:
-            raise ValueError(
-                f"routes without an action or the reverse: {set(self._actions) ^ {r.name for r in routes}}"
-            )
-        self._about = {name: about for topic in topics for name, about in topic.about.items()}
-        if set(self._about) != {route.name for route in routes if route.scope is Scope.ONE}:
-            raise ValueError(f"routes about a repository that nobody names, or the reverse: {sorted(self._about)}")
-        self._holds = next((topic.holds for topic in topics if topic.holds is not None), None)
-        if self._holds is None:
-            raise ValueError("nothing keeps calls for a second person")
-        if set(self._plans) != {route.name for route in routes if route.plans}:
-            raise ValueError(f"plans without a route or the reverse: {sorted(self._plans)}")
+        clock = ports().clock
+        self._operations = {each.route.name: each for each in operations}
+        self._routes = tuple(each.route for each in operations)
+        if len(self._operations) != len(self._routes):
+            raise ValueError("operations of one name")
+        self._ports = ports
+        self._services = services
         self._journal = journal
-        self._clock = clock
-        self._callers = Callers(tokens, journal, clock, by_certificate)
+        self._dual = dual
+        self._callers = Callers(services[AdminTokens], journal, clock, by_certificate)
         self._by_address = TokenBucket(ADDRESS, clock.monotonic)
 
     @cached_property
@@ -165,7 +124,7 @@ class AdminApi:
             if call.path == f"{ROOT}/openapi.json":
                 self._by_address.take(place(call.address))
                 return self._describe(call)
-            return await self._act(call, await self._callers.holder(call))
+            return await self._act(call, await self._callers.actor(call))
 
         return answer
 
@@ -184,47 +143,47 @@ class AdminApi:
             raise Fault("UNSUPPORTED", f"{call.path} takes GET", headers={"Allow": "GET"})
         return Response(200, (("content-type", "application/json"),), self._openapi)
 
-    async def _act(self, call: Call, holder: Holder) -> Response:
+    async def _act(self, call: Call, actor: Actor) -> Response:
         route, places = _route(call, self._routes)
         call.kind = route.path
-        if not permitted(holder.roles, route.permission):
-            await self._callers.refused(call, f"needs {route.permission}", holder)
-            has, needs = ", ".join(holder.roles), ", ".join(holders(route.permission))
-            raise Fault(
-                "DENIED",
-                f"token {holder.who!a} has only the role {has}; this needs one of: {needs}; "
-                "a policy-admin or key-admin makes such a token: countersign tokens create NAME --role ROLE",
+        if not permitted(actor.roles, route.permission):
+            await self._callers.refused(call, f"needs {route.permission}", actor)
+            has, needs = ", ".join(actor.roles), ", ".join(holders(route.permission))
+            raise Forbidden(
+                f"token {actor.who!a} has only the role {has}; this needs one of: {needs}; "
+                "a policy-admin or key-admin makes such a token: countersign tokens create NAME --role ROLE"
             )
         query = _query(route.asks or Nothing, call)
         body = await _body(route, call)
-        await self._callers.still(call, holder)
-        acting = Acting(holder, call.request_id, places, query, body)
-        await self._within(call, route, acting)
+        await self._callers.still(call, actor)
+        actor = replace(actor, reason=reason_of(body), request_id=call.request_id)
+        ports, operation = self._ports(), self._operations[route.name]
+        this = OperationCall(actor, ports.clock.now(), ports, self._services, self._operations, places, query, body)
+        await self._within(call, operation, this)
         given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": called(call), "from": call.address, **given, **dry}
-        now, asked = self._clock.now(), call.request_id
-        event = Event(now, EventKind.ADMIN_CALLED, holder.who, holder.how, request_id=asked, detail=detail)
+        event = Event(this.now, EventKind.ADMIN_CALLED, actor.who, actor.how, request_id=call.request_id, detail=detail)
         await self._journal.record(event)
-        if isinstance(query, DryRun) and query.dry_run:
-            return _answer(200, Plan(plan=await self._plans[route.name](acting)))
-        if route.dual_control and self._holds is not None and (held := await self._holds(route, acting)) is not None:
-            return _answer(202, held)
-        return _answer(route.status, await self._actions[route.name](acting))
+        if dry:
+            return _answer(200, Plan(plan=await operation.planned(this)))
+        if route.dual_control and self._dual() and not (operation.alone is not None and await operation.alone(this)):
+            return _answer(202, Held(approval=shown(await hold(operation, this))))
+        return _answer(route.status, await operation.execute(this))
 
-    async def _within(self, call: Call, route: Route, acting: Acting) -> None:
+    async def _within(self, call: Call, operation: Operation, this: OperationCall) -> None:
         """Raise Fault 403 if the call is about something outside this token's repositories."""
-        holder = acting.holder
-        if not holder.repositories or route.scope in (Scope.NEUTRAL, Scope.LIST):
+        actor, scope = this.actor, operation.route.scope
+        if not actor.repositories or scope in (Scope.NEUTRAL, Scope.LIST):
             return
-        named = await self._about[route.name](acting) if route.scope is Scope.ONE else ""
-        if named and holder.may_see(named):
+        named = "" if operation.repository is None else await operation.repository(this)
+        if named and actor.may_see(named):
             return
-        await self._callers.refused(call, "outside its repositories", holder)
-        own = ", ".join(holder.repositories)
+        await self._callers.refused(call, "outside its repositories", actor)
+        own = ", ".join(actor.repositories)
         asks = f"not for {named}" if named else "and this call names none of them"
-        hint = "name one of them" if route.scope is Scope.ONE else "it needs a token for all repositories"
-        raise Fault("DENIED", f"token {holder.who!a} is for {own}, {asks}; {hint}")
+        hint = "name one of them" if scope is Scope.ONE else "it needs a token for all repositories"
+        raise Forbidden(f"token {actor.who!a} is for {own}, {asks}; {hint}")
 
 
 def _answer(status: int, result: BaseModel) -> Response:
@@ -236,7 +195,7 @@ def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str
     there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
         text = f"nothing is at {redacted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
-        raise Fault("NAME_UNKNOWN", text)
+        raise NotFound(text)
     for route, places in there:
         if route.method == call.method:
             return route, places
@@ -248,9 +207,9 @@ def _query(shape: type[BaseModel], call: Call) -> BaseModel:
     try:
         pairs = parse_qsl(call.query, keep_blank_values=True, max_num_fields=20)
     except ValueError:
-        raise Fault("UNSUPPORTED", "more than 20 query parameters", status=400) from None
+        raise Invalid("more than 20 query parameters") from None
     if len(dict(pairs)) != len(pairs):
-        raise Fault("UNSUPPORTED", "query parameter given twice: send each once", status=400)
+        raise Invalid("query parameter given twice: send each once")
     try:
         return shape.model_validate_strings(dict(pairs))
     except ValidationError as wrong:
@@ -261,14 +220,12 @@ async def _body(route: Route, call: Call) -> BaseModel | None:
     sent, shape = await small_body(call, route.body_bytes), route.body
     if shape is None:
         if sent:
-            raise Fault("UNSUPPORTED", f"{call.method} {call.path} takes no body: leave it out", status=400)
+            raise Invalid(f"{call.method} {call.path} takes no body: leave it out")
         return None
     try:
         loads(sent, JSON_DEPTH)
     except Corrupt as error:
-        raise Fault(
-            "UNSUPPORTED", f"the body is not understood: {error.what}; send one JSON object", status=400
-        ) from None
+        raise Invalid(f"the body is not understood: {error.what}; send one JSON object") from None
     try:
         return shape.model_validate_json(sent)
     except ValidationError as wrong:
@@ -279,4 +236,4 @@ def _misunderstood(part: str, wrong: ValidationError) -> Fault:
     """Return a Fault that names each invalid field and why, but no values: a value may be a misplaced secret."""
     errors: list[Any] = wrong.errors(include_url=False, include_input=False, include_context=False)
     told = "; ".join(f"{'.'.join(map(str, each['loc'])) or part}: {each['msg']}" for each in errors[:10])
-    return Fault("UNSUPPORTED", f"{part} not understood: {told}", status=400)
+    return Invalid(f"{part} not understood: {told}")

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from proxy.admin.shapes import DryRun, Why
 from proxy.trust.actor import Actor
-from proxy.trust.roles import Permission, Role, permitted
+from proxy.trust.roles import Permission, permitted
 
 if TYPE_CHECKING:
     from proxy.registry.ports_in_use import Ports
@@ -95,14 +95,12 @@ class Call:
     actor: Actor
     now: datetime
     ports: Ports
-    path_params: Mapping[str, str]
-    query: Any
-    body: Any
-    may_see: Callable[[str], bool]  # takes a repository: whether the caller's token covers it
-    roles: tuple[Role, ...]
-    on_the_host: bool  # called over the Unix socket of this host
-    agreed_by: str  # the second person, if the call needed approval
     services: Mapping[type, Any]
+    operations: Mapping[str, Operation]  # all of them by name
+    path_params: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+    agreed_by: str = ""  # the second person, if the call needed approval
 
     def use(self, kind: type[T]) -> T:
         """Return the object that the server supplies for this port."""
@@ -111,7 +109,11 @@ class Call:
 
     def may(self, permission: Permission) -> bool:
         """True if the caller's roles include this permission too."""
-        return permitted(self.roles, permission)
+        return permitted(self.actor.roles, permission)
+
+    def may_see(self, repository: str) -> bool:
+        """True if the caller's token covers this repository; for "", if it covers all repositories."""
+        return self.actor.may_see(repository)
 
 
 AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person
@@ -202,7 +204,7 @@ class Command:
     lines: Callable[[Row], Sequence[str | tuple[str, ...]]] | None = None
     table: Callable[[Sequence[Row]], list[tuple[str, ...]]] | None = None
     rows: str = ""
-    empty: str = ""
+    empty: str | Callable[[Row], str] = ""  # a function takes the query
     named: Callable[[Sequence[Row], str], str] | None = None
     named_in: str = ""
     metavar: str = "ID"
@@ -229,6 +231,14 @@ class Operation:
     plan: PlanOf | None = None
     repository: RepositoryOf | None = None
     alone: AloneOf | None = None
+
+    async def planned(self, call: Call) -> tuple[str, ...]:
+        """Return the plan of this call, or () if the operation has none. Raises Fault if it would be refused."""
+        return () if self.plan is None else await self.plan(call)
+
+    async def execute(self, call: Call) -> BaseModel:
+        """Return the result of this call."""
+        return await (self.run(call) if self.route.body is None else self.run(call, call.body))
 
 
 def operation(

@@ -6,19 +6,19 @@ Rows of revoked tokens stay, so ids are never reused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, Text, func, insert, select, text, update
 
-from proxy.admin.approval import Approval, ApprovalState, Person, request_there
+from proxy.admin.approval import Approval, ApprovalState, request_there
 from proxy.admin.token import AdminToken, token_refusal
 from proxy.journal.event import Event
 from proxy.journal.rows import append_rows
 from proxy.store.database import Database
 from proxy.store.tables import Chosen, Instant, Json, metadata, value_of, values_of
+from proxy.trust.actor import Actor
 from proxy.trust.allotment import Allotment
 from proxy.trust.roles import Role
 
@@ -53,7 +53,9 @@ approvals = Table(
     Column("state", Chosen(ApprovalState), nullable=False),
     Column("given", Json(write=dict), nullable=False),
     Column("decided", Instant),
-    Column("decided_by", Json(lambda person: Person(*person), astuple)),
+    Column(
+        "decided_by", Json(lambda of: Actor(of[0], of[1], token_id=of[2]), lambda by: (by.who, by.how, by.token_id))
+    ),
 )
 
 
@@ -180,8 +182,8 @@ def _overdue(connection: Connection, now: datetime) -> tuple[Approval, ...]:
 
 
 def _values(approval: Approval) -> dict[str, Any]:
-    return values_of(approval, "by") | values_of(approval.by)
+    return values_of(approval, "by") | values_of(approval.by, "reason", "repositories")
 
 
 def _approval(row: Row[Any]) -> Approval:
-    return value_of(Approval, row, by=value_of(Person, row))
+    return value_of(Approval, row, by=value_of(Actor, row, reason="", repositories=()))

@@ -106,7 +106,7 @@ async def _alone(call: Call) -> bool:
     body = call.body
     if body.repositories or not agrees(body.roles):
         return True
-    return call.on_the_host and short_of_two(body.roles, await _known(call))
+    return call.actor.on_the_host and short_of_two(body.roles, await _known(call))
 
 
 async def _known(call: Call) -> list[tuple[str, tuple[Role, ...]]]:
@@ -142,7 +142,7 @@ async def create_token(call: Call, body: NewToken) -> TokenMade:  # noqa: ARG001
 async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
     """Return the token to store, and its text unless its holder drafted it. Raises Fault."""
     body, roles = call.body, tuple(dict.fromkeys(call.body.roles))
-    if more := beyond(call.roles, roles):
+    if more := beyond(call.actor.roles, roles):
         raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
     if body.fingerprint is None:
         text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
@@ -175,7 +175,7 @@ async def revoke_token(call: Call) -> TokenShown:
     token = await tokens.find(token_id)
     if token is None:
         raise Fault("NAME_UNKNOWN", f"there is no token {token_id!a}; there are: countersign tokens list")
-    if more := beyond(call.roles, token.roles):
+    if more := beyond(call.actor.roles, token.roles):
         raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
     await tokens.revoke(token_id, call.now)  # repeating it changes nothing: the response has the original time
     return _shown(await tokens.find(token_id) or token, call.now)

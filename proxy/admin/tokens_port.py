@@ -37,6 +37,10 @@ class Known(Protocol):
     """A person who calls with a client certificate."""
 
     @property
+    def match(self) -> str:
+        """The name to find in the certificate: `subject:`, `dns:`, `email:` or `uri:` and the value."""
+
+    @property
     def name(self) -> str:
         """The name for the journal."""
 

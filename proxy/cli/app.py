@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli.approvals_app import approvals_app
 from proxy.cli.breakglass_app import break_glass
 from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
@@ -36,7 +35,6 @@ config_app = typer.Typer(help="Check, explain and describe the configuration.", 
 report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.command("breakglass")(break_glass)
-app.add_typer(approvals_app, name="approvals")
 app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
@@ -49,6 +47,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "keys chain": ("See and set the certificate chain of a key.", "proxy.keys.chain_operations"),
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
     "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
+    "approvals": ("Agree to what others asked for, or not.", "proxy.admin.approval_operations"),
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
     "policy": ("See, try and change what repositories demand.", "proxy.policies.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),

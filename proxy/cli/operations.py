@@ -171,7 +171,8 @@ def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
     if command.table is not None:
         rows = pages(place, path, _largest_page(operation), **{key: value for key, value in read.items() if value})
         below = None if command.below is None else call(place, "GET", command.below.route.path.removeprefix(f"{ROOT}/"))
-        return listed(command, rows, below, form)
+        empty = command.empty if isinstance(command.empty, str) else command.empty(read)
+        return listed(command, rows, empty, below, form)
     if operation.route.body is None and read:
         path = f"{path}?{urlencode(read)}"
     answer = _answer(operation, place, path, read, given)

@@ -16,10 +16,12 @@ from proxy.oci.faults import plain
 _COLOURS = {"+": "32", "-": "31"}
 
 
-def listed(command: Command, rows: list[dict[str, Any]], below: dict[str, Any] | None, form: OutputFormat) -> Exit:
+def listed(
+    command: Command, rows: list[dict[str, Any]], empty: str, below: dict[str, Any] | None, form: OutputFormat
+) -> Exit:
     """Print the rows of a list, and below them the answer `below`; the exit code says whether some wait."""
     waits = command.waits is not None and command.waits(rows)
-    shown, lines = {command.rows: rows}, table(command.table(rows)) if rows and command.table else [command.empty]
+    shown, lines = {command.rows: rows}, table(command.table(rows)) if rows and command.table else [empty]
     if below is not None and command.below is not None:
         under = command.below.command
         waits = waits or (under.waits is not None and under.waits(below))

@@ -1,4 +1,4 @@
-"""The four ways a request or a start can fail; no deeper tree (docs/architecture)."""
+"""The four ways a request or a start can fail, and the kinds of `Fault` that admin operations raise."""
 
 from __future__ import annotations
 
@@ -81,6 +81,34 @@ class Fault(Exception):
         self.detail = detail
         self.phrase = phrase  # HTTP reason phrase: the only text that containerd and kubelet show
         self.headers = dict(headers or {})
+
+
+class NotFound(Fault):
+    """An admin operation names something that does not exist (404)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("NAME_UNKNOWN", message)
+
+
+class Conflict(Fault):
+    """An admin operation does not fit the present state, or a limit is reached (409)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("DENIED", message, status=409)
+
+
+class Invalid(Fault):
+    """An admin operation is given a value that it cannot take (400)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("UNSUPPORTED", message, status=400)
+
+
+class Forbidden(Fault):
+    """The caller may not do this; somebody with another role or token may (403)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("DENIED", message)
 
 
 class Unavailable(Exception):

@@ -6,13 +6,13 @@ interface.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from proxy.admin import approval_routes, token_operations
-from proxy.admin.approval_desk import ApprovalDesk
-from proxy.admin.certificates import KnownCertificate
-from proxy.admin.dispatch import Topic, topic_of
-from proxy.admin.operation import Route
+from proxy.admin import approval_operations, token_operations
+from proxy.admin.approvals_port import Approvals
+from proxy.admin.dispatch import adapted
+from proxy.admin.operation import Operation, Route
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs import operations as job_operations
 from proxy.jobs.job import Lane
@@ -45,38 +45,46 @@ ROUTES: tuple[Route, ...] = (
     *(each.route for each in exception_operations.OPERATIONS),
     *journal_routes.ROUTES,
     *(each.route for each in job_operations.OPERATIONS),
-    *approval_routes.ROUTES,
+    *(each.route for each in approval_operations.OPERATIONS),
 )
 
 
-def topics(
+def operations(
     desk: Desk,
     ports: Callable[[], Ports],
-    store: Store,
     reload: Callable[[], Awaitable[str | None]],
-    tokens: TokenInventory,
     policies: Policies,
-    dual: Callable[[], bool] = lambda: False,
-    people: Callable[[], Iterable[KnownCertificate]] = tuple,
-) -> tuple[Topic, ...]:
-    """Return the implementation of every route.
+) -> tuple[Operation, ...]:
+    """Return every operation, in the order of `ROUTES`.
 
-    `ports` returns the ports in force; `reload` returns the reason if the reload was refused, or None. `dual` says
-    whether a second person must approve changes of keys and policies; `people` returns the client certificates
-    configured now.
+    `ports` returns the ports in force; `reload` returns the reason if the reload was refused, or None.
     """
-    doing = (
-        ServerDesk(desk, ports, reload, lambda: policies.described).topic(),
-        topic_of(KEY_OPERATIONS, ports, {TokenInventory: tokens, Jobs: store.jobs, Signed: store.ledger}),
-        topic_of(
-            policy_operations.OPERATIONS, ports, {Policies: policies, PolicyBook: store.policy_book, Jobs: store.jobs}
-        ),
-        topic_of(token_operations.OPERATIONS, ports, {AdminTokens: store.admin_tokens, KnownPeople: people}),
-        topic_of(job_operations.OPERATIONS, ports, {Jobs: store.jobs}),
-        topic_of(denial_operations.OPERATIONS, ports),
-        topic_of(exception_operations.OPERATIONS, ports),
+    server_topic = ServerDesk(desk, ports, reload, lambda: policies.described).topic()
+    return (
+        *adapted(server.ROUTES, server_topic),
+        *KEY_OPERATIONS,
+        *policy_operations.OPERATIONS,
+        *token_operations.OPERATIONS,
+        *denial_operations.OPERATIONS,
+        *exception_operations.OPERATIONS,
+        *adapted(journal_routes.ROUTES, server_topic),
+        *job_operations.OPERATIONS,
+        *approval_operations.OPERATIONS,
     )
-    return (*doing, ApprovalDesk(ports, ROUTES, store.approvals, store.admin_tokens, doing, dual, people).topic())
+
+
+def services(store: Store, tokens: TokenInventory, policies: Policies, people: KnownPeople) -> Mapping[type, Any]:
+    """Return what operations `use`. `people` returns the client certificates configured now."""
+    return {
+        AdminTokens: store.admin_tokens,
+        KnownPeople: people,
+        Approvals: store.approvals,
+        Jobs: store.jobs,
+        Signed: store.ledger,
+        TokenInventory: tokens,
+        Policies: policies,
+        PolicyBook: store.policy_book,
+    }
 
 
 def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Lanes:

@@ -49,7 +49,7 @@ from proxy.server.build import (
 )
 from proxy.server.desk import Desk
 from proxy.server.listeners import answer_as_realm, commands, public_pages
-from proxy.server.operations import ROUTES, topics, works
+from proxy.server.operations import operations, services, works
 from proxy.server.problems import expiry_watch, staleness
 from proxy.server.problems.all import AllProblems
 from proxy.server.problems.expiry_watch import ExpirySources, ExpiryWatch
@@ -140,10 +140,10 @@ class Running:
         self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        ours = self.desk, lambda: self.ports, store, self.reload, OpenTokens(signer), policies
-        does = topics(*ours, dual, people)
+        does = operations(self.desk, lambda: self.ports, self.reload, policies)
+        supplied = services(store, OpenTokens(signer), policies, people)
         known = lambda shown: known_by(shown, self.settings.admin.certificates, ports.clock.now())  # noqa: E731
-        self.api = AdminApi(ROUTES, does, store.admin_tokens, store.journal, ports.clock, known)
+        self.api = AdminApi(does, lambda: self.ports, supplied, store.journal, dual, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not available."""

@@ -23,7 +23,6 @@ from proxy.config.schema import ClientCertificate
 from proxy.journal.event import EventKind
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.server.operations import ROUTES
 from proxy.trust.roles import Role
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Listener, Tls
@@ -60,9 +59,8 @@ async def served(folder: Path, patch: pytest.MonkeyPatch, *, dual: bool = False)
     people: list[ClientCertificate] = []
     async with admin(dual=dual, people=people) as a:
         store = a.world.store
-        a.api = AdminApi(
-            ROUTES, a.topics, store.admin_tokens, store.journal, store.clock, lambda cert: known_by(cert, people, NOW)
-        )
+        known = lambda cert: known_by(cert, people, NOW)  # noqa: E731
+        a.api = AdminApi(a.operations, lambda: a.world.ports, a.services, store.journal, lambda: dual, known)
         listener = Listener(outermost(a.api.over_network(nothing_else), Edge(Limits(), refuse=problem)), Limits())
         tls = Tls(folder / "cert.pem", folder / "key.pem", folder / "ca.pem")
         at = await listener.listen(Address("127.0.0.1", 0), tls)

@@ -14,13 +14,14 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.admin.dispatch import Acting, Holder
+from proxy.admin.operation import Call
 from proxy.config import policy_checks, policy_file
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.policies import worker
 from proxy.policies.process import PolicyProcesses
 from proxy.policies.shapes import Candidate, Linted
+from proxy.trust.actor import Actor
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
 from tests.worlds.images import image
@@ -66,9 +67,9 @@ async def apply(at: Admin, token: str, text: str, base: int) -> int:
 async def test_a_change_is_put_in_force_while_forty_lints_of_a_viewer_are_not_answered(
     at: Admin, processes: PolicyProcesses
 ) -> None:
-    boss, viewer = await at.token(Role.POLICY_ADMIN), Holder("eve", "token", (Role.VIEWER,), "0e")
-    (linted,) = (topic.actions["lint_policies"] for topic in at.topics if "lint_policies" in topic.actions)
-    wish = Acting(viewer, "r", {}, body=Candidate(text=POLICIES))
+    boss, viewer = await at.token(Role.POLICY_ADMIN), Actor("eve", "token", roles=(Role.VIEWER,), token_id="0e")
+    (linted,) = (each.execute for each in at.operations if each.route.name == "lint_policies")
+    wish = Call(viewer, at.world.store.clock.now(), at.world.ports, at.services, {}, {}, body=Candidate(text=POLICIES))
     await linted(replace(wish, body=Candidate(text=LARGE)))
     (trying,) = processes.pids
     os.kill(trying, signal.SIGSTOP)  # as slow as it could be

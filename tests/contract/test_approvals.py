@@ -23,7 +23,9 @@ LATER = replace(REQUEST, id="1" * 16, created=NOON + timedelta(seconds=1), expir
 async def test_a_request_comes_back_whole(store: AnyStore) -> None:
     assert await store.approvals.find(FULL.id) is None
     await store.approvals.add(FULL, ASKED)
-    assert await store.approvals.find(FULL.id) == FULL
+    found = await store.approvals.find(FULL.id)
+    assert found == FULL
+    assert found.by.request_id == FULL.by.request_id
     agreed = await store.approvals.change(
         FULL.id, partial(decided, state=ApprovalState.APPROVED, by=MAX, now=NOON, note="seen")
     )

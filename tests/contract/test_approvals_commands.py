@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from proxy.cli import approvals, journal
+from proxy.admin.approval import ApprovalState
+from proxy.admin.approval_operations import approve as approve_request
+from proxy.admin.approval_operations import list_approvals, reject
+from proxy.cli import journal
 from proxy.cli.admin import Endpoint
-from proxy.cli.agreed import Confirmation
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.operations import carry_out
@@ -24,26 +26,35 @@ ROTATE = {
 }  # fmt: skip
 
 
+def show_pending(place: Endpoint) -> Exit:
+    return carry_out(list_approvals, place, {"state": ApprovalState.PENDING, "output": OutputFormat.TEXT})
+
+
+def approve(place: Endpoint, which: str, reason: str, *, dry_run: bool = False) -> Exit:
+    typed = {"id": which, "reason": reason, "dry_run": dry_run, "yes": True, "output": OutputFormat.TEXT}
+    return carry_out(approve_request, place, typed)
+
+
 async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path, dual=True) as (a, url, _):
         erika = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
         other = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
-        before, yes = a.active(), Confirmation(yes=True)
+        before = a.active()
         with pytest.raises(Fault, match="waits for a second person") as held:
             await away(lambda: carry_out(rotate_key, erika, ROTATE))
         assert held.value.status == 202, "exit code 11"
         (which,) = a.world.store.approvals.rows
-        await away(lambda: approvals.show_all(other, "pending", OutputFormat.TEXT))
+        await away(lambda: show_pending(other))
         assert "rotate_key" in capsys.readouterr().out
-        assert await away(lambda: approvals.approve(other, which, "seen", Confirmation(dry_run=True))) is Exit.FINE
+        assert await away(lambda: approve(other, which, "seen", dry_run=True)) is Exit.FINE
         assert "rotate_key as erika asked: tuesday" in capsys.readouterr().out
         assert a.active() == before
         with pytest.raises(Fault, match="cannot agree to it"):
-            await away(lambda: approvals.approve(erika, which, "mine", yes))
-        assert await away(lambda: approvals.approve(other, which, "seen", yes)) is Exit.FINE
+            await away(lambda: approve(erika, which, "mine"))
+        assert await away(lambda: approve(other, which, "seen")) is Exit.FINE
         assert f"request {which}: rotate_key, done" in capsys.readouterr().out
         assert a.active() != before
-        await away(lambda: approvals.show_all(other, "pending", OutputFormat.TEXT))
+        await away(lambda: show_pending(other))
         assert "nothing waits for a second person" in capsys.readouterr().out
         await away(lambda: journal.show(other, {"kind": "approval.given"}, "2026-01-01", 10, OutputFormat.TEXT))
         told = capsys.readouterr().out
@@ -58,7 +69,7 @@ async def test_a_request_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFix
         with pytest.raises(Fault, match="nothing was done yet"):
             await away(lambda: carry_out(rotate_key, local, ROTATE))
         (which,) = a.world.store.approvals.rows
-        await away(lambda: approvals.reject(local, which, "not today", OutputFormat.TEXT))
+        await away(lambda: carry_out(reject, local, {"id": which, "reason": "not today", "output": OutputFormat.TEXT}))
         assert f"request {which}: rotate_key, rejected" in capsys.readouterr().out
         assert url
 
@@ -86,7 +97,7 @@ async def test_two_make_a_third_and_see_nothing_of_the_token(
         (which,) = a.world.store.approvals.rows
         with pytest.raises(Fault, match="no admin token"):
             await away(lambda: show(uwe, OutputFormat.TEXT))
-        assert await away(lambda: approvals.approve(other, which, "seen", Confirmation(yes=True))) is Exit.FINE
+        assert await away(lambda: approve(other, which, "seen")) is Exit.FINE
         assert mine not in capsys.readouterr().out
         await away(lambda: show(uwe, OutputFormat.TEXT))
         row = next(line.split() for line in capsys.readouterr().out.splitlines() if " uwe " in line)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from proxy.admin.approval import Approval, ApprovalState, Person
+from proxy.admin.approval import Approval, ApprovalState
 from proxy.admin.token import AdminToken
 from proxy.jobs.job import Job, JobState
 from proxy.journal.event import Event, EventKind
@@ -24,6 +24,7 @@ from proxy.oci.reference import Tag
 from proxy.policies.revision import PolicyRevision
 from proxy.server.store import Store, open_store
 from proxy.store.schema import head, version
+from proxy.trust.actor import Actor
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
 from proxy.trust.keys import BookKey, KeyState
@@ -36,7 +37,8 @@ from tests.worlds.stored import APP, OTHER, decision, digest, happened, manifest
 
 BEFORE = Path(__file__).parents[1] / "vectors" / "store"
 LATER = NOON + timedelta(hours=1)
-ERIKA, MAX = Person("erika", "admin-token:a", "a"), Person("max", "admin-token:b", "b")
+ERIKA = Actor("erika", "admin-token:a", "", "r", (Role.KEY_ADMIN,), token_id="a")
+MAX = Actor("max", "admin-token:b", token_id="b")
 
 ENTRY = replace(signed(), timestamp=b"\x30\x01")
 INDEX = replace(manifest("index", "b1", "b2", children=("image",)), subject=digest("subject"), artifact=False)
@@ -109,8 +111,6 @@ APPROVAL = Approval(
     '{"reason":"x"}',
     ("do it",),
     ERIKA,
-    (Role.KEY_ADMIN,),
-    "r",
     NOON,
     LATER,
     ApprovalState.APPROVED,
@@ -170,6 +170,7 @@ async def read_all(store: Store) -> None:
     assert (await store.policy_book.newest(), await store.policy_book.find(1)) == (REVISION, REVISION)
     assert [await store.jobs.find("j1"), await store.jobs.find("j2")] == [JOB, ENDED]
     assert await store.approvals.page(None, 9, 0) == (APPROVAL,)
+    assert [each.by.request_id for each in await store.approvals.page(None, 9, 0)] == ["r"]
     assert await store.leases.acquire("jobs", "we", 60) is None
     assert len(await store.secrets.named("uploads")) == 32
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy import config
-from proxy.admin.dispatch import AdminApi, Topic
+from proxy.admin.dispatch import AdminApi
 from proxy.admin.http_problems import problem
+from proxy.admin.operation import Operation
 from proxy.admin.token import AdminToken, hashed, render
 from proxy.config.schema import ClientCertificate
 from proxy.journal.problem import Problem, ProblemId
@@ -22,7 +23,7 @@ from proxy.policies.in_force import Policies, RulesInForce
 from proxy.policies.process import Here, Reader
 from proxy.registry.request import Response
 from proxy.server.desk import Desk
-from proxy.server.operations import ROUTES, topics
+from proxy.server.operations import operations, services
 from proxy.server.store import Store
 from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import fingerprint
@@ -59,7 +60,8 @@ class Admin:
     network: Spoken
     socket: Spoken
     reloads: list[str | None]
-    topics: Sequence[Topic]
+    operations: Sequence[Operation]
+    services: Mapping[type, Any]
     strays: list[UnrecordedKey | Unavailable]  # what the tokens hold beside the record, or why they do not say
     policies: Policies
     tokens: SoftTokens
@@ -165,9 +167,10 @@ async def admin(
     found = [Problem(ProblemId.JOURNAL, "w", "s", "n")]
     desk = Desk(lambda: w.ports, store, lambda: found, lambda: policies.source)
     tokens = SoftTokens(w.signer)
-    does = topics(desk, lambda: w.ports, store, reload, tokens, policies, lambda: dual, lambda: people)
-    api = AdminApi(ROUTES, does, w.store.admin_tokens, w.store.journal, w.store.clock)
+    does = operations(desk, lambda: w.ports, reload, policies)
+    supplied = services(store, tokens, policies, lambda: people)
+    api = AdminApi(does, lambda: w.ports, supplied, w.store.journal, lambda: dual)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
     async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, does, tokens.astray, policies, tokens, found)
+        yield Admin(w, api, network, socket, reloads, does, supplied, tokens.astray, policies, tokens, found)

@@ -8,7 +8,6 @@ import pytest
 from proxy.admin.approval import (
     Approval,
     ApprovalState,
-    Person,
     agrees,
     decided,
     ended,
@@ -16,13 +15,13 @@ from proxy.admin.approval import (
     request_there,
     short_of_two,
 )
+from proxy.trust.actor import Actor
 from proxy.trust.roles import Role
 from tests.worlds.memory import NOON
 
-ERIKA, MAX = Person("erika", "admin-token:a", "a"), Person("max", "admin-token:b", "b")
-REQUEST = Approval(
-    "0" * 16, "rotate_key", {}, "{}", ("do it",), ERIKA, (Role.KEY_ADMIN,), "r", NOON, NOON + timedelta(days=1)
-)
+ERIKA = Actor("erika", "admin-token:a", "", "r", (Role.KEY_ADMIN,), token_id="a")
+MAX = Actor("max", "admin-token:b", token_id="b")
+REQUEST = Approval("0" * 16, "rotate_key", {}, "{}", ("do it",), ERIKA, NOON, NOON + timedelta(days=1))
 
 
 @pytest.mark.parametrize(
@@ -31,14 +30,14 @@ REQUEST = Approval(
         (ERIKA, MAX, False),
         (ERIKA, ERIKA, True),
         (ERIKA, replace(MAX, who="Erika"), True),
-        (ERIKA, Person("erika", "client-cert:c"), True),
+        (ERIKA, Actor("erika", "client-cert:c"), True),
         (ERIKA, replace(MAX, token_id="a"), True),
-        (Person("operator on the host", "socket"), ERIKA, False),
-        (Person("operator on the host", "socket"), Person("operator on the host", "socket"), True),
-        (Person("x", "client-cert:c"), Person("y", "client-cert:d"), False),
+        (Actor("operator on the host", "socket"), ERIKA, False),
+        (Actor("operator on the host", "socket"), Actor("operator on the host", "socket"), True),
+        (Actor("x", "client-cert:c"), Actor("y", "client-cert:d"), False),
     ],
 )
-def test_who_counts_as_one(one: Person, other: Person, same: bool) -> None:
+def test_who_counts_as_one(one: Actor, other: Actor, same: bool) -> None:
     assert one_person(one, other) is same is one_person(other, one)
 
 

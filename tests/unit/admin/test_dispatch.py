@@ -8,7 +8,7 @@ import pytest
 from proxy.admin.dispatch import AdminApi
 from proxy.admin.http_problems import PROBLEM
 from proxy.admin.openapi import document
-from proxy.admin.operation import Route
+from proxy.admin.operation import Route, Scope
 from proxy.admin.shapes import Problem
 from proxy.journal.event import EventKind
 from proxy.server.operations import ROUTES
@@ -201,7 +201,14 @@ async def test_probes_and_the_document_need_no_token() -> None:
         assert (await a.call("GET", "/admin/v1")).status == 404
 
 
-async def test_an_action_without_a_route_is_noticed() -> None:
+async def test_operations_of_one_name_are_noticed() -> None:
     async with admin() as a:
-        with pytest.raises(ValueError, match="routes without an action"):
-            AdminApi(ROUTES, (), a.world.store.admin_tokens, a.world.store.journal, a.world.store.clock)
+        with pytest.raises(ValueError, match="one name"):
+            AdminApi([*a.operations, a.operations[0]], lambda: a.world.ports, a.services, a.world.store.journal, bool)
+
+
+async def test_every_route_has_its_plan_and_names_its_repository() -> None:
+    async with admin() as a:
+        assert {each.route.name for each in a.operations if each.plan} == {r.name for r in ROUTES if r.plans}
+        about = {each.route.name for each in a.operations if each.repository}
+        assert about == {route.name for route in ROUTES if route.scope is Scope.ONE}

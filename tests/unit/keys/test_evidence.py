@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.admin import approve
-from proxy.admin.approval import Approval, Person
+from proxy.admin.approval import Approval, ApprovalState
 from proxy.formats.key_evidence import document_of
 from proxy.keys import custody, lifecycle
 from proxy.keys.evidence import evidence
@@ -52,11 +52,10 @@ async def test_who_agreed_to_the_key_is_in_it_and_who_agreed_to_another_is_not()
     now, book = w.store.clock.now(), w.store.approvals
 
     async def agreed(request: str) -> None:
-        erika, end = Person("erika", "admin-token:e"), now + timedelta(days=1)
-        wish = Approval("", "rotate_key", {"profile": "release"}, "{}", ("do it",), erika, (), request, now, end)
-        await approve.agree(
-            await approve.ask(wish, book, w.ports), Person("max", "admin-token:m"), "yes", book, w.ports
-        )
+        erika, end = Actor("erika", "admin-token:e", request_id=request), now + timedelta(days=1)
+        wish = Approval("", "rotate_key", {"profile": "release"}, "{}", ("do it",), erika, now, end)
+        waits, max_ = await approve.ask(wish, book, w.ports), Actor("max", "admin-token:m", "yes")
+        await approve.decide(waits, ApprovalState.APPROVED, max_, book, w.ports)
 
     await agreed("r1")
     new = (await lifecycle.rotate("release", Actor("erika", "admin-token:e", "Tuesday", "r1"), w.ports)).new

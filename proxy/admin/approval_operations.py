@@ -1,0 +1,121 @@
+"""Operations on calls that wait for a second person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from proxy.admin.approval import ApprovalState
+from proxy.admin.operation import Call, Command, Option, Row, operation
+from proxy.admin.shapes import ApprovalShown, Page, Why
+from proxy.oci.duration import minute
+from proxy.oci.faults import plain
+from proxy.trust.roles import Permission
+
+
+class ApprovalsPage(Page, strict=True, extra="forbid", frozen=True):
+    """Which requests, newest first."""
+
+    state: Annotated[ApprovalState | None, Option(reads="choice")] = Field(
+        default=None, description="requests in this state only"
+    )
+
+
+class ApprovalsShown(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A page of requests, newest first."""
+
+    items: tuple[ApprovalShown, ...]
+    next: int | None = Field(description="`skip` of the next page; null on the last")
+
+
+class Approved(BaseModel, strict=True, extra="forbid", frozen=True):
+    """What came of a request that was agreed to."""
+
+    approval: ApprovalShown
+    result: dict[str, Any] = Field(description="what the call would have been answered")
+    done: Literal[True] = True
+
+
+def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [("ID", "CALL", "OF", "STATE", "UNTIL", "ASKED BY", "DECIDED BY"), *map(_row, rows)]
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    of, until = ",".join(str(value)[:20] for value in row["places"].values()), minute(row["decided"] or row["expires"])
+    return (row["id"], row["call"], of, row["state"], until, row["who"], row["decided_by"])
+
+
+def _empty(query: Row) -> str:
+    return (
+        "nothing waits for a second person"
+        if query.get("state") == ApprovalState.PENDING
+        else "there is no such request"
+    )
+
+
+def _described(row: Row) -> list[str]:
+    about = {
+        "asked": f"{row['who']} ({row['how']}) at {minute(row['created'])}",
+        "until": minute(row["expires"]),
+        "with": ", ".join(f"{k} {v}" for k, v in (row["places"] | row["given"]).items()),
+        "decided": f"{row['decided_by']} at {minute(row['decided'])}" if row["decided_by"] else "",
+        "note": row["note"],
+    }
+    lines = [f"request {row['id']}: {row['call']}, {row['state']}"]
+    lines += [f"  {name:<8}{plain(str(value), 500)}" for name, value in about.items() if value]
+    return lines + [f"  - {plain(str(step), 500)}" for step in row["plan"]]
+
+
+_LIST = Command("approvals list", table=_table, rows="items", empty=_empty)
+
+
+@operation("GET /approvals", Permission.JOURNAL, _LIST, query=ApprovalsPage)
+async def list_approvals(call: Call) -> ApprovalsShown:
+    """List calls that wait for a second person, or did, newest first."""
+    from proxy.admin.approvals_port import Approvals
+    from proxy.admin.approve import shown
+
+    page = call.query
+    found = await call.use(Approvals).page(page.state, page.limit + 1, page.skip)
+    after = page.skip + page.limit if len(found) > page.limit else None
+    return ApprovalsShown(items=tuple(shown(each) for each in found[: page.limit]), next=after)
+
+
+@operation("GET /approvals/{id}", Permission.JOURNAL, Command("approvals show", _described))
+async def show_approval(call: Call) -> ApprovalShown:
+    """Show one of them, with what was asked and what it would do."""
+    from proxy.admin.approve import find, shown
+
+    return shown(await find(call))
+
+
+async def _plan_approve(call: Call) -> tuple[str, ...]:
+    from proxy.admin.approve import ready
+
+    wanted, _, _ = await ready(call)
+    return (f"{wanted.route} as {wanted.by.who} asked: {wanted.given.get('reason', 'no reason given')}", *wanted.plan)
+
+
+_APPROVE = Command("approvals approve", lambda row: _described(row["approval"]))
+
+
+@operation("POST /approvals/{id}/approve", Permission.APPROVE, _APPROVE, plan=_plan_approve)
+async def approve(call: Call, body: Why) -> Approved:  # noqa: ARG001  its reason is the actor's
+    """Agree to what somebody else asked for; it is done at once."""
+    from proxy.admin.approve import agree, shown
+
+    done, result = await agree(call)
+    return Approved(approval=shown(done), result=result.model_dump(mode="json"))
+
+
+@operation("POST /approvals/{id}/reject", Permission.APPROVE, Command("approvals reject", _described))
+async def reject(call: Call, body: Why) -> ApprovalShown:  # noqa: ARG001  its reason is the actor's
+    """Turn down what somebody asked for, or take back one's own."""
+    from proxy.admin.approve import shown, turn_down
+
+    return shown(await turn_down(call))
+
+
+OPERATIONS = (list_approvals, show_approval, approve, reject)
