@@ -27,7 +27,7 @@ def break_glass(
 
     from proxy.cli import breakglass
     from proxy.cli.file import find
-    from proxy.cli.spans import seconds_of
+    from proxy.cli.options import seconds_of
     from proxy.oci.faults import ConfigError
 
     file = find(config, os.environ)

@@ -268,7 +268,7 @@ def _read(name: str, mark: Option, typed: Any) -> Any:
     """Return the body's value for the typed text; None if not given. Raises ConfigError naming the option."""
     from datetime import UTC, datetime
 
-    from proxy.cli.spans import moment_of, seconds_of
+    from proxy.cli.options import moment_of, seconds_of
 
     if mark.reads in ("flag", "number"):
         return typed

@@ -1,13 +1,17 @@
-"""Options shared by several commands, and the server they select."""
+"""Options shared by several commands, how their values are read, and the server they select."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from proxy.cli.form import OutputFormat
+from proxy.oci.duration import parse_span
+from proxy.oci.faults import ConfigError
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
@@ -40,3 +44,22 @@ def place_of(server: str, token: str, config: Path | None) -> Endpoint:
     if server:
         return Endpoint(server=server, token=token.strip())
     return Endpoint(socket=socket_beside(find(config, os.environ)))
+
+
+def seconds_of(text: str, option: str) -> int:
+    """Return the length of a span such as `2h` in seconds. Raises ConfigError naming the option."""
+    try:
+        return int(parse_span(text).total_seconds())
+    except ValueError as wrong:
+        raise ConfigError(f"{option}: found {text!a}; {wrong}") from None
+
+
+def moment_of(text: str, option: str, now: datetime) -> datetime:
+    """Return the end of a span from now, or the given moment, UTC by default. Raises ConfigError."""
+    with suppress(ValueError):
+        return now + parse_span(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option}: found {text!a}; allowed: 2h, 7d, or 2027-01-31T18:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.cli.spans import moment_of, seconds_of
+from proxy.cli.options import moment_of, seconds_of
 from proxy.oci.faults import ConfigError
 from tests.worlds.memory import NOON
 
