@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import (
@@ -22,7 +23,6 @@ from sqlalchemy import (
 )
 
 from proxy.overrides.changes import with_denial, with_exception
-from proxy.overrides.in_force import Ordered
 from proxy.store.clock import Clock
 from proxy.store.database import Database
 from proxy.store.own_connection import Reader
@@ -31,7 +31,7 @@ from proxy.store.versions import bump, versions
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
-from proxy.trust.overrides import AllOverrides, Overrides
+from proxy.trust.overrides import AllOverrides, Overrides, OverrideWindow, overrides_at
 
 INTERVENTIONS = "interventions"  # the name of their version
 _Override = Denial | PolicyException
@@ -192,3 +192,44 @@ def _exceptions(connection: Connection) -> tuple[PolicyException, ...]:
     done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
     rows = [*connection.execute(done.limit(_REVIEWED)), *connection.execute(waiting)]
     return tuple(sorted((value_of(PolicyException, row) for row in rows), key=lambda e: (e.opened, e.id)))
+
+
+class Ordered:
+    """Holds the overrides of one process; `in_force` is almost free."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        """Start without overrides."""
+        self._now = now
+        self._latest = now()
+        self._orders = AllOverrides()
+        self._offline: PolicyException | None = None
+        self._window: OverrideWindow | None = None
+
+    def orders(self) -> AllOverrides:
+        """Return all recorded overrides, and the exception made on this host if it is not recorded yet."""
+        if self._offline is None or any(e.id == self._offline.id for e in self._orders.exceptions):
+            return self._orders
+        mine = self._offline
+        return replace(self._orders, exceptions=(*self._orders.exceptions, mine), unrecorded=mine.id)
+
+    @property
+    def recorded(self) -> AllOverrides:
+        """The recorded overrides alone."""
+        return self._orders
+
+    def put(self, orders: AllOverrides) -> None:
+        """Replace the recorded overrides."""
+        self._orders, self._window = orders, None
+
+    def put_offline(self, exception: PolicyException | None) -> None:
+        """Set the exception made on this host; it is in force beside the recorded overrides."""
+        if exception != self._offline:
+            self._offline, self._window = exception, None
+
+    def in_force(self) -> Overrides:
+        """Return the overrides in force now."""
+        now = self._now()
+        self._latest = max(self._latest, now)
+        if self._window is None or not self._window.spans(now):
+            self._window = overrides_at(self.orders(), now, self._latest)
+        return self._window.standing

@@ -11,12 +11,11 @@ from proxy.oci.reference import Digest, Repository
 from proxy.registry.judging.judge import decision_on, remembered_in
 from proxy.registry.judging.listed import LISTED, LOOKS, Judging, Part, first_good
 from proxy.registry.judging.now import AGAIN, CHANGED, Now, now_in
-from proxy.registry.outage import is_outage
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import denied
 from proxy.registry.reading.fresh import require_known
 from proxy.registry.reading.gate import pushes, reader
-from proxy.registry.reading.refuse import refuse
+from proxy.registry.reading.refuse import is_outage, refuse
 from proxy.registry.reading.relay import RANGE_HEADERS, relay
 from proxy.registry.request import Request, Response
 from proxy.registry.writing.admit import admit_upload

@@ -12,11 +12,11 @@ from proxy.oci.operation import CheckApi
 from proxy.registry.blob import pull_blob, start_upload
 from proxy.registry.delete import delete_blob, delete_manifest
 from proxy.registry.list_referrers import list_referrers
-from proxy.registry.outage import is_outage, record_outage
 from proxy.registry.ports.upstream import Credential, Headers
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.pull import pull
 from proxy.registry.push import push
+from proxy.registry.reading.refuse import is_outage, record_outage
 from proxy.registry.reading.relay import PREFLIGHT_HEADERS, UPLOAD_HEADERS, relay
 from proxy.registry.reading.resolve import CROSS_ORIGIN
 from proxy.registry.reading.tag_list import list_tags

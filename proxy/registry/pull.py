@@ -8,11 +8,10 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest
 from proxy.registry.judging.judge import Judged, judge
 from proxy.registry.judging.now import AGAIN, CHANGED, holds_still
-from proxy.registry.outage import is_outage
 from proxy.registry.ports.upstream import Effort, Headers
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.gate import looks_to_push, pushes, reader
-from proxy.registry.reading.refuse import record_refusal, refuse_manifest
+from proxy.registry.reading.refuse import is_outage, record_refusal, refuse_manifest
 from proxy.registry.request import Request, Response
 from proxy.registry.unjudged import as_it_is, reason_of
 from proxy.trust import explain

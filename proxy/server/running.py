@@ -65,8 +65,7 @@ from proxy.tokens.open import PinRefusedAtStart, Record
 from proxy.tokens.signer import TokenCertifier, TokenSigner
 from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
-from proxy.web.admin import admin_app
-from proxy.web.app import public_app
+from proxy.web.app import admin_app, public_app
 from proxy.web.local import local_app
 from proxy.web.logs import AccessLog
 from proxy.web.metrics import (

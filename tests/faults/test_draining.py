@@ -14,7 +14,7 @@ import trustme
 
 from proxy.oci.limits import Limits
 from proxy.registry.request import Response
-from proxy.web.admin import admin_app
+from proxy.web.app import admin_app
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls
 from tests.worlds.listener import QUICK, Recorder, everything, head_of, registry

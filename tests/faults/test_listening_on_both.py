@@ -13,7 +13,7 @@ import pytest
 from proxy.config.values import split_address
 from proxy.oci.limits import Limits
 from proxy.web import server as web_server
-from proxy.web.admin import admin_app
+from proxy.web.app import admin_app
 from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server
 from tests.worlds.listener import everything

@@ -28,7 +28,7 @@ from proxy.server.store import Store
 from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import fingerprint
 from proxy.trust.roles import Role
-from proxy.web.admin import admin_app
+from proxy.web.app import admin_app
 from proxy.web.call import Call
 from proxy.web.outermost import Edge, Watch
 from tests.worlds.conversation import HOST, World, world

@@ -30,7 +30,7 @@ from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amen
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
 from proxy.overrides.changes import with_denial, with_exception
-from proxy.overrides.in_force import Ordered
+from proxy.overrides.store import Ordered
 from proxy.policies.in_force import RulesInForce
 from proxy.policies.revision import PolicyRevision
 from proxy.registry.ports.keys import TokenState

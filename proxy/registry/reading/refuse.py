@@ -15,7 +15,7 @@ from proxy.registry.request import Request
 from proxy.trust import explain
 from proxy.trust.decision import Check, Decision, Outcome
 from proxy.trust.fixes import fix_for
-from proxy.trust.question import NOTHING, Caller, Named, Question
+from proxy.trust.question import NOTHING, Anonymous, Caller, Named, Question
 from proxy.trust.reason import Reason
 
 
@@ -126,3 +126,15 @@ def _holder(event: Event, caller: Caller, request: Request, ports: Ports) -> Has
     if isinstance(caller, Named):
         return ("name", caller.name)
     return request.network if ports.rights.knows(event.repository, request.credential) else STRANGERS
+
+
+def is_outage(silent: Unavailable) -> bool:
+    """True when upstream gave no valid answer; failures of a store, a token or a budget are not outages."""
+    return silent.told in (Told.REGISTRY, Told.HEADERS)
+
+
+async def record_outage(silent: Unavailable, ports: Ports) -> None:
+    """Count the outage: one journal row an hour for all requests. If the store is down too, only the row is lost."""
+    with suppress(Unavailable):
+        event = ports.event(EventKind.UPSTREAM_UNAVAILABLE, Anonymous(), detail={"what": silent.what})
+        await ports.journal.counted(event)

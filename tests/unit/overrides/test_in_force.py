@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from proxy.oci.reference import digest_of
-from proxy.overrides.in_force import Ordered
+from proxy.overrides.store import Ordered
 from proxy.trust.overrides import AllOverrides
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.orders import denial, exception

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.oci.limits import Limits
-from proxy.web.admin import admin_app
+from proxy.web.app import admin_app
 from proxy.web.outermost import Edge
 from tests.worlds.listener import body_of, head_of, in_memory
 

@@ -12,8 +12,7 @@ from proxy.journal.port import Search
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
 from proxy.trust.decision import Decision, Outcome
-from proxy.web.admin import admin_app
-from proxy.web.app import public_app
+from proxy.web.app import admin_app, public_app
 from proxy.web.metrics import CountedJournal, Metrics, watch_key_times, watch_signing
 from proxy.web.outermost import Edge
 from tests.unit.web.test_pages import DENIED

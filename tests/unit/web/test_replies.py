@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from proxy.oci.faults import Corrupt, Told, Unavailable
-from proxy.registry.outage import is_outage
+from proxy.registry.reading.refuse import is_outage
 from proxy.registry.request import Response
 from proxy.web.replies import WARNING_LENGTH, inert_type, refuse, warning
 from tests.worlds.listener import Recorder, Reply, body_of, head_of, in_memory, registry
