@@ -131,12 +131,10 @@ FromFile = Callable[[Path], Mapping[str, Any]]  # the fields of a body that are 
 class Argument:
     """Marks a body field that the command takes as an argument. The field's description is its help text.
 
-    With `file_bytes` the argument names a file, and the field is its text, of at most that many bytes. With `file` this
-    field and others are what `file` returns for that path.
+    With `file` the argument names a file: this field and others are what `file` returns for that path.
     """
 
     metavar: str
-    file_bytes: int = 0
     file: FromFile | None = None
     reads: Literal["text", "number"] = "text"
 

@@ -17,7 +17,6 @@ from proxy.admin.shapes import Page, Why
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
-from proxy.oci.faults import ConfigError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -93,7 +92,7 @@ def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
         taken[name] = _argument(int if name == "number" else str, metavar, says, optional=optional)
     for name, field, mark in marked:
         if isinstance(mark, Argument):
-            kind = Path if mark.file_bytes or mark.file else {"text": str, "number": int}[mark.reads]
+            kind = Path if mark.file else {"text": str, "number": int}[mark.reads]
             taken[_key(name)] = _argument(kind, mark.metavar, field.description, optional=not field.is_required())
     if route.body is not None and issubclass(route.body, Why):
         why = typer.Option(
@@ -228,14 +227,12 @@ def _read_all(operation: Operation, place: Endpoint, given: Given) -> dict[str, 
     """Return the typed fields of the body or the query. Raises ConfigError, and what `call` raises."""
     read = {"reason": given["reason"]} if "reason" in given else {}
     marked = _marked(operation)
-    for name, field, mark in marked:
+    for name, _, mark in marked:
         of = given[_key(name)]
         if mark.file is not None:
             read |= mark.file(Path(of)) if of else {}
-        elif isinstance(mark, Option):
-            read[name] = _read(name, mark, of)
         else:
-            read[name] = _text_of(of, mark.file_bytes, field.description) if mark.file_bytes else of
+            read[name] = _read(name, mark, of) if isinstance(mark, Option) else of
     for name, _, mark in marked:
         if isinstance(mark, Option) and mark.first_of and read[name] is None:
             read[name] = _number_of_first(place, mark.first_of)
@@ -247,21 +244,6 @@ def _number_of_first(place: Endpoint, path: str) -> int:
 
     rows = call(place, "GET", f"{path}?limit=1")["items"]
     return int(rows[0]["number"]) if rows else 0
-
-
-def _text_of(file: Path, most: int, allowed: str | None) -> str:
-    """Return the text of a file. Raises ConfigError."""
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(most + 1)
-        text = data.decode()
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: no text; allowed: {allowed}") from None
-    if len(data) > most:
-        raise ConfigError(f"{file}: more than {most} bytes; allowed: {allowed}")
-    return text
 
 
 def _read(name: str, mark: Option, typed: Any) -> Any:

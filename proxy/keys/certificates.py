@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.journal.event import EventKind
-from proxy.keys.lifecycle import find, key_event
+from proxy.keys.lifecycle import ALONE, find, key_event
 from proxy.oci.faults import Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
@@ -57,8 +57,8 @@ def may_have_chain(which: str, ports: Ports) -> BookKey:
     """Return the key, if its state allows certificates. Raises Fault."""
     key = find(which, ports)
     if key.state not in VERIFYING:
-        name = key.described
-        raise Fault("DENIED", f"{name} is {key.state}; a key that no longer counts gets no certificate", status=409)
+        text = f"{key.described} is {key.state}; a key that no longer counts gets no certificate"
+        raise Fault("DENIED", text, status=409)
     return key
 
 
@@ -111,7 +111,7 @@ async def _set(planned: Planned, actor: Actor, ports: Ports) -> BookKey:
         "until": ends.isoformat(timespec="seconds"),
         "certificates": " ".join(fingerprint(one) for one in chain),
     }
-    async with ports.cache.lock(("keys",)):
+    async with ports.cache.lock(ALONE):
         key = may_have_chain(name, ports)
         record = (key_event(EventKind.KEY_CHAIN, key, actor, detail, ports),)
         try:

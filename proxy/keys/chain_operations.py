@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
 from proxy.admin.shapes import Line, Why
 from proxy.oci.duration import minute
-from proxy.oci.faults import Fault
+from proxy.oci.faults import ConfigError, Fault
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.roles import Permission
 from proxy.trust.token_text import holds_token
@@ -108,11 +109,26 @@ async def show_chain(call: Call) -> ChainShown:
     return _shown(find(call.path_params["fingerprint"], call.ports))
 
 
+def _chain_in(file: Path) -> Row:
+    """Return the chain in this file. Raises ConfigError."""
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(CHAIN_BYTES + 1)
+        text = data.decode()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: allowed: PEM text, leaf to root (openssl x509 -in FILE -inform DER)") from None
+    if len(data) > CHAIN_BYTES:
+        raise ConfigError(f"{file}: more than {CHAIN_BYTES} bytes; allowed: the certificates of one chain")
+    return {"chain": text}
+
+
 class NewChain(Why, strict=True, extra="forbid", frozen=True):
     """The chain a CA issued for a key."""
 
-    chain: Annotated[Pem, Argument("FILE", file_bytes=CHAIN_BYTES)] = Field(
-        description="PEM text: the key's certificate first, then each issuer, the root last"
+    chain: Annotated[Pem, Argument("FILE", file=_chain_in)] = Field(
+        description="PEM: the key's certificate first, then each issuer, the root last"
     )
 
 

@@ -95,7 +95,7 @@ async def end_thing(call: Call, body: Why) -> Shown:
 class Text(Why, frozen=True):
     """What a thing is made of."""
 
-    text: Annotated[str, Argument("FILE", file_bytes=20)] = Field(description="its text")
+    text: Annotated[str, Argument("FILE", file=lambda path: {"text": path.read_text()})] = Field(description="its text")
     token: Annotated[str, Option("NAME", spelled="--on")] = Field(default="", description="where")
 
 
@@ -238,7 +238,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 PLACE = admin.Endpoint(socket=Path("/nowhere/countersign.sock"))
-TEXT = {"profile": "a", "token_": "", "reason": "r", "dry_run": False, "yes": True, "output": OutputFormat.TEXT}
 
 
 def typed(*words: str) -> tuple[int, str]:
@@ -317,7 +316,7 @@ def test_the_words_of_an_operation_say_in_which_group_it_is() -> None:
     assert "set" not in {each.name for each in group("things", "Things.", THINGS).registered_commands}
 
 
-def test_a_file_is_read_whole_and_bounded(server: Server, tmp_path: Path) -> None:
+def test_a_file_takes_the_place_of_a_field(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     words = ("a/b", str(file), "--on", "hsm", "--reason", "r", "--yes")
     file.write_text("its text")
@@ -327,12 +326,6 @@ def test_a_file_is_read_whole_and_bounded(server: Server, tmp_path: Path) -> Non
     done = CliRunner().invoke(runner, ["text", "set", *words, "--server", "http://localhost:1"])
     assert (done.exit_code, done.stdout) == (1, "set\n"), "1: it waits for something"
     assert server.asked == [("POST", "things/a%2Fb/text", {"reason": "r", "text": "its text", "token": "hsm"})]
-    for content, why in ((b"x" * 21, "more than 20 bytes"), (b"\xff", "allowed: its text")):
-        file.write_bytes(content)
-        with pytest.raises(ConfigError, match=why):
-            carry_out(set_text, PLACE, {**TEXT, "text": file})
-    with pytest.raises(ConfigError, match="cannot be read"):
-        carry_out(set_text, PLACE, {**TEXT, "text": tmp_path / "none"})
 
 
 class Terminal(io.StringIO):

@@ -19,7 +19,7 @@ from proxy.cli.operations import carry_out
 from proxy.formats.key_evidence import CHECK, encoded, text_of
 from proxy.keys.custody_operations import destroy_key
 from proxy.keys.evidence_page import page
-from tests.unit.cli.test_keys import KEY, Terminal
+from tests.unit.keys.test_operations import KEY, Terminal
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
 
