@@ -9,7 +9,7 @@ from proxy.admin.token import AdminToken, expiry_reason, id_of, matches
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Forbidden
 from proxy.store.clock import Clock
 from proxy.trust.actor import Actor
 from proxy.trust.token_text import redacted
@@ -70,7 +70,7 @@ class Callers:
         # browsers present certificates on behalf of any web page that makes a call
         if call.header("origin") is not None:
             await self.refused(call, "from a web page", actor)
-            raise Fault("DENIED", "a web page made this call, and a certificate does not answer for those: use a token")
+            raise Forbidden("a web page made this call, and a certificate does not answer for those: use a token")
         self._by_token.take(actor.how)
         return actor
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from proxy.admin.approval import ApprovalState
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, Invalid
 from proxy.oci.reference import parse_repository
 from proxy.trust.names import NAME, name_refusal
 from proxy.trust.pattern import check_pattern
@@ -76,7 +76,7 @@ def pattern_in(text: str) -> str:
     try:
         return check_pattern(text)
     except ValueError as wrong:
-        raise Fault("NAME_INVALID", f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
+        raise Invalid(f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
 
 
 class Page(BaseModel, strict=True, extra="forbid", frozen=True):

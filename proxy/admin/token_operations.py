@@ -16,7 +16,7 @@ from proxy.admin.shapes import Name, Page, Repositories, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.oci.duration import minute
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import ConfigError, Conflict, Forbidden, NotFound
 from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
 
@@ -93,7 +93,7 @@ async def list_tokens(call: Call) -> Tokens:
 async def _plan_create(call: Call) -> tuple[str, ...]:
     token, _ = await _drawn_up(call)
     if why := token_refusal(token, await call.use(AdminTokens).all(), _room(call)):
-        raise Fault("DENIED", why, status=409)
+        raise Conflict(why)
     scope, days = ", ".join(token.repositories) or "all repositories", call.body.valid_days
     made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {days} days"
     if call.body.fingerprint is not None:
@@ -135,7 +135,7 @@ async def create_token(call: Call, body: NewToken) -> TokenMade:  # noqa: ARG001
     try:
         await call.use(AdminTokens).add(token, _room(call))
     except ValueError as taken:
-        raise Fault("DENIED", str(taken), status=409) from None
+        raise Conflict(str(taken)) from None
     return TokenMade(token=text, **dict(_shown(token, token.created)))
 
 
@@ -143,14 +143,14 @@ async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
     """Return the token to store, and its text unless its holder drafted it. Raises Fault."""
     body, roles = call.body, tuple(dict.fromkeys(call.body.roles))
     if more := beyond(call.actor.roles, roles):
-        raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
+        raise Forbidden(f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
     if body.fingerprint is None:
         text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
         token_id, kept = id_of(text) or "", hashed(text)
     else:
         text, (token_id, kept) = "", body.fingerprint.split(":")
         if await call.use(AdminTokens).find(token_id) is not None:
-            raise Fault("DENIED", f"there is a token {token_id} already: have its holder draft another", status=409)
+            raise Conflict(f"there is a token {token_id} already: have its holder draft another")
     ends, who = call.now + timedelta(days=body.valid_days), call.actor.who
     return (
         AdminToken(token_id, body.name, roles, kept, call.now, ends, who, None, body.repositories, call.agreed_by),
@@ -174,9 +174,9 @@ async def revoke_token(call: Call) -> TokenShown:
     token_id, tokens = call.path_params["id"], call.use(AdminTokens)
     token = await tokens.find(token_id)
     if token is None:
-        raise Fault("NAME_UNKNOWN", f"there is no token {token_id!a}; there are: countersign tokens list")
+        raise NotFound(f"there is no token {token_id!a}; there are: countersign tokens list")
     if more := beyond(call.actor.roles, token.roles):
-        raise Fault("DENIED", f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
+        raise Forbidden(f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
     await tokens.revoke(token_id, call.now)  # repeating it changes nothing: the response has the original time
     return _shown(await tokens.find(token_id) or token, call.now)
 

@@ -15,7 +15,7 @@ from proxy.cli.form import OutputFormat
 from proxy.config import Settings, load
 from proxy.config.policy_file import PolicyFile
 from proxy.config.section import policies_in
-from proxy.oci.faults import ConfigError, Corrupt, Fault
+from proxy.oci.faults import ConfigError, Conflict, Corrupt
 from proxy.policies.in_force import Policies, RulesInForce
 from proxy.policies.process import Here
 from proxy.policies.revision import Change, PolicyRevision, event_of
@@ -63,7 +63,7 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), WHO, HOW, reason)
     change = Change(text, "", tip, reason, WHO, HOW, reverts=number)
     if not await book.append(new, file.canonical, event_of(new, ["written while no server ran"], change)):
-        raise Fault("UNSUPPORTED", "another revision was added in this moment; look at it first", status=409)
+        raise Conflict("another revision was added in this moment; look at it first")
     return new
 
 

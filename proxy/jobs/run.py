@@ -20,7 +20,7 @@ from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Conflict, Corrupt, Fault, NotFound, Unavailable
 from proxy.store.clock import Clock
 from proxy.trust.allotment import Allotment
 
@@ -50,7 +50,7 @@ async def start(job: Job, jobs: Jobs, room: Allotment | None = None) -> Job:
     try:
         return await jobs.add(job, queued, room)
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
 
 
 async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
@@ -59,7 +59,7 @@ async def may_start(job: Job, jobs: Jobs, room: Allotment) -> None:
     try:
         jobs_of.job_there(job, waiting, room)
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
 
 
 async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
@@ -70,12 +70,12 @@ async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
     found = await jobs.find(job_id)
     if found is None:
         raise unknown(job_id)
-    raise Fault("DENIED", f"job {job_id} has ended ({found.state}): there is nothing to cancel", status=409)
+    raise Conflict(f"job {job_id} has ended ({found.state}): there is nothing to cancel")
 
 
 def unknown(job_id: str) -> Fault:
     """Return the Fault for an unknown job."""
-    return Fault("NAME_UNKNOWN", f"there is no job {job_id!a}; there are: countersign jobs list")
+    return NotFound(f"there is no job {job_id!a}; there are: countersign jobs list")
 
 
 async def run_next(

@@ -9,7 +9,7 @@ from proxy.formats.certificate import parse_certificate, spki_of, window
 from proxy.formats.chain import problems
 from proxy.journal.event import EventKind
 from proxy.keys.lifecycle import ALONE, find, key_event
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Invalid, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.keys import VERIFYING, BookKey, fingerprint
@@ -49,7 +49,7 @@ def plan(which: str, chain: tuple[bytes, ...], ports: Ports) -> Planned:
     key = may_have_chain(which, ports)
     if broken := objections(key, chain, ports.clock.now()):
         told = "; ".join(f"({number}) {text}" for number, text in enumerate(broken, 1))
-        raise Fault("DENIED", f"this chain cannot be key {key.short}'s: {told}", status=400)
+        raise Invalid(f"this chain cannot be key {key.short}'s: {told}")
     return Planned(key, chain, notes(key, chain))
 
 
@@ -58,7 +58,7 @@ def may_have_chain(which: str, ports: Ports) -> BookKey:
     key = find(which, ports)
     if key.state not in VERIFYING:
         text = f"{key.described} is {key.state}; a key that no longer counts gets no certificate"
-        raise Fault("DENIED", text, status=409)
+        raise Conflict(text)
     return key
 
 

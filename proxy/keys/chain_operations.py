@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
 from proxy.admin.shapes import Line, Why
 from proxy.oci.duration import minute
-from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.faults import ConfigError, Invalid
 from proxy.trust.keys import BookKey, fingerprint
 from proxy.trust.roles import Permission
 from proxy.trust.token_text import holds_token
@@ -138,7 +138,7 @@ def _chain(call: Call) -> tuple[bytes, ...]:
     try:
         return from_pem(call.body.chain.encode())
     except ValueError as error:
-        raise Fault("UNSUPPORTED", f"chain: {error}", status=400) from None
+        raise Invalid(f"chain: {error}") from None
 
 
 async def _plan_set(call: Call) -> tuple[str, ...]:

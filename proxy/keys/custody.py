@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from proxy.journal.event import EventKind
 from proxy.keys.lifecycle import ALONE, find, key_event, may_become, may_rotate
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Invalid, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.tokens.token_key import CONFIRM_DIGITS, TokenKey, confirmed, may_leave
@@ -58,7 +58,7 @@ async def take_in(profile: str, sought: Sought, actor: Actor, ports: Ports, toke
         try:
             await ports.keybook.add(key, record=(created,))
         except ValueError as wrong:
-            raise Fault("DENIED", str(wrong), status=409) from None
+            raise Conflict(str(wrong)) from None
         return find(key.fingerprint, ports)
 
 
@@ -66,7 +66,7 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
     """Return the one key that `sought` identifies, if it may be imported. Raises Fault, Unavailable."""
     may_rotate(profile, ports)
     if not (sought.label or sought.key_id):
-        raise Fault("UNSUPPORTED", "say which key: give its label, its id, or both", status=400)
+        raise Invalid("say which key: give its label, its id, or both")
     token = _token(profile, sought.token, tokens)
     there = await tokens.held(token)
     fitting = [
@@ -76,20 +76,18 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
     ]
     if len(fitting) != 1:
         what = " and ".join(f"{n} {v!a}" for n, v in (("label", sought.label), ("id", sought.key_id)) if v)
-        raise Fault("NAME_UNKNOWN", f"token {token} has {len(fitting)} usable keys of {what}; {_listed(there)}")
+        raise NotFound(f"token {token} has {len(fitting)} usable keys of {what}; {_listed(there)}")
     (held,) = fitting
     known = next((k for k in ports.keybook.ring().ours if k.spki == held.spki), None)
     if known is not None:
-        raise Fault("DENIED", f"{known.described} is {known.state} in the key book already", status=409)
+        raise Conflict(f"{known.described} is {known.state} in the key book already")
     if held.attributes.get("SIGN") is False:
-        raise Fault("DENIED", f"key {held.label!a} may not sign: its attribute SIGN is False", status=409)
+        raise Conflict(f"key {held.label!a} may not sign: its attribute SIGN is False")
     if (why := may_leave(held.attributes)) is not None and not sought.extractable:
-        raise Fault(
-            "DENIED",
+        raise Conflict(
             f"key {held.label!a} may have copies elsewhere ({why}): make one on the token "
             f"(countersign keys prepare {profile} --on {token} --reason TEXT), "
-            "or take this one nevertheless with --accept-extractable",
-            status=409,
+            "or take this one nevertheless with --accept-extractable"
         )
     return held
 
@@ -115,20 +113,18 @@ async def may_rebind(key: str, token: str, ports: Ports, tokens: TokenInventory)
     """Return the key and its current place. Raises Fault if it is not there, or if the recorded place is the same."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
-        raise Fault(
-            "DENIED", f"{known.described} is destroyed; a key with that public key should not exist", status=409
-        )
+        raise Conflict(f"{known.described} is destroyed; a key with that public key should not exist")
     name = _token(known.profile, token or known.token, tokens)
     there = await tokens.held(name)
     found = [held for held in there if held.spki == known.spki]
     if len(found) != 1:
-        raise Fault("NAME_UNKNOWN", f"token {name} holds {known.described} {len(found)} times; {_listed(there)}")
+        raise NotFound(f"token {name} holds {known.described} {len(found)} times; {_listed(there)}")
     (held,) = found
     if (held.token, held.token_serial, held.key_id, held.label) == (
         known.token, known.token_serial, known.key_id, known.label,
     ):  # fmt: skip
         where = f"token {held.token}, serial {held.token_serial}"
-        raise Fault("DENIED", f"{known.described} is on {where}, as recorded; nothing was changed", status=409)
+        raise Conflict(f"{known.described} is on {where}, as recorded; nothing was changed")
     return known, held
 
 
@@ -146,11 +142,11 @@ def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
     """Return the key, if a backup at this time is possible. Raises Fault."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
-        raise Fault("DENIED", f"{known.described} is destroyed; its backups are to be destroyed as well", status=409)
+        raise Conflict(f"{known.described} is destroyed; its backups are to be destroyed as well")
     if at is not None and at > ports.clock.now():
-        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is yet to be made", status=400)
+        raise Invalid(f"a backup of {at.isoformat()} is yet to be made")
     if at is not None and at < _FIRST:
-        raise Fault("UNSUPPORTED", f"a backup of {at.isoformat()} is older than any key here", status=400)
+        raise Invalid(f"a backup of {at.isoformat()} is older than any key here")
     return known
 
 
@@ -162,11 +158,9 @@ async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: To
     async with ports.cache.lock(ALONE):
         doomed = may_become(key, KeyState.DESTROYED, ports)
         if not confirmed(confirm, doomed):
-            raise Fault(
-                "UNSUPPORTED",
+            raise Invalid(
                 f"nothing was destroyed: to confirm it, type the first {CONFIRM_DIGITS} digits of the fingerprint of "
-                f"{doomed.profile}'s key, as `countersign keys list` shows them",
-                status=400,
+                f"{doomed.profile}'s key, as `countersign keys list` shows them"
             )
         detail = {"from": doomed.state.value, "to": KeyState.DESTROYED.value, "token_serial": doomed.token_serial}
         await ports.journal.record(key_event(EventKind.KEY_STATE, doomed, actor, detail, ports))
@@ -175,7 +169,7 @@ async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: To
         try:
             await ports.keybook.set_state(name, KeyState.DESTROYED, ports.clock.now())
         except ValueError as wrong:
-            raise Fault("DENIED", str(wrong), status=409) from None
+            raise Conflict(str(wrong)) from None
         except Unavailable as away:
             raise Unavailable(f"{away.what}; the key is gone from its token: say it again to record that") from None
         return find(name, ports)
@@ -184,7 +178,7 @@ async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: To
 def _token(profile: str, wanted: str, tokens: TokenInventory) -> str:
     there = tokens.of(profile)
     if wanted and wanted not in there:
-        raise Fault("NAME_UNKNOWN", f"{profile} has no token {wanted[:80]!a}; it has {', '.join(there)}")
+        raise NotFound(f"{profile} has no token {wanted[:80]!a}; it has {', '.join(there)}")
     return wanted or there[0]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from proxy.keys import lifecycle
 from proxy.oci.duration import span_text
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Fault, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState
@@ -54,7 +54,7 @@ async def _do(this: ScheduledChange, ports: Ports) -> None:
 
 async def _rotate(old: BookKey, plan: KeyPlan, ports: Ports) -> None:
     if old.state is not KeyState.ACTIVE or plan.rotate_every is None:
-        raise Fault("DENIED", f"{old.described} is {old.state} by now", status=409)
+        raise Conflict(f"{old.described} is {old.state} by now")
     at = begins(old, plan, ports.clock.now())
     why = f"keys.{old.profile}.rotate_every is {span_text(plan.rotate_every)}"
     await lifecycle.schedule(old.profile, old.token, at, _scheduled(why), ports, plan.terms)

@@ -9,7 +9,7 @@ from proxy.formats.key_evidence import CHECK, text_of
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.keys.lifecycle import find
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Fault, NotFound
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.trust.keys import BookKey
@@ -33,10 +33,9 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     known = find(key, ports)
     held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
     if held is None:
-        raise Fault(
-            "NAME_UNKNOWN",
+        raise NotFound(
             f"token {known.token} does not hold key {known.short}, so it can prove nothing of it now; "
-            "what the journal says of it: countersign keys list, GET /admin/v1/journal",
+            "what the journal says of it: countersign keys list, GET /admin/v1/journal"
         )
     facts, rows = await tokens.facts(known.token), await _rows(known, ports)
     document = {

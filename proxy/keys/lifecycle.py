@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy.journal.event import Event, EventKind
 from proxy.keys.states import refusal
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Invalid, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.handover import Handover
@@ -109,21 +109,21 @@ def find(key: str, ports: Ports) -> BookKey:
     if len(found) == 1:
         return found[0]
     why = "is the beginning of several" if found else "is none of ours (at least 8 digits of it are needed)"
-    raise Fault("NAME_UNKNOWN", f"key {key[:80]!a} {why}; `countersign keys list` shows the keys there are")
+    raise NotFound(f"key {key[:80]!a} {why}; `countersign keys list` shows the keys there are")
 
 
 def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:
     """Return the key, if it may enter that state. Raises Fault with the reason."""
     found = find(key, ports)
     if (why := refusal(found, to)) is not None:
-        raise Fault("DENIED", why, status=409)
+        raise Conflict(why)
     return found
 
 
 def may_be_compromised(key: str, since: datetime | None, ports: Ports) -> BookKey:
     """Return the key, if it may be marked compromised, or is and only `since` is new. Raises Fault."""
     if since is not None and since > ports.clock.now():
-        raise Fault("UNSUPPORTED", f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future", status=400)
+        raise Invalid(f"since {since:%Y-%m-%dT%H:%M:%SZ} is in the future")
     bad = find(key, ports)
     if bad.state is KeyState.COMPROMISED and since is not None:
         return bad
@@ -136,15 +136,13 @@ def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey 
     profiles = dict.fromkeys(key.profile for key in ring.ours)
     if profile not in profiles:
         there = ", ".join(profiles) or "none"
-        raise Fault("NAME_UNKNOWN", f"no key profile {profile[:80]!a}; there are: {there}")
+        raise NotFound(f"no key profile {profile[:80]!a}; there are: {there}")
     where = _where(profile, ports, token)
     if (waiting := ring.prepared(profile, where)) is not None:
         name = waiting.short
-        raise Fault(
-            "DENIED",
+        raise Conflict(
             f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name} --reason TEXT) "
-            f"or give it up for good (countersign keys retire {name} --reason TEXT)",
-            status=409,
+            f"or give it up for good (countersign keys retire {name} --reason TEXT)"
         )
     return ring.active(profile, where)
 
@@ -153,9 +151,9 @@ def _where(profile: str, ports: Ports, token: str | None) -> str:
     """Return the named token, else the profile's first. Raises Fault."""
     tokens = [turn.token for turn in ports.signer.tokens_of(profile)]
     if not tokens:
-        raise Fault("NAME_UNKNOWN", f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
+        raise NotFound(f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
     if token is not None and token not in tokens:
-        raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(tokens)}, not {token[:80]!a}")
+        raise NotFound(f"keys.{profile}.tokens lists {', '.join(tokens)}, not {token[:80]!a}")
     return token or tokens[0]
 
 
@@ -224,7 +222,7 @@ async def _done(change: Awaitable[None]) -> None:
     try:
         await change
     except ValueError as wrong:
-        raise Fault("DENIED", str(wrong), status=409) from None
+        raise Conflict(str(wrong)) from None
     except Unavailable as away:
         raise Unavailable(f"{away.what}; `countersign keys list` says whether it took effect") from None
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from proxy.journal.event import EventKind
 from proxy.keys.lifecycle import ALONE, activated, find, key_event, may_be_compromised, moved, prepared
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Invalid, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState
@@ -48,9 +48,7 @@ async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
 def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
     """Return the key, if it signs or is prepared to. Raises Fault."""
     if loss.since is not None and not loss.compromised:
-        raise Fault(
-            "UNSUPPORTED", "since when others have it is said of a compromised key: add --compromised", status=400
-        )
+        raise Invalid("since when others have it is said of a compromised key: add --compromised")
     gone = may_be_compromised(key, loss.since, ports) if loss.compromised else find(key, ports)
     if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, ports):
         return gone
@@ -61,7 +59,7 @@ def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
         else f"; to distrust it: countersign keys compromise {name} --reason TEXT"
     )
     text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so that nothing has to take its place"
-    raise Fault("DENIED", f"{text}{instead}", status=409)
+    raise Conflict(f"{text}{instead}")
 
 
 def places(gone: BookKey, loss: Loss, ports: Ports) -> tuple[str, ...]:
@@ -76,13 +74,11 @@ def places(gone: BookKey, loss: Loss, ports: Ports) -> tuple[str, ...]:
     if loss.token is None:
         return tuple(sorted(free, key=lambda token: token != gone.token))
     if loss.token not in tokens:
-        raise Fault("NAME_UNKNOWN", f"keys.{gone.profile}.tokens lists {', '.join(tokens)}, not {loss.token[:80]!a}")
+        raise NotFound(f"keys.{gone.profile}.tokens lists {', '.join(tokens)}, not {loss.token[:80]!a}")
     if loss.token not in free:
         text = f"token {loss.token} has an active key of {gone.profile} already"
-        raise Fault(
-            "DENIED",
-            f"{text}; to replace that one: countersign keys rotate {gone.profile} --on {loss.token} --reason TEXT",
-            status=409,
+        raise Conflict(
+            f"{text}; to replace that one: countersign keys rotate {gone.profile} --on {loss.token} --reason TEXT"
         )
     return (loss.token,)
 
@@ -131,7 +127,7 @@ async def _given_up(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> Bo
         try:
             await ports.keybook.amend(gone.fingerprint, {"signs_until": None})
         except ValueError as wrong:
-            raise Fault("DENIED", str(wrong), status=409) from None
+            raise Conflict(str(wrong)) from None
     return find(gone.fingerprint, ports)
 
 

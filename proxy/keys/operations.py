@@ -27,7 +27,7 @@ from proxy.keys.shapes import (
     shown,
 )  # fmt: skip
 from proxy.oci.duration import parse_span
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Invalid, Unavailable
 from proxy.trust.handover import Handover, parse_overlap
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.roles import Permission
@@ -248,7 +248,7 @@ def _terms(profile: str, call: Call) -> Handover:
             None if body.retire_after is None else parse_span(body.retire_after),
         )
     except ValueError as wrong:
-        raise Fault("UNSUPPORTED", str(wrong), status=400) from None
+        raise Invalid(str(wrong)) from None
 
 
 def _handed(call: Call) -> tuple[BookKey, Handover]:
@@ -261,7 +261,7 @@ def _handed(call: Call) -> tuple[BookKey, Handover]:
     new = may_become(call.path_params["fingerprint"], KeyState.ACTIVE, call.ports)
     terms = _terms("" if new.activate_at else new.profile, call)
     if call.body.overlap is not None and terms.publish_first is not None:
-        raise Fault("UNSUPPORTED", "it begins to sign now, so publish-first comes too late", status=400)
+        raise Invalid("it begins to sign now, so publish-first comes too late")
     return new, terms
 
 

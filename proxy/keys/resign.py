@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.jobs.job import Job
 from proxy.jobs.run import Step
-from proxy.oci.faults import Corrupt, Fault, Unavailable
+from proxy.oci.faults import Corrupt, Fault, NotFound, Unavailable
 from proxy.oci.manifest import Descriptor
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository
@@ -39,7 +39,7 @@ def keys_of(profile: str, ports: Ports) -> tuple[str, ...]:
     ring = ports.keybook.ring()
     if ring.active(profile) is None:
         there = ", ".join(dict.fromkeys(k.profile for k in ring.ours if ring.active(k.profile))) or "none"
-        raise Fault("NAME_UNKNOWN", f"no key signs for profile {profile[:80]!a}; profiles with one: {there}")
+        raise NotFound(f"no key signs for profile {profile[:80]!a}; profiles with one: {there}")
     return tuple(key.fingerprint for key in ring.ours if key.profile == profile)
 
 

@@ -84,28 +84,28 @@ class Fault(Exception):
 
 
 class NotFound(Fault):
-    """An admin operation names something that does not exist (404)."""
+    """What the caller of an admin operation names does not exist (404)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("NAME_UNKNOWN", message)
 
 
 class Conflict(Fault):
-    """An admin operation does not fit the present state, or a limit is reached (409)."""
+    """What an admin operation would do does not fit the present state, or a limit is reached (409)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("DENIED", message, status=409)
 
 
 class Invalid(Fault):
-    """An admin operation is given a value that it cannot take (400)."""
+    """An admin operation cannot take this value (400)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("UNSUPPORTED", message, status=400)
 
 
 class Forbidden(Fault):
-    """The caller may not do this; somebody with another role or token may (403)."""
+    """The caller of an admin operation may not do this (403)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("DENIED", message)

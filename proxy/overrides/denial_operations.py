@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import Line, Page, Why, filled, one_repository, page_of, pattern_in
 from proxy.oci.duration import minute
-from proxy.oci.faults import Fault
+from proxy.oci.faults import NotFound
 from proxy.oci.reference import Digest, parse_digest
 from proxy.trust.denial import Denial
 from proxy.trust.roles import Permission
@@ -118,7 +118,7 @@ def _id_of(rows: Sequence[Row], denied: str) -> str:
     if not found and re.fullmatch(r"[a-z0-9]{8,20}", denied):
         return denied
     why = f"is denied {len(found)} times: say which, {', '.join(found)}" if found else "is not denied"
-    raise Fault("NAME_UNKNOWN", f"{denied[:200]!a} {why}; list the denials with: countersign deny list")
+    raise NotFound(f"{denied[:200]!a} {why}; list the denials with: countersign deny list")
 
 
 _REMOVE = Command(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Conflict, Invalid, NotFound
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_order, with_denial
 from proxy.registry.ports_in_use import Ports
@@ -27,7 +27,7 @@ async def deny(target: Digest | str, until: datetime | None, actor: Actor, ports
     try:
         await ports.overrides.deny(made, _room(made, actor, ports))
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
     return made
 
 
@@ -35,9 +35,7 @@ def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: 
     """Return the denial as it would be in force. Raises Fault if its end is past or the holder's allotment is full."""
     now = ports.clock.now()
     if until is not None and until <= now:
-        raise Fault(
-            "UNSUPPORTED", f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good", status=400
-        )
+        raise Invalid(f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good")
     wanted = Denial(
         id=secrets.token_hex(6),
         digest=Digest(target) if digest else None,
@@ -54,7 +52,7 @@ def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: 
     try:
         with_denial(orders, wanted, now, _room(wanted, actor, ports))
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
     return wanted
 
 
@@ -82,7 +80,7 @@ def find(denial_id: str, ports: Ports) -> Denial:
     """Return the denial with this id. Raises Fault."""
     found = next((d for d in ports.overrides.orders().denials if d.id == denial_id), None)
     if found is None:
-        raise Fault("NAME_UNKNOWN", f"there is no denial {denial_id!a}; there are: countersign deny list")
+        raise NotFound(f"there is no denial {denial_id!a}; there are: countersign deny list")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proxy.journal.event import Event, EventKind
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, Forbidden, NotFound, Unavailable
 from proxy.oci.reference import Digest
 from proxy.overrides.changes import same_exception, with_exception
 from proxy.registry.ports_in_use import Ports
@@ -36,7 +36,7 @@ async def open_exception(wish: ExceptionRequest, longest_s: float, actor: Actor,
     made = may_open(wish, longest_s, actor, ports)
     await ports.journal.record(event(EventKind.EXCEPTION_OPENED, made, actor, ports))
     if not await _keep(made, ports, _room(actor, ports)):
-        raise Fault("DENIED", f"exception {made.id} was closed at the same moment; open another", status=409)
+        raise Conflict(f"exception {made.id} was closed at the same moment; open another")
     return made
 
 
@@ -46,11 +46,9 @@ def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Port
     The actor's open exception for the same scope is extended, if its whole duration stays within `longest_s`.
     """
     if wish.seconds > longest_s:
-        raise Fault(
-            "DENIED",
+        raise Forbidden(
             f"{wish.seconds} seconds are more than the {longest_s:g} that you may open an exception for; "
-            "open it for less, or ask a policy-admin",
-            status=403,
+            "open it for less, or ask a policy-admin"
         )
     now = ports.clock.now()
     wanted = PolicyException(
@@ -72,7 +70,7 @@ def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Port
     try:
         with_exception(orders, wanted, _room(actor, ports))
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
     return wanted
 
 
@@ -93,7 +91,7 @@ def may_close(exception_id: str, ports: Ports) -> PolicyException:
     """Return an exception that has not ended. Raises Fault."""
     found = find(exception_id, ports)
     if is_over(found, ports):
-        raise Fault("DENIED", f"exception {exception_id} has ended already", status=409)
+        raise Conflict(f"exception {exception_id} has ended already")
     return found
 
 
@@ -101,14 +99,12 @@ async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyExcepti
     """Return the exception, reviewed: the actor's reason is the finding. Raises Fault, Unavailable."""
     found = find(exception_id, ports)
     if not is_over(found, ports):
-        raise Fault(
-            "DENIED",
+        raise Conflict(
             f"exception {exception_id} is still open; close it first: "
-            f"countersign exceptions close {exception_id} --reason TEXT",
-            status=409,
+            f"countersign exceptions close {exception_id} --reason TEXT"
         )
     if found.reviewed is not None:
-        raise Fault("DENIED", f"exception {exception_id} was reviewed already, by {found.reviewed_by!a}", status=409)
+        raise Conflict(f"exception {exception_id} was reviewed already, by {found.reviewed_by!a}")
     done = replace(
         found,
         closed=found.closed or found.until,
@@ -140,7 +136,7 @@ def find(exception_id: str, ports: Ports) -> PolicyException:
     """Return the exception with this id. Raises Fault."""
     found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
     if found is None:
-        raise Fault("NAME_UNKNOWN", f"there is no exception {exception_id!a}; there are: countersign exceptions list")
+        raise NotFound(f"there is no exception {exception_id!a}; there are: countersign exceptions list")
     return found
 
 
@@ -153,7 +149,7 @@ async def _keep(exception: PolicyException, ports: Ports, room: Allotment | None
     try:
         return await ports.overrides.keep(exception, room)
     except ValueError as full:
-        raise Fault("DENIED", str(full), status=409) from None
+        raise Conflict(str(full)) from None
     except Unavailable as away:
         raise Unavailable(f"{away.what}; `countersign exceptions list` says whether it took effect") from None
 

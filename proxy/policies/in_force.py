@@ -13,7 +13,7 @@ from proxy.config.policy_file import PolicyFile, in_the_file
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
-from proxy.oci.faults import ConfigError, Corrupt, Fault
+from proxy.oci.faults import ConfigError, Conflict, Corrupt, Fault
 from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
 from proxy.store.clock import Clock
@@ -228,11 +228,9 @@ class Policies:
     def may_change(self) -> None:
         """Raise Fault if policies are pinned to the file."""
         if self.settings.policies_from == "file":
-            raise Fault(
-                "UNSUPPORTED",
+            raise Conflict(
                 f"policies are pinned to {self.settings.path}: change them there and reload; "
-                "to change them by the API, set policies_from: api",
-                status=409,
+                "to change them by the API, set policies_from: api"
             )
 
     async def planned(self, change: Change, *, urgent: bool = False) -> tuple[PolicyFile, list[str]]:
@@ -260,7 +258,7 @@ class Policies:
                     return True
             raise await self._overtaken(change.base)
         text = "the configuration was reloaded each time while these policies were read; ask again"
-        raise Fault("UNSUPPORTED", text, status=409)
+        raise Conflict(text)
 
     async def _append(self, change: Change, file: PolicyFile, lines: list[str], settings: Settings) -> bool:
         """Return False, and change nothing, if the base is not the newest revision. Raises Unavailable."""
@@ -294,10 +292,10 @@ class Policies:
         newest, *_ = await self._book.history(1) or (None,)
         if newest is None or base > newest.number:
             there = 0 if newest is None else newest.number
-            return Fault("UNSUPPORTED", f"there is no revision {base}; the newest is {there}", status=409)
+            return Conflict(f"there is no revision {base}; the newest is {there}")
         told = await self._since(base, newest)
         text = f"{newest.name} is in force, and this was made from revision {base}; it changed: {told}"
-        return Fault("UNSUPPORTED", f"{text}; look at it (countersign policy show) and begin from there", status=409)
+        return Conflict(f"{text}; look at it (countersign policy show) and begin from there")
 
     async def _since(self, base: int, newest: PolicyRevision) -> str:
         try:

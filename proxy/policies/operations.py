@@ -9,7 +9,7 @@ from proxy.admin.operation import Call, Command, Given, Printed, Row, operation
 from proxy.admin.shapes import filled
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
-from proxy.oci.faults import plain
+from proxy.oci.faults import Conflict, NotFound, plain
 from proxy.policies import shapes
 from proxy.policies.revision import TEXT_BYTES, Change, PolicyRevision
 from proxy.trust.roles import Permission
@@ -33,15 +33,15 @@ def _line(revision: PolicyRevision) -> shapes.RevisionLine:
 
 
 async def _found(number: int, call: Call) -> PolicyRevision:
-    from proxy.oci.faults import Corrupt, Fault
+    from proxy.oci.faults import Corrupt
     from proxy.policies.in_force import PolicyBook
 
     try:
         found = await call.use(PolicyBook).find(number)
     except Corrupt as altered:
-        raise Fault("UNSUPPORTED", f"{altered.what}; it is not used any more", status=409) from None
+        raise Conflict(f"{altered.what}; it is not used any more") from None
     if found is None:
-        raise Fault("NAME_UNKNOWN", f"there is no revision {number}; there are: countersign policy history")
+        raise NotFound(f"there is no revision {number}; there are: countersign policy history")
     return found
 
 
@@ -148,13 +148,12 @@ async def _differing(change: Change, call: Call) -> tuple[str, ...]:
 
 
 async def _changed(change: Change, call: Call) -> shapes.Applied:
-    from proxy.oci.faults import Fault
 
     now = _policies(call)
     async with now.changing.of(call.actor.key):
         changed = await now.change(change)
     if now.revision is None:
-        raise Fault("UNKNOWN", "the policies of the file were put in force meanwhile", status=409)
+        raise Conflict("the policies of the file were put in force meanwhile")
     return shapes.Applied(changed=changed, revision=_line(now.revision))
 
 

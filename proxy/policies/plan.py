@@ -13,7 +13,7 @@ from proxy.config.policy_file import PolicyFile
 from proxy.jobs.job import Job
 from proxy.jobs.run import Step
 from proxy.journal.port import Pulled
-from proxy.oci.faults import Fault
+from proxy.oci.faults import NotFound
 from proxy.policies import shapes
 from proxy.policies.impact import Effect, Judgement, counted
 from proxy.policies.in_force import Policies
@@ -47,7 +47,7 @@ async def plan_in_job(
     """
     text = await text_of(CANDIDATE, str(job.asked["text"]))
     if text is None:
-        raise Fault("NAME_UNKNOWN", "the text of these policies is not in the store any more")
+        raise NotFound("the text of these policies is not in the store any more")
     file, now, revision = await policies.checked(text, str(job.asked["name"])), policies.file, policies.revision
     since, limit = job.created - timedelta(days=int(job.asked["days"])), int(job.asked["limit"])
     found = await pulled(since, limit + 1)

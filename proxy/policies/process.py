@@ -16,7 +16,7 @@ from typing import Protocol
 from hsm.child import Child, ChildGone
 from proxy.config import Settings
 from proxy.config.policy_file import PolicyFile, policies_of
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Invalid, Unavailable
 from proxy.oci.limits import MIB, Limits
 from proxy.oci.shares import Shares
 from proxy.policies.lint import LintContext
@@ -95,12 +95,12 @@ class _Lane:
             except TimeoutError:
                 await self._killed(child)
                 text = f"these policies take longer than {seconds:g} s to look through (limits.policy_check_s)"
-                raise Fault("UNSUPPORTED", f"{text}; make the text smaller", status=400) from None
+                raise Invalid(f"{text}; make the text smaller") from None
             except ChildGone as gone:
                 await self._killed(child)
                 if last:
                     text = f"these policies cannot be looked through: {gone}, twice"
-                    raise Fault("UNSUPPORTED", f"{text}; make the text smaller", status=400) from None
+                    raise Invalid(f"{text}; make the text smaller") from None
             except BaseException:  # the caller is gone: the late answer must not be read as the next one
                 await self._killed(child)
                 raise
@@ -186,7 +186,7 @@ class PolicyTexts:
     async def _read(self, request: Json, *, urgent: bool) -> PolicyFile:
         reply = await self._reader.ask(request, urgent=urgent)
         if "refused" in reply:
-            raise Fault("UNSUPPORTED", "; ".join(reply["refused"]), status=400)
+            raise Invalid("; ".join(reply["refused"]))
         policies = policies_of(reply["canonical"])
         return PolicyFile(request["text"], policies, reply["canonical"], reply["written"], request["name"])
 

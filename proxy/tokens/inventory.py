@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from hsm import KeyAmbiguous, KeyInfo, KeyMissing, TokenError, TokenUnavailable
 from proxy.formats.key_evidence import KIND
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Conflict, NotFound, Unavailable
 from proxy.tokens.signer import TokenSigner
 from proxy.tokens.token_key import TokenInfo, TokenKey, UnrecordedKey
 from proxy.trust.keys import BookKey
@@ -24,7 +24,7 @@ class OpenTokens:
         """Return the names of the profile's tokens; the first one signs. Raises Fault NAME_UNKNOWN."""
         planned = self._signer.plan.profiles.get(profile)
         if planned is None:
-            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a} is configured")
+            raise NotFound(f"no key profile {profile!a} is configured")
         return planned.tokens
 
     async def unrecorded(self) -> list[UnrecordedKey]:
@@ -68,12 +68,10 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except (KeyMissing, KeyAmbiguous) as wrong:
-        raise Fault(
-            "DENIED",
-            f"{wrong}; if the key is on another token now: countersign keys rebind KEY --on TOKEN --reason TEXT",
-            status=409,
+        raise Conflict(
+            f"{wrong}; if the key is on another token now: countersign keys rebind KEY --on TOKEN --reason TEXT"
         ) from None
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise Fault("DENIED", str(wrong), status=409) from None
+        raise Conflict(str(wrong)) from None

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from hsm import KeyInfo, KeyMissing, MechanismMissing, QueueFull, Token, TokenError
 from hsm.certificates import name_of
 from proxy.formats.format import Scheme
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Invalid, NotFound, Unavailable
 from proxy.registry.ports.keys import TokenState
 from proxy.store.shared import Leases
 from proxy.tokens.configured import ConfiguredTokens
@@ -147,10 +147,10 @@ class TokenSigner:
         """
         planned = self.plan.profiles.get(profile)
         if planned is None:
-            raise Fault("NAME_UNKNOWN", f"no key profile {profile!a}; there are {', '.join(self.plan.profiles)}")
+            raise NotFound(f"no key profile {profile!a}; there are {', '.join(self.plan.profiles)}")
         token = token or planned.tokens[0]
         if token not in planned.tokens:
-            raise Fault("NAME_UNKNOWN", f"keys.{profile}.tokens lists {', '.join(planned.tokens)}, not {token!a}")
+            raise NotFound(f"keys.{profile}.tokens lists {', '.join(planned.tokens)}, not {token!a}")
         opened = self.opened(token)
         try:
             info = await opened.token.create(label, planned.algorithm)
@@ -204,7 +204,7 @@ class TokenCertifier:
             name_of(subject)
         except ValueError as error:
             allowed = "a subject is written as C=DE,ST=Berlin,O=Example,CN=release (RFC 4514)"
-            raise Fault("UNSUPPORTED", f"found {subject[:80]!a}; {allowed}: {str(error)[:80]}", status=400) from None
+            raise Invalid(f"found {subject[:80]!a}; {allowed}: {str(error)[:80]}") from None
         try:
             return await make(*await self._held(key))
         except TokenError as wrong:
