@@ -14,16 +14,14 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
+from proxy.cli.options import actor_offline
 from proxy.config import Settings, load
 from proxy.formats.certificate import pem
 from proxy.keys.lost import Loss, Lost, lose
 from proxy.oci.faults import ConfigError
 from proxy.server.running import open_running
-from proxy.trust.actor import Actor
-from proxy.trust.token_text import holds_token
 from proxy.web.logs import open_log
 
-WHO, HOW = "operator on the host", "offline"
 OPENING_S = 30.0  # for a slow token; with the server stopped, no pull waits
 
 
@@ -53,9 +51,8 @@ async def lose_offline(settings: Settings, key: str, reason: str, loss: Loss) ->
 
     Raises ConfigError, also if a server holds the store; PinRefusedAtStart, Fault, Unavailable.
     """
-    if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
-        raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
+    actor = actor_offline(reason)
     async with AsyncExitStack() as stack:
         running = await open_running(settings, open_log(io.StringIO(), as_json=True), stack)
         await running.signer.opened_within(OPENING_S)
-        return await lose(key, loss, Actor(WHO, HOW, reason), running.ports)
+        return await lose(key, loss, actor, running.ports)

@@ -15,6 +15,7 @@ from proxy.oci.faults import ConfigError
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
+    from proxy.trust.actor import Actor
 
 Server = Annotated[
     str, typer.Option("--server", metavar="URL", help="the admin listener; without it, the server of this host")
@@ -63,3 +64,14 @@ def moment_of(text: str, option: str, now: datetime) -> datetime:
     except ValueError:
         raise ConfigError(f"{option}: found {text!a}; allowed: 2h, 7d, or 2027-01-31T18:00:00Z") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def actor_offline(reason: str) -> Actor:
+    """Return who acts while no server runs. Raises ConfigError for a reason that may not be recorded."""
+    from proxy.trust.actor import Actor
+    from proxy.trust.names import ON_THE_HOST
+    from proxy.trust.token_text import holds_token
+
+    if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
+        raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
+    return Actor(ON_THE_HOST, "offline", reason)

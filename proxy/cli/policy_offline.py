@@ -12,6 +12,7 @@ from proxy.cli.ask import json_out, lines_out
 from proxy.cli.exits import Exit
 from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
+from proxy.cli.options import actor_offline
 from proxy.config import Settings, load
 from proxy.config.policy_file import PolicyFile
 from proxy.config.section import policies_in
@@ -21,10 +22,8 @@ from proxy.policies.process import Here
 from proxy.policies.revision import Change, PolicyRevision, event_of
 from proxy.server.store import Store, open_store
 from proxy.store.clock import SystemClock
+from proxy.trust.actor import Actor
 from proxy.trust.policy import PolicySet
-from proxy.trust.token_text import holds_token
-
-WHO, HOW = "operator on the host", "offline"
 
 
 def changed(given: Mapping[str, Any]) -> Exit:
@@ -44,24 +43,23 @@ async def put_in_store(settings: Settings, text: str | None, number: int | None,
     """
     if settings.policies_from == "file":
         raise ConfigError(f"policies are pinned to {settings.path}: change them there, or set policies_from: api")
-    if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
-        raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
+    by = actor_offline(reason)
     store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust)
     try:
-        return await _added(settings, store, text, number, reason)
+        return await _added(settings, store, text, number, by)
     finally:
         await store.close()
 
 
-async def _added(settings: Settings, store: Store, text: str | None, number: int | None, reason: str) -> PolicyRevision:
+async def _added(settings: Settings, store: Store, text: str | None, number: int | None, by: Actor) -> PolicyRevision:
     book, clock = store.policy_book, SystemClock()
     if text is None:
         text = await _text_of(store, number or 0)
     policies = Policies(settings, book, RulesInForce(PolicySet("", ())), store.journal, clock, Here())
     file: PolicyFile = await policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
     tip, parent = await book.tip()
-    new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), WHO, HOW, reason)
-    change = Change(text, "", tip, reason, WHO, HOW, reverts=number)
+    new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), by.who, by.how, by.reason)
+    change = Change(text, "", tip, by.reason, by.who, by.how, reverts=number)
     if not await book.append(new, file.canonical, event_of(new, ["written while no server ran"], change)):
         raise Conflict("another revision was added in this moment; look at it first")
     return new

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from proxy.config.policy_checks import Signers
 from proxy.config.scalars import describe
 from proxy.config.schema import PolicyEntry, PolicyPart
 from proxy.config.section import NAME
-from proxy.config.settings import Settings, policy_set
+from proxy.config.settings import Settings, policy_of, policy_set
 from proxy.config.yaml import ConfigProblem, Document, read, refuse
-from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
+from proxy.trust.policy import PolicySet
 
 COMPLAINTS = 1000  # reported for one text
 
@@ -99,21 +98,4 @@ def written_of(entries: tuple[PolicyEntry, ...]) -> str:
 
 def policies_of(canonical: str) -> PolicySet:
     """Return the policies described by this canonical JSON."""
-    return policy_set(canonical, tuple(map(_policy, json.loads(canonical))))
-
-
-def _policy(raw: dict[str, Any]) -> Policy:
-    push, pull = raw.pop("push"), raw.pop("pull")
-    clauses = tuple(Clause(tuple(clause["signed_by"]), clause["at_least"]) for clause in pull.pop("require"))
-    after = pull.pop("enforce_after")
-    return Policy(
-        push=PushRules(**_tuples(push)),
-        pull=PullRules(
-            require=clauses, enforce_after=None if after is None else datetime.fromisoformat(after), **_tuples(pull)
-        ),
-        **_tuples(raw),
-    )
-
-
-def _tuples(raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    return policy_set(canonical, tuple(map(policy_of, json.loads(canonical))))

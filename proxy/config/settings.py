@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -180,23 +181,25 @@ def _trusted(name: str, entry: TrustEntry) -> Trusted:
             return KeylessSigner(name, entry.issuer, entry.identities, entry.trusted_root)
 
 
-def _policy(entry: PolicyEntry) -> Policy:
-    push = PushRules(**entry.push.model_dump())
-    pull = PullRules(
-        mode=entry.pull.mode,
-        enforce_after=entry.pull.enforce_after,
-        require=tuple(Clause(c.signed_by, c.at_least) for c in entry.pull.require),
-        blobs=entry.pull.blobs,
-        reviewers=entry.pull.reviewers,
-        head_on_denied=entry.pull.head_on_denied == "allow",
-        trust_ledger=entry.pull.trust_ledger,
-    )
-    return Policy(entry.repositories, push, pull, entry.contact, entry.owner, entry.help_url)
-
-
 def policies_in(entries: tuple[PolicyEntry, ...]) -> tuple[Policy, ...]:
     """Return the policies that these file entries describe."""
-    return tuple(_policy(entry) for entry in entries)
+    written = [entry.model_dump() for entry in entries]
+    for policy in written:
+        policy["pull"]["head_on_denied"] = policy["pull"]["head_on_denied"] == "allow"
+    return tuple(map(policy_of, written))
+
+
+def policy_of(written: dict[str, Any]) -> Policy:
+    """Return the policy that `policy_text` writes so."""
+    pull, after = written["pull"], written["pull"]["enforce_after"]
+    clauses = tuple(Clause(tuple(clause["signed_by"]), clause["at_least"]) for clause in pull["require"])
+    since = datetime.fromisoformat(after) if isinstance(after, str) else after
+    rules = PullRules(**{**_tuples(pull), "require": clauses, "enforce_after": since})
+    return Policy(**{**_tuples(written), "push": PushRules(**_tuples(written["push"])), "pull": rules})
+
+
+def _tuples(written: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
 
 
 def policy_set(canonical: str, policies: tuple[Policy, ...]) -> PolicySet:
