@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -30,7 +31,7 @@ from proxy.store.tables import Instant, metadata, value_of, values_of
 from proxy.store.versions import bump, versions
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import SIGNATURES, PolicyException
 from proxy.trust.overrides import AllOverrides, Overrides, OverrideWindow, overrides_at
 
 INTERVENTIONS = "interventions"  # the name of their version
@@ -171,9 +172,16 @@ def _write(
         connection.execute(delete(table).where(table.c.id == gone))
     for name, each in new.items():
         if name not in old:
-            connection.execute(insert(table).values(values_of(each)))
+            connection.execute(insert(table).values(_values(each)))
         elif old[name] != each:
-            connection.execute(update(table).where(table.c.id == name).values(values_of(each)))
+            connection.execute(update(table).where(table.c.id == name).values(_values(each)))
+
+
+def _values(each: Denial | PolicyException) -> dict[str, Any]:
+    """Return the row. An exception is from the signatures: no column says so, and none can say more."""
+    if isinstance(each, PolicyException) and each.suspends != (SIGNATURES,):
+        raise ValueError(f"exception {each.id} is from {', '.join(each.suspends)}; only one from signatures is kept")
+    return values_of(each, "suspends")
 
 
 def _all(connection: Connection) -> AllOverrides:
@@ -191,7 +199,8 @@ def _exceptions(connection: Connection) -> tuple[PolicyException, ...]:
     waiting = select(exceptions).where(exceptions.c.reviewed.is_(None)).order_by(exceptions.c.opened, exceptions.c.id)
     done = select(exceptions).where(exceptions.c.reviewed.is_not(None)).order_by(exceptions.c.reviewed.desc())
     rows = [*connection.execute(done.limit(_REVIEWED)), *connection.execute(waiting)]
-    return tuple(sorted((value_of(PolicyException, row) for row in rows), key=lambda e: (e.opened, e.id)))
+    found = [value_of(PolicyException, row, suspends=(SIGNATURES,)) for row in rows]
+    return tuple(sorted(found, key=lambda e: (e.opened, e.id)))
 
 
 class Ordered:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.journal.port import Pulled
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
+from proxy.trust.requirement import Outcome
 
 
 class PullVerdict(StrEnum):

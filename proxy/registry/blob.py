@@ -19,6 +19,7 @@ from proxy.registry.reading.refuse import is_outage, refuse
 from proxy.registry.reading.relay import RANGE_HEADERS, relay
 from proxy.registry.request import Request, Response
 from proxy.registry.writing.admit import admit_upload
+from proxy.trust.exception import SIGNATURES
 from proxy.trust.fact import Listing
 from proxy.trust.policy import Policy
 from proxy.trust.question import Caller, Named
@@ -90,7 +91,7 @@ async def _kept_back(repository: Repository, blob: Digest, now: Now, request: Re
     policy, overrides = now.policy, now.overrides
     if overrides.denial(repository, {blob}) is not None:
         return Reason.DENIED_DIGEST
-    if _open(policy, ports) or overrides.exception(repository, ()) is not None:
+    if _open(now) or _suspended(repository, now):
         return await _only_denied(repository, blob, ports)
     if policy is None and not overrides.exceptions:
         return Reason.UNLISTED_BLOB
@@ -107,8 +108,16 @@ async def _kept_back(repository: Repository, blob: Digest, now: Now, request: Re
     return Reason.DENIED_DIGEST if looked.denied else Reason.UNLISTED_BLOB
 
 
-def _open(policy: Policy | None, ports: Ports) -> bool:
-    return policy is not None and (policy.pull.blobs == "open" or policy.pull.mode_at(ports.clock.now()) != "enforce")
+def _open(now: Now) -> bool:
+    return now.policy is not None and (now.policy.pull.blobs == "open" or "enforce" not in now.modes)
+
+
+def _suspended(repository: Repository, now: Now) -> bool:
+    """True when open exceptions suspend every enforced requirement in the whole repository."""
+    if not now.overrides.exceptions:
+        return False
+    enforced = [each.name for each in now.requirements() if each.mode_at(now.at) == "enforce"] or [SIGNATURES]
+    return all(now.overrides.exception(repository, (), name) is not None for name in enforced)
 
 
 async def _only_denied(repository: Repository, blob: Digest, ports: Ports) -> Reason | None:

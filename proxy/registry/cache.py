@@ -6,7 +6,16 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Hashable,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -26,16 +35,18 @@ from proxy.registry.pushes import Pushes
 from proxy.registry.request import Request
 from proxy.registry.single_flight import SingleFlight
 from proxy.registry.transfers import Transfers
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.question import Question, Resolved
+from proxy.trust.requirement import Outcome, RequirementOutcome
 from proxy.trust.tag import TagFact
-from proxy.trust.weight import of_decision, of_manifest
+from proxy.trust.weight import of_decision, of_manifest, of_outcome
 
 T = TypeVar("T")
 ManifestKey = tuple[Repository, Digest]
 
 
 DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most decisions are in both caches bound by DECISIONS, counted once
+OUTCOMES = 16 * MIB  # bytes; most share their parts with a decision
 SHORT, MANY = 512, 16  # total characters and number of Accept headers that clients send; docker sends 8, 330 characters
 LISTS = 8  # tag lists assembled at once
 ROWS_TOGETHER = 100_000  # distinct rows in an hour, of all callers; about 8 MiB
@@ -101,6 +112,10 @@ class Cache:
         self._decisions: LRUCache[Hashable, Decision] = LRUCache(DECISIONS, of_decision)
         self._denials: TTLCache[Hashable, Decision] = TTLCache(
             DENIALS, limits.denial_cache_s, timer=monotonic, getsizeof=of_decision
+        )
+        self._met: LRUCache[Hashable, RequirementOutcome] = LRUCache(OUTCOMES, of_outcome)
+        self._unmet: TTLCache[Hashable, RequirementOutcome] = TTLCache(
+            OUTCOMES / 4, limits.denial_cache_s, timer=monotonic, getsizeof=of_outcome
         )
         self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(DECISIONS, of_decision)
         self._key = secrets.token_bytes(32)
@@ -227,6 +242,35 @@ class Cache:
                 return found
         return None
 
+    def outcome(
+        self, place: ManifestKey, stamps: tuple[Hashable, Hashable], reference: Reference
+    ) -> RequirementOutcome | None:
+        """Return what a requirement said about the same manifest under one of its stamps (see `Now.stamps`)."""
+        for key in ((place, stamps[0], None), (place, stamps[0], reference), (place, stamps[1], reference)):
+            if found := self._met.get(key) or self._unmet.get(key):
+                return found
+        return None
+
+    def judged(
+        self,
+        place: ManifestKey,
+        stamps: tuple[Hashable, Hashable],
+        reference: Reference,
+        outcome: RequirementOutcome,
+        changes: int,
+    ) -> None:
+        """Keep the outcome of one requirement as long as a decision, and like one.
+
+        One that passed by itself is kept under the requirement's own stamp, so it outlives changes of anything else.
+        """
+        if changes != self.changes(place[0]):
+            return
+        if outcome.outcome is Outcome.PASSED:
+            under = None if outcome.alone and not outcome.binds_reference else reference
+            self._met[place, stamps[0] if outcome.alone else stamps[1], under] = outcome
+        elif outcome.outcome is Outcome.FAILED:
+            self._unmet[place, stamps[1], reference] = outcome
+
     def changes(self, repository: Repository) -> int:
         """Return a number that changes whenever signatures are added or removed in this repository."""
         return self._changes.get(repository, 0)
@@ -264,14 +308,13 @@ class Cache:
     def forget_denials(self, repository: Repository) -> None:
         """Drop cached denials of a repository, because a signature was added there."""
         self._changed(repository)
-        for key in [k for k in self._denials if isinstance(k, tuple) and k[0][0] == repository]:
-            self._denials.pop(key, None)
+        for cache in (self._denials, self._unmet):
+            _drop(cache, lambda place: place[0] == repository)
 
     def drop_denials_of_children(self, places: Collection[ManifestKey]) -> None:
         """Drop cached denials of these manifests, because an index that lists them passed."""
-        if places and self._denials:
-            for key in [k for k in self._denials if isinstance(k, tuple) and k[0] in places]:
-                self._denials.pop(key, None)
+        for cache in (self._denials, self._unmet) if places else ():
+            _drop(cache, lambda place: place in places)
 
     def forget(self, place: ManifestKey) -> None:
         """Drop one manifest that was deleted or lost a signature, and all passing decisions of its repository.
@@ -282,8 +325,14 @@ class Cache:
         self.bodies.pop(place, None)
         self.present.pop(place, None)
         self.passed.pop(place, None)
-        for key in [k for k in self._decisions if isinstance(k, tuple) and k[0][0] == place[0]]:
-            self._decisions.pop(key, None)
+        for cache in (self._decisions, self._met):
+            _drop(cache, lambda where: where[0] == place[0])
+
+
+def _drop(cache: MutableMapping[Hashable, Any], is_meant: Callable[[ManifestKey], bool]) -> None:
+    """Drop everything that is kept about these manifests."""
+    for key in [k for k in cache if isinstance(k, tuple) and is_meant(k[0])]:
+        cache.pop(key, None)
 
 
 def _hour(decision: Decision) -> str:

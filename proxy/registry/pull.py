@@ -15,10 +15,11 @@ from proxy.registry.reading.refuse import is_outage, record_refusal, refuse_mani
 from proxy.registry.request import Request, Response
 from proxy.registry.unjudged import as_it_is, reason_of
 from proxy.trust import explain
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.permit import PullPermission, permit
 from proxy.trust.question import Caller
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Outcome
 
 
 async def pull(op: PullManifest, request: Request, ports: Ports) -> Response:
@@ -160,7 +161,7 @@ def _serve(op: PullManifest, judged: Judged, request: Request, ports: Ports) -> 
         ("docker-content-digest", subject.digest),
         ("etag", etag),
     )
-    warn = decision.outcome is not Outcome.PASSED and decision.mode != "off"
+    warn = decision.outcome is not Outcome.PASSED and decision.mode in ("warn", "enforce")
     warning = explain.warning(decision, ports.name, ports.url) if warn else None
     if _has(subject.digest, request):
         return Response(304, tuple(h for h in headers if h[0] != "content-length"), warning=warning)

@@ -16,16 +16,17 @@ from proxy.registry.reading.read import header
 from proxy.registry.reading.resolve import accept_of, relayed_error
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
-from proxy.trust.decision import Check, Decision, Outcome
-from proxy.trust.policy import Mode, Policy
+from proxy.trust.decision import Decision
+from proxy.trust.policy import Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Mode, Outcome
 
 _UNREADABLE = frozenset({Reason.TOO_LARGE, Reason.AMBIGUOUS_MANIFEST, Reason.NOT_JUDGED})
 
 
 async def as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports: Ports) -> Response | None:
-    """Return upstream's bytes in the modes `warn` and `off`, or its own refusal; None if they are blocked.
+    """Return upstream's bytes in every mode but `enforce`, or its own refusal; None if they are blocked.
 
     The bytes are read completely, up to `manifest_hard_bytes`, and hashed before the first one is sent. A denied digest
     is blocked in every mode. Raises Corrupt, Unavailable, Fault.
@@ -33,7 +34,7 @@ async def as_it_is(op: PullManifest, unreadable: Fault, request: Request, ports:
     now = now_in(op.repository, ports)
     if now.policy is None or reason_of(unreadable) not in _UNREADABLE:
         return None
-    mode = now.policy.pull.mode_at(now.at)
+    mode = now.policy.mode_at(now.at)
     if mode == "enforce":
         return None
     headers = tuple(("accept", value) for value in accept_of(request))

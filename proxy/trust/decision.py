@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
-from proxy.oci.reference import Digest, is_digest
-from proxy.trust.certified import has_expired, vouched_for
-from proxy.trust.evidence import Evidence, Verified, reason_for
-from proxy.trust.exception import ExceptionGrant
-from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
-from proxy.trust.overrides import Overrides
-from proxy.trust.policy import Clause, Mode, Policy
+from proxy.oci.reference import Digest
+from proxy.trust.evidence import Evidence, Verified
+from proxy.trust.exception import SIGNATURES, ExceptionGrant
+from proxy.trust.policy import Policy
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
-from proxy.trust.revocation import NotKnown
-
-
-class Outcome(StrEnum):
-    """The result of one check, or of the whole decision."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One named requirement and its outcome; `detail` is for operators, `told` is the shorter text for callers."""
-
-    name: str
-    outcome: Outcome
-    detail: str
-    reason: Reason | None = None
-    told: str = ""
+from proxy.trust.requirement import (
+    MODES,
+    Check,
+    DecisionContext,
+    Mode,
+    Outcome,
+    RequirementOutcome,
+    first_reason,
+    outcome_of,
+    worst,
+)
+from proxy.trust.signatures import requirements
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The result and everything it rests on. It does not depend on the caller."""
+    """The result and everything it rests on. It does not depend on the caller.
+
+    `outcome`, `mode` and `reason` are those of the requirements that decide: the ones that block, else the ones that an
+    exception lets through, else those of the strongest mode that did not pass.
+    """
 
     id: str
     question: Question
@@ -58,244 +50,96 @@ class Decision:
     help_url: str | None = None
     binds_reference: bool = False  # True when another reference to the same digest may be decided differently
     granted: ExceptionGrant | None = None
+    requirements: tuple[RequirementOutcome, ...] = ()  # the parts, where there are several
 
     @property
     def allowed(self) -> bool:
         """True when the bytes may be served to every caller whom upstream lets read."""
-        return self.outcome is Outcome.PASSED or self.mode in {"warn", "off"} or self.granted is not None
+        return self.outcome is Outcome.PASSED or self.mode != "enforce" or self.granted is not None
 
-
-@dataclass(frozen=True)
-class DecisionContext:
-    """The context of a decision: its id, the time, our public host names, the revisions, keys and overrides."""
-
-    id: str
-    now: datetime
-    hosts: tuple[str, ...]
-    policy_revision: str
-    ring: KeyRing
-    overrides: Overrides = field(default_factory=Overrides)
+    @property
+    def vouches(self) -> bool:
+        """True when the manifests it lists need no signature of their own: its own pass, and it is not blocked."""
+        signed = any(r.name == SIGNATURES and r.outcome is Outcome.PASSED for r in self.requirements)
+        return self.outcome is Outcome.PASSED or (signed and self.allowed)
 
 
 def decide(
     question: Question, policy: Policy | None, subject: tuple[Digest, str], evidence: Evidence, at: DecisionContext
 ) -> Decision:
-    """Return the decision on this subject (digest, media type).
+    """Return the decision on this subject (digest, media type)."""
+    judged = [outcome_of(each, question, evidence, at) for each in (requirements(policy) if policy else ())]
+    return put_together(question, policy, subject, judged, evidence.listed_by, at)
 
-    A denial blocks in every mode, whoever signed. An exception does not change the outcome: failed checks stay failed
-    and are recorded; only `allowed` becomes true.
+
+def put_together(
+    question: Question,
+    policy: Policy | None,
+    subject: tuple[Digest, str],
+    judged: Sequence[RequirementOutcome],
+    listed_by: Collection[Digest],
+    at: DecisionContext,
+) -> Decision:
+    """Return the decision made of the outcomes of all requirements of the policy.
+
+    A denial blocks in every mode, whoever signed. Without a policy nobody's signature counts. An exception does not
+    change an outcome: failed checks stay failed and are recorded; only `allowed` becomes true.
     """
-    mode: Mode = "enforce"
-    binds = False
-    meant = {subject[0], *evidence.listed_by}
+    meant = {subject[0], *listed_by}
     denial = at.overrides.denial(question.repository, meant)
-    checks: tuple[Check, ...]
     if denial is not None:
-        checks = (Check("not denied", Outcome.FAILED, denial.says(subject[0]), Reason.DENIED_DIGEST),)
+        parts = [_blocked("", "not denied", denial.says(subject[0]), Reason.DENIED_DIGEST)]
     elif policy is None:
         none = f"no policy matches repository {question.repository}"
-        checks = (Check("policy", Outcome.FAILED, none, Reason.NO_POLICY),)
+        parts = [_blocked(SIGNATURES, "policy", none, Reason.NO_POLICY)]
     else:
-        mode = policy.pull.mode_at(at.now)
-        binds = _binds_reference(policy, at.ring) or evidence.referrers_index
-        checks = _checks(question, policy, evidence, at)
-    outcome = _worst(checks)
-    needed = denial is None and outcome is not Outcome.PASSED and mode == "enforce"
-    opened = at.overrides.exception(question.repository, meant) if needed else None
+        parts = [each for each in judged if each.mode != "off"] or list(judged)
+    blocking = [each for each in parts if each.blocks]
+    openings = {each.name: at.overrides.exception(question.repository, meant, each.name) for each in blocking}
+    closed = [each for each in blocking if openings[each.name] is None]
+    deciding = closed or blocking or _strongest([each for each in parts if each.outcome is not Outcome.PASSED] or parts)
+    opened = None if closed or not blocking else openings[blocking[0].name]
     return Decision(
         id=at.id,
         question=question,
         digest=subject[0],
         media_type=subject[1],
-        outcome=outcome,
-        mode=mode,
-        reason=None if outcome is Outcome.PASSED else _first_reason(checks),
-        checks=checks,
-        signatures=tuple(_as_kept(s, at.ring) for s in evidence.verified),
+        outcome=worst(each.outcome for each in deciding),
+        mode=deciding[0].mode,
+        reason=first_reason([check for each in deciding for check in each.checks]),
+        checks=_all_checks(parts),
+        signatures=next((each.signatures for each in judged if each.signatures), ()),
         policy_revision=at.policy_revision,
         key_revision=at.ring.revision,
         at=at.now,
         contact=policy.contact if policy else None,
         help_url=policy.help_url if policy else None,
-        binds_reference=binds,
+        binds_reference=any(each.binds_reference for each in parts),
         granted=None if opened is None else opened.grants(),
+        requirements=tuple(_part(each) for each in parts) if len(parts) > 1 else (),
     )
 
 
-def _as_kept(signature: Verified, ring: KeyRing) -> Verified:
-    """Return the signature as stored with a decision: with the state of its key, without the certificates' bytes."""
-    own = ring.find(signature.fingerprint)
-    if own is not None and own.state not in VERIFYING:
-        signature = replace(signature, state=own.state)
-    if signature.certified is None:
-        return signature
-    return replace(signature, certified=replace(signature.certified, chain=(), timestamp=b"", signature=b"", listed={}))
+def _blocked(name: str, check: str, why: str, reason: Reason) -> RequirementOutcome:
+    """Return what blocks without a requirement; no exception names a requirement without a name."""
+    return RequirementOutcome(
+        name, "enforce", Outcome.FAILED, reason, (Check(check, Outcome.FAILED, why, reason),), signatures=()
+    )
 
 
-def _checks(question: Question, policy: Policy, evidence: Evidence, at: DecisionContext) -> tuple[Check, ...]:
-    if evidence.artifact:
-        return (Check("signature artifact", Outcome.PASSED, "every layer parses as the signature format it claims"),)
-    if evidence.referrers_index:
-        return (Check("referrers index", Outcome.PASSED, "everything it lists satisfies the policy by itself"),)
-    if evidence.allowed_parent is not None:
-        return (Check("parent", Outcome.PASSED, f"listed by {evidence.allowed_parent}, which is allowed now"),)
-    if not policy.pull.require:
-        return (
-            Check("require", Outcome.FAILED, "the policy lists no clause, which allows nobody", Reason.UNTRUSTED_KEY),
-        )
-    ledger = policy.pull.trust_ledger
-    return tuple(_clause(clause, question, evidence, at, trust_ledger=ledger) for clause in policy.pull.require)
+def _strongest(parts: Sequence[RequirementOutcome]) -> list[RequirementOutcome]:
+    mode = max((each.mode for each in parts), key=MODES.index)
+    return [each for each in parts if each.mode == mode]
 
 
-def _clause(
-    clause: Clause, question: Question, evidence: Evidence, at: DecisionContext, *, trust_ledger: bool
-) -> Check:
-    """Count distinct keys by SPKI: one key under two names, or signing twice, counts once."""
-    verifiers = [v for name in clause.signed_by for v in at.ring.verifiers(name)]
-    good: dict[str, Verified] = {}
-    problems: list[Reason] = []
-    for signature in evidence.verified:
-        if has_expired(signature, at.now):
-            problems.append(Reason.CERTIFICATE_EXPIRED)
-            continue
-        mine = [v for v in verifiers if v.fingerprint == signature.fingerprint]
-        said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in mine]
-        if None in said:  # one acceptable name of the key is enough
-            good.setdefault(signature.fingerprint, signature)
-        else:
-            problems += [p for p in said if p is not None] or [Reason.UNTRUSTED_KEY]
-    authorities = [a for a in at.ring.authorities if a.name in clause.signed_by]
-    theirs = []
-    for signature in evidence.verified if authorities else ():
-        own = _of_ours(signature, question, at, trust_ledger=trust_ledger)
-        if own is None:
-            theirs.append(signature)
-        else:
-            problems.append(own)
-    unseen: list[str] = []
-    for signer, found in vouched_for(theirs, authorities, good, at.now):
-        if isinstance(found, Verified):
-            good[signer] = found
-        elif isinstance(found, NotKnown):
-            unseen.append(found.text)
-        else:
-            problems.append(found)
-    names = " or ".join(clause.signed_by)
-    title = f"signed by {names}" + (f" (at least {clause.at_least})" if clause.at_least > 1 else "")
-    signers = len({at.ring.counted_as(signer) for signer in good})
-    if signers >= max(clause.at_least, 1):
-        count = f"{signers} key{'s'[: signers != 1]} signed this digest"
-        bad = {v.fingerprint for v in verifiers if v.state is KeyState.COMPROMISED}
-        if bad & set(good):
-            count += "; our ledger has it from before the key was compromised"
-        return Check(title, Outcome.PASSED, count)
-    if evidence.silence or unseen:
-        silent = [*(p.says() for p in evidence.silence), *((text, _REVOKED) for text in unseen)]
-        what, told = (
-            "could not verify (" + "; ".join(dict.fromkeys(texts)) + ")" for texts in zip(*silent, strict=True)
-        )
-        return Check(title, Outcome.INCONCLUSIVE, what, Reason.NOT_VERIFIABLE, told)
-    if good:
-        need = f"{signers} of {clause.at_least} signatures needed from {names}"
-        return Check(title, Outcome.FAILED, need, Reason.TOO_FEW_SIGNATURES)
-    counted = {r: reason_for(r, verifiers) for r in evidence.rejected}
-    reasons = [*problems, *counted.values()]
-    if not reasons:
-        return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
-    worst = min(reasons, key=_SEVERITY.index)
-    detail = next((r.detail for r, reason in counted.items() if reason is worst), "")
-    return Check(title, Outcome.FAILED, _detail(worst, names, detail), worst)
+def _all_checks(parts: Sequence[RequirementOutcome]) -> tuple[Check, ...]:
+    """Return the checks of all parts; an exemption from several requirements is one check."""
+    found: list[Check] = []
+    for each in parts:
+        found += [check for check in each.checks if len(parts) == 1 or check not in found]
+    return tuple(found)
 
 
-def _of_ours(signature: Verified, question: Question, at: DecisionContext, *, trust_ledger: bool) -> Reason | None:
-    """Return why our key may not vouch here, None for other keys: no authority overrides the key book."""
-    profiles = dict.fromkeys(k.profile for k in at.ring.ours if k.fingerprint == signature.fingerprint)
-    own = [v for name in profiles for v in at.ring.verifiers(name) if v.fingerprint == signature.fingerprint]
-    said = [_problem(signature, v, question, at.hosts, trust_ledger=trust_ledger) for v in own]
-    return next((problem for problem in said if problem is not None), None)
-
-
-# The most telling reason first: the one to report when several signatures fail differently.
-_FIRST = (
-    Reason.KEY_COMPROMISED,
-    Reason.CERTIFICATE_REVOKED,
-    Reason.KEY_RETIRED,
-    Reason.WRONG_IDENTITY,
-    Reason.CERTIFICATE_EXPIRED,
-    Reason.WRONG_SUBJECT,
-    Reason.OTHER_ALGORITHM,
-    Reason.UNREAD_PAYLOAD,
-    Reason.BAD_SIGNATURE,
-    Reason.UNTRUSTED_KEY,
-)
-_SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
-
-_REVOKED = "whether the signer's certificate is revoked is not known"
-_SAYS = {
-    Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
-    Reason.KEY_RETIRED: "signed with a key that is retired",
-    Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
-    Reason.WRONG_SUBJECT: "the signature here is about another image",
-    Reason.CERTIFICATE_REVOKED: "signed, but the signer's certificate was revoked",
-    Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
-    Reason.OTHER_ALGORITHM: "signed by a trusted key, with an algorithm that does not count here",
-    Reason.UNREAD_PAYLOAD: "signed by a trusted key, but not as an image signature that is read here",
-    Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
-    Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
-}
-
-
-def _detail(reason: Reason, names: str, said: str) -> str:
-    text = _SAYS.get(reason, str(reason))
-    return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
-
-
-def _problem(
-    signature: Verified, verifier: Verifier, question: Question, hosts: Sequence[str], *, trust_ledger: bool
-) -> Reason | None:
-    if verifier.state is KeyState.COMPROMISED:
-        if not (trust_ledger and _made_before(signature, verifier)):
-            return Reason.KEY_COMPROMISED
-    elif verifier.state not in VERIFYING:
-        return Reason.KEY_RETIRED
-    return None if _bound(signature.bound, verifier, question, hosts) else Reason.WRONG_IDENTITY
-
-
-def _made_before(signature: Verified, verifier: Verifier) -> bool:
-    """True when our own ledger dates the signature before the key was compromised: only we write there."""
-    since, made = verifier.compromised_since, signature.recorded
-    return since is not None and made is not None and made < since
-
-
-def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Sequence[str]) -> bool:
-    """True when this key may vouch for this question with the identity in the payload."""
-    if verifier.identity == "any":
-        return True
-    repositories = {f"{host}/{question.repository}" for host in hosts}
-    if bound is None:
-        return False
-    if verifier.identity == "repository":
-        return bound in repositories or (
-            bound.rpartition(":")[0] in repositories and "/" not in bound.rpartition(":")[2]
-        )
-    if is_digest(question.reference):
-        return bound in repositories
-    return bound in {f"{name}:{question.reference}" for name in repositories}
-
-
-def _binds_reference(policy: Policy, ring: KeyRing) -> bool:
-    names = {name for clause in policy.pull.require for name in clause.signed_by}
-    return any(k.identity == "exact" and k.name in names for k in ring.others)
-
-
-def _worst(checks: Sequence[Check]) -> Outcome:
-    """Return the worst outcome. A failure outweighs an inconclusive check; an empty list of checks allows nothing."""
-    outcomes = {check.outcome for check in checks}
-    if not outcomes or Outcome.FAILED in outcomes:
-        return Outcome.FAILED
-    return Outcome.INCONCLUSIVE if Outcome.INCONCLUSIVE in outcomes else Outcome.PASSED
-
-
-def _first_reason(checks: Sequence[Check]) -> Reason:
-    ordered = sorted(checks, key=lambda c: c.outcome is not Outcome.FAILED)
-    return next((c.reason for c in ordered if c.reason is not None), Reason.NOT_VERIFIABLE)
+def _part(outcome: RequirementOutcome) -> RequirementOutcome:
+    """Return the outcome as recorded with the decision."""
+    return replace(outcome, binds_reference=False, alone=True, signatures=())

@@ -9,6 +9,8 @@ from datetime import datetime
 from proxy.oci.reference import Digest, Repository
 from proxy.trust.pattern import matches
 
+SIGNATURES = "signatures"  # the requirement that an exception suspends, unless it names others
+
 
 @dataclass(frozen=True)
 class ExceptionGrant:
@@ -43,6 +45,7 @@ class PolicyException:
     reviewed_by: str = ""
     review: str = ""
     offline: bool = False  # made on the host, without a server
+    suspends: tuple[str, ...] = (SIGNATURES,)  # the names of requirements
 
     @property
     def scope(self) -> str:

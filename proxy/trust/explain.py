@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from proxy.oci.faults import Told, plain
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
 from proxy.trust.certified import certified_as_json, certified_from_json
-from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.exception import ExceptionGrant
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Outcome, RequirementOutcome
 
 MESSAGE_LENGTH = 300  # most clients show only errors[0].message (WIRE 6)
 HEAD_LENGTH = 60  # reserved for the head (who blocked what), however long the rest is
@@ -75,13 +76,17 @@ def message(decision: Decision, name: str, url: str) -> str:
 
 def for_callers(decision: Decision) -> Decision:
     """Return the decision for callers: failures to look are told in our own fixed words."""
-    checks = tuple(
+    parts = tuple(replace(part, checks=_told(part.checks)) for part in decision.requirements)
+    return replace(decision, checks=_told(decision.checks), requirements=parts)
+
+
+def _told(checks: Iterable[Check]) -> tuple[Check, ...]:
+    return tuple(
         replace(c, detail=c.told or f"could not verify ({Told.NOTHING})", told="")
         if c.told or c.outcome is Outcome.INCONCLUSIVE
         else c
-        for c in decision.checks
+        for c in checks
     )
-    return replace(decision, checks=checks)
 
 
 def phrase(name: str, code: str, url: str) -> str:
@@ -117,6 +122,7 @@ def text(decision: Decision, name: str, url: str) -> str:
         f"  digest    {'not known' if decision.digest == NOTHING else decision.digest}",
         f"  criteria  {'; '.join(plain(c.name, 120) for c in decision.checks) or 'none (allows nobody)'}",
         *([f"  mode      {decision.mode}"] if judged else []),
+        *(f"  requires  [{mark[r.outcome]}] {r.name}, in mode {r.mode}" for r in decision.requirements),
         "",
         *(f"  [{mark[c.outcome]}] {plain(c.name, 120)}: {plain(c.detail, 300)}" for c in decision.checks),
         *(f"       signature {s.format} by key {s.fingerprint[:12]}{_said(s)}" for s in decision.signatures),
@@ -169,16 +175,8 @@ def as_json(decision: Decision) -> dict[str, Any]:
         "allowed": decision.allowed,
         "mode": decision.mode,
         "reason": decision.reason.value if decision.reason else None,
-        "checks": [
-            {
-                "name": c.name,
-                "outcome": c.outcome.value,
-                "detail": c.detail,
-                "reason": c.reason.value if c.reason else None,
-                **({"told": c.told} if c.told else {}),
-            }
-            for c in decision.checks
-        ],
+        "checks": [_check_as_json(c) for c in decision.checks],
+        **({"requirements": [_part_as_json(r) for r in decision.requirements]} if decision.requirements else {}),
         "signatures": [
             {
                 "fingerprint": s.fingerprint,
@@ -201,6 +199,37 @@ def as_json(decision: Decision) -> dict[str, Any]:
     }
 
 
+def _check_as_json(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "outcome": check.outcome.value,
+        "detail": check.detail,
+        "reason": check.reason.value if check.reason else None,
+        **({"told": check.told} if check.told else {}),
+    }
+
+
+def _check_from_json(data: Mapping[str, Any]) -> Check:
+    reason = Reason(data["reason"]) if data["reason"] else None
+    return Check(data["name"], Outcome(data["outcome"]), data["detail"], reason, data.get("told", ""))
+
+
+def _part_as_json(part: RequirementOutcome) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "mode": part.mode,
+        "outcome": part.outcome.value,
+        "reason": part.reason.value if part.reason else None,
+        "checks": [_check_as_json(check) for check in part.checks],
+    }
+
+
+def _part_from_json(data: Mapping[str, Any]) -> RequirementOutcome:
+    reason = Reason(data["reason"]) if data["reason"] else None
+    checks = tuple(_check_from_json(check) for check in data["checks"])
+    return RequirementOutcome(data["name"], data["mode"], Outcome(data["outcome"]), reason, checks)
+
+
 def _granted_as_json(by: ExceptionGrant) -> dict[str, Any]:
     return {"id": by.id, "until": by.until.isoformat(), "reason": by.reason, "offline": by.offline}
 
@@ -219,16 +248,7 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         outcome=Outcome(data["outcome"]),
         mode=data["mode"],
         reason=Reason(data["reason"]) if data["reason"] else None,
-        checks=tuple(
-            Check(
-                c["name"],
-                Outcome(c["outcome"]),
-                c["detail"],
-                Reason(c["reason"]) if c["reason"] else None,
-                c.get("told", ""),
-            )
-            for c in data["checks"]
-        ),
+        checks=tuple(_check_from_json(check) for check in data["checks"]),
         signatures=tuple(
             Verified(
                 s["fingerprint"],
@@ -248,4 +268,5 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         help_url=data["help_url"],
         binds_reference=data["binds_reference"],
         granted=_granted_from_json(data["exception"]) if data.get("exception") else None,
+        requirements=tuple(_part_from_json(part) for part in data.get("requirements", ())),
     )

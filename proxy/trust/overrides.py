@@ -53,9 +53,11 @@ class Overrides:
         """Return the digests that exceptions name and that may be let through in this repository."""
         return tuple(e.digest for e in self.exceptions if e.digest and matches(e.repositories, repository))
 
-    def exception(self, repository: Repository, digests: Collection[Digest]) -> PolicyException | None:
-        """Return the exception that covers one of these digests here: the narrowest, then the one that ends last."""
-        fitting = self._exceptions.about(repository, digests)
+    def exception(
+        self, repository: Repository, digests: Collection[Digest], requirement: str
+    ) -> PolicyException | None:
+        """Return the exception from this requirement for these digests here: the narrowest, then the last to end."""
+        fitting = (each for each in self._exceptions.about(repository, digests) if requirement in each.suspends)
         return max(fitting, key=lambda e: (e.digest is not None, "*" not in e.repositories, e.until), default=None)
 
     def without_record(self, repository: Repository) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from proxy.oci.reference import Repository
 from proxy.trust.pattern import matches, specificity
+from proxy.trust.requirement import MODES, Mode, Requirement, mode_at
 
-Mode = Literal["enforce", "warn", "off"]
 Blobs = Literal["strict", "open"]
 COSIGN = ("cosign-simple", "sigstore-bundle")  # serves every version of cosign
 FORMATS = (*COSIGN, "notation-jws", "notation-cose")
@@ -49,10 +50,8 @@ class PullRules:
     trust_ledger: bool = False
 
     def mode_at(self, now: datetime) -> Mode:
-        """Return the mode in force at this moment: `enforce_after` turns warn into enforce."""
-        if self.mode == "warn" and self.enforce_after is not None and now >= self.enforce_after:
-            return "enforce"
-        return self.mode
+        """Return the mode of the signatures at this moment: `enforce_after` turns warn into enforce."""
+        return mode_at(self.mode, self.enforce_after, now)
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,25 @@ class Policy:
     contact: str | None = None
     owner: str | None = None
     help_url: str | None = None
+    beside: tuple[Requirement, ...] = ()  # the requirements besides `pull.require`
+
+    def modes_at(self, now: datetime) -> tuple[Mode, ...]:
+        """Return the mode of each requirement at this moment."""
+        return self._fixed_modes or tuple([mode_at(mode, after, now) for mode, after in self._modes])
+
+    @cached_property
+    def _modes(self) -> tuple[tuple[Mode, datetime | None], ...]:
+        beside = tuple((each.mode, each.enforce_after) for each in self.beside)
+        return beside if beside and not self.pull.require else ((self.pull.mode, self.pull.enforce_after), *beside)
+
+    @cached_property
+    def _fixed_modes(self) -> tuple[Mode, ...] | None:
+        """The modes, if no moment changes one of them: every warm pull asks for them."""
+        return None if any(after for _, after in self._modes) else tuple(mode for mode, _ in self._modes)
+
+    def mode_at(self, now: datetime) -> Mode:
+        """Return the strongest mode of the requirements at this moment."""
+        return max(self.modes_at(now), key=MODES.index)
 
 
 @dataclass(frozen=True)

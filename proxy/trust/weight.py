@@ -5,8 +5,9 @@ from __future__ import annotations
 from proxy.trust.decision import Decision
 from proxy.trust.fact import ManifestFact
 from proxy.trust.question import Resolved
+from proxy.trust.requirement import RequirementOutcome
 
-_DESCRIPTOR, _ANNOTATION, _DIGEST, _SIGNATURE, _DECISION = 500, 100, 130, 1_500, 5_000
+_DESCRIPTOR, _ANNOTATION, _DIGEST, _SIGNATURE, _DECISION, _OUTCOME = 500, 100, 130, 1_500, 5_000, 2_000
 
 
 def of_manifest(held: Resolved) -> int:
@@ -20,6 +21,11 @@ def of_manifest(held: Resolved) -> int:
 def of_decision(decision: Decision) -> int:
     """Return the bytes of a decision with its checks and signatures."""
     return _DECISION + _SIGNATURE * len(decision.signatures)
+
+
+def of_outcome(outcome: RequirementOutcome) -> int:
+    """Return the bytes of a requirement's outcome with its key, checks and signatures."""
+    return _OUTCOME + _SIGNATURE * len(outcome.signatures)
 
 
 def of_fact(fact: ManifestFact) -> int:

@@ -14,7 +14,8 @@ from proxy.journal.port import Journal, Search
 from proxy.journal.problem import Problem, counted
 from proxy.oci.operation import Operation
 from proxy.registry.ports.overrides import OverrideStore, UnsignedPushes
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
+from proxy.trust.requirement import Outcome
 from proxy.web.outermost import Done
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -13,9 +13,10 @@ from proxy.oci.faults import Fault, Unavailable, plain
 from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Outcome
 from proxy.web.app import nothing_here
 from proxy.web.call import Call
 from proxy.web.help import LESSONS, Lesson

@@ -13,12 +13,13 @@ from proxy.formats.notation import NOTATION_COSE, NOTATION_JWS, Notation
 from proxy.formats.timestamp import token_of
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
 from proxy.trust.authority import Authority
-from proxy.trust.decision import Decision, DecisionContext, Outcome, decide
+from proxy.trust.decision import Decision, decide
 from proxy.trust.evidence import Evidence, Source, SourceResult
 from proxy.trust.keys import KeyRing
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import DecisionContext, Outcome
 from tests.vectors.stamps import SIGNATURE, load
 from tests.worlds.certificates import BEGIN, END, Holder, authority, chain_of, trio
 from tests.worlds.revocations import Entry, clean, crl

@@ -21,7 +21,7 @@ from proxy.registry import pull
 from proxy.registry.judging import gather, judge, now, overtaken
 from proxy.registry.reading import artifact, resolve
 from proxy.registry.request import Response
-from proxy.trust import decision
+from proxy.trust import decision, requirement, signatures
 from proxy.trust.policy import Clause, Policy, PullRules
 from tests.worlds.conversation import World, world
 from tests.worlds.foreign import put_bundle, put_sig, trusted
@@ -73,12 +73,19 @@ STEPS: list[tuple[object, str]] = [
     (bundle, "signer_of"),
     (bundle, "parse"),
     (algorithms, "_key"),
-    (decision, "_checks"),
-    (decision, "_clause"),
-    (decision, "_worst"),
-    (decision, "_problem"),
-    (decision, "_bound"),
-    (decision, "_first_reason"),
+    (judge, "_outcomes"),
+    (now, "outcome_of"),
+    (now, "put_together"),
+    (now, "requirements"),
+    (signatures, "_checks"),
+    (signatures, "_clause"),
+    (signatures, "_problem"),
+    (signatures, "_bound"),
+    (requirement, "worst"),
+    (requirement, "first_reason"),
+    (decision, "worst"),
+    (decision, "first_reason"),
+    (decision, "_strongest"),
 ]
 PORTS = [
     ("registry", "perform"),

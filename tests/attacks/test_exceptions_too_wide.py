@@ -12,7 +12,7 @@ from proxy.oci.reference import Digest, digest_of, parse_repository
 from proxy.overrides import exceptions
 from proxy.trust import explain
 from proxy.trust.actor import Actor
-from proxy.trust.decision import Outcome
+from proxy.trust.requirement import Outcome
 from tests.worlds.conversation import REPO, SIGN, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image, index

@@ -13,7 +13,8 @@ from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository, signature_tag
 from proxy.trust.fact import ManifestFact
-from proxy.trust.policy import Mode, Policy, PullRules, PushRules
+from proxy.trust.policy import Policy, PullRules, PushRules
+from proxy.trust.requirement import Mode
 from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image, index

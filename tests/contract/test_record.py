@@ -16,9 +16,10 @@ from proxy.oci.reference import Digest, parse_repository, parse_tag
 from proxy.server.offline_record import recorded_decision, recorded_would_block
 from proxy.server.store import open_store
 from proxy.store.clock import SystemClock
-from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Outcome
 from tests.unit.config.test_settings import SIGNING, parse
 
 NOW = datetime.now(UTC)

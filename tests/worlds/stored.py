@@ -7,13 +7,13 @@ from datetime import datetime
 
 from proxy.journal.event import Event, EventKind
 from proxy.oci.reference import Digest, Repository, Tag, digest_of
-from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.fact import ManifestFact
 from proxy.trust.ledger import Entry, SignatureKey, Stage
-from proxy.trust.policy import Mode
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Mode, Outcome
 from tests.worlds.memory import NOON
 
 APP = Repository("prod/app")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from proxy.oci.manifest import Kind
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest, parse_tag, subject_of_list
 from proxy.registry.cache import ManifestKey
-from proxy.registry.judging.gather import Sufficient, from_ledger, gather
+from proxy.registry.judging.gather import from_ledger, gather
 from proxy.registry.judging.listed import LISTED, Judging, Looked, first_good
 from proxy.registry.judging.now import AGAIN, CHANGED, Now, now_in
 from proxy.registry.judging.overtaken import Begun, by_now
@@ -23,11 +23,13 @@ from proxy.registry.reading.denied_parents import named_ancestors
 from proxy.registry.reading.resolve import resolve
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.repair import repair
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import CouldNotLook, Evidence, Source
+from proxy.trust.exception import SIGNATURES
 from proxy.trust.fact import Listing
 from proxy.trust.policy import Policy
 from proxy.trust.question import Question, Resolved
+from proxy.trust.requirement import Outcome, Requirement, RequirementOutcome
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,16 @@ async def _worked_out(
 ) -> Judged:
     place = (question.repository, subject.digest)
 
-    def enough(evidence: Evidence) -> bool:
-        return now.decide(question, subject, evidence).outcome is Outcome.PASSED
-
     changes = ports.cache.changes(question.repository)
 
     def made() -> Decision | None:
         return _remembered(question, place, now, ports)
 
     async def work(request: Request) -> tuple[Decision, Evidence | None]:
-        evidence = await _evidence(question, subject, now, enough, lambda: made() is not None, request, ports, walk)
-        decision = ports.cache.reuse_if_equal(now.decide(question, subject, evidence))
+        judged, above, evidence = await _outcomes(
+            question, subject, now, lambda: made() is not None, request, ports, walk
+        )
+        decision = ports.cache.reuse_if_equal(now.put_together(question, subject, judged, above))
         if decision.outcome is not Outcome.PASSED and (known := made()) is not None:
             return known, None  # another task searched at the same time and reached this decision
         if decision.outcome is Outcome.PASSED or walk.depth == 0:  # on the way up some parents may be skipped
@@ -111,7 +112,8 @@ async def _worked_out(
             ports.cache.drop_denials_of_children(
                 [(question.repository, child.digest) for child in subject.manifest.children]
             )
-            if {found.place for found in evidence.sources} == {Source.LEDGER} and ports.repairs:
+            only_ours = evidence is not None and {found.place for found in evidence.sources} == {Source.LEDGER}
+            if only_ours and ports.repairs:
                 ports.cache.later(
                     repair(question.repository, subject, request, ports)
                 )  # only our own copy was examined
@@ -139,30 +141,69 @@ def _remembered(question: Question, place: ManifestKey, now: Now, ports: Ports) 
     return mine
 
 
+async def _outcomes(
+    question: Question,
+    subject: Resolved,
+    now: Now,
+    settled: Callable[[], bool],
+    request: Request,
+    ports: Ports,
+    walk: Walk,
+) -> tuple[list[RequirementOutcome], frozenset[Digest], Evidence | None]:
+    """Return the outcome of each requirement, the indexes above that overrides name, and the evidence.
+
+    Outcomes that hold under the requirement's own stamp are not judged again. The evidence is None if there are such
+    outcomes: it is then not that of the whole decision. Nothing is judged without a policy or for a denied image.
+    """
+    repository, place = question.repository, (question.repository, subject.digest)
+    changes = ports.cache.changes(repository)
+    above = await named_ancestors(repository, subject.digest, now.overrides, ports)
+    if now.policy is None or now.overrides.denial(repository, {subject.digest, *above}) is not None:
+        return [], above, Evidence(subject.digest, listed_by=above)
+    rows = {each.name: (each, now.stamps(each)) for each in now.requirements()}
+    known = {name: ports.cache.outcome(place, stamps, question.reference) for name, (_, stamps) in rows.items()}
+    open_ = [each for name, (each, _) in rows.items() if known[name] is None]
+    evidence = Evidence(subject.digest, listed_by=above)
+    if open_:
+        evidence = await _evidence(question, subject, now, open_, evidence, settled, request, ports, walk)
+    judged = []
+    for name, (each, stamps) in rows.items():
+        if (outcome := known[name]) is None:
+            outcome = now.judge(each, question, evidence)
+            if outcome.outcome is Outcome.PASSED or walk.depth == 0:
+                ports.cache.judged(place, stamps, question.reference, outcome, changes)
+        judged.append(outcome)
+    return judged, above, evidence if len(open_) == len(rows) else None
+
+
 async def _evidence(
     question: Question,
     subject: Resolved,
     now: Now,
-    enough: Sufficient,
+    requirements: Sequence[Requirement],
+    nothing: Evidence,
     settled: Callable[[], bool],
     request: Request,
     ports: Ports,
     walk: Walk,
 ) -> Evidence:
-    """Collect the evidence the policy needs: none without a policy or for a denied image; our own copies first.
+    """Collect the evidence these requirements need, beginning with `nothing`; our own copies first.
 
     Parents are judged only when the digest does not pass by itself.
     """
-    repository = question.repository
-    above = await named_ancestors(repository, subject.digest, now.overrides, ports)
-    nothing = Evidence(subject.digest, listed_by=above)
-    if now.overrides.denial(repository, {subject.digest, *above}) is not None:
+    repository, digest, ring = question.repository, subject.digest, now.ring
+    if all(each.mode_at(now.at) == "off" for each in requirements):
         return nothing
-    if now.policy is None or now.policy.pull.mode_at(now.at) == "off":
-        return nothing
-    begun = replace(await from_ledger(repository, subject.digest, now.ring, request, ports), listed_by=above)
-    if enough(begun):
-        return begun
+    signed = next((each for each in requirements if each.name == SIGNATURES), None)
+
+    def enough(evidence: Evidence) -> bool:
+        return signed is None or now.judge(signed, question, evidence).outcome is Outcome.PASSED
+
+    begun = nothing
+    if signed is not None:
+        begun = replace(await from_ledger(repository, digest, ring, request, ports), listed_by=nothing.listed_by)
+        if enough(begun) and len(requirements) == 1:
+            return begun
     try:
         if await is_signature_artifact(repository, subject, request, ports):
             return replace(nothing, artifact=True)
@@ -170,7 +211,8 @@ async def _evidence(
         return replace(nothing, sources=(CouldNotLook(Source.REFERRERS, silent.what, silent.told),))
     if await _lists_referrers(question, subject, request, ports, walk):
         return replace(nothing, referrers_index=True)
-    digest, ring = subject.digest, now.ring
+    if enough(begun):
+        return begun
     evidence = await gather(repository, digest, ring, enough, request, ports, begun=begun, settled=settled)
     if enough(evidence) or settled() or walk.depth >= ports.limits.index_depth:
         return evidence
@@ -184,7 +226,7 @@ async def _with_parent(
     judging = Judging(
         remembered_in(repository, now_in(repository, ports).stamp, ports),
         lambda parent: decision_on(repository, parent, request, ports, walk=walk.up()),
-        lambda decision: decision.outcome is Outcome.PASSED,
+        lambda decision: decision.vouches,
     )
 
     async def part(number: int) -> Listing:

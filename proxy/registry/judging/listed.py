@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from proxy.oci.faults import Corrupt, Fault, Told, Unavailable
 from proxy.oci.reference import Digest, Repository
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.fact import Listing
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Outcome
 
 LISTED = 256  # manifests per read from the store
 LOOKS = 8

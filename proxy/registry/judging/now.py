@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from proxy.oci.reference import Repository
+from proxy.oci.reference import Digest, Repository
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.fresh import require_known
-from proxy.trust.decision import Decision, DecisionContext, decide
+from proxy.trust.decision import Decision, decide, put_together
 from proxy.trust.evidence import Evidence
 from proxy.trust.keys import KeyRing
 from proxy.trust.overrides import Overrides
 from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.question import Question, Resolved
+from proxy.trust.requirement import Basis, DecisionContext, Mode, Requirement, RequirementOutcome, outcome_of
+from proxy.trust.signatures import requirements
 
 AGAIN = 3  # times a judgement is repeated because its basis changed meanwhile
 CHANGED = "keys, policies or denials changed each time while this was looked at; ask again"
+
+
+Inputs = tuple[str, str, tuple[int, ...], tuple[Mode, ...], tuple[str, ...]]  # of `Now.basis`
 
 
 class Now(NamedTuple):
@@ -33,15 +38,43 @@ class Now(NamedTuple):
     overrides: Overrides
     hosts: tuple[str, ...]
     at: datetime
-    basis: Hashable
-    stamp: Hashable
+    basis: Inputs
+    stamp: tuple[Inputs, int, int]
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes of the policy's requirements; none without a policy, which blocks."""
+        return self.basis[3]
 
     def decide(self, question: Question, subject: Resolved, evidence: Evidence) -> Decision:
         """Return the decision on this evidence under this state."""
-        setting = DecisionContext(
-            secrets.token_urlsafe(12), self.at, self.hosts, self.policies.revision, self.ring, self.overrides
-        )
-        return decide(question, self.policy, (subject.digest, subject.media_type), evidence, setting)
+        return decide(question, self.policy, (subject.digest, subject.media_type), evidence, self._context())
+
+    def put_together(
+        self, question: Question, subject: Resolved, judged: Sequence[RequirementOutcome], listed_by: Collection[Digest]
+    ) -> Decision:
+        """Return the decision made of these outcomes under this state."""
+        about = (subject.digest, subject.media_type)
+        return put_together(question, self.policy, about, judged, listed_by, self._context())
+
+    def judge(self, requirement: Requirement, question: Question, evidence: Evidence) -> RequirementOutcome:
+        """Return what this requirement says about this evidence under this state."""
+        return outcome_of(requirement, question, evidence, self._context(""))
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Return the requirements of the policy that are judged now."""
+        rows = requirements(self.policy) if self.policy else ()
+        return tuple(each for each in rows if each.mode_at(self.at) != "off") or rows
+
+    def stamps(self, requirement: Requirement) -> tuple[Hashable, Hashable]:
+        """Return what an outcome of this requirement depends on: by itself, and if it depends on other manifests."""
+        name, mode = requirement.name, requirement.mode_at(self.at)
+        (revision, keys, lists, _, hosts), bucket, mark = self.stamp
+        return (name, mode, requirement.stamp(Basis(revision, (keys, lists), hosts, bucket, mark))), (name, self.stamp)
+
+    def _context(self, decision_id: str | None = None) -> DecisionContext:
+        name = secrets.token_urlsafe(12) if decision_id is None else decision_id
+        return DecisionContext(name, self.at, self.hosts, self.policies.revision, self.ring, self.overrides)
 
 
 def now_in(repository: Repository, ports: Ports) -> Now:
@@ -49,10 +82,10 @@ def now_in(repository: Repository, ports: Ports) -> Now:
     require_known(repository, ports)
     policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
     policy, hosts, overrides = policies.for_(repository), ports.hosts_now(), ports.overrides.in_force()
-    mode = policy.pull.mode_at(at) if policy else None  # `enforce_after` changes the mode without a new revision
+    modes = policy.modes_at(at) if policy else ()  # `enforce_after` changes a mode without a new revision
     # Hashes instead of the lists: decisions are cached, and lists of many megabytes are replaced often.
     lists = tuple([hash(authority.lists) for authority in ring.authorities])
-    basis = (policies.revision, ring.revision, lists, mode, hosts)
+    basis = (policies.revision, ring.revision, lists, modes, hosts)
     bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
     return Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
 

@@ -8,10 +8,11 @@ from proxy.oci.reference import Digest, Repository
 from proxy.registry.judging.now import AGAIN, Now, now_in
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.denied_parents import named_ancestors
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import Evidence
 from proxy.trust.question import Question, Resolved
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Outcome
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,4 @@ def _passes_still(repository: Repository, parent: Digest | None, now: Now, ports
         return None
     place = (repository, parent)
     known = ports.cache.decision(place, now.stamp, ports.cache.passed.get(place))
-    return parent if known is not None and known.outcome is Outcome.PASSED else None
+    return parent if known is not None and known.vouches else None

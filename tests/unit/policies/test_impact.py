@@ -5,8 +5,8 @@ import pytest
 from proxy.journal.port import Pulled
 from proxy.oci.reference import Tag
 from proxy.policies.impact import Effect, Judgement, PullVerdict, Verdict, counted, verdict_of
-from proxy.trust.decision import Outcome
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Outcome
 from tests.worlds.memory import NOON
 from tests.worlds.orders import exception
 from tests.worlds.stored import APP, decision, digest

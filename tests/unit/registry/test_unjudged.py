@@ -10,7 +10,7 @@ from proxy.oci.limits import Limits
 from proxy.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from proxy.oci.reference import digest_of
 from proxy.trust import explain
-from proxy.trust.policy import Mode
+from proxy.trust.requirement import Mode
 from tests.worlds.conversation import SIGN, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import descriptor, dump, image, index

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import digest_of
-from proxy.trust.decision import Outcome
+from proxy.trust.requirement import Outcome
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image, index

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.oci.reference import digest_of, parse_reference, parse_repository
 from proxy.trust.authority import Authority
-from proxy.trust.decision import Decision, DecisionContext, Outcome, decide
+from proxy.trust.decision import Decision, decide
 from proxy.trust.evidence import (
     CertifiedChain,
     CouldNotLook,
@@ -27,6 +27,7 @@ from proxy.trust.keys import BookKey, Identity, KeyRing, KeyState, TrustedKey, f
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import DecisionContext, Outcome
 from tests.worlds.memory import NOON
 
 SUBJECT = digest_of(b"subject")

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.trust import explain
-from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.keys import KeyState
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Outcome
 from tests.worlds.stored import decision
 
 URL, NAME = "https://registry.example", "countersign"

@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from proxy.oci.reference import digest_of, parse_repository
+from proxy.trust.exception import SIGNATURES
 from proxy.trust.overrides import AllOverrides, Overrides, overrides_at
 from tests.worlds.memory import NOON
 from tests.worlds.orders import denial, exception
@@ -33,10 +34,10 @@ def test_the_narrowest_exception_speaks_then_the_one_that_ends_last() -> None:
     wide, narrow = exception("team/**", hours=9, name="wide"), exception("team/app", hours=1, name="narrow")
     longer, one = exception("team/app", hours=3, name="longer"), exception(digest=ONE, hours=1, name="one")
     standing = Overrides(exceptions=(wide, narrow, longer, one))
-    assert standing.exception(APP, {ONE}) == one
-    assert standing.exception(APP, {TWO}) == longer
-    assert standing.exception(parse_repository("team/x/y"), {TWO}) == wide
-    assert standing.exception(parse_repository("other"), {ONE}) is None
+    assert standing.exception(APP, {ONE}, SIGNATURES) == one
+    assert standing.exception(APP, {TWO}, SIGNATURES) == longer
+    assert standing.exception(parse_repository("team/x/y"), {TWO}, SIGNATURES) == wide
+    assert standing.exception(parse_repository("other"), {ONE}, SIGNATURES) is None
 
 
 def test_unsigned_pushes_need_an_exception_that_says_so() -> None:

@@ -11,7 +11,8 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.limits import Limits
-from proxy.trust.decision import Decision, Outcome
+from proxy.trust.decision import Decision
+from proxy.trust.requirement import Outcome
 from proxy.web.app import admin_app, public_app
 from proxy.web.metrics import CountedJournal, Metrics, watch_key_times, watch_signing
 from proxy.web.outermost import Edge

@@ -11,11 +11,12 @@ import pytest
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Reference, Repository, Tag
 from proxy.registry.request import Request
-from proxy.trust.decision import Check, Decision, Outcome
+from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.explain import from_json, message
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
+from proxy.trust.requirement import Check, Outcome
 from proxy.web.app import public_app
 from proxy.web.help import LESSONS
 from proxy.web.outermost import Inner

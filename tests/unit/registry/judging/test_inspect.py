@@ -6,7 +6,7 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import parse_reference
 from proxy.registry.judging.inspect import Inspected, inspect
 from proxy.registry.request import Request, Response
-from proxy.trust.decision import Outcome
+from proxy.trust.requirement import Outcome
 from tests.worlds.conversation import ANYBODY, REPO, World, user, world
 from tests.worlds.images import image
 from tests.worlds.rights import TableRights

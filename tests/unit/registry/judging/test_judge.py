@@ -5,7 +5,7 @@ from proxy.oci.reference import digest_of, parse_reference
 from proxy.registry.judging.judge import Judged, decision_on, judge, remembered_in
 from proxy.registry.judging.now import now_in
 from proxy.registry.request import Request, Response
-from proxy.trust.decision import Outcome
+from proxy.trust.requirement import Outcome
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.images import image, index
 

@@ -14,7 +14,8 @@ from proxy.oci.reference import Repository, digest_of
 from proxy.registry.reading.fresh import require_fresh, require_known
 from proxy.registry.signing.sign import sign
 from proxy.trust.actor import Actor
-from proxy.trust.policy import Mode, Policy, PullRules, PushRules
+from proxy.trust.policy import Policy, PullRules, PushRules
+from proxy.trust.requirement import Mode
 from tests.worlds.conversation import World, user, world
 from tests.worlds.images import image
 from tests.worlds.orders import exception
