@@ -28,8 +28,8 @@ from proxy.registry.signing.sign_children import sign_children
 from proxy.registry.writing.tags import held
 from proxy.registry.writing.write import exists
 from proxy.trust.actor import Actor
+from proxy.trust.exception import UnsignedPush
 from proxy.trust.policy import PushRules
-from proxy.trust.unsigned_push import UnsignedPush
 
 SIGN_OWED = "sign-owed"  # the kind of these jobs
 OWED = "unsigned-push"  # marks the pusher's name as taken from the record made before signing

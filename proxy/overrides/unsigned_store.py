@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, Row, Table, Text, UniqueConstraint, f
 from proxy.store.database import Database, upsert
 from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
 from proxy.store.versions import bump
-from proxy.trust.unsigned_push import UnsignedPush
+from proxy.trust.exception import UnsignedPush
 
 OWED = "owed"  # the name of its version
 _NO_TAG = ""

@@ -36,9 +36,9 @@ from proxy.registry.request import Request
 from proxy.registry.single_flight import SingleFlight
 from proxy.registry.transfers import Transfers
 from proxy.trust.decision import Decision
+from proxy.trust.fact import TagFact
 from proxy.trust.question import Question, Resolved
 from proxy.trust.requirement import Outcome, RequirementOutcome
-from proxy.trust.tag import TagFact
 from proxy.trust.weight import of_decision, of_manifest, of_outcome
 
 T = TypeVar("T")

@@ -32,7 +32,7 @@ from proxy.store.clock import Clock
 from proxy.store.database import Database, upsert
 from proxy.store.facts import listed, manifests
 from proxy.store.tables import BIG, Instant, metadata, value_of, values_of
-from proxy.trust.tag import HELD_S, Hold, TagFact
+from proxy.trust.fact import HELD_S, Hold, TagFact
 
 _Place = tuple[Repository, Tag]
 # Where each tag points, and (holder, fence, until) who may move it now. A row with neither is deleted.

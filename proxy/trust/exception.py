@@ -1,4 +1,4 @@
-"""Break-glass: an exception that lets blocked images through, with a scope, an expiry and a reason."""
+"""Break-glass: exceptions that let blocked images through for a while, and pushes accepted unsigned under them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.oci.reference import Digest, Repository
+from proxy.oci.reference import Digest, Repository, Tag
 from proxy.trust.pattern import matches
 
 SIGNATURES = "signatures"  # the requirement that an exception suspends, unless it names others
@@ -63,3 +63,27 @@ class PolicyException:
     def grants(self) -> ExceptionGrant:
         """Return the part of it that a decision records."""
         return ExceptionGrant(self.id, self.until, self.reason, self.offline)
+
+
+@dataclass(frozen=True)
+class UnsignedPush:
+    """One manifest that was accepted unsigned, by digest alone (`tag` None) or under a tag; `who` pushed it.
+
+    Open until `settled`: signed, or no longer present. `tried` is the time of the last attempt to sign it, `note` the
+    result of that attempt.
+    """
+
+    repository: Repository
+    digest: Digest
+    tag: Tag | None
+    exception: str
+    who: str
+    at: datetime
+    settled: datetime | None = None
+    tried: datetime | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """`repo:tag`, or `repo@digest`."""
+        return f"{self.repository}@{self.digest}" if self.tag is None else f"{self.repository}:{self.tag}"

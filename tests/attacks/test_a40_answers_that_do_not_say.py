@@ -13,8 +13,8 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.operation import DeleteManifest, PushManifest
 from proxy.oci.reference import parse_repository, parse_tag
 from proxy.registry.signing.retag import PART, finish_all
+from proxy.trust.fact import Hold, TagFact
 from proxy.trust.policy import Policy, PushRules
-from proxy.trust.tag import Hold, TagFact
 from tests.worlds.conversation import REPO, SIGN, World, user, world
 from tests.worlds.images import image
 from tests.worlds.named import missing, names, wrong

@@ -18,7 +18,7 @@ import yaml
 from deploy.layouts import OCI_INDEX, OCI_MANIFEST, digest_of
 from proxy.registry.cache import Cache
 from proxy.registry.signing.retag import finish_all
-from proxy.trust.tag import HELD_S
+from proxy.trust.fact import HELD_S
 from tests.faults.caller import Caller, caller, image
 from tests.faults.served import served
 from tests.faults.test_f07_two_servers import Two

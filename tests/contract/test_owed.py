@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from proxy.oci.reference import digest_of, parse_repository, parse_tag
 from proxy.registry.ports.overrides import UnsignedPushes
-from proxy.trust.unsigned_push import UnsignedPush
+from proxy.trust.exception import UnsignedPush
 from tests.worlds.memory import NOON
 
 APP = parse_repository("team/app")

@@ -26,11 +26,10 @@ from proxy.server.store import Store, open_store
 from proxy.store.schema import head, version
 from proxy.trust.actor import Actor
 from proxy.trust.denial import Denial
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import PolicyException, UnsignedPush
+from proxy.trust.fact import TagFact
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.roles import Role
-from proxy.trust.tag import TagFact
-from proxy.trust.unsigned_push import UnsignedPush
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.postgres import Cluster
 from tests.worlds.stored import APP, OTHER, decision, digest, happened, manifest, signed

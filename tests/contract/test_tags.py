@@ -7,7 +7,7 @@ import pytest
 
 from proxy.oci.reference import Digest, Tag
 from proxy.registry.ports.facts import Tags
-from proxy.trust.tag import HELD_S, Hold, TagFact
+from proxy.trust.fact import HELD_S, Hold, TagFact
 from tests.contract.conftest import AnyStore
 from tests.worlds.memory import NOON, FrozenClock
 from tests.worlds.stored import APP, OTHER, digest, manifest

@@ -11,7 +11,7 @@ from proxy.registry.cache import Cache
 from proxy.registry.ports.facts import Facts, Ledger, Tags
 from proxy.registry.ports.keys import KeyBook, Signer
 from proxy.registry.ports.upstream import Registry
-from proxy.trust.tag import HELD_S
+from proxy.trust.fact import HELD_S
 from tests.worlds.conversation import World
 
 

@@ -38,13 +38,12 @@ from proxy.store.shared import Lease, hold
 from proxy.trust.allotment import Allotment
 from proxy.trust.decision import Decision
 from proxy.trust.denial import Denial
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import PolicyException, UnsignedPush
 from proxy.trust.fact import Listing, ManifestFact
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage, merge
 from proxy.trust.overrides import AllOverrides, Overrides
 from proxy.trust.question import NOTHING
-from proxy.trust.unsigned_push import UnsignedPush
 from tests.worlds.softkey import PrivateKey, signature
 from tests.worlds.tags import MemoryTags
 

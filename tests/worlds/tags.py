@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from proxy.oci.reference import Digest, Repository, Tag
-from proxy.trust.tag import HELD_S, Hold, TagFact
+from proxy.trust.fact import HELD_S, Hold, TagFact
 
 if TYPE_CHECKING:
     from tests.worlds.memory import FrozenClock, MemoryFacts

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from proxy.oci.reference import Digest, Repository, Tag
-from proxy.trust.fact import Listing, ManifestFact
+from proxy.trust.fact import Hold, Listing, ManifestFact, TagFact
 from proxy.trust.ledger import Entry, SignatureKey, Stage
-from proxy.trust.tag import Hold, TagFact
 
 
 class Facts(Protocol):

@@ -7,10 +7,9 @@ from typing import Protocol
 
 from proxy.trust.allotment import Allotment
 from proxy.trust.denial import Denial
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import PolicyException, UnsignedPush
 from proxy.trust.overrides import AllOverrides, Overrides
 from proxy.trust.policy import PolicySet
-from proxy.trust.unsigned_push import UnsignedPush
 
 
 class Books(Protocol):

@@ -9,10 +9,9 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Repository, Tag
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request
-from proxy.trust.exception import PolicyException
+from proxy.trust.exception import PolicyException, UnsignedPush
 from proxy.trust.keys import BookKey
 from proxy.trust.question import Caller, how_of, name_of
-from proxy.trust.unsigned_push import UnsignedPush
 
 
 async def record_unsigned(

@@ -12,9 +12,9 @@ from proxy.registry.reading.resolve import resolve
 from proxy.registry.reading.tag_list import tags_of
 from proxy.registry.request import Request, Response
 from proxy.registry.writing.write import exists
+from proxy.trust.fact import TagFact
 from proxy.trust.pattern import glob
 from proxy.trust.policy import Policy
-from proxy.trust.tag import TagFact
 
 
 def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:

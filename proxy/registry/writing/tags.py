@@ -21,7 +21,7 @@ from proxy.oci.operation import (
 from proxy.oci.reference import Digest, Repository, Tag, signature_tag
 from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi, Registry, UpstreamResponse
 from proxy.registry.ports_in_use import Ports
-from proxy.trust.tag import HELD_S, Hold, TagFact
+from proxy.trust.fact import HELD_S, Hold, TagFact
 
 _TRY_S = 0.04  # between two checks whether a tag is free
 _TURN_S = 0.05  # longer than _TRY_S: a task that waited here lets other servers go first

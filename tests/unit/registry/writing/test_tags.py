@@ -12,7 +12,7 @@ from proxy.oci.reference import parse_tag, signature_tag
 from proxy.registry.cache import Cache
 from proxy.registry.writing import tags as flow
 from proxy.registry.writing.tags import Held, held
-from proxy.trust.tag import HELD_S
+from proxy.trust.fact import HELD_S
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.images import image
 
