@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,14 +14,14 @@ from pydantic import BaseModel, ValidationError
 from proxy.admin.approve import hold, shown
 from proxy.admin.callers import Callers, called
 from proxy.admin.openapi import document
-from proxy.admin.operation import ROOT, Command, Operation, Route, Scope, reason_of
+from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
 from proxy.admin.operation import Call as OperationCall
 from proxy.admin.rate import ADDRESS, TokenBucket, place
 from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
 from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
-from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound
+from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound, Unavailable
 from proxy.oci.strict_json import loads
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
@@ -32,54 +32,6 @@ from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 
 JSON_DEPTH = 4
-
-
-@dataclass(frozen=True)
-class Acting:
-    """A permitted call, in the form that the actions of a `Topic` take."""
-
-    holder: Actor
-    request_id: str
-    path_params: Mapping[str, str]
-    query: BaseModel | None = None
-    body: BaseModel | None = None
-
-
-Action = Callable[[Acting], Awaitable[BaseModel]]
-Planned = Callable[[Acting], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
-About = Callable[[Acting], Awaitable[str]]  # the repository a call names; empty if it names none
-
-
-@dataclass(frozen=True)
-class Topic:
-    """The actions of routes that are not declared as operations yet, by name, with their plans and repositories."""
-
-    actions: Mapping[str, Action]
-    plans: Mapping[str, Planned] = field(default_factory=dict)
-    about: Mapping[str, About] = field(default_factory=dict)
-
-
-def adapted(routes: Sequence[Route], topic: Topic) -> tuple[Operation, ...]:
-    """Return the operations of such a topic."""
-
-    def told(by: Callable[[Acting], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        return lambda call, _=None: by(
-            Acting(call.actor, call.actor.request_id, call.path_params, call.query, call.body)
-        )
-
-    def optional(by: Callable[[Acting], Awaitable[Any]] | None) -> Callable[..., Awaitable[Any]] | None:
-        return None if by is None else told(by)
-
-    return tuple(
-        Operation(
-            route,
-            Command(""),
-            told(topic.actions[route.name]),
-            optional(topic.plans.get(route.name)),
-            optional(topic.about.get(route.name)),
-        )
-        for route in routes
-    )
 
 
 class AdminApi:
@@ -128,15 +80,10 @@ class AdminApi:
 
         return answer
 
-    def over_socket(self, other: Inner) -> Inner:
+    def over_socket(self) -> Inner:
         """Return the handler of the Unix socket: a caller who can open it administers this host and has every role."""
 
-        async def answer(call: Call) -> Response:
-            if not call.path.startswith(f"{ROOT}/"):
-                return await other(call)
-            return await self._act(call, ON_THE_HOST)
-
-        return answer
+        return lambda call: self._act(call, ON_THE_HOST)
 
     def _describe(self, call: Call) -> Response:
         if call.method != "GET":
@@ -164,7 +111,11 @@ class AdminApi:
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": called(call), "from": call.address, **given, **dry}
         event = Event(this.now, EventKind.ADMIN_CALLED, actor.who, actor.how, request_id=call.request_id, detail=detail)
-        await self._journal.record(event)
+        try:
+            await self._journal.record(event)
+        except Unavailable:
+            if not (route.unrecorded and actor.on_the_host):
+                raise
         if dry:
             return _answer(200, Plan(plan=await operation.planned(this)))
         if route.dual_control and self._dual() and not (operation.alone is not None and await operation.alone(this)):

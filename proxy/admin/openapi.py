@@ -101,10 +101,11 @@ def _fields(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     if query is None:
         return []
     schema = query.model_json_schema(ref_template="#/$defs/{model}")
-    return [_parameter(name, described, schema.get("$defs", {})) for name, described in schema["properties"].items()]
+    needed, definitions = schema.get("required", ()), schema.get("$defs", {})
+    return [_parameter(name, told, definitions, name in needed) for name, told in schema["properties"].items()]
 
 
-def _parameter(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _parameter(name: str, described: dict[str, Any], definitions: dict[str, Any], needed: bool) -> dict[str, Any]:
     inner = {key: value for key, value in described.items() if key not in {"title", "description"}}
     kinds = [kind for kind in inner.pop("anyOf", []) if kind.get("type") != "null"]
     for kind in kinds:  # callers express null by omitting the parameter
@@ -114,7 +115,7 @@ def _parameter(name: str, described: dict[str, Any], definitions: dict[str, Any]
     return {
         "name": name,
         "in": "query",
-        "required": False,
+        "required": needed,
         "description": described.get("description", ""),
         "schema": {key: value for key, value in inner.items() if key not in {"title", "description"}},
     }

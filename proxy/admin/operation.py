@@ -70,6 +70,7 @@ class Route:
     body_bytes: int = BODY_BYTES
     scope: Scope = Scope.WHOLE
     dual_control: bool = False
+    unrecorded: bool = False  # also answered on the host while the journal cannot be written
 
     @property
     def asks(self) -> type[BaseModel] | None:
@@ -129,7 +130,7 @@ FromFile = Callable[[Path], Mapping[str, Any]]  # the fields of a body that are 
 
 @dataclass(frozen=True)
 class Argument:
-    """Marks a body field that the command takes as an argument. The field's description is its help text.
+    """Marks a field that the command takes as an argument. The field's description is its help text.
 
     With `file` the argument names a file: this field and others are what `file` returns for that path.
     """
@@ -141,16 +142,17 @@ class Argument:
 
 @dataclass(frozen=True)
 class Option:
-    """Marks a body field that the command takes as an option, named after the field unless `spelled` differs.
+    """Marks a field that the command takes as an option, named after the field unless `spelled` differs.
 
-    `reads` is the type of the value: text, a moment (`7d`, or a date), a number of seconds (`2h`), a number, one of the
-    choices in the field's type, any number of texts or choices, or a flag. If an option with a `prompt` is not given,
-    the command shows the plan and then asks for the value, in place of a yes. `file`: as for an argument. A number that
-    is not given is `default`, or that of the first entry of the list at the path `first_of` (0: there is none).
+    `reads` is the type of the value: text, a moment to come (`7d`, or a date), a past one (`since`), a number of
+    seconds (`2h`), a number, one of the choices in the field's type, any number of texts or choices, a flag, or the
+    name of a repository. If an option with a `prompt` is not given, the command shows the plan and then asks for the
+    value, in place of a yes. `file`: as for an argument. A number that is not given is `default`, or that of the first
+    entry of the list at the path `first_of` (0: there is none).
     """
 
     metavar: str = ""
-    reads: Literal["text", "moment", "seconds", "number", "choice", "several", "flag"] = "text"
+    reads: Literal["text", "moment", "since", "seconds", "number", "choice", "several", "flag", "repository"] = "text"
     spelled: str = ""
     prompt: str = ""
     file: FromFile | None = None
@@ -178,7 +180,7 @@ class Printed:
     diff: Sequence[str] = ()
     raw: str = ""
     aside: Sequence[str] = ()
-    json: Row | None = None
+    json: object | None = None
     code: int = 0
 
 
@@ -188,14 +190,17 @@ class Command:
 
     `lines` formats the result of one call; tuples are rows of a table. `shows` does, if there is more to the output
     than lines. For a list, `table` returns a header and a row per entry; JSON has the entries under `rows`; `empty` is
-    printed if there are none; the result of `below`, an operation without a command of its own, is printed below the
-    list. `named` returns the id of the entry that a user names in another way, shown as `metavar`, among all entries of
-    the list at the path `named_in`; `listed_by` is the command that lists them. If `waits` is true of the result, or of
-    the entries of a list, the exit code is 1. The reason option is `--reason`, or `--note`; `reason` or `note` holds
-    its help text. `aside` goes to standard error. With `asks`, the command shows the plan of a change and asks for
-    confirmation; with `diff` that plan is a difference. With `job` the result is a job: the command waits for it,
-    unless `--no-wait` is given, and prints it, or what came of it with `shows`. An option in `saved_as` writes the
-    result to a file, and it is not printed.
+    printed if there are none; with `limit`, `--limit` is an option and this its default; the result of `below`, an
+    operation without a command of its own, is printed below the list. `named` returns the id of the entry that a user
+    names in another way, shown as `metavar`, among all entries of the list at the path `named_in`; `listed_by` is the
+    command that lists them. If `waits` is true of the result, or of the entries of a list, the exit code is 1. The
+    reason option is `--reason`, or `--note`; `reason` or `note` holds its help text. `aside` goes to standard error.
+    With `asks`, the command shows the plan of a change and asks for confirmation; with `diff` that plan is a
+    difference. With `job` the result is a job: the command waits for it, unless `--no-wait` is given, and prints it, or
+    what came of it with `shows`. An option in `saved_as` writes the result to a file, and it is not printed. `fallback`
+    names a function (`module:name`) that answers on this host while no server does, from the path of the configuration,
+    the typed values and why nobody answered; beside it, where that answer is from. With `old_json`, `--json` is `-o
+    json` too.
     """
 
     words: str
@@ -217,6 +222,9 @@ class Command:
     shows: Callable[[Row, Given], Printed] | None = None
     diff: bool = False
     listed_by: str = "list"
+    limit: int = 0
+    fallback: tuple[str, str] | None = None
+    old_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -251,6 +259,7 @@ def operation(
     dual_control: bool = False,
     alone: AloneOf | None = None,
     body_bytes: int = BODY_BYTES,
+    unrecorded: bool = False,
 ) -> Callable[[Run], Operation]:
     """Make an operation of the decorated function. `call`: method and path below /admin/v1, such as `POST /denials`.
 
@@ -274,6 +283,7 @@ def operation(
             body_bytes=body_bytes,
             scope=about if isinstance(about, Scope) else Scope.ONE,
             dual_control=dual_control or alone is not None,
+            unrecorded=unrecorded,
         )
         return Operation(route, command, run, plan, None if isinstance(about, Scope) else about, alone)
 

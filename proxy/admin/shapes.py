@@ -79,7 +79,11 @@ def pattern_in(text: str) -> str:
         raise Invalid(f"{text[:80]!a} is neither a digest nor a repository pattern; {wrong}") from None
 
 
-class Page(BaseModel, strict=True, extra="forbid", frozen=True):
+class Shape(BaseModel, strict=True, extra="forbid", frozen=True, defer_build=True):
+    """A body, query or answer. Its validator is built at first use: a command line rarely needs it."""
+
+
+class Page(Shape, frozen=True):
     """Which part of a list."""
 
     limit: int = Field(default=100, ge=1, le=1000, description="rows, at most")
@@ -97,30 +101,30 @@ def filled(shape: type[M], of: object, **apart: Any) -> M:
     return shape(**{name: getattr(of, name) for name in shape.model_fields if name not in apart}, **apart)
 
 
-class Why(BaseModel, strict=True, extra="forbid", frozen=True):
+class Why(Shape, frozen=True):
     """A reason, for the record."""
 
     reason: Line = Field(description="why, for the record")
 
 
-class Nothing(BaseModel, strict=True, extra="forbid", frozen=True):
+class Nothing(Shape, frozen=True):
     """The query of a call that has none: what it would not heed, such as `dry_run`, is refused and not overlooked."""
 
 
-class DryRun(BaseModel, strict=True, extra="forbid", frozen=True):
+class DryRun(Shape, frozen=True):
     """Whether to do it, or only to say what would be done."""
 
     dry_run: bool = Field(default=False, description="change nothing, and answer with the plan")
 
 
-class Plan(BaseModel, strict=True, extra="forbid", frozen=True):
+class Plan(Shape, frozen=True):
     """What would be done, a line a step; nothing was."""
 
     plan: tuple[str, ...]
     done: Literal[False] = False
 
 
-class ApprovalShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class ApprovalShown(Shape, frozen=True):
     """A call that waits for a second person, or did."""
 
     id: str
@@ -139,14 +143,14 @@ class ApprovalShown(BaseModel, strict=True, extra="forbid", frozen=True):
     request_id: str = Field(description="that of the rows in the journal which it led to")
 
 
-class Held(BaseModel, strict=True, extra="forbid", frozen=True):
+class Held(Shape, frozen=True):
     """Nothing was done: somebody else has to agree first (`admin.dual_control`)."""
 
     approval: ApprovalShown
     done: Literal[False] = False
 
 
-class Problem(BaseModel, strict=True, extra="forbid", frozen=True):
+class Problem(Shape, frozen=True):
     """What went wrong and what to do (RFC 9457, application/problem+json)."""
 
     type: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
+import socket
 import ssl
 import sys
 from collections.abc import Mapping
@@ -13,12 +15,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from proxy.cli.local import ANSWER_BYTES, TIMEOUT_S, UnixConnection
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 
 ROOT = "/admin/v1"
 PAGE = 1000
+TIMEOUT_S = 120.0  # a slow token takes long to sign an index with many children
+ANSWER_BYTES = 64 * 1024 * 1024
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket. The standard library is enough here and imports quickly."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(str(self._path))
 
 
 @dataclass(frozen=True)
@@ -28,11 +44,6 @@ class Endpoint:
     socket: Path | None = None
     server: str = ""
     token: str = field(default="", repr=False)
-
-    @property
-    def own(self) -> Path:
-        """The socket on this host."""
-        return self.socket or Path("countersign.sock")
 
     @property
     def described(self) -> str:
@@ -49,23 +60,36 @@ def call(place: Endpoint, method: str, path: str, body: object = None) -> dict[s
         connection.request(method, f"{ROOT}/{path}", data, headers)
         reply = connection.getresponse()
         status, got = reply.status, reply.read(ANSWER_BYTES)
-    except PermissionError:
-        who = "may only be used by who runs the server; run this as that user, or use --server with a token"
-        raise Unavailable(f"{place.described} {who}") from None
     except (OSError, http.client.HTTPException) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise Unavailable(f"no server answers at {place.described} ({said}); is countersign serve running?") from None
+        raise _away(place, error) from None
     finally:
         connection.close()
     return _understood(place, status, got)
 
 
-def pages(place: Endpoint, path: str, size: int = PAGE, /, **filters: str) -> list[dict[str, Any]]:
-    """Return all rows of a list, page by page. Raises what `call` raises."""
+def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavailable:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    if place.socket is None:
+        return Unavailable(f"no server answers at {place.described} ({said}); is countersign serve running?")
+    if isinstance(error, PermissionError):
+        who = "may only be used by who runs the server; run this as that user, or use --server with a token"
+        return Unavailable(f"{place.socket} {who}")
+    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        usual = place.socket.parent / "countersign.yaml"
+        config = shlex.quote(str(usual)) if usual.exists() else "FILE"
+        return Unavailable(f"no server answers at {place.socket}; start it: countersign serve --config {config}")
+    return Unavailable(f"the server at {place.socket} did not answer ({said}); try again")
+
+
+def pages(
+    place: Endpoint, path: str, size: int = PAGE, most: int | None = None, /, **filters: str
+) -> list[dict[str, Any]]:
+    """Return the rows of a list, at most this many, page by page. Raises what `call` raises."""
     rows: list[dict[str, Any]] = []
     after: int | None = 0
-    while after is not None:
-        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': size, 'skip': after})}")
+    while after is not None and (most is None or len(rows) < most):
+        this = size if most is None else min(size, most - len(rows))
+        page = call(place, "GET", f"{path}?{urlencode({**filters, 'limit': this, 'skip': after})}")
         rows += page["items"]
         after = page["next"]
     return rows
@@ -73,7 +97,7 @@ def pages(place: Endpoint, path: str, size: int = PAGE, /, **filters: str) -> li
 
 def _connection(place: Endpoint) -> http.client.HTTPConnection:
     if not place.server:
-        return UnixConnection(place.socket or Path())
+        return _UnixConnection(place.socket or Path())
     parts = urlsplit(place.server)
     try:
         host, port = parts.hostname, parts.port
@@ -120,8 +144,6 @@ def _understood(place: Endpoint, status: int, got: bytes) -> dict[str, Any]:
     detail = answer.get("detail")
     if not isinstance(detail, str):
         raise Unavailable(f"{place.described} answered {status} without a problem+json; is it the admin listener?")
-    if status == 503:
-        raise Unavailable(detail)
     raise Fault("UNKNOWN", detail, status=status)
 
 

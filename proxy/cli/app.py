@@ -12,12 +12,12 @@ import typer
 from proxy.cli.breakglass_app import break_glass
 from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
-from proxy.cli.options import Server, Token, place_of
 from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typer.models import CommandInfo, TyperInfo
 
     from proxy.admin.operation import Operation
@@ -32,10 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
-report_app = typer.Typer(help="What the record says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.command("breakglass")(break_glass)
-app.add_typer(report_app, name="report")
 app.add_typer(trust_app, name="trust")
 
 # Groups generated from the operations of modules; only the modules of the named group are loaded, none by `--help`.
@@ -51,7 +49,18 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "jobs": ("See and stop long work.", "proxy.jobs.operations"),
     "policy": ("See, try and change what repositories demand.", "proxy.policies.operations"),
     "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
+    "report": ("What the record says.", "proxy.server.journal_operations"),
 }  # fmt: skip
+# Commands of one word that are operations: the same, with the first words of their help.
+COMMANDS = {
+    "verify": ("Judge an image as a pull of it now.", "proxy.server.image_operations"),
+    "why": ("Explain a decision: each check, the verdict and the fix.", "proxy.server.image_operations"),
+    "sign": ("Sign an image that is upstream already.", "proxy.server.image_operations"),
+    "status": ("Show what works and what does not.", "proxy.server.server_operations"),
+    "journal": ("List what happened, newest first.", "proxy.server.journal_operations"),
+    "reload": ("Read the configuration again, as SIGHUP does.", "proxy.server.server_operations"),
+    "doctor": ("Check configuration, tokens, upstream, store and clock.", "proxy.server.doctor_operations"),
+}
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
@@ -71,8 +80,6 @@ ConfigOption = Annotated[
         "--config", "-c", metavar="FILE", help="countersign.yaml (else $COUNTERSIGN_CONFIG, ./, /etc/countersign/)"
     ),
 ]
-FormOption = Annotated[OutputFormat, typer.Option("--output", "-o", help="how to print")]
-RefArgument = Annotated[str, typer.Argument(metavar="REF", help="repo[:tag|@digest], the proxy's name in front or not")]
 
 
 def run() -> None:
@@ -98,16 +105,33 @@ def _with(named: list[str]) -> typer.Typer:
     groups = [each for each in app.registered_groups if [each.name] == named[:1]]
     if not commands and not groups:
         return app  # for its help, or its error about an unknown name
-    alone = copy(app)
-    alone.registered_commands, alone.registered_groups = commands, [_loaded(each, " ".join(named)) for each in groups]
-    return alone
+    return _of(commands, groups, " ".join(named))
 
 
 def whole() -> typer.Typer:
     """Return the app with every command of every group."""
-    every = copy(app)
-    every.registered_groups = [_loaded(each) for each in app.registered_groups]
-    return every
+    return _of(app.registered_commands, app.registered_groups)
+
+
+def _of(commands: Sequence[CommandInfo], groups: Sequence[TyperInfo], wanted: str = "") -> typer.Typer:
+    found = copy(app)
+    found.registered_commands = [_loaded_command(each) for each in commands]
+    found.registered_groups = [_loaded(each, wanted) for each in groups]
+    return found
+
+
+def _loaded_command(named: CommandInfo) -> CommandInfo:
+    """Return the command, made of its operation if it has one."""
+    if named.name not in COMMANDS:
+        return named
+    from importlib import import_module
+
+    from proxy.cli.operations import command_of
+
+    loaded, operations = copy(named), import_module(COMMANDS[named.name][1]).OPERATIONS
+    loaded.help = None
+    loaded.callback = next(command_of(each, each) for each in operations if each.command.words == named.name)
+    return loaded
 
 
 def _loaded(named: TyperInfo, wanted: str = "") -> TyperInfo:
@@ -196,92 +220,8 @@ def serve(config: ConfigOption = None) -> None:
     raise typer.Exit(asyncio.run(serving(_file(config))))
 
 
-@app.command()
-def verify(ref: RefArgument, config: ConfigOption = None, output: FormOption = OutputFormat.TEXT) -> None:
-    """Say what a pull of this image would get now, check by check. Exit code 0: allowed, 1: blocked, 5: not known."""
-    from proxy.cli import ask
-
-    raise typer.Exit(ask.verify(_settings(config).socket, ref, output))
-
-
-@app.command()
-def why(
-    question: Annotated[str, typer.Argument(metavar="REF|DECISION-ID", help="an image, or the id from an error")],
-    config: ConfigOption = None,
-    output: FormOption = OutputFormat.TEXT,
-) -> None:
-    """Explain a decision: criteria first, then each check, then the verdict and the fix."""
-    from proxy.cli import ask
-
-    raise typer.Exit(ask.why(_settings(config), question, output))
-
-
-@app.command()
-def sign(
-    ref: RefArgument,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="why, for the record")],
-    server: Server = "",
-    token: Token = "",
-    config: ConfigOption = None,
-    output: FormOption = OutputFormat.TEXT,
-) -> None:
-    """Sign an image that is upstream already, as a push through the proxy would have."""
-    from proxy.cli import ask
-
-    raise typer.Exit(ask.sign(place_of(server, token, config), ref, reason, output))
-
-
-@app.command()
-def status(
-    server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = OutputFormat.TEXT
-) -> None:
-    """Say whether everything works; of what does not: since when, what it stops, and the next command."""
-    from proxy.cli import ask
-
-    raise typer.Exit(ask.status(place_of(server, token, config), output))
-
-
-@app.command()
-def journal(
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="rows of this kind only (docs/events.md)")] = "",
-    repository: Annotated[str, typer.Option("--repository", metavar="NAME", help="rows about it only")] = "",
-    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="rows about it only")] = "",
-    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="7d, 12h, or a date")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="rows, at most")] = 50,
-    server: Server = "",
-    token: Token = "",
-    config: ConfigOption = None,
-    output: FormOption = OutputFormat.TEXT,
-) -> None:
-    """List what happened, newest first: who did or got what, from where, and why."""
-    from proxy.cli import journal as shown
-
-    filters = {"kind": kind, "repository": repository, "digest": digest}
-    raise typer.Exit(shown.show(place_of(server, token, config), filters, since, limit, output))
-
-
-@app.command()
-def reload(
-    server: Server = "", token: Token = "", config: ConfigOption = None, output: FormOption = OutputFormat.TEXT
-) -> None:
-    """Read the configuration again, as SIGHUP does; a broken one changes nothing. Exit code 1: refused."""
-    from proxy.cli import journal as shown
-
-    raise typer.Exit(shown.reload(place_of(server, token, config), output))
-
-
-@app.command()
-def doctor(
-    config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    write_to: Annotated[
-        str | None, typer.Option(metavar="REPOSITORY", help="also write a tag there twice, and delete it")
-    ] = None,
-) -> None:
-    """Look at everything the proxy needs, changing nothing: configuration, token, upstream, store, clock."""
-    from proxy.cli.doctor import examine
-
-    raise typer.Exit(examine(_file(config), as_json=as_json, write_to=write_to))
+for _name in COMMANDS:
+    app.command(_name, help=COMMANDS[_name][0])(lambda: None)  # `_loaded_command` puts the operation's in its place
 
 
 @app.command("client-config")
@@ -290,18 +230,6 @@ def client_config(client: Annotated[Client, typer.Argument(help="which client")]
     from proxy.cli.client_config import instructions
 
     sys.stdout.write(instructions(client, _settings(config)))
-
-
-@report_app.command("would-block")
-def would_block(
-    since: Annotated[str, typer.Option(metavar="SPAN", help="7d, 12h, or a date")] = "7d",
-    config: ConfigOption = None,
-    output: FormOption = OutputFormat.TEXT,
-) -> None:
-    """List pulls that warn mode let through and enforce mode would block."""
-    from proxy.cli import ask
-
-    raise typer.Exit(ask.would_block(_settings(config), since, output))
 
 
 @config_app.command()

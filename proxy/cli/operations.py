@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
@@ -15,8 +17,10 @@ import typer
 from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
 from proxy.admin.shapes import Page, Why
 from proxy.cli.exits import Exit
+from proxy.cli.file import find
 from proxy.cli.form import OutputFormat
 from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
+from proxy.oci.faults import Unavailable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -37,6 +41,7 @@ _PATH_PARAMS = {
 _WAIT = Annotated[bool, typer.Option("--wait/--no-wait", help="stay until it is done, with a bar")]
 _NEEDED = inspect.Parameter.empty
 _BOUNDS = (("ge", "min"), ("le", "max"))  # pydantic's name, typer's name
+_MOST = 100_000  # rows that `--limit` may name
 _Taken = tuple[Any, Any]  # the type of an argument or option, and its default
 
 
@@ -56,12 +61,16 @@ def group(
     for name, same in alike.items():
         above, _, own = name.rpartition(" ")
         if above == words:
-            made.command(own)(_command(same[0], same[-1], (offline or {}).get(name)))
+            made.command(own)(command_of(same[0], same[-1], (offline or {}).get(name)))
     return made
 
 
-def _command(without: Operation, operation: Operation, offline: Offline | None) -> Callable[..., None]:
+def command_of(without: Operation, operation: Operation, offline: Offline | None = None) -> Callable[..., None]:
+    """Return the function of a command, for typer; of `without` where the path parameter of the other is not given."""
+
     def run(**given: Any) -> None:
+        if given.get("as_json"):
+            given["output"] = OutputFormat.JSON
         if offline is not None and given["offline"]:
             raise typer.Exit(getattr(import_module(offline[0]), offline[1])(given))
         place = place_of(given["server"], given["token"], given["config"])
@@ -103,6 +112,11 @@ def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
     for each in command.saved_as:
         saved = typer.Option(each.spelled, metavar="FILE", help=each.says)
         taken[each.spelled.strip("-")] = (Annotated[Path | None, saved], None)
+    if command.limit:
+        rows = typer.Option("--limit", min=1, max=_MOST, help="rows, at most")
+        taken["limit"] = (Annotated[int, rows], command.limit)
+    if command.old_json:
+        taken["as_json"] = (Annotated[bool, typer.Option("--json", help="as -o json")], False)
     taken |= {"wait": (_WAIT, True)} if command.job else {}
     taken |= {"dry_run": (DryRun, False)} if route.plans else {}
     return taken | ({"yes": (Yes, False)} if route.plans and command.asks and _prompted(operation) is None else {})
@@ -167,14 +181,21 @@ def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
         typed = str(given[name]) if command.named is None else command.named(rows, given[name])
         path = path.replace(f"{{{name}}}", quote(typed, safe=""))
     path, read = path.removeprefix(f"{ROOT}/"), _read_all(operation, place, given)
-    if command.table is not None:
-        rows = pages(place, path, _largest_page(operation), **{key: value for key, value in read.items() if value})
-        below = None if command.below is None else call(place, "GET", command.below.route.path.removeprefix(f"{ROOT}/"))
-        empty = command.empty if isinstance(command.empty, str) else command.empty(read)
-        return listed(command, rows, empty, below, form)
-    if operation.route.body is None and read:
-        path = f"{path}?{urlencode(read)}"
-    answer = _answer(operation, place, path, read, given)
+    query = {} if operation.route.body else {name: value for name, value in read.items() if value not in (None, "")}
+    empty = command.empty if isinstance(command.empty, str) else command.empty(read)
+    try:
+        if command.table is not None:
+            rows = pages(place, path, _largest_page(operation), given.get("limit"), **query)
+            under = command.below
+            below = None if under is None else call(place, "GET", under.route.path.removeprefix(f"{ROOT}/"))
+            return listed(command, rows, empty, below, form)
+        answer = _answer(operation, place, f"{path}?{urlencode(query)}" if query else path, read, given)
+    except Unavailable as away:
+        if command.fallback is None or place.server:
+            raise
+        answer = _without_server(*command.fallback, {**read, "limit": given.get("limit")}, given.get("config"), away)
+        if command.table is not None:
+            return listed(command, answer[command.rows], empty, None, form)
     if isinstance(answer, Exit):
         return answer
     files = [(each, given[each.spelled.strip("-")]) for each in command.saved_as]
@@ -194,6 +215,16 @@ def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
             return answer
     shown = command.shows(answer, given) if command.shows is not None and waited == command.job else None
     return printed(command, answer, shown, form)
+
+
+def _without_server(function: str, note: str, typed: Given, config: Path | None, away: Unavailable) -> Row:
+    """Return the answer of this host. Raises `away` if it has none."""
+    module, _, name = function.partition(":")
+    answer: Row | None = getattr(import_module(module), name)(find(config, os.environ), typed, away.what)
+    if answer is None:
+        raise away
+    sys.stderr.write(f"no server answers; {note}\n")
+    return answer
 
 
 def _largest_page(operation: Operation) -> int:
@@ -224,7 +255,7 @@ def _answer(operation: Operation, place: Endpoint, path: str, read: dict[str, An
 
 
 def _read_all(operation: Operation, place: Endpoint, given: Given) -> dict[str, Any]:
-    """Return the typed fields of the body or the query. Raises ConfigError, and what `call` raises."""
+    """Return the typed fields of the body or the query. Raises ConfigError, Fault, and what `call` raises."""
     read = {"reason": given["reason"]} if "reason" in given else {}
     marked = _marked(operation)
     for name, _, mark in marked:
@@ -247,10 +278,11 @@ def _number_of_first(place: Endpoint, path: str) -> int:
 
 
 def _read(name: str, mark: Option, typed: Any) -> Any:
-    """Return the body's value for the typed text; None if not given. Raises ConfigError naming the option."""
+    """Return the field's value for the typed text; None if not given. Raises ConfigError naming the option, Fault."""
     from datetime import UTC, datetime
 
-    from proxy.cli.options import moment_of, seconds_of
+    from proxy.cli.options import moment_of, repository_of, seconds_of
+    from proxy.oci.duration import since_when
 
     if mark.reads in ("flag", "number"):
         return typed
@@ -258,6 +290,10 @@ def _read(name: str, mark: Option, typed: Any) -> Any:
         return [each.value if isinstance(each, Enum) else each for each in typed]
     if not typed:
         return None
+    if mark.reads == "repository":
+        return repository_of(typed, _spelled(name, mark))
+    if mark.reads == "since":
+        return since_when(typed, datetime.now(UTC)).isoformat()
     if mark.reads == "moment":
         return moment_of(typed, _spelled(name, mark), datetime.now(UTC)).isoformat()
     if mark.reads == "seconds":

@@ -11,7 +11,8 @@ import typer
 
 from proxy.cli.form import OutputFormat
 from proxy.oci.duration import parse_span
-from proxy.oci.faults import ConfigError
+from proxy.oci.faults import ConfigError, Fault
+from proxy.oci.reference import Repository, parse_repository
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
@@ -75,3 +76,11 @@ def actor_offline(reason: str) -> Actor:
     if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
         raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")
     return Actor(ON_THE_HOST, "offline", reason)
+
+
+def repository_of(text: str, option: str) -> Repository:
+    """Return the repository. Raises ConfigError naming the option."""
+    try:
+        return parse_repository(text)
+    except Fault as wrong:
+        raise ConfigError(f"{option}: {wrong.message}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from proxy.admin.operation import Command, Printed, Row
 from proxy.cli.ask import json_out, lines_out, table
@@ -16,9 +15,7 @@ from proxy.oci.faults import plain
 _COLOURS = {"+": "32", "-": "31"}
 
 
-def listed(
-    command: Command, rows: list[dict[str, Any]], empty: str, below: dict[str, Any] | None, form: OutputFormat
-) -> Exit:
+def listed(command: Command, rows: Sequence[Row], empty: str, below: Row | None, form: OutputFormat) -> Exit:
     """Print the rows of a list, and below them the answer `below`; the exit code says whether some wait."""
     waits = command.waits is not None and command.waits(rows)
     shown, lines = {command.rows: rows}, table(command.table(rows)) if rows and command.table else [empty]

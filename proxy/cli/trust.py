@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from proxy.cli.local import ANSWER_BYTES, TIMEOUT_S
+from proxy.cli.admin import ANSWER_BYTES, TIMEOUT_S
 from proxy.exports.index import TYPE
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 

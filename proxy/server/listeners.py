@@ -1,10 +1,9 @@
-"""Builds the handlers of the listeners from the running parts: operations, pages, token endpoint, local commands."""
+"""Builds the handlers of the listeners from the running parts: operations, pages, token endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from proxy.exports.pages import TrustPages
 from proxy.exports.publish import Publisher
@@ -15,10 +14,8 @@ from proxy.registry.handle import handle
 from proxy.registry.judging.inspect import inspect
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request, Response
-from proxy.server.desk import Desk
 from proxy.upstream.realm import Realm
 from proxy.web.call import Call
-from proxy.web.local import Commands
 from proxy.web.outermost import Inner
 from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
@@ -78,31 +75,6 @@ async def _inspection(
             f"cosign verify --key release.pub --insecure-ignore-tlog {name}",
         ),
     )
-
-
-def commands(desk: Desk, reload_now: Callable[[], Awaitable[str | None]]) -> Commands:
-    """Return the commands of the Unix socket."""
-
-    async def verify(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.verify(given["ref"])
-
-    async def why(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.why(given["q"])
-
-    async def sign(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.sign(given["ref"], given["reason"], "operator on the host", "socket")
-
-    async def status(_given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.status()
-
-    async def would_block(given: Mapping[str, str]) -> Mapping[str, Any]:
-        return await desk.would_block(given.get("since", "7d"))
-
-    async def reload(_given: Mapping[str, str]) -> Mapping[str, Any]:
-        refused = await reload_now()
-        return {"reloaded": refused is None, "why": refused}
-
-    return Commands(verify, why, sign, status, would_block, reload)
 
 
 async def answer_as_realm(op: Operation, request: Request, ports: Ports, realm: Realm, urls: Sequence[str]) -> Response:

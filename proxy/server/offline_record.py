@@ -1,52 +1,81 @@
-"""Reads the server's record directly from its store, for commands while no server runs."""
+"""Answers of commands from the server's record in its store, while no server runs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from proxy.config import Settings
+from pydantic import BaseModel, ValidationError
+
+from proxy.config import Settings, load
 from proxy.journal.port import Search
-from proxy.oci.duration import since_when
-from proxy.oci.faults import ConfigError, Fault, Unavailable
+from proxy.oci.faults import ConfigError, Fault, Invalid, Unavailable
 from proxy.oci.image_name import parse_name
-from proxy.server.desk import warned
+from proxy.server.image_operations import shown
+from proxy.server.journal_operations import SPAN, JournalPage, Rows, row_of, search_of, warned
 from proxy.server.store import Store, open_store
 from proxy.store.clock import SystemClock
 from proxy.trust.decision import Decision
-from proxy.trust.explain import as_json, text
 
 _NEWEST = 200  # events of a repository that are searched for a reference
+Answer = dict[str, Any] | None  # None: there is no record, or nothing in it
+Read = Callable[[Store, Settings], Awaitable[BaseModel | None]]
 
 
-def recorded_decision(settings: Settings, question: str) -> dict[str, Any] | None:
-    """Return the decision with that id, or the newest recorded decision on that name; None without a record."""
-    return asyncio.run(_decision(settings, question))
+def why(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
+    """Return the decision with that id, or the newest recorded decision on that name."""
+
+    async def read(store: Store, settings: Settings) -> BaseModel | None:
+        server, question = settings.server, typed["question"]
+        found = await _by_id(store, question) or await _by_name(store, question, server.hosts)
+        return None if found is None else shown(found, server.name, server.url)
+
+    return _answered(config, read)
 
 
-def recorded_would_block(settings: Settings, since: str) -> dict[str, Any] | None:
-    """Return the pulls that warn mode allowed since then; None without a record. Raises Fault for a wrong span."""
-    return asyncio.run(_would_block(settings, since))
+def would_block(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
+    """Return the pulls that warn mode allowed since then."""
+
+    async def read(store: Store, _settings: Settings) -> BaseModel:
+        since = datetime.fromisoformat(typed["since"]) if typed["since"] else SystemClock().now() - SPAN
+        return warned(since, await store.journal.would_block(since), lambda _: True)
+
+    return _answered(config, read)
 
 
-async def _opened(settings: Settings) -> Store | None:
-    try:
-        return await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
-    except (ConfigError, Unavailable):
-        return None
+def journal(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
+    """Return these rows of the journal, newest first. Raises Fault for values that the server would refuse."""
+
+    async def read(store: Store, _settings: Settings) -> BaseModel:
+        wanted = {name: value for name, value in typed.items() if value and name != "limit"}
+        try:
+            page = JournalPage.model_validate_strings(wanted)
+        except ValidationError as wrong:
+            told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors())
+            raise Invalid(f"query not understood: {told}") from None
+        rows = await store.journal.search(search_of(page, typed["limit"]))
+        return Rows(items=tuple(map(row_of, rows)), next=None)
+
+    return _answered(config, read)
 
 
-async def _decision(settings: Settings, question: str) -> dict[str, Any] | None:
-    store = await _opened(settings)
-    if store is None:
-        return None
-    try:
-        found = await _by_id(store, question) or await _by_name(store, question, settings.server.hosts)
-    finally:
-        await store.close()
-    if found is None:
-        return None
-    return {**as_json(found), "text": text(found, settings.server.name, settings.server.url)}
+def _answered(config: Path, read: Read) -> Answer:
+    async def answer() -> Answer:
+        settings = load(config)
+        try:
+            store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+        except (ConfigError, Unavailable):
+            return None
+        try:
+            found = await read(store, settings)
+        finally:
+            await store.close()
+        return None if found is None else found.model_dump(mode="json")
+
+    return asyncio.run(answer())
 
 
 async def _by_id(store: Store, question: str) -> Decision | None:
@@ -62,14 +91,3 @@ async def _by_name(store: Store, question: str, hosts: tuple[str, ...]) -> Decis
         if event.decision_id and name.reference in {event.reference, event.digest}:
             return await store.journal.decision(event.decision_id)
     return None
-
-
-async def _would_block(settings: Settings, since: str) -> dict[str, Any] | None:
-    store = await _opened(settings)
-    if store is None:
-        return None
-    try:
-        start = since_when(since, SystemClock().now())
-        return warned(start, await store.journal.would_block(start))
-    finally:
-        await store.close()

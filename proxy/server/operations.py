@@ -1,4 +1,4 @@
-"""Connects every route of the admin API and every kind of job to its implementation.
+"""Lists every operation of the admin API, what it uses, and every kind of job.
 
 Requests, documentation and tests are all checked against this one table. A route runs the same flow as every other
 interface.
@@ -6,12 +6,11 @@ interface.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.admin import approval_operations, token_operations
 from proxy.admin.approvals_port import Approvals
-from proxy.admin.dispatch import adapted
 from proxy.admin.operation import Operation, Route
 from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.jobs import operations as job_operations
@@ -28,61 +27,41 @@ from proxy.policies.in_force import Policies, PolicyBook
 from proxy.policies.plan import PLAN, plan_in_job
 from proxy.registry.ports.facts import Signed
 from proxy.registry.ports_in_use import Ports
-from proxy.server import journal_routes
-from proxy.server import routes as server
-from proxy.server.desk import Desk
-from proxy.server.server_desk import ServerDesk
+from proxy.server import doctor_operations, image_operations, journal_operations, server_operations
+from proxy.server.server_operations import Live
 from proxy.server.store import Store
 from proxy.tokens.inventory_port import TokenInventory
 
-KEY_OPERATIONS = (*key_operations.OPERATIONS, *custody_operations.OPERATIONS, *chain_operations.OPERATIONS)
-ROUTES: tuple[Route, ...] = (
-    *server.ROUTES,
-    *(each.route for each in KEY_OPERATIONS),
-    *(each.route for each in policy_operations.OPERATIONS),
-    *(each.route for each in token_operations.OPERATIONS),
-    *(each.route for each in denial_operations.OPERATIONS),
-    *(each.route for each in exception_operations.OPERATIONS),
-    *journal_routes.ROUTES,
-    *(each.route for each in job_operations.OPERATIONS),
-    *(each.route for each in approval_operations.OPERATIONS),
+OPERATIONS: tuple[Operation, ...] = (
+    *server_operations.OPERATIONS,
+    *doctor_operations.OPERATIONS,
+    *image_operations.OPERATIONS,
+    *journal_operations.OPERATIONS,
+    *key_operations.OPERATIONS,
+    *custody_operations.OPERATIONS,
+    *chain_operations.OPERATIONS,
+    *policy_operations.OPERATIONS,
+    *token_operations.OPERATIONS,
+    *denial_operations.OPERATIONS,
+    *exception_operations.OPERATIONS,
+    *job_operations.OPERATIONS,
+    *approval_operations.OPERATIONS,
 )
+ROUTES: tuple[Route, ...] = tuple(each.route for each in OPERATIONS)
 
 
-def operations(
-    desk: Desk,
-    ports: Callable[[], Ports],
-    reload: Callable[[], Awaitable[str | None]],
-    policies: Policies,
-) -> tuple[Operation, ...]:
-    """Return every operation, in the order of `ROUTES`.
-
-    `ports` returns the ports in force; `reload` returns the reason if the reload was refused, or None.
-    """
-    server_topic = ServerDesk(desk, ports, reload, lambda: policies.described).topic()
-    return (
-        *adapted(server.ROUTES, server_topic),
-        *KEY_OPERATIONS,
-        *policy_operations.OPERATIONS,
-        *token_operations.OPERATIONS,
-        *denial_operations.OPERATIONS,
-        *exception_operations.OPERATIONS,
-        *adapted(journal_routes.ROUTES, server_topic),
-        *job_operations.OPERATIONS,
-        *approval_operations.OPERATIONS,
-    )
-
-
-def services(store: Store, tokens: TokenInventory, policies: Policies, people: KnownPeople) -> Mapping[type, Any]:
+def services(live: Live, store: Store, tokens: TokenInventory, people: KnownPeople) -> Mapping[type, Any]:
     """Return what operations `use`. `people` returns the client certificates configured now."""
     return {
+        Live: live,
+        Store: store,
         AdminTokens: store.admin_tokens,
         KnownPeople: people,
         Approvals: store.approvals,
         Jobs: store.jobs,
         Signed: store.ledger,
         TokenInventory: tokens,
-        Policies: policies,
+        Policies: live.policies,
         PolicyBook: store.policy_book,
     }
 

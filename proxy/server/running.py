@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -37,6 +38,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.rights import UpstreamRights
 from proxy.registry.request import Request, Response
 from proxy.registry.signing import retag, withdraw
+from proxy.registry.single_flight import SingleFlight
 from proxy.server import revocation_lists
 from proxy.server.build import (
     check_listeners,
@@ -47,9 +49,10 @@ from proxy.server.build import (
     told_by,
     upstream_of,
 )
-from proxy.server.desk import Desk
-from proxy.server.listeners import answer_as_realm, commands, public_pages
-from proxy.server.operations import operations, services, works
+from proxy.server.doctor.checkup import DoctorFinding
+from proxy.server.doctor.examine import examine
+from proxy.server.listeners import answer_as_realm, public_pages
+from proxy.server.operations import OPERATIONS, services, works
 from proxy.server.problems import expiry_watch, staleness
 from proxy.server.problems.all import AllProblems
 from proxy.server.problems.expiry_watch import ExpirySources, ExpiryWatch
@@ -57,6 +60,7 @@ from proxy.server.problems.upstream import UpstreamWatch
 from proxy.server.problems.watch import ProblemWatch
 from proxy.server.reload import keep_revisions, only_changeable
 from proxy.server.revocation_lists import RevocationLists
+from proxy.server.server_operations import Live
 from proxy.server.store import Store, open_store
 from proxy.server.token_plans import tokens_plan
 from proxy.store.clock import SystemClock
@@ -66,7 +70,6 @@ from proxy.tokens.signer import TokenCertifier, TokenSigner
 from proxy.trust.policy import PolicySet
 from proxy.upstream.client import Upstream
 from proxy.web.app import admin_app, public_app
-from proxy.web.local import local_app
 from proxy.web.logs import AccessLog
 from proxy.web.metrics import (
     CountedJournal,
@@ -135,14 +138,14 @@ class Running:
         self.problems = self._wrong.now
         self._told = ProblemWatch(self.problems, store.journal, ports.clock.now, log)
         watch_problems(metrics, self.problems)
-        told = times.shown, self.endings.warnings
-        self.desk = Desk(lambda: self.ports, store, self.problems, lambda: policies.source, *told)
+        checks = SingleFlight[Sequence[DoctorFinding]]()  # each opens every token
+        looks = lambda writable: checks.do(writable, lambda: examine(path, writable))  # noqa: E731
+        live = Live(ports.clock.now(), policies, self.reload, looks, self.problems, times.shown, self.endings.warnings)
         dual = lambda: self.settings.admin.dual_control  # noqa: E731  a reload exchanges the settings
         people = lambda: self.settings.admin.certificates  # noqa: E731
-        does = operations(self.desk, lambda: self.ports, self.reload, policies)
-        supplied = services(store, OpenTokens(signer), policies, people)
+        supplied = services(live, store, OpenTokens(signer), people)
         known = lambda shown: known_by(shown, self.settings.admin.certificates, ports.clock.now())  # noqa: E731
-        self.api = AdminApi(does, lambda: self.ports, supplied, store.journal, dual, known)
+        self.api = AdminApi(OPERATIONS, lambda: self.ports, supplied, store.journal, dual, known)
 
     async def listen(self) -> None:
         """Accept connections on every listener. Raises ConfigError when an address is not available."""
@@ -156,7 +159,7 @@ class Running:
         shown = public_pages(lambda: self.ports, self.upstream.realm, settings.attesting)
         public = outermost(public_app(self._handle, shown), public_edge)
         admin = outermost(self.api.over_network(admin_app(self.metrics.text, self._obstacle)), inward)
-        local = outermost(self.api.over_socket(local_app(commands(self.desk, self.reload))), inward)
+        local = outermost(self.api.over_socket(), inward)
         try:
             at = await self._server.public(public, Address(*settings.server.address), self._tls, networks)
         except OSError as taken:

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     """The permission that a route of the admin API requires."""
 
     STATUS = "status"
+    VERIFY = "verify"
+    DOCTOR = "doctor"
     KEYS = "keys"
     JOURNAL = "journal"
     RELOAD = "reload"
@@ -40,7 +42,7 @@ class Permission(StrEnum):
     CHANGE_JOBS = "change jobs"
 
 
-_SEE = frozenset({Permission.STATUS, Permission.KEYS, Permission.POLICIES})
+_SEE = frozenset({Permission.STATUS, Permission.VERIFY, Permission.KEYS, Permission.POLICIES})
 _OPERATE = frozenset({Permission.DENY, Permission.EXCEPT})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS, Permission.APPROVE})
 _POLICIES = frozenset({Permission.TRY_POLICIES, Permission.CHANGE_POLICIES})
@@ -55,15 +57,15 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.OPERATOR: _SEE
         | _JOBS
         | _OPERATE
-        | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.TRY_POLICIES},
+        | {Permission.JOURNAL, Permission.RELOAD, Permission.SIGN, Permission.TRY_POLICIES, Permission.DOCTOR},
         Role.POLICY_ADMIN: _SEE
         | _TOKENS
         | _JOBS
         | _POLICIES
         | _WORK
         | _OPERATE
-        | {Permission.EXCEPT_LONG, Permission.REVIEW},
-        Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS},
+        | {Permission.EXCEPT_LONG, Permission.REVIEW, Permission.DOCTOR},
+        Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS, Permission.DOCTOR},
     }
 )
 

@@ -30,6 +30,10 @@ ADMINS = {Role.POLICY_ADMIN, Role.KEY_ADMIN}
 # Written out once more, by hand: a route that is not here has roles nobody thought about.
 ALLOWED = {
     "GET /admin/v1/status": EVERYBODY,
+    "GET /admin/v1/verify": EVERYBODY,
+    "GET /admin/v1/why": EVERYBODY,
+    "GET /admin/v1/report/would-block": EVERYBODY - {Role.VIEWER},
+    "POST /admin/v1/doctor": {Role.OPERATOR, *ADMINS},
     "GET /admin/v1/keys": EVERYBODY,
     "GET /admin/v1/keys/unrecorded": EVERYBODY,
     "POST /admin/v1/keys/{profile}/rotate": {Role.KEY_ADMIN},

@@ -17,6 +17,7 @@ from tests.worlds.memory import NOON
 # Written out by hand: what a token for some repositories may call at all, without naming one of them.
 WITHOUT_A_NAME = {
     "GET /admin/v1/status",
+    "GET /admin/v1/report/would-block",
     "GET /admin/v1/keys",
     "GET /admin/v1/keys/unrecorded",
     "GET /admin/v1/denials",
@@ -43,6 +44,9 @@ async def test_whoever_names_no_repository_of_theirs_is_refused(route: Route) ->
     [
         ("GET", "/admin/v1/journal?repository={}", None),
         ("GET", "/admin/v1/jobs?repository={}", None),
+        ("GET", "/admin/v1/verify?ref={}:v1", None),
+        ("GET", "/admin/v1/verify?ref=proxy.example/{}:v1", None),
+        ("GET", "/admin/v1/why?question={}:v1", None),
         ("POST", "/admin/v1/sign", {**WHY, "ref": "{}:v1"}),
         ("POST", "/admin/v1/sign", {**WHY, "ref": "proxy.example/{}:v1"}),
         ("POST", "/admin/v1/keys/release/resign", {**WHY, "repository": "{}"}),
@@ -88,6 +92,26 @@ async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
             for method, end in (("GET", ""), ("POST", "/cancel"))
         }
         assert got == {(m, j): 200 if j == "a" else 403 for m in ("GET", "POST") for j in "abcd"}
+
+
+@pytest.mark.parametrize("only", ["team/**", "*"])
+async def test_a_decision_on_a_repository_of_others_is_one_that_never_was(only: str) -> None:
+    async with admin() as a:
+        for name in ("team/app", "secret/app"):
+            a.world.plant(image(name), name, "v1")
+            assert await a.world.blocked(name, "v1") == "unsigned"
+        made = {e.repository: e.decision_id for e in a.world.store.journal.events if e.kind is EventKind.PULL_DENIED}
+        unknown = made["secret/app"][:-1] + ("0" if made["secret/app"][-1] != "0" else "1")
+        token = await a.token(Role.VIEWER, only=(only,))
+        got = []
+        for decision in (made["secret/app"], unknown):
+            reply = await a.call("GET", f"/admin/v1/why?question={decision}", token=token)
+            told = {key: value for key, value in reply.value.items() if key != "request_id"}
+            got.append((reply.status, str(told).replace(decision, "ID")))
+        assert got[0] == got[1]
+        assert got[0][0] == 400, "an id that nobody knows is a name, and no valid one"
+        mine = await a.call("GET", f"/admin/v1/why?question={made['team/app']}", token=token)
+        assert mine.status == (200 if only == "team/**" else 400)
 
 
 async def test_nobody_with_less_than_everything_makes_tokens() -> None:

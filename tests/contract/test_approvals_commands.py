@@ -9,7 +9,6 @@ import typer
 from proxy.admin.approval import ApprovalState
 from proxy.admin.approval_operations import approve as approve_request
 from proxy.admin.approval_operations import list_approvals, reject
-from proxy.cli import journal
 from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
@@ -17,6 +16,7 @@ from proxy.cli.operations import carry_out
 from proxy.cli.tokens import draft
 from proxy.keys.operations import rotate_key
 from proxy.oci.faults import Fault
+from proxy.server.journal_operations import journal
 from proxy.trust.roles import Role
 from tests.contract.test_tokens_commands import away, create, served, show
 
@@ -56,10 +56,13 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         assert a.active() != before
         await away(lambda: show_pending(other))
         assert "nothing waits for a second person" in capsys.readouterr().out
-        await away(lambda: journal.show(other, {"kind": "approval.given"}, "2026-01-01", 10, OutputFormat.TEXT))
+        rows: dict[str, object] = {"kind": "approval.given", "since": "2026-01-01", "repository": "", "digest": ""}
+        rows |= {"limit": 10, "output": OutputFormat.TEXT}
+        await away(lambda: carry_out(journal, other, rows))
         told = capsys.readouterr().out
         assert "max" in told
-        await away(lambda: journal.show(other, {"kind": ""}, "", 3, OutputFormat.JSON))
+        rows |= {"kind": "", "since": "", "limit": 3, "output": OutputFormat.JSON}
+        await away(lambda: carry_out(journal, other, rows))
         assert len(json.loads(capsys.readouterr().out)["items"]) == 3
 
 

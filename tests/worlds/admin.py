@@ -22,8 +22,9 @@ from proxy.oci.limits import Limits
 from proxy.policies.in_force import Policies, RulesInForce
 from proxy.policies.process import Here, Reader
 from proxy.registry.request import Response
-from proxy.server.desk import Desk
-from proxy.server.operations import operations, services
+from proxy.server.doctor.checkup import DoctorFinding
+from proxy.server.operations import OPERATIONS, services
+from proxy.server.server_operations import Live
 from proxy.server.store import Store
 from proxy.tokens.token_key import UnrecordedKey
 from proxy.trust.keys import fingerprint
@@ -163,14 +164,16 @@ async def admin(
     async def reload() -> str | None:
         return reloads[-1]
 
+    async def examine(_writable: object) -> list[DoctorFinding]:
+        return []
+
     store = cast("Store", w.store)  # only its ports are used
     found = [Problem(ProblemId.JOURNAL, "w", "s", "n")]
-    desk = Desk(lambda: w.ports, store, lambda: found, lambda: policies.source)
+    live = Live(w.store.clock.now(), policies, reload, examine, lambda: found)
     tokens = SoftTokens(w.signer)
-    does = operations(desk, lambda: w.ports, reload, policies)
-    supplied = services(store, tokens, policies, lambda: people)
-    api = AdminApi(does, lambda: w.ports, supplied, w.store.journal, lambda: dual)
+    supplied = services(live, store, tokens, lambda: people)
+    api = AdminApi(OPERATIONS, lambda: w.ports, supplied, w.store.journal, lambda: dual)
     edge = Edge(replace(Limits(), header_timeout_s=1.0), watch, refuse=problem)
     probes = admin_app(lambda: b"metrics\n", lambda: None)
-    async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(probes), edge) as socket:
-        yield Admin(w, api, network, socket, reloads, does, supplied, tokens.astray, policies, tokens, found)
+    async with in_memory(api.over_network(probes), edge) as network, in_memory(api.over_socket(), edge) as socket:
+        yield Admin(w, api, network, socket, reloads, OPERATIONS, supplied, tokens.astray, policies, tokens, found)

@@ -12,7 +12,7 @@ from proxy.journal.port import Journal, Search
 from proxy.oci.faults import ConfigError, Unavailable
 from proxy.oci.reference import Repository
 from proxy.policies.in_force import Policies, RulesInForce, fix
-from proxy.policies.process import Here
+from proxy.policies.process import PolicyProcesses
 from proxy.server.doctor.checkup import DoctorFinding
 from proxy.server.store import open_store
 from proxy.store.clock import Clock, SystemClock
@@ -40,8 +40,12 @@ async def check_policies(settings: Settings) -> DoctorFinding:
         if await store.policy_book.tip() == (0, ""):
             return DoctorFinding(NAME, "ok", f"by the API; the first revision will be what {settings.path} says")
         rules = RulesInForce(settings.policies)
-        policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock(), Here())
-        policies.put(settings, await policies.taken(settings))
+        reader = PolicyProcesses(settings.limits)
+        policies = Policies(settings, store.policy_book, rules, store.journal, SystemClock(), reader)
+        try:
+            policies.put(settings, await policies.taken(settings))
+        finally:
+            await reader.close()
         pullers = await check_pull_accounts(store.journal, rules.current(), SystemClock())
         return DoctorFinding(NAME, "ok", f"by the API; {policies.described}", inner=(pullers,))
     except ConfigError as wrong:

@@ -29,7 +29,11 @@ ODD_BODIES: tuple[object, ...] = (
     {"name": "x", "roles": ["viewer"], "valid_days": "7"}, {"name": "x", "roles": ["viewer"], "valid_days": True},
     {"ref": "app:1"}, {"ref": "", "reason": "x"},
 )  # fmt: skip
-GOOD_THERE = {"lint_policies": {}, "test_policies": {"ref": "app:1"}}  # what of these is not odd to a route
+GOOD_THERE = {
+    "doctor": {},
+    "lint_policies": {},
+    "test_policies": {"ref": "app:1"},
+}  # what is not odd to a route
 ODD_QUERIES = (
     "limit=0", "limit=1001", "limit=x", "limit=1&limit=2", "skip=-1", "more=1", "kind=none", "since=yesterday",
     "since=2027-01-31T00:00:00", "&".join(f"a{n}=1" for n in range(30)), f"digest={'x' * 300}", "limit=",
@@ -95,8 +99,12 @@ async def test_every_route_does_what_it_says() -> None:
         a.world.plant(app, "team/app", "v1")
         assert (await done(a, "sign", {"ref": "team/app:v1", **WHY}))["digest"] == app.digest
         assert (await done(a, "status"))["problems"][0]["next"] == "n"
+        assert (await done(a, "verify", query="ref=team/app:v1"))["outcome"] == "passed"
+        assert (await done(a, "why", query="question=team/app:v1"))["allowed"] is True
+        assert (await done(a, "would_block"))["images"] == []
+        assert [each["name"] for each in (await done(a, "doctor", {}))["checks"]] == ["server"]
         rows = (await done(a, "journal", query="kind=admin.called&limit=1000"))["items"]
-        assert [row["kind"] for row in rows] == ["admin.called"] * 16
+        assert [row["kind"] for row in rows] == ["admin.called"] * 20
 
 
 async def test_lists_are_read_page_by_page() -> None:

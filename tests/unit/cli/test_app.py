@@ -2,7 +2,12 @@
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import UnixStreamServer
 
 import pytest
 
@@ -38,9 +43,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["status", "journal", "reload", "keys list"])
+@pytest.mark.parametrize(
+    "command", ["status", "journal", "reload", "verify app:1", "why app:1", "keys list", "report would-block", "doctor"]
+)
 def test_a_question_to_the_server_loaded_what_only_the_server_needs(tmp_path: Path, command: str) -> None:
-    heavy = "{'aiohttp', 'sqlalchemy', 'cryptography', 'hsm', 'yaml'}"  # typer itself loads pydantic
+    heavy = "{'aiohttp', 'sqlalchemy', 'cryptography', 'hsm', 'yaml', 'asyncio'}"  # typer itself loads pydantic
     code = (
         "import sys\n"
         "from proxy.cli.app import run\n"
@@ -50,9 +57,48 @@ def test_a_question_to_the_server_loaded_what_only_the_server_needs(tmp_path: Pa
         f"    print(sorted({heavy} & set(sys.modules)))"
     )
     asked = [sys.executable, "-c", code, *command.split(), "-c", configured(tmp_path)]
-    done = subprocess.run(asked, capture_output=True, text=True)
-    assert done.returncode == Exit.NO_SERVER
+    with refusing(tmp_path / "countersign.sock"):
+        done = subprocess.run(asked, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (Exit.NO, "not now\n")
     assert done.stdout.strip() == "[]"
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """A server that refuses every call."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            data = b'{"detail": "not now"}'
+            self.send_response(409)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815  named by the base class
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def address_string(self) -> str:
+            return "socket"
+
+    with UnixStreamServer(str(path), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_help_has_the_first_words_of_each_operation() -> None:
+    told = {each.name: each.callback.__doc__ or "" for each in module.whole().registered_commands if each.callback}
+    assert {name: says for name, (says, _) in module.COMMANDS.items()} == {
+        name: told[name].partition(". ")[0].removesuffix(".") + "." for name in module.COMMANDS
+    }
 
 
 def test_a_start_loaded_what_only_pages_or_another_database_need(tmp_path: Path) -> None:

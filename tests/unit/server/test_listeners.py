@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from proxy.oci.faults import Fault
 from proxy.oci.operation import PullManifest
 from proxy.server.build import upstream_of
-from proxy.server.desk import Desk
-from proxy.server.listeners import commands, public_pages
-from proxy.server.store import Store
+from proxy.server.listeners import public_pages
 from proxy.upstream.realm import Realm
 from proxy.web.app import public_app
-from proxy.web.local import local_app
 from tests.unit.config.test_settings import MINIMAL, parse
-from tests.worlds.conversation import World, world
+from tests.worlds.conversation import world
 from tests.worlds.images import image
 from tests.worlds.listener import Recorder, body_of, head_of, in_memory
 from tests.worlds.registry import Said
@@ -33,10 +28,6 @@ async def realm(tmp_path: Path) -> AsyncIterator[Realm]:
     upstream = upstream_of(parse(MINIMAL, str(tmp_path)))
     yield upstream.realm
     await upstream.close()
-
-
-def desk(w: World) -> Desk:
-    return Desk(lambda: w.ports, cast("Store", w.store), list, lambda: {"policies_from": "file"})
 
 
 async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
@@ -77,32 +68,3 @@ async def test_what_others_verify_with_is_there_for_everybody(realm: Realm) -> N
     async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
         assert b"/-/trust/release/keys.pem" in await proxy.get("/-/trust/")
         assert b"BEGIN PUBLIC KEY" in await proxy.get("/-/trust/release/keys.pem")
-
-
-@pytest.mark.parametrize("why", [None, "countersign.yaml:3:1: broken"])
-async def test_a_reload_says_whether_and_why_not(why: str | None) -> None:
-    w = await world()
-
-    async def reload() -> str | None:
-        return why
-
-    run = commands(desk(w), reload)
-    assert await run.reload({}) == {"reloaded": why is None, "why": why}
-
-
-async def test_commands_reach_the_desk_with_what_they_were_given() -> None:
-    w = await world()
-    w.plant(image(), "team/app", "v1")
-
-    async def reload() -> str | None:
-        return None
-
-    run = commands(desk(w), reload)
-    assert (await run.why({"q": "team/app:v1"}))["outcome"] == "failed"
-    assert (await run.sign({"ref": "team/app:v1", "reason": "reviewed"}))["digest"] == image().digest
-    assert (await run.verify({"ref": "team/app:v1"}))["outcome"] == "passed"
-    assert (await run.would_block({}))["images"] == []
-    with pytest.raises(Fault):
-        await run.would_block({"since": "lately"})
-    async with in_memory(local_app(run)) as local:
-        assert b'"policy_revision"' in await local.get("/v1/status")

@@ -1,0 +1,160 @@
+"""Operations on one image: what a pull of it gets now, why, and a signature for what is upstream already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from proxy.admin.operation import Argument, Call, Command, Given, Printed, Row, operation
+from proxy.admin.shapes import Line, Shape, Why
+from proxy.oci.image_name import parse_name
+from proxy.trust.decision import Decision
+from proxy.trust.explain import as_json, text
+from proxy.trust.requirement import Outcome
+from proxy.trust.roles import Permission
+
+if TYPE_CHECKING:
+    from proxy.registry.request import Request
+
+REF = "repo[:tag|@digest], the proxy's name in front or not"
+
+
+class VerifyQuery(Shape, frozen=True):
+    """Which image."""
+
+    ref: Annotated[Line, Argument("REF")] = Field(description=REF)
+
+
+class WhyQuery(Shape, frozen=True):
+    """Which decision."""
+
+    question: Annotated[Line, Argument("REF|DECISION-ID")] = Field(description="an image, or the id from an error")
+
+
+class DecisionShown(Shape, frozen=True):
+    """A decision."""
+
+    outcome: Outcome
+    allowed: bool = Field(description="also where the policy only warns, or an exception lets it through")
+    decision: dict[str, Any] = Field(description="criteria, checks, signatures and revisions")
+    text: str = Field(description="the same for people")
+
+
+class SignRequest(Why, frozen=True):
+    """An image to sign that is upstream already."""
+
+    ref: Annotated[Line, Argument("REF")] = Field(description=REF)
+
+
+class SignatureShown(Shape, frozen=True):
+    """One signature that was made."""
+
+    digest: str
+    format: str
+    bound: str
+    key: str
+
+
+class SignedShown(Shape, frozen=True):
+    """What was signed."""
+
+    digest: str
+    signatures: tuple[SignatureShown, ...]
+
+
+def shown(decision: Decision, name: str, url: str) -> DecisionShown:
+    """Return the decision in the form of the admin API."""
+    return DecisionShown(
+        outcome=decision.outcome,
+        allowed=decision.allowed,
+        decision=as_json(decision),
+        text=text(decision, name, url),
+    )
+
+
+def _explained(row: Row, _: Given) -> Printed:
+    code = {Outcome.PASSED.value: 0, Outcome.INCONCLUSIVE.value: 5}.get(row["outcome"], 1)
+    return Printed(row["text"].splitlines(), json=row["decision"], code=code)
+
+
+async def _repository(call: Call) -> str:
+    return parse_name((call.body or call.query).ref, call.ports.hosts).repository
+
+
+_VERIFY = Command("verify", shows=_explained)
+
+
+@operation("GET /verify", Permission.VERIFY, _VERIFY, about=_repository, query=VerifyQuery, unrecorded=True)
+async def verify(call: Call) -> DecisionShown:
+    """Judge an image as a pull of it now. Exit code 0: allowed, 1: blocked, 5: not known."""
+    return await _judged(call.query.ref, call)
+
+
+async def _recorded(call: Call) -> Decision | None:
+    """Return the decision with this id; None for a name, and for decisions on repositories of others."""
+    question = call.query.question
+    found = None if "/" in question or ":" in question else await call.ports.journal.decision(question)
+    return found if found is not None and call.may_see(found.question.repository) else None
+
+
+async def _repository_in_question(call: Call) -> str:
+    found = await _recorded(call)
+    return found.question.repository if found else parse_name(call.query.question, call.ports.hosts).repository
+
+
+_WHY = Command("why", shows=_explained, fallback=("proxy.server.offline_record:why", "this is from its record"))
+
+
+@operation("GET /why", Permission.VERIFY, _WHY, about=_repository_in_question, query=WhyQuery, unrecorded=True)
+async def why(call: Call) -> DecisionShown:
+    """Explain a decision: each check, the verdict and the fix. Exit codes as of verify."""
+    found = await _recorded(call)
+    if found is None:
+        return await _judged(call.query.question, call)
+    return shown(found, call.ports.name, call.ports.url)
+
+
+def _signed(row: Row) -> list[str]:
+    made = [f"  {each['format']} by key {each['key'][:12]} for {each['bound']}" for each in row["signatures"]]
+    return [f"signed {row['digest']}", *made]
+
+
+@operation("POST /sign", Permission.SIGN, Command("sign", _signed), about=_repository)
+async def sign(call: Call, body: SignRequest) -> SignedShown:
+    """Sign an image that is upstream already."""
+    from proxy.registry.signing.sign_existing import sign_existing
+
+    actor, name = call.actor, parse_name(body.ref, call.ports.hosts)
+    done = await sign_existing(name, actor.reason, actor.who, actor.how, _own_request(call), call.ports)
+    made = (
+        SignatureShown(digest=e.key.digest, format=e.key.format, bound=e.key.bound, key=e.key.fingerprint)
+        for e in done.entries
+    )
+    return SignedShown(digest=done.digest, signatures=tuple(made))
+
+
+OPERATIONS = (verify, why, sign)
+
+
+async def _judged(ref: str, call: Call) -> DecisionShown:
+    """Return the decision that any caller's pull of this name gets now. Raises Fault, Unavailable, Corrupt."""
+    from proxy.registry.judging.judge import judge
+    from proxy.registry.reading.resolve import not_given
+    from proxy.registry.request import Response
+
+    ports = call.ports
+    judged = await judge(parse_name(ref, ports.hosts), _own_request(call), ports)
+    if isinstance(judged, Response):
+        raise not_given(ref, judged.status)
+    return shown(judged.decision, ports.name, ports.url)
+
+
+def _own_request(call: Call) -> Request:
+    """Return a request of our own, with our account at upstream and the budget of one pull."""
+    from proxy.registry.ports.upstream import Credential
+    from proxy.registry.request import Request
+
+    return Request(
+        Credential(ours=True), call.actor.request_id, address="socket" if call.actor.on_the_host else "admin"
+    )

@@ -1,0 +1,104 @@
+"""The status and the reload, asked of a whole proxy in memory; and how they are printed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from proxy.cli import admin as client
+from proxy.cli.exits import Exit
+from proxy.cli.form import OutputFormat
+from proxy.cli.operations import carry_out
+from proxy.journal.event import Event
+from proxy.journal.problem import Problem, ProblemId
+from proxy.oci.faults import Unavailable
+from proxy.server.server_operations import reload, status
+from proxy.trust.roles import Role
+from tests.worlds.admin import admin
+from tests.worlds.images import image
+from tests.worlds.memory import NOON
+
+PROBLEM = {"what": "token hsm: away", "since": "10:00", "stops": "pushes", "next": "countersign doctor"}
+STATUS: dict[str, Any] = {
+    "name": "c", "url": "https://r", "started": "then", "policy_revision": "ab", "policies_number": None,
+    "keys": [], "soon": [], "warnings": [], "problems": [],
+}  # fmt: skip
+
+
+async def test_status_has_the_revisions_that_decisions_are_made_under() -> None:
+    async with admin() as a:
+        a.world.plant(image(), "team/app", "v1")
+        a.world.store.clock.advance(60)
+        told = (await a.call("GET", "/admin/v1/status", socket=True)).value
+        shown = (await a.call("GET", "/admin/v1/verify?ref=team/app:v1", socket=True)).value["decision"]
+        assert (told["policy_revision"], told["key_revision"]) == (shown["policy_revision"], shown["key_revision"])
+        assert (told["started"], told["pid"]) == (NOON.isoformat().replace("+00:00", "Z"), os.getpid())
+        assert [(k["profile"], k["state"]) for k in told["keys"]] == [("release", "active")]
+        assert [(p["id"], p["what"]) for p in told["problems"]] == [("journal", "w")]
+
+
+async def test_status_answers_on_the_host_while_the_journal_takes_nothing() -> None:
+    async with admin() as a:
+        token = await a.token(Role.KEY_ADMIN)
+
+        async def full(*_events: Event) -> None:
+            raise Unavailable("store: disk full")
+
+        a.world.store.journal.record = full  # type: ignore[method-assign]
+        for method, path, body in (("GET", "status", None), ("POST", "doctor", {})):
+            assert (await a.call(method, f"/admin/v1/{path}", body, socket=True)).status == 200
+            assert (await a.call(method, f"/admin/v1/{path}", body, token=token)).status == 503
+        assert (await a.call("GET", "/admin/v1/keys", socket=True)).status == 503
+
+
+async def test_a_problem_of_a_repository_is_for_those_who_may_see_it() -> None:
+    async with admin() as a:
+        a.found[:] = [
+            Problem(ProblemId.TAGS_KEPT, where or "all", "s", "n", repository=where)
+            for where in ("team/app", "x", None)
+        ]
+        token = await a.token(Role.VIEWER, only=("team/**",))
+        told = (await a.call("GET", "/admin/v1/status", token=token)).value["problems"]
+        assert [each["what"] for each in told] == ["team/app", "all"]
+
+
+@pytest.mark.parametrize("why", [None, "countersign.yaml:3:1: broken"])
+async def test_a_reload_says_whether_and_why_not(why: str | None) -> None:
+    async with admin() as a:
+        a.reloads.append(why)
+        told = (await a.call("POST", "/admin/v1/reload", socket=True)).value
+        assert (told["reloaded"], told["why"]) == (why is None, why)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
+    monkeypatch.setattr(client, "call", lambda *_: answer)
+
+
+def printed(operation: Any, capsys: pytest.CaptureFixture[str]) -> tuple[Exit, str]:
+    code = carry_out(operation, client.Endpoint(), {"output": OutputFormat.TEXT})
+    return code, capsys.readouterr().out
+
+
+def test_status_names_what_is_wrong_and_the_next_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, {**STATUS, "problems": [PROBLEM]})
+    code, out = printed(status, capsys)
+    assert code == Exit.NO
+    assert "WRONG: token hsm: away (since 10:00)\n  stops  pushes\n  next   countersign doctor\n" in out
+
+
+def test_status_when_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answering(monkeypatch, STATUS)
+    code, out = printed(status, capsys)
+    assert code == Exit.FINE
+    assert out.endswith("problems  none\n")
+
+
+def test_a_refused_reload_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answering(monkeypatch, {"reloaded": False, "why": "line 3"})
+    assert printed(reload, capsys) == (Exit.NO, "refused, the one from before is in force: line 3\n")
+    answering(monkeypatch, {"reloaded": True, "why": None})
+    assert printed(reload, capsys) == (Exit.FINE, "the configuration is in force as it is now\n")
