@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, SavedAs, operation
 from proxy.admin.shapes import Line, Why
-from proxy.keys.evidence_page import page
+from proxy.formats.key_evidence import CHECK, encoded, page
 from proxy.keys.shapes import KeyShown, shown
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.tokens.token_key import CONFIRM_DIGITS, may_leave
@@ -186,7 +186,6 @@ _EVIDENCE = Command(
 async def key_evidence(call: Call) -> EvidenceShown:
     """Show what token and journal say of a key, signed by it. JSON, or a page."""
     from proxy.formats.certificate import pem
-    from proxy.formats.key_evidence import CHECK, encoded
     from proxy.keys.evidence import evidence
 
     made = await evidence(call.path_params["fingerprint"], call.ports, call.use(TokenInventory))

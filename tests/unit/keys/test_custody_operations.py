@@ -16,9 +16,8 @@ from proxy.cli.admin import Endpoint
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
 from proxy.cli.operations import carry_out
-from proxy.formats.key_evidence import CHECK, encoded, text_of
+from proxy.formats.key_evidence import CHECK, encoded, page, text_of
 from proxy.keys.custody_operations import destroy_key
-from proxy.keys.evidence_page import page
 from tests.unit.keys.test_operations import KEY, Terminal
 
 PLACE = Endpoint(socket=Path("/nowhere/countersign.sock"))
