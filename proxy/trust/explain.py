@@ -13,10 +13,9 @@ from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.exception import ExceptionGrant
-from proxy.trust.fixes import FIXES, fix_for
 from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
-from proxy.trust.reason import Reason
+from proxy.trust.reason import Reason, fix_for
 from proxy.trust.requirement import Check, Outcome, RequirementOutcome
 
 MESSAGE_LENGTH = 300  # most clients show only errors[0].message (WIRE 6)
@@ -42,7 +41,7 @@ def page_url(url: str, decision_id: str) -> str:
 
 def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
     """Return the one line for a blocked caller; text is cut from the middle if too long, never from the URL."""
-    return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {FIXES[reason].what}", fix, url)
+    return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {reason.row.what}", fix, url)
 
 
 def _line(head: str, fix: str, page: str) -> str:
@@ -96,7 +95,7 @@ def phrase(name: str, code: str, url: str) -> str:
 
 def warning(decision: Decision, name: str, url: str) -> str:
     """Return the text of the Warning header when policy only warns, or an exception allows the pull."""
-    why = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
+    why = (decision.reason or Reason.NOT_VERIFIABLE).row.what
     let = f"would be blocked: {why}"
     if decision.granted is not None:
         let = f"is let through by {granted(decision.granted)}; without it, it is blocked: {why}"
@@ -155,7 +154,7 @@ def verdict(decision: Decision, name: str) -> str:
     """Return the verdict in one line."""
     if decision.outcome is Outcome.PASSED:
         return "allowed"
-    reason = FIXES[decision.reason or Reason.NOT_VERIFIABLE].what
+    reason = (decision.reason or Reason.NOT_VERIFIABLE).row.what
     if decision.granted is not None:
         return f"would be blocked ({decision.reason}: {reason}), but is let through by {granted(decision.granted)}"
     if decision.allowed:

@@ -100,7 +100,7 @@ def _clause(
     reasons = [*problems, *counted.values()]
     if not reasons:
         return Check(title, Outcome.FAILED, "no signature was found", Reason.UNSIGNED)
-    worst = min(reasons, key=_SEVERITY.index)
+    worst = min(reasons, key=lambda reason: reason.row.severity)
     detail = next((r.detail for r, reason in counted.items() if reason is worst), "")
     return Check(title, Outcome.FAILED, _detail(worst, names, detail), worst)
 
@@ -113,38 +113,11 @@ def _of_ours(signature: Verified, question: Question, at: DecisionContext, *, tr
     return next((problem for problem in said if problem is not None), None)
 
 
-# The most telling reason first: the one to report when several signatures fail differently.
-_FIRST = (
-    Reason.KEY_COMPROMISED,
-    Reason.CERTIFICATE_REVOKED,
-    Reason.KEY_RETIRED,
-    Reason.WRONG_IDENTITY,
-    Reason.CERTIFICATE_EXPIRED,
-    Reason.WRONG_SUBJECT,
-    Reason.OTHER_ALGORITHM,
-    Reason.UNREAD_PAYLOAD,
-    Reason.BAD_SIGNATURE,
-    Reason.UNTRUSTED_KEY,
-)
-_SEVERITY = [*_FIRST, *(reason for reason in Reason if reason not in _FIRST)]
-
 _REVOKED = "whether the signer's certificate is revoked is not known"
-_SAYS = {
-    Reason.KEY_COMPROMISED: "signed with a key that was declared compromised",
-    Reason.KEY_RETIRED: "signed with a key that is retired",
-    Reason.WRONG_IDENTITY: "signed, but for another repository or tag",
-    Reason.WRONG_SUBJECT: "the signature here is about another image",
-    Reason.CERTIFICATE_REVOKED: "signed, but the signer's certificate was revoked",
-    Reason.CERTIFICATE_EXPIRED: "signed, but the certificate or the signature is no longer, or not yet, valid",
-    Reason.OTHER_ALGORITHM: "signed by a trusted key, with an algorithm that does not count here",
-    Reason.UNREAD_PAYLOAD: "signed by a trusted key, but not as an image signature that is read here",
-    Reason.BAD_SIGNATURE: "a signature is here, but it does not verify",
-    Reason.UNTRUSTED_KEY: "signed, but not by a key this policy trusts",
-}
 
 
 def _detail(reason: Reason, names: str, said: str) -> str:
-    text = _SAYS.get(reason, str(reason))
+    text = reason.row.says
     return f"{text} ({names})" if reason is Reason.UNTRUSTED_KEY else text + (f": {said}" if said else "")
 
 

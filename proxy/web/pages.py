@@ -14,12 +14,10 @@ from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
 from proxy.trust.decision import Decision
-from proxy.trust.fixes import FIXES, fix_for
-from proxy.trust.reason import Reason
+from proxy.trust.reason import Lesson, Reason, fix_for
 from proxy.trust.requirement import Outcome
 from proxy.web.app import nothing_here
 from proxy.web.call import Call
-from proxy.web.help import LESSONS, Lesson
 from proxy.web.outermost import Inner
 from proxy.web.rendering import Rendering
 
@@ -147,7 +145,7 @@ class Pages:
             reason = Reason(word)
         except ValueError:
             raise Fault("NAME_UNKNOWN", "there is no such reason; all are at /-/help", status=404) from None
-        lesson, what = LESSONS[reason], FIXES[reason].what
+        lesson, what = reason.row.lesson, reason.row.what
         if form == "html":
             return self._rendering.html("help.html", reason=reason, what=what, lesson=lesson)
         if form == "json":
@@ -155,7 +153,7 @@ class Pages:
         return self._rendering.answer(200, _TEXT, lesson_text(reason, lesson))
 
     def _reasons(self, form: PageFormat) -> Response:
-        rows = [(reason, FIXES[reason].what) for reason in Reason]
+        rows = [(reason, reason.row.what) for reason in Reason]
         if form == "html":
             return self._rendering.html("reasons.html", reasons=rows)
         if form == "json":
@@ -230,4 +228,4 @@ def lesson_text(reason: Reason, lesson: Lesson) -> str:
         "if you push": lesson.pusher,
         "if the policy is yours": lesson.owner,
     }
-    return f"{reason}: {FIXES[reason].what}\n" + "".join(f"\n{title}\n  {text}\n" for title, text in parts.items())
+    return f"{reason}: {reason.row.what}\n" + "".join(f"\n{title}\n  {text}\n" for title, text in parts.items())

@@ -14,9 +14,8 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request
 from proxy.trust import explain
 from proxy.trust.decision import Decision
-from proxy.trust.fixes import fix_for
 from proxy.trust.question import NOTHING, Anonymous, Caller, Named, Question
-from proxy.trust.reason import Reason
+from proxy.trust.reason import Reason, fix_for
 from proxy.trust.requirement import Check, Outcome
 
 

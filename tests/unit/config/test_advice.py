@@ -16,9 +16,8 @@ from proxy.server.problems.health import _failing, problems_of
 from proxy.server.reload import RESTART
 from proxy.server.revocation_lists import _look_at
 from proxy.tokens.failing import Failing
-from proxy.trust.fixes import fix_for
 from proxy.trust.keys import KeyState, fingerprint
-from proxy.trust.reason import Reason
+from proxy.trust.reason import Reason, fix_for
 from tests.unit.cli.test_commands_named import wrong
 from tests.unit.server.problems.test_health import Well
 from tests.worlds.memory import NOON, SoftSigner

@@ -18,7 +18,6 @@ from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.requirement import Check, Outcome
 from proxy.web.app import public_app
-from proxy.web.help import LESSONS
 from proxy.web.outermost import Inner
 from proxy.web.pages import Inspection, pages
 from proxy.web.rendering import Rendering
@@ -153,7 +152,7 @@ async def test_an_image_that_is_no_name_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 async def test_every_reason_has_its_page(reason: Reason) -> None:
-    lesson = LESSONS[reason]
+    lesson = reason.row.lesson
     assert all(len(part) > 20 for part in vars(lesson).values())
     async with in_memory(site(Desk())) as proxy:
         html = await proxy.get(f"/-/help/{reason}", "Accept: text/html")
