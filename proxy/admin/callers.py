@@ -12,7 +12,7 @@ from proxy.journal.port import Journal
 from proxy.oci.faults import Fault, Forbidden
 from proxy.store.clock import Clock
 from proxy.trust.actor import Actor
-from proxy.trust.token_text import redacted
+from proxy.trust.names import redacted
 from proxy.web.call import Call
 
 _SCHEME = {"WWW-Authenticate": 'Bearer realm="countersign admin"'}

@@ -26,8 +26,8 @@ from proxy.oci.strict_json import loads
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Response
 from proxy.trust.actor import ON_THE_HOST, Actor
+from proxy.trust.names import redacted
 from proxy.trust.roles import holders, permitted
-from proxy.trust.token_text import redacted
 from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from proxy.admin.approval import ApprovalState
 from proxy.oci.faults import Fault, Invalid
 from proxy.oci.reference import parse_repository
-from proxy.trust.names import NAME, name_refusal
+from proxy.trust.names import NAME, holds_token, name_refusal
 from proxy.trust.pattern import check_pattern
-from proxy.trust.token_text import holds_token
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

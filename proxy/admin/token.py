@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from proxy.trust.allotment import Allotment
-from proxy.trust.names import ON_THE_HOST, same_name
+from proxy.trust.names import ON_THE_HOST, TOKEN, TOKEN_PREFIX, same_name
 from proxy.trust.roles import Role
-from proxy.trust.token_text import PREFIX, TEXT
 
 SECRET_BYTES = 32
 FIRST_FOR = timedelta(hours=24)
@@ -48,12 +47,12 @@ def render(token_id: str, secret: bytes) -> str:
     """Return the token's text, which is shown once. Raises ValueError unless `secret` is 32 bytes."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a token's secret has {SECRET_BYTES} bytes, not {len(secret)}")
-    return f"{PREFIX}_{token_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
+    return f"{TOKEN_PREFIX}_{token_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
 
 
 def id_of(text: str) -> str | None:
     """Return the public id in a token's text, or None if the text is no token."""
-    match = TEXT.fullmatch(text)
+    match = TOKEN.fullmatch(text)
     return None if match is None else match.group(1)
 
 

@@ -70,8 +70,7 @@ def moment_of(text: str, option: str, now: datetime) -> datetime:
 def actor_offline(reason: str) -> Actor:
     """Return who acts while no server runs. Raises ConfigError for a reason that may not be recorded."""
     from proxy.trust.actor import Actor
-    from proxy.trust.names import ON_THE_HOST
-    from proxy.trust.token_text import holds_token
+    from proxy.trust.names import ON_THE_HOST, holds_token
 
     if not reason.isprintable() or not 0 < len(reason) <= 500 or holds_token(reason):
         raise ConfigError("--reason: one line of 1 to 500 printable characters, without a token in it")

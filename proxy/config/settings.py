@@ -36,8 +36,7 @@ from proxy.config.yaml import Document, read, refuse
 from proxy.formats.identity import parse_subject
 from proxy.oci.faults import ConfigError
 from proxy.oci.limits import Limits
-from proxy.trust.authority import Authority
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import Authority, KeylessSigner
 from proxy.trust.keys import Trusted, TrustedKey
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
 from proxy.trust.schedule import KeyPlan

@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, Validatio
 
 from proxy.oci.duration import parse_span, span_text
 from proxy.oci.faults import ConfigError
-from proxy.trust.handover import parse_overlap
 from proxy.trust.pattern import check_pattern
+from proxy.trust.schedule import parse_overlap
 
 MINIMUM_RSA_BITS = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)

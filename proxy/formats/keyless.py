@@ -6,8 +6,8 @@ from proxy.formats import dsse, statement
 from proxy.formats.bundle import MEDIA_TYPES, Bundle, parse
 from proxy.formats.format import Layer
 from proxy.oci.reference import Digest
+from proxy.trust.authority import KeylessResult, KeylessSigner
 from proxy.trust.evidence import Rejected, SignatureCheck, Verified
-from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 
 NAME = "sigstore-bundle"

@@ -29,8 +29,7 @@ from proxy.journal.rows import (
 from proxy.oci.faults import Unavailable
 from proxy.oci.limits import MIB
 from proxy.store.database import Database, insert_once, upsert
-from proxy.trust.decision import Decision
-from proxy.trust.weight import of_decision
+from proxy.trust.decision import Decision, of_decision
 
 _FLUSH_AFTER_S = 0.5
 _BULK = 500  # rows written at once while nobody waits for them

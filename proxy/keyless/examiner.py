@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import Certificate, DuplicateExtension, ExtensionNotFound
 
+from proxy.trust.authority import KeylessResult, KeylessSigner
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from proxy.admin.shapes import Line, Why
 from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Invalid
 from proxy.trust.keys import BookKey, fingerprint
+from proxy.trust.names import holds_token
 from proxy.trust.roles import Permission
-from proxy.trust.token_text import holds_token
 
 if TYPE_CHECKING:
     from cryptography import x509

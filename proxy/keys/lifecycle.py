@@ -17,8 +17,8 @@ from proxy.keys.states import refusal
 from proxy.oci.faults import Conflict, Invalid, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState
+from proxy.trust.schedule import Handover
 
 ALONE = ("keys",)
 AT_ONCE = Handover()

@@ -28,10 +28,9 @@ from proxy.keys.shapes import (
 )  # fmt: skip
 from proxy.oci.duration import parse_span
 from proxy.oci.faults import Invalid, Unavailable
-from proxy.trust.handover import Handover, parse_overlap
 from proxy.trust.keys import BookKey, KeyState
 from proxy.trust.roles import Permission
-from proxy.trust.schedule import KeyPlan
+from proxy.trust.schedule import Handover, KeyPlan, parse_overlap
 
 if TYPE_CHECKING:
     from proxy.keys.lifecycle import Rotated

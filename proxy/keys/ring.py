@@ -9,8 +9,7 @@ from datetime import datetime
 
 from proxy.keys.states import refusal
 from proxy.oci.strict_json import canonical
-from proxy.trust.authority import Authority
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import Authority, KeylessSigner
 from proxy.trust.keys import Amendment, BookKey, KeyRing, KeyState, Trusted, TrustedKey, fingerprint
 
 

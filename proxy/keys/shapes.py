@@ -12,8 +12,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from proxy.admin.operation import Option, Row
 from proxy.admin.shapes import Why, filled
 from proxy.oci.duration import minute, parse_span
-from proxy.trust.handover import parse_overlap
 from proxy.trust.keys import VERIFYING, BookKey, KeyState
+from proxy.trust.schedule import parse_overlap
 
 
 def _span(text: str) -> str:

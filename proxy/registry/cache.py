@@ -35,11 +35,10 @@ from proxy.registry.pushes import Pushes
 from proxy.registry.request import Request
 from proxy.registry.single_flight import SingleFlight
 from proxy.registry.transfers import Transfers
-from proxy.trust.decision import Decision
+from proxy.trust.decision import Decision, of_decision
 from proxy.trust.fact import TagFact
-from proxy.trust.question import Question, Resolved
-from proxy.trust.requirement import Outcome, RequirementOutcome
-from proxy.trust.weight import of_decision, of_manifest, of_outcome
+from proxy.trust.question import Question, Resolved, of_manifest
+from proxy.trust.requirement import Outcome, RequirementOutcome, of_outcome
 
 T = TypeVar("T")
 ManifestKey = tuple[Repository, Digest]

@@ -8,8 +8,8 @@ from typing import Protocol
 from proxy.formats.format import Layer
 from proxy.formats.keyless import finding, unfit, with_certificate
 from proxy.oci.reference import Digest
+from proxy.trust.authority import KeylessResult, KeylessSigner
 from proxy.trust.evidence import Rejected, SignatureCheck
-from proxy.trust.keyless import KeylessResult, KeylessSigner
 
 
 class Keyless(Protocol):

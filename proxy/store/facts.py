@@ -33,8 +33,7 @@ from proxy.oci.reference import Digest, Repository
 from proxy.store.clock import Clock
 from proxy.store.database import Database, insert_once
 from proxy.store.tables import BIG, Instant, Json, metadata, value_of, values_of
-from proxy.trust.fact import Listing, ManifestFact
-from proxy.trust.weight import of_fact
+from proxy.trust.fact import Listing, ManifestFact, of_fact
 
 _REMEMBERED = 20_000  # times of the last pass
 _FACTS = 32 * MIB  # bytes

@@ -14,6 +14,7 @@ from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.requirement import (
     MODES,
+    SIGNATURE_BYTES,
     Check,
     DecisionContext,
     Mode,
@@ -143,3 +144,11 @@ def _all_checks(parts: Sequence[RequirementOutcome]) -> tuple[Check, ...]:
 def _part(outcome: RequirementOutcome) -> RequirementOutcome:
     """Return the outcome as recorded with the decision."""
     return replace(outcome, binds_reference=False, alone=True, signatures=())
+
+
+_DECISION = 5_000  # bytes of memory, measured and rounded up
+
+
+def of_decision(decision: Decision) -> int:
+    """Return the bytes of a decision with its checks and signatures."""
+    return _DECISION + SIGNATURE_BYTES * len(decision.signatures)

@@ -9,9 +9,8 @@ from typing import Any
 
 from proxy.oci.faults import Told, plain
 from proxy.oci.reference import is_digest, parse_digest, parse_reference, parse_repository
-from proxy.trust.certified import certified_as_json, certified_from_json
 from proxy.trust.decision import Decision
-from proxy.trust.evidence import Verified
+from proxy.trust.evidence import CertifiedChain, Proven, Verified
 from proxy.trust.exception import ExceptionGrant
 from proxy.trust.keys import KeyState
 from proxy.trust.question import NOTHING, Question
@@ -269,3 +268,25 @@ def from_json(data: Mapping[str, Any]) -> Decision:
         granted=_granted_from_json(data["exception"]) if data.get("exception") else None,
         requirements=tuple(_part_from_json(part) for part in data.get("requirements", ())),
     )
+
+
+def certified_as_json(certified: CertifiedChain) -> dict[str, Any]:
+    """Return the part of the certificates stored with a decision; `certified_from_json` reverses this."""
+    return {
+        "authorities": list(certified.authorities),
+        "valid": [at.isoformat() for at in certified.valid],
+        "signed_at": certified.signed_at.isoformat(),
+        "expires": certified.expires.isoformat() if certified.expires else None,
+        "proven": [[p.authority, p.earliest.isoformat(), p.latest.isoformat()] for p in certified.proven],
+    }
+
+
+def certified_from_json(data: Mapping[str, Any] | None) -> CertifiedChain | None:
+    """Return the chain that `certified_as_json` wrote. Raises KeyError or ValueError on anything else."""
+    if data is None:
+        return None
+    first, last = map(datetime.fromisoformat, data["valid"])
+    expires = datetime.fromisoformat(data["expires"]) if data["expires"] else None
+    signed_at = datetime.fromisoformat(data["signed_at"])
+    proven = tuple(Proven(who, *map(datetime.fromisoformat, moments)) for who, *moments in data.get("proven", ()))
+    return CertifiedChain(tuple(data["authorities"]), (), (first, last), signed_at, expires, proven=proven)

@@ -10,8 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal, TypedDict
 
-from proxy.trust.authority import Authority
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import Authority, KeylessSigner
 
 Identity = Literal["any", "repository", "exact"]
 

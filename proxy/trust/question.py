@@ -60,3 +60,14 @@ def name_of(caller: Caller) -> str:
 def how_of(caller: Caller) -> str:
     """Return how the name is proven; empty if it is not."""
     return caller.how if isinstance(caller, Named) else ""
+
+
+_DESCRIPTOR, _ANNOTATION = 500, 100  # bytes of memory, measured and rounded up
+
+
+def of_manifest(held: Resolved) -> int:
+    """Return the bytes of a manifest and its parsed form: up to nine times its own size."""
+    m = held.manifest
+    descriptors = [*m.layers, *m.children, *m.entries, *(each for each in (m.config, m.subject) if each is not None)]
+    annotations = len(m.annotations) + sum(len(each.annotations) for each in descriptors)
+    return len(held.body) + 512 + _DESCRIPTOR * len(descriptors) + _ANNOTATION * annotations

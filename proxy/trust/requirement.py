@@ -164,3 +164,11 @@ def first_reason(checks: Sequence[Check]) -> Reason | None:
         return None
     ordered = sorted(checks, key=lambda c: c.outcome is not Outcome.FAILED)
     return next((c.reason for c in ordered if c.reason is not None), Reason.NOT_VERIFIABLE)
+
+
+_OUTCOME, SIGNATURE_BYTES = 2_000, 1_500  # bytes of memory, measured and rounded up
+
+
+def of_outcome(outcome: RequirementOutcome) -> int:
+    """Return the bytes of a requirement's outcome with its key, checks and signatures."""
+    return _OUTCOME + SIGNATURE_BYTES * len(outcome.signatures)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 
 from proxy.oci.reference import is_digest
-from proxy.trust.certified import has_expired, vouched_for
-from proxy.trust.evidence import Evidence, Verified, reason_for
+from proxy.trust.authority import Authority
+from proxy.trust.evidence import CertifiedChain, Evidence, Verified, reason_for
 from proxy.trust.exception import SIGNATURES
 from proxy.trust.keys import VERIFYING, KeyRing, KeyState, Verifier
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question
 from proxy.trust.reason import Reason
 from proxy.trust.requirement import Basis, Check, DecisionContext, Outcome, Requirement
-from proxy.trust.revocation import NotKnown
+from proxy.trust.revocation import Listed, NotKnown, Revoked, revocation
 
 
 def requirements(policy: Policy) -> tuple[Requirement, ...]:
@@ -157,3 +158,68 @@ def _bound(bound: str | None, verifier: Verifier, question: Question, hosts: Seq
 def _binds_reference(clauses: Sequence[Clause], ring: KeyRing) -> bool:
     names = {name for clause in clauses for name in clause.signed_by}
     return any(k.identity == "exact" and k.name in names for k in ring.others)
+
+
+def has_expired(signature: Verified, now: datetime) -> bool:
+    """True from the expiry that the signer put into the signature itself."""
+    expires = signature.certified.expires if signature.certified else None
+    return expires is not None and now >= expires
+
+
+def vouched_for(
+    signatures: Iterable[Verified], authorities: Collection[Authority], counted: Collection[str], now: datetime
+) -> Iterator[tuple[str, Verified | Reason | NotKnown]]:
+    """Yield each signature these authorities vouch for as (signer to count, signature), or why it does not count.
+
+    An authority counts once, however many signers it certifies, and so do two authorities with a common CA; a key that
+    counts by itself (`counted`, fingerprints) is not counted again. `NotKnown` is neither: its revocation could not be
+    checked.
+    """
+    taken, issuers = set(counted), set[bytes]()
+    for signature in signatures:
+        certified = signature.certified
+        names = certified.authorities if certified and not has_expired(signature, now) else ()
+        judges = [a for a in authorities if a.name in names]
+        if certified is None or not judges or signature.fingerprint in taken:
+            continue
+        said = [(judge, _objection(certified, judge, now)) for judge in judges]
+        good = [(judge.fingerprint, _between(certified, judge)) for judge, objection in said if objection is None]
+        free = next((each for each in good if each[0] not in taken and issuers.isdisjoint(each[1])), None)
+        if free is not None:
+            who, through = free
+            taken |= {who, signature.fingerprint}
+            issuers |= through
+            yield who, signature
+        elif not good:
+            yield signature.fingerprint, min((why for _, why in said if why is not None), key=_weight)
+
+
+def _between(certified: CertifiedChain, judge: Authority) -> frozenset[bytes]:
+    """Return the certificates from the leaf's issuer up to the authority's: each could have issued the leaf."""
+    at = next((number for number, der in enumerate(certified.chain) if der in judge.roots), 0)
+    return frozenset(certified.chain[1 : at + 1] or certified.chain[:1])
+
+
+def _objection(certified: CertifiedChain, judge: Authority, now: datetime) -> Reason | NotKnown | None:
+    """Return why this authority does not count for the chain at this moment, or None."""
+    first, last = certified.valid
+    proven = next((p for p in certified.proven if p.authority == judge.name), None)
+    was_in_time = proven is not None and first <= proven.earliest and proven.latest <= last
+    if judge.crl:
+        signed = proven.latest if proven is not None else None
+        said = revocation(certified.listed.get(judge.name, _NOTHING), now, signed)
+        if isinstance(said, Revoked):
+            return Reason.CERTIFICATE_REVOKED
+        if said is not None and not judge.allow_unlisted:
+            return Reason.CERTIFICATE_EXPIRED if not (was_in_time or first <= now <= last) else said
+    return None if was_in_time or first <= now <= last else Reason.CERTIFICATE_EXPIRED
+
+
+_NOTHING = (Listed("its signer", why="nobody looked"),)
+
+
+def _weight(objection: Reason | NotKnown) -> int:
+    """Return the order in which to report these: certain and bad first."""
+    if isinstance(objection, NotKnown):
+        return 1
+    return 0 if objection is Reason.CERTIFICATE_REVOKED else 2

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from proxy.trust.token_text import redacted
+from proxy.trust.names import redacted
 from proxy.web.outermost import Done
 
 Fields = MutableMapping[str, Any]

@@ -13,8 +13,8 @@ import pytest
 from proxy.keyless.examiner import SigstoreExaminer
 from proxy.oci.limits import Limits
 from proxy.oci.manifest import Descriptor
+from proxy.trust.authority import KeylessResult, KeylessSigner
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.policy import Policy, PushRules
 from tests.worlds.conversation import World, signed_by, world
 from tests.worlds.foreign import put_bundle

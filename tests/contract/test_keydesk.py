@@ -11,10 +11,9 @@ import pytest
 from proxy.journal.event import EventKind
 from proxy.oci.faults import Unavailable
 from proxy.tokens.token_key import UnrecordedKey
-from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState
 from proxy.trust.policy import PullRules
-from proxy.trust.schedule import KeyPlan
+from proxy.trust.schedule import Handover, KeyPlan
 from tests.worlds.admin import Admin, admin
 from tests.worlds.conversation import SIGN
 

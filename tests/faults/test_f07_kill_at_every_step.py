@@ -12,8 +12,8 @@ from proxy.journal.event import EventKind
 from proxy.keys import lifecycle
 from proxy.oci.faults import Fault
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.schedule import Handover
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, mortal, restarted
 from tests.worlds.images import image

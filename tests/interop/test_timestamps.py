@@ -14,9 +14,9 @@ from proxy.formats.identity import parse_subject
 from proxy.formats.table import FORMATS
 from proxy.oci.reference import digest_of
 from proxy.trust.authority import Authority as CertificateAuthority
-from proxy.trust.certified import vouched_for
 from proxy.trust.evidence import Verified
 from proxy.trust.reason import Reason
+from proxy.trust.signatures import vouched_for
 from proxy.upstream.outbound import Outbound
 from tests.interop.timestamps import Authority, openssl_authority, sigstore_authority
 from tests.worlds.certificates import chain_of, trio

@@ -25,7 +25,7 @@ from proxy.formats import dsse
 from proxy.formats.format import Blob, Layer
 from proxy.formats.statement import IMAGE_SIGNATURE, V1
 from proxy.oci.reference import Digest
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import KeylessSigner
 from tests.worlds.softkey import layer_of
 
 ISSUER, IDENTITY = "https://accounts.example.com", "release@example.com"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from proxy.config.schema.world import Pin
 from proxy.config.values import FilePath, Line, Name, Overlap, Span, Variable
-from proxy.trust.handover import Handover, parse_overlap
+from proxy.trust.schedule import Handover, parse_overlap
 
 Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096"]
 Purpose = Literal["image", "attestation"]

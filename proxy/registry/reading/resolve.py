@@ -14,8 +14,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.read import ALL_TYPES, ask, examined, header, whole
 from proxy.registry.request import Request, Response
 from proxy.trust.fact import ManifestFact
-from proxy.trust.question import Resolved
-from proxy.trust.weight import of_manifest
+from proxy.trust.question import Resolved, of_manifest
 
 
 def accept_of(request: Request) -> tuple[str, ...]:

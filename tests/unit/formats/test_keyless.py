@@ -7,8 +7,8 @@ import pytest
 from proxy.formats import dsse
 from proxy.formats.keyless import finding, unfit, with_certificate
 from proxy.oci.reference import parse_digest
+from proxy.trust.authority import KeylessResult
 from proxy.trust.evidence import Rejected, Verified
-from proxy.trust.keyless import KeylessResult
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import IDENTITY, ISSUER, Sigstore, attested, layer_of_bundle, signer_of, statement_of
 from tests.worlds.softkey import soft_key

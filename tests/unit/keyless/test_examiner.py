@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from proxy.formats.statement import IMAGE_SIGNATURE
 from proxy.keyless.examiner import SigstoreExaminer, check_root, examined
 from proxy.oci.reference import parse_digest
+from proxy.trust.authority import KeylessResult
 from proxy.trust.evidence import Rejected
-from proxy.trust.keyless import KeylessResult
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import AT, IDENTITY, Sigstore, signer_of, statement_of
 

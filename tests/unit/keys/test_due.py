@@ -13,9 +13,8 @@ from proxy.keys.due import run_due
 from proxy.oci.faults import Unavailable
 from proxy.registry.cache import Cache
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
-from proxy.trust.schedule import KeyPlan
+from proxy.trust.schedule import Handover, KeyPlan
 from tests.worlds.conversation import World, world
 from tests.worlds.crash import Hours, Killed, mortal, restarted
 from tests.worlds.images import image

@@ -11,9 +11,9 @@ from proxy.keys import lifecycle
 from proxy.keys.lifecycle import key_event
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.ledger import Stage
+from proxy.trust.schedule import Handover
 from tests.worlds.conversation import World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image

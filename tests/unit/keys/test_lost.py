@@ -11,8 +11,8 @@ from proxy.keys import lifecycle
 from proxy.keys.lost import Loss, lose
 from proxy.oci.faults import Fault, Unavailable
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState, fingerprint
+from proxy.trust.schedule import Handover
 from tests.unit.keys.test_lifecycle import BY, OLD, active, name, states
 from tests.worlds.conversation import world
 from tests.worlds.images import image

@@ -16,9 +16,8 @@ from proxy.registry.cache import Cache
 from proxy.registry.ports_in_use import Ports
 from proxy.store.shared import HELD_S
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyState
-from proxy.trust.schedule import KeyPlan
+from proxy.trust.schedule import Handover, KeyPlan
 from proxy.web.logs import open_log
 from tests.worlds.conversation import World, world
 

@@ -7,8 +7,8 @@ import pytest
 from proxy.oci.faults import Unavailable
 from proxy.oci.reference import parse_digest
 from proxy.registry.keyless import by_certificate
+from proxy.trust.authority import KeylessResult, KeylessSigner
 from proxy.trust.evidence import Rejected, Verified
-from proxy.trust.keyless import KeylessResult, KeylessSigner
 from proxy.trust.reason import Reason
 from tests.worlds.sigstore import IDENTITY, Sigstore, attested, layer_of_bundle, signer_of, statement_of
 from tests.worlds.softkey import soft_key

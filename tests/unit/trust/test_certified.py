@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from proxy.trust.authority import Authority
-from proxy.trust.certified import certified_as_json, certified_from_json, has_expired, vouched_for
 from proxy.trust.evidence import CertifiedChain, Proven, Verified
+from proxy.trust.explain import certified_as_json, certified_from_json
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed, Listing, NotKnown
+from proxy.trust.signatures import has_expired, vouched_for
 from tests.worlds.memory import NOON
 
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oci.reference import digest_of, parse_reference, parse_repository
-from proxy.trust.authority import Authority
+from proxy.trust.authority import Authority, KeylessSigner
 from proxy.trust.decision import Decision, decide
 from proxy.trust.evidence import (
     CertifiedChain,
@@ -22,7 +22,6 @@ from proxy.trust.evidence import (
     SourceResult,
     Verified,
 )
-from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import BookKey, Identity, KeyRing, KeyState, TrustedKey, fingerprint
 from proxy.trust.policy import Clause, Policy, PullRules
 from proxy.trust.question import Question

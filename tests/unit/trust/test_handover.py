@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from proxy.trust.handover import Handover, parse_overlap
+from proxy.trust.schedule import Handover, parse_overlap
 from tests.worlds.memory import NOON
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.keys.ring import ring_of
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import KeylessSigner
 
 CI = KeylessSigner("ci", "https://issuer.example", ("a@example.com", "b@example.com"), b"root")
 

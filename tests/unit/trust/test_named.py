@@ -3,7 +3,7 @@ import random
 from proxy.oci.reference import digest_of, parse_repository
 from proxy.trust.denial import Denial
 from proxy.trust.exception import PolicyException
-from proxy.trust.named import Named
+from proxy.trust.overrides import Named
 from proxy.trust.pattern import matches
 from tests.worlds.orders import denial, exception
 

@@ -14,7 +14,7 @@ import pytest
 from proxy.formats.table import claimed_by
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository
 from proxy.trust import explain
-from proxy.trust.authority import Authority
+from proxy.trust.authority import Authority, KeylessSigner
 from proxy.trust.decision import Decision, decide
 from proxy.trust.denial import Denial
 from proxy.trust.evidence import (
@@ -30,7 +30,6 @@ from proxy.trust.evidence import (
     Verified,
 )
 from proxy.trust.exception import SIGNATURES
-from proxy.trust.keyless import KeylessSigner
 from proxy.trust.keys import BookKey, Identity, KeyRing, KeyState, TrustedKey, fingerprint
 from proxy.trust.overrides import Overrides
 from proxy.trust.policy import Clause, Policy, PullRules

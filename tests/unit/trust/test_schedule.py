@@ -3,9 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from proxy.trust.handover import Handover
 from proxy.trust.keys import BookKey, KeyRing, KeyState, fingerprint
-from proxy.trust.schedule import ChangeKind, KeyPlan, announced, begins, coming, due
+from proxy.trust.schedule import ChangeKind, Handover, KeyPlan, announced, begins, coming, due
 from tests.worlds.memory import NOON
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.config.schema.trust import ROOT_BYTES
 from proxy.oci.faults import ConfigError
-from proxy.trust.keyless import KeylessSigner
+from proxy.trust.authority import KeylessSigner
 from tests.unit.config.test_settings import MINIMAL, parse
 from tests.worlds.sigstore import Sigstore
 

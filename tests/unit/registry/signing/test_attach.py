@@ -16,9 +16,9 @@ from proxy.registry.request import Request
 from proxy.registry.signing.attach import attach, carried, due, layer_of
 from proxy.registry.signing.sign import SIMPLE, sign
 from proxy.trust.actor import Actor
-from proxy.trust.handover import Handover
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.ledger import Entry, SignatureKey, Stage
+from proxy.trust.schedule import Handover
 from tests.worlds.conversation import ANYBODY, REPO, World, world
 from tests.worlds.foreign import put_sig
 from tests.worlds.images import image
