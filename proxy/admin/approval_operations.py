@@ -74,8 +74,8 @@ _LIST = Command("approvals list", table=_table, rows="items", empty=_empty)
 @operation("GET /approvals", Permission.JOURNAL, _LIST, query=ApprovalsPage)
 async def list_approvals(call: Call) -> ApprovalsShown:
     """List calls that wait for a second person, or did, newest first."""
-    from proxy.admin.approvals_port import Approvals
     from proxy.admin.approve import shown
+    from proxy.admin.ports import Approvals
 
     page = call.query
     found = await call.use(Approvals).page(page.state, page.limit + 1, page.skip)

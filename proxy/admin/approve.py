@@ -12,13 +12,12 @@ from pydantic import BaseModel
 
 from proxy.admin import approval as approvals_of
 from proxy.admin.approval import WAITS_FOR, Approval, ApprovalState, one_person, same_steps
-from proxy.admin.approvals_port import Approvals
 from proxy.admin.certificates import may_ask
 from proxy.admin.operation import Call, Operation, reason_of
+from proxy.admin.ports import AdminTokens, Approvals, KnownPeople
 from proxy.admin.shapes import ApprovalShown, filled, kept
 from proxy.admin.token import expiry_reason
 from proxy.admin.token_operations import NewToken
-from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.journal.event import Event, EventKind
 from proxy.oci.faults import Conflict, Corrupt, Fault, Forbidden, NotFound, Unavailable
 from proxy.registry.ports_in_use import Ports

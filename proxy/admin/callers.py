@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.admin.ports import AdminTokens
 from proxy.admin.rate import FAILED, ROWS, TOKEN, TokenBucket, place
 from proxy.admin.token import AdminToken, expiry_reason, id_of, matches
-from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Fault, Forbidden

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from proxy.admin.tokens_port import Known
+from proxy.admin.ports import Known
 from proxy.trust.actor import Actor
 from proxy.trust.roles import Permission, permitted
 

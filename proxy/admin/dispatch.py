@@ -16,9 +16,9 @@ from proxy.admin.callers import Callers, called
 from proxy.admin.openapi import document
 from proxy.admin.operation import ROOT, Operation, Route, Scope, reason_of
 from proxy.admin.operation import Call as OperationCall
+from proxy.admin.ports import AdminTokens
 from proxy.admin.rate import ADDRESS, TokenBucket, place
 from proxy.admin.shapes import DryRun, Held, Nothing, Plan, kept
-from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.oci.faults import Corrupt, Fault, Forbidden, Invalid, NotFound, Unavailable

@@ -7,8 +7,8 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from proxy.admin.ports import AdminTokens
 from proxy.admin.token import SECRET_BYTES, AdminToken, ends_too_late, expiry_reason, first_id, first_token, render
-from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal, Search
 from proxy.oci.faults import ConfigError

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
+from proxy.admin.ports import AdminTokens, KnownPeople
 from proxy.admin.shapes import Name, Page, Repositories, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
-from proxy.admin.tokens_port import AdminTokens, KnownPeople
 from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Conflict, Forbidden, NotFound
 from proxy.trust.allotment import Allotment, allotment

@@ -59,7 +59,7 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     file: PolicyFile = await policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
     tip, parent = await book.tip()
     new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), by.who, by.how, by.reason)
-    change = Change(text, "", tip, by.reason, by.who, by.how, reverts=number)
+    change = Change(text, "", tip, by, reverts=number)
     if not await book.append(new, file.canonical, event_of(new, ["written while no server ran"], change)):
         raise Conflict("another revision was added in this moment; look at it first")
     return new

@@ -265,10 +265,8 @@ class Policies:
         number, parent = await self._book.tip()
         if number != change.base:
             return False
-        at = self._clock.now()
-        new = PolicyRevision(
-            number + 1, parent, change.text, file.policies.revision, at, change.who, change.how, change.reason
-        )
+        by, at = change.by, self._clock.now()
+        new = PolicyRevision(number + 1, parent, change.text, file.policies.revision, at, by.who, by.how, by.reason)
 
         def then(added: bool | None) -> None:
             if added and self.settings is settings:  # the caller may have been cancelled and released the lock

@@ -121,15 +121,13 @@ def _applied(row: Row) -> list[str]:
 
 
 def _requested(call: Call) -> Change:
-    body, by = call.body, call.actor
-    return Change(body.text, body.name, body.base, by.reason, by.who, by.how, by.request_id)
+    return Change(call.body.text, call.body.name, call.body.base, call.actor)
 
 
 async def _reverted(call: Call) -> Change:
     _policies(call).may_change()
-    old, by = await _found(int(call.path_params["number"]), call), call.actor
-    name = f"revision-{old.number}"
-    return Change(old.text, name, call.body.base, by.reason, by.who, by.how, by.request_id, reverts=old.number)
+    old = await _found(int(call.path_params["number"]), call)
+    return Change(old.text, f"revision-{old.number}", call.body.base, call.actor, reverts=old.number)
 
 
 async def _plan_apply(call: Call) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from proxy.journal.event import Event, EventKind
+from proxy.trust.actor import Actor
 
 TEXT_BYTES = 256 * 1024
 LINES_KEPT = 60  # of a difference, in the journal and in refusals
@@ -44,15 +45,12 @@ class PolicyRevision:
 
 @dataclass(frozen=True)
 class Change:
-    """A request to put another text in force, its author and reason; `base` is the revision number it starts from."""
+    """A request of `by` to put another text in force; `base` is the revision number it starts from."""
 
     text: str
     name: str
     base: int
-    reason: str
-    who: str
-    how: str
-    request_id: str = ""
+    by: Actor
     reverts: int | None = None
 
 
@@ -67,7 +65,7 @@ def event_of(revision: PolicyRevision, lines: list[str], change: Change | None =
         EventKind.POLICY_CHANGED,
         revision.who,
         revision.how,
-        request_id="" if change is None else change.request_id,
+        request_id="" if change is None else change.by.request_id,
         policy_revision=revision.policies,
         detail=detail,
     )

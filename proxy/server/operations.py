@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.admin import approval_operations, token_operations
-from proxy.admin.approvals_port import Approvals
 from proxy.admin.operation import Operation, Route
-from proxy.admin.tokens_port import AdminTokens, KnownPeople
+from proxy.admin.ports import AdminTokens, Approvals, KnownPeople
 from proxy.jobs import operations as job_operations
 from proxy.jobs.job import Lane
 from proxy.jobs.port import Jobs

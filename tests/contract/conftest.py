@@ -12,8 +12,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete
 
-from proxy.admin.approvals_port import Approvals
-from proxy.admin.tokens_port import AdminTokens
+from proxy.admin.ports import AdminTokens, Approvals
 from proxy.jobs.port import Jobs
 from proxy.journal.port import Journal, Pulled
 from proxy.journal.reports import WouldBlock

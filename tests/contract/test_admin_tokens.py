@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from proxy.admin.ports import AdminTokens
 from proxy.admin.token import AdminToken, hashed
-from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.trust.allotment import Allotment

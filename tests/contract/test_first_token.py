@@ -8,8 +8,8 @@ import pytest
 
 from proxy import config
 from proxy.admin.first_token import first_token_file, make_first_token, read_first_token, take_over
+from proxy.admin.ports import AdminTokens
 from proxy.admin.token import AdminToken, matches
-from proxy.admin.tokens_port import AdminTokens
 from proxy.journal.event import EventKind
 from proxy.oci.faults import ConfigError
 from proxy.server.doctor.credentials import check_admin

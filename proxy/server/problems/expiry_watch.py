@@ -9,8 +9,8 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from proxy.admin.ports import AdminTokens
 from proxy.admin.token import AdminToken
-from proxy.admin.tokens_port import AdminTokens
 from proxy.config import Settings
 from proxy.formats.certificate import from_pem, parse_certificate, window
 from proxy.journal.problem import Problem, ProblemId

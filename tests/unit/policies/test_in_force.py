@@ -16,10 +16,12 @@ from proxy.oci.reference import Repository
 from proxy.policies.in_force import Policies, RulesInForce, Taken
 from proxy.policies.process import Here
 from proxy.policies.revision import Change, PolicyRevision
+from proxy.trust.actor import Actor
 from proxy.trust.policy import Policy, PolicySet
 from tests.unit.config.test_settings import SIGNING, parse
 from tests.worlds.memory import MemoryStore
 
+ERIKA = Actor("erika", "socket", "r")
 API = SIGNING + "policies_from: api\n"
 TEXT = SIGNING[SIGNING.index("policies:") :]
 OTHER = TEXT.replace("prod/**", "live/**")
@@ -43,7 +45,7 @@ def patterns(rules: RulesInForce) -> list[str]:
 
 
 def change(text: str, base: int, **more: object) -> Change:
-    return replace(Change(text, "p.yaml", base, "r", "erika", "socket"), **more)  # type: ignore[arg-type]
+    return replace(Change(text, "p.yaml", base, ERIKA), **more)  # type: ignore[arg-type]
 
 
 async def follow(store: MemoryStore, text: str) -> PolicyRevision:

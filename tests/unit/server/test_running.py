@@ -20,10 +20,12 @@ from proxy.policies.revision import Change
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.request import Request
 from proxy.server.running import Running, open_running
+from proxy.trust.actor import Actor
 from proxy.web.logs import open_log
 from tests.unit.config.test_settings import MINIMAL
 from tests.worlds.registry import MemoryRegistry, Said, Seen
 
+ERIKA = Actor("erika", "socket", "r")
 TWO_NAMES = MINIMAL.replace("[https://registry.example.com/]", "[https://registry.example.com, http://10.0.0.7:5000]")
 
 
@@ -141,7 +143,7 @@ async def test_a_reload_puts_no_policies_back_that_were_replaced_while_it_read(
             reads.append(found)
             if len(reads) == 1:
                 assert not policies.lock.locked()
-                await policies.change(Change("policies: [{repositories: [b]}]\n", "p", 1, "r", "erika", "socket"))
+                await policies.change(Change("policies: [{repositories: [b]}]\n", "p", 1, ERIKA))
             return found
 
         monkeypatch.setattr(policies, "taken", slow)

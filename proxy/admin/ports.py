@@ -1,12 +1,14 @@
-"""The port for stored admin tokens."""
+"""The ports for admin tokens, approval requests and people with a client certificate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
+from proxy.admin.approval import Approval, ApprovalState
 from proxy.admin.token import AdminToken
+from proxy.journal.event import Event
 from proxy.trust.allotment import Allotment
 from proxy.trust.roles import Role
 
@@ -31,6 +33,29 @@ class AdminTokens(Protocol):
 
     async def revoke(self, token_id: str, at: datetime) -> bool:
         """Revoke a token permanently; return False if none has this id or it was revoked before."""
+
+
+class Approvals(Protocol):
+    """Stores the calls requested for approval, executed or not. All methods raise Unavailable."""
+
+    async def add(self, approval: Approval, event: Event, room: Allotment | None = None) -> Approval:
+        """Store a new request and its journal row in one transaction, and return the request; durable on return.
+
+        If the same person has already requested the same call, nothing is stored and that request is returned. Raises
+        ValueError when the allotment `room` is full (None: no limit).
+        """
+
+    async def find(self, approval_id: str) -> Approval | None:
+        """Return the request with this id, or None."""
+
+    async def change(self, approval_id: str, change: Callable[[Approval], Approval | None]) -> Approval | None:
+        """Replace the request by the result of `change`, in one transaction; None if the request stays unchanged."""
+
+    async def page(self, state: ApprovalState | None, limit: int, skip: int) -> tuple[Approval, ...]:
+        """Return requests in this state (None: any), newest first."""
+
+    async def overdue(self, now: datetime) -> tuple[Approval, ...]:
+        """Return undecided requests that have passed their expiry time."""
 
 
 class Known(Protocol):
