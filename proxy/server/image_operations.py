@@ -125,8 +125,7 @@ async def sign(call: Call, body: SignRequest) -> SignedShown:
     """Sign an image that is upstream already."""
     from proxy.registry.signing.sign_existing import sign_existing
 
-    actor, name = call.actor, parse_name(body.ref, call.ports.hosts)
-    done = await sign_existing(name, actor.reason, actor.who, actor.how, _own_request(call), call.ports)
+    done = await sign_existing(parse_name(body.ref, call.ports.hosts), call.actor, _own_request(call), call.ports)
     made = (
         SignatureShown(digest=e.key.digest, format=e.key.format, bound=e.key.bound, key=e.key.fingerprint)
         for e in done.entries

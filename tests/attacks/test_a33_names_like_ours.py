@@ -14,6 +14,7 @@ from proxy.oci.operation import DeleteManifest, PullManifest
 from proxy.oci.reference import parse_reference, parse_tag
 from proxy.registry.request import Request
 from proxy.registry.signing.sign_existing import sign_existing
+from proxy.trust.actor import ON_THE_HOST
 from proxy.trust.keys import KeyState, fingerprint
 from proxy.trust.policy import PushRules
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, user, world
@@ -73,9 +74,7 @@ async def test_what_an_operator_signs_and_a_job_signs_again_is_not_the_registrys
     w = await named("operator on the host")
     w.plant(APP, "team/app", "v1")
     request = Request(ANYBODY, "r")
-    await sign_existing(
-        PullManifest(REPO, parse_reference("v1")), "why", "operator on the host", "socket", request, w.ports
-    )
+    await sign_existing(PullManifest(REPO, parse_reference("v1")), replace(ON_THE_HOST, reason="why"), request, w.ports)
     assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)} == {("operator on the host", "socket")}
     assert claims(w) == {"operator on the host (socket)"}
     await w.push(OTHER, "team/app", "v2", by=user("operator on the host"))

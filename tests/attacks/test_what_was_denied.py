@@ -12,6 +12,7 @@ from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.manifest import OCI_INDEX
 from proxy.oci.operation import PullManifest, PushManifest, StartUpload
 from proxy.oci.reference import Digest, digest_of, parse_reference, parse_repository, signature_tag
+from proxy.trust.actor import Actor
 from proxy.trust.fact import ManifestFact
 from proxy.trust.policy import Policy, PullRules, PushRules
 from proxy.trust.requirement import Mode
@@ -253,7 +254,7 @@ async def test_signing_it_by_hand() -> None:
     await deny(w, APP.digest)
     with pytest.raises(Fault, match="an operator denied"):
         await sign_existing(
-            PullManifest(REPO, parse_reference("1")), "r", "ann", "socket", Request(ANYBODY, "r"), w.ports
+            PullManifest(REPO, parse_reference("1")), Actor("ann", "socket", "r", "r"), Request(ANYBODY, "r"), w.ports
         )
     assert EventKind.SIGNED not in w.store.journal.kinds()
 

@@ -34,12 +34,10 @@ class SignedExisting:
     entries: tuple[Entry, ...]
 
 
-async def sign_existing(
-    op: PullManifest, reason: str, who: str, how: str, request: Request, ports: Ports
-) -> SignedExisting:
+async def sign_existing(op: PullManifest, by: Actor, request: Request, ports: Ports) -> SignedExisting:
     """Sign and attach the image and all its children; the journal records who asked and why.
 
-    The pusher claim includes `how` we know the name (`admin-token:ID`): the creator of a token chooses its name, and a
+    The pusher claim includes how we know the name (`admin-token:ID`): the creator of a token chooses its name, and a
     registry user of the same name never made this request. Raises Fault (no policy, no key to sign with, image not
     found), Unavailable.
     """
@@ -47,11 +45,10 @@ async def sign_existing(
     if policy is None or not policy.push.sign_with:
         raise Fault("DENIED", f"no policy signs in repository {op.repository}; add push.sign_with to one")
     tags = () if is_digest(op.reference) else (parse_tag(op.reference),)
-    by = Actor(who, how, reason, request.request_id)
     async with held(op.repository, tags, ports) as hold:
         made = await _signed(op, policy.push, hold, by, request, hold.ports)
     about = (op.repository, op.reference, made.digest)
-    detail = {"reason": reason, "signatures": len(made.entries)}
+    detail = {"reason": by.reason, "signatures": len(made.entries)}
     await ports.journal.record(ports.event(EventKind.COUNTERSIGNED, by, request, about=about, detail=detail))
     return made
 

@@ -10,11 +10,13 @@ from proxy.oci.reference import parse_reference
 from proxy.registry.ports.upstream import Credential
 from proxy.registry.request import Request
 from proxy.registry.signing.sign_existing import sign_existing
+from proxy.trust.actor import Actor
 from proxy.trust.policy import Policy
 from tests.worlds.conversation import REPO, world
 from tests.worlds.images import image, index
 
 OURS = Request(Credential(ours=True), "r")
+ROOT = Actor("root", "socket", "x", OURS.request_id)
 OP = PullManifest(REPO, parse_reference("v1"))
 
 
@@ -23,7 +25,7 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
     both = index(image("a"), image("b"))
     w.plant(both, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
-    done = await sign_existing(OP, "reviewed", "root", "socket", OURS, w.ports)
+    done = await sign_existing(OP, Actor("root", "socket", "reviewed", OURS.request_id), OURS, w.ports)
     assert done.digest == both.digest
     assert {e.key.digest for e in done.entries} == {both.digest, *(c.digest for c in both.children)}
     assert (await w.pull("team/app", "v1")).body == both.body
@@ -35,10 +37,10 @@ async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> No
 async def test_what_is_not_there_or_has_no_policy_is_not_signed() -> None:
     w = await world()
     with pytest.raises(Fault, match="team/app:v1 is not in the registry"):
-        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
+        await sign_existing(OP, ROOT, OURS, w.ports)
     w.rules.set(Policy(("**",)))
     with pytest.raises(Fault, match="no policy signs"):
-        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
+        await sign_existing(OP, ROOT, OURS, w.ports)
 
 
 async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence() -> None:
@@ -46,5 +48,5 @@ async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence()
     deep = index(index(image("1"), image("2")), index(image("3"), image("4")))
     w.plant(deep, "team/app", "v1")
     with pytest.raises(Fault, match="more than 3 manifests"):
-        await sign_existing(OP, "x", "root", "socket", OURS, w.ports)
+        await sign_existing(OP, ROOT, OURS, w.ports)
     assert EventKind.COUNTERSIGNED not in w.store.journal.kinds()
