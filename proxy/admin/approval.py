@@ -64,7 +64,7 @@ def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment
             return each
     if room is not None:
         what, mend = "requests that wait for a second person", "take some back: countersign approvals list"
-        if why := room.refusal((each.by.who for each in there), what, mend):
+        if why := room.refusal((each.by.name for each in there), what, mend):
             raise ValueError(why)
     return None
 
@@ -81,7 +81,7 @@ def same_steps(then: Iterable[str], now: Iterable[str]) -> bool:
 
 def one_person(one: Actor, other: Actor) -> bool:
     """True if these two cannot be different people: they share a token or a name."""
-    return bool(one.token_id and one.token_id == other.token_id) or same_name(one.who) == same_name(other.who)
+    return bool(one.token_id and one.token_id == other.token_id) or same_name(one.name) == same_name(other.name)
 
 
 def short_of_two(roles: Iterable[Role], holders: Iterable[tuple[str, Collection[Role]]]) -> bool:

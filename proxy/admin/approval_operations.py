@@ -95,7 +95,7 @@ async def _plan_approve(call: Call) -> tuple[str, ...]:
     from proxy.admin.approve import ready
 
     wanted, _, _ = await ready(call)
-    return (f"{wanted.route} as {wanted.by.who} asked: {wanted.given.get('reason', 'no reason given')}", *wanted.plan)
+    return (f"{wanted.route} as {wanted.by.name} asked: {wanted.given.get('reason', 'no reason given')}", *wanted.plan)
 
 
 _APPROVE = Command("approvals approve", lambda row: _described(row["approval"]))

@@ -63,7 +63,7 @@ async def ask(wanted: Approval, approvals: Approvals, ports: Ports) -> Approval:
     request = _event(EventKind.APPROVAL_ASKED, wanted, wanted.by, {"given": dict(wanted.given)}, ports)
     limit = ports.limits.approvals
     try:
-        return await approvals.add(wanted, request, allotment(limit, limit, wanted.by.who, wanted.by.rank))
+        return await approvals.add(wanted, request, allotment(limit, limit, wanted.by.name, wanted.by.rank))
     except ValueError as full:
         raise Conflict(str(full)) from None
 
@@ -87,10 +87,10 @@ async def ready(call: Call) -> tuple[Approval, Operation, Call]:
     await _may_agree(wanted, operation, call)
     body = None if operation.route.body is None else operation.route.body.model_validate_json(wanted.body)
     actor = replace(wanted.by, reason=reason_of(body))
-    again = replace(call, actor=actor, path_params=wanted.places, query=None, body=body, agreed_by=call.actor.who)
+    again = replace(call, actor=actor, path_params=wanted.places, query=None, body=body, agreed_by=call.actor.name)
     now = await operation.planned(again)
     if not same_steps(wanted.plan, now):
-        raise Conflict(f"things have changed since {wanted.by.who!a} asked; now it would {'; '.join(now)}: reject it")
+        raise Conflict(f"things have changed since {wanted.by.name!a} asked; now it would {'; '.join(now)}: reject it")
     return wanted, operation, again
 
 
@@ -165,10 +165,10 @@ def _decided_on_by(actor: Actor, wanted: Approval, call: Call) -> Operation:
 
 async def _may_agree(wanted: Approval, operation: Operation, call: Call) -> None:
     """Raise Fault unless the caller may agree and the requester may still request the call. Raises Unavailable."""
-    tokens, asked_by = call.use(AdminTokens), ascii(wanted.by.who)
+    tokens, asked_by = call.use(AdminTokens), ascii(wanted.by.name)
     await _must_count(call.actor, tokens)
     if one_person(wanted.by, call.actor):
-        raise Forbidden(f"{asked_by} asked for this and cannot agree to it as {call.actor.who!a}: ask somebody else")
+        raise Forbidden(f"{asked_by} asked for this and cannot agree to it as {call.actor.name!a}: ask somebody else")
     if wanted.by.token_id:
         token = await tokens.find(wanted.by.token_id)
         ended = "is gone" if token is None else expiry_reason(token, call.now)
@@ -186,7 +186,7 @@ async def _must_count(by: Actor, tokens: AdminTokens) -> None:
     if by.token_id and (token is None or not token.counts):
         maker = "nobody we know" if token is None else repr(token.by)
         raise Forbidden(
-            f"{maker} alone made the token of {by.who!a}: where two people are asked for (admin.dual_control) it asks "
+            f"{maker} alone made the token of {by.name!a}: where two people are asked for (admin.dual_control) it asks "
             "for nothing and agrees to nothing; on the host: countersign tokens create NAME --role ROLE"
         )
 
@@ -197,10 +197,10 @@ async def _end(agreed: Approval, state: ApprovalState, note: str, approvals: App
 
 
 def _event(kind: EventKind, about: Approval, by: Actor, detail: Mapping[str, Any], ports: Ports) -> Event:
-    told = {"approval": about.id, "call": about.route, "asked_by": about.by.who, "plan": list(about.plan), **detail}
+    told = {"approval": about.id, "call": about.route, "asked_by": about.by.name, "plan": list(about.plan), **detail}
     if about.places:
         told["places"] = dict(about.places)
-    return Event(ports.clock.now(), kind, by.who, by.how, request_id=about.by.request_id, detail=told)
+    return Event(ports.clock.now(), kind, by.name, by.authenticated_by, request_id=about.by.request_id, detail=told)
 
 
 def shown(approval: Approval) -> ApprovalShown:
@@ -212,8 +212,8 @@ def shown(approval: Approval) -> ApprovalShown:
         call=approval.route,
         places=dict(approval.places),
         given=dict(approval.given),
-        who=approval.by.who,
-        how=approval.by.how,
-        decided_by="" if by is None else f"{by.who} ({by.how})",
+        who=approval.by.name,
+        how=approval.by.authenticated_by,
+        decided_by="" if by is None else f"{by.name} ({by.authenticated_by})",
         request_id=approval.by.request_id,
     )

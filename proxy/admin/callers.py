@@ -71,7 +71,7 @@ class Callers:
         if call.header("origin") is not None:
             await self.refused(call, "from a web page", actor)
             raise Forbidden("a web page made this call, and a certificate does not answer for those: use a token")
-        self._by_token.take(actor.how)
+        self._by_token.take(actor.authenticated_by)
         return actor
 
     async def _not_over(self, call: Call, token: AdminToken, actor: Actor) -> None:
@@ -101,7 +101,7 @@ class Callers:
 
     async def refused(self, call: Call, reason: str, actor: Actor | None) -> None:
         """Record a refused call: as a row for a known actor, up to a rate; counted by address for everyone else."""
-        who, how = ("", f"address {place(call.address)}") if actor is None else (actor.who, actor.how)
+        who, how = ("", f"address {place(call.address)}") if actor is None else (actor.name, actor.authenticated_by)
         now, detail = self._clock.now(), {"call": called(call), "from": call.address}
         event = Event(now, EventKind.ADMIN_REFUSED, who, how, reason=reason, request_id=call.request_id, detail=detail)
         if actor is not None and self._rows.left(how):

@@ -32,14 +32,14 @@ def known_by(certificate: bytes, people: Iterable[Known], now: datetime) -> Acto
     if len(found) != 1:
         return None
     how = f"{_HOW}{hashlib.sha256(certificate).hexdigest()[:16]}"
-    return Actor(found[0].name, how, roles=found[0].roles, repositories=found[0].repositories)
+    return Actor(found[0].name, how, roles=found[0].roles, scope=found[0].repositories)
 
 
 def may_ask(actor: Actor, permission: Permission, people: Iterable[Known]) -> bool:
     """False if a certificate was used whose holder is unknown or lacks the permission in the current configuration."""
-    if not actor.how.startswith(_HOW):
+    if not actor.authenticated_by.startswith(_HOW):
         return True
-    return any(p.name == actor.who and not p.repositories and permitted(p.roles, permission) for p in people)
+    return any(p.name == actor.name and not p.repositories and permitted(p.roles, permission) for p in people)
 
 
 def _says(shown: x509.Certificate) -> Iterable[tuple[str, object]]:

@@ -97,7 +97,7 @@ class AdminApi:
             await self._callers.refused(call, f"needs {route.permission}", actor)
             has, needs = ", ".join(actor.roles), ", ".join(holders(route.permission))
             raise Forbidden(
-                f"token {actor.who!a} has only the role {has}; this needs one of: {needs}; "
+                f"token {actor.name!a} has only the role {has}; this needs one of: {needs}; "
                 "a policy-admin or key-admin makes such a token: countersign tokens create NAME --role ROLE"
             )
         query = _query(route.asks or Nothing, call)
@@ -110,7 +110,8 @@ class AdminApi:
         given = {} if body is None else {"given": kept(body)}
         dry = {"dry_run": True} if isinstance(query, DryRun) and query.dry_run else {}
         detail = {"call": called(call), "from": call.address, **given, **dry}
-        event = Event(this.now, EventKind.ADMIN_CALLED, actor.who, actor.how, request_id=call.request_id, detail=detail)
+        who, how = actor.name, actor.authenticated_by
+        event = Event(this.now, EventKind.ADMIN_CALLED, who, how, request_id=call.request_id, detail=detail)
         try:
             await self._journal.record(event)
         except Unavailable:
@@ -125,16 +126,16 @@ class AdminApi:
     async def _within(self, call: Call, operation: Operation, this: OperationCall) -> None:
         """Raise Fault 403 if the call is about something outside this token's repositories."""
         actor, scope = this.actor, operation.route.scope
-        if not actor.repositories or scope in (Scope.NEUTRAL, Scope.LIST):
+        if not actor.scope or scope in (Scope.NEUTRAL, Scope.LIST):
             return
         named = "" if operation.repository is None else await operation.repository(this)
         if named and actor.may_see(named):
             return
         await self._callers.refused(call, "outside its repositories", actor)
-        own = ", ".join(actor.repositories)
+        own = ", ".join(actor.scope)
         asks = f"not for {named}" if named else "and this call names none of them"
         hint = "name one of them" if scope is Scope.ONE else "it needs a token for all repositories"
-        raise Forbidden(f"token {actor.who!a} is for {own}, {asks}; {hint}")
+        raise Forbidden(f"token {actor.name!a} is for {own}, {asks}; {hint}")
 
 
 def _answer(status: int, result: BaseModel) -> Response:

@@ -54,7 +54,8 @@ approvals = Table(
     Column("given", Json(write=dict), nullable=False),
     Column("decided", Instant),
     Column(
-        "decided_by", Json(lambda of: Actor(of[0], of[1], token_id=of[2]), lambda by: (by.who, by.how, by.token_id))
+        "decided_by",
+        Json(lambda of: Actor(of[0], of[1], token_id=of[2]), lambda by: (by.name, by.authenticated_by, by.token_id)),
     ),
 )
 
@@ -182,8 +183,11 @@ def _overdue(connection: Connection, now: datetime) -> tuple[Approval, ...]:
 
 
 def _values(approval: Approval) -> dict[str, Any]:
-    return values_of(approval, "by") | values_of(approval.by, "reason", "repositories")
+    by = approval.by
+    who = {"who": by.name, "how": by.authenticated_by, "token_id": by.token_id}
+    return values_of(approval, "by") | who | {"roles": by.roles, "request_id": by.request_id}
 
 
 def _approval(row: Row[Any]) -> Approval:
-    return value_of(Approval, row, by=value_of(Actor, row, reason="", repositories=()))
+    by = Actor(row.who, row.how, "", row.request_id, row.roles, token_id=row.token_id)
+    return value_of(Approval, row, by=by)

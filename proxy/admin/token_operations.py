@@ -151,7 +151,7 @@ async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
         text, (token_id, kept) = "", body.fingerprint.split(":")
         if await call.use(AdminTokens).find(token_id) is not None:
             raise Conflict(f"there is a token {token_id} already: have its holder draft another")
-    ends, who = call.now + timedelta(days=body.valid_days), call.actor.who
+    ends, who = call.now + timedelta(days=body.valid_days), call.actor.name
     return (
         AdminToken(token_id, body.name, roles, kept, call.now, ends, who, None, body.repositories, call.agreed_by),
         text,
@@ -186,7 +186,7 @@ OPERATIONS = (list_tokens, create_token, revoke_token)
 
 def _room(call: Call) -> Allotment:
     limit = call.ports.limits.admin_tokens
-    return allotment(limit, limit, call.actor.who, call.actor.rank)
+    return allotment(limit, limit, call.actor.name, call.actor.rank)
 
 
 def _shown(token: AdminToken, now: datetime) -> TokenShown:

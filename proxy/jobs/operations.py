@@ -138,7 +138,7 @@ def job_room(actor: Actor, ports: Ports) -> Allotment:
     """Return the allotment of waiting jobs of this caller."""
     from proxy.trust.allotment import allotment
 
-    return allotment(ports.limits.jobs, ports.limits.jobs_each, actor.who, actor.rank)
+    return allotment(ports.limits.jobs, ports.limits.jobs_each, actor.name, actor.rank)
 
 
 def shown(job: Job) -> JobShown:

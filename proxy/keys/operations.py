@@ -225,7 +225,9 @@ async def resign(call: Call, body: Resign) -> JobShown:
 
     profile, by = call.path_params["profile"], call.actor
     keys_of(profile, call.ports)
-    job = Job("", RESIGN, by.who, by.how, by.reason, call.now, {"profile": profile}, repository=body.repository)
+    job = Job(
+        "", RESIGN, by.name, by.authenticated_by, by.reason, call.now, {"profile": profile}, repository=body.repository
+    )
     return job_shown(await start(job, call.use(Jobs), job_room(by, call.ports)))
 
 

@@ -41,7 +41,7 @@ def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: 
         digest=Digest(target) if digest else None,
         repositories=EVERYWHERE if digest else target,
         reason=actor.reason[:500],
-        by=actor.who,
+        by=actor.name,
         at=now,
         until=until,
     )
@@ -60,7 +60,7 @@ def _room(denial: Denial, actor: Actor, ports: Ports) -> Allotment | None:
     """Return the actor's allotment; None (no limit) for denying a digest by an actor who may do so everywhere."""
     if denial.digest is not None and actor.rank > Rank.SCOPED:
         return None
-    return allotment(ports.limits.denials, ports.limits.denials_each, actor.who, actor.rank)
+    return allotment(ports.limits.denials, ports.limits.denials_each, actor.name, actor.rank)
 
 
 def later_end(one: datetime | None, other: datetime | None) -> datetime | None:

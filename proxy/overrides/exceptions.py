@@ -57,8 +57,8 @@ def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Port
         digest=wish.digest,
         unsigned_push=wish.unsigned_push,
         reason=actor.reason[:500],
-        by=actor.who,
-        how=actor.how,
+        by=actor.name,
+        how=actor.authenticated_by,
         opened=now,
         until=now + timedelta(seconds=wish.seconds),
     )
@@ -75,13 +75,13 @@ def may_open(wish: ExceptionRequest, longest_s: float, actor: Actor, ports: Port
 
 
 def _room(actor: Actor, ports: Ports) -> Allotment:
-    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, actor.who, actor.rank)
+    return allotment(ports.limits.exceptions, ports.limits.exceptions_each, actor.name, actor.rank)
 
 
 async def close(exception_id: str, actor: Actor, ports: Ports) -> PolicyException:
     """Return the exception, closed. Raises Fault (unknown, or already ended), Unavailable."""
     found = may_close(exception_id, ports)
-    closed = replace(found, closed=ports.clock.now(), closed_by=actor.who)
+    closed = replace(found, closed=ports.clock.now(), closed_by=actor.name)
     await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, closed, actor, ports))
     await _keep(closed, ports)
     return closed
@@ -110,7 +110,7 @@ async def review(exception_id: str, actor: Actor, ports: Ports) -> PolicyExcepti
         closed=found.closed or found.until,
         closed_by=found.closed_by or ITS_END,
         reviewed=ports.clock.now(),
-        reviewed_by=actor.who,
+        reviewed_by=actor.name,
         review=actor.reason[:500],
     )
     await ports.journal.record(event(EventKind.EXCEPTION_REVIEWED, done, actor, ports))

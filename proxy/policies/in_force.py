@@ -266,7 +266,9 @@ class Policies:
         if number != change.base:
             return False
         by, at = change.by, self._clock.now()
-        new = PolicyRevision(number + 1, parent, change.text, file.policies.revision, at, by.who, by.how, by.reason)
+        new = PolicyRevision(
+            number + 1, parent, change.text, file.policies.revision, at, by.name, by.authenticated_by, by.reason
+        )
 
         def then(added: bool | None) -> None:
             if added and self.settings is settings:  # the caller may have been cancelled and released the lock

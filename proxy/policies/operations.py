@@ -287,7 +287,7 @@ async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.Plan
     async with now.trying.of(by.key):
         await now.checked(body.text, body.name)
     request = {"text": text, "name": body.name, "days": body.days, "limit": body.limit}
-    job = Job("", PLAN, by.who, by.how, "to know what would be blocked", call.now, request)
+    job = Job("", PLAN, by.name, by.authenticated_by, "to know what would be blocked", call.now, request)
     room = job_room(by, call.ports)
     await run.may_start(job, jobs, room)  # checked before the text is stored permanently
     await call.ports.journal.keep_revision(CANDIDATE, text, body.text)

@@ -97,7 +97,7 @@ class Ports:
         """
         who, how, request_id = "countersign", "", "" if request is None else request.request_id
         if isinstance(by, Actor):
-            who, how, request_id = by.who, by.how, request_id or by.request_id
+            who, how, request_id = by.name, by.authenticated_by, request_id or by.request_id
         elif by is not None:
             who, how = name_of(by), how_of(by)
         if detail:

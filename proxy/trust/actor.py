@@ -16,23 +16,23 @@ class Actor:
     `reason` and `request_id` belong to one request: they do not distinguish actors.
     """
 
-    who: str
-    how: str
+    name: str
+    authenticated_by: str  # such as `admin-token:ID`, `client-cert:HASH` or `socket`
     reason: str = field(default="", compare=False)
     request_id: str = field(default="", compare=False)
     roles: tuple[Role, ...] = ()
-    repositories: tuple[str, ...] = ()  # patterns of the repositories this actor may access; none: everything
+    scope: tuple[str, ...] = ()  # patterns of the repositories this actor may access; none: everything
     token_id: str = ""  # empty without a token
 
     @property
     def key(self) -> tuple[str, str]:
         """The identity: the id of a token, or a name; with the proof."""
-        return (self.token_id or self.who, self.how)
+        return (self.token_id or self.name, self.authenticated_by)
 
     @property
     def rank(self) -> Rank:
         """The rank for shared quotas; the lowest without roles."""
-        return rank_of(self.roles, self.repositories) if self.roles else Rank.SCOPED
+        return rank_of(self.roles, self.scope) if self.roles else Rank.SCOPED
 
     @property
     def on_the_host(self) -> bool:
@@ -41,9 +41,9 @@ class Actor:
 
     def may_see(self, repository: str) -> bool:
         """True if the repository is within the actor's patterns; "" needs an actor for all repositories."""
-        if not self.repositories:
+        if not self.scope:
             return True
-        return bool(repository) and any(pattern.matches(each, repository) for each in self.repositories)
+        return bool(repository) and any(pattern.matches(each, repository) for each in self.scope)
 
 
 ON_THE_HOST = Actor(names.ON_THE_HOST, "socket", roles=tuple(Role))

@@ -95,7 +95,7 @@ async def _sign(this: Push, rules: PushRules, request: Request, ports: Ports) ->
     """Return the signatures these rules ask for, including those of an index's children; nothing is attached yet."""
     repository = this.op.repository
     by = Actor(name_of(this.caller), how_of(this.caller), "", request.request_id)
-    claims = claims_at(rules.claims, by.who, ports.clock.now())
+    claims = claims_at(rules.claims, by.name, ports.clock.now())
     pairs = wanted(rules.formats, repository, this.tags, ports)
     made, _ = await asyncio.gather(
         sign(repository, this.descriptor, pairs, rules.sign_with, claims, by, ports),

@@ -57,7 +57,7 @@ async def _signed(
     op: PullManifest, rules: PushRules, hold: Held, by: Actor, request: Request, ports: Ports
 ) -> SignedExisting:
     """As `sign_existing`. Signatures for the tag are attached if upstream still has it on this image at the end."""
-    claims, tags = claims_at(rules.claims, f"{by.who} ({by.how})", ports.clock.now()), sorted(hold.tags)
+    claims, tags = claims_at(rules.claims, f"{by.name} ({by.authenticated_by})", ports.clock.now()), sorted(hold.tags)
     made: tuple[Entry, ...] = ()
     top: Descriptor | None = None
     todo, seen = [op], set[PullManifest]()
@@ -94,5 +94,5 @@ async def _signed(
         if await exists(op.repository, tag, request, ports) == top.digest:
             async with held(op.repository, (), ports, about=await tree(op.repository, (top.digest,), ports)) as lists:
                 await bind(op.repository, top, tags, request, lists.ports)
-            hold.points(tag, top.digest, by.who, by.how)
+            hold.points(tag, top.digest, by.name, by.authenticated_by)
     return SignedExisting(top.digest, made)

@@ -29,7 +29,7 @@ REQUEST = Approval("0" * 16, "rotate_key", {}, "{}", ("do it",), ERIKA, NOON, NO
     [
         (ERIKA, MAX, False),
         (ERIKA, ERIKA, True),
-        (ERIKA, replace(MAX, who="Erika"), True),
+        (ERIKA, replace(MAX, name="Erika"), True),
         (ERIKA, Actor("erika", "client-cert:c"), True),
         (ERIKA, replace(MAX, token_id="a"), True),
         (Actor("operator on the host", "socket"), ERIKA, False),
