@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.admin.approve import expire
+from proxy.admin.operation import Scope
 from proxy.admin.token import fingerprint_of, render
 from proxy.journal.event import EventKind
 from proxy.server.operations import ROUTES
@@ -65,6 +66,7 @@ def test_what_waits_for_two_people_and_what_never_does() -> None:
         r.name for r in ROUTES if r.dual_control
     }
     assert all(route.plans for route in ROUTES if route.dual_control)
+    assert all(route.scope is Scope.WHOLE for route in ROUTES if route.dual_control), "a request keeps no scope"
     for route in ROUTES:  # break-glass is never held up
         if any(word in route.path for word in ("exception", "deny", "sign", "reload")):
             assert not route.dual_control, route.name
