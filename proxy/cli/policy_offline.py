@@ -58,7 +58,8 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     policies = Policies(settings, book, RulesInForce(PolicySet("", ())), store.journal, clock, Here())
     file: PolicyFile = await policies.checked(text, "policies.yaml" if number is None else f"revision-{number}")
     tip, parent = await book.tip()
-    new = PolicyRevision(tip + 1, parent, text, file.policies.revision, clock.now(), by.who, by.how, by.reason)
+    now, means = clock.now(), file.policies.revision
+    new = PolicyRevision(tip + 1, parent, text, means, now, by.name, by.authenticated_by, by.reason)
     change = Change(text, "", tip, by, reverts=number)
     if not await book.append(new, file.canonical, event_of(new, ["written while no server ran"], change)):
         raise Conflict("another revision was added in this moment; look at it first")
