@@ -173,7 +173,7 @@ def _prompted(operation: Operation) -> tuple[str, FieldInfo, Option] | None:
 def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
     """Call the operation on this server with the typed values; print the result. Raises what `call` raises."""
     from proxy.cli.admin import call, pages
-    from proxy.cli.printed import listed, printed
+    from proxy.cli.printed import listed, printed, saved
 
     command, form, path = operation.command, given.get("output", OutputFormat.JSON), operation.route.path
     for name in operation.route.path_params:
@@ -198,11 +198,7 @@ def carry_out(operation: Operation, place: Endpoint, given: Given) -> Exit:
             return listed(command, answer[command.rows], empty, None, form)
     if isinstance(answer, Exit):
         return answer
-    files = [(each, given[each.spelled.strip("-")]) for each in command.saved_as]
-    for each, file in files:
-        if file is not None:
-            file.write_text(each.text(answer), encoding="utf-8")
-    if any(file is not None for _, file in files):
+    if saved(command, answer, given):
         return Exit.FINE
     waited = command.job and given["wait"]
     if waited:

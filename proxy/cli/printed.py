@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from proxy.admin.operation import Command, Printed, Row
+from proxy.admin.operation import Command, Given, Printed, Row
 from proxy.cli.ask import json_out, lines_out, table
 from proxy.cli.exits import Exit
 from proxy.cli.form import OutputFormat
@@ -29,6 +29,15 @@ def listed(command: Command, rows: Sequence[Row], empty: str, below: Row | None,
     else:
         lines_out(lines)
     return Exit.NO if waits else Exit.FINE
+
+
+def saved(command: Command, answer: Row, given: Given) -> bool:
+    """Write the answer to the files that the user named; return whether there are any."""
+    files = [(each, given[each.spelled.strip("-")]) for each in command.saved_as]
+    for each, file in files:
+        if file is not None:
+            file.write_text(each.text(answer), encoding="utf-8")
+    return any(file is not None for _, file in files)
 
 
 def printed(command: Command, answer: Row, shown: Printed | None, form: OutputFormat) -> Exit:
