@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from proxy.exports import commands, containers, keys, kubernetes, notation
-from proxy.exports.published import Profile, Scope
+from proxy.exports import commands, notation, runtimes
+from proxy.exports.published import Profile, Scope, as_jwks, as_pem
 from proxy.formats.certificate import pem
 
 PEM, JSON, YAML, TEXT = "application/x-pem-file", "application/json", "application/yaml", "text/plain; charset=utf-8"
@@ -25,17 +25,19 @@ class Export:
 
 
 EXPORTS: tuple[Export, ...] = (
-    Export("keys.pem", PEM, "every key that counts, one after the other", keys.as_pem, False),
-    Export("jwks.json", "application/jwk-set+json", "the same as a JSON Web Key set", keys.as_jwks, False),
-    Export("policy.json", JSON, "podman, skopeo, buildah, CRI-O: /etc/containers/policy.json", containers.policy),
-    Export("registries.yaml", YAML, "beside it, in /etc/containers/registries.d/", containers.registries),
+    Export("keys.pem", PEM, "every key that counts, one after the other", as_pem, False),
+    Export("jwks.json", "application/jwk-set+json", "the same as a JSON Web Key set", as_jwks, False),
+    Export(
+        "policy.json", JSON, "podman, skopeo, buildah, CRI-O: /etc/containers/policy.json", runtimes.containers_policy
+    ),
+    Export("registries.yaml", YAML, "beside it, in /etc/containers/registries.d/", runtimes.containers_registries),
     Export(
         "cluster-image-policy.yaml",
         YAML,
         "sigstore policy-controller: kubectl apply -f",
-        kubernetes.cluster_image_policy,
+        runtimes.cluster_image_policy,
     ),
-    Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", kubernetes.cluster_policy),
+    Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", runtimes.cluster_policy),
     Export("notation-ca.pem", PEM, "notation: cert add --type ca", notation.trust_store, certified=True),
     Export("trustpolicy.json", JSON, "notation: policy import", notation.trust_policy, certified=True),
     Export("commands.txt", TEXT, "what to type to verify an image by hand", commands.commands),

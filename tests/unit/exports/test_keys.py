@@ -8,7 +8,7 @@ import re
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from joserfc.jwk import KeySet
 
-from proxy.exports.keys import as_jwks, as_pem
+from proxy.exports.published import as_jwks, as_pem
 from proxy.trust.keys import fingerprint
 from tests.worlds.published import ACTIVE, COUNTING, P384, RSA, SCOPE, release
 

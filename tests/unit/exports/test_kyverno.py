@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import yaml
 
-from proxy.exports.kubernetes import cluster_policy
+from proxy.exports.runtimes import cluster_policy
 from proxy.formats.certificate import pem
 from proxy.oci.reference import parse_repository
 from tests.worlds.published import COUNTING, SCOPE, release

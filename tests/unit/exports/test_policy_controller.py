@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from proxy.exports.kubernetes import cluster_image_policy, object_name
+from proxy.exports.runtimes import cluster_image_policy, object_name
 from proxy.formats.certificate import pem
 from proxy.oci.reference import parse_repository
 from tests.worlds.published import COUNTING, SCOPE, release

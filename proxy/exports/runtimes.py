@@ -1,7 +1,8 @@
-"""Policies for admission controllers: ClusterPolicy of Kyverno (kyverno.io/v1), ClusterImagePolicy of sigstore."""
+"""Policies for what runs images: podman and CRI-O (containers-policy.json.5), Kyverno, the policy-controller."""
 
 from __future__ import annotations
 
+import base64
 import json
 from textwrap import indent
 
@@ -63,3 +64,19 @@ def object_name(profile: Profile) -> str:
     """Return a valid Kubernetes name (RFC 1123), different for each profile of one proxy."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in profile.name.lower())
     return f"countersign-{plain}".replace("..", ".-").rstrip(".-")
+
+
+def containers_policy(profile: Profile, scope: Scope) -> str:
+    """Return a policy that accepts our images signed by any of the embedded keys, and refuses all others."""
+    keys = [base64.b64encode(pem(key.spki).encode()).decode() for key in profile.keys]
+    # Libraries before 5.33 know only the form with one key.
+    which = {"keyData": keys[0]} if len(keys) == 1 else {"keyDatas": keys}
+    signed = [{"type": "sigstoreSigned", **which, "signedIdentity": {"type": "matchRepoDigestOrExact"}}]
+    ours = dict.fromkeys(scope.places, signed)
+    return json.dumps({"default": [{"type": "reject"}], "transports": {"docker": ours}}, indent=2) + "\n"
+
+
+def containers_registries(_profile: Profile, scope: Scope) -> str:
+    """Return the file for /etc/containers/registries.d that names the location of our signatures."""
+    lines = [f"  {json.dumps(place)}:\n    use-sigstore-attachments: true\n" for place in scope.places]
+    return "docker:\n" + "".join(lines)
