@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import config
 from proxy.cli.app import whole
 from proxy.cli.client_config import instructions
-from proxy.cli.clients import Client
+from proxy.cli.options import Client
 from proxy.exports.table import EXPORTS
 from proxy.journal.event import EventKind
 from proxy.trust.reason import Reason

@@ -9,8 +9,7 @@ from typing import Any
 
 from proxy.cli.admin import Endpoint, call
 from proxy.cli.ask import json_out
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.printed import coloured
 from proxy.oci.faults import plain
 

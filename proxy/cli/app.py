@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.breakglass_app import break_glass
-from proxy.cli.clients import Client
 from proxy.cli.exits import Exit
+from proxy.cli.options import Client
 from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
@@ -62,7 +62,7 @@ COMMANDS = {
     "doctor": ("Check configuration, tokens, upstream, store and clock.", "proxy.server.doctor_operations"),
 }
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
-BESIDE = {"tokens": ("proxy.cli.tokens", "draft"), "jobs": ("proxy.cli.jobs", "watch")}
+BESIDE = {"tokens": ("proxy.cli.beside", "draft"), "jobs": ("proxy.cli.beside", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
 _HERE = "in the store of this host, with the server stopped; shows no plan"
 OFFLINE = {
@@ -264,7 +264,7 @@ def schema() -> None:
 def _file(given: Path | None) -> Path:
     import os
 
-    from proxy.cli.file import find
+    from proxy.cli.options import find
 
     return find(given, os.environ)
 

@@ -26,8 +26,7 @@ def break_glass(
     import os
 
     from proxy.cli import breakglass
-    from proxy.cli.file import find
-    from proxy.cli.options import seconds_of
+    from proxy.cli.options import find, seconds_of
     from proxy.oci.faults import ConfigError
 
     file = find(config, os.environ)

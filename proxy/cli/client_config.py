@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from proxy.cli.clients import Client
+from proxy.cli.options import Client
 from proxy.config import Settings
 
 

@@ -1,6 +1,8 @@
-"""Exit codes, the same for every command; docs/reference/commands.md lists them."""
+"""Exit codes, the same for every command (docs/reference/commands.md lists them); output formats; the socket."""
 
-from enum import IntEnum
+import os
+from enum import IntEnum, StrEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -18,3 +20,15 @@ class Exit(IntEnum):
     CLOCK = 9  # doctor: the clock is not to be trusted
     PIN_REFUSED = 10  # serve: the token refused the PIN; a supervisor must not restart it
     WAITING = 11  # nothing was done yet: a second person has to agree
+
+
+class OutputFormat(StrEnum):
+    """The format of a printed answer."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def socket_beside(config: Path) -> Path:
+    """Return the running server's socket; its path is known even if the configuration file is broken."""
+    return Path(os.path.normpath(config.absolute())).parent / "countersign.sock"  # socket paths: at most 107 bytes

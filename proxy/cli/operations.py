@@ -16,10 +16,8 @@ import typer
 
 from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
 from proxy.admin.shapes import Page, Why
-from proxy.cli.exits import Exit
-from proxy.cli.file import find
-from proxy.cli.form import OutputFormat
-from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, place_of
+from proxy.cli.exits import Exit, OutputFormat
+from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, find, place_of
 from proxy.oci.faults import Unavailable
 
 if TYPE_CHECKING:

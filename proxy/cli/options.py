@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import OutputFormat
 from proxy.oci.duration import parse_span
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import Repository, parse_repository
@@ -40,8 +42,7 @@ def place_of(server: str, token: str, config: Path | None) -> Endpoint:
     import os
 
     from proxy.cli.admin import Endpoint
-    from proxy.cli.file import find
-    from proxy.cli.form import socket_beside
+    from proxy.cli.exits import socket_beside
 
     if server:
         return Endpoint(server=server, token=token.strip())
@@ -83,3 +84,34 @@ def repository_of(text: str, option: str) -> Repository:
         return parse_repository(text)
     except Fault as wrong:
         raise ConfigError(f"{option}: {wrong.message}") from None
+
+
+class Client(StrEnum):
+    """A kind of registry client."""
+
+    DOCKER = "docker"
+    CONTAINERD = "containerd"
+    PODMAN = "podman"
+    CRIO = "crio"
+    KUBERNETES = "kubernetes"
+
+
+PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))
+
+
+def find(given: Path | None, environment: Mapping[str, str]) -> Path:
+    """Return the file to use: the given one, $COUNTERSIGN_CONFIG, or the first usual place. Raises ConfigError.
+
+    A directory means the countersign.yaml in it.
+    """
+    named = environment.get("COUNTERSIGN_CONFIG")
+    chosen = given or (Path(named) if named else None)
+    if chosen is not None:
+        return chosen / "countersign.yaml" if chosen.is_dir() else chosen
+    for place in PLACES:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in PLACES)
+    raise ConfigError(
+        f"no configuration found ({looked}); give --config FILE, or make one: countersign init --upstream URL"
+    )

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli.ask import json_out, lines_out
-from proxy.cli.exits import Exit
-from proxy.cli.file import find
-from proxy.cli.form import OutputFormat
-from proxy.cli.options import actor_offline
+from proxy.cli.exits import Exit, OutputFormat
+from proxy.cli.options import actor_offline, find
 from proxy.config import Settings, load
 from proxy.config.policy_file import PolicyFile
 from proxy.config.section import policies_in

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from proxy.admin.operation import Command, Given, Printed, Row
 from proxy.cli.ask import json_out, lines_out, table
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.oci.faults import plain
 
 _COLOURS = {"+": "32", "-": "31"}

@@ -26,7 +26,7 @@ def export(
     from proxy.cli.trust import export as made
 
     if server is None:
-        from proxy.cli.file import find
+        from proxy.cli.options import find
         from proxy.config import load
 
         server = load(find(config, os.environ)).server.url

@@ -10,10 +10,9 @@ from proxy.admin.approval import ApprovalState
 from proxy.admin.approval_operations import approve as approve_request
 from proxy.admin.approval_operations import list_approvals, reject
 from proxy.cli.admin import Endpoint
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.beside import draft
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
-from proxy.cli.tokens import draft
 from proxy.keys.operations import rotate_key
 from proxy.oci.faults import Fault
 from proxy.server.journal_operations import journal

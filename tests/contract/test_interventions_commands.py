@@ -8,8 +8,7 @@ import pytest
 
 from proxy.cli.admin import Endpoint, call, pages
 from proxy.cli.agreed import Confirmation
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.journal.event import EventKind
 from proxy.journal.problem import Problem, ProblemId

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import jobs, progress
+from proxy.cli import beside as jobs
+from proxy.cli import progress
 from proxy.cli.admin import Endpoint, call
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.jobs.operations import cancel_job, list_jobs, show_job
 from proxy.jobs.run import run_next

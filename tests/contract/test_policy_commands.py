@@ -13,8 +13,7 @@ import pytest
 from proxy.admin.http_problems import problem
 from proxy.cli.admin import Endpoint
 from proxy.cli.agreed import Confirmation
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.jobs.run import run_next
 from proxy.oci.faults import ConfigError, Fault

@@ -13,8 +13,7 @@ from proxy.admin.http_problems import problem
 from proxy.admin.token_operations import create_token, list_tokens, revoke_token
 from proxy.cli import admin as cli_admin
 from proxy.cli.admin import Endpoint, call
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.oci.faults import ConfigError, Fault, Unavailable
 from proxy.oci.limits import Limits

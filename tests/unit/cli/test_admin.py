@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from proxy.cli import admin as client
 from proxy.cli.admin import Endpoint, _understood, call
 from proxy.cli.app import _with
-from proxy.cli.exits import Exit
-from proxy.cli.form import socket_beside
+from proxy.cli.exits import Exit, socket_beside
 from proxy.oci.faults import Fault, Unavailable
 
 HERE = Endpoint(socket=Path("/nowhere/countersign.sock"))

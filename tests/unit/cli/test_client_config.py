@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from proxy.cli.client_config import instructions
-from proxy.cli.clients import Client
+from proxy.cli.options import Client
 from tests.unit.config.test_settings import MINIMAL, parse
 
 SECURE = parse(MINIMAL)

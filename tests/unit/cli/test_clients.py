@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from proxy.cli.client_config import instructions
-from proxy.cli.clients import Client
+from proxy.cli.options import Client
 from tests.unit.config.test_settings import MINIMAL, parse
 
 

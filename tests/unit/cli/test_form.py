@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.form import socket_beside
+from proxy.cli.exits import socket_beside
 from tests.unit.config.test_settings import MINIMAL, parse
 
 

@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 from proxy.admin.operation import Argument, Call, Command, Operation, Option, Printed, Row, SavedAs, Scope, operation
 from proxy.admin.shapes import Page, Why
 from proxy.cli import admin, agreed, progress
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out, group
 from proxy.oci.faults import ConfigError, Fault
 from proxy.trust.roles import Permission

@@ -10,8 +10,7 @@ import pytest
 
 from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.keys.chain_operations import request_certificate, self_sign_key, set_chain, show_chain
 from proxy.oci.faults import ConfigError

@@ -13,8 +13,7 @@ import pytest
 
 from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.formats.key_evidence import CHECK, encoded, page, text_of
 from proxy.keys.custody_operations import destroy_key

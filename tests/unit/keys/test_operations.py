@@ -13,8 +13,7 @@ import pytest
 
 from proxy.cli import admin, agreed
 from proxy.cli.admin import Endpoint
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.keys import shapes
 from proxy.keys.operations import list_keys, rotate_key

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.cli import admin as client
-from proxy.cli.exits import Exit
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import Exit, OutputFormat
 from proxy.cli.operations import carry_out
 from proxy.journal.event import Event
 from proxy.journal.problem import Problem, ProblemId

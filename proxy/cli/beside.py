@@ -1,18 +1,33 @@
-"""The command that waits for a job."""
+"""Commands beside operations: one that contacts no server, one that waits for a job."""
 
 from __future__ import annotations
 
+import secrets
+import sys
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
-from proxy.cli.form import OutputFormat
+from proxy.cli.exits import OutputFormat
 from proxy.cli.options import Config, Output, Server, Token, place_of
 
 if TYPE_CHECKING:
     from proxy.cli.admin import Endpoint
     from proxy.cli.exits import Exit
+
+
+def draft() -> None:
+    """Draft a token that only its holder sees, to be made known."""
+    from proxy.admin.token import SECRET_BYTES, fingerprint_of, render
+    from proxy.cli.ask import lines_out
+
+    text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
+    sys.stderr.write(
+        "a token that nobody knows yet: keep it to yourself, it is shown this once; an admin makes it known with\n"
+        f"this alone: countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
+    )
+    raise typer.Exit(lines_out([text]))
 
 
 def watch(
