@@ -41,7 +41,7 @@ from tests.worlds.registry_http import serving
 APP, NEW = image("app"), image("new")
 HOST, MODULE, LABEL = "canary-host.invalid", "/canary/lib/libpkcs11.so", "canary-label"
 NEVER = re.compile(
-    r"canary|127\.0\.0\.1|localhost|:\d{4,5}\b|object at|0x[0-9a-f]{4}|ssl:|Errno|Traceback|<class|postgresql|sqlite",
+    r"canary|127\.0\.0\.1|localhost|:\d{4,5}\b|object at|\b0x[0-9a-f]{4}|ssl:|Errno|Traceback|<class|postgresql|sqlite",
     re.IGNORECASE,
 )
 REPO = "/v2/team/app"
