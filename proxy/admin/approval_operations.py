@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proxy.admin.approval import ApprovalState
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import ApprovalShown, Page, Why
+from proxy.admin.shapes import ApprovalShown, Page, Shape, Why
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
 from proxy.trust.roles import Permission
 
 
-class ApprovalsPage(Page, strict=True, extra="forbid", frozen=True):
+class ApprovalsPage(Page, frozen=True):
     """Which requests, newest first."""
 
     state: Annotated[ApprovalState | None, Option(reads="choice")] = Field(
@@ -23,14 +23,14 @@ class ApprovalsPage(Page, strict=True, extra="forbid", frozen=True):
     )
 
 
-class ApprovalsShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class ApprovalsShown(Shape, frozen=True):
     """A page of requests, newest first."""
 
     items: tuple[ApprovalShown, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class Approved(BaseModel, strict=True, extra="forbid", frozen=True):
+class Approved(Shape, frozen=True):
     """What came of a request that was agreed to."""
 
     approval: ApprovalShown

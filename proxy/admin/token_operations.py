@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
 from proxy.admin.ports import AdminTokens, KnownPeople
-from proxy.admin.shapes import Name, Page, Repositories, filled, page_of
+from proxy.admin.shapes import Name, Page, Repositories, Shape, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Conflict, Forbidden, NotFound
@@ -21,7 +21,7 @@ from proxy.trust.allotment import Allotment, allotment
 from proxy.trust.roles import Permission, Role, beyond
 
 
-class NewToken(BaseModel, strict=True, extra="forbid", frozen=True):
+class NewToken(Shape, frozen=True):
     """A token to make."""
 
     name: Annotated[Name, Argument("NAME")] = Field(description="whom or what it is for, as the journal will show it")
@@ -39,7 +39,7 @@ class NewToken(BaseModel, strict=True, extra="forbid", frozen=True):
     )
 
 
-class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class TokenShown(Shape, frozen=True):
     """A token, without its secret: that is kept nowhere."""
 
     id: str
@@ -54,13 +54,13 @@ class TokenShown(BaseModel, strict=True, extra="forbid", frozen=True):
     agreed_by: str = Field(description="the second person, where one had to agree that it is made")
 
 
-class TokenMade(TokenShown, strict=True, extra="forbid", frozen=True):
+class TokenMade(TokenShown, frozen=True):
     """A new token."""
 
     token: str = Field(repr=False, description="the token itself, shown this once; empty: its holder drafted it")
 
 
-class Tokens(BaseModel, strict=True, extra="forbid", frozen=True):
+class Tokens(Shape, frozen=True):
     """A page of tokens, oldest first."""
 
     items: tuple[TokenShown, ...]

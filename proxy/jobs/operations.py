@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import OneRepository, Page, filled
+from proxy.admin.shapes import OneRepository, Page, Shape, filled
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.oci.duration import minute
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.trust.allotment import Allotment
 
 
-class JobsPage(Page, strict=True, extra="forbid", frozen=True):
+class JobsPage(Page, frozen=True):
     """Which jobs, newest first."""
 
     state: Annotated[JobState | None, Option(reads="choice")] = Field(
@@ -34,7 +34,7 @@ class JobsPage(Page, strict=True, extra="forbid", frozen=True):
     )
 
 
-class JobShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class JobShown(Shape, frozen=True):
     """A job: long work that goes on by itself, also after a restart."""
 
     id: str
@@ -55,7 +55,7 @@ class JobShown(BaseModel, strict=True, extra="forbid", frozen=True):
     cancel: bool = Field(description="whether it was told to stop at its next step")
 
 
-class JobsShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class JobsShown(Shape, frozen=True):
     """A page of jobs, newest first."""
 
     items: tuple[JobShown, ...]

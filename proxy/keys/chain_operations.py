@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
-from proxy.admin.shapes import Line, Why
+from proxy.admin.shapes import Line, Shape, Why
 from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Invalid
 from proxy.trust.keys import BookKey, fingerprint
@@ -37,7 +37,7 @@ Pem = Annotated[str, StringConstraints(min_length=1, max_length=CHAIN_BYTES), Af
 _SUBJECT = "as RFC 4514 writes it: C=DE,ST=Berlin,O=Example,CN=release"
 
 
-class CertificateShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class CertificateShown(Shape, frozen=True):
     """One certificate of a chain."""
 
     subject: str
@@ -48,7 +48,7 @@ class CertificateShown(BaseModel, strict=True, extra="forbid", frozen=True):
     last: datetime = Field(description="valid until")
 
 
-class ChainShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class ChainShown(Shape, frozen=True):
     """A key's chain; empty where it has none."""
 
     fingerprint: str = Field(description="of the key")
@@ -124,7 +124,7 @@ def _chain_in(file: Path) -> Row:
     return {"chain": text}
 
 
-class NewChain(Why, strict=True, extra="forbid", frozen=True):
+class NewChain(Why, frozen=True):
     """The chain a CA issued for a key."""
 
     chain: Annotated[Pem, Argument("FILE", file=_chain_in)] = Field(
@@ -159,13 +159,13 @@ async def set_chain(call: Call, body: NewChain) -> ChainShown:  # noqa: ARG001  
     return _shown(await chained(call.path_params["fingerprint"], _chain(call), call.actor, call.ports))
 
 
-class CsrRequest(BaseModel, strict=True, extra="forbid", frozen=True):
+class CsrRequest(Shape, frozen=True):
     """For whom a certificate is wanted."""
 
     subject: Annotated[Line, Option("NAME")] = Field(description=_SUBJECT)
 
 
-class CsrMade(BaseModel, strict=True, extra="forbid", frozen=True):
+class CsrMade(Shape, frozen=True):
     """A certificate request, signed by the key."""
 
     fingerprint: str = Field(description="of the key")
@@ -189,7 +189,7 @@ async def request_certificate(call: Call, body: CsrRequest) -> CsrMade:
     return CsrMade(fingerprint=find(which, call.ports).fingerprint, csr=pem)
 
 
-class SelfSignedRequest(Why, strict=True, extra="forbid", frozen=True):
+class SelfSignedRequest(Why, frozen=True):
     """A chain of one, for development."""
 
     days: Annotated[int, Option(reads="number")] = Field(default=365, ge=1, le=3650, description="how long it is valid")

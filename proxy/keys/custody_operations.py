@@ -6,10 +6,10 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from proxy.admin.operation import Call, Command, Option, Row, SavedAs, operation
-from proxy.admin.shapes import Line, Why
+from proxy.admin.shapes import Line, Shape, Why
 from proxy.formats.key_evidence import CHECK, encoded, page
 from proxy.keys.shapes import KeyShown, shown
 from proxy.tokens.inventory_port import TokenInventory
@@ -29,7 +29,7 @@ def _placed(key: Row) -> list[str]:
     return [f"key {key['fingerprint']} of {key['profile']} is {key['state']} {where}"]
 
 
-class Import(Why, strict=True, extra="forbid", frozen=True):
+class Import(Why, frozen=True):
     """Which key on a token to import: its label, its id or both."""
 
     label: Annotated[Line | None, Option("LABEL")] = Field(default=None, description="its label on the token")
@@ -74,7 +74,7 @@ async def import_key(call: Call, body: Import) -> KeyShown:  # noqa: ARG001  rea
     return shown(await take_in(call.path_params["profile"], _sought(call), call.actor, call.ports, tokens))
 
 
-class Rebind(Why, strict=True, extra="forbid", frozen=True):
+class Rebind(Why, frozen=True):
     """Where the key is now."""
 
     token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
@@ -104,7 +104,7 @@ async def rebind_key(call: Call, body: Rebind) -> KeyShown:
     return shown(await rebind(which, body.token or "", call.actor, call.ports, tokens))
 
 
-class Backup(Why, strict=True, extra="forbid", frozen=True):
+class Backup(Why, frozen=True):
     """The token was backed up with this key on it; the reason says where the backup is."""
 
     at: Annotated[AwareDatetime | None, Option("TIME", reads="moment")] = Field(
@@ -131,7 +131,7 @@ async def backup_key(call: Call, body: Backup) -> KeyShown:
     return shown(await backed_up(call.path_params["fingerprint"], body.at, call.actor, call.ports))
 
 
-class Destroy(Why, strict=True, extra="forbid", frozen=True):
+class Destroy(Why, frozen=True):
     """Confirms that this key is the one to destroy."""
 
     confirm: Annotated[
@@ -162,7 +162,7 @@ async def destroy_key(call: Call, body: Destroy) -> KeyShown:
     return shown(await destroy(which, body.confirm, call.actor, call.ports, tokens))
 
 
-class EvidenceShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class EvidenceShown(Shape, frozen=True):
     """A statement about a key, signed by the key."""
 
     signed: str = Field(description="base64 of the signed text: a line that says what it is, then a JSON document")

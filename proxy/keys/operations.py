@@ -185,7 +185,7 @@ async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by
     return Replaced(old=shown(done.old), new=None if done.new is None else shown(done.new))
 
 
-class Resign(Why, strict=True, extra="forbid", frozen=True):
+class Resign(Why, frozen=True):
     """What to sign again."""
 
     repository: Annotated[OneRepository, Option("NAME")] = Field(

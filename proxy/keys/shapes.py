@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from proxy.admin.operation import Option, Row
-from proxy.admin.shapes import Why, filled
+from proxy.admin.shapes import Shape, Why, filled
 from proxy.oci.duration import minute, parse_span
 from proxy.trust.keys import VERIFYING, BookKey, KeyState
 from proxy.trust.schedule import parse_overlap
@@ -31,7 +31,7 @@ Overlap = Annotated[str, AfterValidator(_overlap)]
 TokenName = Annotated[str, Field(max_length=63)]
 
 
-class Activation(Why, strict=True, extra="forbid", frozen=True):
+class Activation(Why, frozen=True):
     """A key takes over from another."""
 
     overlap: Annotated[Overlap | None, Option("HOW")] = Field(
@@ -44,7 +44,7 @@ class Activation(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
-class Making(Why, strict=True, extra="forbid", frozen=True):
+class Making(Why, frozen=True):
     """A new key is made."""
 
     token: Annotated[TokenName | None, Option("NAME", spelled="--on")] = Field(
@@ -52,11 +52,11 @@ class Making(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
-class Rotate(Activation, Making, strict=True, extra="forbid", frozen=True):
+class Rotate(Activation, Making, frozen=True):
     """A new key is made, and takes over."""
 
 
-class Compromise(Why, strict=True, extra="forbid", frozen=True):
+class Compromise(Why, frozen=True):
     """Others have the key, or may have it."""
 
     rotate: Annotated[bool, Option(reads="flag")] = Field(
@@ -70,7 +70,7 @@ class Compromise(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
-class Lost(Making, strict=True, extra="forbid", frozen=True):
+class Lost(Making, frozen=True):
     """The token no longer has the key, and there is no backup."""
 
     compromised: Annotated[bool, Option(reads="flag")] = Field(
@@ -81,7 +81,7 @@ class Lost(Making, strict=True, extra="forbid", frozen=True):
     )
 
 
-class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class KeyShown(Shape, frozen=True):
     """A key of ours."""
 
     fingerprint: str = Field(description="hex SHA-256 of its SubjectPublicKeyInfo")
@@ -102,14 +102,14 @@ class KeyShown(BaseModel, strict=True, extra="forbid", frozen=True):
     )
 
 
-class Keys(BaseModel, strict=True, extra="forbid", frozen=True):
+class Keys(Shape, frozen=True):
     """A page of keys."""
 
     items: tuple[KeyShown, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class UnrecordedKey(BaseModel, strict=True, extra="forbid", frozen=True):
+class UnrecordedKey(Shape, frozen=True):
     """A key on one of our tokens that the key book does not have: it signs nothing."""
 
     token: str
@@ -117,21 +117,21 @@ class UnrecordedKey(BaseModel, strict=True, extra="forbid", frozen=True):
     fingerprint: str
 
 
-class UnrecordedKeys(BaseModel, strict=True, extra="forbid", frozen=True):
+class UnrecordedKeys(Shape, frozen=True):
     """Keys on our tokens that the key book does not have."""
 
     items: tuple[UnrecordedKey, ...]
     not_looked: str = Field(default="", description="why the tokens could not be examined; empty: they were")
 
 
-class Rotation(BaseModel, strict=True, extra="forbid", frozen=True):
+class Rotation(Shape, frozen=True):
     """The result of a rotation."""
 
     old: KeyShown | None = Field(description="the key that signed before, or still does; it still verifies")
     new: KeyShown = Field(description="the key that signs from now on, or from `activate_at`")
 
 
-class Replaced(BaseModel, strict=True, extra="forbid", frozen=True):
+class Replaced(Shape, frozen=True):
     """The result of giving up a lost key."""
 
     old: KeyShown = Field(description="the lost key; it no longer signs")

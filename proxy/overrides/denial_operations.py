@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Why, filled, one_repository, page_of, pattern_in
+from proxy.admin.shapes import Line, Page, Shape, Why, filled, one_repository, page_of, pattern_in
 from proxy.oci.duration import minute
 from proxy.oci.faults import NotFound
 from proxy.oci.reference import Digest, parse_digest
@@ -18,7 +18,7 @@ from proxy.trust.denial import Denial
 from proxy.trust.roles import Permission
 
 
-class NewDenial(Why, strict=True, extra="forbid", frozen=True):
+class NewDenial(Why, frozen=True):
     """What to deny."""
 
     target: Annotated[Line, Argument("DIGEST|REPO")] = Field(description="sha256:..., or a repository or pattern")
@@ -27,7 +27,7 @@ class NewDenial(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
-class DenialShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class DenialShown(Shape, frozen=True):
     """A denial."""
 
     id: str
@@ -39,7 +39,7 @@ class DenialShown(BaseModel, strict=True, extra="forbid", frozen=True):
     in_force: bool
 
 
-class Denials(BaseModel, strict=True, extra="forbid", frozen=True):
+class Denials(Shape, frozen=True):
     """A page of denials, oldest first."""
 
     items: tuple[DenialShown, ...]

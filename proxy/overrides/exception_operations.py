@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Why, filled, one_repository, page_of, pattern_in
+from proxy.admin.shapes import Line, Page, Shape, Why, filled, one_repository, page_of, pattern_in
 from proxy.oci.duration import minute
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.overrides.exceptions import ExceptionRequest
 
 
-class NewException(Why, strict=True, extra="forbid", frozen=True):
+class NewException(Why, frozen=True):
     """What to let through, and for how long."""
 
     repository: Annotated[Line, Option("REPO")] = Field(description="where; a policy-admin: or a pattern")
@@ -32,7 +32,7 @@ class NewException(Why, strict=True, extra="forbid", frozen=True):
     )
 
 
-class ExceptionShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class ExceptionShown(Shape, frozen=True):
     """An exception."""
 
     id: str
@@ -53,14 +53,14 @@ class ExceptionShown(BaseModel, strict=True, extra="forbid", frozen=True):
     offline: bool = Field(description="made on the host, without a server")
 
 
-class Exceptions(BaseModel, strict=True, extra="forbid", frozen=True):
+class Exceptions(Shape, frozen=True):
     """A page of exceptions, oldest first: all that wait for review, and the latest of those that were reviewed."""
 
     items: tuple[ExceptionShown, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class UnsignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class UnsignedShown(Shape, frozen=True):
     """A manifest that was accepted without a signature."""
 
     repository: str
@@ -73,7 +73,7 @@ class UnsignedShown(BaseModel, strict=True, extra="forbid", frozen=True):
     note: str
 
 
-class Unsigned(BaseModel, strict=True, extra="forbid", frozen=True):
+class Unsigned(Shape, frozen=True):
     """A page of them, newest first."""
 
     items: tuple[UnsignedShown, ...]

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Argument, Option
-from proxy.admin.shapes import NOT_KEPT, Line, Name, Page, Why
+from proxy.admin.shapes import NOT_KEPT, Line, Name, Page, Shape, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
@@ -34,20 +34,20 @@ _TEXT = Field(description="a file with the one setting `policies`, as YAML")
 _BASE = Field(ge=0, description="number of the revision this was made from; refused (409) if another is in force")
 
 
-class HistoryPage(Page, strict=True, extra="forbid", frozen=True):
+class HistoryPage(Page, frozen=True):
     """Which part of the history."""
 
     limit: int = Field(default=50, ge=1, le=100, description="rows, at most")
 
 
-class Between(BaseModel, strict=True, extra="forbid", frozen=True):
+class Between(Shape, frozen=True):
     """Two revisions."""
 
     old: _Number = Field(ge=1, le=999_999_999, description="number of a revision")
     new: _Number = Field(ge=1, le=999_999_999, description="number of another")
 
 
-class ApplyRequest(Why, strict=True, extra="forbid", frozen=True):
+class ApplyRequest(Why, frozen=True):
     """Policies to put in force."""
 
     text: Annotated[_Text, NOT_KEPT, Argument("FILE", file=partial(_in_file, alone=True))] = _TEXT
@@ -55,27 +55,27 @@ class ApplyRequest(Why, strict=True, extra="forbid", frozen=True):
     base: _Base = _BASE
 
 
-class RevertRequest(Why, strict=True, extra="forbid", frozen=True):
+class RevertRequest(Why, frozen=True):
     """An older revision to put in force again."""
 
     base: _Base = _BASE
 
 
-class Candidate(BaseModel, strict=True, extra="forbid", frozen=True):
+class Candidate(Shape, frozen=True):
     """Policies to look at; without a text, those in force."""
 
     text: Annotated[_Text | None, NOT_KEPT, Argument("FILE", file=_in_file)] = _CANDIDATE
     name: Name = _NAME
 
 
-class ImageRequest(Candidate, strict=True, extra="forbid", frozen=True):
+class ImageRequest(Candidate, frozen=True):
     """An image to judge."""
 
     text: Annotated[_Text | None, NOT_KEPT, Option("FILE", spelled="--file", file=_in_file)] = _CANDIDATE
     ref: Annotated[Line, Argument("REF")] = Field(description="repo[:tag|@digest]")
 
 
-class PlanRequest(BaseModel, strict=True, extra="forbid", frozen=True):
+class PlanRequest(Shape, frozen=True):
     """Policies to try on what was pulled."""
 
     text: Annotated[_Text, NOT_KEPT, Argument("FILE", file=_in_file)] = _TEXT
@@ -88,7 +88,7 @@ class PlanRequest(BaseModel, strict=True, extra="forbid", frozen=True):
     )
 
 
-class RevisionLine(BaseModel, strict=True, extra="forbid", frozen=True):
+class RevisionLine(Shape, frozen=True):
     """A revision, without its text."""
 
     number: int
@@ -101,20 +101,20 @@ class RevisionLine(BaseModel, strict=True, extra="forbid", frozen=True):
     reason: str
 
 
-class RevisionShown(RevisionLine, strict=True, extra="forbid", frozen=True):
+class RevisionShown(RevisionLine, frozen=True):
     """A revision."""
 
     text: str
 
 
-class History(BaseModel, strict=True, extra="forbid", frozen=True):
+class History(Shape, frozen=True):
     """A page of revisions, newest first."""
 
     items: tuple[RevisionLine, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
 
 
-class PoliciesShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class PoliciesShown(Shape, frozen=True):
     """The policies in force."""
 
     source: Literal["file", "api"] = Field(description="where they are changed")
@@ -124,7 +124,7 @@ class PoliciesShown(BaseModel, strict=True, extra="forbid", frozen=True):
     text: str
 
 
-class SettingChanged(BaseModel, strict=True, extra="forbid", frozen=True):
+class SettingChanged(Shape, frozen=True):
     """One setting, as it was and as it is."""
 
     setting: str
@@ -132,7 +132,7 @@ class SettingChanged(BaseModel, strict=True, extra="forbid", frozen=True):
     new: Any
 
 
-class PolicyChanged(BaseModel, strict=True, extra="forbid", frozen=True):
+class PolicyChanged(Shape, frozen=True):
     """What became of one policy."""
 
     repositories: tuple[str, ...]
@@ -140,21 +140,21 @@ class PolicyChanged(BaseModel, strict=True, extra="forbid", frozen=True):
     settings: tuple[SettingChanged, ...]
 
 
-class Difference(BaseModel, strict=True, extra="forbid", frozen=True):
+class Difference(Shape, frozen=True):
     """What is different, by policy and setting."""
 
     changes: tuple[PolicyChanged, ...]
     lines: tuple[str, ...] = Field(description="the same for people")
 
 
-class Applied(BaseModel, strict=True, extra="forbid", frozen=True):
+class Applied(Shape, frozen=True):
     """What is in force now."""
 
     changed: bool = Field(description="false: this very text was in force already, and nothing was done")
     revision: RevisionLine
 
 
-class LintFindingShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class LintFindingShown(Shape, frozen=True):
     """One thing that is wrong, or probably not meant."""
 
     level: Literal["error", "warning", "note"]
@@ -164,13 +164,13 @@ class LintFindingShown(BaseModel, strict=True, extra="forbid", frozen=True):
     text: str
 
 
-class Linted(BaseModel, strict=True, extra="forbid", frozen=True):
+class Linted(Shape, frozen=True):
     """Everything found."""
 
     findings: tuple[LintFindingShown, ...]
 
 
-class Tested(BaseModel, strict=True, extra="forbid", frozen=True):
+class Tested(Shape, frozen=True):
     """What a pull would get."""
 
     allowed: bool
@@ -179,7 +179,7 @@ class Tested(BaseModel, strict=True, extra="forbid", frozen=True):
     text: str = Field(description="the same for people")
 
 
-class VerdictShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class VerdictShown(Shape, frozen=True):
     """What a pull gets."""
 
     standing: PullVerdict
@@ -187,7 +187,7 @@ class VerdictShown(BaseModel, strict=True, extra="forbid", frozen=True):
     detail: str
 
 
-class ImageShown(BaseModel, strict=True, extra="forbid", frozen=True):
+class ImageShown(Shape, frozen=True):
     """An image that was pulled, under both."""
 
     repository: str
@@ -200,7 +200,7 @@ class ImageShown(BaseModel, strict=True, extra="forbid", frozen=True):
     after: VerdictShown
 
 
-class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
+class Impact(Shape, frozen=True):
     """What the policies would change for what was pulled."""
 
     base: int = Field(description="number of the revision in force, to apply them to; 0: those of the file")
@@ -214,7 +214,7 @@ class Impact(BaseModel, strict=True, extra="forbid", frozen=True):
     )
 
 
-class PlanJob(JobShown, strict=True, extra="forbid", frozen=True):
+class PlanJob(JobShown, frozen=True):
     """A job that tries policies on what was pulled."""
 
     # what a job holds is a dict: until it is done, it is not yet an impact
