@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,12 @@ async def test_what_changes_nothing_takes_back_no_denial_of_another_server(
     monkeypatch.setattr(database, "write", slow)
     assert not await mine.keep(exception())
     assert mine.in_force().stamp == ("d1", "e1")
+
+
+async def test_an_exception_from_what_no_column_can_say_is_not_kept(store: Store) -> None:
+    with pytest.raises(ValueError, match="only one from signatures"):
+        await store.overrides.keep(replace(exception(), suspends=("vulnerabilities",)))
+    assert store.overrides.orders().exceptions == ()
+    await store.overrides.keep(exception())
+    await store.overrides.refresh()
+    assert [each.suspends for each in store.overrides.in_force().exceptions] == [("signatures",)]
