@@ -68,7 +68,7 @@ class Policy:
 
     def modes_at(self, now: datetime) -> tuple[Mode, ...]:
         """Return the mode of each requirement at this moment."""
-        return self._fixed_modes or tuple([mode_at(mode, after, now) for mode, after in self._modes])
+        return self.fixed_modes or tuple([mode_at(mode, after, now) for mode, after in self._modes])
 
     @cached_property
     def _modes(self) -> tuple[tuple[Mode, datetime | None], ...]:
@@ -76,7 +76,7 @@ class Policy:
         return beside if beside and not self.pull.require else ((self.pull.mode, self.pull.enforce_after), *beside)
 
     @cached_property
-    def _fixed_modes(self) -> tuple[Mode, ...] | None:
+    def fixed_modes(self) -> tuple[Mode, ...] | None:
         """The modes, if no moment changes one of them: every warm pull asks for them."""
         return None if any(after for _, after in self._modes) else tuple(mode for mode, _ in self._modes)
 

@@ -82,9 +82,10 @@ def now_in(repository: Repository, ports: Ports) -> Now:
     require_known(repository, ports)
     policies, ring, at = ports.rules.current(), ports.lists(ports.keybook.ring()), ports.clock.now()
     policy, hosts, overrides = policies.for_(repository), ports.hosts_now(), ports.overrides.in_force()
-    modes = policy.modes_at(at) if policy else ()  # `enforce_after` changes a mode without a new revision
+    # `enforce_after` changes a mode without a new revision
+    modes = (policy.fixed_modes or policy.modes_at(at)) if policy else ()
     # Hashes instead of the lists: decisions are cached, and lists of many megabytes are replaced often.
-    lists = tuple([hash(authority.lists) for authority in ring.authorities])
+    lists = tuple([hash(authority.lists) for authority in ring.authorities]) if ring.authorities else ()
     basis = (policies.revision, ring.revision, lists, modes, hosts)
     bucket = int(at.timestamp()) // ports.limits.decision_bucket_s
     return Now(policy, policies, ring, overrides, hosts, at, basis, (basis, bucket, overrides.mark))
