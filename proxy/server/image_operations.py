@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from proxy.admin.operation import Argument, Call, Command, Given, Printed, Row, operation
 from proxy.admin.shapes import Line, Shape, Why
-from proxy.oci.image_name import parse_name
-from proxy.trust.decision import Decision
-from proxy.trust.explain import as_json, text
-from proxy.trust.requirement import Outcome
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
+    from proxy.oci.operation import PullManifest
     from proxy.registry.request import Request
+    from proxy.trust.decision import Decision
 
 REF = "repo[:tag|@digest], the proxy's name in front or not"
 
@@ -35,7 +33,7 @@ class WhyQuery(Shape, frozen=True):
 class DecisionShown(Shape, frozen=True):
     """A decision."""
 
-    outcome: Outcome
+    outcome: Literal["passed", "failed", "inconclusive"]
     allowed: bool = Field(description="also where the policy only warns, or an exception lets it through")
     decision: dict[str, Any] = Field(description="criteria, checks, signatures and revisions")
     text: str = Field(description="the same for people")
@@ -65,8 +63,10 @@ class SignedShown(Shape, frozen=True):
 
 def shown(decision: Decision, name: str, url: str) -> DecisionShown:
     """Return the decision in the form of the admin API."""
+    from proxy.trust.explain import as_json, text
+
     return DecisionShown(
-        outcome=decision.outcome,
+        outcome=decision.outcome.value,
         allowed=decision.allowed,
         decision=as_json(decision),
         text=text(decision, name, url),
@@ -74,12 +74,12 @@ def shown(decision: Decision, name: str, url: str) -> DecisionShown:
 
 
 def _explained(row: Row, _: Given) -> Printed:
-    code = {Outcome.PASSED.value: 0, Outcome.INCONCLUSIVE.value: 5}.get(row["outcome"], 1)
+    code = {"passed": 0, "inconclusive": 5}.get(row["outcome"], 1)
     return Printed(row["text"].splitlines(), json=row["decision"], code=code)
 
 
 async def _repository(call: Call) -> str:
-    return parse_name((call.body or call.query).ref, call.ports.hosts).repository
+    return _named((call.body or call.query).ref, call).repository
 
 
 _VERIFY = Command("verify", shows=_explained)
@@ -100,7 +100,7 @@ async def _recorded(call: Call) -> Decision | None:
 
 async def _repository_in_question(call: Call) -> str:
     found = await _recorded(call)
-    return found.question.repository if found else parse_name(call.query.question, call.ports.hosts).repository
+    return found.question.repository if found else _named(call.query.question, call).repository
 
 
 _WHY = Command("why", shows=_explained, fallback=("proxy.server.offline_record:why", "this is from its record"))
@@ -125,7 +125,7 @@ async def sign(call: Call, body: SignRequest) -> SignedShown:
     """Sign an image that is upstream already."""
     from proxy.registry.signing.sign_existing import sign_existing
 
-    done = await sign_existing(parse_name(body.ref, call.ports.hosts), call.actor, _own_request(call), call.ports)
+    done = await sign_existing(_named(body.ref, call), call.actor, _own_request(call), call.ports)
     made = (
         SignatureShown(digest=e.key.digest, format=e.key.format, bound=e.key.bound, key=e.key.fingerprint)
         for e in done.entries
@@ -143,10 +143,16 @@ async def _judged(ref: str, call: Call) -> DecisionShown:
     from proxy.registry.request import Response
 
     ports = call.ports
-    judged = await judge(parse_name(ref, ports.hosts), _own_request(call), ports)
+    judged = await judge(_named(ref, call), _own_request(call), ports)
     if isinstance(judged, Response):
         raise not_given(ref, judged.status)
     return shown(judged.decision, ports.name, ports.url)
+
+
+def _named(ref: str, call: Call) -> PullManifest:
+    from proxy.oci.image_name import parse_name
+
+    return parse_name(ref, call.ports.hosts)
 
 
 def _own_request(call: Call) -> Request:

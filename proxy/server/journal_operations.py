@@ -11,12 +11,12 @@ from pydantic import AwareDatetime, Field
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
 from proxy.admin.shapes import Page, Shape, filled
 from proxy.journal.event import Event, EventKind
-from proxy.journal.port import Search
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
 from proxy.trust.roles import Permission
 
 if TYPE_CHECKING:
+    from proxy.journal.port import Search
     from proxy.journal.reports import WouldBlock
 
 SPAN = timedelta(days=7)
@@ -98,6 +98,8 @@ async def journal(call: Call) -> Rows:
 
 def search_of(page: JournalPage, limit: int) -> Search:
     """Return the search for this page, with another number of rows."""
+    from proxy.journal.port import Search
+
     kinds = () if page.kind is None else (page.kind,)
     return Search(kinds, page.repository, page.digest, page.since, limit, page.skip)
 
