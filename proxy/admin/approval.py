@@ -63,8 +63,8 @@ def request_there(wanted: Approval, pending: Iterable[Approval], room: Allotment
         if same and each.by == wanted.by and same_steps(each.plan, wanted.plan):
             return each
     if room is not None:
-        what, mend = "requests that wait for a second person", "take some back: countersign approvals list"
-        if why := room.refusal((each.by.name for each in there), what, mend):
+        what, remedy = "requests that wait for a second person", "take some back: countersign approvals list"
+        if why := room.refusal((each.by.name for each in there), what, remedy):
             raise ValueError(why)
     return None
 

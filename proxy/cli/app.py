@@ -191,7 +191,7 @@ def init(
     token_label: Annotated[str | None, typer.Option(metavar="LABEL", help="label of the existing token")] = None,
     pin_file: Annotated[Path | None, typer.Option(metavar="FILE", help="file with the existing token's PIN")] = None,
 ) -> None:
-    """Make a configuration, a token with keys, and say what to do next. Never overwrites anything."""
+    """Create a configuration and a token with keys. Prints the next steps and never overwrites anything."""
     from proxy.cli.init import initialise
     from proxy.cli.init_texts import InitOptions
 
@@ -226,7 +226,7 @@ for _name in COMMANDS:
 
 @app.command("client-config")
 def client_config(client: Annotated[Client, typer.Argument(help="which client")], config: ConfigOption = None) -> None:
-    """Print how to point a client at the proxy so that nothing goes around it."""
+    """Print the configuration of a client for the proxy. The client then pulls nothing around the proxy."""
     from proxy.cli.client_config import instructions
 
     sys.stdout.write(instructions(client, _settings(config)))
@@ -234,7 +234,7 @@ def client_config(client: Annotated[Client, typer.Argument(help="which client")]
 
 @config_app.command()
 def validate(config: ConfigOption = None) -> None:
-    """Check the file and the TLS files it names; a mistake is named with its line or file. Exit code 0 or 3."""
+    """Check the file and the TLS files it names. Each mistake is reported with its line or file. Exit code 0 or 3."""
     from proxy.cli.config import validated
 
     sys.stdout.write(validated(_file(config)))
@@ -245,7 +245,7 @@ def explain(
     repository: Annotated[str | None, typer.Argument(metavar="REPOSITORY", help="whose policy to show")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print every setting in force and where it comes from, or the policy of one repository."""
+    """Print every setting in force and its source. With REPOSITORY, print the policy of that repository."""
     from proxy.cli.config import explained
 
     sys.stdout.write(explained(_file(config), repository))

@@ -22,7 +22,7 @@ def break_glass(
     yes: Yes = False,
     config: Config = None,
 ) -> None:
-    """Let one repository or image be pulled while API, store and HSM are down: for root here, two hours at most."""
+    """Allow pulls of a blocked image while no server answers. For two hours at most, by root on this host."""
     import os
 
     from proxy.cli import breakglass

@@ -21,7 +21,7 @@ def export(
     server: Annotated[str | None, typer.Option(metavar="URL", help="the registry; else the configuration's")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")] = None,
 ) -> None:
-    """Print or keep what /-/trust/ publishes: keys, and policies for other verifiers. Needs no token."""
+    """Print or save the published keys and verifier policies. They come from /-/trust/; no token is needed."""
     from proxy.cli.trust import ExportOptions
     from proxy.cli.trust import export as made
 

@@ -96,9 +96,11 @@ def _unknown(typed: Where, where: Where, document: Document) -> ConfigProblem:
     allowed = _allowed(typed[:-1])
     name = str(where[-1])
     near = get_close_matches(name, allowed, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    suggestion = f"; did you mean {near[0]}?" if near else ""
     return ConfigProblem(
-        document.mark(where, key=True), where, f"found an unknown setting{meant}; allowed here: {', '.join(allowed)}"
+        document.mark(where, key=True),
+        where,
+        f"found an unknown setting{suggestion}; allowed here: {', '.join(allowed)}",
     )
 
 

@@ -81,8 +81,8 @@ def job_there(job: Job, waiting: Iterable[Job], room: Allotment | None) -> Job |
         if same and each.state is JobState.QUEUED and not each.cancel:
             return each
     if room is not None:
-        what, mend = "jobs that wait", "wait for them, or cancel some: countersign jobs list"
-        if why := room.refusal((each.who for each in there), what, mend):
+        what, remedy = "jobs that wait", "wait for them, or cancel some: countersign jobs list"
+        if why := room.refusal((each.who for each in there), what, remedy):
             raise ValueError(why)
     return None
 

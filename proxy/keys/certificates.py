@@ -72,10 +72,10 @@ def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[s
     if chain and owners[0] != key.spki:
         name = key.short
         if key.spki in owners:
-            mend = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
+            fix = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
         else:
-            mend = f"request one for it: countersign keys csr {name} --subject NAME"
-        found.insert(0, f"the first certificate is not of key {name}; {mend}")
+            fix = f"request one for it: countersign keys csr {name} --subject NAME"
+        found.insert(0, f"the first certificate is not of key {name}; {fix}")
     return tuple(found)
 
 

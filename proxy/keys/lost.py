@@ -111,8 +111,8 @@ async def _successor(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> B
         text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
         at = f"tokens.{loss.token or gone.token}"
         distrust = f"; to distrust it now: countersign keys compromise {gone.short} --reason TEXT"
-        mend = f"let {at} be a token that works (a new one may be blank), then ask again"
-        raise Unavailable(f"{text}; {mend}{distrust if loss.compromised else ''}")
+        remedy = f"let {at} be a token that works (a new one may be blank), then ask again"
+        raise Unavailable(f"{text}; {remedy}{distrust if loss.compromised else ''}")
     return None
 
 

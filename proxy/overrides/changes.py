@@ -32,8 +32,8 @@ def same_order(one: Denial, other: Denial) -> bool:
 
 def same_exception(one: PolicyException, other: PolicyException) -> bool:
     """True for two exceptions of one scope by one holder."""
-    mine = (one.repositories, one.digest, one.unsigned_push, same_name(one.by))
-    return mine == (other.repositories, other.digest, other.unsigned_push, same_name(other.by))
+    identity = (one.repositories, one.digest, one.unsigned_push, same_name(one.by))
+    return identity == (other.repositories, other.digest, other.unsigned_push, same_name(other.by))
 
 
 def with_exception(orders: AllOverrides, exception: PolicyException, room: Allotment | None = None) -> AllOverrides:
@@ -49,7 +49,7 @@ def with_exception(orders: AllOverrides, exception: PolicyException, room: Allot
         return replace(orders, exceptions=tuple(changed))
     if room is not None:
         names = (e.by for e in orders.exceptions if e.reviewed is None)
-        what, mend = "exceptions that wait for their review", "review them first: countersign exceptions list"
-        if why := room.refusal(names, what, mend):
+        what, remedy = "exceptions that wait for their review", "review them first: countersign exceptions list"
+        if why := room.refusal(names, what, remedy):
             raise ValueError(why)
     return replace(orders, exceptions=(*orders.exceptions, exception))

@@ -47,14 +47,14 @@ class HostException:
         """
         found, problem = self._found()
         now = self._ports().clock.now()
-        standing = next((e for e in found if e.open_at(now)), None)
-        if standing is not None and standing != self._known:
-            until = standing.until.isoformat(timespec="seconds")
-            self._log.warning("break-glass on this host", exception=standing.id, scope=standing.scope, until=until)
-        self._there.put_offline(standing)
+        open_now = next((e for e in found if e.open_at(now)), None)
+        if open_now is not None and open_now != self._known:
+            until = open_now.until.isoformat(timespec="seconds")
+            self._log.warning("break-glass on this host", exception=open_now.id, scope=open_now.scope, until=until)
+        self._there.put_offline(open_now)
         if self._known is not None and all(e.id != self._known.id for e in found):
             await self._taken_away(self._known)
-        self._known = standing or self._known
+        self._known = open_now or self._known
         for each in found:
             await self._record(each)
         if problem is not None:

@@ -241,4 +241,4 @@ class Ordered:
         self._latest = max(self._latest, now)
         if self._window is None or not self._window.spans(now):
             self._window = overrides_at(self.orders(), now, self._latest)
-        return self._window.standing
+        return self._window.in_force

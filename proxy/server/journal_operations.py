@@ -154,7 +154,7 @@ _WOULD_BLOCK = Command(
 
 @operation("GET /report/would-block", Permission.JOURNAL, _WOULD_BLOCK, about=Scope.LIST, query=Since, unrecorded=True)
 async def would_block(call: Call) -> WouldBlockShown:
-    """List pulls that warn mode let through and enforce mode would block."""
+    """List pulls that enforce mode would have blocked."""
     from proxy.server.store import Store
 
     since = call.query.since or call.now - SPAN

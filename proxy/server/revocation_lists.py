@@ -31,7 +31,7 @@ class _Source:
     """One file or URL: its newest list, the time of the last fetch, and the error of that fetch."""
 
     der: Crl | None = None
-    asked: datetime | None = None
+    tried: datetime | None = None
     wrong: str | None = None
 
 
@@ -98,15 +98,15 @@ class RevocationLists:
 
     def _due(self, name: str) -> bool:
         source, now = self._sources.setdefault(name, _Source()), self._clock.now()
-        if source.asked is None or source.asked > now:  # never fetched, or the clock was turned back
+        if source.tried is None or source.tried > now:  # never fetched, or the clock was turned back
             return True
         over = source.wrong is not None or source.der is None or now > next_update(source.der)
-        return now - source.asked >= (RETRY if over else AGAIN)
+        return now - source.tried >= (RETRY if over else AGAIN)
 
     async def _ask(self, name: str, issuers: Collection[bytes]) -> None:
         """Fetch a list. A forged, older or future list is refused: replacing a list can undo its revocations."""
         source = self._sources.setdefault(name, _Source())
-        source.asked = self._clock.now()
+        source.tried = self._clock.now()
         try:
             der = await asyncio.to_thread(_parsed, await self._read(name), source.der)  # a large list takes long
             if (why := forged(der, issuers)) is not None:

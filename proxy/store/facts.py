@@ -90,7 +90,7 @@ class StoredFacts:
         known = self._manifests.get(place) if fresh else await self.manifest(*place)
         if known is not None and known == _together(known, fact):
             return
-        await self._database.write(partial(_learn, fact=fact), lambda stands: self._learned(fact, stands))
+        await self._database.write(partial(_learn, fact=fact), lambda merged: self._learned(fact, merged))
 
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         remembered = self._manifests.get((repository, digest))
@@ -136,12 +136,12 @@ class StoredFacts:
         work = partial(_forget, repository=repository, digest=digest)
         await self._database.write(work, lambda _: self._forgot(repository, digest))
 
-    def _learned(self, fact: ManifestFact, stands: ManifestFact | None) -> None:
+    def _learned(self, fact: ManifestFact, merged: ManifestFact | None) -> None:
         self._changes += 1
-        if stands is None:
+        if merged is None:
             self._manifests.pop((fact.repository, fact.digest), None)
         else:
-            self._manifests[fact.repository, fact.digest] = stands
+            self._manifests[fact.repository, fact.digest] = merged
 
     def _forgot(self, repository: Repository, digest: Digest) -> None:
         self._changes += 1
@@ -208,13 +208,13 @@ def _learn(connection: Connection, fact: ManifestFact) -> ManifestFact:
     here = {"in_repository": fact.repository, "of_digest": fact.digest}
     row = connection.execute(_MANIFEST.with_for_update(), here).one()
     known = value_of(ManifestFact, row)
-    stands = _together(known, fact)
-    if stands != known:
-        connection.execute(update(manifests).where(manifests.c.id == row.id).values(values_of(stands)))
-    if (stands.children, stands.blobs) != (known.children, known.blobs):
+    merged = _together(known, fact)
+    if merged != known:
+        connection.execute(update(manifests).where(manifests.c.id == row.id).values(values_of(merged)))
+    if (merged.children, merged.blobs) != (known.children, known.blobs):
         connection.execute(delete(listed).where(listed.c.manifest_id == row.id))
-        _list(connection, stands, row.id)
-    return stands
+        _list(connection, merged, row.id)
+    return merged
 
 
 def _list(connection: Connection, fact: ManifestFact, row_id: int) -> None:

@@ -127,10 +127,10 @@ def _put(connection: Connection, entry: Entry) -> Entry:
         return entry
     row = connection.execute(_FIND.with_for_update(), _is(entry.key)).one()
     there = _entry(row)
-    stands = merge(there, entry)
-    if stands != there:
-        connection.execute(update(ledger).where(ledger.c.id == row.id).values(_values(stands)))
-    return stands
+    merged = merge(there, entry)
+    if merged != there:
+        connection.execute(update(ledger).where(ledger.c.id == row.id).values(_values(merged)))
+    return merged
 
 
 def _advance(connection: Connection, keys: tuple[SignatureKey, ...], stage: Stage, artifact: Digest | None) -> None:

@@ -41,14 +41,14 @@ class Allotment:
     alone: int
     together: int
 
-    def refusal(self, holders: Iterable[str], what: str, mend: str) -> str | None:
+    def refusal(self, holders: Iterable[str], what: str, remedy: str) -> str | None:
         """Return why there is no room for one more, or None. `holders` has the holder's name of each existing item."""
         names = [same_name(name) for name in holders]
         own = names.count(same_name(self.who))
         if own >= self.alone:
-            return f"{self.who!a} has {own} {what}, and one holder has no more; {mend}"
+            return f"{self.who!a} has {own} {what}, and one holder has no more; {remedy}"
         if len(names) >= self.together:
-            return f"there are {len(names)} {what}, and the rest is kept for holders above {self.who!a}; {mend}"
+            return f"there are {len(names)} {what}, and the rest is kept for holders above {self.who!a}; {remedy}"
         return None
 
 

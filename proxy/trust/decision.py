@@ -86,8 +86,8 @@ def put_together(
     A denial blocks in every mode, whoever signed. Without a policy nobody's signature counts. An exception does not
     change an outcome: failed checks stay failed and are recorded; only `allowed` becomes true.
     """
-    meant = {subject[0], *listed_by}
-    denial = at.overrides.denial(question.repository, meant)
+    covered = {subject[0], *listed_by}
+    denial = at.overrides.denial(question.repository, covered)
     if denial is not None:
         parts = [_blocked("", "not denied", denial.says(subject[0]), Reason.DENIED_DIGEST)]
     elif policy is None:
@@ -96,7 +96,7 @@ def put_together(
     else:
         parts = [each for each in judged if each.mode != "off"] or list(judged)
     blocking = [each for each in parts if each.blocks]
-    openings = {each.name: at.overrides.exception(question.repository, meant, each.name) for each in blocking}
+    openings = {each.name: at.overrides.exception(question.repository, covered, each.name) for each in blocking}
     closed = [each for each in blocking if openings[each.name] is None]
     deciding = closed or blocking or _strongest([each for each in parts if each.outcome is not Outcome.PASSED] or parts)
     opened = None if closed or not blocking else openings[blocking[0].name]

@@ -87,7 +87,7 @@ class AllOverrides:
 class OverrideWindow:
     """The overrides in force from one moment until the next scheduled change (None: never)."""
 
-    standing: Overrides
+    in_force: Overrides
     since: datetime
     until: datetime | None
 
@@ -102,12 +102,12 @@ def overrides_at(orders: AllOverrides, now: datetime, latest: datetime) -> Overr
     Exceptions are compared with `latest`, the latest time ever seen: a clock set back neither reopens nor extends one.
     Denials are compared with the present clock: after it was set forward and back, they hold again.
     """
-    standing = Overrides(
+    in_force = Overrides(
         tuple(d for d in orders.denials if d.holds_at(now)), tuple(e for e in orders.exceptions if e.open_at(latest))
     )
-    ends = [d.until for d in standing.denials if d.until is not None]
+    ends = [d.until for d in in_force.denials if d.until is not None]
     turns = [at for e in orders.exceptions if e.closed is None for at in (e.opened, e.until) if at > latest]
-    return OverrideWindow(standing, now, min([*ends, *turns], default=None))
+    return OverrideWindow(in_force, now, min([*ends, *turns], default=None))
 
 
 class Naming(Protocol):

@@ -197,10 +197,10 @@ def watch_books(metrics: Metrics, age: Callable[[], float]) -> None:
     metrics.watch("books_age_seconds", text, age)
 
 
-def watch_signing(metrics: Metrics, health: Callable[[], str | None], standing: Callable[[], int]) -> None:
+def watch_signing(metrics: Metrics, health: Callable[[], str | None], failed_over: Callable[[], int]) -> None:
     """Export whether everything signs, and how many key profiles do not sign with their first token."""
     metrics.watch("signing_healthy", "1 while every token and key signs", lambda: float(health() is None))
-    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", standing)
+    metrics.watch("standby_profiles", "Key profiles whose first token does not sign", failed_over)
 
 
 def watch_problems(metrics: Metrics, now: Callable[[], list[Problem]]) -> None:

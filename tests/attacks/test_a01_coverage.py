@@ -63,7 +63,7 @@ async def scene(*, head_on_denied: bool = False) -> World:
     pull = PullRules(require=signed_by("release").require, reviewers=("scanner",), head_on_denied=head_on_denied)
     w = await world(Policy(("**",), SIGN.push, pull), rights=Names())
     await w.push(GOOD, "team/app", "good", by=user("pusher"))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     return w
 
 

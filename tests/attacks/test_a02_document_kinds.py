@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
 }
 
 
-async def plant(w: World, body: bytes, media_type: str, tag: str) -> None:
+async def put_behind(w: World, body: bytes, media_type: str, tag: str) -> None:
     w.registry.shelf("team/app").manifests[digest_of(body)] = (media_type, body)
     w.registry.shelf("team/app").tags[tag] = digest_of(body)
 
@@ -79,13 +79,13 @@ async def plant(w: World, body: bytes, media_type: str, tag: str) -> None:
 async def test_what_is_judged_comes_out_signed_and_is_blocked_unsigned(kind: str) -> None:
     one = JUDGED[kind]
     w = await world()
-    w.plant(A, "team/app")
+    w.put_behind(A, "team/app")
     await w.push(one, "team/app", "v1")
     assert await w.store.ledger.entries(REPO, one.digest)
     for reference in ("v1", one.digest):
         assert (await w.pull("team/app", reference)).body == one.body
     bare = await world()
-    bare.plant(one, "team/app", "v1")
+    bare.put_behind(one, "team/app", "v1")
     for reference in ("v1", one.digest):
         await denied(bare, lambda r=reference: bare.pull("team/app", r), "unsigned")  # type: ignore[misc]
 
@@ -106,7 +106,7 @@ async def test_what_has_no_rule_is_refused_on_push(kind: str) -> None:
 async def test_what_has_no_rule_is_denied_on_pull(kind: str) -> None:
     body, media_type, reason = REFUSED[kind]
     w = await world()
-    await plant(w, body, media_type, "v1")
+    await put_behind(w, body, media_type, "v1")
     for reference in ("v1", digest_of(body)):
         op = PullManifest(REPO, parse_reference(reference))
         fault = await denied(w, lambda op=op: w.say(op, accept=f"{A.media_type}, {media_type}"), reason)  # type: ignore[misc]
@@ -129,7 +129,7 @@ def test_a_kind_is_only_added_with_a_rule() -> None:
 async def test_a_repository_without_a_policy_has_no_rule_for_anything() -> None:
     w = await world()
     w.rules.set()
-    w.plant(A, "team/app", "v1")
+    w.put_behind(A, "team/app", "v1")
     await denied(w, lambda: w.pull("team/app", "v1"), "no_policy")
     op = PushManifest(REPO, parse_reference("v2"))
     await denied(w, lambda: w.say(op, body=A.body, content_type=A.media_type), "no_policy")

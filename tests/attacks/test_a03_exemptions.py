@@ -82,7 +82,7 @@ async def test_it_is_an_image_when_pulled(mask: str, tag: str) -> None:
     w.registry.put_blob("team/app", GENUINE.data)
     w.registry.put_blob("team/app", TAR)
     dressed = MASKS[mask]()
-    w.plant(dressed, "team/app", tag)
+    w.put_behind(dressed, "team/app", tag)
     await denied(w, lambda: w.pull("team/app", tag), "unsigned")
     await denied(w, lambda: w.pull("team/app", dressed.digest), "unsigned")
     for blob in dressed.blobs[1:]:
@@ -116,14 +116,14 @@ async def test_it_is_an_image_when_pushed_and_comes_out_signed(mask: str) -> Non
 )
 async def test_no_header_earns_anything(headers: dict[str, str]) -> None:
     w = await world()
-    w.plant(image("bad"), "team/app", "bad")
+    w.put_behind(image("bad"), "team/app", "bad")
     op = PullManifest(REPO, parse_tag("bad"))
     await denied(w, lambda: w.say(op, user("cosign"), None, **headers), "unsigned")
 
 
 async def test_a_genuine_signature_artifact_is_served_and_not_signed() -> None:
     w = await world()
-    w.plant(SUBJECT, "team/app")
+    w.put_behind(SUBJECT, "team/app")
     artifact = carrying(MEDIA_TYPE, GENUINE.data)
     await w.push(artifact, "team/app", signature_tag(SUBJECT.digest))
     assert not w.signer.made
@@ -136,7 +136,7 @@ async def test_what_was_found_out_about_an_artifact_in_one_repository_says_nothi
     artifact = carrying(MEDIA_TYPE, GENUINE.data)
     await w.push(artifact, "team/app", "sig")
     other = image("other")
-    w.plant(other, "team/other", "sig")
+    w.put_behind(other, "team/other", "sig")
     await denied(w, lambda: w.pull("team/other", "sig"), "unsigned")
     fact = await w.store.facts.manifest(REPO, artifact.digest)
     assert fact is not None
@@ -146,7 +146,7 @@ async def test_what_was_found_out_about_an_artifact_in_one_repository_says_nothi
 async def test_a_layer_that_cannot_be_read_proves_nothing() -> None:
     w = await world()
     artifact = carrying(MEDIA_TYPE, GENUINE.data)
-    w.plant(artifact, "team/app", "sig")
+    w.put_behind(artifact, "team/app", "sig")
     del w.registry.shelf("team/app").blobs[digest_of(GENUINE.data)]
     await denied(w, lambda: w.pull("team/app", "sig"), "unsigned")
     fact = await w.store.facts.manifest(REPO, artifact.digest)
@@ -165,7 +165,7 @@ async def test_more_than_a_hundred_layers_are_not_looked_at() -> None:
         w.registry.put_blob("team/app", one.data)
         layers.append(carrier.describe(one.descriptor))
     many = carrying("", layers=layers)
-    w.plant(many, "team/app", "many")
+    w.put_behind(many, "team/app", "many")
     await denied(w, lambda: w.pull("team/app", "many"), "unsigned")
 
 

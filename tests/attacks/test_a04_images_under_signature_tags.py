@@ -33,30 +33,30 @@ def described() -> Descriptor:
 async def test_it_is_denied_like_any_image(name: object, referrers: bool) -> None:
     w = await world(registry=MemoryRegistry(referrers=referrers))
     tag = name(APP.digest)  # type: ignore[operator]
-    w.plant(EVIL, "team/app", tag)
+    w.put_behind(EVIL, "team/app", tag)
     await denied(w, lambda: w.pull("team/app", tag), "unsigned")
 
 
 async def test_an_image_under_sig_hides_no_bundle() -> None:
     w = await with_partner(referrers=True)
-    w.plant(APP, "team/app", "v1")
-    w.plant(EVIL, "team/app", signature_tag(APP.digest))
+    w.put_behind(APP, "team/app", "v1")
+    w.put_behind(EVIL, "team/app", signature_tag(APP.digest))
     put_bundle(w, "team/app", described(), PARTNER.layer("sigstore-bundle", APP.digest))
     assert (await w.pull("team/app", "v1")).body == APP.body
 
 
 async def test_an_image_under_the_fallback_tag_hides_no_simple_signature() -> None:
     w = await with_partner(referrers=False)
-    w.plant(APP, "team/app", "v1")
-    w.plant(EVIL, "team/app", fallback_tag(APP.digest))
+    w.put_behind(APP, "team/app", "v1")
+    w.put_behind(EVIL, "team/app", fallback_tag(APP.digest))
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     assert (await w.pull("team/app", "v1")).body == APP.body
 
 
 async def test_an_image_under_the_fallback_tag_hides_nothing_that_the_api_lists() -> None:
     w = await with_partner(referrers=True)
-    w.plant(APP, "team/app", "v1")
-    w.plant(EVIL, "team/app", fallback_tag(APP.digest))
+    w.put_behind(APP, "team/app", "v1")
+    w.put_behind(EVIL, "team/app", fallback_tag(APP.digest))
     put_bundle(w, "team/app", described(), PARTNER.layer("sigstore-bundle", APP.digest))
     assert (await w.pull("team/app", "v1")).body == APP.body
 
@@ -65,7 +65,7 @@ async def test_an_image_under_the_fallback_tag_hides_nothing_that_the_api_lists(
 async def test_pushing_the_image_verifies_whatever_squats_there(name: object) -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
     tag: Tag = name(APP.digest)  # type: ignore[operator]
-    w.plant(EVIL, "team/app", tag)
+    w.put_behind(EVIL, "team/app", tag)
     await w.push(APP, "team/app", "v1")
     # A `.sig` is for signatures alone and is replaced; under the other name people keep images, and may.
     assert (w.tag("team/app", tag) == EVIL.digest) is (tag == fallback_tag(APP.digest))
@@ -78,7 +78,7 @@ async def test_an_index_that_runs_is_not_let_through_by_the_name_of_the_fallback
     w = await world(registry=MemoryRegistry(referrers=False))
     both = index(EVIL)
     tag = fallback_tag(APP.digest)
-    w.plant(both, "team/app", tag)
+    w.put_behind(both, "team/app", tag)
     await denied(w, lambda: w.pull("team/app", tag), "unsigned")
     await denied(w, lambda: w.pull("team/app", both.digest), "unsigned")
     await denied(w, lambda: w.pull("team/app", EVIL.digest), "unsigned")

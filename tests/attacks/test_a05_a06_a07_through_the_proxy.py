@@ -48,7 +48,7 @@ async def put(w: World, body: bytes, content_type: str, reference: str = "v1") -
     return await w.say(PushManifest(REPO, parse_reference(reference)), body=body, content_type=content_type)
 
 
-def plant(w: World, body: bytes, media_type: str) -> None:
+def put_behind(w: World, body: bytes, media_type: str) -> None:
     w.registry.shelf("team/app").manifests[digest_of(body)] = (media_type, body)
     w.registry.shelf("team/app").tags["v1"] = digest_of(body)
 
@@ -59,7 +59,7 @@ async def test_documents_with_two_readings(what: str) -> None:
     for reference in ("v1", digest_of(body)):
         await denied(w, lambda r=reference: put(w, body, OCI_MANIFEST, r), "ambiguous_manifest")  # type: ignore[misc]
     assert not w.registry.seen
-    plant(w, body, OCI_MANIFEST)
+    put_behind(w, body, OCI_MANIFEST)
     for reference in ("v1", digest_of(body)):
         await denied(w, lambda r=reference: w.pull("team/app", r), "ambiguous_manifest")  # type: ignore[misc]
     assert not w.signer.made
@@ -69,7 +69,7 @@ async def test_documents_with_two_readings(what: str) -> None:
 async def test_a_media_type_that_is_not_the_content_type(claimed: str) -> None:
     w = await world()
     await denied(w, lambda: put(w, APP.body, claimed), "ambiguous_manifest")
-    plant(w, APP.body, claimed)
+    put_behind(w, APP.body, claimed)
     await denied(w, lambda: w.pull("team/app", APP.digest), "ambiguous_manifest")
 
 
@@ -78,7 +78,7 @@ async def test_even_a_signature_of_ours_makes_no_ambiguous_document_pullable() -
     await w.push(APP, "team/app", "v1")
     w.store.clock.advance(120)
     w.ports.cache.bodies.clear()
-    plant(w, APP.body, OCI_INDEX)
+    put_behind(w, APP.body, OCI_INDEX)
     await denied(w, lambda: w.pull("team/app", APP.digest), "ambiguous_manifest")
 
 
@@ -107,7 +107,7 @@ def padded(size: int) -> bytes:
 
 async def test_one_byte_more_than_is_read() -> None:
     w = await world(limits=Limits(manifest_bytes=64 * KIB, tag_age_s=0))
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     await put(w, padded(64 * KIB), OCI_MANIFEST)
     more = padded(64 * KIB + 1)
     fault = await denied(w, lambda: put(w, more, OCI_MANIFEST, "v2"), "too_large")
@@ -159,5 +159,5 @@ async def test_a_length_that_is_too_much_is_believed_at_once(length: int) -> Non
 async def test_nothing_and_half_of_something(body: bytes) -> None:
     w = await world()
     await denied(w, lambda: put(w, body, OCI_MANIFEST), "ambiguous_manifest")
-    plant(w, body, OCI_MANIFEST)
+    put_behind(w, body, OCI_MANIFEST)
     await denied(w, lambda: w.pull("team/app", "v1"), "ambiguous_manifest")

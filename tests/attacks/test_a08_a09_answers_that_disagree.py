@@ -23,7 +23,7 @@ HTML = b"<!doctype html><title>log in</title>"
 async def scene(*, warm: bool = False, age: float = 0) -> World:
     w = await world(limits=Limits(tag_age_s=age))
     await w.push(APP, "team/app", "v1")
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     if warm:
         await w.pull("team/app", "v1")
         await w.pull("team/app", APP.digest)
@@ -65,7 +65,7 @@ async def test_a_head_that_claims_the_good_digest_for_the_bad_tag_gets_the_good_
     """HEAD and GET disagree: what is served is what was hashed and judged, and it says so."""
     w = await scene(warm=True)
     w.ports.cache.last[("never", "used")] = APP.digest
-    w.plant(BAD, "team/app", "v1")
+    w.put_behind(BAD, "team/app", "v1")
 
     def lie(seen: Seen, said: Said) -> Said:
         headers = tuple((k, APP.digest if k == "docker-content-digest" else v) for k, v in said.headers)
@@ -165,7 +165,7 @@ async def test_the_tag_moves_between_any_two_requests_of_a_pull(age: float) -> N
 async def test_the_tag_moves_between_head_and_get_of_one_client() -> None:
     w = await scene()
     seen = dict((await w.pull("team/app", "v1", head=True)).headers)["docker-content-digest"]
-    w.plant(BAD, "team/app", "v1")
+    w.put_behind(BAD, "team/app", "v1")
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     assert (await w.pull("team/app", seen)).body == APP.body
 

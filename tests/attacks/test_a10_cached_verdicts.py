@@ -37,7 +37,7 @@ async def warm(**more: object) -> World:
 @pytest.mark.parametrize("age", [0, 1.0])
 async def test_a_warm_tag_that_moved_is_judged_again(age: float) -> None:
     w = await warm(limits=Limits(tag_age_s=age))
-    w.plant(BAD, "team/app", "v1")
+    w.put_behind(BAD, "team/app", "v1")
     w.store.clock.advance(age + 0.1)
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     assert (await w.pull("team/app", APP.digest)).body == APP.body
@@ -54,7 +54,7 @@ async def test_warm_in_one_repository_and_pulled_in_another() -> None:
     strict = Policy(("prod/**",), SIGN.push, PullRules(require=(Clause(("partner",)),)))
     w = await warm(trusted=(trusted(PARTNER),))
     w.rules.set(SIGN, strict)
-    w.plant(APP, "prod/app", "v1")
+    w.put_behind(APP, "prod/app", "v1")
     await denied(w, lambda: w.pull("prod/app", "v1"), "unsigned")
     await denied(w, lambda: w.pull("prod/app", APP.digest), "unsigned")
 
@@ -72,7 +72,7 @@ async def test_a_changed_policy_holds_at_once() -> None:
 async def test_enforce_after_holds_to_the_second() -> None:
     start = NOON + timedelta(seconds=30)
     w = await world(Policy(("**",), PushRules(), PullRules("warn", start, signed_by("release").require)))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     w.store.clock.advance(29)
     assert (await w.pull("team/app", "bad")).warning is not None
     w.store.clock.advance(1)
@@ -82,7 +82,7 @@ async def test_enforce_after_holds_to_the_second() -> None:
 async def test_a_verdict_under_one_tag_says_nothing_about_another_where_the_tag_is_bound() -> None:
     policy = Policy(("**",), pull=PullRules(require=(Clause(("partner",)),)))
     w = await world(policy, trusted=(trusted(PARTNER, identity="exact"),))
-    w.plant(APP, "team/app", "v1", "latest")
+    w.put_behind(APP, "team/app", "v1", "latest")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest, "proxy.example/team/app:v1"))
     await denied(w, lambda: w.pull("team/app", "latest"), "wrong_identity")
     assert (await w.pull("team/app", "v1")).body == APP.body
@@ -95,7 +95,7 @@ async def test_what_is_recorded_and_said_is_about_the_reference_that_was_used() 
     await w.pull("team/app", "v2")
     pulls = {e.reference for e in w.store.journal.events if e.kind is EventKind.PULL_ALLOWED}
     assert pulls == {"v1", "v2", APP.digest}
-    w.plant(BAD, "team/app", "bad1", "bad2")
+    w.put_behind(BAD, "team/app", "bad1", "bad2")
     with pytest.raises(Fault, match="team/app:bad1"):
         await w.pull("team/app", "bad1")
     with pytest.raises(Fault, match="team/app:bad2") as fault:
@@ -108,7 +108,7 @@ async def test_what_is_recorded_and_said_is_about_the_reference_that_was_used() 
 
 async def test_a_denial_lasts_five_seconds_at_most() -> None:
     w = await world(Policy(("**",), pull=signed_by("partner")), trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned", times=1)
@@ -118,7 +118,7 @@ async def test_a_denial_lasts_five_seconds_at_most() -> None:
 
 async def test_asking_under_many_tags_keeps_no_denial_alive() -> None:
     w = await world(Policy(("**",), pull=signed_by("partner")), trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", *(f"v{n}" for n in range(20)))
+    w.put_behind(APP, "team/app", *(f"v{n}" for n in range(20)))
     await w.blocked("team/app", "v0")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     for n in range(1, 10):
@@ -131,7 +131,7 @@ async def test_asking_under_many_tags_keeps_no_denial_alive() -> None:
 
 async def test_a_signature_added_through_the_proxy_counts_at_once_even_while_somebody_is_being_denied() -> None:
     w = await world()
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     hold, reached = asyncio.Event(), asyncio.Event()
 
     async def slow(seen: Seen) -> None:
@@ -195,7 +195,7 @@ async def test_the_right_to_read_is_asked_again_after_its_time_and_after_any_ref
 
 async def test_silence_is_not_remembered() -> None:
     w = await world(registry=MemoryRegistry(), limits=Limits(tag_age_s=0))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     w.registry.referrers_down = True
     await denied(w, lambda: w.pull("team/app", "bad"), "not_verifiable")
     w.registry.referrers_down = False

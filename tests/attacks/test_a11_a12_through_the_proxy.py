@@ -39,8 +39,8 @@ async def scene(identity: Identity = "any", *, referrers: bool = True) -> World:
     policy = Policy(("**",), pull=PullRules(require=(Clause(("partner",)),)))
     keys = (trusted(PARTNER, identity=identity),)
     w = await world(policy, trusted=keys, registry=MemoryRegistry(referrers=referrers))
-    w.plant(A, "team/app", "a")
-    w.plant(B, "team/app", "b")
+    w.put_behind(A, "team/app", "a")
+    w.put_behind(B, "team/app", "b")
     return w
 
 
@@ -112,7 +112,7 @@ async def real_rights(access: Access | None = None, **rules: object) -> World:
     pull = PullRules(require=signed_by("release").require, reviewers=("release-manager",))
     policy = Policy(("**",), PushRules(("release",), allow=("release-manager",)), pull)
     w = await world(policy, registry=registry, rights=rights)
-    w.plant(A, "team/app", "bad")
+    w.put_behind(A, "team/app", "bad")
     return w
 
 

@@ -34,7 +34,7 @@ def about(one: Image) -> Descriptor:
 async def place(*bundles: Any, trusted: tuple[KeylessSigner, ...] = (CI,), subject: Image = IMAGE) -> World:
     """A proxy in front of an image with these bundles as its referrers."""
     w = await world(POLICY, trusted=trusted, limits=Limits(tag_age_s=0, gather_deadline_s=5.0))
-    w.plant(subject, "team/app", "v1")
+    w.put_behind(subject, "team/app", "v1")
     for bundle in bundles:
         put_bundle(w, "team/app", about(subject), layer_of_bundle(bundle))
     return w

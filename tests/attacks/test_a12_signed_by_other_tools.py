@@ -56,7 +56,7 @@ def pss(digest: HashAlgorithm) -> Made:
 async def scene(*names: str, keys: tuple[SoftKey, ...]) -> World:
     policy = Policy(("**",), pull=PullRules(require=(Clause(names),)))
     w = await world(policy, trusted=tuple(trusted(key, key.name) for key in keys))
-    w.plant(A, "team/app", "a")
+    w.put_behind(A, "team/app", "a")
     return w
 
 

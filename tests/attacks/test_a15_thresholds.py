@@ -18,7 +18,7 @@ ONE, TWO, THREE = soft_key(name="one"), soft_key(name="two"), soft_key("rsa", "t
 
 async def with_keys(policy: Policy, *keys: TrustedKey) -> World:
     w = await world(policy, trusted=keys)
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     return w
 
 

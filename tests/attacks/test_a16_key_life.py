@@ -76,7 +76,7 @@ async def test_no_time_from_the_signature_is_believed() -> None:
     """The signed claim says it was made long before; the state of the key today decides."""
     w = await world(Policy(("**",), PushRules(("release",), claims=("time",)), signed_by("release")))
     pairs = wanted(SIGN.push.formats, REPO, (), w.ports)
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     await sign(REPO, about(APP.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.ports)
     await w.push(APP, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).status == 200
@@ -132,7 +132,7 @@ async def test_what_the_thief_dates_back_and_hangs_up_is_not_in_our_ledger() -> 
     """The stolen key signs anything, with any time in it, and puts it where signatures are: it counts nowhere."""
     w = await world(LEDGER)
     forged = image("forged")
-    w.plant(forged, "team/app", "v9")
+    w.put_behind(forged, "team/app", "v9")
     pairs = wanted(SIGN.push.formats, REPO, (), w.ports)
     await sign(REPO, about(forged.digest), pairs, ("release",), {"time": "2001-01-01T00:00:00Z"}, BY, w.ports)
     assert (await w.push(forged, "team/app", "v9")).status == 201

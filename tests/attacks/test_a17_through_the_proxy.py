@@ -43,7 +43,7 @@ def ca(*roots: bytes, identities: tuple[str, ...] = ("C=DE, ST=Berlin, O=Example
 async def scene(trusted: Authority, *, referrers: bool = True) -> World:
     policy = Policy(("**",), pull=PullRules(require=(Clause(("vendor",)),)))
     w = await world(policy, trusted=(trusted,), registry=MemoryRegistry(referrers=referrers))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     return w
 
 

@@ -35,8 +35,8 @@ def sign_as_partner(w: World, repo: str, signed: Image, bound: str = "elsewhere/
 
 async def test_an_unsigned_child_of_an_index_signed_in_another_repository() -> None:
     w = await world()
-    w.plant(CHILD, "team/app")
-    w.plant(CHILD, "team/other")
+    w.put_behind(CHILD, "team/app")
+    w.put_behind(CHILD, "team/other")
     both = index(CHILD)
     await w.push(both, "team/app", "v1")
     assert (await w.pull("team/app", CHILD.digest)).body == CHILD.body
@@ -60,7 +60,7 @@ async def test_an_index_fifty_deep_is_judged_by_its_own_signature_and_costs_no_m
     for _ in range(50):
         nested = index(nested)
         chain.append(nested)
-    w.plant(nested, "team/app", "deep")
+    w.put_behind(nested, "team/app", "deep")
     sign_as_partner(w, "team/app", nested)
     for one in reversed(chain):  # the proxy has seen the whole chain
         with suppress(Fault):  # only the bottom matters here
@@ -75,13 +75,13 @@ async def test_an_index_fifty_deep_is_judged_by_its_own_signature_and_costs_no_m
 async def test_a_lattice_of_parents_is_bounded_work() -> None:
     limits = Limits(tag_age_s=0, parents_tried=8, index_depth=3)
     w = await with_partner(limits=limits)
-    w.plant(CHILD, "team/app")
+    w.put_behind(CHILD, "team/app")
     level: list[Image] = [CHILD]
     for depth in range(3):
         above = [index(one, annotations={"n": f"{depth}-{n}-{at}"}) for at, one in enumerate(level) for n in range(8)]
         level = above[:64]
         for one in level:
-            w.plant(one, "team/app")
+            w.put_behind(one, "team/app")
             with pytest.raises(Exception, match="blocked"):
                 await w.pull("team/app", one.digest)
         w.store.clock.advance(120)
@@ -92,9 +92,9 @@ async def test_a_lattice_of_parents_is_bounded_work() -> None:
 
 async def test_a_tag_that_loops_through_a_fallback_index() -> None:
     w = await world(registry=MemoryRegistry(referrers=False))
-    w.plant(CHILD, "team/app")
+    w.put_behind(CHILD, "team/app")
     loop = index(CHILD)
-    w.plant(loop, "team/app", fallback_tag(CHILD.digest), "latest")
+    w.put_behind(loop, "team/app", fallback_tag(CHILD.digest), "latest")
     await denied(w, lambda: w.pull("team/app", "latest"), "unsigned")
     await denied(w, lambda: w.pull("team/app", fallback_tag(CHILD.digest)), "unsigned")
     await denied(w, lambda: w.pull("team/app", CHILD.digest), "unsigned")
@@ -103,12 +103,12 @@ async def test_a_tag_that_loops_through_a_fallback_index() -> None:
 async def test_many_unsigned_parents_do_not_crowd_out_the_one_that_is_signed() -> None:
     w = await with_partner()
     good = index(CHILD)
-    w.plant(good, "team/app", "good")
+    w.put_behind(good, "team/app", "good")
     sign_as_partner(w, "team/app", good)
     assert (await w.pull("team/app", "good")).status == 200
     for n in range(20):
         junk = index(CHILD, annotations={"n": str(n)})
-        w.plant(junk, "team/app")
+        w.put_behind(junk, "team/app")
         with pytest.raises(Exception, match="blocked"):
             await w.pull("team/app", junk.digest)
     assert (await w.pull("team/app", CHILD.digest)).body == CHILD.body
@@ -118,7 +118,7 @@ async def test_in_warn_mode_an_unsigned_parent_makes_no_child_look_good() -> Non
     warn = Policy(("**",), PushRules(), PullRules(mode="warn", require=(Clause(("release",)),)))
     w = await world(warn)
     both = index(CHILD)
-    w.plant(both, "team/app", "v1")
+    w.put_behind(both, "team/app", "v1")
     assert (await w.pull("team/app", "v1")).warning is not None
     served = await w.pull("team/app", CHILD.digest)
     assert served.warning is not None
@@ -128,7 +128,7 @@ async def test_in_warn_mode_an_unsigned_parent_makes_no_child_look_good() -> Non
 async def test_a_parent_that_could_not_be_judged_is_not_a_parent_that_says_no() -> None:
     w = await with_partner()
     both = index(CHILD)
-    w.plant(both, "team/app", "v1")
+    w.put_behind(both, "team/app", "v1")
     sign_as_partner(w, "team/app", both)
     await w.pull("team/app", "v1")
     w.store.clock.advance(120)
@@ -147,7 +147,7 @@ async def test_a_parent_that_could_not_be_judged_is_not_a_parent_that_says_no() 
 
 async def test_a_child_falls_with_its_parent_when_the_key_is_compromised() -> None:
     w = await world(SIGN)
-    w.plant(CHILD, "team/app")
+    w.put_behind(CHILD, "team/app")
     both = index(CHILD)
     op = PushManifest(REPO, parse_reference("v1"))
     await w.say(op, body=both.body, content_type=both.media_type)
@@ -161,12 +161,12 @@ async def test_a_child_falls_with_its_parent_when_the_key_is_compromised() -> No
 async def test_where_the_tag_is_bound_children_and_blobs_follow_the_tag() -> None:
     w = await with_partner(identity="exact")
     both = index(CHILD)
-    w.plant(both, "team/app", "v1", "v2")
+    w.put_behind(both, "team/app", "v1", "v2")
     sign_as_partner(w, "team/app", both, "proxy.example/team/app:v1")
     await denied(w, lambda: w.pull("team/app", CHILD.digest), "unsigned")
     assert (await w.pull("team/app", "v1")).body == both.body
     assert (await w.pull("team/app", CHILD.digest)).body == CHILD.body
     await denied(w, lambda: w.pull("team/app", "v2"), "wrong_identity")
-    w.plant(image("other"), "team/app", "v1")
+    w.put_behind(image("other"), "team/app", "v1")
     w.store.clock.advance(120)
     await denied(w, lambda: w.pull("team/app", CHILD.digest), "unsigned")

@@ -47,7 +47,7 @@ async def mount(w: World, blob: Digest, source: str | None) -> StartUpload:
 
 async def test_a_layer_listed_only_by_an_unsigned_manifest() -> None:
     w = await world()
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     await denied(w, lambda: w.blob("team/app", layer_of(BAD)), "unlisted_blob")
     await w.blocked("team/app", "bad")  # now the proxy knows what lists it
     await denied(w, lambda: w.blob("team/app", layer_of(BAD)), "unlisted_blob")
@@ -56,7 +56,7 @@ async def test_a_layer_listed_only_by_an_unsigned_manifest() -> None:
 async def test_the_head_of_such_a_layer_answers_only_who_may_push() -> None:
     rights = TableRights(pushers=frozenset({"alice"}))
     w = await world(rights=rights)
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     assert (await w.blob("team/app", layer_of(BAD), user("alice"), head=True)).status == 200
     await denied(w, lambda: w.blob("team/app", layer_of(BAD), head=True), "unlisted_blob")
     await denied(w, lambda: w.blob("team/app", layer_of(BAD), user("alice")), "unlisted_blob")
@@ -65,7 +65,7 @@ async def test_the_head_of_such_a_layer_answers_only_who_may_push() -> None:
 async def test_a_layer_listed_by_a_verified_manifest_of_another_repository() -> None:
     w = await world()
     await w.push(BAD, "team/signed", "v1")
-    w.plant(BAD, "team/app")
+    w.put_behind(BAD, "team/app")
     assert (await w.blob("team/signed", layer_of(BAD))).status == 200
     await denied(w, lambda: w.blob("team/app", layer_of(BAD)), "unlisted_blob")
 
@@ -85,7 +85,7 @@ async def test_a_blob_that_is_not_there_is_upstreams_to_refuse() -> None:
 
 async def test_an_upstream_whose_head_denies_what_its_get_serves() -> None:
     w = await world()
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
 
     def shy(seen: Seen) -> Said | None:
         bare = isinstance(seen.operation, PullBlob) and seen.operation.head
@@ -112,7 +112,7 @@ async def test_blocked_images_that_share_a_layer_do_not_take_it_from_the_signed_
     await w.pull("team/app", "good")
     for n in range(30):
         old = sharing(base, f"old {n}")
-        w.plant(old, "team/app", f"old{n}")
+        w.put_behind(old, "team/app", f"old{n}")
         await w.blocked("team/app", f"old{n}")
     assert (await w.blob("team/app", layer_of(good))).status == 200
     w.store.clock.advance(3600)
@@ -121,7 +121,7 @@ async def test_blocked_images_that_share_a_layer_do_not_take_it_from_the_signed_
 
 async def test_a_push_that_upstream_refused_lists_nothing() -> None:
     w = await world()
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     lists = sharing(BAD.blobs[1], "lists the bad layer")
     w.registry.fail(PushManifest, 403, times=9)
     op = PushManifest(REPO, lists.digest)
@@ -148,8 +148,8 @@ async def test_who_lists_it_could_not_be_asked() -> None:
 @pytest.mark.parametrize("source", [None, "team/bad", "team/nowhere", "outside/app"])
 async def test_mounts_of_what_may_not_be_pulled_become_ordinary_uploads(source: str | None) -> None:
     w = await world(Policy(("team/**",), SIGN.push, SIGN.pull))
-    w.plant(BAD, "team/bad", "bad")
-    w.plant(BAD, "outside/app", "bad")
+    w.put_behind(BAD, "team/bad", "bad")
+    w.put_behind(BAD, "outside/app", "bad")
     assert await mount(w, layer_of(BAD), source) == StartUpload(parse_repository("team/new"))
     assert layer_of(BAD) not in w.registry.shelf("team/new").blobs
 
@@ -182,21 +182,21 @@ async def test_a_blob_is_always_read_with_the_callers_own_credentials() -> None:
 
 async def test_no_policy_serves_no_blob() -> None:
     w = await world(Policy(("team/**",), SIGN.push, SIGN.pull))
-    w.plant(GOOD, "outside/app", "v1")
+    w.put_behind(GOOD, "outside/app", "v1")
     await denied(w, lambda: w.blob("outside/app", layer_of(GOOD)), "unlisted_blob")
 
 
 @pytest.mark.parametrize("pull", [PullRules(mode="warn"), PullRules(mode="off"), PullRules(blobs="open")])
 async def test_where_blobs_are_open_they_are_served(pull: PullRules) -> None:
     w = await world(Policy(("**",), pull=pull))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     assert (await w.blob("team/app", layer_of(BAD))).status == 200
 
 
 async def test_reviewers_get_the_layers_of_what_they_review_and_of_nothing_else() -> None:
     rules = PullRules(require=signed_by("release").require, reviewers=("scanner",))
     w = await world(Policy(("**",), SIGN.push, rules), rights=TableRights(proven=frozenset({"scanner", "bob"})))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     lone = w.registry.put_blob("team/app", b"alone")
     scanner = user("scanner")
     assert (await w.pull("team/app", "bad", scanner)).body == BAD.body

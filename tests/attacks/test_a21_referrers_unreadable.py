@@ -26,7 +26,7 @@ async def scene(*, referrers: bool = True, mode: str = "enforce") -> World:
     w = await world(
         Policy(("**",), pull=pull), trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=referrers)
     )
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     put_bundle(w, "team/app", about, PARTNER.layer("sigstore-bundle", APP.digest))
     return w

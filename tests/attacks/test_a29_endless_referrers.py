@@ -28,7 +28,7 @@ BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 async def scene(*, referrers: bool = True) -> World:
     policy = Policy(("**",), pull=PullRules(require=(Clause(("partner",)),)))
     w = await world(policy, trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=referrers))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     return w
 
 

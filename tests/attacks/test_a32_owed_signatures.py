@@ -41,7 +41,7 @@ async def test_a_tag_moved_upstream_to_what_nobody_pushed_here() -> None:
     w = await world()
     await owing(w)
     await w.push(APP, "team/app", "1")
-    w.plant(EVIL, "team/app", "1")
+    w.put_behind(EVIL, "team/app", "1")
     await signed_later(w)
     assert await w.store.ledger.entries(REPO, EVIL.digest) == ()
     w.store.clock.advance(2 * 3600)
@@ -50,7 +50,7 @@ async def test_a_tag_moved_upstream_to_what_nobody_pushed_here() -> None:
 
 async def test_an_index_that_names_what_was_put_there_around_the_proxy() -> None:
     w = await world()
-    w.plant(EVIL, "team/app")
+    w.put_behind(EVIL, "team/app")
     await owing(w)
     many = index(APP, EVIL)
     await w.push(APP, "team/app")

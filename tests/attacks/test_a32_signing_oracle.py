@@ -22,7 +22,7 @@ READER, PUSHER = user("reader"), user("pusher")
 async def guarded() -> World:
     users = {"reader": "secret", "pusher": "secret"}
     w = await world(registry=MemoryRegistry(access=Access("htpasswd", users=users, pushers=frozenset({"pusher"}))))
-    w.plant(APP, "team/app", "unsigned")
+    w.put_behind(APP, "team/app", "unsigned")
     return w
 
 
@@ -43,7 +43,7 @@ async def test_who_may_not_push_gets_nothing_signed(by: Credential, reference: s
 
 async def test_who_may_push_gets_what_they_push_signed_and_in_that_repository_only() -> None:
     w = await guarded()
-    w.plant(APP, "other/app", "unsigned")
+    w.put_behind(APP, "other/app", "unsigned")
     assert await put(w, APP, APP.digest, PUSHER) == 201
     assert {e.key.repository for e in w.store.ledger.rows.values()} == {"team/app"}
     assert {e.key.bound for e in w.store.ledger.rows.values()} == {"proxy.example/team/app"}
@@ -53,7 +53,7 @@ async def test_who_may_push_gets_what_they_push_signed_and_in_that_repository_on
 
 async def test_an_index_that_names_children_of_others_signs_none_of_them() -> None:
     w = await world()
-    w.plant(THEIRS, "team/app", "theirs")
+    w.put_behind(THEIRS, "team/app", "theirs")
     both = index(THEIRS)
     assert await put(w, both, "v1", PUSHER) == 201
     assert {e.key.digest for e in w.store.ledger.rows.values()} == {both.digest}
@@ -124,7 +124,7 @@ async def test_who_is_not_on_the_list(allow: tuple[str, ...], reason: str) -> No
 
 async def test_pulling_signs_nothing() -> None:
     w = await world()
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     for reference in ("v1", APP.digest):
         for head in (True, False):
             assert await w.blocked("team/app", reference, PUSHER, head=head) == "unsigned"

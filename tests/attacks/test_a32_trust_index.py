@@ -74,7 +74,7 @@ async def test_a_signature_of_the_index_signs_no_image() -> None:
     w, _, publisher = await served()
     (key,) = w.store.keybook.ring().ours
     signature = await publisher.signature(fingerprint(key.spki))
-    w.plant(IMAGE, "team/app", "v1")
+    w.put_behind(IMAGE, "team/app", "v1")
     index = publisher.now().index
     put_sig(w.registry, "team/app", IMAGE.digest, layer_of(Blob(MEDIA_TYPE, index, {SIGNATURE: to_base64(signature)})))
     assert await w.blocked("team/app", "v1") == "unread_payload"

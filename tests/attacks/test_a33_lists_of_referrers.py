@@ -38,7 +38,7 @@ async def test_a_list_of_referrers_lacks_neither_ours_nor_what_was_brought() -> 
     w = await pushed()
     (ours,) = entries(w)
     note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
-    w.plant(note, "team/app")
+    w.put_behind(note, "team/app")
     body = listing(descriptor(OCI_MANIFEST, note.body))
     before = len(writes(w, FALLBACK))
     for _ in range(2):
@@ -79,7 +79,7 @@ async def test_nor_does_a_denied_referrer() -> None:
     w = await pushed()
     (ours,) = entries(w)
     note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
-    w.plant(note, "team/app")
+    w.put_behind(note, "team/app")
     await w.store.overrides.deny(Denial("d", note.digest, "**", "recalled", "eve", NOON))
     await put(w, FALLBACK, listing(descriptor(OCI_MANIFEST, note.body)), OCI_INDEX)
     assert entries(w) == [ours]
@@ -89,7 +89,7 @@ async def test_more_referrers_than_are_read_are_refused() -> None:
     w = await pushed(limits=Limits(tag_age_s=0, own_layers=2, referrers=6))
     notes = [image(str(n), subject=descriptor(APP.media_type, APP.body), artifactType="text/plain") for n in range(5)]
     for note in notes:
-        w.plant(note, "team/app")
+        w.put_behind(note, "team/app")
     told = [descriptor(OCI_MANIFEST, note.body) for note in notes]
     await put(w, FALLBACK, listing(*told[:4]), OCI_INDEX)
     before = body_of(w, FALLBACK)
@@ -100,7 +100,7 @@ async def test_more_referrers_than_are_read_are_refused() -> None:
 async def test_where_upstream_has_the_api_ours_are_not_added_to_a_tag_that_a_client_keeps() -> None:
     w = await pushed(referrers=True)
     note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
-    w.plant(note, "team/app")
+    w.put_behind(note, "team/app")
     body = listing(descriptor(OCI_MANIFEST, note.body))
     await put(w, FALLBACK, body, OCI_INDEX)
     assert body_of(w, FALLBACK) == body
@@ -111,7 +111,7 @@ async def test_an_entry_that_is_gone_does_not_stop_pushes_for_ever(code: str | N
     """Upstream checks what a list lists. A 404 that is not about that manifest is no proof that it is gone."""
     w = await world(registry=MemoryRegistry(referrers=False))
     gone, there = (image(n, subject=descriptor(APP.media_type, APP.body), artifactType="t/p") for n in "ab")
-    w.plant(there, "team/app")
+    w.put_behind(there, "team/app")
     told = [descriptor(OCI_MANIFEST, one.body) for one in (gone, there)]
     list_in_fallback(w.registry, "team/app", APP.digest, told)
 
@@ -134,7 +134,7 @@ async def test_a_client_can_add_to_a_list_of_which_an_entry_is_gone() -> None:
     w = await pushed()
     (ours,) = entries(w)
     gone, new = (image(n, subject=descriptor(APP.media_type, APP.body), artifactType="t/p") for n in "ab")
-    w.plant(new, "team/app")
+    w.put_behind(new, "team/app")
     there = json.loads(body_of(w, FALLBACK))["manifests"]
     list_in_fallback(w.registry, "team/app", APP.digest, [descriptor(OCI_MANIFEST, gone.body), *there])
     await put(w, FALLBACK, listing(descriptor(OCI_MANIFEST, new.body)), OCI_INDEX)
@@ -145,7 +145,7 @@ async def test_no_signature_names_a_tag_that_holds_more_than_what_was_pushed() -
     """A list under its own tag and another one: it is signed for the other, and lies there alone."""
     w = await pushed()
     note = image("note", subject=descriptor(APP.media_type, APP.body), artifactType="text/plain")
-    w.plant(note, "team/app")
+    w.put_behind(note, "team/app")
     body = listing(descriptor(OCI_MANIFEST, note.body))
     op = PushManifest(REPO, digest_of(body), (FALLBACK, parse_tag("lists")))
     assert (await w.say(op, body=body, content_type=OCI_INDEX)).status == 201

@@ -190,7 +190,7 @@ async def test_a_list_of_more_signatures_than_a_pull_would_prove_is_taken_and_ca
 @pytest.mark.parametrize("known", [True, False])
 async def test_nothing_but_signatures_is_pushed_under_a_sig_name(evil: Any, known: bool) -> None:
     w = await pushed() if known else await world()
-    w.plant(evil, "team/app")
+    w.put_behind(evil, "team/app")
     before = dict(w.registry.shelf("team/app").tags)
     fault = await denied(w, lambda: put(w, SIG, evil.body, evil.media_type), "tag_reserved")
     assert "kept for lists of signatures; push it under another tag" in fault.message
@@ -219,12 +219,12 @@ async def test_layers_that_are_not_there_are_asked_for(size: int) -> None:
 async def test_what_was_kept_there_before_is_replaced_and_the_journal_has_its_digest() -> None:
     w = await world()
     kept = image("kept")
-    w.plant(kept, "team/app", SIG)
+    w.put_behind(kept, "team/app", SIG)
     await w.push(APP, "team/app", "v1")
     assert len(layers(w)) == 2
     (row,) = [e for e in w.store.journal.events if e.kind is EventKind.TAG_REPLACED]
     assert (row.repository, row.reference, row.digest) == ("team/app", SIG, kept.digest)
-    w.plant(kept, "team/app", SIG)
+    w.put_behind(kept, "team/app", SIG)
     await put(w, SIG, sig(of_stranger(w)))
     assert len(layers(w)) == 3
     assert len([e for e in w.store.journal.events if e.kind is EventKind.TAG_REPLACED]) == 2

@@ -72,7 +72,7 @@ async def test_rows_say_who_asked_also_where_no_claim_does() -> None:
 
 async def test_what_an_operator_signs_and_a_job_signs_again_is_not_the_registrys() -> None:
     w = await named("operator on the host")
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     request = Request(ANYBODY, "r")
     await sign_existing(PullManifest(REPO, parse_reference("v1")), replace(ON_THE_HOST, reason="why"), request, w.ports)
     assert {(e.who, e.how) for e in rows(w, EventKind.SIGNED)} == {("operator on the host", "socket")}

@@ -110,7 +110,7 @@ async def test_a_fallback_index_without_entries_takes_none_off() -> None:
 async def test_an_index_of_images_over_our_list_of_referrers_is_refused() -> None:
     w = await pushed()
     other = image("other")
-    w.plant(other, "team/app")
+    w.put_behind(other, "team/app")
     before = content(w, FALLBACK)
     await denied(w, lambda: put(w, FALLBACK, index(other).body, OCI_INDEX), "tag_reserved")
     assert content(w, FALLBACK) == before
@@ -281,7 +281,7 @@ def flood(w: World, count: int) -> None:
 
 async def test_junk_in_one_place_does_not_block_a_good_signature_in_another() -> None:
     w = await world(signed_by_partner(), trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=True))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     flood(w, 300)
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     assert (await w.pull("team/app", "v1")).body == APP.body
@@ -291,7 +291,7 @@ async def test_junk_in_one_place_does_not_block_a_good_signature_in_another() ->
 async def test_one_entry_that_upstream_cannot_answer_for_hides_no_good_one(status: int) -> None:
     """Debian's registry answers 500 to a layer's digest under manifests (measured): one such entry is easily listed."""
     w = await world(signed_by_partner(), trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     put_bundle(w, "team/app", about, PARTNER.layer("sigstore-bundle", APP.digest))
     listed = json.loads(content(w, FALLBACK))["manifests"]
@@ -304,7 +304,7 @@ async def test_one_entry_that_upstream_cannot_answer_for_hides_no_good_one(statu
 @pytest.mark.parametrize("what", ["too large", "throttled", "html"])
 async def test_a_fallback_tag_that_cannot_be_read_hides_nothing_that_the_api_lists(what: str) -> None:
     w = await world(signed_by_partner(), trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=True))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     put_bundle(w, "team/app", about, PARTNER.layer("sigstore-bundle", APP.digest))
     answers = {
@@ -319,7 +319,7 @@ async def test_a_fallback_tag_that_cannot_be_read_hides_nothing_that_the_api_lis
 @pytest.mark.parametrize("what", ["too large", "throttled", "html"])
 async def test_what_could_not_be_read_is_never_absence(what: str) -> None:
     w = await world(signed_by_partner(), trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     answers = {
         "too large": Said(200, (("content-type", OCI_INDEX),), b" " * (5 << 20)),
         "throttled": error(429, "TOOMANYREQUESTS"),

@@ -39,7 +39,7 @@ def keep(w: World, one: Image, tag: Tag) -> None:
     """Somebody keeps it under that tag, pushed behind our back or before we were there."""
     for child in one.children:
         w.registry.put_manifest("team/app", child.body, child.media_type)
-    w.plant(one, "team/app", tag)
+    w.put_behind(one, "team/app", tag)
 
 
 async def listed(w: World, digest: Digest) -> list[str]:

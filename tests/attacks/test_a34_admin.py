@@ -224,7 +224,7 @@ async def test_of_valid_tokens_no_two_have_one_name() -> None:
 async def test_what_is_signed_says_which_token_had_it_signed() -> None:
     async with admin() as a:
         a.world.rules.set(Policy(("**",), PushRules(sign_with=("release",), claims=("pusher",)), signed_by("release")))
-        a.world.plant(image(), "team/app", "v1")
+        a.world.put_behind(image(), "team/app", "v1")
         token = await a.token(Role.OPERATOR, name="release-manager")
         reply = await a.call("POST", "/admin/v1/sign", {"ref": "team/app:v1", "reason": "seen"}, token=token)
         assert reply.status == 200

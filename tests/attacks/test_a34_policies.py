@@ -24,7 +24,7 @@ async def tried(a: Admin, token: str, body: object = None, path: str = "") -> Re
 @pytest.mark.parametrize("path", ["", "/revisions/1/revert"])
 async def test_only_a_policy_admin_changes_policies(role: Role, path: str) -> None:
     async with admin(policies_from="api") as a:
-        a.world.plant(image("x"), "team/app", "1")
+        a.world.put_behind(image("x"), "team/app", "1")
         body = WISH if path == "" else {"base": 1, "reason": "r"}
         assert (await tried(a, await a.token(role), body, path)).status == 403
         assert (await tried(a, "", body, path)).status == 401

@@ -66,7 +66,7 @@ async def test_what_names_a_repository_opens_for_its_own_only(
             ("other/app", 403),
             ("secret", 403),
         ):
-            a.world.plant(image(name), name, "v1")
+            a.world.put_behind(image(name), name, "v1")
             sent = None if body is None else {key: value.format(name) for key, value in body.items()}
             reply = await a.call(method, path.format(name), sent, token=token)
             assert reply.status in ({200, 202} if expected == 200 else {403}), (name, reply.value)
@@ -98,7 +98,7 @@ async def test_a_row_or_a_job_of_others_is_not_shown() -> None:
 async def test_a_decision_on_a_repository_of_others_is_one_that_never_was(only: str) -> None:
     async with admin() as a:
         for name in ("team/app", "secret/app"):
-            a.world.plant(image(name), name, "v1")
+            a.world.put_behind(image(name), name, "v1")
             assert await a.world.blocked(name, "v1") == "unsigned"
         made = {e.repository: e.decision_id for e in a.world.store.journal.events if e.kind is EventKind.PULL_DENIED}
         unknown = made["secret/app"][:-1] + ("0" if made["secret/app"][-1] != "0" else "1")

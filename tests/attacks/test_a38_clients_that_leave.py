@@ -53,7 +53,7 @@ def flow(w: World, ended: list[str]) -> Callable[[Operation, Request], Awaitable
 
 async def scene(*, good: bool = False) -> World:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     keys = [soft_key() for _ in range(50)] + ([PARTNER] if good else [])
     put_sig(
         w.registry, "team/app", APP.digest, *(k.layer("cosign-simple", APP.digest, f"{n}") for n, k in enumerate(keys))

@@ -102,7 +102,7 @@ async def test_a_hundred_signatures_with_dear_chains_cost_no_look_and_the_good_o
     key = soft_key()
     good = replace(key, chain=chain_of(*trio(key.private)))
     w = await world(Policy(("**",), pull=signed_by("vendor")), trusted=(ca(*good.chain[-1:]),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     about = Descriptor(APP.media_type, APP.digest, len(APP.body))
     dear = issued(MIDDLE, ROOT, DEAR["an exponent as long as the modulus"])
     for _ in range(Limits.signatures_per_digest - 1):

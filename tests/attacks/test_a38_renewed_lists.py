@@ -41,7 +41,7 @@ async def test_of_a_list_that_is_renewed_the_newest_is_kept(tmp_path: Path, monk
     trusted = replace(ca(*key.chain[-1:]), crl=tuple(map(str, files)))
     app = image("app")
     w = await world(Policy(("**",), pull=signed_by("vendor")), trusted=(trusted,))
-    w.plant(app, "team/app", "v1")
+    w.put_behind(app, "team/app", "v1")
     about = Descriptor(app.media_type, app.digest, len(app.body))
     put_bundle(w, "team/app", about, key.layer("notation-jws", app.digest))
     clock = w.store.clock

@@ -55,10 +55,10 @@ def junk(count: int, media_type: str = SIMPLE, data: bytes = JUNK) -> list[dict[
     return [descriptor(media_type, data, **{"dev.cosignproject.cosign/signature": "AAAA"}) for _ in range(count)]
 
 
-def plant(w: World, one: Image, *blobs: bytes, tag: str = "v1") -> None:
+def put_behind(w: World, one: Image, *blobs: bytes, tag: str = "v1") -> None:
     for blob in blobs:
         w.registry.put_blob("team/app", blob)
-    w.plant(one, "team/app", tag)
+    w.put_behind(one, "team/app", tag)
 
 
 def put_junk_sig(w: World, subject: Digest, layers: list[dict[str, object]], *blobs: bytes) -> None:
@@ -79,7 +79,7 @@ def reads(w: World, data: bytes) -> int:
 async def test_a_hundred_layers_that_are_one_blob_are_no_signature_and_not_read(media_type: str) -> None:
     w = await world()
     one = list_of(*junk(100, media_type))
-    plant(w, one, JUNK)
+    put_behind(w, one, JUNK)
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     assert reads(w, JUNK) == 0
     fact = await w.store.facts.manifest(REPO, one.digest)
@@ -93,7 +93,7 @@ async def test_one_layer_that_is_too_large_is_seen_before_any_is_read(at: int) -
     small = soft_key().layer("cosign-simple", APP.digest)
     layers = [carrier.describe(small.descriptor) for _ in range(100)]
     layers[at] = descriptor(SIMPLE, b" " * (MIB + 1), **{"dev.cosignproject.cosign/signature": "AAAA"})
-    plant(w, list_of(*layers), small.data)
+    put_behind(w, list_of(*layers), small.data)
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     assert w.registry.count(PullBlob) == 0
 
@@ -103,7 +103,7 @@ async def test_a_config_that_is_too_large_is_seen_before_any_is_read() -> None:
     small = soft_key().layer("cosign-simple", APP.digest)
     body = json.loads(list_of(carrier.describe(small.descriptor)).body)
     body["config"] = descriptor(OCI_CONFIG, b" " * (MIB + 1))
-    plant(w, Image(dump(body), OCI_MANIFEST), small.data)
+    put_behind(w, Image(dump(body), OCI_MANIFEST), small.data)
     await denied(w, lambda: w.pull("team/app", "v1"), "unsigned")
     assert w.registry.count(PullBlob) == 0
 
@@ -114,7 +114,7 @@ async def test_layers_that_are_one_blob_are_read_once() -> None:
     both = [key.layer("cosign-simple", APP.digest, "r"), other.layer("cosign-simple", APP.digest, "r")]
     assert both[0].data == both[1].data
     one = list_of(*(carrier.describe(each.descriptor) for each in both))
-    plant(w, one, both[0].data)
+    put_behind(w, one, both[0].data)
     assert (await w.pull("team/app", "v1")).body == one.body
     assert reads(w, both[0].data) == 1
 
@@ -122,7 +122,7 @@ async def test_layers_that_are_one_blob_are_read_once() -> None:
 async def test_what_one_request_cannot_afford_is_said_and_not_tried_again_whatever_the_credential() -> None:
     w = await world()
     layers = [b'{"a":"' + bytes([97 + n]) * (300 * KIB) + b'"}' for n in range(12)]
-    plant(w, list_of(*(junk(1, SIMPLE, each)[0] for each in layers)), *layers)
+    put_behind(w, list_of(*(junk(1, SIMPLE, each)[0] for each in layers)), *layers)
     op = PullManifest(REPO, parse_tag("v1"))
     for n in range(5):
         with pytest.raises(Fault) as refused:
@@ -155,7 +155,7 @@ async def test_our_own_copy_is_looked_at_before_what_might_be_a_signature() -> N
 @pytest.mark.parametrize("place", ["sig", "referrers"])
 async def test_a_hundred_junk_signatures_that_are_one_blob_are_read_and_examined_once(place: str) -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     if place == "sig":
         put_junk_sig(w, APP.digest, junk(100), JUNK)
     else:
@@ -175,7 +175,7 @@ async def test_a_hundred_junk_signatures_that_are_one_blob_are_read_and_examined
 
 async def test_a_blob_that_is_in_the_tag_and_among_the_referrers_is_read_once() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     stranger = soft_key().layer("cosign-simple", APP.digest)
     put_sig(w.registry, "team/app", APP.digest, stranger)
     put_bundle(w, "team/app", Descriptor(APP.media_type, APP.digest, len(APP.body)), stranger)
@@ -185,7 +185,7 @@ async def test_a_blob_that_is_in_the_tag_and_among_the_referrers_is_read_once() 
 
 async def test_a_good_signature_is_found_behind_large_junk() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
     good = PARTNER.layer("cosign-simple", APP.digest)
     layers = [junk(1, SIMPLE, each)[0] for each in bombs] + [carrier.describe(good.descriptor)]
@@ -195,7 +195,7 @@ async def test_a_good_signature_is_found_behind_large_junk() -> None:
 
 async def test_junk_among_the_referrers_does_not_use_up_what_the_tag_needs() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     entries = []
     for n in range(30):
@@ -209,7 +209,7 @@ async def test_junk_among_the_referrers_does_not_use_up_what_the_tag_needs() -> 
 
 async def test_large_referrers_end_at_the_budget_and_are_not_called_absent() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),), registry=MemoryRegistry(referrers=False))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     entries = []
     for n in range(30):
         digest = w.registry.put_manifest("team/app", list_of(*junk(1), n=n).body + b" " * (3 * MIB), OCI_MANIFEST)
@@ -227,7 +227,7 @@ async def test_large_referrers_end_at_the_budget_and_are_not_called_absent() -> 
 
 async def test_what_was_too_much_is_known_again_as_soon_as_a_signature_is_added() -> None:
     w = await world()
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
     put_junk_sig(w, APP.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
     assert await w.blocked("team/app", "v1") == "not_verifiable"
@@ -238,7 +238,7 @@ async def test_what_was_too_much_is_known_again_as_soon_as_a_signature_is_added(
 async def test_what_a_child_uses_up_is_not_held_against_the_index_that_lists_it() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
     whole = index(APP)
-    w.plant(whole, "team/app", "v1")
+    w.put_behind(whole, "team/app", "v1")
     put_sig(w.registry, "team/app", whole.digest, PARTNER.layer("cosign-simple", whole.digest))
     assert (await w.pull("team/app", "v1")).body == whole.body
     bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
@@ -254,7 +254,7 @@ async def test_junk_about_every_index_above_a_child_is_bounded_work() -> None:
     bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
     for n in range(8):
         above = index(APP, annotations={"n": str(n)})
-        w.plant(above, "team/app", f"v{n}")
+        w.put_behind(above, "team/app", f"v{n}")
         put_junk_sig(w, above.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
         assert await w.blocked("team/app", f"v{n}") == "not_verifiable"
     w.store.clock.advance(120)
@@ -268,7 +268,7 @@ async def test_junk_about_everything_under_a_fallback_tag_is_bounded_work() -> N
     entries: list[dict[str, object]] = []
     for n in range(100):
         one = image(f"{n}")
-        w.plant(one, "team/app")
+        w.put_behind(one, "team/app")
         layers = [carrier.describe(soft_key().layer("cosign-simple", one.digest, f"{m}").descriptor) for m in range(30)]
         put_junk_sig(w, one.digest, layers)
         entries.append({"mediaType": OCI_MANIFEST, "digest": one.digest, "size": len(one.body)})
@@ -280,7 +280,7 @@ async def test_junk_about_everything_under_a_fallback_tag_is_bounded_work() -> N
 
 async def test_a_mount_from_where_nothing_can_be_afforded_is_an_upload() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     bombs = [b'{"a":"' + f"{n:03}".encode() * (340 * KIB) + b'"}' for n in range(40)]
     put_junk_sig(w, APP.digest, [junk(1, SIMPLE, each)[0] for each in bombs], *bombs)
     assert await w.blocked("team/app", "v1") == "not_verifiable"
@@ -406,7 +406,7 @@ async def test_an_index_of_256_children_and_its_tag() -> None:
 
 async def test_a_hundred_signatures_on_one_digest() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     layers = [soft_key().layer("cosign-simple", APP.digest, f"r/{n}") for n in range(99)]
     put_sig(w.registry, "team/app", APP.digest, *layers, PARTNER.layer("cosign-simple", APP.digest))
     assert (await w.pull("team/app", "v1")).body == APP.body
@@ -435,7 +435,7 @@ async def test_a_manifest_of_four_megabytes_in_a_few_long_strings() -> None:
 
 async def test_fifty_clients_on_one_digest_gather_once_each_credential_or_less() -> None:
     w = await world(PARTNERS, trusted=(trusted(PARTNER),))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest))
     pulls = [w.pull("team/app", "v1", user(f"u{n}")) for n in range(50)]
     assert all(answer.body == APP.body for answer in await asyncio.gather(*pulls))

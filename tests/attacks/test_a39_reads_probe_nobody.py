@@ -34,7 +34,7 @@ async def scene(kind: Literal["open", "htpasswd", "token"] = "open", policy: Pol
     rights = UpstreamRights(w.registry, NoTokens(), store.clock, w.ports.limits)
     w.ports = replace(w.ports, rights=rights)
     await w.push(GOOD, "team/app", "good", user("alice"))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     w.ports.cache.present.clear()
     return w
 

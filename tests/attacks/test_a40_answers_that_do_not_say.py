@@ -103,7 +103,7 @@ async def test_who_may_not_delete_holds_no_tag(sole: bool, monkeypatch: pytest.M
         Policy(("**",), PushRules(("release",), allow=("ci",)), SIGN.pull), rights=TableRights(frozenset({"ci", "bob"}))
     )
     w.store.tags.sole = sole
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     takes: list[object] = []
     real = w.store.tags.take
 

@@ -68,7 +68,7 @@ async def test_children_and_layers_at_every_level_stay(known: bool) -> None:
     if known:
         await w.push(NESTED, "team/app", "v1")
     else:
-        w.plant(NESTED, "team/app", "v1")
+        w.put_behind(NESTED, "team/app", "v1")
     await stays(w, LEAF.digest, NESTED.children[0].digest, NESTED.digest)
     await blob_stays(w, LEAF.blobs[0])
     await blob_stays(w, LEAF.blobs[1])
@@ -79,13 +79,13 @@ async def test_children_and_layers_at_every_level_stay(known: bool) -> None:
 
 async def test_an_adopted_image_stays_and_its_tag_does_not_move() -> None:
     w = await scene()
-    w.plant(FIRST, "team/app", "v1", "latest")
+    w.put_behind(FIRST, "team/app", "v1", "latest")
     await stays(w, FIRST.digest)
     fact = (await w.store.tags.find(REPO, [V1]))[V1]
     assert (fact.digest, fact.by, fact.how) == (FIRST.digest, "", "upstream")
     await denied(w, lambda: w.push(SECOND, "team/app", "v1"), "tag_immutable")
     w = await scene()
-    w.plant(FIRST, "team/app", "v1")
+    w.put_behind(FIRST, "team/app", "v1")
     await denied(w, lambda: w.push(SECOND, "team/app", "v1"), "tag_immutable")
     assert (await w.store.tags.find(REPO, [V1]))[V1].digest == FIRST.digest
     assert (await w.push(FIRST, "team/app", "v1")).status == 201
@@ -95,7 +95,7 @@ async def test_an_adopted_image_stays_and_its_tag_does_not_move() -> None:
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 0])
 async def test_who_cannot_look_upstream_deletes_nothing(silent: type, status: int) -> None:
     w = await scene()
-    w.plant(FIRST, "team/app", "v1")
+    w.put_behind(FIRST, "team/app", "v1")
     w.registry.fail(silent, status, times=100)
     await denied(w, lambda: w.say(DeleteManifest(REPO, SECOND.digest)), "tag_immutable")
 
@@ -103,9 +103,9 @@ async def test_who_cannot_look_upstream_deletes_nothing(silent: type, status: in
 async def test_more_tags_than_one_deletion_may_look_at_are_looked_at_by_the_next_ones() -> None:
     w = await scene(limits=Limits(tag_age_s=0, tags_looked_at=20))
     for n in range(25):
-        w.plant(image(f"adopted {n}"), "team/app", f"v{n}")
+        w.put_behind(image(f"adopted {n}"), "team/app", f"v{n}")
     last, loose = image("adopted 24"), image("loose")
-    w.plant(loose, "team/app", "latest")
+    w.put_behind(loose, "team/app", "latest")
     refusals = 0
     while True:
         asked = len(w.registry.seen)

@@ -142,7 +142,7 @@ async def test_what_served_a_layer_serves_it_no_more_once_it_is_denied_or_gone()
 async def test_the_layer_of_the_one_image_that_an_exception_lets_through() -> None:
     w = await world()
     lucky = sharing(BASE, "lucky")
-    w.plant(lucky, "team/app", "lucky")
+    w.put_behind(lucky, "team/app", "lucky")
     await w.blocked("team/app", "lucky")
     for n in range(300):
         await w.store.facts.learn(ManifestFact(REPO, digest_of(str(n).encode()), "x", 1, (), (LAYER,)))

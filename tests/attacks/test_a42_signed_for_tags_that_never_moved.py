@@ -19,7 +19,7 @@ from proxy.trust.ledger import Stage
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Resolved
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, world
-from tests.worlds.crash import Hours, Killed, mortal, restarted
+from tests.worlds.crash import Killed, StepBudget, dying, restarted
 from tests.worlds.images import Image, image, index
 from tests.worlds.named import missing, names, wrong
 from tests.worlds.registry import MemoryRegistry, Said, Seen, error
@@ -164,13 +164,13 @@ async def test_the_tag_is_deleted_while_its_image_is_pushed_and_no_signature_nam
 async def test_killed_at_every_step_no_signature_names_a_tag_that_did_not_move_and_the_next_start_finishes(
     formats: str, after: bool, sole: bool
 ) -> None:
-    hours = Hours()
-    await mortal(await scene(formats, referrers=False), hours).push(APP, "team/app", "v1")
-    for left in range(hours.steps):
+    budget = StepBudget()
+    await dying(await scene(formats, referrers=False), budget).push(APP, "team/app", "v1")
+    for left in range(budget.steps):
         w = await scene(formats, referrers=False)
         w.store.tags.sole = sole
         with suppress(Killed):
-            await mortal(w, Hours(left, after)).push(APP, "team/app", "v1")
+            await dying(w, StepBudget(left, after)).push(APP, "team/app", "v1")
         assert wrong(w) == []
         w = restarted(w)
         w.registry.ours = None
@@ -183,15 +183,15 @@ async def test_killed_at_every_step_no_signature_names_a_tag_that_did_not_move_a
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_while_a_tag_moves_the_next_start_leaves_one_image_signed_for_it(after: bool) -> None:
-    hours = Hours()
+    budget = StepBudget()
     w = await scene()
     await w.push(OLD, "team/app", "v1")
-    await mortal(w, hours).push(APP, "team/app", "v1")
-    for left in range(hours.steps):
+    await dying(w, budget).push(APP, "team/app", "v1")
+    for left in range(budget.steps):
         w = await scene()
         await w.push(OLD, "team/app", "v1")
         with suppress(Killed):
-            await mortal(w, Hours(left, after)).push(APP, "team/app", "v1")
+            await dying(w, StepBudget(left, after)).push(APP, "team/app", "v1")
         w = restarted(w)
         await finish_all(w.ports)
         assert wrong(w) == []

@@ -137,7 +137,7 @@ async def test_all_who_share_one_slow_look_get_what_holds_by_then() -> None:
 
 async def test_an_exception_that_ends_meanwhile_lets_nothing_through() -> None:
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     opened = exception()
     await w.store.overrides.keep(opened)
 
@@ -167,7 +167,7 @@ async def test_an_index_denied_meanwhile_takes_with_it_what_it_lists() -> None:
 async def test_a_child_is_not_allowed_by_a_parent_that_passed_a_moment_ago() -> None:
     w = await world(Policy(("**",), PushRules(sign_with=()), signed_by("partner")), trusted=(trusted(PARTNER),))
     whole = index(APP)
-    w.plant(whole, "team/app", "1")
+    w.put_behind(whole, "team/app", "1")
     put_sig(w.registry, "team/app", whole.digest, PARTNER.layer("cosign-simple", whole.digest))
     assert (await w.pull("team/app", "1")).status == 200
     assert (await w.pull("team/app", APP.digest)).status == 200
@@ -188,7 +188,7 @@ async def test_a_host_name_taken_away_counts_at_once_for_slow_pulls_and_for_what
     w = await world(Policy(("**",), PushRules(sign_with=()), signed_by("partner")), trusted=(bound,))
     hosts = ["old.example", HOST]
     w.ports = replace(w.ports, names=lambda: tuple(hosts))
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     put_sig(w.registry, "team/app", APP.digest, PARTNER.layer("cosign-simple", APP.digest, "old.example/team/app"))
 
     async def renamed(_: World) -> None:
@@ -215,7 +215,7 @@ async def test_a_certificate_revoked_meanwhile_signs_nothing_although_its_list_w
         return replace(ring, authorities=tuple(replace(a, lists=lists[-1]) for a in ring.authorities))
 
     w.ports = replace(w.ports, lists=known)
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     draft = NOTATION_JWS.draft(about(APP.digest), "r.example/app", {}, Signing(key.spki, chain), NOON)
     made = layer_of(NOTATION_JWS.blob(draft.message, key.sign(draft.message, "jose"), Signing(key.spki, chain)))
     put_bundle(w, "team/app", about(APP.digest), made)
@@ -270,7 +270,7 @@ async def test_what_is_good_by_what_holds_now_is_served_without_looking_again(ch
 
 async def test_an_unsigned_image_is_called_so_however_much_is_denied_meanwhile() -> None:
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     slow = changing(w, Busy(), times=100)
     assert await w.blocked("team/app", "1") == "unsigned"
     assert slow.looks == 1
@@ -291,7 +291,7 @@ async def test_policies_that_change_at_every_look_end_in_a_refusal_after_three()
 
 async def test_observing_goes_on_while_policies_change() -> None:
     w = await world(replace(SIGN, pull=PullRules("warn", require=(Clause(("release",)),))))
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
 
     async def another(w: World) -> None:
         w.rules.set(replace(SIGN, contact="x", pull=PullRules("warn", require=(Clause(("partner",)),))))

@@ -55,9 +55,9 @@ async def scene(*, referrers: bool = True, said: Said | None = None) -> AsyncIte
     registry.hooks.append(about_nothing)
     policy = Policy(("**",), PushRules(sign_with=("release",)), PullRules(require=(Clause(("partner",)),)))
     w = await world(policy, trusted=(trusted(PARTNER),), registry=registry)
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     put_bundle(w, "team/app", described(APP.digest), PARTNER.layer("sigstore-bundle", APP.digest))
-    w.plant(PLAIN, "team/app", "plain")
+    w.put_behind(PLAIN, "team/app", "plain")
     async with connected(registry) as (_, upstream):
         w.ports = replace(w.ports, registry=upstream)
         yield w

@@ -27,8 +27,8 @@ async def opened(digest: Digest | None = None, repositories: str = "team/app", n
     """A proxy with one unsigned image in two repositories, and an exception."""
     w = await world()
     for repository in ("team/app", "other/app"):
-        w.plant(APP, repository, "1")
-        w.plant(OTHER, repository, "2")
+        w.put_behind(APP, repository, "1")
+        w.put_behind(OTHER, repository, "2")
     await w.store.overrides.keep(exception(repositories, digest, name=name))
     return w
 
@@ -76,19 +76,19 @@ async def test_another_image_and_its_layers() -> None:
 async def test_a_tag_that_moved_to_another_image() -> None:
     w = await opened(APP.digest)
     assert (await w.pull("team/app", "1")).status == 200
-    w.plant(OTHER, "team/app", "1")
+    w.put_behind(OTHER, "team/app", "1")
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
 
 
 async def test_an_index_means_what_it_lists_and_a_child_nothing_else() -> None:
     w = await world()
-    w.plant(MANY, "team/app", "1")
+    w.put_behind(MANY, "team/app", "1")
     await w.store.overrides.keep(exception(digest=MANY.digest))
     for reference in ("1", APP.digest, OTHER.digest):
         assert (await w.pull("team/app", reference)).status == 200
     assert (await w.blob("team/app", LAYER)).status == 200
     w = await world()
-    w.plant(MANY, "team/app", "1")
+    w.put_behind(MANY, "team/app", "1")
     await w.store.overrides.keep(exception(digest=APP.digest))
     await denied(w, lambda: w.pull("team/app", "1"), "unsigned")
     await denied(w, lambda: w.pull("team/app", OTHER.digest), "unsigned")
@@ -97,7 +97,7 @@ async def test_an_index_means_what_it_lists_and_a_child_nothing_else() -> None:
 async def test_an_excepted_index_verifies_nothing_for_others() -> None:
     """What it lists is let through by the exception, never "because its parent is allowed"."""
     w = await world()
-    w.plant(MANY, "team/app", "1")
+    w.put_behind(MANY, "team/app", "1")
     await w.store.overrides.keep(exception())
     await w.pull("team/app", "1")
     await w.pull("team/app", APP.digest)
@@ -155,7 +155,7 @@ async def test_mounting_a_layer_of_what_is_let_through_in_one_repository_into_an
 
 async def test_in_warn_mode_it_changes_nothing() -> None:
     w = await world(replace(SIGN, pull=replace(SIGN.pull, mode="warn")))
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     await w.store.overrides.keep(exception())
     await w.pull("team/app", "1")
     assert w.store.journal.kinds()[-1] is EventKind.PULL_WARNED

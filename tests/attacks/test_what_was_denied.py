@@ -69,7 +69,7 @@ async def test_a_tag_that_is_moved_to_it() -> None:
     w = await world()
     await w.push(OTHER, "team/app", "1")
     await deny(w, APP.digest)
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     assert await w.blocked("team/app", "1") == "denied_digest"
 
 
@@ -153,7 +153,7 @@ async def test_reviewers_open_heads_and_pushers_get_nothing_but_a_tag_is_pushed_
 
 async def test_an_exception_does_not_help() -> None:
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     await w.store.overrides.keep(exception(digest=APP.digest))
     await w.store.overrides.keep(exception(name="e2"))
     assert (await w.pull("team/app", "1")).status == 200
@@ -250,7 +250,7 @@ async def test_signing_it_by_hand() -> None:
     from tests.worlds.conversation import ANYBODY
 
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     await deny(w, APP.digest)
     with pytest.raises(Fault, match="an operator denied"):
         await sign_existing(
@@ -261,6 +261,6 @@ async def test_signing_it_by_hand() -> None:
 
 async def test_no_policy_is_no_way_around() -> None:
     w = await world(Policy(("nothing",)))
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     await deny(w, APP.digest)
     assert await w.blocked("team/app", "1") == "denied_digest"

@@ -103,7 +103,7 @@ async def test_what_is_no_target_is_refused_before_it_is_agreed_to(tmp_path: Pat
 
 async def test_an_exception_is_opened_closed_and_reviewed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with served(tmp_path) as (a, url, socket):
-        a.world.plant(APP, "team/app", "1")
+        a.world.put_behind(APP, "team/app", "1")
         place, local = Endpoint(server=url, token=await a.token(Role.OPERATOR, name="ann")), Endpoint(socket=socket)
         assert await away(lambda: carry_out(list_exceptions, place, {"output": OutputFormat.TEXT})) is Exit.FINE
         await away(lambda: open_one(place, WISH, Confirmation(dry_run=True)))
@@ -149,7 +149,7 @@ async def test_an_operator_opens_narrow_ones_for_hours_and_a_policy_admin_wide_o
 
 async def test_a_second_person_is_never_waited_for() -> None:
     async with admin(dual=True) as a:
-        a.world.plant(APP, "team/app", "1")
+        a.world.put_behind(APP, "team/app", "1")
         token = await a.token(Role.OPERATOR)
         opened = await a.call("POST", "/admin/v1/exceptions", WISH, token=token)
         assert opened.status == 201

@@ -183,7 +183,7 @@ async def test_where_two_must_agree_the_second_one_puts_it_in_force() -> None:
 
 async def test_a_token_for_some_repositories_tries_its_own_only() -> None:
     async with admin(policies_from="api") as a:
-        a.world.plant(image("x"), "team/app", "1")
+        a.world.put_behind(image("x"), "team/app", "1")
         token = await a.token(Role.OPERATOR, only=("team/**",))
         for path, ref, status in (("test", "team/app:1", 200), ("test", "prod/app:1", 403), ("plan/job", "", 403)):
             body = {"text": WARN, **({"ref": ref} if ref else {})}
@@ -193,7 +193,7 @@ async def test_a_token_for_some_repositories_tries_its_own_only() -> None:
 
 async def test_an_image_is_judged_by_what_is_in_force_and_by_a_candidate() -> None:
     async with admin(policies_from="api") as a:
-        a.world.plant(image("x"), "team/app", "1")
+        a.world.put_behind(image("x"), "team/app", "1")
         now = await said(a, "/test", {"ref": "team/app:1"})
         assert (now["allowed"], now["decision"]["reason"]) == (False, "unsigned")
         then = await said(a, "/test", {"ref": "team/app:1", "text": WARN})
@@ -206,7 +206,7 @@ async def test_an_image_is_judged_by_what_is_in_force_and_by_a_candidate() -> No
 async def test_a_plan_judges_again_what_was_pulled() -> None:
     async with admin(policies_from="api") as a:
         await said(a, "", wish(WARN))
-        a.world.plant(image("unsigned"), "team/app", "1")
+        a.world.put_behind(image("unsigned"), "team/app", "1")
         await a.world.push(image("signed"), "team/app", "2")
         for tag in ("1", "2", "2"):
             await a.world.pull("team/app", tag)
@@ -232,8 +232,8 @@ async def test_a_plan_judges_again_what_was_pulled() -> None:
 async def test_what_cannot_be_looked_at_is_said_and_what_is_gone_too() -> None:
     async with admin(policies_from="api") as a:
         await said(a, "", wish(WARN))
-        a.world.plant(image("one"), "team/app", "1")
-        digest = a.world.plant(image("two"), "team/other", "1")
+        a.world.put_behind(image("one"), "team/app", "1")
+        digest = a.world.put_behind(image("two"), "team/other", "1")
         await a.world.pull("team/app", "1")
         await a.world.pull("team/other", "1")
         a.world.registry.shelf("team/other").tags.pop("1")

@@ -18,7 +18,7 @@ from proxy.oci.reference import subject_of_tag
 from proxy.registry.cache import Cache
 from proxy.trust.ledger import Stage
 from tests.worlds.conversation import World, world
-from tests.worlds.crash import Hours, Killed, mortal, restarted
+from tests.worlds.crash import Killed, StepBudget, dying, restarted
 from tests.worlds.images import Image, image, index
 from tests.worlds.memory import MemoryFacts, MemoryLedger
 from tests.worlds.registry import MemoryRegistry
@@ -39,10 +39,10 @@ async def scene(one: Image, *, referrers: bool, shared: bool = False) -> World:
 
 
 async def steps_of(one: Image, *, referrers: bool) -> int:
-    hours = Hours()
-    w = mortal(await scene(one, referrers=referrers), hours)
+    budget = StepBudget()
+    w = dying(await scene(one, referrers=referrers), budget)
     await w.push(one, "team/app", "v1")
-    return hours.steps
+    return budget.steps
 
 
 async def upstream_alone(w: World) -> World:
@@ -100,7 +100,7 @@ async def test_killed_at_every_step_of_a_push(shape: str, referrers: bool, after
     for left in range(steps):
         w = await scene(one, referrers=referrers)
         with suppress(Killed):
-            await mortal(w, Hours(left, after)).push(one, "team/app", "v1")
+            await dying(w, StepBudget(left, after)).push(one, "team/app", "v1")
         await check(w, one)
 
 
@@ -109,15 +109,15 @@ async def test_killed_at_every_step_of_a_push(shape: str, referrers: bool, after
 async def test_killed_at_every_step_of_moving_a_tag(after: bool, shared: bool) -> None:
     """There is an older image under the tag: what dies leaves the tag on one of the two, both of them signed."""
     new = image("new")
-    hours = Hours()
+    budget = StepBudget()
     w = await scene(APP, referrers=False, shared=shared)
     await w.push(APP, "team/app", "v1")
-    await mortal(w, hours).push(new, "team/app", "v1")
-    for left in range(hours.steps):
+    await dying(w, budget).push(new, "team/app", "v1")
+    for left in range(budget.steps):
         w = await scene(APP, referrers=False, shared=shared)
         await w.push(APP, "team/app", "v1")
         with suppress(Killed):
-            await mortal(w, Hours(left, after)).push(new, "team/app", "v1")
+            await dying(w, StepBudget(left, after)).push(new, "team/app", "v1")
         assert w.tag("team/app", "v1") in {APP.digest, new.digest}
         await check(w, new)
 
@@ -126,7 +126,7 @@ async def test_killed_again_and_again_until_it_is_through() -> None:
     w, deaths = await scene(BOTH, referrers=False), 0
     for attempt in range(200):
         try:
-            await mortal(w, Hours(7 + attempt, after=attempt % 2 == 0)).push(BOTH, "team/app", "v1")
+            await dying(w, StepBudget(7 + attempt, after=attempt % 2 == 0)).push(BOTH, "team/app", "v1")
             break
         except Killed:
             deaths += 1

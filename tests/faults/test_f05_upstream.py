@@ -114,7 +114,7 @@ async def test_a_referrers_api_that_fails_while_pushing_and_pulling() -> None:
 
 async def test_a_slow_place_is_given_up_after_its_deadline_and_not_called_empty() -> None:
     w = await world(limits=Limits(tag_age_s=0, gather_deadline_s=0.05))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
 
     async def stalls(seen: Seen) -> None:
         if isinstance(seen.operation, ListReferrers):

@@ -16,7 +16,7 @@ from proxy.tokens.inventory_port import TokenInventory
 from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from tests.worlds.conversation import World, world
-from tests.worlds.crash import Hours, Killed, Mortal, mortal, restarted
+from tests.worlds.crash import Dying, Killed, StepBudget, dying, restarted
 from tests.worlds.softtokens import SoftTokens, held
 
 BY = Actor("alice", "socket", "because")
@@ -66,15 +66,15 @@ CHANGES: dict[str, tuple[Change, Callable[[Scene], BookKey], KeyState]] = {
 @pytest.mark.parametrize("name", CHANGES)
 async def test_told_first_and_finished_when_said_again(name: str, after: bool) -> None:
     change, which, state = CHANGES[name]
-    whole = Hours()
+    whole = StepBudget()
     s = await scene()
-    await change(mortal(s.w, whole), cast("TokenInventory", Mortal(s.tokens, whole)), s)
+    await change(dying(s.w, whole), cast("TokenInventory", Dying(s.tokens, whole)), s)
     assert whole.steps >= 3
     for left in range(whole.steps):
-        s, hours = await scene(), Hours(left, after)
+        s, budget = await scene(), StepBudget(left, after)
         rows = len(s.w.store.journal.events)
         with suppress(Killed):
-            await change(mortal(s.w, hours), cast("TokenInventory", Mortal(s.tokens, hours)), s)
+            await change(dying(s.w, budget), cast("TokenInventory", Dying(s.tokens, budget)), s)
         w, key = restarted(s.w), which(s)
         told = s.w.store.journal.events[rows:]
         changed = key in w.store.keybook.ring().ours if name != "destroy" else bool(s.tokens.destroyed)

@@ -15,7 +15,7 @@ from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import Handover
 from tests.worlds.conversation import World, world
-from tests.worlds.crash import Hours, Killed, mortal, restarted
+from tests.worlds.crash import Killed, StepBudget, dying, restarted
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
 
@@ -43,14 +43,14 @@ async def scene() -> tuple[World, BookKey]:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("change", CHANGES)
 async def test_one_key_is_active_whatever_the_moment(change: str, after: bool) -> None:
-    hours = Hours()
+    budget = StepBudget()
     w, old = await scene()
-    await CHANGES[change](mortal(w, hours), old)
-    assert hours.steps >= 2  # the key on its token; its row and the change of the book are one
-    for left in range(hours.steps):
+    await CHANGES[change](dying(w, budget), old)
+    assert budget.steps >= 2  # the key on its token; its row and the change of the book are one
+    for left in range(budget.steps):
         w, old = await scene()
         with suppress(Killed):
-            await CHANGES[change](mortal(w, Hours(left, after)), old)
+            await CHANGES[change](dying(w, StepBudget(left, after)), old)
         await check(restarted(w), change, old)
 
 

@@ -73,7 +73,7 @@ DELETE: dict[str, Callable[[Here, str], list[str]]] = {
 }
 
 
-def plant(door: Here, repository: str, content: str) -> str:
+def put_behind(door: Here, repository: str, content: str) -> str:
     """An unsigned image is upstream, behind the proxy's back; this is its digest."""
     layout = image(door.clients.fresh(), content)
     return push(layout, f"{door.proxy.upstream.host}/{repository}:1", credentials="alice:secret")
@@ -138,7 +138,7 @@ def test_log_in_push_and_pull(door: Here, client: str) -> None:
 @pytest.mark.parametrize("client", [*SMALL, *ENGINES])
 def test_nobody_in_particular_is_asked_to_log_in(door: Here, client: str) -> None:
     door.clients.logout(client, door.proxy.host)
-    plant(door, door.repository, client)
+    put_behind(door, door.repository, client)
     refused = door.clients.push(client, "hello", door.name(":2"))
     assert refused.status != 0
     blocked = door.clients.pull(client, door.name())
@@ -190,7 +190,7 @@ def test_who_may_not_push_is_told_so(door: Here) -> None:
 
 
 def test_only_a_proven_reviewer_reads_what_is_blocked(door: Here) -> None:
-    digest = plant(door, door.repository, "stranger")
+    digest = put_behind(door, door.repository, "stranger")
     for reference in ("1", digest):
         assert pulled_as(door, "alice", door.repository, reference) == 200
         assert pulled_as(door, "bob", door.repository, reference) == 403
@@ -204,7 +204,7 @@ def test_only_a_proven_reviewer_reads_what_is_blocked(door: Here) -> None:
 def test_a_reviewer_signs_what_is_blocked(door: Here, partner: Partner, client: str) -> None:
     """Through the proxy, with a key of their own that the policy trusts; then everybody may pull it at once."""
     repository = f"partner/{door.repository}"
-    digest = plant(door, repository, client)
+    digest = put_behind(door, repository, client)
     assert pulled_as(door, "bob", repository) == 403
     assert door.clients.login(client, door.proxy.host, "alice", "secret").status == 0
     quiet = ["--use-signing-config=false"] if client == "cosign" else []

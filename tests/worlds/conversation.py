@@ -83,12 +83,12 @@ class World:
         op = o.PushManifest(repository, parse_reference(reference or image.digest))
         return await self.say(op, by, image.body, content_type=image.media_type)
 
-    def plant(self, image: Image, repo: str, *tags: str) -> Digest:
+    def put_behind(self, image: Image, repo: str, *tags: str) -> Digest:
         """Put an image upstream behind the proxy's back."""
         for blob in image.blobs:
             self.registry.put_blob(repo, blob)
         for child in image.children:
-            self.plant(child, repo)
+            self.put_behind(child, repo)
         return self.registry.put_manifest(repo, image.body, image.media_type, *tags)
 
     async def pull(self, repo: str, reference: str, by: Credential = ANYBODY, *, head: bool = False) -> Response:

@@ -20,7 +20,7 @@ class Killed(BaseException):
 
 
 @dataclass
-class Hours:
+class StepBudget:
     """How many steps are left. `after`: the last step is still taken, but nobody hears of it."""
 
     left: int = 1_000_000
@@ -36,12 +36,12 @@ class Hours:
         return self.left < 0
 
 
-class Mortal:
+class Dying:
     """A port whose calls are steps."""
 
-    def __init__(self, port: object, hours: Hours) -> None:
+    def __init__(self, port: object, budget: StepBudget) -> None:
         self._port = port
-        self._hours = hours
+        self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
@@ -51,8 +51,8 @@ class Mortal:
 
     def _step(self, call: Callable[..., Any]) -> Callable[..., Any]:
         async def step(*args: Any, **more: Any) -> Any:
-            dies = self._hours.spend()
-            if dies and not self._hours.after:
+            dies = self._budget.spend()
+            if dies and not self._budget.after:
                 raise Killed
             result = await call(*args, **more)
             if dies:
@@ -62,11 +62,11 @@ class Mortal:
         return step
 
 
-def mortal(w: World, hours: Hours) -> World:
+def dying(w: World, budget: StepBudget) -> World:
     """The same world with a process that has only so many steps."""
 
     def wrapped(port: object) -> Any:
-        return Mortal(port, hours)
+        return Dying(port, budget)
 
     registry: Registry = wrapped(w.ports.registry)
     signer: Signer = wrapped(w.ports.signer)

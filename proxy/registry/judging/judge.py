@@ -14,7 +14,7 @@ from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Reference, Repository, is_digest, parse_tag, subject_of_list
 from proxy.registry.cache import ManifestKey
 from proxy.registry.judging.gather import from_ledger, gather
-from proxy.registry.judging.listed import LISTED, Judging, Looked, first_good
+from proxy.registry.judging.listed import LISTED, Judging, ParentSearch, first_good
 from proxy.registry.judging.now import AGAIN, CHANGED, Now, now_in
 from proxy.registry.judging.overtaken import Begun, by_now
 from proxy.registry.ports_in_use import Ports
@@ -235,7 +235,7 @@ async def _with_parent(
     try:
         looked = await first_good(repository, part, judging, walk.tried, ports)
     except Unavailable as away:
-        looked = Looked(silent=f"{away.what}: what lists it is not known")
+        looked = ParentSearch(silent=f"{away.what}: what lists it is not known")
     if looked.found is not None:
         return replace(evidence, allowed_parent=looked.found)
     if looked.silent is None:

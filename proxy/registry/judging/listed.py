@@ -19,7 +19,7 @@ Part = Callable[[int], Awaitable[Listing]]  # argument: the part's number; raise
 
 
 @dataclass(frozen=True)
-class Looked:
+class ParentSearch:
     """The result: the first good manifest; else what could not be determined, and whether all are denied."""
 
     found: Digest | None = None
@@ -37,7 +37,9 @@ class Judging:
     good: Callable[[Decision], bool]
 
 
-async def first_good(repository: Repository, part: Part, judging: Judging, tried: set[Digest], ports: Ports) -> Looked:
+async def first_good(
+    repository: Repository, part: Part, judging: Judging, tried: set[Digest], ports: Ports
+) -> ParentSearch:
     """Return the first good manifest. Denied manifests and cached verdicts are free: no bound counts them.
 
     At most `parents_tried` manifests that are not denied are judged anew. `tried` (judged by this request before, and
@@ -54,7 +56,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
             elif (decision := judging.known(digest)) is None:
                 fresh.append(digest)
             elif judging.good(decision):
-                return Looked(digest)
+                return ParentSearch(digest)
             elif decision.reason is Reason.DENIED_DIGEST:
                 any_denied = True
             else:
@@ -73,7 +75,7 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
             except Fault:
                 pass  # an unreadable manifest allows nothing
             if decision is not None and judging.good(decision):
-                return Looked(digest)
+                return ParentSearch(digest)
             if decision is not None and decision.reason is Reason.DENIED_DIGEST:
                 any_denied = True
                 continue
@@ -84,11 +86,11 @@ async def first_good(repository: Repository, part: Part, judging: Judging, tried
             break
     else:
         return _ended(silent, f"the {LISTED * LOOKS} newest")
-    return Looked(silent=silent, denied=silent is None and any_denied and all_denied)
+    return ParentSearch(silent=silent, denied=silent is None and any_denied and all_denied)
 
 
-def _ended(silent: str | None, looked_through: str) -> Looked:
+def _ended(silent: str | None, looked_through: str) -> ParentSearch:
     """Return a result that ended at a bound, unless another failure came first."""
     if silent is not None:
-        return Looked(silent=silent)
-    return Looked(silent=f"more manifests list it than {looked_through}", told=Told.MUCH)
+        return ParentSearch(silent=silent)
+    return ParentSearch(silent=f"more manifests list it than {looked_through}", told=Told.MUCH)

@@ -161,12 +161,12 @@ def _no_clock() -> DoctorFinding:
 def _clock(headers: Headers) -> DoctorFinding:
     told = next((value for name, value in headers if name == "date"), None)
     try:
-        theirs = parsedate_to_datetime(told) if told else None
+        upstream_time = parsedate_to_datetime(told) if told else None
     except ValueError:
-        theirs = None
-    if theirs is None:
+        upstream_time = None
+    if upstream_time is None:
         return _no_clock()
-    off = (datetime.now(UTC) - theirs.astimezone(UTC)).total_seconds()
+    off = (datetime.now(UTC) - upstream_time.astimezone(UTC)).total_seconds()
     if abs(off) <= CLOCK_S:
         return DoctorFinding("clock", "ok", f"{abs(off):.0f} s from upstream's")
     ours = "ahead of" if off > 0 else "behind"

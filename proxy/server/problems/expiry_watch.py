@@ -177,14 +177,14 @@ class ExpirySources:
         self._lists = lists
         self._certificate = certificate
         self._upstream: list[Expiry] = []
-        self._asked = -UPSTREAM_S
+        self._fetched = -UPSTREAM_S
 
     async def __call__(self) -> list[Expiry]:
         """Return all expiries. Raises Unavailable."""
         settings, ports = self._settings(), self._ports()
         ring, at = ports.keybook.ring(), ports.clock.monotonic()
-        if at - self._asked >= UPSTREAM_S:
-            self._asked, self._upstream = at, await of_upstream(settings, self._certificate)
+        if at - self._fetched >= UPSTREAM_S:
+            self._fetched, self._upstream = at, await of_upstream(settings, self._certificate)
         return [
             *of_keys(ring.ours),
             *of_authorities(ring.authorities),

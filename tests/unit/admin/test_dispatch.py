@@ -96,7 +96,7 @@ async def test_every_route_does_what_it_says() -> None:
         a.reloads.append("countersign.yaml:3:1: broken")
         assert (await done(a, "reload"))["why"] == "countersign.yaml:3:1: broken"
         app = image("app")
-        a.world.plant(app, "team/app", "v1")
+        a.world.put_behind(app, "team/app", "v1")
         assert (await done(a, "sign", {"ref": "team/app:v1", **WHY}))["digest"] == app.digest
         assert (await done(a, "status"))["problems"][0]["next"] == "n"
         assert (await done(a, "verify", query="ref=team/app:v1"))["outcome"] == "passed"

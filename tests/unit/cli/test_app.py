@@ -131,12 +131,16 @@ def test_a_command_of_a_group_is_there_alone_and_in_the_whole(words: str, monkey
     assert run(monkeypatch, *words.split()[:-1], "none") == Exit.USAGE
 
 
-def test_the_summary_of_each_command_for_keys_fits_its_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("group", ["", "config", "trust", *module.OPERATIONS])
+def test_the_summary_of_each_command_fits_its_line(
+    group: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    run(monkeypatch, "keys", "--help")
-    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+    assert run(monkeypatch, *group.split(), "--help") == Exit.FINE
+    usage, *lines = capsys.readouterr().out.splitlines()
+    assert usage.endswith("COMMAND [ARGS]...")
+    assert "Commands:" in lines
+    assert not [line for line in lines if line.endswith("...")]
 
 
 def test_a_command_alone_calls_itself_as_it_did(

@@ -16,7 +16,7 @@ from proxy.trust.actor import Actor
 from proxy.trust.keys import BookKey, KeyState, fingerprint
 from proxy.trust.schedule import Handover, KeyPlan
 from tests.worlds.conversation import World, world
-from tests.worlds.crash import Hours, Killed, mortal, restarted
+from tests.worlds.crash import Killed, StepBudget, dying, restarted
 from tests.worlds.images import image
 
 BY = ("alice", "socket", "it is Tuesday")
@@ -184,13 +184,13 @@ async def test_killed_at_any_step_the_next_look_goes_on_and_one_rotation_is_made
         w.store.clock.advance((terms.publish_first or timedelta()).total_seconds())
         await run_due(w.ports)
 
-    hours = Hours()
-    await go(mortal(await begun(), hours))
-    assert hours.steps >= 4
-    for left in range(hours.steps):
+    budget = StepBudget()
+    await go(dying(await begun(), budget))
+    assert budget.steps >= 4
+    for left in range(budget.steps):
         w = await begun()
         with suppress(Killed):
-            await go(mortal(w, Hours(left, after)))
+            await go(dying(w, StepBudget(left, after)))
         w = restarted(w)
         assert states(w).count(A) == 1
         await w.push(image("between"), "team/app", "between")

@@ -28,7 +28,7 @@ async def judged(w: World, *policies: Policy, seconds: float = 60) -> tuple[Judg
 
 async def test_a_stricter_policy_blocks_what_is_not_signed_and_nothing_else() -> None:
     w = await world(WARN)
-    w.plant(image("unsigned"), "team/app", "1")
+    w.put_behind(image("unsigned"), "team/app", "1")
     await w.push(image("signed"), "team/app", "2")
     for tag in ("1", "2"):
         await w.pull("team/app", tag)
@@ -40,7 +40,7 @@ async def test_a_stricter_policy_blocks_what_is_not_signed_and_nothing_else() ->
 
 async def test_what_was_denied_and_would_be_served_is_newly_allowed() -> None:
     w = await world(SIGN)
-    w.plant(image("unsigned"), "team/app", "1")
+    w.put_behind(image("unsigned"), "team/app", "1")
     assert await w.blocked("team/app", "1") == "unsigned"
     (found,) = await judged(w, WARN)
     assert (found.effect, found.after.reason) == (Effect.NEWLY_ALLOWED, "unsigned")
@@ -48,7 +48,7 @@ async def test_what_was_denied_and_would_be_served_is_newly_allowed() -> None:
 
 async def test_a_tag_that_moved_is_judged_by_its_old_digest() -> None:
     w = await world(WARN)
-    w.plant(image("old"), "team/app", "1")
+    w.put_behind(image("old"), "team/app", "1")
     await w.pull("team/app", "1")
     await w.push(image("new"), "team/app", "1")
     (found,) = await judged(w, SIGN)
@@ -57,7 +57,7 @@ async def test_a_tag_that_moved_is_judged_by_its_old_digest() -> None:
 
 async def test_silence_is_unknown_and_absence_is_gone() -> None:
     w = await world(WARN)
-    digest = w.plant(image("one"), "team/app", "1")
+    digest = w.put_behind(image("one"), "team/app", "1")
     await w.pull("team/app", "1")
     shelf = w.registry.shelf("team/app")
     kept, tags = dict(shelf.manifests), dict(shelf.tags)
@@ -90,7 +90,7 @@ async def test_silence_is_unknown_and_absence_is_gone() -> None:
 
 async def test_signatures_that_cannot_be_looked_for_are_unknown_under_enforce() -> None:
     w = await world(WARN)
-    w.plant(image("one"), "team/app", "1")
+    w.put_behind(image("one"), "team/app", "1")
     await w.pull("team/app", "1")
     w.registry.referrers_down = True
     (found,) = await judged(w, SIGN)
@@ -100,7 +100,7 @@ async def test_signatures_that_cannot_be_looked_for_are_unknown_under_enforce() 
 
 async def test_what_there_is_no_time_for_is_unknown() -> None:
     w = await world(WARN)
-    w.plant(image("one"), "team/app", "1")
+    w.put_behind(image("one"), "team/app", "1")
     await w.pull("team/app", "1")
     (found,) = await judged(w, SIGN, seconds=-1)
     assert found.effect is Effect.UNKNOWN
@@ -126,7 +126,7 @@ async def test_nothing_is_written_or_remembered() -> None:
 @pytest.mark.parametrize("tag", ["1", "2"])
 async def test_references_are_those_that_were_used(tag: str) -> None:
     w = await world(WARN)
-    w.plant(image("one"), "team/app", tag)
+    w.put_behind(image("one"), "team/app", tag)
     await w.pull("team/app", tag)
     (found,) = await judged(w, SIGN)
     assert found.pulled.reference == Tag(tag)

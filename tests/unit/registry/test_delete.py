@@ -35,7 +35,7 @@ async def test_a_deleted_image_is_forgotten_and_on_the_record() -> None:
 @pytest.mark.parametrize("policy", [Policy(("**",), PushRules(allow=("ci",))), Policy(("other/**",), PushRules())])
 async def test_who_may_not_push_may_not_delete(policy: Policy) -> None:
     w = await world(policy, rights=TableRights(frozenset({"ci", "bob"})))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     blob = w.registry.put_blob("team/app", b"x")
     reason = "push_not_allowed" if "ci" in policy.push.allow else "no_policy"
     for op in (DeleteManifest(REPO, APP.digest), DeleteManifest(REPO, parse_tag("v1")), DeleteBlob(REPO, blob)):
@@ -50,7 +50,7 @@ async def test_who_may_not_push_may_not_delete(policy: Policy) -> None:
 async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
     registry = MemoryRegistry(access=Access("htpasswd", users={"ci": "secret"}))
     w = await world(Policy(("**",), PushRules(allow=("ci",))), registry=registry, rights=TableRights(frozenset({"ci"})))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     for op in (DeleteManifest(REPO, APP.digest), DeleteBlob(REPO, digest_of(b"x"))):
         answer = await w.say(op)
         assert answer.status == 401
@@ -61,7 +61,7 @@ async def test_who_has_not_said_who_they_are_is_first_asked_to() -> None:
 
 async def test_a_token_to_delete_alone_could_not_take_signatures_along_so_more_is_asked_for() -> None:
     w = await world()
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     challenge = 'Bearer realm="https://a.example/token",service="r",scope="repository:team/app:delete",error="x"'
     said = Said(401, (("www-authenticate", challenge),), b"{}")
     w.registry.hooks.append(lambda seen: said if isinstance(seen.operation, DeleteManifest) else None)

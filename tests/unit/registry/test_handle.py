@@ -22,7 +22,7 @@ BODIES = (o.PushManifest, o.UploadChunk, o.FinishUpload)
 def test_whatever_is_asked_is_answered_or_refused_in_words(op: o.Operation) -> None:
     async def said() -> Response | None:
         w = await world()
-        w.plant(image(), "team/app", "v1")
+        w.put_behind(image(), "team/app", "v1")
         try:
             return await w.say(op, body=b"{}" if isinstance(op, BODIES) else None)
         except Fault as fault:

@@ -29,7 +29,7 @@ async def test_a_row_tells_who_asked_what_it_is_about_and_what_was_in_force() ->
 
 async def test_a_row_on_a_decision_has_its_question_and_its_revisions() -> None:
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     await w.blocked("team/app", "1")
     decision = list(w.store.journal.decisions.values())[-1]
     w.rules.set()

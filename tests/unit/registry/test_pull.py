@@ -45,7 +45,7 @@ async def test_who_has_something_else_gets_it(given: str) -> None:
 
 async def test_a_refusal_has_message_page_phrase_and_reason() -> None:
     w = await world()
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     with pytest.raises(Fault) as refused:
         await w.pull("team/app", "bad")
     fault = refused.value
@@ -60,7 +60,7 @@ async def test_a_refusal_has_message_page_phrase_and_reason() -> None:
 async def test_warn_serves_with_a_warning_and_off_says_nothing() -> None:
     require = (Clause(("release",)),)
     w = await world(Policy(("**",), PushRules(), PullRules(mode="warn", require=require)))
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     answer = await w.pull("team/app", "bad")
     assert answer.body == BAD.body
     assert "would be blocked: it is not signed" in str(answer.warning)
@@ -73,7 +73,7 @@ async def test_exceptions_are_recorded_as_such() -> None:
     pull = PullRules(require=signed_by("release").require, reviewers=("scanner",))
     rights = TableRights(frozenset({"scanner"}), frozenset({"pusher"}))
     w = await world(Policy(("**",), SIGN.push, pull), rights=rights)
-    w.plant(BAD, "team/app", "bad")
+    w.put_behind(BAD, "team/app", "bad")
     assert (await w.pull("team/app", "bad", user("scanner"))).body == BAD.body
     with pytest.raises(Fault) as looked:
         await w.look("team/app", "bad", user("pusher"))

@@ -43,7 +43,7 @@ async def test_a_push_comes_out_signed_and_is_pulled_by_tag_and_by_digest(referr
 
 async def test_an_unsigned_image_is_blocked_with_a_text_that_says_what_to_do() -> None:
     w = await world()
-    w.plant(image("bad"), "team/app", "bad")
+    w.put_behind(image("bad"), "team/app", "bad")
     assert await w.blocked("team/app", "bad") == "unsigned"
     assert await w.blocked("team/app", image("bad").digest) == "unsigned"
     assert set(w.store.journal.kinds()) == {EventKind.PULL_DENIED}
@@ -81,7 +81,7 @@ async def test_every_child_of_an_index_is_signed_and_bound_to_the_tag() -> None:
 async def test_a_child_without_signature_is_allowed_while_its_parent_is() -> None:
     w = await world()
     child = image("child")
-    w.plant(child, "team/app")
+    w.put_behind(child, "team/app")
     assert await w.blocked("team/app", child.digest) == "unsigned"
     both = index(child)
     op = PushManifest(parse_repository("team/app"), both.digest)
@@ -93,7 +93,7 @@ async def test_blobs_are_served_only_when_an_allowed_manifest_lists_them() -> No
     w = await world()
     good, bad = image("good"), image("bad")
     await w.push(good, "team/app", "v1")
-    w.plant(bad, "team/app", "bad")
+    w.put_behind(bad, "team/app", "bad")
     layer = json.loads(good.body)["layers"][0]["digest"]
     assert (await w.blob("team/app", layer)).status == 200
     await w.blocked("team/app", "bad")

@@ -29,7 +29,7 @@ def without_store(w: World, m: pytest.MonkeyPatch) -> None:
 
 async def planted() -> World:
     w = await world()
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     return w
 
 
@@ -50,7 +50,7 @@ async def test_an_image_nobody_knows_and_its_layers_and_they_are_learned_later(m
 
 async def test_an_index_and_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
     w, many = await world(), index(APP, OTHER)
-    w.plant(many, "team/app", "1")
+    w.put_behind(many, "team/app", "1")
     await w.store.overrides.keep(exception(digest=many.digest, offline=True))
     without_store(w, monkeypatch)
     for reference in ("1", APP.digest):
@@ -67,8 +67,8 @@ async def test_not_with_an_exception_that_the_record_was_there_for(monkeypatch: 
 
 async def test_not_in_another_repository_nor_what_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     w = await planted()
-    w.plant(APP, "other/app", "1")
-    w.plant(OTHER, "team/app", "2")
+    w.put_behind(APP, "other/app", "1")
+    w.put_behind(OTHER, "team/app", "2")
     await w.store.overrides.keep(exception(offline=True))
     await w.store.overrides.deny(denial(OTHER.digest))
     without_store(w, monkeypatch)

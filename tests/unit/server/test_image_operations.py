@@ -40,7 +40,7 @@ async def test_an_image_is_verified_by_any_of_our_names_and_as_nobody_in_particu
 async def test_why_knows_a_decision_by_its_id_and_anything_else_is_a_name() -> None:
     async with admin() as a:
         w = a.world
-        w.plant(image(), "team/app", "v1")
+        w.put_behind(image(), "team/app", "v1")
         assert await w.blocked("team/app", "v1") == "unsigned"
         (denied,) = [e for e in w.store.journal.events if e.kind is EventKind.PULL_DENIED]
         await w.push(image(), "team/app", "v1")
@@ -72,7 +72,7 @@ async def test_upstream_s_refusals_say_what_to_do(status: int, answered: int, sa
 
 async def test_judging_has_the_budget_of_one_request() -> None:
     async with admin() as a:
-        a.world.plant(image(), "team/app", "v1")
+        a.world.put_behind(image(), "team/app", "v1")
         assert (await verified(a, "team/app:v1")).value["outcome"] == "failed"
         poor = replace(a.world.ports.limits, request_lookups=1)
         a.world.ports = replace(a.world.ports, limits=poor, cache=Cache(poor, a.world.store.clock.monotonic))
@@ -83,7 +83,7 @@ async def test_judging_has_the_budget_of_one_request() -> None:
 async def test_signing_says_what_was_signed_and_who_asked_is_recorded() -> None:
     async with admin() as a:
         w = a.world
-        w.plant(image(), "team/app", "v1")
+        w.put_behind(image(), "team/app", "v1")
         reply = await a.call("POST", "/admin/v1/sign", {"ref": "team/app:v1", "reason": "reviewed"}, socket=True)
         assert reply.value["digest"] == image().digest
         assert {s["digest"] for s in reply.value["signatures"]} == {image().digest}

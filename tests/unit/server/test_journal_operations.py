@@ -20,7 +20,7 @@ async def test_what_enforcing_would_block_is_reported_from_that_moment_on_to_who
         w, rules = a.world, signed_by("release")
         w.rules.set(Policy(("**",), pull=type(rules)(mode="warn", require=rules.require)))
         for name in ("team/app", "secret"):
-            w.plant(image(name), name, "v1")
+            w.put_behind(image(name), name, "v1")
             assert (await w.pull(name, "v1")).status == 200
         since = quote((NOON - timedelta(hours=1)).isoformat())
         shown = (await a.call("GET", f"{REPORT}?since={since}", socket=True)).value

@@ -28,7 +28,7 @@ STATUS: dict[str, Any] = {
 
 async def test_status_has_the_revisions_that_decisions_are_made_under() -> None:
     async with admin() as a:
-        a.world.plant(image(), "team/app", "v1")
+        a.world.put_behind(image(), "team/app", "v1")
         a.world.store.clock.advance(60)
         told = (await a.call("GET", "/admin/v1/status", socket=True)).value
         shown = (await a.call("GET", "/admin/v1/verify?ref=team/app:v1", socket=True)).value["decision"]

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def at(now: datetime, orders: AllOverrides, latest: datetime | None = None) -> Overrides:
-    return overrides_at(orders, now, latest or now).standing
+    return overrides_at(orders, now, latest or now).in_force
 
 
 def test_the_stamp_differs_with_everything_that_is_in_force() -> None:

@@ -24,7 +24,7 @@ ABOUT = Descriptor(APP.media_type, APP.digest, len(APP.body))
 
 async def scene(limits: Limits | None = None) -> World:
     w = await world(trusted=(trusted(KEY),), limits=limits)
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     put_sig(w.registry, "team/app", APP.digest, KEY.layer("cosign-simple", APP.digest))
     put_bundle(w, "team/app", ABOUT, KEY.layer("sigstore-bundle", APP.digest))
     return w

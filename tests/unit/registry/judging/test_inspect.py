@@ -35,7 +35,7 @@ async def test_a_pushed_image_has_its_keys_by_name_and_its_last_pusher() -> None
 
 async def test_what_came_past_the_proxy_was_pushed_by_nobody_we_know() -> None:
     w = await world()
-    w.plant(image(), "team/app", "v1")
+    w.put_behind(image(), "team/app", "v1")
     found = await seen(w, "v1")
     assert isinstance(found, Inspected)
     assert (found.decision.outcome, found.keys, found.pushed_by) == (Outcome.FAILED, {}, None)

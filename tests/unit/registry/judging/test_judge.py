@@ -80,9 +80,9 @@ async def test_what_passed_is_noted_for_every_server_and_remembered_without_work
 
 async def test_a_child_is_allowed_by_its_parent_and_says_so() -> None:
     w = await world()
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     both = index(APP)
-    w.plant(both, "team/app")
+    w.put_behind(both, "team/app")
     await w.push(both, "team/app", "v1")
     w.store.ledger.rows = {k: e for k, e in w.store.ledger.rows.items() if k.digest == both.digest}
     w.registry.shelf("team/app").tags.pop(f"sha256-{APP.digest[7:]}.sig", None)

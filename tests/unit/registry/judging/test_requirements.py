@@ -113,7 +113,7 @@ async def test_a_denial_elsewhere_costs_a_warm_pull_nothing_and_one_of_the_image
 
 async def test_a_block_is_judged_again_when_an_exception_opens() -> None:
     w = await world(replace(SIGN, pull=signed_by("partner")))
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     assert not (await decided(w)).allowed
     await w.store.overrides.keep(exception())
     opened = await decided(w)
@@ -122,9 +122,9 @@ async def test_a_block_is_judged_again_when_an_exception_opens() -> None:
 
 async def test_what_passes_by_its_parent_does_not_outlive_a_denial_of_the_parent() -> None:
     w = await world()
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     both = index(APP)
-    w.plant(both, "team/app")
+    w.put_behind(both, "team/app")
     await w.push(both, "team/app", "v1")
     w.store.ledger.rows = {k: e for k, e in w.store.ledger.rows.items() if k.digest == both.digest}
     w.registry.shelf("team/app").tags.pop(f"sha256-{APP.digest[7:]}.sig", None)

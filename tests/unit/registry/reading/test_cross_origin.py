@@ -59,7 +59,7 @@ async def test_a_manifest_that_is_served_from_here_may_be_read_too() -> None:
 
 async def test_a_refusal_can_be_read_by_the_page_that_must_show_it() -> None:
     w = await lets_pages_read()
-    w.plant(image("unsigned"), "team/app", "bad")
+    w.put_behind(image("unsigned"), "team/app", "bad")
     with pytest.raises(Fault) as refused:
         await w.say(o.PullManifest(REPO, parse_reference("bad")), origin=UI)
     assert dict(OPEN).items() <= refused.value.headers.items()

@@ -92,7 +92,7 @@ async def test_the_token_is_not_asked_whoever_wants_a_signature() -> None:
 @pytest.mark.parametrize("mode", ["enforce", "warn", "off"])
 async def test_pulls_stop_at_the_second_bound_in_every_mode_as_denials_hold_in_every_mode(mode: Mode) -> None:
     w, books = await shared(Policy(("**",), pull=PullRules(mode, reviewers=("rita",))))
-    w.plant(APP, "team/app", "1")
+    w.put_behind(APP, "team/app", "1")
     books.seconds = PULL_S + 0.001
     assert await w.blocked("team/app", "1") == "not_verifiable"
     with pytest.raises(Fault) as refused:
@@ -117,7 +117,7 @@ async def test_what_was_remembered_is_not_served_by_old_books() -> None:
 async def test_who_broke_the_glass_on_this_host_is_served() -> None:
     w, books = await shared()
     for repository in ("team/app", "team/other"):
-        w.plant(APP, repository, "1")
+        w.put_behind(APP, repository, "1")
     await w.store.overrides.keep(exception("team/app", offline=True))
     books.seconds = PULL_S + 1
     assert (await w.pull("team/app", "1")).body == APP.body

@@ -20,7 +20,7 @@ V1 = parse_reference("v1")
 async def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
     w = await world()
     assert await read_manifest(REPO, V1, ASKED.fresh(), w.ports) is None
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     found = await read_manifest(REPO, V1, ASKED.fresh(), w.ports)
     assert found is not None
     assert len(found.layers) == 1
@@ -31,7 +31,7 @@ async def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
 
 async def test_bytes_are_held_against_their_digest() -> None:
     w = await world()
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     w.registry.hooks.append(
         lambda s: Said(200, (), b"{}") if isinstance(s.operation, PullManifest | PullBlob) else None
     )

@@ -21,7 +21,7 @@ async def test_named_headers_there_and_named_headers_back() -> None:
 
 async def test_lists_are_upstreams_own() -> None:
     w = await world()
-    w.plant(image(), "team/app", "v1")
+    w.put_behind(image(), "team/app", "v1")
     repositories = await w.say(ListRepositories())
     assert repositories.relayed is not None
     assert b'"team/app"' in await repositories.relayed.read(1000)

@@ -348,7 +348,7 @@ async def test_nothing_but_hidden_names_is_an_empty_page_without_a_link() -> Non
 
 async def test_an_immutable_tag_on_a_page_behind_an_odd_link_keeps_what_it_points_at() -> None:
     w = await world(Policy(("**",), PushRules(immutable_tags=("v*",))))
-    digest = w.plant(APP, "team/app", "v1")
+    digest = w.put_behind(APP, "team/app", "v1")
     pages = {None: said(["a"], '<https://elsewhere/x?token=2>; rel="next"'), "2": said(["v1"])}
 
     def hook(seen: Seen) -> Said | None:

@@ -35,7 +35,7 @@ async def test_children_we_signed_are_bound_to_the_tag_down_to_the_last() -> Non
 async def test_others_are_left_alone() -> None:
     w = await world()
     stranger = image("stranger")
-    w.plant(stranger, "team/app")
+    w.put_behind(stranger, "team/app")
     assert not await sign_children(REPO, read(index(stranger)), (TAG,), RULES, {}, BY, ASKED, w.ports)
     await w.push(image("ours"), "team/app")
     assert not await sign_children(REPO, read(index(image("ours"))), (), RULES, {}, BY, ASKED, w.ports)

@@ -23,7 +23,7 @@ OP = PullManifest(REPO, parse_reference("v1"))
 async def test_an_image_that_is_there_comes_out_signed_with_its_children() -> None:
     w = await world()
     both = index(image("a"), image("b"))
-    w.plant(both, "team/app", "v1")
+    w.put_behind(both, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
     done = await sign_existing(OP, Actor("root", "socket", "reviewed", OURS.request_id), OURS, w.ports)
     assert done.digest == both.digest
@@ -46,7 +46,7 @@ async def test_what_is_not_there_or_has_no_policy_is_not_signed() -> None:
 async def test_more_than_can_be_signed_is_refused_and_not_half_done_in_silence() -> None:
     w = await world(limits=Limits(tag_age_s=0, index_children=3))
     deep = index(index(image("1"), image("2")), index(image("3"), image("4")))
-    w.plant(deep, "team/app", "v1")
+    w.put_behind(deep, "team/app", "v1")
     with pytest.raises(Fault, match="more than 3 manifests"):
         await sign_existing(OP, ROOT, OURS, w.ports)
     assert EventKind.COUNTERSIGNED not in w.store.journal.kinds()

@@ -169,7 +169,7 @@ async def test_not_what_is_denied() -> None:
 async def test_a_tag_that_moved_since_gets_no_signature_for_what_was_not_pushed_here() -> None:
     w = await without_hsm()
     await w.push(APP, "team/app", "1")
-    w.plant(OTHER, "team/app", "1")
+    w.put_behind(OTHER, "team/app", "1")
     w.signer.down = None
     await job(w)
     signed = {e.key.bound for e in await w.store.ledger.entries(REPO, APP.digest) if e.signature is not None}
@@ -190,7 +190,7 @@ async def test_a_tag_that_moves_while_it_is_signed_leaves_no_signature_for_it(
 
     async def moves(key: BookKey, message: bytes, *more: Any) -> bytes:
         if b"team/app:1" in message:
-            w.plant(LATER, "team/app", "1")
+            w.put_behind(LATER, "team/app", "1")
         return await sign(key, message, *more)
 
     monkeypatch.setattr(w.signer, "sign", moves)

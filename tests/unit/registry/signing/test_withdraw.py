@@ -154,7 +154,7 @@ async def test_what_others_signed_beside_ours_stays(referrers: bool) -> None:
 async def test_an_index_that_somebody_keeps_under_the_name_of_the_list_stays() -> None:
     w = await pushed(referrers=True)
     (bundle,) = [each for each in about(w, APP.digest) if is_digest(each)]  # type: ignore[arg-type]
-    other = w.plant(image("other"), "team/app")
+    other = w.put_behind(image("other"), "team/app")
     entries = [{"mediaType": OCI_MANIFEST, "digest": each, "size": 1} for each in (bundle, other)]
     kept = list_in_fallback(w.registry, "team/app", APP.digest, entries)
     await delete(w, APP.digest)
@@ -368,7 +368,7 @@ async def test_a_deleted_tag_that_takes_its_image_along_takes_all_that_was_signe
 async def test_what_went_does_not_come_back_but_by_a_push() -> None:
     w = await pushed()
     await delete(w, APP.digest)
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     assert await w.blocked("team/app", "v1") == "unsigned"
     await finish_all(w.ports)
     await w.ports.cache.settle()

@@ -42,7 +42,7 @@ async def test_admitted_with_policy_and_caller() -> None:
 )
 async def test_refused_with_its_reason_and_a_row(push: PushRules, reason: str) -> None:
     w = await world(Policy(("**",), push))
-    w.plant(image("there"), "team/app", "v1")
+    w.put_behind(image("there"), "team/app", "v1")
     with pytest.raises(Fault) as refused:
         await ask(w, V1)
     assert refused.value.reason == reason
@@ -52,7 +52,7 @@ async def test_refused_with_its_reason_and_a_row(push: PushRules, reason: str) -
 async def test_an_immutable_tag_may_be_set_once_and_again_to_the_same() -> None:
     w = await world(Policy(("**",), PushRules(immutable_tags=("v*",))))
     assert isinstance(await ask(w, V1), tuple)
-    w.plant(APP, "team/app", "v1")
+    w.put_behind(APP, "team/app", "v1")
     assert isinstance(await ask(w, V1), tuple)
     assert immutable(w.rules.current().policies[0], [V1, parse_tag("latest")]) == [V1]
     assert immutable(None, [V1]) == []

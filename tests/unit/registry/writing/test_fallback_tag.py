@@ -35,7 +35,7 @@ def listed(w: World) -> list[str]:
 
 
 async def add(w: World, one: Image) -> None:
-    w.plant(one, "team/app")
+    w.put_behind(one, "team/app")
     await list_referrer(REPO, APP.digest, one.body, ASKED.fresh(), w.ports)
 
 
@@ -59,7 +59,7 @@ async def test_every_entry_that_is_gone_is_left_out_and_everything_else_stays() 
     w = await without_api()
     notes = [note(str(n)) for n in range(6)]
     for one in notes[1::2]:
-        w.plant(one, "team/app")
+        w.put_behind(one, "team/app")
     told = [{**descriptor(OCI_MANIFEST, one.body), "annotations": {"n": str(n)}} for n, one in enumerate(notes)]
     list_in_fallback(w.registry, "team/app", APP.digest, told)
     new = note("new")
@@ -105,8 +105,8 @@ async def test_an_entry_that_upstream_does_not_answer_for_is_kept(status: int) -
 async def test_a_tag_that_somebody_keeps_is_remembered_until_it_is_free() -> None:
     w = await without_api()
     kept = image("kept")
-    w.plant(kept, "team/app", TAG)
-    w.plant(APP, "team/app")
+    w.put_behind(kept, "team/app", TAG)
+    w.put_behind(APP, "team/app")
     for _ in range(2):
         await w.push(APP, "team/app", "v1")
     assert list(w.ports.cache.kept_by_users) == [(REPO, TAG)]
@@ -134,7 +134,7 @@ async def test_a_tag_named_after_something_that_was_not_signed_is_nothing_to_tel
 async def test_a_reader_of_the_list_finds_the_tag_kept_after_a_restart() -> None:
     w = await without_api()
     await w.push(APP, "team/app", "v1")
-    w.plant(image("kept"), "team/app", TAG)
+    w.put_behind(image("kept"), "team/app", TAG)
     assert not w.ports.cache.kept_by_users
     assert (await w.say(ListReferrers(REPO, APP.digest))).status == 200
     assert list(w.ports.cache.kept_by_users) == [(REPO, TAG)]

@@ -79,7 +79,7 @@ async def test_what_cannot_be_read_was_made_by_nobody_and_silence_is_no_answer()
 async def test_referrers_are_opened_and_images_are_not(form: str) -> None:
     w, key = await ours()
     found = [put_bundle(w, "team/app", about(APP.digest), k.layer(form, APP.digest)) for k in (key, STRANGER)]
-    w.plant(APP, "team/app")
+    w.put_behind(APP, "team/app")
     gone = Digest("sha256:" + "0" * 64)
     everything = [*found, APP.digest, gone]
     assert await referrers_made_here(REPO, APP.digest, everything, ASKED.fresh(), w.ports) == {found[0]}

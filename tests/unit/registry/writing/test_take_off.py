@@ -56,7 +56,7 @@ async def test_a_list_of_nothing_else_goes_and_what_is_not_there_costs_no_write(
 @pytest.mark.parametrize("tag", [SIG, FALLBACK])
 async def test_what_is_no_list_is_left_alone(tag: str) -> None:
     w = await pushed()
-    other = w.plant(image("other"), "team/app", tag)
+    other = w.put_behind(image("other"), "team/app", tag)
     assert await off_sig(REPO, APP.digest, await marks(w), ASKED, w.ports) is (None if tag == SIG else GONE)
     assert await off_fallback(REPO, APP.digest, [other], ASKED, w.ports) is None
     assert w.tag("team/app", tag) == other
