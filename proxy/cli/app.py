@@ -207,17 +207,9 @@ def init(
 @app.command()
 def serve(config: ConfigOption = None) -> None:
     """Run the proxy until SIGTERM. SIGHUP reads the configuration again."""
-    import asyncio
-    import gc
+    from proxy.server.start import started
 
-    gc.disable()  # imported modules are not garbage: each collection would take a tenth of the start
-    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, for tracebacks that we format
-    from proxy.server.process import serve as serving
-
-    del sys.modules["rich"]
-    gc.freeze()
-    gc.enable()
-    raise typer.Exit(asyncio.run(serving(_file(config))))
+    raise typer.Exit(started(_file(config)))
 
 
 for _name in COMMANDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
@@ -110,12 +110,14 @@ def _limit_fields() -> dict[str, Any]:
     kinds = get_type_hints(Limits)
     return {
         f.name: (
-            Annotated[
-                kinds[f.name],
-                Field(ge=0 if f.name in _MAY_BE_ZERO else None, gt=None if f.name in _MAY_BE_ZERO else 0),
-                Field(le=_HARD.get(f.name, 10**10)),
-            ],
-            Field(f.default, description=_SAYS.get(f.name)),
+            kinds[f.name],
+            Field(
+                f.default,
+                ge=0 if f.name in _MAY_BE_ZERO else None,
+                gt=None if f.name in _MAY_BE_ZERO else 0,
+                le=_HARD.get(f.name, 10**10),
+                description=_SAYS.get(f.name),
+            ),
         )
         for f in fields(Limits)
     }

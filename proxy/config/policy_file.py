@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ class Parsed:
     document: Document = field(repr=False)
 
 
-BLANK: Mapping[str, Any] = PolicyEntry(repositories=("x",)).model_dump(mode="json")
+@cache
+def blank() -> Mapping[str, Any]:
+    """Return the settings of a policy that sets nothing but its repositories."""
+    return PolicyEntry(repositories=("x",)).model_dump(mode="json")
 
 
 def parse_policies(text: str, name: str, named: Signers, segments: int | None = None) -> Parsed:

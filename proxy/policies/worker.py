@@ -18,7 +18,7 @@ from typing import Any
 
 from hsm.frames import framed, frames
 from proxy.config.policy_checks import Signers
-from proxy.config.policy_file import BLANK, Parsed, parse_policies, written_of
+from proxy.config.policy_file import Parsed, blank, parse_policies, written_of
 from proxy.config.settings import policies_in, policy_text
 from proxy.config.yaml import render_where
 from proxy.oci.faults import ConfigError
@@ -42,7 +42,7 @@ def answer(request: Json) -> dict[str, Any]:
                 entries = _parsed(request).entries
                 return {"canonical": policy_text(policies_in(entries)), "written": written_of(entries)}
             case "compare":
-                changes = differences(json.loads(request["old"]), json.loads(request["new"]), BLANK)
+                changes = differences(json.loads(request["old"]), json.loads(request["new"]), blank())
                 return {"changes": [asdict(change) for change in changes], "lines": rendered(changes)}
             case _:
                 return {"findings": _linted(request)}

@@ -104,7 +104,7 @@ def test_the_help_has_the_first_words_of_each_operation() -> None:
 
 
 def test_a_start_loaded_what_only_pages_or_another_database_need(tmp_path: Path) -> None:
-    heavy = "{'alembic', 'jinja2', 'rich', 'sigstore', 'sqlalchemy.dialects.postgresql'}"
+    heavy = "{'alembic', 'jinja2', 'rich', 'sigstore', 'sqlalchemy.dialects.postgresql', 'sqlalchemy.orm'}"
     code = (
         "import asyncio, sys\n"
         f"asyncio.run = lambda work: (work.close(), print(sorted({heavy} & set(sys.modules))), 0)[-1]\n"
@@ -114,6 +114,27 @@ def test_a_start_loaded_what_only_pages_or_another_database_need(tmp_path: Path)
     command = [sys.executable, "-c", code, "serve", "-c", configured(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_start_built_shapes_and_read_certificates_that_nothing_used_yet(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, ssl, sys\n"
+        "def look(work):\n"
+        "    work.close()\n"
+        "    from aiohttp import connector\n"
+        "    from proxy.keys.shapes import Keys\n"
+        "    print(connector._SSL_CONTEXT_VERIFIED.get_ca_certs(), Keys.__pydantic_complete__)\n"
+        "    print(Keys.model_json_schema()['type'], 'set_default_verify_paths' in vars(ssl.SSLContext))\n"
+        "    from sqlalchemy.ext.asyncio.session import AsyncSession\n"
+        "    print(AsyncSession.__name__)\n"
+        "    return 0\n"
+        "asyncio.run = look\n"
+        "from proxy.cli.app import run\n"
+        "run()"
+    )
+    command = [sys.executable, "-c", code, "serve", "-c", configured(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "False", "object", "False", "AsyncSession"]  # nothing is missing afterwards
 
 
 def test_one_command_read_the_options_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
