@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Boolean, Column, Connection, Index, Table, Text, insert, or_, select, update
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, Text, func, insert, or_, select, update
 
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event
@@ -43,18 +43,35 @@ class StoredJobs:
     def __init__(self, database: Database) -> None:
         """Use this database."""
         self._database = database
+        self._changes = 0
+        # Questions for a due job that found none: after which change, and when one of the waiting jobs is due.
+        self._none_due: dict[tuple[frozenset[str] | None, frozenset[str]], tuple[int, datetime | None]] = {}
 
     async def add(self, job: Job, event: Event, room: Allotment | None = None) -> Job:
-        return await self._database.write(partial(_add, job=job, event=event, room=room))
+        return await self._database.write(partial(_add, job=job, event=event, room=room), self._changed)
 
     async def find(self, job_id: str) -> Job | None:
         return await self._database.read(partial(_find, job_id=job_id))
 
     async def change(self, job_id: str, change: Change, *, bulk: bool = False) -> Job | None:
-        return await self._database.write(partial(_change, job_id=job_id, change=change), bulk=bulk)
+        return await self._database.write(partial(_change, job_id=job_id, change=change), self._changed, bulk=bulk)
 
     async def next(self, now: datetime, kinds: Collection[str] | None = None, but: Collection[str] = ()) -> Job | None:
-        return await self._database.read(partial(_next, now=now, kinds=kinds, but=but))
+        if not self._database.sole:
+            return await self._database.read(partial(_next, now=now, kinds=kinds, but=but))
+        # No other process changes jobs, so an idle server asks the database once and not every second.
+        asked = None if kinds is None else frozenset(kinds), frozenset(but)
+        changes, due = self._none_due.get(asked, (-1, None))
+        if changes == self._changes and (due is None or now < due):
+            return None
+        changes = self._changes
+        found, due = await self._database.read(partial(_next_or_due, now=now, kinds=kinds, but=but))
+        if found is None:
+            self._none_due[asked] = changes, due
+        return found
+
+    def _changed(self, _result: object) -> None:
+        self._changes += 1
 
     async def page(
         self, states: Collection[JobState], kind: str, repository: str, limit: int, skip: int
@@ -88,11 +105,24 @@ def _change(connection: Connection, job_id: str, change: Change) -> Job | None:
 
 
 def _next(connection: Connection, now: datetime, kinds: Collection[str] | None, but: Collection[str]) -> Job | None:
-    waits = jobs.c.state.in_(WAITING)
     due = or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now)
-    query = select(jobs).where(waits, due, jobs.c.kind.not_in(but)).order_by(jobs.c.created, jobs.c.id).limit(1)
-    row = connection.execute(query if kinds is None else query.where(jobs.c.kind.in_(kinds))).first()
+    query = select(jobs).where(*_waiting(kinds, but), due).order_by(jobs.c.created, jobs.c.id).limit(1)
+    row = connection.execute(query).first()
     return None if row is None else value_of(Job, row)
+
+
+def _next_or_due(
+    connection: Connection, now: datetime, kinds: Collection[str] | None, but: Collection[str]
+) -> tuple[Job | None, datetime | None]:
+    """Return the next job, and if there is none, when the first of the waiting ones is due (None: none waits)."""
+    if (found := _next(connection, now, kinds, but)) is not None:
+        return found, None
+    return None, connection.execute(select(func.min(jobs.c.not_before)).where(*_waiting(kinds, but))).scalar()
+
+
+def _waiting(kinds: Collection[str] | None, but: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    waiting = jobs.c.state.in_(WAITING), jobs.c.kind.not_in(but)
+    return waiting if kinds is None else (*waiting, jobs.c.kind.in_(kinds))
 
 
 def _page(
