@@ -85,6 +85,8 @@ from proxy.web.outermost import Edge, outermost
 from proxy.web.server import Address, Server, Tls
 
 LOOK_S = 0.3  # the greatest age of our books when another process changes them
+ALONE_S = 1.0  # the same where no other process writes the store: only what a failure left unsure is read again
+PROBLEMS_S = 1.0  # until a problem is in log and journal; `status` and metrics show it at once
 LATER_S = 5.0  # for background work, after the last connection has closed
 
 
@@ -178,12 +180,13 @@ class Running:
             Event(self.ports.clock.now(), EventKind.STARTED, detail={"listen": self.public})
         )
         watch, store = self.store.watch, self.store
-        self._ticking.every(LOOK_S, "what is wrong", self._told.look)
-        self._ticking.every(LOOK_S, "denials and keys of other servers", watch.look)
+        look_s = ALONE_S if store.sole else LOOK_S
+        self._ticking.every(PROBLEMS_S, "what is wrong", self._told.look)
+        self._ticking.every(look_s, "denials and keys of other servers", watch.look)
         self._ticking.every(self._registry.every_s, "whether upstream answers", self._registry.look)
         self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
-        self._ticking.every(LOOK_S, "policies of other servers", watch.follower(POLICY, self.policies))
-        self._ticking.every(LOOK_S, "what other servers owe", watch.follower(OWED, store.unsigned))
+        self._ticking.every(look_s, "policies of other servers", watch.follower(POLICY, self.policies))
+        self._ticking.every(look_s, "what other servers owe", watch.follower(OWED, store.unsigned))
         self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.ports))
         self._ticking.every(revocation_lists.LOOK_S, "revocation lists", self._lists.refresh)
         self._ticking.every(expiry_watch.LOOK_S, "what ends", self.endings.look)
