@@ -63,11 +63,11 @@ class Objects:
             halves = public.get(key_id, [])
             name = f"{label!r} (id {key_id.hex()})"
             if not len(own) == len(halves) == 1:
-                strange.append(f"{name} is {len(own)} private and {len(halves)} public keys, where one of each is due")
+                strange.append(f"{name} is {len(own)} private and {len(halves)} public keys instead of one of each")
             elif found := _describe_pair(key_id, label, own[0], halves[0]):
                 keys.append(found)
             else:
-                strange.append(f"{name} is a key of an algorithm that is not used here")
+                strange.append(f"{name} is a key of an unsupported algorithm")
         return wire.Keys(tuple(keys), tuple(strange))
 
     def create(self, request: wire.Create) -> wire.FoundKey:

@@ -37,7 +37,7 @@ def expect(reply: wire.Reply, kind: type[_T]) -> _T:
     if isinstance(reply, wire.Failed):
         raise _ERRORS[reply.reason](reply.text)
     if not isinstance(reply, kind):
-        raise TokenError(f"the token's process answered with {type(reply).__name__} where {kind.__name__} was due")
+        raise TokenError(f"the token's process answered with {type(reply).__name__} instead of {kind.__name__}")
     return reply
 
 

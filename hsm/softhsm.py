@@ -64,7 +64,7 @@ def initialise_softhsm(
         input=json.dumps(order), capture_output=True, text=True, env=environment(extra), timeout=60, check=False,
     )  # fmt: skip
     if done.returncode == 3:
-        raise KeyExists(f"{directory} holds a token {label!r} already; it was left as it is")
+        raise KeyExists(f"{directory} holds a token {label!r} already; it was not changed")
     if done.returncode != 0:
         why = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise TokenError(f"no token {label!r} could be made in {directory}: {why[0]}")

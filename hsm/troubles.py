@@ -10,11 +10,11 @@ from enum import Enum
 
 
 class Remedy(Enum):
-    """The remedy. In every case the key that failed counts as away until it has signed again."""
+    """The remedy. In every case the key counts as failed until it has signed again."""
 
     KEEP = "the session goes on: the request was at fault, or the key is"
-    REPLACE = "the process ends, another one opens the token anew and is asked once more"
-    AGAIN_LATER = "the process ends, and another one opens the token after a pause; nothing was at fault for good"
+    REPLACE = "the process ends, another one opens the token again and repeats the request once"
+    AGAIN_LATER = "the process ends, and another one opens the token after a pause; the fault is temporary"
     NEVER = "the PIN is not offered again until its source changes"
 
 
@@ -59,15 +59,15 @@ TROUBLES: Mapping[str, Trouble] = dict(
         *_rows(Remedy.KEEP, "the mechanism is not for this key", "MechanismInvalid MechanismParamInvalid"),
         *_rows(Remedy.KEEP, "the key cannot do this", "KeySizeRange KeyTypeInconsistent KeyIndigestible KeyNeeded"),
         *_rows(Remedy.KEEP, "the key cannot do this", "KeyNotNeeded KeyNotWrappable KeyUnextractable"),
-        *_rows(Remedy.KEEP, "there is no such key, or several", "NoSuchKey MultipleObjectsReturned"),
-        *_rows(Remedy.KEEP, "an attribute is not taken", "AttributeReadOnly AttributeSensitive"),
-        *_rows(Remedy.KEEP, "an attribute is not taken", "AttributeTypeInvalid AttributeValueInvalid"),
-        *_rows(Remedy.KEEP, "the template is not taken", "TemplateIncomplete TemplateInconsistent"),
-        *_rows(Remedy.KEEP, "the key's parameters are not taken", "DomainParamsInvalid PublicKeyInvalid"),
+        *_rows(Remedy.KEEP, "no key matches, or several do", "NoSuchKey MultipleObjectsReturned"),
+        *_rows(Remedy.KEEP, "an attribute is not accepted", "AttributeReadOnly AttributeSensitive"),
+        *_rows(Remedy.KEEP, "an attribute is not accepted", "AttributeTypeInvalid AttributeValueInvalid"),
+        *_rows(Remedy.KEEP, "the template is not accepted", "TemplateIncomplete TemplateInconsistent"),
+        *_rows(Remedy.KEEP, "the key's parameters are not accepted", "DomainParamsInvalid PublicKeyInvalid"),
         *_rows(Remedy.KEEP, "the token makes no random numbers", "RandomNoRNG RandomSeedNotSupported"),
-        *_rows(Remedy.KEEP, "the token gave up making it", "ExceededMaxIterations"),
-        *_rows(Remedy.KEEP, "what was to be verified is wrong", "SignatureInvalid SignatureLenRange"),
-        *_rows(Remedy.KEEP, "what is encrypted is not valid", "EncryptedDataInvalid EncryptedDataLenRange"),
+        *_rows(Remedy.KEEP, "the token gave up generating it", "ExceededMaxIterations"),
+        *_rows(Remedy.KEEP, "the signature to verify is wrong", "SignatureInvalid SignatureLenRange"),
+        *_rows(Remedy.KEEP, "the encrypted data is not valid", "EncryptedDataInvalid EncryptedDataLenRange"),
         *_rows(Remedy.KEEP, "a wrapped key is not valid", "WrappedKeyInvalid WrappedKeyLenRange"),
         *_rows(Remedy.KEEP, "a wrapping key is not valid", "WrappingKeyHandleInvalid WrappingKeySizeRange"),
         *_rows(Remedy.KEEP, "a wrapping key is not valid", "WrappingKeyTypeInconsistent"),

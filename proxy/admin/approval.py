@@ -19,7 +19,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", re.ASCII)
 
 
 class ApprovalState(StrEnum):
-    """Where a request stands. `approved` and never more: the server ended while it was being done."""
+    """The state of an approval request. It stays `approved` if the server stopped while executing the call."""
 
     PENDING = "pending"
     APPROVED = "approved"

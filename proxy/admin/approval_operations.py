@@ -16,10 +16,10 @@ from proxy.trust.roles import Permission
 
 
 class ApprovalsPage(Page, frozen=True):
-    """Which requests, newest first."""
+    """A query for approval requests, newest first."""
 
     state: Annotated[ApprovalState | None, Option(reads="choice")] = Field(
-        default=None, description="requests in this state only"
+        default=None, description="only requests in this state"
     )
 
 
@@ -31,10 +31,10 @@ class ApprovalsShown(Shape, frozen=True):
 
 
 class Approved(Shape, frozen=True):
-    """What came of a request that was agreed to."""
+    """The result of an approved request."""
 
     approval: ApprovalShown
-    result: dict[str, Any] = Field(description="what the call would have been answered")
+    result: dict[str, Any] = Field(description="the response of the call")
     done: Literal[True] = True
 
 
@@ -48,11 +48,7 @@ def _row(row: Row) -> tuple[str, ...]:
 
 
 def _empty(query: Row) -> str:
-    return (
-        "nothing waits for a second person"
-        if query.get("state") == ApprovalState.PENDING
-        else "there is no such request"
-    )
+    return "nothing waits for a second person" if query.get("state") == ApprovalState.PENDING else "no request matches"
 
 
 def _described(row: Row) -> list[str]:
@@ -73,7 +69,7 @@ _LIST = Command("approvals list", table=_table, rows="items", empty=_empty)
 
 @operation("GET /approvals", Permission.JOURNAL, _LIST, query=ApprovalsPage)
 async def list_approvals(call: Call) -> ApprovalsShown:
-    """List calls that wait for a second person, or did, newest first."""
+    """List approval requests, pending and decided, newest first."""
     from proxy.admin.approve import shown
     from proxy.admin.ports import Approvals
 
@@ -85,7 +81,7 @@ async def list_approvals(call: Call) -> ApprovalsShown:
 
 @operation("GET /approvals/{id}", Permission.JOURNAL, Command("approvals show", _described))
 async def show_approval(call: Call) -> ApprovalShown:
-    """Show one of them, with what was asked and what it would do."""
+    """Show one approval request: the call and its plan."""
     from proxy.admin.approve import find, shown
 
     return shown(await find(call))
@@ -103,7 +99,7 @@ _APPROVE = Command("approvals approve", lambda row: _described(row["approval"]))
 
 @operation("POST /approvals/{id}/approve", Permission.APPROVE, _APPROVE, plan=_plan_approve)
 async def approve(call: Call, body: Why) -> Approved:  # noqa: ARG001  its reason is the actor's
-    """Agree to what somebody else asked for; it is done at once."""
+    """Approve the request of another person. The call runs at once."""
     from proxy.admin.approve import agree, shown
 
     done, result = await agree(call)
@@ -112,7 +108,7 @@ async def approve(call: Call, body: Why) -> Approved:  # noqa: ARG001  its reaso
 
 @operation("POST /approvals/{id}/reject", Permission.APPROVE, Command("approvals reject", _described))
 async def reject(call: Call, body: Why) -> ApprovalShown:  # noqa: ARG001  its reason is the actor's
-    """Turn down what somebody asked for, or take back one's own."""
+    """Reject the request of another person, or withdraw your own."""
     from proxy.admin.approve import shown, turn_down
 
     return shown(await turn_down(call))

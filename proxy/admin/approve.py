@@ -41,8 +41,8 @@ async def hold(operation: Operation, call: Call) -> Approval:
     await _must_count(call.actor, call.use(AdminTokens))
     if isinstance(call.body, NewToken) and call.body.fingerprint is None:
         raise Conflict(
-            f"{call.body.name!a} could agree to what others ask for (admin.dual_control), so nobody else may see "
-            "that token: have them run countersign tokens draft, and ask with the fingerprint it prints"
+            f"{call.body.name!a} could approve the requests of others (admin.dual_control), so only its holder may see "
+            "that token: have the holder run countersign tokens draft, and request it with the fingerprint it prints"
         )
     wanted = Approval(
         id=secrets.token_hex(8),
@@ -73,7 +73,7 @@ async def find(call: Call) -> Approval:
     approval_id = call.path_params["id"]
     found = await call.use(Approvals).find(approval_id)
     if found is None:
-        raise NotFound(f"there is no request {approval_id!a}; there are: countersign approvals list")
+        raise NotFound(f"no request {approval_id!a}; list them with: countersign approvals list")
     return found
 
 
@@ -90,7 +90,9 @@ async def ready(call: Call) -> tuple[Approval, Operation, Call]:
     again = replace(call, actor=actor, path_params=wanted.places, query=None, body=body, agreed_by=call.actor.name)
     now = await operation.planned(again)
     if not same_steps(wanted.plan, now):
-        raise Conflict(f"things have changed since {wanted.by.name!a} asked; now it would {'; '.join(now)}: reject it")
+        raise Conflict(
+            f"the plan has changed since {wanted.by.name!a} requested it; now it would {'; '.join(now)}: reject it"
+        )
     return wanted, operation, again
 
 
@@ -146,7 +148,7 @@ async def _pending(call: Call) -> Approval:
     if found.state is not ApprovalState.PENDING:
         raise Conflict(f"request {found.id} was decided before: it is {found.state}")
     if call.now >= found.expires:
-        raise Conflict(f"request {found.id} expired at {found.expires:%Y-%m-%d %H:%M} UTC: ask again")
+        raise Conflict(f"request {found.id} expired at {found.expires:%Y-%m-%d %H:%M} UTC: request it again")
     return found
 
 
@@ -159,7 +161,7 @@ def _decided_on_by(actor: Actor, wanted: Approval, call: Call) -> Operation:
     if not permitted(actor.roles, route.permission):
         raise Forbidden(f"only a holder of the role {', '.join(holders(route.permission))} decides on this")
     if route.body is NewToken and (more := beyond(actor.roles, NewToken.model_validate_json(wanted.body).roles)):
-        raise Forbidden(f"only a holder of the role {', '.join(more)} may agree that it is handed out")
+        raise Forbidden(f"only a holder of the role {', '.join(more)} may approve that it is granted")
     return operation
 
 
@@ -168,26 +170,26 @@ async def _may_agree(wanted: Approval, operation: Operation, call: Call) -> None
     tokens, asked_by = call.use(AdminTokens), ascii(wanted.by.name)
     await _must_count(call.actor, tokens)
     if one_person(wanted.by, call.actor):
-        raise Forbidden(f"{asked_by} asked for this and cannot agree to it as {call.actor.name!a}: ask somebody else")
+        raise Forbidden(f"{asked_by} requested this and cannot approve it as {call.actor.name!a}: another person must")
     if wanted.by.token_id:
         token = await tokens.find(wanted.by.token_id)
         ended = "is gone" if token is None else expiry_reason(token, call.now)
         if ended is None and token is not None and not token.counts:
             ended = "was made by one person alone"
         if ended is not None:
-            raise Conflict(f"the token of {asked_by}, who asked for this, {ended}: reject it")
+            raise Conflict(f"the token of {asked_by}, who requested this, {ended}: reject it")
     if not may_ask(wanted.by, operation.route.permission, call.use(KnownPeople)()):
-        raise Conflict(f"{asked_by}, who asked for this, may not ask for it any more (admin.certificates): reject it")
+        raise Conflict(f"{asked_by}, who requested this, may no longer request it (admin.certificates): reject it")
 
 
 async def _must_count(by: Actor, tokens: AdminTokens) -> None:
     """Raise Fault if one person alone made the caller's token: it is not one of two people. Raises Unavailable."""
     token = await tokens.find(by.token_id) if by.token_id else None
     if by.token_id and (token is None or not token.counts):
-        maker = "nobody we know" if token is None else repr(token.by)
+        maker = "an unknown maker" if token is None else repr(token.by)
         raise Forbidden(
-            f"{maker} alone made the token of {by.name!a}: where two people are asked for (admin.dual_control) it asks "
-            "for nothing and agrees to nothing; on the host: countersign tokens create NAME --role ROLE"
+            f"{maker} alone made the token of {by.name!a}: under dual control (admin.dual_control) it can neither "
+            "request nor approve; on the host: countersign tokens create NAME --role ROLE"
         )
 
 

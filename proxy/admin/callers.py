@@ -53,7 +53,7 @@ class Callers:
         token_id = id_of(text)
         found = None if token_id is None else await self._tokens.find(token_id)
         if not matches(found, text) or found is None:
-            say = f"this is no admin token of this proxy: look for a typing mistake; {_HOW_TO_GET_ONE}"
+            say = f"this is not an admin token of this proxy: check it for typing mistakes; {_HOW_TO_GET_ONE}"
             raise await self._unknown(call, "unknown token", say)
         how = f"admin-token:{found.id}"
         actor = Actor(found.name, how, "", call.request_id, found.roles, found.repositories, found.id)
@@ -65,12 +65,14 @@ class Callers:
         """Return the holder of this certificate, for a call without a token: a token takes precedence. Raises Fault."""
         actor = self._by_certificate(certificate)
         if actor is None:
-            say = "nobody is known by this client certificate; who is: admin.certificates in the configuration"
+            say = "this client certificate matches nobody in admin.certificates of the configuration"
             raise await self._unknown(call, "unknown certificate", say)
         # browsers present certificates on behalf of any web page that makes a call
         if call.header("origin") is not None:
             await self.refused(call, "from a web page", actor)
-            raise Forbidden("a web page made this call, and a certificate does not answer for those: use a token")
+            raise Forbidden(
+                "a web page made this call, and a client certificate does not authenticate web pages: use a token"
+            )
         self._by_token.take(actor.authenticated_by)
         return actor
 
@@ -91,7 +93,7 @@ class Callers:
             return
         found = await self._tokens.find(actor.token_id)
         if found is None:
-            raise await self._unknown(call, "unknown token", "this token is gone", actor)
+            raise await self._unknown(call, "unknown token", "this token no longer exists", actor)
         await self._not_over(call, found, actor)
 
     async def _unknown(self, call: Call, reason: str, text: str, actor: Actor | None = None) -> Fault:

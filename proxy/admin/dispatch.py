@@ -55,7 +55,7 @@ class AdminApi:
         self._operations = {each.route.name: each for each in operations}
         self._routes = tuple(each.route for each in operations)
         if len(self._operations) != len(self._routes):
-            raise ValueError("operations of one name")
+            raise ValueError("two operations have the same name")
         self._ports = ports
         self._services = services
         self._journal = journal
@@ -146,7 +146,7 @@ def _answer(status: int, result: BaseModel) -> Response:
 def _route(call: Call, routes: Sequence[Route]) -> tuple[Route, Mapping[str, str]]:
     there = [(route, places) for route in routes if (places := route.match(call.path)) is not None]
     if not there:
-        text = f"nothing is at {redacted(call.path)!a}; what there is: GET {ROOT}/openapi.json on the admin listener"
+        text = f"nothing is at {redacted(call.path)!a}; see GET {ROOT}/openapi.json on the admin listener"
         raise NotFound(text)
     for route, places in there:
         if route.method == call.method:

@@ -15,7 +15,7 @@ from proxy.oci.faults import ConfigError
 from proxy.store.clock import Clock
 
 _MOST = 4096
-_INSTEAD = "delete it; who runs this host makes tokens without it: countersign tokens create NAME --role ROLE"
+_INSTEAD = "delete it; on this host tokens are made without it: countersign tokens create NAME --role ROLE"
 
 
 def first_token_file(directory: Path) -> Path:
@@ -51,7 +51,7 @@ def read_first_token(directory: Path) -> AdminToken | None:
         ) from None
     token = first_token(text)
     if token is None:
-        raise ConfigError(f"{path}: this is no token that `countersign init` made; delete it")
+        raise ConfigError(f"{path}: this is not a token made by `countersign init`; delete it")
     return token
 
 
@@ -70,7 +70,7 @@ async def take_over(directory: Path, tokens: AdminTokens, journal: Journal, cloc
         )
     before = await journal.search(Search(kinds=(EventKind.ADMIN_TOKEN,), limit=1))
     if any(event.detail.get("token") != token.id for event in before):  # the same id: an earlier start was interrupted
-        return f"{where}: another bootstrap token was taken over before; {_INSTEAD}"
+        return f"{where}: another bootstrap token was stored before; {_INSTEAD}"
     detail = {"token": token.id, "roles": list(token.roles), "expires": token.expires.isoformat()}
     await journal.record(Event(clock.now(), EventKind.ADMIN_TOKEN, detail=detail))
     await tokens.add_first(token)

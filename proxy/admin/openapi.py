@@ -39,7 +39,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "countersign admin API",
             "version": VERSION,
-            "description": "Every call is in the journal before it takes effect. Errors are problem+json.",
+            "description": "Every call is journaled before it takes effect. Errors are problem+json.",
         },
         "security": [{"token": []}],
         "paths": paths,
@@ -47,7 +47,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "an admin token"}},
             "schemas": dict(sorted(definitions["$defs"].items())),
             "responses": {
-                "Problem": {"description": "What went wrong and what to do.", "content": {PROBLEM: _ref(Problem)}}
+                "Problem": {"description": "The problem and its remedy.", "content": {PROBLEM: _ref(Problem)}}
             },
         },
     }

@@ -144,7 +144,7 @@ class Argument:
 class Option:
     """Marks a field that the command takes as an option, named after the field unless `spelled` differs.
 
-    `reads` is the type of the value: text, a moment to come (`7d`, or a date), a past one (`since`), a number of
+    `reads` is the type of the value: text, a future time (`7d`, or a date), a past time (`since`), a number of
     seconds (`2h`), a number, one of the choices in the field's type, any number of texts or choices, a flag, or the
     name of a repository. If an option with a `prompt` is not given, the command shows the plan and then asks for the
     value, in place of a yes. `file`: as for an argument. A number that is not given is `default`, or that of the first

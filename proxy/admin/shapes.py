@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 def _no_token(text: str) -> str:
     """Return the text. Raises ValueError if it holds a token: the text is stored and shown, so the token would leak."""
     if holds_token(text):
-        raise ValueError("there is an admin token in it, and this is written down for others to read")
+        raise ValueError("it contains an admin token, and others will be able to read this text")
     return text
 
 
@@ -83,10 +83,10 @@ class Shape(BaseModel, strict=True, extra="forbid", frozen=True, defer_build=Tru
 
 
 class Page(Shape, frozen=True):
-    """Which part of a list."""
+    """A page of a list."""
 
-    limit: int = Field(default=100, ge=1, le=1000, description="rows, at most")
-    skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to leave out first; `next` of the page before")
+    limit: int = Field(default=100, ge=1, le=1000, description="maximum number of rows")
+    skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to skip; `next` of the previous page")
 
 
 def page_of(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
@@ -103,54 +103,54 @@ def filled(shape: type[M], of: object, **apart: Any) -> M:
 class Why(Shape, frozen=True):
     """A reason, for the record."""
 
-    reason: Line = Field(description="why, for the record")
+    reason: Line = Field(description="the reason, recorded in the journal")
 
 
 class Nothing(Shape, frozen=True):
-    """The query of a call that has none: what it would not heed, such as `dry_run`, is refused and not overlooked."""
+    """The empty query: parameters such as `dry_run` are refused instead of ignored."""
 
 
 class DryRun(Shape, frozen=True):
-    """Whether to do it, or only to say what would be done."""
+    """A query that can select a dry run."""
 
-    dry_run: bool = Field(default=False, description="change nothing, and answer with the plan")
+    dry_run: bool = Field(default=False, description="change nothing; respond with the plan")
 
 
 class Plan(Shape, frozen=True):
-    """What would be done, a line a step; nothing was."""
+    """The plan of a call, one line per step. Nothing has been done."""
 
     plan: tuple[str, ...]
     done: Literal[False] = False
 
 
 class ApprovalShown(Shape, frozen=True):
-    """A call that waits for a second person, or did."""
+    """A call that needs a second person, pending or decided."""
 
     id: str
-    state: ApprovalState = Field(description="approved and no more: the server ended while it was being done")
-    call: str = Field(description="the call by its name")
-    places: dict[str, str] = Field(description="what was filled into its path")
-    given: dict[str, Any] = Field(description="what was given with it")
-    plan: tuple[str, ...] = Field(description="what it would have done when it was asked for")
+    state: ApprovalState = Field(description="approved: the server stopped while executing the call")
+    call: str = Field(description="name of the call")
+    places: dict[str, str] = Field(description="its path parameters")
+    given: dict[str, Any] = Field(description="its body")
+    plan: tuple[str, ...] = Field(description="its plan at the time of the request")
     who: str
     how: str
     created: datetime
-    expires: datetime = Field(description="when it is too late to agree")
-    decided_by: str = Field(description="who decided, and how we know; empty: nobody yet")
+    expires: datetime = Field(description="when the request expires")
+    decided_by: str = Field(description="who decided, and how that person authenticated; empty: undecided")
     decided: datetime | None
-    note: str = Field(description="why it was turned down, or what it failed of")
-    request_id: str = Field(description="that of the rows in the journal which it led to")
+    note: str = Field(description="why it was rejected, or why it failed")
+    request_id: str = Field(description="the request id of its rows in the journal")
 
 
 class Held(Shape, frozen=True):
-    """Nothing was done: somebody else has to agree first (`admin.dual_control`)."""
+    """Nothing has been done: a second person must approve first (`admin.dual_control`)."""
 
     approval: ApprovalShown
     done: Literal[False] = False
 
 
 class Problem(Shape, frozen=True):
-    """What went wrong and what to do (RFC 9457, application/problem+json)."""
+    """The problem and its remedy (RFC 9457, application/problem+json)."""
 
     type: str
     title: str

@@ -76,7 +76,7 @@ def name_taken(new: AdminToken, tokens: Iterable[AdminToken]) -> str | None:
     """Return why the new token cannot have its name, or None: among valid tokens a name is unique."""
     for token in tokens:
         if expiry_reason(token, new.created) is None and same_name(token.name) == same_name(new.name):
-            return f"there is a valid token {token.name!a} already, {token.id}: revoke it, or choose another name"
+            return f"a valid token {token.name!a} exists already, {token.id}: revoke it, or choose another name"
     return None
 
 

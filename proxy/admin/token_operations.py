@@ -22,42 +22,44 @@ from proxy.trust.roles import Permission, Role, beyond
 
 
 class NewToken(Shape, frozen=True):
-    """A token to make."""
+    """The request for a new token."""
 
-    name: Annotated[Name, Argument("NAME")] = Field(description="whom or what it is for, as the journal will show it")
+    name: Annotated[Name, Argument("NAME")] = Field(description="its user, as the journal shows it")
     roles: Annotated[tuple[Role, ...], Option(reads="several", spelled="--role")] = Field(
-        min_length=1, max_length=len(Role), description="what it may do; may be given several times"
+        min_length=1, max_length=len(Role), description="its role; repeatable"
     )
     repositories: Annotated[tuple[Repositories, ...], Option("PATTERN", "several", "--repository")] = Field(
-        default=(), max_length=32, description="for these only, such as team/**; may be given several times"
+        default=(), max_length=32, description="only these repositories, such as team/**; repeatable"
     )
     valid_days: Annotated[int, Option(reads="number", spelled="--days")] = Field(
         default=90, ge=1, le=366, description="days until it expires"
     )
     fingerprint: Annotated[str | None, Option("ID:SHA256")] = Field(
-        default=None, pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$", description="of a token that its holder drafted"
+        default=None,
+        pattern=r"^[0-9a-f]{12}:[0-9a-f]{64}$",
+        description="fingerprint of a token that its holder drafted",
     )
 
 
 class TokenShown(Shape, frozen=True):
-    """A token, without its secret: that is kept nowhere."""
+    """A token, without its secret, which is not stored."""
 
     id: str
     name: str
     roles: tuple[Role, ...]
-    repositories: tuple[str, ...] = Field(description="patterns of those it is for; none: all, and what is about none")
+    repositories: tuple[str, ...] = Field(description="patterns of its repositories; empty: all, and calls about none")
     valid: bool
     created: datetime
     expires: datetime
     revoked: datetime | None
     by: str
-    agreed_by: str = Field(description="the second person, where one had to agree that it is made")
+    agreed_by: str = Field(description="the second person, if its creation needed one")
 
 
 class TokenMade(TokenShown, frozen=True):
     """A new token."""
 
-    token: str = Field(repr=False, description="the token itself, shown this once; empty: its holder drafted it")
+    token: str = Field(repr=False, description="the token, shown only now; empty: its holder drafted it")
 
 
 class Tokens(Shape, frozen=True):
@@ -79,13 +81,13 @@ def _row(row: Row) -> tuple[str, ...]:
 
 _LIST = Command(
     "tokens list", table=_table, rows="items",
-    empty="there is no admin token; make one: countersign tokens create NAME --role ROLE",
+    empty="no admin tokens; make one: countersign tokens create NAME --role ROLE",
 )  # fmt: skip
 
 
 @operation("GET /tokens", Permission.TOKENS, _LIST, query=Page)
 async def list_tokens(call: Call) -> Tokens:
-    """List every admin token there was: name, roles, end."""
+    """List all admin tokens ever made: name, roles, expiry."""
     rows, after = page_of(await call.use(AdminTokens).all(), call.query)
     return Tokens(items=tuple(_shown(token, call.now) for token in rows), next=after)
 
@@ -97,8 +99,8 @@ async def _plan_create(call: Call) -> tuple[str, ...]:
     scope, days = ", ".join(token.repositories) or "all repositories", call.body.valid_days
     made = f"make a token {token.name!a} with {', '.join(token.roles)} for {scope}, for {days} days"
     if call.body.fingerprint is not None:
-        return (made, f"it is the one that its holder drafted, {call.body.fingerprint[:29]}...: ask them whether it is")
-    return (made, "show it once, in the answer to this call")
+        return (made, f"its holder drafted it, {call.body.fingerprint[:29]}...: confirm that with the holder")
+    return (made, "show it once, in the response to this call")
 
 
 async def _alone(call: Call) -> bool:
@@ -130,7 +132,7 @@ def _made_aside(row: Row) -> list[str]:
     plan=_plan_create, status=201, alone=_alone,
 )  # fmt: skip
 async def create_token(call: Call, body: NewToken) -> TokenMade:  # noqa: ARG001  read by `_drawn_up`
-    """Make an admin token and show it, this once."""
+    """Make an admin token and show it once."""
     token, text = await _drawn_up(call)
     try:
         await call.use(AdminTokens).add(token, _room(call))
@@ -143,14 +145,14 @@ async def _drawn_up(call: Call) -> tuple[AdminToken, str]:
     """Return the token to store, and its text unless its holder drafted it. Raises Fault."""
     body, roles = call.body, tuple(dict.fromkeys(call.body.roles))
     if more := beyond(call.actor.roles, roles):
-        raise Forbidden(f"only a holder of the role {', '.join(more)} may hand it out; ask one of them")
+        raise Forbidden(f"only a holder of the role {', '.join(more)} may grant it; ask one of them")
     if body.fingerprint is None:
         text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
         token_id, kept = id_of(text) or "", hashed(text)
     else:
         text, (token_id, kept) = "", body.fingerprint.split(":")
         if await call.use(AdminTokens).find(token_id) is not None:
-            raise Conflict(f"there is a token {token_id} already: have its holder draft another")
+            raise Conflict(f"token {token_id} exists already: have its holder draft another")
     ends, who = call.now + timedelta(days=body.valid_days), call.actor.name
     return (
         AdminToken(token_id, body.name, roles, kept, call.now, ends, who, None, body.repositories, call.agreed_by),
@@ -165,18 +167,18 @@ def _an_id(_: Sequence[Row], typed: str) -> str:
 
 
 def _revoked(row: Row) -> list[str]:
-    return [f"token {row['id']} ({row['name']}) is revoked since {minute(row['revoked'])}"]
+    return [f"token {row['id']} ({row['name']}) was revoked at {minute(row['revoked'])}"]
 
 
 @operation("DELETE /tokens/{id}", Permission.CHANGE_TOKENS, Command("tokens revoke", _revoked, named=_an_id))
 async def revoke_token(call: Call) -> TokenShown:
-    """End an admin token for good, at once."""
+    """Revoke an admin token permanently, at once."""
     token_id, tokens = call.path_params["id"], call.use(AdminTokens)
     token = await tokens.find(token_id)
     if token is None:
-        raise NotFound(f"there is no token {token_id!a}; there are: countersign tokens list")
+        raise NotFound(f"no token {token_id!a}; list them with: countersign tokens list")
     if more := beyond(call.actor.roles, token.roles):
-        raise Forbidden(f"only a holder of the role {', '.join(more)} may take it away; ask one of them")
+        raise Forbidden(f"only a holder of the role {', '.join(more)} may revoke it; ask one of them")
     await tokens.revoke(token_id, call.now)  # repeating it changes nothing: the response has the original time
     return _shown(await tokens.find(token_id) or token, call.now)
 

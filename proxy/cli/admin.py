@@ -72,7 +72,7 @@ def _away(place: Endpoint, error: OSError | http.client.HTTPException) -> Unavai
     if place.socket is None:
         return Unavailable(f"no server answers at {place.described} ({said}); is countersign serve running?")
     if isinstance(error, PermissionError):
-        who = "may only be used by who runs the server; run this as that user, or use --server with a token"
+        who = "may only be used by the user that runs the server; run this as that user, or use --server with a token"
         return Unavailable(f"{place.socket} {who}")
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         usual = place.socket.parent / "countersign.yaml"
@@ -136,7 +136,9 @@ def _understood(place: Endpoint, status: int, got: bytes) -> dict[str, Any]:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise Unavailable(f"what answered {status} at {place.described} is no admin API; is it the admin listener?")
+        raise Unavailable(
+            f"the answer {status} from {place.described} is not of an admin API; is it the admin listener?"
+        )
     if status == 202 and isinstance(held := answer.get("approval"), dict):
         raise Fault("UNKNOWN", _held(held), status=202)
     if status in (200, 201, 202):
@@ -150,6 +152,6 @@ def _understood(place: Endpoint, status: int, got: bytes) -> dict[str, Any]:
 def _held(approval: Mapping[str, Any]) -> str:
     which = approval.get("id")
     return (
-        f"nothing was done yet: this waits for a second person until {approval.get('expires')} (admin.dual_control); "
-        f"request {which}. Somebody else with the role: countersign approvals approve {which} --reason TEXT"
+        f"nothing was done yet: a second person must approve it until {approval.get('expires')} (admin.dual_control); "
+        f"request {which}. Another person with the role: countersign approvals approve {which} --reason TEXT"
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="countersign",
-    help="A signing registry proxy: what is pushed comes out signed, what is pulled has satisfied the policy.",
+    help="A signing registry proxy: it signs what is pushed, and serves only what satisfies the policy.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,32 +39,32 @@ app.add_typer(trust_app, name="trust")
 # Groups generated from the operations of modules; only the modules of the named group are loaded, none by `--help`.
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "keys": (
-        "See the keys that sign, and move them through their lives.", "proxy.keys.operations",
+        "Manage the keys that sign, from creation to destruction.", "proxy.keys.operations",
         "proxy.keys.custody_operations", "proxy.keys.chain_operations",
     ),
-    "keys chain": ("See and set the certificate chain of a key.", "proxy.keys.chain_operations"),
+    "keys chain": ("Show and set the certificate chain of a key.", "proxy.keys.chain_operations"),
     "deny": ("Deny images and repositories, whatever signed them.", "proxy.overrides.denial_operations"),
-    "tokens": ("Make and take away tokens for the admin API.", "proxy.admin.token_operations"),
-    "approvals": ("Agree to what others asked for, or not.", "proxy.admin.approval_operations"),
-    "jobs": ("See and stop long work.", "proxy.jobs.operations"),
-    "policy": ("See, try and change what repositories demand.", "proxy.policies.operations"),
-    "exceptions": ("Break-glass: let blocked images through, for a while.", "proxy.overrides.exception_operations"),
-    "report": ("What the record says.", "proxy.server.journal_operations"),
+    "tokens": ("Make and revoke tokens for the admin API.", "proxy.admin.token_operations"),
+    "approvals": ("Approve or reject the requests of other people.", "proxy.admin.approval_operations"),
+    "jobs": ("Show and cancel long-running work.", "proxy.jobs.operations"),
+    "policy": ("Show, try and change the policies of repositories.", "proxy.policies.operations"),
+    "exceptions": ("Break-glass: temporarily allow pulls that policy blocks.", "proxy.overrides.exception_operations"),
+    "report": ("Reports made from the journal.", "proxy.server.journal_operations"),
 }  # fmt: skip
 # Commands of one word that are operations: the same, with the first words of their help.
 COMMANDS = {
-    "verify": ("Judge an image as a pull of it now.", "proxy.server.image_operations"),
+    "verify": ("Judge an image as a pull of it would now.", "proxy.server.image_operations"),
     "why": ("Explain a decision: each check, the verdict and the fix.", "proxy.server.image_operations"),
-    "sign": ("Sign an image that is upstream already.", "proxy.server.image_operations"),
+    "sign": ("Sign an image that is already upstream.", "proxy.server.image_operations"),
     "status": ("Show what works and what does not.", "proxy.server.server_operations"),
-    "journal": ("List what happened, newest first.", "proxy.server.journal_operations"),
-    "reload": ("Read the configuration again, as SIGHUP does.", "proxy.server.server_operations"),
+    "journal": ("List the rows of the journal, newest first.", "proxy.server.journal_operations"),
+    "reload": ("Reload the configuration, as SIGHUP does.", "proxy.server.server_operations"),
     "doctor": ("Check configuration, tokens, upstream, store and clock.", "proxy.server.doctor_operations"),
 }
 # Commands of such a group that are not operations: they contact no server, or one repeatedly.
 BESIDE = {"tokens": ("proxy.cli.beside", "draft"), "jobs": ("proxy.cli.beside", "watch")}
 # Operations that can do without a server, with `--offline`: the function, and the option's help text.
-_HERE = "in the store of this host, with the server stopped; shows no plan"
+_HERE = "work in the store of this host while the server is stopped; shows no plan"
 OFFLINE = {
     "keys lost": ("proxy.cli.keys_offline", "lost_offline", _HERE),
     "policy apply": ("proxy.cli.policy_offline", "changed", _HERE),
@@ -177,13 +177,13 @@ def countersign() -> None:
 @app.command()
 def init(
     upstream: Annotated[str, typer.Option("--upstream", metavar="URL", help="the registry behind the proxy")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="where everything is put")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="directory for all files")] = Path(),
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="for clients; :5000: IPv4 and IPv6")
     ] = "127.0.0.1:5000",
     admin_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="metrics and health")] = "127.0.0.1:5001",
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="the URL that clients use")] = None,
-    repositories: Annotated[str, typer.Option(metavar="GLOB", help="what the policy is for")] = "**",
+    repositories: Annotated[str, typer.Option(metavar="GLOB", help="repositories of the policy")] = "**",
     adopt: Annotated[
         bool, typer.Option("--adopt", help="only warn on pull: for registries full of unsigned images")
     ] = False,
@@ -206,7 +206,7 @@ def init(
 
 @app.command()
 def serve(config: ConfigOption = None) -> None:
-    """Run the proxy until SIGTERM. SIGHUP reads the configuration again."""
+    """Run the proxy until SIGTERM. SIGHUP reloads the configuration."""
     from proxy.server.start import started
 
     raise typer.Exit(started(_file(config)))
@@ -234,7 +234,9 @@ def validate(config: ConfigOption = None) -> None:
 
 @config_app.command()
 def explain(
-    repository: Annotated[str | None, typer.Argument(metavar="REPOSITORY", help="whose policy to show")] = None,
+    repository: Annotated[
+        str | None, typer.Argument(metavar="REPOSITORY", help="the repository whose policy to print")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print every setting in force and its source. With REPOSITORY, print the policy of that repository."""

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def draft() -> None:
-    """Draft a token that only its holder sees, to be made known."""
+    """Draft a token that only its holder sees."""
     from proxy.admin.token import SECRET_BYTES, fingerprint_of, render
     from proxy.cli.ask import lines_out
 
     text = render(secrets.token_hex(6), secrets.token_bytes(SECRET_BYTES))
     sys.stderr.write(
-        "a token that nobody knows yet: keep it to yourself, it is shown this once; an admin makes it known with\n"
-        f"this alone: countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
+        "a new token, shown only now: keep it secret; it becomes valid once an admin registers its fingerprint with\n"
+        f"countersign tokens create NAME --role ROLE --fingerprint {fingerprint_of(text)}\n"
     )
     raise typer.Exit(lines_out([text]))
 
@@ -37,7 +37,7 @@ def watch(
     config: Config = None,
     output: Output = OutputFormat.TEXT,
 ) -> None:
-    """Wait for a job, with a bar. Exit code 5: left with Ctrl-C."""
+    """Wait for a job, with a progress bar. Exit code 5: left with Ctrl-C."""
     raise typer.Exit(waited_for(place_of(server, token, config), job, output))
 
 

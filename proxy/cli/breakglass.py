@@ -24,7 +24,7 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
     """Write the file after the plan was shown and confirmed. Raises ConfigError for a refused request."""
     directory, now = _place(config), datetime.now(UTC)
     if _open(directory, now):
-        raise ConfigError(f"one is open on this host already; end it first: {_end(config)}")
+        raise ConfigError(f"an exception is open on this host already; end it first: {_end(config)}")
     try:
         where, what = parse_repository(repository), parse_digest(digest) if digest else None
     except Fault as wrong:
@@ -32,15 +32,15 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
     if not 0 < len(reason) <= 500 or not reason.isprintable():
         raise ConfigError("--reason: found nothing, or more than a line; say why, in at most 500 characters")
     if not 0 < seconds <= LONGEST.total_seconds():
-        raise ConfigError("--for: allowed: at most 2h; without a server nobody could end it from afar")
+        raise ConfigError("--for: allowed: at most 2h, because nobody can end it remotely without a server")
     made = PolicyException(
         secrets.token_hex(6), where, what, False, reason, _who(), HOW, now, now + timedelta(seconds=seconds)
     )
     path = directory / file_of(made.id)
     until = f"{made.until:%Y-%m-%d %H:%M}Z"
     plan = (
-        f"let {made.scope} be pulled until {until} although policy blocks it; what is denied stays denied",
-        f"write {path}, which the server of this host honours within a second, and puts on record when it can",
+        f"allow pulls of {made.scope} until {until} although policy blocks them; denials stay in force",
+        f"write {path}, which the server of this host applies within a second, and records when it can",
     )
     (sys.stdout if dry_run else sys.stderr).write("".join(f"  - {plain(step, 500)}\n" for step in plan))
     if dry_run:
@@ -50,7 +50,7 @@ def make(config: Path, repository: str, digest: str, reason: str, seconds: int, 
         return Exit.NO
     _write(path, written(made))
     sys.stdout.write(f"exception {made.id} for {made.scope} is open until {made.until:%Y-%m-%d %H:%M}Z\n")
-    sys.stdout.write(f"end it before: {_end(config)}\n")
+    sys.stdout.write(f"end it earlier: {_end(config)}\n")
     return Exit.FINE
 
 
@@ -61,10 +61,10 @@ def end(config: Path) -> Exit:
     for each in there:
         _write(directory / file_of(each.id), written(replace(each, until=max(now, each.opened))))
     if not there:
-        sys.stdout.write("none is open on this host\n")
+        sys.stdout.write("no exception is open on this host\n")
         return Exit.NO
     sys.stdout.write(
-        "it ends within a second; a server that does not run now puts that on record when it starts.\n"
+        "it ends within a second; a stopped server records that when it starts.\n"
         + "".join(f"review it then: countersign exceptions review {e.id} --note TEXT --config {at}\n" for e in there)
     )
     return Exit.FINE
@@ -92,9 +92,7 @@ def _place(config: Path) -> Path:
     except OSError as wrong:
         raise ConfigError(f"{directory}: {wrong.strerror}; name the server's configuration with --config") from None
     if os.geteuid() not in {0, owner}:
-        raise ConfigError(
-            "only root on this host may break the glass, or the user the server runs as; run this as root"
-        )
+        raise ConfigError("only root on this host and the user of the server may break the glass; run this as root")
     return directory
 
 

@@ -11,13 +11,13 @@ from proxy.cli.options import Config, DryRun, Yes
 
 def break_glass(
     offline: Annotated[
-        bool, typer.Option("--offline", help="say that nothing answers; else use `exceptions open`")
+        bool, typer.Option("--offline", help="confirm that no server answers; otherwise use `exceptions open`")
     ] = False,
-    repository: Annotated[str, typer.Option("--repository", metavar="REPO", help="the one repository")] = "",
-    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="this image only")] = "",
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the record")] = "",
-    lasting: Annotated[str, typer.Option("--for", metavar="SPAN", help="how long, at most 2h")] = "2h",
-    end: Annotated[bool, typer.Option("--end", help="end the one that is open on this host")] = False,
+    repository: Annotated[str, typer.Option("--repository", metavar="REPO", help="the repository")] = "",
+    digest: Annotated[str, typer.Option("--digest", metavar="DIGEST", help="only this image")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="the reason, recorded in the journal")] = "",
+    lasting: Annotated[str, typer.Option("--for", metavar="SPAN", help="the duration, at most 2h")] = "2h",
+    end: Annotated[bool, typer.Option("--end", help="end the exception that is open on this host")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     config: Config = None,
@@ -34,7 +34,7 @@ def break_glass(
         raise typer.Exit(breakglass.end(file))
     if not offline or not repository:
         raise ConfigError(
-            "say --offline and --repository; while the server answers use: "
+            "give --offline and --repository; while the server answers use: "
             "countersign exceptions open --repository REPO --reason TEXT --for 2h"
         )
     seconds = seconds_of(lasting, "--for")

@@ -72,7 +72,7 @@ def _policy(settings: config.Settings, document: Document, repository: str) -> s
     except Fault as fault:
         raise ConfigError(fault.message) from None
     if settings.policies_from == "api":
-        raise ConfigError(f"{settings.path}: policies_from: api; what holds for {name} is in: countersign policy show")
+        raise ConfigError(f"{settings.path}: policies_from: api; the policy of {name} is in: countersign policy show")
     chosen = settings.policies.for_(name)
     if chosen is None:
         return f"no policy matches {name}: it is closed, pulls and pushes are denied (no_policy)\n"

@@ -60,7 +60,7 @@ def _checked(wish: InitOptions) -> InitOptions:
     command_line(check_address, wish.admin_listen, "--admin-listen")
     if wish.public_url is None and host in {"0.0.0.0", "::"}:  # noqa: S104
         raise ConfigError(
-            f"--listen {wish.listen} is every address of this machine; say with --public-url URL which name clients use"
+            f"--listen {wish.listen} is every address of this machine; give the URL that clients use with --public-url"
         )
     shown = f"[{host}]" if ":" in host else host
     return InitOptions(
@@ -127,7 +127,7 @@ def _lost(public: Path, config: Path) -> str:
         return ""
     name = setup.fingerprint_of(public.read_bytes())
     return (
-        f"{public} says that it was made already. Restore the token that holds it; or, if it is lost for good: "
+        f"{public} shows that it was made already. Restore the token that holds it; or, if it is lost for good: "
         f"countersign keys lost {name[:12]} --reason TEXT --config {shlex.quote(str(config))} "
         "(with --offline where no server runs); "
         f"or, if no server has ever started here, remove {public} and run this again"

@@ -48,12 +48,12 @@ def configuration(wish: InitOptions, token: TokenText) -> str:
     return f"""\
 # yaml-language-server: $schema=./countersign.schema.json
 # Made by `countersign init`. Check it with `countersign config validate`; SIGHUP makes the running proxy read it again.
-# Every setting there is, with its default: config.example.yaml. Relative paths start from this file.
+# Every setting with its default: config.example.yaml. Relative paths start from this file.
 version: 1
 
 server:
   listen: {_text(wish.listen)}
-  # What clients use. Signatures are bound to the host of the first: to change it later means to sign again.
+  # What clients use. Signatures are bound to the host of the first: changing it later means signing again.
   public_urls: [{_text(wish.public_url or "")}]
 
 admin:
@@ -78,10 +78,10 @@ keys:
   release: {{algorithm: ecdsa-p256, tokens: [hsm]}}
   attestation: {{algorithm: ecdsa-p256, tokens: [hsm]}}   # statements about images; never signs an image
 
-# The most specific pattern wins. A repository that no policy is for is closed.
+# The most specific pattern wins. A repository without a policy is closed.
 policies:
   - repositories: [{_text(wish.repositories)}]
-    # contact: "#platform-help"         # whom a blocked person should ask
+    # contact: "#platform-help"         # whom blocked callers should ask
     push:
       sign_with: [release]
       claims: [pusher, time]
@@ -101,7 +101,7 @@ def summary(settings: Settings, made: Sequence[str], *, kept: bool) -> str:
     """Return the list of what was made, and the next commands with the real names."""
     lines = []
     if kept:
-        lines.append(f"{settings.path} is there already and was left as it is.")
+        lines.append(f"{settings.path} exists already and was not changed.")
     lines += ["Made:", *(f"  {item}" for item in made)] if made else ["Nothing had to be made."]
     return "\n".join([*lines, "", *_next(settings)]) + "\n"
 
@@ -119,8 +119,8 @@ def _next(settings: Settings) -> list[str]:
     lines.append(f"  countersign client-config docker --config {shlex.quote(str(settings.path))}")
     lines += [
         "",
-        f"Only this proxy may reach {settings.upstream.url}: the proxy checks nothing of what people pull there",
-        "directly, and signs nothing of what they push there.",
+        f"Only this proxy may reach {settings.upstream.url}: the proxy neither checks what people pull there",
+        "directly nor signs what they push there.",
     ]
     return lines
 

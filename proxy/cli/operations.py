@@ -34,9 +34,9 @@ _EVERYWHERE = {
 # The metavar and the help text of a path parameter, for those that are the same in every command.
 _PATH_PARAMS = {
     "profile": ("PROFILE", "the name under `keys` in the configuration"),
-    "fingerprint": ("KEY", "its fingerprint, or the first 8 digits of it or more"),
+    "fingerprint": ("KEY", "its fingerprint, or at least the first 8 digits of it"),
 }
-_WAIT = Annotated[bool, typer.Option("--wait/--no-wait", help="stay until it is done, with a bar")]
+_WAIT = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until the job has ended, with a progress bar")]
 _NEEDED = inspect.Parameter.empty
 _BOUNDS = (("ge", "min"), ("le", "max"))  # pydantic's name, typer's name
 _MOST = 100_000  # rows that `--limit` may name
@@ -111,7 +111,7 @@ def _own(operation: Operation, *, optional: bool) -> dict[str, _Taken]:
         saved = typer.Option(each.spelled, metavar="FILE", help=each.says)
         taken[each.spelled.strip("-")] = (Annotated[Path | None, saved], None)
     if command.limit:
-        rows = typer.Option("--limit", min=1, max=_MOST, help="rows, at most")
+        rows = typer.Option("--limit", min=1, max=_MOST, help="maximum number of rows")
         taken["limit"] = (Annotated[int, rows], command.limit)
     if command.old_json:
         taken["as_json"] = (Annotated[bool, typer.Option("--json", help="as -o json")], False)

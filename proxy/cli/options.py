@@ -31,10 +31,10 @@ Token = Annotated[
     ),
 ]  # fmt: skip
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")]
-Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="how to print")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the record")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
-Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="output format")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="the reason, recorded in the journal")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only show the plan")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")]
 
 
 def place_of(server: str, token: str, config: Path | None) -> Endpoint:

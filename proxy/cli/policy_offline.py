@@ -60,7 +60,7 @@ async def _added(settings: Settings, store: Store, text: str | None, number: int
     new = PolicyRevision(tip + 1, parent, text, means, now, by.name, by.authenticated_by, by.reason)
     change = Change(text, "", tip, by, reverts=number)
     if not await book.append(new, file.canonical, event_of(new, ["written while no server ran"], change)):
-        raise Conflict("another revision was added in this moment; look at it first")
+        raise Conflict("another revision was added at the same moment; review it first")
     return new
 
 
@@ -71,5 +71,5 @@ async def _text_of(store: Store, number: int) -> str:
         raise ConfigError(altered.what) from None
     if found is None:
         tip, _ = await store.policy_book.tip()
-        raise ConfigError(f"there is no revision {number}; the newest is {tip}")
+        raise ConfigError(f"no revision {number}; the newest is {tip}")
     return found.text

@@ -60,7 +60,7 @@ def waited(place: Endpoint, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
             time.sleep(_LOOK_S)
             job = call(place, "GET", f"jobs/{job['id']}")
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nit goes on; look again: countersign jobs watch {job['id']}\n")
+        sys.stderr.write(f"\nthe job continues; watch it with: countersign jobs watch {job['id']}\n")
         return None
     if shows:
         sys.stderr.write(f"\r{bar(job)}\x1b[K\n")

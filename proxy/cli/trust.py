@@ -30,7 +30,7 @@ class ExportOptions:
 def export(wish: ExportOptions) -> str:
     """Return the text to print: one file, or all addresses, or the files written. Raises Unavailable, Fault."""
     if wish.image is not None and wish.file is None:
-        raise ConfigError("--image needs the FILE that is to be made for it, such as release/commands.txt")
+        raise ConfigError("--image needs the FILE to make for it, such as release/commands.txt")
     if wish.image is not None and wish.key is not None:
         raise ConfigError(
             "--key checks what the signed index lists, and a file for one image is not in it; leave one out"
@@ -64,7 +64,7 @@ def _files(server: str, raw: bytes) -> dict[str, str]:
     except (ValueError, TypeError, KeyError):
         known = False
     if not known:
-        raise Fault("UNKNOWN", f"{server}/-/trust/index.json is no index of this version's", status=502)
+        raise Fault("UNKNOWN", f"{server}/-/trust/index.json is not an index that this version reads", status=502)
     return files
 
 
@@ -82,9 +82,7 @@ def _vouched(wish: ExportOptions, raw: bytes) -> tuple[str, bytes]:
     spki = loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     signature = _get(wish.server, f"signatures/{fingerprint(spki)}.sig")
     if not verifies(spki, signature, raw):
-        raise Fault(
-            "DENIED", f"the index at {wish.server} is not signed by {key}; nothing was taken from it", status=403
-        )
+        raise Fault("DENIED", f"the index at {wish.server} is not signed by {key}; nothing was saved", status=403)
     return fingerprint(spki), signature
 
 
@@ -96,17 +94,17 @@ def _write(wish: ExportOptions, index: dict[str, str], kept: dict[str, bytes]) -
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-    vouched = f"vouched for by {wish.key}" if wish.key else "vouched for by nobody you named: give --key FILE"
+    vouched = f"signed by {wish.key}" if wish.key else "not checked against a key: give --key FILE"
     return f"{len(files)} files in {folder}, {vouched}\n"
 
 
 def _checked(server: str, index: dict[str, str], path: str) -> bytes:
     expected = index.get(path)
     if expected is None:
-        raise Fault("NAME_UNKNOWN", f"{server} publishes no {path!a}; without a FILE all are listed", status=404)
+        raise Fault("NAME_UNKNOWN", f"{server} publishes no {path!a}; omit FILE to list all", status=404)
     data = _get(server, _path(path))
     if hashlib.sha256(data).hexdigest() != expected:
-        what = f"{server}/-/trust/{path} is not what the index says; keys may just be changing: try again"
+        what = f"{server}/-/trust/{path} does not match the index; the keys may be changing: try again"
         raise Fault("UNKNOWN", what, status=502)
     return data
 
@@ -115,7 +113,7 @@ def _path(path: str) -> str:
     """Return the path if it is a valid export path: it becomes a file name here."""
     parts = path.split("/")
     if not all(part.strip(".") and _FINE.issuperset(part) for part in parts):
-        raise Fault("NAME_UNKNOWN", f"{path[:80]!a} is no file of an export", status=404)
+        raise Fault("NAME_UNKNOWN", f"{path[:80]!a} is not a file of an export", status=404)
     return path
 
 

@@ -9,16 +9,20 @@ from typing import Annotated
 
 import typer
 
-trust_app = typer.Typer(help="Keys and policies for those who verify elsewhere.", no_args_is_help=True)
+trust_app = typer.Typer(help="Keys and policies for other verifiers.", no_args_is_help=True)
 
 
 @trust_app.command("export")
 def export(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="which file to print; else all are listed")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="the file to print; default: list all files")
+    ] = None,
     to: Annotated[Path | None, typer.Option(metavar="DIR", help="write every file into this folder")] = None,
-    image: Annotated[str | None, typer.Option(metavar="REPO:TAG", help="make FILE for this repository alone")] = None,
+    image: Annotated[str | None, typer.Option(metavar="REPO:TAG", help="make FILE for this repository only")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="public key that must have signed the index")] = None,
-    server: Annotated[str | None, typer.Option(metavar="URL", help="the registry; else the configuration's")] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="the proxy's public URL; default: from the configuration")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")] = None,
 ) -> None:
     """Print or save the published keys and verifier policies. They come from /-/trust/; no token is needed."""

@@ -29,7 +29,7 @@ def _server(file: ConfigFile) -> Iterator[Complaint]:
     if _overlap(file.server.address, file.admin.address):
         yield ("admin", "listen"), f"found {file.admin.listen}, where clients connect already; allowed: another port"
     if len(set(file.server.public_urls)) != len(file.server.public_urls):
-        yield ("server", "public_urls"), "found the same URL twice; each stands once"
+        yield ("server", "public_urls"), "found the same URL twice; list it once"
     hosts = {url.partition("://")[2] for url in file.server.public_urls}
     own = [u for u in file.upstreams if u.url in file.server.public_urls or u.url.partition("://")[2] in hosts]
     if own:
@@ -46,15 +46,15 @@ def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
 def _admin(file: ConfigFile) -> Iterator[Complaint]:
     admin = file.admin
     if admin.client_ca is not None and admin.tls is None:
-        yield ("admin", "client_ca"), "client certificates are shown over HTTPS only; set admin.tls too"
+        yield ("admin", "client_ca"), "client certificates need HTTPS; set admin.tls too"
     if admin.certificates and admin.client_ca is None:
-        yield ("admin", "certificates"), "nobody says which CAs to take them from; set admin.client_ca"
+        yield ("admin", "certificates"), "their CAs are not configured; set admin.client_ca"
     for at, person in enumerate(admin.certificates):
         before = admin.certificates[:at]
         if any(same_name(person.name) == same_name(other.name) for other in before):
-            yield ("admin", "certificates", at, "name"), f"found {person.name} twice; each stands once"
+            yield ("admin", "certificates", at, "name"), f"found {person.name} twice; list it once"
         if any(person.match == other.match for other in before):
-            yield ("admin", "certificates", at, "match"), f"found {person.match} twice: whose it is cannot be known"
+            yield ("admin", "certificates", at, "match"), f"found {person.match} twice; it must identify one person"
 
 
 def _upstreams(file: ConfigFile) -> Iterator[Complaint]:
@@ -75,9 +75,9 @@ def _keys(file: ConfigFile) -> Iterator[Complaint]:
             if other != name:
                 label = key.label or name
                 same = f"found label {label!a} on token {token}, which is key {other} already"
-                yield ("keys", name), f"{same}; every name has a key of its own (attestations too)"
+                yield ("keys", name), f"{same}; every name needs its own key (attestations too)"
         if len(set(key.tokens)) != len(key.tokens):
-            yield ("keys", name, "tokens"), "found the same token twice; each stands once"
+            yield ("keys", name, "tokens"), "found the same token twice; list it once"
         if name in file.trust:
             yield ("trust", name), f"found {name}, which is in `keys` too; a name means one thing"
 
@@ -93,9 +93,9 @@ def _doubts(file: ConfigFile) -> Iterator[Complaint]:
         if warned:
             yield ("upstreams", at, "credentials", "password"), warned
     if not _local(file.server.address[0]) and file.server.tls is None and not file.server.trusted_proxies:
-        yield ("server",), "clients on the network are served without TLS: passwords cross it readable; set tls"
+        yield ("server",), "clients on the network are served without TLS: passwords travel unencrypted; set tls"
     if not _local(file.admin.address[0]):
-        yield ("admin", "listen"), f"{file.admin.listen} is not loopback: anybody who reaches it reads the metrics"
+        yield ("admin", "listen"), f"{file.admin.listen} is not loopback: anyone who can reach it can read the metrics"
 
 
 def _local(host: str) -> bool:

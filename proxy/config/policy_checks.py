@@ -54,7 +54,7 @@ def complaints(policies: Sequence[PolicyEntry], named: Signers, document: Docume
         for position, name in enumerate(policy.push.sign_with):
             where: Where = ("policies", at, "push", "sign_with", position)
             if name in named.trust and name not in named.keys:
-                yield where, f"found {name}, which is other people's key; allowed are ours: {one_of(named.keys)}"
+                yield where, f"found {name}, which is someone else's key; allowed are ours: {one_of(named.keys)}"
             elif name not in named.keys:
                 yield where, f"found {name}, which is not in `keys`; {one_of(named.keys)}"
             elif named.keys[name]:
@@ -83,7 +83,7 @@ def _pull(at: int, policy: PolicyEntry, named: Signers) -> Iterator[Complaint]:
                 yield where, _ATTESTATION.format(name)
         different = {named.trust.get(name, name) for name in clause.signed_by}
         if len(set(clause.signed_by)) != len(clause.signed_by):
-            yield (*here, "signed_by"), "found the same name twice; each stands once"
+            yield (*here, "signed_by"), "found the same name twice; list it once"
         elif clause.at_least > len(different):
             most = f"allowed: 1 to {len(different)}, the number of different keys in signed_by"
             yield (*here, "at_least"), f"found {clause.at_least}; {most}"
@@ -110,7 +110,7 @@ def _overlaps(policies: Sequence[PolicyEntry], document: Document) -> Iterator[C
                         break
     except TooAlike:
         many = f"found too many patterns that are alike to compare them all (more than {COMPARED} pairs)"
-        yield ("policies",), f"{many}; begin or end them with names of their own (team/**, not */team/*)"
+        yield ("policies",), f"{many}; give them distinct prefixes or suffixes (team/**, not */team/*)"
 
 
 def one_of(*tables: Mapping[str, object]) -> str:
@@ -126,7 +126,7 @@ def doubts(policies: Sequence[PolicyEntry], named: Signers) -> Iterator[Complain
     for at, policy in enumerate(policies):
         pull = policy.pull
         if not pull.require and pull.mode != "off":
-            yield ("policies", at, "pull", "require"), "the list is empty, which allows nobody to pull"
+            yield ("policies", at, "pull", "require"), "the list is empty, so nobody can pull"
         elif not policy.push.sign_with and pull.mode == "enforce" and not _foreign(policy, named):
             yield ("policies", at, "push", "sign_with"), "pushes are not signed, so what is pushed cannot be pulled"
         if policy.contact is None and pull.mode == "enforce":

@@ -84,7 +84,7 @@ def _besides(document: Document, named: Signers) -> list[ConfigProblem]:
         return [
             ConfigProblem(document.mark(()), (), f"found {describe(document.data)}; allowed: a mapping with `{NAME}`")
         ]
-    text = f"found a setting besides `{NAME}`; it has its place in {named.path}"
+    text = f"found a setting besides `{NAME}`; it belongs in {named.path}"
     return [ConfigProblem(document.mark((key,), key=True), (key,), text) for key in document.data if key != NAME]
 
 

@@ -50,7 +50,7 @@ def read_secret(source: Source, what: str, environment: Mapping[str, str] | None
     path = path_of(source, known)
     if path is None:
         raise ConfigError(
-            f"{what}: credential {source.credential} was asked for, but CREDENTIALS_DIRECTORY is not set; "
+            f"{what}: credential {source.credential} is configured, but CREDENTIALS_DIRECTORY is not set; "
             "start under systemd with LoadCredential=, or use `file:`"
         )
     try:
@@ -80,7 +80,7 @@ def exposed(source: Source, what: str, environment: Mapping[str, str] | None = N
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return f"{what}: cannot look at {path}: {error.strerror}"
+        return f"{what}: cannot check {path}: {error.strerror}"
     if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
         return f"{what}: {path} can be read or written by others (mode {mode & 0o777:04o}); run: chmod 600 {path}"
     return None

@@ -24,12 +24,12 @@ def policies_in(path: Path, *, alone: bool = False) -> dict[str, str]:
     name = path.name[-80:] if path.name.isprintable() else "policies.yaml"
     document = read(raw, path)
     if not isinstance(document.data, dict) or NAME not in document.data:
-        raise ConfigError(f"{path}: there is no setting `{NAME}` in it; `countersign policy show` prints such a file")
+        raise ConfigError(f"{path}: it has no setting `{NAME}`; `countersign policy show` prints such a file")
     if set(document.data) == {NAME}:
         return {"text": raw.decode(), "name": name}
     if alone:
         others = ", ".join(key for key in document.data if key != NAME)
-        raise ConfigError(f"{path}: beside `{NAME}` there is {others}; what is put in force has `{NAME}` alone")
+        raise ConfigError(f"{path}: it has {others} besides `{NAME}`; a file to put in force has `{NAME}` alone")
     text, line = section(raw.decode(), document)
     return {"text": "\n" * max(line - 1, 0) + text, "name": name}
 

@@ -131,7 +131,7 @@ def _path(value: object, info: ValidationInfo) -> object:
 
 def _existing(value: Path) -> Path:
     if not value.is_file():
-        raise ValueError(f"allowed: a file that is there ({value} is not)")
+        raise ValueError(f"allowed: a file that exists ({value} does not)")
     return value
 
 

@@ -117,7 +117,7 @@ def read(raw: bytes, file: Path, values: int | None = None) -> Document:
 
 
 class _Stop(Exception):
-    """What follows is not read."""
+    """The rest of the text is not read."""
 
 
 class _Reader:
@@ -194,7 +194,7 @@ class _Reader:
                 key = None
             elif key in before:
                 first = self.document.keys[(*where, key)]
-                again = f"found a second time (first in line {first.line}); each setting stands once"
+                again = f"found a second time (first in line {first.line}); write each setting once"
                 self._say(mark, (*where, key), again)
                 key = None
         if key is None:

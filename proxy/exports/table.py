@@ -25,12 +25,12 @@ class Export:
 
 
 EXPORTS: tuple[Export, ...] = (
-    Export("keys.pem", PEM, "every key that counts, one after the other", as_pem, False),
+    Export("keys.pem", PEM, "every accepted key, one after the other", as_pem, False),
     Export("jwks.json", "application/jwk-set+json", "the same as a JSON Web Key set", as_jwks, False),
     Export(
         "policy.json", JSON, "podman, skopeo, buildah, CRI-O: /etc/containers/policy.json", runtimes.containers_policy
     ),
-    Export("registries.yaml", YAML, "beside it, in /etc/containers/registries.d/", runtimes.containers_registries),
+    Export("registries.yaml", YAML, "with policy.json: /etc/containers/registries.d/", runtimes.containers_registries),
     Export(
         "cluster-image-policy.yaml",
         YAML,
@@ -40,7 +40,7 @@ EXPORTS: tuple[Export, ...] = (
     Export("kyverno.yaml", YAML, "Kyverno: kubectl apply -f", runtimes.cluster_policy),
     Export("notation-ca.pem", PEM, "notation: cert add --type ca", notation.trust_store, certified=True),
     Export("trustpolicy.json", JSON, "notation: policy import", notation.trust_policy, certified=True),
-    Export("commands.txt", TEXT, "what to type to verify an image by hand", commands.commands),
+    Export("commands.txt", TEXT, "the commands that verify an image by hand", commands.commands),
 )
 
 

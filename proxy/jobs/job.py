@@ -26,7 +26,7 @@ class Lane(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands. What is queued or running goes on by itself, also after a crash; the rest has ended."""
+    """The state of a job. Queued and running jobs continue, also after a crash; the other states are final."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 
 
 class JobsPage(Page, frozen=True):
-    """Which jobs, newest first."""
+    """A query for jobs, newest first."""
 
     state: Annotated[JobState | None, Option(reads="choice")] = Field(
-        default=None, description="jobs in this state only"
+        default=None, description="only jobs in this state"
     )
-    kind: Annotated[str, Option("KIND")] = Field(default="", max_length=40, description="jobs of this kind only")
+    kind: Annotated[str, Option("KIND")] = Field(default="", max_length=40, description="only jobs of this kind")
     repository: Annotated[OneRepository, Option("NAME")] = Field(
-        default="", description="jobs about this repository alone"
+        default="", description="only jobs about this repository"
     )
 
 
 class JobShown(Shape, frozen=True):
-    """A job: long work that goes on by itself, also after a restart."""
+    """A job: long-running work that continues after a restart."""
 
     id: str
     kind: str
     state: JobState
-    repository: str = Field(description="the only one it is about; empty: not bound to one")
-    asked: dict[str, Any] = Field(description="what it is to do")
+    repository: str = Field(description="the only repository it is about; empty: not limited to one")
+    asked: dict[str, Any] = Field(description="its parameters")
     who: str
     how: str
     reason: str
     created: datetime
-    not_before: datetime | None = Field(description="when it is tried again; null: as soon as may be")
+    not_before: datetime | None = Field(description="when it is tried again; null: as soon as possible")
     ended: datetime | None
     done: int = Field(description="steps done")
-    total: int | None = Field(description="steps there are; null: not counted yet")
-    note: str = Field(description="why it waits, or what it failed of")
-    result: dict[str, Any] = Field(description="what came of it so far")
-    cancel: bool = Field(description="whether it was told to stop at its next step")
+    total: int | None = Field(description="number of steps; null: not counted yet")
+    note: str = Field(description="why it waits, or why it failed")
+    result: dict[str, Any] = Field(description="its result so far")
+    cancel: bool = Field(description="whether it stops at its next step")
 
 
 class JobsShown(Shape, frozen=True):
@@ -99,12 +99,12 @@ async def _repository_of(call: Call) -> str:
     return "" if found is None else found.repository
 
 
-_LIST = Command("jobs list", table=_table, rows="items", empty="there is no such job")
+_LIST = Command("jobs list", table=_table, rows="items", empty="no job matches")
 
 
 @operation("GET /jobs", Permission.JOBS, _LIST, about=_repository_asked, query=JobsPage)
 async def list_jobs(call: Call) -> JobsShown:
-    """List long work, newest first."""
+    """List jobs, newest first."""
     page = call.query
     states = () if page.state is None else (page.state,)
     found = await call.use(Jobs).page(states, page.kind, page.repository, page.limit + 1, page.skip)
@@ -114,7 +114,7 @@ async def list_jobs(call: Call) -> JobsShown:
 
 @operation("GET /jobs/{id}", Permission.JOBS, Command("jobs show", described), about=_repository_of)
 async def show_job(call: Call) -> JobShown:
-    """Show how far a job is, and what came of it."""
+    """Show the progress and the result of a job."""
     from proxy.jobs.run import unknown
 
     found = await call.use(Jobs).find(call.path_params["id"])
@@ -125,7 +125,7 @@ async def show_job(call: Call) -> JobShown:
 
 @operation("POST /jobs/{id}/cancel", Permission.CHANGE_JOBS, Command("jobs cancel", described), about=_repository_of)
 async def cancel_job(call: Call) -> JobShown:
-    """Stop a job at its next step; what it did is done."""
+    """Cancel a job at its next step. Completed steps are not undone."""
     from proxy.jobs.run import cancel
 
     return shown(await cancel(call.path_params["id"], call.use(Jobs), call.ports.clock))

@@ -75,7 +75,7 @@ async def cancel(job_id: str, jobs: Jobs, clock: Clock) -> Job:
 
 def unknown(job_id: str) -> Fault:
     """Return the Fault for an unknown job."""
-    return NotFound(f"there is no job {job_id!a}; there are: countersign jobs list")
+    return NotFound(f"no job {job_id!a}; list them with: countersign jobs list")
 
 
 async def run_next(
@@ -110,7 +110,7 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
             raise Stop
 
     if work is None:
-        await _end(job, JobState.FAILED, f"this version does no jobs of kind {job.kind}", result, jobs, journal, clock)
+        await _end(job, JobState.FAILED, f"this version has no jobs of kind {job.kind}", result, jobs, journal, clock)
         return
     attempt = asyncio.ensure_future(work(job, step))
     try:
@@ -124,7 +124,7 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
     if failure is None:
         await _end(job, JobState.DONE, "", attempt.result(), jobs, journal, clock)
     elif isinstance(failure, Stop):
-        await _end(job, JobState.CANCELLED, "cancelled on the way", result, jobs, journal, clock)
+        await _end(job, JobState.CANCELLED, "cancelled while it ran", result, jobs, journal, clock)
     elif isinstance(failure, Unavailable):
         later = partial(jobs_of.put_off, run=job.run, now=clock.now(), why=failure.what[:500])
         await jobs.change(job.id, later, bulk=True)
@@ -132,7 +132,7 @@ async def _run(job: Job, work: Work | None, jobs: Jobs, journal: Journal, clock:
         why = failure.message if isinstance(failure, Fault) else str(failure) or type(failure).__name__
         await _end(job, JobState.FAILED, why[:500], result, jobs, journal, clock)
         if not isinstance(failure, Fault | Corrupt):
-            raise Fault("UNKNOWN", f"job {job.id} ({job.kind}) met a mistake of this program: {failure!r}") from failure
+            raise Fault("UNKNOWN", f"job {job.id} ({job.kind}) hit a bug in this program: {failure!r}") from failure
 
 
 async def _end(

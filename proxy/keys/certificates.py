@@ -75,7 +75,7 @@ def objections(key: BookKey, chain: tuple[bytes, ...], now: datetime) -> tuple[s
             fix = f"its certificate is number {owners.index(key.spki) + 1} in the file; put it first"
         else:
             fix = f"request one for it: countersign keys csr {name} --subject NAME"
-        found.insert(0, f"the first certificate is not of key {name}; {fix}")
+        found.insert(0, f"the first certificate is not for key {name}; {fix}")
     return tuple(found)
 
 
@@ -85,9 +85,9 @@ def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
     leaf, root = parse_certificate(chain[0]), parse_certificate(chain[-1])
     told = [f"certify it as {_name(leaf.subject.rfc4514_string())} until {ends:%Y-%m-%d %H:%M} UTC"]
     if len(chain) == 1:
-        told.append("it is self-signed: nobody vouches for it, so it is for development alone")
+        told.append("it is self-signed: use it for development only")
     else:
-        told.append(f"those who verify must trust the root {_name(root.subject.rfc4514_string())}")
+        told.append(f"verifiers must trust the root {_name(root.subject.rfc4514_string())}")
     if key.chain:
         old_leaf, old_ends = parse_certificate(key.chain[0]), window(key.chain)[1]
         if old_leaf.subject != leaf.subject:
@@ -95,9 +95,9 @@ def notes(key: BookKey, chain: tuple[bytes, ...]) -> tuple[str, ...]:
                 f"the subject was {_name(old_leaf.subject.rfc4514_string())}: verifiers that name it must change"
             )
         if key.chain[-1] != chain[-1]:
-            told.append("the root is another than before: verifiers must trust it first")
+            told.append("the root has changed: verifiers must trust the new one first")
         if ends < old_ends:
-            told.append(f"it ends earlier than the chain before, which ends at {old_ends:%Y-%m-%d %H:%M} UTC")
+            told.append(f"it expires earlier than the previous chain, which expires at {old_ends:%Y-%m-%d %H:%M} UTC")
     return tuple(told)
 
 

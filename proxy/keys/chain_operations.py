@@ -27,14 +27,14 @@ CHAIN_BYTES = 60_000
 def _certificates(text: str) -> str:
     """Return the text. Raises ValueError for a private key or a token in it, because the journal shows the text."""
     if "PRIVATE KEY" in text:
-        raise ValueError("there is a private key in it; send certificates alone, and treat that key as known to others")
+        raise ValueError("it contains a private key; send certificates only, and treat that key as compromised")
     if holds_token(text):
-        raise ValueError("there is an admin token in it, and this is written down for others to read")
+        raise ValueError("it contains an admin token, and others will be able to read this text")
     return text
 
 
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=CHAIN_BYTES), AfterValidator(_certificates)]
-_SUBJECT = "as RFC 4514 writes it: C=DE,ST=Berlin,O=Example,CN=release"
+_SUBJECT = "in the form of RFC 4514: C=DE,ST=Berlin,O=Example,CN=release"
 
 
 class CertificateShown(Shape, frozen=True):
@@ -49,11 +49,11 @@ class CertificateShown(Shape, frozen=True):
 
 
 class ChainShown(Shape, frozen=True):
-    """A key's chain; empty where it has none."""
+    """A key's chain; empty if it has none."""
 
-    fingerprint: str = Field(description="of the key")
+    fingerprint: str = Field(description="fingerprint of the key")
     profile: str
-    self_signed: bool = Field(description="nobody vouches for it: for development alone")
+    self_signed: bool = Field(description="it is self-signed: for development only")
     certificates: tuple[CertificateShown, ...] = Field(description="leaf to root")
     chain: str = Field(description="PEM")
 
@@ -153,14 +153,14 @@ async def _plan_set(call: Call) -> tuple[str, ...]:
 
 @operation("POST /keys/{fingerprint}/chain", Permission.CHANGE_KEYS, Command("keys chain set", _lines), plan=_plan_set)
 async def set_chain(call: Call, body: NewChain) -> ChainShown:  # noqa: ARG001  read by `_chain`
-    """Give a key the chain that a CA issued for it. A refusal names every rule that it breaks."""
+    """Set the chain that a CA issued for a key. A refusal names every rule that the chain breaks."""
     from proxy.keys.certificates import set_chain as chained
 
     return _shown(await chained(call.path_params["fingerprint"], _chain(call), call.actor, call.ports))
 
 
 class CsrRequest(Shape, frozen=True):
-    """For whom a certificate is wanted."""
+    """The subject of a certificate request."""
 
     subject: Annotated[Line, Option("NAME")] = Field(description=_SUBJECT)
 
@@ -168,7 +168,7 @@ class CsrRequest(Shape, frozen=True):
 class CsrMade(Shape, frozen=True):
     """A certificate request, signed by the key."""
 
-    fingerprint: str = Field(description="of the key")
+    fingerprint: str = Field(description="fingerprint of the key")
     csr: str = Field(description="PEM, for the CA")
 
 
@@ -190,11 +190,13 @@ async def request_certificate(call: Call, body: CsrRequest) -> CsrMade:
 
 
 class SelfSignedRequest(Why, frozen=True):
-    """A chain of one, for development."""
+    """A self-signed certificate, for development."""
 
-    days: Annotated[int, Option(reads="number")] = Field(default=365, ge=1, le=3650, description="how long it is valid")
+    days: Annotated[int, Option(reads="number")] = Field(
+        default=365, ge=1, le=3650, description="how many days it is valid"
+    )
     subject: Annotated[Line | None, Option("NAME")] = Field(
-        default=None, description=f"{_SUBJECT}; default: a name made of the profile's"
+        default=None, description=f"{_SUBJECT}; default: a name derived from the profile"
     )
 
 
@@ -210,14 +212,14 @@ async def _plan_self_sign(call: Call) -> tuple[str, ...]:
     ends, subject = call.now + timedelta(days=call.body.days), _subject(call, key, call.ports)
     return (
         f"sign a certificate of {key.described} with the key itself, as {subject}, until {ends:%Y-%m-%d}",
-        "nobody vouches for it, so it is for development alone: a CA's chain takes its place later",
-        *(("the chain it has now is gone then",) if key.chain else ()),
+        "use it for development only, and replace it later with a CA's chain",
+        *(("this replaces its present chain",) if key.chain else ()),
     )
 
 
 _SELF_SIGN = Command(
     "keys self-signed", _lines,
-    aside=lambda _: ["warning: nobody vouches for a self-signed certificate; use it for development alone"],
+    aside=lambda _: ["warning: use a self-signed certificate for development only"],
 )  # fmt: skip
 
 

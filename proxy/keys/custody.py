@@ -66,7 +66,7 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
     """Return the one key that `sought` identifies, if it may be imported. Raises Fault, Unavailable."""
     may_rotate(profile, ports)
     if not (sought.label or sought.key_id):
-        raise Invalid("say which key: give its label, its id, or both")
+        raise Invalid("name the key: give its label, its id, or both")
     token = _token(profile, sought.token, tokens)
     there = await tokens.held(token)
     fitting = [
@@ -87,7 +87,7 @@ async def may_take_in(profile: str, sought: Sought, ports: Ports, tokens: TokenI
         raise Conflict(
             f"key {held.label!a} may have copies elsewhere ({why}): make one on the token "
             f"(countersign keys prepare {profile} --on {token} --reason TEXT), "
-            "or take this one nevertheless with --accept-extractable"
+            "or import this one anyway with --accept-extractable"
         )
     return held
 
@@ -142,9 +142,9 @@ def may_be_backed_up(key: str, at: datetime | None, ports: Ports) -> BookKey:
     """Return the key, if a backup at this time is possible. Raises Fault."""
     known = find(key, ports)
     if known.state is KeyState.DESTROYED:
-        raise Conflict(f"{known.described} is destroyed; its backups are to be destroyed as well")
+        raise Conflict(f"{known.described} is destroyed; destroy its backups as well")
     if at is not None and at > ports.clock.now():
-        raise Invalid(f"a backup of {at.isoformat()} is yet to be made")
+        raise Invalid(f"the time of the backup, {at.isoformat()}, is in the future")
     if at is not None and at < _FIRST:
         raise Invalid(f"a backup of {at.isoformat()} is older than any key here")
     return known
@@ -171,7 +171,9 @@ async def destroy(key: str, confirm: str, actor: Actor, ports: Ports, tokens: To
         except ValueError as wrong:
             raise Conflict(str(wrong)) from None
         except Unavailable as away:
-            raise Unavailable(f"{away.what}; the key is gone from its token: say it again to record that") from None
+            raise Unavailable(
+                f"{away.what}; the key is gone from its token: repeat the command to record that"
+            ) from None
         return find(name, ports)
 
 

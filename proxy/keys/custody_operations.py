@@ -49,10 +49,10 @@ async def _plan_import(call: Call) -> tuple[str, ...]:
     held = await may_take_in(profile, _sought(call), call.ports, call.use(TokenInventory))
     name = f"key {fingerprint(held.spki)[:12]}, {held.label!r} (id {held.key_id}) on token {held.token}"
     told = ", ".join(f"{n}={'not told' if v is None else v}" for n, v in held.attributes.items())
-    steps = [f"let {name}, {held.algorithm}, prove itself by a signature; its attributes: {told}"]
+    steps = [f"verify that {name}, {held.algorithm}, signs; its attributes: {told}"]
     if (why := may_leave(held.attributes)) is not None:
-        steps.append(f"take it although it may have copies elsewhere ({why})")
-    return (*steps, f"record it as prepared for {profile}: it verifies, and signs nothing before it is activated")
+        steps.append(f"import it although it may have copies elsewhere ({why})")
+    return (*steps, f"record it as prepared for {profile}: it verifies, and signs once it is activated")
 
 
 def _sought(call: Call) -> Sought:
@@ -67,7 +67,7 @@ def _sought(call: Call) -> Sought:
     dual_control=True,
 )  # fmt: skip
 async def import_key(call: Call, body: Import) -> KeyShown:  # noqa: ARG001  read by `_sought`
-    """Import a key that is on the token already, as prepared. It proves itself by a signature first."""
+    """Import a key that is already on the token, as prepared. It must first prove itself by a signature."""
     from proxy.keys.custody import take_in
 
     tokens = call.use(TokenInventory)
@@ -75,7 +75,7 @@ async def import_key(call: Call, body: Import) -> KeyShown:  # noqa: ARG001  rea
 
 
 class Rebind(Why, frozen=True):
-    """Where the key is now."""
+    """The new location of a key."""
 
     token: Annotated[Line | None, Option("NAME", spelled="--on")] = Field(
         default=None, description="the token, by its name in the configuration; default: the recorded one"
@@ -89,7 +89,7 @@ async def _plan_rebind(call: Call) -> tuple[str, ...]:
     known, held = await may_rebind(which, call.body.token or "", call.ports, tokens)
     before = f"token {known.token}, serial {known.token_serial}, {known.label!r}"
     now = f"token {held.token}, serial {held.token_serial}, {held.label!r}"
-    return (f"let {known.described} prove itself by a signature on {now}", f"record that place instead of {before}")
+    return (f"verify that {known.described} signs on {now}", f"record that location instead of {before}")
 
 
 @operation(
@@ -97,7 +97,7 @@ async def _plan_rebind(call: Call) -> tuple[str, ...]:
     dual_control=True,
 )  # fmt: skip
 async def rebind_key(call: Call, body: Rebind) -> KeyShown:
-    """Record where a key is after its token was replaced. It proves itself there by a signature first."""
+    """Record where a key is after its token was replaced. It must first prove itself there by a signature."""
     from proxy.keys.custody import rebind
 
     which, tokens = call.path_params["fingerprint"], call.use(TokenInventory)
@@ -117,10 +117,10 @@ async def _plan_backup(call: Call) -> tuple[str, ...]:
 
     at = call.body.at
     key = may_be_backed_up(call.path_params["fingerprint"], at, call.ports)
-    return (f"note that {key.described} was backed up {'now' if at is None else f'at {at.isoformat()}'}",)
+    return (f"record that {key.described} was backed up {'now' if at is None else f'at {at.isoformat()}'}",)
 
 
-_BACKUP = Command("keys backup-recorded", _placed, reason="which backup, where it is kept")
+_BACKUP = Command("keys backup-recorded", _placed, reason="which backup, and where it is kept")
 
 
 @operation("POST /keys/{fingerprint}/backup", Permission.CHANGE_KEYS, _BACKUP, plan=_plan_backup)
@@ -145,8 +145,8 @@ async def _plan_destroy(call: Call) -> tuple[str, ...]:
     key = may_become(call.path_params["fingerprint"], KeyState.DESTROYED, call.ports)
     where = f"token {key.token}, serial {key.token_serial}"
     return (
-        f"let {key.described} prove itself by a signature, then destroy both its halves on {where}",
-        "record it as destroyed; there is no way back, and backups of the token still have it",
+        f"verify that {key.described} signs, then destroy both its halves on {where}",
+        "record it as destroyed; this cannot be undone; backups of the token still have it",
     )
 
 
@@ -155,7 +155,7 @@ async def _plan_destroy(call: Call) -> tuple[str, ...]:
     dual_control=True,
 )  # fmt: skip
 async def destroy_key(call: Call, body: Destroy) -> KeyShown:
-    """Destroy a retired key on its token. There is no way back."""
+    """Destroy a retired key on its token. This cannot be undone."""
     from proxy.keys.custody import destroy
 
     which, tokens = call.path_params["fingerprint"], call.use(TokenInventory)
@@ -176,15 +176,15 @@ class EvidenceShown(Shape, frozen=True):
 _EVIDENCE = Command(
     "keys evidence",
     saved_as=(
-        SavedAs("--out", "write the JSON there", lambda row: json.dumps(row, indent=2) + "\n"),
-        SavedAs("--html", "write a page for people there", page),
+        SavedAs("--out", "write the JSON to this file", lambda row: json.dumps(row, indent=2) + "\n"),
+        SavedAs("--html", "write an HTML page to this file", page),
     ),
 )
 
 
 @operation("GET /keys/{fingerprint}/evidence", Permission.JOURNAL, _EVIDENCE)
 async def key_evidence(call: Call) -> EvidenceShown:
-    """Show what token and journal say of a key, signed by it. JSON, or a page."""
+    """Show the evidence about a key, signed by the key itself. JSON, or a page."""
     from proxy.formats.certificate import pem
     from proxy.keys.evidence import evidence
 

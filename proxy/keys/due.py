@@ -45,10 +45,10 @@ async def _do(this: ScheduledChange, ports: Ports) -> None:
     if this.what is ChangeKind.ROTATE:
         await _rotate(key, ports.plans[this.profile], ports)
     elif this.what is ChangeKind.ACTIVATE:
-        why = f"it was prepared to begin at {this.at:%Y-%m-%dT%H:%M:%SZ}"
+        why = f"it was scheduled to begin at {this.at:%Y-%m-%dT%H:%M:%SZ}"
         await lifecycle.activate(this.key, _scheduled(why), ports)
     else:
-        why = f"it was to be retired at {this.at:%Y-%m-%dT%H:%M:%SZ}"
+        why = f"it was scheduled to be retired at {this.at:%Y-%m-%dT%H:%M:%SZ}"
         await lifecycle.retire(this.key, _scheduled(why), ports)
 
 

@@ -34,8 +34,8 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
     if held is None:
         raise NotFound(
-            f"token {known.token} does not hold key {known.short}, so it can prove nothing of it now; "
-            "what the journal says of it: countersign keys list, GET /admin/v1/journal"
+            f"token {known.token} does not hold key {known.short}, so it cannot give evidence of it now; "
+            "the journal's record of it: countersign keys list, GET /admin/v1/journal"
         )
     facts, rows = await tokens.facts(known.token), await _rows(known, ports)
     document = {
@@ -83,7 +83,7 @@ async def _rows(key: BookKey, ports: Ports) -> list[Event]:
         if len(page) < _PAGE:
             requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
             return [e for e in reversed(rows) if e.detail.get("key") == name or _agreed(e, requests)]
-    raise Fault("UNSUPPORTED", f"the journal has more than {ROWS} rows about keys; none was left out silently")
+    raise Fault("UNSUPPORTED", f"the journal has more than {ROWS} rows about keys; the evidence would be incomplete")
 
 
 def _agreed(event: Event, requests: set[str]) -> bool:

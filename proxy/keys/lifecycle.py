@@ -108,8 +108,8 @@ def find(key: str, ports: Ports) -> BookKey:
     found = [k for k in ports.keybook.ring().ours if len(key) >= 8 and k.fingerprint.startswith(key.lower())]
     if len(found) == 1:
         return found[0]
-    why = "is the beginning of several" if found else "is none of ours (at least 8 digits of it are needed)"
-    raise NotFound(f"key {key[:80]!a} {why}; `countersign keys list` shows the keys there are")
+    why = "is the beginning of several" if found else "is not one of ours (give at least 8 digits of it)"
+    raise NotFound(f"key {key[:80]!a} {why}; list the keys with: countersign keys list")
 
 
 def may_become(key: str, to: KeyState, ports: Ports) -> BookKey:
@@ -136,13 +136,13 @@ def may_rotate(profile: str, ports: Ports, token: str | None = None) -> BookKey 
     profiles = dict.fromkeys(key.profile for key in ring.ours)
     if profile not in profiles:
         there = ", ".join(profiles) or "none"
-        raise NotFound(f"no key profile {profile[:80]!a}; there are: {there}")
+        raise NotFound(f"no key profile {profile[:80]!a}; configured: {there}")
     where = _where(profile, ports, token)
     if (waiting := ring.prepared(profile, where)) is not None:
         name = waiting.short
         raise Conflict(
             f"{profile} has a prepared key already, {name}: use it (countersign keys activate {name} --reason TEXT) "
-            f"or give it up for good (countersign keys retire {name} --reason TEXT)"
+            f"or retire it (countersign keys retire {name} --reason TEXT)"
         )
     return ring.active(profile, where)
 
@@ -151,7 +151,7 @@ def _where(profile: str, ports: Ports, token: str | None) -> str:
     """Return the named token, else the profile's first. Raises Fault."""
     tokens = [turn.token for turn in ports.signer.tokens_of(profile)]
     if not tokens:
-        raise NotFound(f"key profile {profile[:80]!a} is in the record, and in `keys` no more")
+        raise NotFound(f"key profile {profile[:80]!a} is recorded, but no longer in `keys`")
     if token is not None and token not in tokens:
         raise NotFound(f"keys.{profile}.tokens lists {', '.join(tokens)}, not {token[:80]!a}")
     return token or tokens[0]

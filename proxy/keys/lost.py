@@ -48,7 +48,7 @@ async def lose(key: str, loss: Loss, actor: Actor, ports: Ports) -> Lost:
 def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
     """Return the key, if it signs or is prepared to. Raises Fault."""
     if loss.since is not None and not loss.compromised:
-        raise Invalid("since when others have it is said of a compromised key: add --compromised")
+        raise Invalid("the time since when others have it needs a compromised key: add --compromised")
     gone = may_be_compromised(key, loss.since, ports) if loss.compromised else find(key, ports)
     if gone.state in (KeyState.ACTIVE, KeyState.PREPARED) or _beside(gone, ports):
         return gone
@@ -58,7 +58,7 @@ def may_be_lost(key: str, loss: Loss, ports: Ports) -> BookKey:
         if gone.state is KeyState.COMPROMISED
         else f"; to distrust it: countersign keys compromise {name} --reason TEXT"
     )
-    text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so that nothing has to take its place"
+    text = f"key {name} of {gone.profile} is {gone.state} and signs nothing, so it needs no replacement"
     raise Conflict(f"{text}{instead}")
 
 
@@ -105,13 +105,13 @@ async def _successor(gone: BookKey, loss: Loss, actor: Actor, ports: Ports) -> B
             new = waiting or await prepared(gone.profile, actor, ports, token)
             return (await activated(new, actor, ports, None)).new
         except Unavailable as away:
-            too = "" if waiting is None else f" (if key {waiting.short} is lost too, say so first)"
+            too = "" if waiting is None else f" (if key {waiting.short} is lost too, report that first)"
             why.append(f"{away.what}{too}")
     if why and (loss.token is not None or not others(gone, ports)):
         text = f"no key can take its place: {'; '.join(why)}; nothing was changed"
         at = f"tokens.{loss.token or gone.token}"
         distrust = f"; to distrust it now: countersign keys compromise {gone.short} --reason TEXT"
-        remedy = f"let {at} be a token that works (a new one may be blank), then ask again"
+        remedy = f"make {at} a working token (a new one may be blank), then try again"
         raise Unavailable(f"{text}; {remedy}{distrust if loss.compromised else ''}")
     return None
 
@@ -139,13 +139,13 @@ def lost_steps(key: str, loss: Loss, ports: Ports) -> tuple[str, ...]:
         waiting = ports.keybook.ring().prepared(gone.profile, where[0])
         which = "make a key" if waiting is None else f"let the prepared key {waiting.short}"
         steps += [f"{which} on token {where[0]} sign for {gone.profile} from now on"]
-        steps += [f"where that token does not work: on token {token}" for token in where[1:]]
+        steps += [f"if that token does not work: on token {token}" for token in where[1:]]
     if gone.state is KeyState.ACTIVE and (left := others(gone, ports)):
-        steps += [f"sign with the key of token {left[0]} where none can be made"]
+        steps += [f"sign with the key of token {left[0]} if none can be made"]
     if loss.compromised:
-        steps += [f"block every image that only {name} has signed (key_compromised); there is no way back"]
+        steps += [f"block every image that only {name} has signed (key_compromised); this cannot be undone"]
     elif gone.state is KeyState.PREPARED:
         steps += [f"give up {name}: it will never sign"]
     else:
-        steps += [f"keep {name} as trusted: what it signed still verifies, and it signs no more"]
+        steps += [f"keep {name} as trusted: its signatures still verify, but it signs nothing new"]
     return tuple(steps)

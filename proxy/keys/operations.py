@@ -42,7 +42,7 @@ _UNRECORDED = Command("", shapes.unrecorded, rows="unrecorded", waits=lambda row
 
 @operation("GET /keys/unrecorded", Permission.KEYS, _UNRECORDED, about=Scope.NEUTRAL)
 async def list_strays(call: Call) -> UnrecordedKeys:
-    """List keys on our tokens that the key book does not have."""
+    """List keys on our tokens that are not in the key book."""
     from proxy.tokens.inventory_port import TokenInventory
 
     try:
@@ -52,12 +52,12 @@ async def list_strays(call: Call) -> UnrecordedKeys:
     return UnrecordedKeys(items=tuple(filled(UnrecordedKey, each) for each in found))
 
 
-_LIST = Command("keys list", table=shapes.table, rows="keys", empty="there are no keys", below=list_strays)
+_LIST = Command("keys list", table=shapes.table, rows="keys", empty="no keys", below=list_strays)
 
 
 @operation("GET /keys", Permission.KEYS, _LIST, about=Scope.NEUTRAL, query=Page)
 async def list_keys(call: Call) -> Keys:
-    """List our keys and their states. Exit code 1: a token has keys that the key book does not have."""
+    """List our keys and their states. Exit code 1: a token has keys that are not in the key book."""
     keys, after = page_of(call.ports.keybook.ring().ours, call.query)
     return Keys(items=tuple(shown(key) for key in keys), next=after)
 
@@ -79,7 +79,7 @@ async def _plan_rotate(call: Call) -> tuple[str, ...]:
     dual_control=True,
 )  # fmt: skip
 async def rotate_key(call: Call, body: Rotate) -> Rotation:
-    """Make a key that signs for this profile from now on. What the old key signed still verifies."""
+    """Make a key that signs for this profile from now on. Signatures by the old key still verify."""
     from proxy.keys.lifecycle import rotate
 
     profile = call.path_params["profile"]
@@ -90,14 +90,14 @@ async def _plan_prepare(call: Call) -> tuple[str, ...]:
     from proxy.keys.lifecycle import may_rotate
 
     may_rotate(call.path_params["profile"], call.ports, call.body.token)
-    return (_made(call), "record it as prepared: it verifies, and signs nothing before it is activated")
+    return (_made(call), "record it as prepared: it verifies, and signs once it is activated")
 
 
 @operation(
     "POST /keys/{profile}/prepare", Permission.CHANGE_KEYS, Command("keys prepare", shapes.made), plan=_plan_prepare
 )
 async def prepare_key(call: Call, body: Making) -> KeyShown:
-    """Make a key that verifies, and signs once it is activated. Its public half can be handed out first."""
+    """Make a key that verifies, and signs once it is activated. Its public half can be published first."""
     from proxy.keys.lifecycle import prepare
 
     return shown(await prepare(call.path_params["profile"], call.actor, call.ports, token=body.token))
@@ -114,7 +114,7 @@ async def _plan_activate(call: Call) -> tuple[str, ...]:
     plan=_plan_activate, dual_control=True,
 )  # fmt: skip
 async def activate_key(call: Call, body: Activation) -> Rotation:  # noqa: ARG001  read by `_handed`
-    """Let a prepared key sign from now on. What the old key signed still verifies."""
+    """Activate a prepared key: it signs from now on. Signatures by the old key still verify."""
     from proxy.keys.lifecycle import activate
 
     new, terms = _handed(call)
@@ -125,11 +125,11 @@ async def _plan_retire(call: Call) -> tuple[str, ...]:
     from proxy.keys.lifecycle import may_become
 
     key = may_become(call.path_params["fingerprint"], KeyState.RETIRED, call.ports)
-    block = f"block every image that only {key.described} has signed (key_retired); there is no way back"
+    block = f"block every image that only {key.described} has signed (key_retired); this cannot be undone"
     if key.signs_until is None or call.now >= key.signs_until:
         return (block,)
     until = f"{key.signs_until:%Y-%m-%d %H:%M} UTC"
-    return (f"no longer sign with {key.described}, which was to sign until {until}", block)
+    return (f"no longer sign with {key.described}, which would have signed until {until}", block)
 
 
 @operation(
@@ -151,7 +151,7 @@ async def _plan_compromise(call: Call) -> tuple[str, ...]:
         steps = [f"let another key sign for {key.profile}: the prepared one, else one made now"]
     elif key.state is KeyState.ACTIVE:
         steps = [_without(key, call)]
-    block = f"block every image that only {key.described} has signed (key_compromised); there is no way back"
+    block = f"block every image that only {key.described} has signed (key_compromised); this cannot be undone"
     return (*steps, block, _excused(body.since, ports))
 
 
@@ -160,7 +160,7 @@ async def _plan_compromise(call: Call) -> tuple[str, ...]:
     plan=_plan_compromise, dual_control=True,
 )  # fmt: skip
 async def compromise_key(call: Call, body: Compromise) -> KeyShown:
-    """Distrust a key that others may have. What only it has signed is blocked."""
+    """Distrust a key that others may have. Images that only it has signed are blocked."""
     from proxy.keys.lifecycle import compromise
 
     which = call.path_params["fingerprint"]
@@ -178,7 +178,7 @@ async def _plan_lost(call: Call) -> tuple[str, ...]:
     dual_control=True,
 )  # fmt: skip
 async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by `_loss`
-    """Replace a key that its token has lost, without a backup. Pulls go on."""
+    """Replace a key that its token has lost, without a backup. Pulls continue."""
     from proxy.keys.lost import lose
 
     done = await lose(call.path_params["fingerprint"], _loss(call), call.actor, call.ports)
@@ -186,10 +186,10 @@ async def lost_key(call: Call, body: Lost) -> Replaced:  # noqa: ARG001  read by
 
 
 class Resign(Why, frozen=True):
-    """What to sign again."""
+    """The images to sign again."""
 
     repository: Annotated[OneRepository, Option("NAME")] = Field(
-        default="", description="in this repository alone; empty: in all"
+        default="", description="only in this repository; empty: in all"
     )
 
 
@@ -208,7 +208,7 @@ async def _plan_resign(call: Call) -> tuple[str, ...]:
     return (
         f"go through {count} images in {where or 'all repositories'} that keys of {profile} have signed",
         f"sign with key {key}, for the same names and claims, those that it has not signed yet and upstream has",
-        "leave the signatures that are there where they are; pushes and pulls go on meanwhile",
+        "keep the existing signatures in place; pushes and pulls continue meanwhile",
     )
 
 
@@ -217,7 +217,7 @@ async def _plan_resign(call: Call) -> tuple[str, ...]:
     plan=_plan_resign, about=_repository_named, status=202,
 )  # fmt: skip
 async def resign(call: Call, body: Resign) -> JobShown:
-    """Sign again what other keys of the profile have signed. A job does it, with the active key."""
+    """Sign images of the profile's other keys again. A job does so, with the active key."""
     from proxy.jobs.job import Job
     from proxy.jobs.port import Jobs
     from proxy.jobs.run import start
@@ -262,13 +262,13 @@ def _handed(call: Call) -> tuple[BookKey, Handover]:
     new = may_become(call.path_params["fingerprint"], KeyState.ACTIVE, call.ports)
     terms = _terms("" if new.activate_at else new.profile, call)
     if call.body.overlap is not None and terms.publish_first is not None:
-        raise Invalid("it begins to sign now, so publish-first comes too late")
+        raise Invalid("it signs from now on, so publish-first no longer applies")
     return new, terms
 
 
 def _made(call: Call) -> str:
-    where = "in the token" if call.body.token is None else f"in token {call.body.token}"
-    return f"make a key for {call.path_params['profile']} {where}, and let it prove itself by a signature"
+    where = "on the token" if call.body.token is None else f"on token {call.body.token}"
+    return f"make a key for {call.path_params['profile']} {where}, and verify that it signs"
 
 
 def _handover(
@@ -295,18 +295,16 @@ def _excused(since: datetime | None, ports: Ports) -> str:
     """Say what happens to images that the ledger shows as signed earlier."""
     trusting = any(policy.pull.trust_ledger for policy in ports.rules.current().policies)
     if since is None:
-        return "let nothing that it signed count, whatever policies say: since when it is known to others was not said"
+        return "reject all its signatures, whatever policies say: the time of the compromise is not given"
     if not trusting:
-        return (
-            f"note that it is known to others since {since.isoformat()}; no policy says trust_ledger, so all is blocked"
-        )
-    return f"where the policy says trust_ledger: let count what our ledger shows as signed before {since.isoformat()}"
+        return f"record that others have it since {since.isoformat()}; no policy sets trust_ledger, so all is blocked"
+    return f"where the policy sets trust_ledger: accept signatures that our ledger dates before {since.isoformat()}"
 
 
 def _without(key: BookKey, call: Call) -> str:
     """Say which token signs when this active key no longer does."""
     others = [each for each in call.ports.keybook.ring().signers(key.profile, call.now) if each != key.token]
     if others:
-        return f"sign for {key.profile} with the key of token {others[0]}, which stands by, for as long as that works"
+        return f"sign for {key.profile} with the key of token {others[0]}, a standby, as long as that works"
     until = f"until another key is active: countersign keys rotate {key.profile} --on {key.token} --reason TEXT"
-    return f"sign nothing for {key.profile}, and refuse the pushes that it signs, {until}"
+    return f"sign nothing for {key.profile}, and refuse the pushes that need it, {until}"

@@ -180,9 +180,7 @@ def with_amended(ours: Sequence[BookKey], which: str, changes: Amendment) -> tup
 def _known(ours: Sequence[BookKey], which: str) -> BookKey:
     found = next((k for k in ours if k.fingerprint == which), None)
     if found is None:
-        raise ValueError(
-            f"key book: no key has the fingerprint {which}; `countersign keys list` shows the keys there are"
-        )
+        raise ValueError(f"key book: no key has the fingerprint {which}; list the keys with: countersign keys list")
     return found
 
 
@@ -194,5 +192,5 @@ def _only_one_each(ours: Sequence[BookKey]) -> None:
             if places.count((profile, token)) > 1:
                 raise ValueError(
                     f"key book: {profile!r} would have two {state} keys on token {token}; "
-                    "`countersign keys list` shows the one that is there"
+                    "`countersign keys list` shows the existing one"
                 )

@@ -22,7 +22,7 @@ LEASE = "key-times"  # held while changes run: a small token needs minutes for a
 _SAYS = {
     ChangeKind.ROTATE: "a new key is made for it",
     ChangeKind.ACTIVATE: "begins to sign",
-    ChangeKind.RETIRE: "is retired: what only it has signed is blocked from then on",
+    ChangeKind.RETIRE: "is retired: images that only it has signed are then blocked",
     ChangeKind.STOP: "stops signing beside the active key",
 }
 
@@ -79,7 +79,7 @@ class ScheduleRunner:
         self.failing = Failing(since, why)
         self._pause = min(max(self._pause * 2, PAUSE_S), LONGEST_PAUSE_S)
         self._not_before = ports.clock.monotonic() + self._pause
-        self._log.error("what was due for keys could not be done", why=why, again_in_s=self._pause)
+        self._log.error("a scheduled change of keys failed", why=why, again_in_s=self._pause)
 
     def _tell(self) -> None:
         """Log each announced change once."""
@@ -87,7 +87,7 @@ class ScheduleRunner:
             mark = (each.what.value, each.key, each.at)
             if mark not in self._announced:
                 self._announced.add(mark)
-                self._log.warning("set to happen", profile=each.profile, what=each.what, at=each.at.isoformat())
+                self._log.warning("a change is scheduled", profile=each.profile, what=each.what, at=each.at.isoformat())
 
     def soon(self) -> tuple[ScheduledChange, ...]:
         """Return the changes announced now, soonest first."""

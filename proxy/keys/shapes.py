@@ -32,7 +32,7 @@ TokenName = Annotated[str, Field(max_length=63)]
 
 
 class Activation(Why, frozen=True):
-    """A key takes over from another."""
+    """The terms under which a key takes over from another."""
 
     overlap: Annotated[Overlap | None, Option("HOW")] = Field(
         default=None,
@@ -45,7 +45,7 @@ class Activation(Why, frozen=True):
 
 
 class Making(Why, frozen=True):
-    """A new key is made."""
+    """The request for a new key."""
 
     token: Annotated[TokenName | None, Option("NAME", spelled="--on")] = Field(
         default=None, description="one of the profile's tokens; default: the first"
@@ -53,28 +53,28 @@ class Making(Why, frozen=True):
 
 
 class Rotate(Activation, Making, frozen=True):
-    """A new key is made, and takes over."""
+    """The request for a new key that takes over."""
 
 
 class Compromise(Why, frozen=True):
-    """Others have the key, or may have it."""
+    """The report that others have a key, or may have it."""
 
     rotate: Annotated[bool, Option(reads="flag")] = Field(
-        default=False, description="first let another key sign, if this one is active"
+        default=False, description="let another key sign first, if this one is active"
     )
     since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
         default=None,
         description="since when others may have it, with a zone: 2027-01-31T08:00:00Z. Earlier signatures in our "
-        "ledger count where the policy says trust_ledger. Without it nothing of this key counts; a later call may "
+        "ledger count where the policy says trust_ledger. Without it none of its signatures counts; a later call may "
         "add it",
     )
 
 
 class Lost(Making, frozen=True):
-    """The token no longer has the key, and there is no backup."""
+    """The report that a token has lost a key, without a backup."""
 
     compromised: Annotated[bool, Option(reads="flag")] = Field(
-        default=False, description="others may have the key: nothing that it signed counts; else it stays trusted"
+        default=False, description="others may have the key: none of its signatures counts; else it stays trusted"
     )
     since: Annotated[AwareDatetime | None, Option("TIME")] = Field(
         default=None, description="of a compromised key: since when others may have it"
@@ -87,7 +87,7 @@ class KeyShown(Shape, frozen=True):
     fingerprint: str = Field(description="hex SHA-256 of its SubjectPublicKeyInfo")
     profile: str
     state: KeyState
-    since: datetime = Field(description="when it came into this state")
+    since: datetime = Field(description="when it entered this state")
     compromised_since: datetime | None = Field(description="since when others may have had it; null: unknown")
     algorithm: str
     token: str
@@ -95,10 +95,10 @@ class KeyShown(Shape, frozen=True):
     key_id: str = Field(description="hex CKA_ID on the token")
     label: str
     public_key: str = Field(description="PEM")
-    activate_at: datetime | None = Field(description="when it becomes active by itself")
+    activate_at: datetime | None = Field(description="when it becomes active automatically")
     signs_until: datetime | None = Field(description="until when a trusted key signs beside the active one")
     retire_after: datetime | None = Field(
-        description="when a trusted key is retired; of a prepared one, this and the last are for the key before it"
+        description="when a trusted key is retired; on a prepared key, this and `signs_until` are for its predecessor"
     )
 
 
@@ -110,7 +110,7 @@ class Keys(Shape, frozen=True):
 
 
 class UnrecordedKey(Shape, frozen=True):
-    """A key on one of our tokens that the key book does not have: it signs nothing."""
+    """A key on one of our tokens that is not in the key book: it signs nothing."""
 
     token: str
     label: str
@@ -118,7 +118,7 @@ class UnrecordedKey(Shape, frozen=True):
 
 
 class UnrecordedKeys(Shape, frozen=True):
-    """Keys on our tokens that the key book does not have."""
+    """Keys on our tokens that are not in the key book."""
 
     items: tuple[UnrecordedKey, ...]
     not_looked: str = Field(default="", description="why the tokens could not be examined; empty: they were")
@@ -173,7 +173,7 @@ def unrecorded(row: Row) -> list[str]:
         "when the server starts. Delete it only if it is left from a rotation that was interrupted"
         for key in row["items"]
     ]
-    return lines + ([f"the tokens were not looked at: {row['not_looked']}"] if row["not_looked"] else [])
+    return lines + ([f"the tokens were not examined: {row['not_looked']}"] if row["not_looked"] else [])
 
 
 def changed(key: Row) -> list[str]:

@@ -31,7 +31,7 @@ def refusal(key: BookKey, to: KeyState) -> str | None:
         blocks = "" if key.state is KeyState.PREPARED else " (blocks images that only it has signed)"
         return f"{name} is {key.state}; only a retired key can be destroyed: {first}{retire}{blocks}"
     if key.state is KeyState.ACTIVE:
-        return f"{name} is active: let another take its place first: {rotate}"
+        return f"{name} is active: replace it first: {rotate}"
     if to is KeyState.ACTIVE:
         return f"{name} is {key.state}, and only a prepared key becomes active; make a new one: {rotate}"
     return f"{name} is {key.state}; from there it cannot become {to}"

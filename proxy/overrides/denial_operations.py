@@ -19,11 +19,13 @@ from proxy.trust.roles import Permission
 
 
 class NewDenial(Why, frozen=True):
-    """What to deny."""
+    """The request for a denial."""
 
-    target: Annotated[Line, Argument("DIGEST|REPO")] = Field(description="sha256:..., or a repository or pattern")
+    target: Annotated[Line, Argument("DIGEST|REPO")] = Field(
+        description="a digest (sha256:...), a repository or a pattern"
+    )
     until: Annotated[AwareDatetime | None, Option("WHEN", reads="moment")] = Field(
-        default=None, description="7d, or 2027-01-31; else for good"
+        default=None, description="7d, or 2027-01-31; default: permanent"
     )
 
 
@@ -60,7 +62,7 @@ def _state(row: Row) -> tuple[str, str]:
     about=Scope.LIST, query=Page,
 )  # fmt: skip
 async def list_denials(call: Call) -> Denials:
-    """List what is denied: until when, by whom, why."""
+    """List denials: target, end, author, reason."""
     mine = [denial for denial in call.ports.overrides.orders().denials if call.may_see(_repository_of(denial))]
     rows, after = page_of(mine, call.query)
     return Denials(items=tuple(_shown(row, call.now) for row in rows), next=after)
@@ -74,8 +76,8 @@ async def _plan_add(call: Call) -> tuple[str, ...]:
     until = "until it is removed" if ends is None else f"until {ends:%Y-%m-%d %H:%M}Z"
     what = f"every pull and push in {target}"
     if digest:
-        what = f"every pull and push of {target} in every repository, and of what it lists where it is an index"
-    return (f"block {what}, {until}: whatever signed it, in every mode, whatever exception is open",)
+        what = f"every pull and push of {target} in every repository, and of what it lists if it is an index"
+    return (f"block {what}, {until}: regardless of signatures, modes and open exceptions",)
 
 
 async def _repository_named(call: Call) -> str:
@@ -103,7 +105,7 @@ async def _plan_remove(call: Call) -> tuple[str, ...]:
     from proxy.overrides.denials import find
 
     found = find(call.path_params["id"], call.ports)
-    return (f"let policy alone decide on {found.target} again; it was denied by {found.by}: {found.reason}",)
+    return (f"leave decisions on {found.target} to policy again; it was denied by {found.by}: {found.reason}",)
 
 
 async def _repository_denied(call: Call) -> str:
@@ -117,7 +119,7 @@ def _id_of(rows: Sequence[Row], denied: str) -> str:
         return found[0]
     if not found and re.fullmatch(r"[a-z0-9]{8,20}", denied):
         return denied
-    why = f"is denied {len(found)} times: say which, {', '.join(found)}" if found else "is not denied"
+    why = f"is denied {len(found)} times: name one of {', '.join(found)}" if found else "is not denied"
     raise NotFound(f"{denied[:200]!a} {why}; list the denials with: countersign deny list")
 
 
@@ -129,7 +131,7 @@ _REMOVE = Command(
 
 @operation("POST /denials/{id}/remove", Permission.DENY, _REMOVE, plan=_plan_remove, about=_repository_denied)
 async def remove_denial(call: Call, body: Why) -> DenialShown:  # noqa: ARG001  its reason is the actor's
-    """Take a denial back: policy alone decides again."""
+    """Remove a denial. Policy alone decides again."""
     from proxy.overrides.denials import lift
 
     return _shown(await lift(call.path_params["id"], call.actor, call.ports), call.now)

@@ -35,7 +35,7 @@ def may_deny(target: Digest | str, until: datetime | None, actor: Actor, ports: 
     """Return the denial as it would be in force. Raises Fault if its end is past or the holder's allotment is full."""
     now = ports.clock.now()
     if until is not None and until <= now:
-        raise Invalid(f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; leave it out to deny for good")
+        raise Invalid(f"its end {until:%Y-%m-%dT%H:%M:%SZ} is past; omit it to deny permanently")
     wanted = Denial(
         id=secrets.token_hex(6),
         digest=Digest(target) if digest else None,
@@ -80,7 +80,7 @@ def find(denial_id: str, ports: Ports) -> Denial:
     """Return the denial with this id. Raises Fault."""
     found = next((d for d in ports.overrides.orders().denials if d.id == denial_id), None)
     if found is None:
-        raise NotFound(f"there is no denial {denial_id!a}; there are: countersign deny list")
+        raise NotFound(f"no denial {denial_id!a}; list them with: countersign deny list")
     return found
 
 

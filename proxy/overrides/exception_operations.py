@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class NewException(Why, frozen=True):
-    """What to let through, and for how long."""
+    """The request for an exception."""
 
-    repository: Annotated[Line, Option("REPO")] = Field(description="where; a policy-admin: or a pattern")
-    digest: Annotated[Line | None, Option("DIGEST")] = Field(default=None, description="this image only")
+    repository: Annotated[Line, Option("REPO")] = Field(description="the repository; for a policy-admin also a pattern")
+    digest: Annotated[Line | None, Option("DIGEST")] = Field(default=None, description="only this image")
     allow_unsigned_push: Annotated[bool, Option(reads="flag")] = Field(
-        default=False, description="accept pushes too that cannot be signed now"
+        default=False, description="also accept pushes that cannot be signed now"
     )
     seconds: Annotated[int, Option("SPAN", reads="seconds", spelled="--for")] = Field(
-        ge=60, le=366 * 86400, description="how long: 30m, 2h"
+        ge=60, le=366 * 86400, description="duration: 30m, 2h"
     )
 
 
@@ -54,7 +54,7 @@ class ExceptionShown(Shape, frozen=True):
 
 
 class Exceptions(Shape, frozen=True):
-    """A page of exceptions, oldest first: all that wait for review, and the latest of those that were reviewed."""
+    """A page of exceptions, oldest first: all that need a review, and the latest reviewed ones."""
 
     items: tuple[ExceptionShown, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
@@ -74,7 +74,7 @@ class UnsignedShown(Shape, frozen=True):
 
 
 class Unsigned(Shape, frozen=True):
-    """A page of them, newest first."""
+    """A page of unsigned manifests, newest first."""
 
     items: tuple[UnsignedShown, ...]
     next: int | None = Field(description="`skip` of the next page; null on the last")
@@ -99,7 +99,7 @@ _UNSIGNED = Command(
 
 @operation("GET /exceptions/unsigned", Permission.STATUS, _UNSIGNED, about=Scope.LIST, query=Page)
 async def list_unsigned(call: Call) -> Unsigned:
-    """List what was pushed unsigned. Exit code 1: some still is."""
+    """List images pushed unsigned. Exit code 1: some still are."""
     limit, skip = call.query.limit, call.query.skip
     rows = await call.ports.unsigned.page(limit + 1, skip)
     mine = (row for row in rows[:limit] if call.may_see(row.repository))
@@ -153,10 +153,10 @@ async def _plan_open(call: Call) -> tuple[str, ...]:
         "sign them by a job as soon as signing works again",
     )
     return (
-        f"let {where} be pulled for {_span(wanted.seconds)} although policy blocks it; what is denied stays denied",
+        f"allow pulls of {where} for {_span(wanted.seconds)} although policy blocks them; denials stay in force",
         *(unsigned if wanted.unsigned_push else ()),
-        "say so in the Warning header of each such pull, in the journal, in status and in the metrics",
-        "close it by itself then, and ask for a review of it until there was one",
+        "show it in the Warning header of each such pull, in the journal, in status and in the metrics",
+        "close it automatically after that, and ask for a review until one is recorded",
     )
 
 
@@ -167,7 +167,7 @@ async def _repository_named(call: Call) -> str:
 def _opened(row: Row) -> list[str]:
     return [
         f"exception {row['id']} for {_scope(row)} is open until {minute(row['until'])}",
-        f"end it before: countersign exceptions close {row['id']} --reason TEXT",
+        f"end it earlier: countersign exceptions close {row['id']} --reason TEXT",
     ]
 
 
@@ -176,7 +176,7 @@ def _opened(row: Row) -> list[str]:
     about=_repository_named, status=201,
 )  # fmt: skip
 async def open_exception(call: Call, body: NewException) -> ExceptionShown:  # noqa: ARG001  read by `_wanted`
-    """Let people pull what policy blocks, for a while."""
+    """Temporarily allow pulls that policy blocks."""
     from proxy.overrides.exceptions import open_exception as opened
 
     return _shown(await opened(_wanted(call), _longest(call), call.actor, call.ports), call)
@@ -195,18 +195,18 @@ def _changed(row: Row) -> list[str]:
     "POST /exceptions/{id}/close", Permission.EXCEPT, Command("exceptions close", _changed), about=_repository_of
 )
 async def close_exception(call: Call, body: Why) -> ExceptionShown:  # noqa: ARG001  its reason is the actor's
-    """End an exception before its time."""
+    """Close an exception early."""
     from proxy.overrides.exceptions import close
 
     return _shown(await close(call.path_params["id"], call.actor, call.ports), call)
 
 
-_REVIEW = Command("exceptions review", _changed, note="what it let through, and what follows")
+_REVIEW = Command("exceptions review", _changed, note="what it allowed, and the consequences")
 
 
 @operation("POST /exceptions/{id}/review", Permission.REVIEW, _REVIEW, about=_repository_of)
 async def review_exception(call: Call, body: Why) -> ExceptionShown:  # noqa: ARG001  its reason is the actor's
-    """Say what became of an exception that has ended."""
+    """Record the review of an exception that has ended."""
     from proxy.overrides.exceptions import review
 
     return _shown(await review(call.path_params["id"], call.actor, call.ports), call)

@@ -128,7 +128,7 @@ async def close_ended(ports: Ports) -> None:
         if each.closed is None and each.id != orders.unrecorded and is_over(each, ports):
             ended = replace(each, closed=each.until, closed_by=ITS_END)
             if await ports.overrides.keep(ended):
-                actor = Actor("countersign", "", "it came to its end")
+                actor = Actor("countersign", "", "it expired")
                 await ports.journal.record(event(EventKind.EXCEPTION_CLOSED, ended, actor, ports))
 
 
@@ -136,7 +136,7 @@ def find(exception_id: str, ports: Ports) -> PolicyException:
     """Return the exception with this id. Raises Fault."""
     found = next((e for e in ports.overrides.orders().exceptions if e.id == exception_id), None)
     if found is None:
-        raise NotFound(f"there is no exception {exception_id!a}; there are: countersign exceptions list")
+        raise NotFound(f"no exception {exception_id!a}; list them with: countersign exceptions list")
     return found
 
 

@@ -78,7 +78,7 @@ class HostException:
             await self._note(EventKind.EXCEPTION_OPENED, gone, gone.reason)
             recorded = gone
         if recorded.closed is None:
-            await self._close(recorded, min(self._ports().clock.now(), recorded.until), "its file was taken away")
+            await self._close(recorded, min(self._ports().clock.now(), recorded.until), "its file was removed")
         self._known = None
 
     async def _close(self, recorded: PolicyException, at: datetime, why: str) -> None:

@@ -12,7 +12,7 @@ from proxy.trust.requirement import Outcome
 
 
 class PullVerdict(StrEnum):
-    """What a pull gets."""
+    """The result of a pull."""
 
     ALLOWED = "allowed"
     BLOCKED = "blocked"
@@ -30,7 +30,7 @@ class Verdict:
 
 
 class Effect(StrEnum):
-    """What the other policies change for one image."""
+    """The change that other policies make for one image."""
 
     NEWLY_BLOCKED = "newly blocked"
     NEWLY_ALLOWED = "newly allowed"

@@ -222,7 +222,7 @@ class Policies:
         except Fault as wrong:
             raise ConfigError(
                 f"{revision.name} cannot be put in force with {settings.path}:\n{wrong.message}\n"
-                f"put back what it names there, or {fix(settings)}"
+                f"restore the names that it uses there, or {fix(settings)}"
             ) from None
 
     def may_change(self) -> None:
@@ -257,7 +257,7 @@ class Policies:
                 if await self._append(change, file, lines, settings):
                     return True
             raise await self._overtaken(change.base)
-        text = "the configuration was reloaded each time while these policies were read; ask again"
+        text = "the configuration was reloaded each time while these policies were read; try again"
         raise Conflict(text)
 
     async def _append(self, change: Change, file: PolicyFile, lines: list[str], settings: Settings) -> bool:
@@ -295,7 +295,7 @@ class Policies:
             return Conflict(f"there is no revision {base}; the newest is {there}")
         told = await self._since(base, newest)
         text = f"{newest.name} is in force, and this was made from revision {base}; it changed: {told}"
-        return Conflict(f"{text}; look at it (countersign policy show) and begin from there")
+        return Conflict(f"{text}; start from it (countersign policy show)")
 
     async def _since(self, base: int, newest: PolicyRevision) -> str:
         try:
@@ -303,7 +303,7 @@ class Policies:
             lines = [] if old is None else await self.between(old, newest)
         except (Corrupt, Fault) as unreadable:
             return f"what cannot be shown ({unreadable})"
-        return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "nothing but the text"
+        return "; ".join(" ".join(line.split()) for line in lines[:LINES_KEPT]) or "only the text"
 
     async def between(self, old: PolicyRevision, new: PolicyRevision) -> list[str]:
         """Return how two revisions differ, as lines for people. Raises Fault if one is no longer valid."""

@@ -120,7 +120,7 @@ def _impossible(pattern: str) -> str | None:
             try:
                 parse_repository(segment)
             except Fault:
-                return f"{segment!a} is no part of a repository's name"
+                return f"{segment!a} is not a part of a repository's name"
         elif not (segment[0] + segment[-1]).replace("*", "a").isalnum():
             return f"a part of a name begins and ends with a letter or digit, not as {segment!a} does"
     return None
@@ -132,15 +132,15 @@ def _pull(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]
         text = f"enforce_after was {pull.enforce_after:%Y-%m-%d %H:%M}Z: this is `mode: enforce` now; write that"
         yield LintFinding("warning", "enforce-after-is-past", (*where, "enforce_after"), text)
     if pull.mode == "off":
-        text = "nothing is looked at: whatever is in the registry is served"
+        text = "nothing is checked: everything in the registry is served"
         yield LintFinding("note", "pulls-not-judged", (*where, "mode"), text)
         return
     if pull.mode_at(around.now) == "enforce":
         if pull.blobs == "open":
-            text = "anybody who asks by digest gets the layers of blocked images"
+            text = "anyone can fetch the layers of blocked images by digest"
             yield LintFinding("warning", "blobs-open", (*where, "blobs"), text)
         if pull.head_on_denied:
-            text = "HEAD of a blocked image is answered: where it is cached, it starts unchecked"
+            text = "HEAD of a blocked image is answered: a cached copy then starts unchecked"
             yield LintFinding("warning", "head-on-denied", (*where, "head_on_denied"), text)
     for number, clause in enumerate(pull.require):
         dead = [n for n in clause.signed_by if n in around.keys and not around.keys[n].verifies]
@@ -178,7 +178,7 @@ def _push(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding]
     everybody = ANYBODY in push.allow
     for position, name in enumerate(push.allow):
         if name != ANYBODY and everybody:
-            text = f"{name} adds nothing: * is everybody"
+            text = f"{name} adds nothing: * already means everybody"
             yield LintFinding("note", "name-adds-nothing", (*where, "allow", position), text)
 
 
@@ -192,18 +192,18 @@ def _names(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding
             continue
         where: Where = ("policies", at, *setting)
         if around.names_proven is False:
-            text = "upstream proves no names (it lets any name in), so nobody is ever one of these"
+            text = "upstream proves no names (it admits any name), so these names never match"
             yield LintFinding("warning", "names-not-proven", where, text)
         elif around.names_proven is None:
-            text = "whether upstream proves names could not be seen; `countersign doctor` says more"
+            text = "could not determine whether upstream proves names; see `countersign doctor`"
             yield LintFinding("note", "names-not-looked-at", where, text)
     for position, name in enumerate(policy.pull.reviewers):
         if "*" in name:
-            text = f"{name} is taken as it stands: no wildcards here, so nobody is called that"
+            text = f"{name} is taken literally: wildcards do not work here, so it matches nobody"
             yield LintFinding("warning", "no-wildcard", ("policies", at, "pull", "reviewers", position), text)
     for position, name in enumerate(policy.push.allow):
         if "*" in name and name != ANYBODY:
-            text = f"{name} is taken as it stands: only * alone is everybody, so nobody is called that"
+            text = f"{name} is taken literally: only * alone means everybody, so it matches nobody"
             yield LintFinding("warning", "no-wildcard", ("policies", at, "push", "allow", position), text)
 
 

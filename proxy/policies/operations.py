@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.policies.in_force import Policies
 
 _BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
-_TEXT_ALONE = "nothing is different but the text"
+_TEXT_ALONE = "only the text differs"
 _NEWLY_BLOCKED, _NOT_KNOWN = 2, 5  # exit codes
 
 
@@ -41,14 +41,14 @@ async def _found(number: int, call: Call) -> PolicyRevision:
     except Corrupt as altered:
         raise Conflict(f"{altered.what}; it is not used any more") from None
     if found is None:
-        raise NotFound(f"there is no revision {number}; there are: countersign policy history")
+        raise NotFound(f"no revision {number}; list them with: countersign policy history")
     return found
 
 
 def _file(row: Row, _: Given) -> Printed:
     line = row.get("revision") or row
     if row.get("source") == "file":
-        about = f"# from {row['path']}, where they are changed"
+        about = f"# from {row['path']}; change them there"
     else:
         about = f"# revision {line['number']} by {line['by']}, {minute(line['at'])}: {line['reason']}"
     return Printed(raw=row["text"], aside=[about])
@@ -84,7 +84,7 @@ def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 _HISTORY = Command(
     "policy history", table=_table, rows="items",
-    empty="there is no revision: policies are those of the configuration file",
+    empty="no revisions: the policies are those of the configuration file",
 )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ async def policy_difference(call: Call) -> shapes.Difference:
 def _applied(row: Row) -> list[str]:
     line = row["revision"]
     if not row["changed"]:
-        return [f"nothing to do: revision {line['number']} is this very text"]
+        return [f"nothing to do: revision {line['number']} has exactly this text"]
     return [f"revision {line['number']} is in force (policies {line['policies'][:12]})"]
 
 
@@ -223,7 +223,7 @@ async def _repository_named(call: Call) -> str:
     body_bytes=_BYTES,
 )  # fmt: skip
 async def test_policies(call: Call, body: shapes.ImageRequest) -> shapes.Tested:
-    """Say what a pull would get. Exit code 0: allowed, 1: blocked, 5: not known."""
+    """Show what the result of a pull would be. Exit code 0: allowed, 1: blocked, 5: not known."""
     from proxy.oci.image_name import parse_name
     from proxy.policies.replay import supposing
     from proxy.registry.judging.judge import judge
@@ -252,12 +252,12 @@ def _impact(row: Row, given: Given) -> Printed:
     counts, days = row["counts"], given["days"]
     told = ", ".join(f"{counts[effect]} {effect}" for effect in counts if counts[effect]) or "nothing was pulled"
     days_told = "day" if days == 1 else f"{days} days"
-    lines = [f"what was pulled in the last {days_told}, judged again ({row['examined']}): {told}"]
+    lines = [f"images pulled in the last {days_told}, judged again ({row['examined']}): {told}"]
     if row["more"]:
         lines.append(f"MORE WAS PULLED than the {row['examined']} newest that were judged; see --limit")
     changed = sum(counts.values()) - counts["unchanged"]
     if changed > len(row["images"]):
-        lines.append(f"the first {len(row['images'])} of {changed} for which something changes, or nobody knows:")
+        lines.append(f"the first {len(row['images'])} of {changed} that change or could not be judged:")
     code = _NOT_KNOWN if counts["could not judge"] or row["more"] else 0
     code = _NEWLY_BLOCKED if counts["newly blocked"] else code
     table = [("EFFECT", "PULLS", "LAST", "IMAGE", "WHY"), *map(_image, row["images"])] if row["images"] else []
@@ -277,7 +277,7 @@ def _image(image: Row) -> tuple[str, ...]:
     status=202, body_bytes=_BYTES,
 )  # fmt: skip
 async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.PlanJob:
-    """Judge past pulls by these policies. Exit code 2: one newly blocked, 5: not known."""
+    """Judge past pulls under these policies. Exit code 2: one newly blocked, 5: not known."""
     from proxy.jobs import run
     from proxy.jobs.job import Job
     from proxy.jobs.port import Jobs
@@ -287,7 +287,7 @@ async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.Plan
     async with now.trying.of(by.key):
         await now.checked(body.text, body.name)
     request = {"text": text, "name": body.name, "days": body.days, "limit": body.limit}
-    job = Job("", PLAN, by.name, by.authenticated_by, "to know what would be blocked", call.now, request)
+    job = Job("", PLAN, by.name, by.authenticated_by, "to see what would be blocked", call.now, request)
     room = job_room(by, call.ports)
     await run.may_start(job, jobs, room)  # checked before the text is stored permanently
     await call.ports.journal.keep_revision(CANDIDATE, text, body.text)

@@ -94,12 +94,12 @@ class _Lane:
                 return await child.ask(body, asyncio.get_running_loop().time() + seconds, REPLY_BYTES)
             except TimeoutError:
                 await self._killed(child)
-                text = f"these policies take longer than {seconds:g} s to look through (limits.policy_check_s)"
+                text = f"these policies take longer than {seconds:g} s to check (limits.policy_check_s)"
                 raise Invalid(f"{text}; make the text smaller") from None
             except ChildGone as gone:
                 await self._killed(child)
                 if last:
-                    text = f"these policies cannot be looked through: {gone}, twice"
+                    text = f"these policies cannot be checked: {gone}, twice"
                     raise Invalid(f"{text}; make the text smaller") from None
             except BaseException:  # the caller is gone: the late answer must not be read as the next one
                 await self._killed(child)
@@ -108,17 +108,17 @@ class _Lane:
 
     async def _running(self) -> Child:
         if self._closed:
-            raise Unavailable("the server is leaving: policies are not looked at any more")
+            raise Unavailable("the server is stopping: policies are no longer checked")
         if self.child is not None and not self.child.alive:
             await self._killed(self.child)
         if self.child is None:
             memory = self._limits.policy_check_bytes
             try:
                 self.child = await Child.start(
-                    "proxy.policies.worker", "looks through policies", {}, str(self._nice), str(memory)
+                    "proxy.policies.worker", "checks policies", {}, str(self._nice), str(memory)
                 )
             except OSError as error:
-                raise Unavailable(f"no process to look through policies could be started: {error.strerror}") from None
+                raise Unavailable(f"no process to check policies could be started: {error.strerror}") from None
         return self.child
 
     async def _killed(self, child: Child) -> None:
@@ -153,8 +153,8 @@ class Turns:
         """Hold this holder's turn until the block ends. Raises Fault TOOMANYREQUESTS (429) if too many checks wait."""
         if not self._shares.take(holder):
             held = self._shares.held(holder)
-            text = f"{held} of your checks of policies wait already (limits.policy_checks: {self._shares.limit} of all)"
-            raise Fault("TOOMANYREQUESTS", f"{text}; ask again when they are done", headers={"Retry-After": "10"})
+            text = f"{held} of your policy checks wait already (limits.policy_checks: {self._shares.limit} of all)"
+            raise Fault("TOOMANYREQUESTS", f"{text}; try again when they are done", headers={"Retry-After": "10"})
         try:
             async with self._locks.setdefault(holder, asyncio.Lock()):
                 yield

@@ -25,26 +25,26 @@ def _in_file(path: Path, *, alone: bool = False) -> Mapping[str, str]:
 
 _Text = Annotated[str, StringConstraints(max_length=TEXT_BYTES)]
 _CANDIDATE = Field(
-    default=None, description="a file with the setting `policies`, as YAML; else the policies in force are looked at"
+    default=None, description="a file with the setting `policies`, as YAML; default: the policies in force"
 )
 _Base = Annotated[int, Option("REVISION", reads="number", first_of="policies/revisions")]
 _Number = Annotated[int, Argument("REVISION", reads="number")]
-_NAME = Field(default="policies.yaml", description="what to call the text in messages, such as its file")
+_NAME = Field(default="policies.yaml", description="the name of the text in messages, such as its file")
 _TEXT = Field(description="a file with the one setting `policies`, as YAML")
 _BASE = Field(ge=0, description="number of the revision this was made from; refused (409) if another is in force")
 
 
 class HistoryPage(Page, frozen=True):
-    """Which part of the history."""
+    """A page of the history."""
 
-    limit: int = Field(default=50, ge=1, le=100, description="rows, at most")
+    limit: int = Field(default=50, ge=1, le=100, description="maximum number of rows")
 
 
 class Between(Shape, frozen=True):
     """Two revisions."""
 
     old: _Number = Field(ge=1, le=999_999_999, description="number of a revision")
-    new: _Number = Field(ge=1, le=999_999_999, description="number of another")
+    new: _Number = Field(ge=1, le=999_999_999, description="number of the other revision")
 
 
 class ApplyRequest(Why, frozen=True):
@@ -62,7 +62,7 @@ class RevertRequest(Why, frozen=True):
 
 
 class Candidate(Shape, frozen=True):
-    """Policies to look at; without a text, those in force."""
+    """Policies to check; without a text, those in force."""
 
     text: Annotated[_Text | None, NOT_KEPT, Argument("FILE", file=_in_file)] = _CANDIDATE
     name: Name = _NAME
@@ -76,7 +76,7 @@ class ImageRequest(Candidate, frozen=True):
 
 
 class PlanRequest(Shape, frozen=True):
-    """Policies to try on what was pulled."""
+    """Policies to try on past pulls."""
 
     text: Annotated[_Text, NOT_KEPT, Argument("FILE", file=_in_file)] = _TEXT
     name: Name = _NAME
@@ -84,7 +84,7 @@ class PlanRequest(Shape, frozen=True):
         default=7, ge=1, le=90, description="how far back to look for pulls"
     )
     limit: Annotated[int, Option(reads="number", default=1000)] = Field(
-        default=10_000, ge=1, le=100_000, description="images, at most; the newest"
+        default=10_000, ge=1, le=100_000, description="maximum number of images; the newest ones"
     )
 
 
@@ -92,7 +92,7 @@ class RevisionLine(Shape, frozen=True):
     """A revision, without its text."""
 
     number: int
-    hash: str = Field(description="of all of it; the next one names it as its parent")
+    hash: str = Field(description="hash of the whole revision; the next one names it as its parent")
     parent: str
     policies: str = Field(description="the policy revision that decisions name")
     at: datetime
@@ -117,15 +117,15 @@ class History(Shape, frozen=True):
 class PoliciesShown(Shape, frozen=True):
     """The policies in force."""
 
-    source: Literal["file", "api"] = Field(description="where they are changed")
+    source: Literal["file", "api"] = Field(description="where policies are changed")
     path: str = Field(description="the configuration file")
     policies: str = Field(description="the policy revision that decisions name")
-    revision: RevisionLine | None = Field(description="null where they are those of the file")
+    revision: RevisionLine | None = Field(description="null if they are those of the file")
     text: str
 
 
 class SettingChanged(Shape, frozen=True):
-    """One setting, as it was and as it is."""
+    """One changed setting."""
 
     setting: str
     old: Any
@@ -133,7 +133,7 @@ class SettingChanged(Shape, frozen=True):
 
 
 class PolicyChanged(Shape, frozen=True):
-    """What became of one policy."""
+    """The changes of one policy."""
 
     repositories: tuple[str, ...]
     change: Literal["added", "removed", "changed"]
@@ -141,46 +141,46 @@ class PolicyChanged(Shape, frozen=True):
 
 
 class Difference(Shape, frozen=True):
-    """What is different, by policy and setting."""
+    """Differences, by policy and setting."""
 
     changes: tuple[PolicyChanged, ...]
-    lines: tuple[str, ...] = Field(description="the same for people")
+    lines: tuple[str, ...] = Field(description="the same as text")
 
 
 class Applied(Shape, frozen=True):
-    """What is in force now."""
+    """The policies in force after the call."""
 
-    changed: bool = Field(description="false: this very text was in force already, and nothing was done")
+    changed: bool = Field(description="false: exactly this text was in force already, and nothing was done")
     revision: RevisionLine
 
 
 class LintFindingShown(Shape, frozen=True):
-    """One thing that is wrong, or probably not meant."""
+    """One mistake, or a probable one."""
 
     level: Literal["error", "warning", "note"]
     code: str
     where: str = Field(description="the setting")
-    line: int | None = Field(description="in the text; null where it stands elsewhere")
+    line: int | None = Field(description="line in the text; null if it is elsewhere")
     text: str
 
 
 class Linted(Shape, frozen=True):
-    """Everything found."""
+    """All findings."""
 
     findings: tuple[LintFindingShown, ...]
 
 
 class Tested(Shape, frozen=True):
-    """What a pull would get."""
+    """The result that a pull would have."""
 
     allowed: bool
     outcome: Literal["passed", "failed", "inconclusive"]
     decision: dict[str, Any]
-    text: str = Field(description="the same for people")
+    text: str = Field(description="the same as text")
 
 
 class VerdictShown(Shape, frozen=True):
-    """What a pull gets."""
+    """The result of a pull."""
 
     standing: PullVerdict
     reason: str
@@ -188,7 +188,7 @@ class VerdictShown(Shape, frozen=True):
 
 
 class ImageShown(Shape, frozen=True):
-    """An image that was pulled, under both."""
+    """A pulled image, judged under both sets of policies."""
 
     repository: str
     reference: str
@@ -201,21 +201,21 @@ class ImageShown(Shape, frozen=True):
 
 
 class Impact(Shape, frozen=True):
-    """What the policies would change for what was pulled."""
+    """The effect of the policies on past pulls."""
 
     base: int = Field(description="number of the revision in force, to apply them to; 0: those of the file")
     difference: Difference
     since: datetime
     examined: int
-    more: bool = Field(description="whether more was pulled than was examined")
+    more: bool = Field(description="whether more images were pulled than examined")
     counts: dict[Effect, int]
     images: tuple[ImageShown, ...] = Field(
-        description="the first 100 for which something changes, or nobody knows; what is blocked comes first"
+        description="the first 100 images that change or could not be judged; newly blocked ones first"
     )
 
 
 class PlanJob(JobShown, frozen=True):
-    """A job that tries policies on what was pulled."""
+    """A job that tries policies on past pulls."""
 
     # what a job holds is a dict: until it is done, it is not yet an impact
     result: Impact | dict[str, Any] = Field(description="the impact, once the job is done")  # type: ignore[assignment]

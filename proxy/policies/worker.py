@@ -66,7 +66,7 @@ def _linted(request: Json) -> list[dict[str, Any]]:
         for level, code, where, text in found[:FINDINGS]
     ]
     if (more := len(found) - FINDINGS) > 0:
-        text = f"and {more} more findings; mend these first"
+        text = f"and {more} more findings; fix these first"
         told.append({"level": "note", "code": "more", "where": "", "text": text, "line": None})
     return told
 

@@ -24,7 +24,7 @@ _CONFIGURATION = 3
 
 
 class DoctorRequest(Shape, frozen=True):
-    """What to do beside looking."""
+    """The options of the checks."""
 
     write_to: Annotated[OneRepository | None, Option("REPOSITORY", reads="repository")] = Field(
         default=None, description="also write a tag there twice, and delete it"
@@ -37,7 +37,7 @@ class Finding(Shape, frozen=True):
     name: str
     state: Literal["ok", "warning", "wrong", "skipped"]
     detail: str
-    fix: str = Field(description="what to do; empty: nothing")
+    fix: str = Field(description="the fix; empty: none is needed")
     checks: tuple[Finding, ...] = Field(description="the parts of this check")
 
 
@@ -77,7 +77,7 @@ def _is_wrong(row: Row) -> bool:
 
 _DOCTOR = Command(
     "doctor", shows=_examined, old_json=True,
-    fallback=("proxy.server.doctor.examine:offline", "this command looked itself"),
+    fallback=("proxy.server.doctor.examine:offline", "this command made the checks itself"),
 )  # fmt: skip
 
 

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from proxy.registry.request import Request
     from proxy.trust.decision import Decision
 
-REF = "repo[:tag|@digest], the proxy's name in front or not"
+REF = "repo[:tag|@digest], with or without the proxy's name in front"
 
 
 class VerifyQuery(Shape, frozen=True):
-    """Which image."""
+    """An image to judge."""
 
     ref: Annotated[Line, Argument("REF")] = Field(description=REF)
 
 
 class WhyQuery(Shape, frozen=True):
-    """Which decision."""
+    """A decision to explain."""
 
     question: Annotated[Line, Argument("REF|DECISION-ID")] = Field(description="an image, or the id from an error")
 
@@ -34,13 +34,13 @@ class DecisionShown(Shape, frozen=True):
     """A decision."""
 
     outcome: Literal["passed", "failed", "inconclusive"]
-    allowed: bool = Field(description="also where the policy only warns, or an exception lets it through")
+    allowed: bool = Field(description="also if the policy only warns, or an exception allows it")
     decision: dict[str, Any] = Field(description="criteria, checks, signatures and revisions")
-    text: str = Field(description="the same for people")
+    text: str = Field(description="the same as text")
 
 
 class SignRequest(Why, frozen=True):
-    """An image to sign that is upstream already."""
+    """An image upstream, to be signed."""
 
     ref: Annotated[Line, Argument("REF")] = Field(description=REF)
 
@@ -55,7 +55,7 @@ class SignatureShown(Shape, frozen=True):
 
 
 class SignedShown(Shape, frozen=True):
-    """What was signed."""
+    """The signed image and its signatures."""
 
     digest: str
     signatures: tuple[SignatureShown, ...]
@@ -87,7 +87,7 @@ _VERIFY = Command("verify", shows=_explained)
 
 @operation("GET /verify", Permission.VERIFY, _VERIFY, about=_repository, query=VerifyQuery, unrecorded=True)
 async def verify(call: Call) -> DecisionShown:
-    """Judge an image as a pull of it now. Exit code 0: allowed, 1: blocked, 5: not known."""
+    """Judge an image as a pull of it would now. Exit code 0: allowed, 1: blocked, 5: not known."""
     return await _judged(call.query.ref, call)
 
 
@@ -108,7 +108,7 @@ _WHY = Command("why", shows=_explained, fallback=("proxy.server.offline_record:w
 
 @operation("GET /why", Permission.VERIFY, _WHY, about=_repository_in_question, query=WhyQuery, unrecorded=True)
 async def why(call: Call) -> DecisionShown:
-    """Explain a decision: each check, the verdict and the fix. Exit codes as of verify."""
+    """Explain a decision: each check, the verdict and the fix. Exit codes as for verify."""
     found = await _recorded(call)
     if found is None:
         return await _judged(call.query.question, call)
@@ -122,7 +122,7 @@ def _signed(row: Row) -> list[str]:
 
 @operation("POST /sign", Permission.SIGN, Command("sign", _signed), about=_repository)
 async def sign(call: Call, body: SignRequest) -> SignedShown:
-    """Sign an image that is upstream already."""
+    """Sign an image that is already upstream."""
     from proxy.registry.signing.sign_existing import sign_existing
 
     done = await sign_existing(_named(body.ref, call), call.actor, _own_request(call), call.ports)

@@ -24,19 +24,19 @@ _FROM_THE_RECORD = "this is from its record"
 
 
 class JournalPage(Page, frozen=True):
-    """Which rows of the journal, newest first. Rows that are added meanwhile may show some twice, and hide none."""
+    """A query for journal rows, newest first. Rows added meanwhile may make some appear twice; none is skipped."""
 
     kind: Annotated[EventKind | None, Option("KIND")] = Field(
-        default=None, description="rows of this kind only (docs/events.md)"
+        default=None, description="only rows of this kind (docs/events.md)"
     )
     repository: Annotated[str, Option("NAME")] = Field(
-        default="", max_length=255, description="rows about this repository only"
+        default="", max_length=255, description="only rows about this repository"
     )
     digest: Annotated[str, Option("DIGEST")] = Field(
-        default="", max_length=200, description="rows about this digest only"
+        default="", max_length=200, description="only rows about this digest"
     )
     since: Annotated[AwareDatetime | None, Option("SPAN", reads="since")] = Field(
-        default=None, description="rows since then only: 2027-01-31T00:00:00Z; to the command also 7d, 12h"
+        default=None, description="only rows since then: 2027-01-31T00:00:00Z; the command also takes 7d, 12h"
     )
 
 
@@ -78,7 +78,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 _JOURNAL = Command(
-    "journal", table=_table, rows="items", empty="there is no such row", limit=50,
+    "journal", table=_table, rows="items", empty="no row matches", limit=50,
     fallback=("proxy.server.offline_record:journal", _FROM_THE_RECORD),
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ async def _repository(call: Call) -> str:
 
 @operation("GET /journal", Permission.JOURNAL, _JOURNAL, about=_repository, query=JournalPage, unrecorded=True)
 async def journal(call: Call) -> Rows:
-    """List what happened, newest first."""
+    """List the rows of the journal, newest first."""
     page = call.query
     rows = await call.ports.journal.search(search_of(page, page.limit + 1))
     after = page.skip + page.limit if len(rows) > page.limit else None
@@ -113,12 +113,12 @@ class Since(Shape, frozen=True):
     """The start of a report."""
 
     since: Annotated[AwareDatetime | None, Option("SPAN", reads="since")] = Field(
-        default=None, description="7 days ago by default, or 2027-01-31T00:00:00Z; to the command also 2w, 12h"
+        default=None, description="2027-01-31T00:00:00Z; the command also takes 2w, 12h; default: 7 days ago"
     )
 
 
 class WarnedImage(Shape, frozen=True):
-    """An image under one reference that warn mode let through."""
+    """An image under one reference that only warn mode allowed."""
 
     repository: str
     reference: str

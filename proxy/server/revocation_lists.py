@@ -112,7 +112,7 @@ class RevocationLists:
             if (why := forged(der, issuers)) is not None:
                 raise ValueError(why)
             if last_update(der) > self._clock.now():
-                raise ValueError(f"it is of {last_update(der):%Y-%m-%d %H:%M}, which is yet to come")
+                raise ValueError(f"it is of {last_update(der):%Y-%m-%d %H:%M}, which is in the future")
             if source.der is not None and last_update(der) < last_update(source.der):
                 raise ValueError(
                     f"it is older than the list we have, which is of {last_update(source.der):%Y-%m-%d %H:%M}"
@@ -120,7 +120,7 @@ class RevocationLists:
         except (Unavailable, ValueError) as wrong:
             why = wrong.what if isinstance(wrong, Unavailable) else str(wrong)
             if why != source.wrong:
-                self._log.error("revocation list not to be had", source=name, why=why)
+                self._log.error("revocation list not available", source=name, why=why)
             source.wrong = why
             return
         source.der, source.wrong = der, None

@@ -181,24 +181,22 @@ class Running:
         )
         watch, store = self.store.watch, self.store
         look_s = ALONE_S if store.sole else LOOK_S
-        self._ticking.every(PROBLEMS_S, "what is wrong", self._told.look)
+        self._ticking.every(PROBLEMS_S, "present problems", self._told.look)
         self._ticking.every(look_s, "denials and keys of other servers", watch.look)
         self._ticking.every(self._registry.every_s, "whether upstream answers", self._registry.look)
-        self._ticking.every(staleness.LOOK_S, "how old they are", self._staleness.look)
+        self._ticking.every(staleness.LOOK_S, "age of denials and keys", self._staleness.look)
         self._ticking.every(look_s, "policies of other servers", watch.follower(POLICY, self.policies))
-        self._ticking.every(look_s, "what other servers owe", watch.follower(OWED, store.unsigned))
+        self._ticking.every(look_s, "unsigned pushes of other servers", watch.follower(OWED, store.unsigned))
         self._ticking.every(EXPIRE_S, "approvals", lambda: expire(self.store.approvals, self.ports))
         self._ticking.every(revocation_lists.LOOK_S, "revocation lists", self._lists.refresh)
-        self._ticking.every(expiry_watch.LOOK_S, "what ends", self.endings.look)
-        self._ticking.every(schedule_runner.LOOK_S, "what is due for keys", self.keytimes.look)
+        self._ticking.every(expiry_watch.LOOK_S, "expiries", self.endings.look)
+        self._ticking.every(schedule_runner.LOOK_S, "scheduled changes of keys", self.keytimes.look)
         self._ticking.every(offline.LOOK_S, "break-glass on this host", self._on_the_host.look)
-        self._ticking.every(1, "exceptions that come to their end", lambda: close_ended(self.ports))
-        self._ticking.every(
-            sign_pending.LOOK_S, "what is owed a signature", lambda: see_to_it(self.ports, self.store.jobs)
-        )
+        self._ticking.every(1, "expired exceptions", lambda: close_ended(self.ports))
+        self._ticking.every(sign_pending.LOOK_S, "unsigned pushes", lambda: see_to_it(self.ports, self.store.jobs))
         self._jobs.every(runner.LOOK_S, self._ticking)
-        self._ticking.every(retag.LOOK_S, "tags that were moving", lambda: retag.finish_all(self.ports))
-        self._ticking.every(withdraw.LOOK_S, "what images left", lambda: withdraw.withdraw_again(self.ports))
+        self._ticking.every(retag.LOOK_S, "unfinished moves of tags", lambda: retag.finish_all(self.ports))
+        self._ticking.every(withdraw.LOOK_S, "unfinished withdrawals", lambda: withdraw.withdraw_again(self.ports))
 
     async def _handle(self, op: Operation, request: Request) -> Response:
         return await answer_as_realm(op, request, self.ports, self.upstream.realm, self.settings.server.public_urls)

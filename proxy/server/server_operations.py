@@ -50,40 +50,40 @@ class KeyStatus(Shape, frozen=True):
 
 
 class Soon(Shape, frozen=True):
-    """Something that is set to happen to a key."""
+    """A scheduled change of a key."""
 
     what: str = Field(description="rotate, activate, retire, stops signing")
     at: datetime
     profile: str
     token: str
-    key: str = Field(description="fingerprint of the key it happens to")
-    says: str = Field(description="the same for people")
+    key: str = Field(description="fingerprint of the key")
+    says: str = Field(description="the same as text")
 
 
 class Warned(Shape, frozen=True):
-    """Something that ends before long."""
+    """An approaching expiry."""
 
     what: str
-    at: datetime = Field(description="when it ends")
+    at: datetime = Field(description="when it expires")
     next: str = Field(description="what to do in time")
 
 
 class Trouble(Shape, frozen=True):
-    """Something that does not work."""
+    """A present problem."""
 
-    id: ProblemId = Field(description="what kind of problem it is")
-    severity: Severity = Field(description="error where it stops something, else warning")
+    id: ProblemId = Field(description="the kind of problem")
+    severity: Severity = Field(description="error if it stops something, else warning")
     what: str
-    since: str = Field(default="", description="since when; empty where that is not known")
-    stops: str = Field(description="what does not work for as long")
+    since: str = Field(default="", description="since when; empty if unknown")
+    stops: str = Field(description="what does not work meanwhile")
     next: str = Field(description="the next command")
-    about: str = Field(default="", description="tells it from others of its kind: a token, a key, an exception")
+    about: str = Field(default="", description="distinguishes it from others of its kind: a token, a key, an exception")
     server: str = Field(default="", description="the server that has it; empty: all that share the store")
-    repository: str = Field(default="", description="the one repository it is about; empty: more, or none")
+    repository: str = Field(default="", description="the one repository it is about; empty: several, or none")
 
 
 class Status(Shape, frozen=True):
-    """Whether everything works."""
+    """The state of the server."""
 
     name: str
     url: str
@@ -94,17 +94,17 @@ class Status(Shape, frozen=True):
     policies_number: int | None = Field(default=None, description="their revision there; null for the file's")
     key_revision: str
     keys: tuple[KeyStatus, ...]
-    soon: tuple[Soon, ...] = Field(description="what is announced of keys, the soonest first")
-    warnings: tuple[Warned, ...] = Field(description="what ends within 60, 30 or 7 days, the soonest first")
+    soon: tuple[Soon, ...] = Field(description="announced changes of keys, the soonest first")
+    warnings: tuple[Warned, ...] = Field(description="what expires within 60, 30 or 7 days, the soonest first")
     problems: tuple[Trouble, ...]
 
 
 class Reloaded(Shape, frozen=True):
-    """What reading the configuration again came to."""
+    """The result of a reload."""
 
     reloaded: bool
-    why: str | None = Field(description="why it was refused; what was in force before still is")
-    policies: str = Field(description="which policies are in force, and from where")
+    why: str | None = Field(description="why it was refused; the previous configuration stays in force")
+    policies: str = Field(description="the policies in force, and their source")
 
 
 def _lines(row: Row) -> list[str]:
@@ -155,13 +155,13 @@ async def status(call: Call) -> Status:
 
 def _read_again(row: Row) -> list[str]:
     if row["reloaded"]:
-        return ["the configuration is in force as it is now"]
-    return [f"refused, the one from before is in force: {row['why']}"]
+        return ["the configuration was reloaded and is in force"]
+    return [f"refused, the previous one stays in force: {row['why']}"]
 
 
 @operation("POST /reload", Permission.RELOAD, Command("reload", _read_again, waits=lambda row: not row["reloaded"]))
 async def reload(call: Call) -> Reloaded:
-    """Read the configuration again, as SIGHUP does. Exit code 1: refused, nothing changed."""
+    """Reload the configuration, as SIGHUP does. Exit code 1: refused, nothing changed."""
     live = call.use(Live)
     refused = await live.reload()
     return Reloaded(reloaded=refused is None, why=refused, policies=live.policies.described)

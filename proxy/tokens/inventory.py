@@ -51,7 +51,7 @@ class OpenTokens:
         Raises Unavailable, and ValueError for any other text.
         """
         if not text.startswith(f"{KIND}\n".encode()):
-            raise ValueError("only a key evidence is signed here")
+            raise ValueError("only key evidence is signed here")
         return await self._signer.signed(key, text)
 
     async def destroy(self, key: BookKey) -> None:

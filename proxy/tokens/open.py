@@ -156,8 +156,8 @@ async def _adopt(at: ProfileOnToken, info: KeyInfo, record: Record) -> None:
     same = record.keybook.ring().find(own)
     if same is not None and same.token in at.profile.tokens:
         raise ConfigError(
-            f"key {profile}: token {at.token} holds {own[:12]}, the very key of token {same.token}; a token that "
-            f"stands by has a key of its own: give {at.token} another key of that label, or take it off "
+            f"key {profile}: token {at.token} holds {own[:12]}, the same key as token {same.token}; a token that "
+            f"stands by needs its own key: give {at.token} another key of that label, or remove it from "
             f"keys.{profile}.tokens"
         )
     key = as_recorded(profile, at.token, info, KeyState.ACTIVE, record.clock)

@@ -68,20 +68,20 @@ class Reason(StrEnum):
     UNSIGNED = _row(
         "unsigned",
         "it is not signed",
-        "The registry was searched in every place where signatures live, and there is none for this image.",
+        "Every place for signatures in the registry was searched, and this image has none.",
         "Nobody vouches for it: it may have been pushed around the proxy, or before signing began here.",
         "Do not copy it from elsewhere to get around this. Send the link from the error to the contact it names.",
         "Push it again through the proxy: that signs it. Nothing has to be rebuilt, and layers are not sent again.",
-        "Sign what is already there with `countersign sign REPO:TAG --reason TEXT`. If whole repositories are "
+        "Sign existing images with `countersign sign REPO:TAG --reason TEXT`. If whole repositories are "
         "unsigned, set `mode: warn` for them until they are done, and read `countersign report would-block`.",
     )
     UNTRUSTED_KEY = _row(
         "untrusted_key",
         "no key this repository trusts signed it",
-        "The image is signed, but by no key that the policy of this repository names.",
-        "A signature says who vouches. Whoever signed this is not among those who may vouch here.",
+        "The image is signed, but not by a key that the policy of this repository names.",
+        "A signature says who vouches for an image, and this signer may not vouch for images here.",
         "Ask the contact whether the image is in the right repository.",
-        "Push it through the proxy, which signs with the key this repository asks for.",
+        "Push it through the proxy, which signs with the key this repository requires.",
         "If the signer should count, add the public key under `trust` and its name to `signed_by`. " + _FIND_OUT,
         check=(10, "signed, but not by a key this policy trusts"),
     )
@@ -89,10 +89,10 @@ class Reason(StrEnum):
         "bad_signature",
         "its signature does not verify",
         "A signature is attached to this image, but it does not verify: it was changed, cut short or made wrongly.",
-        "This is what tampering looks like. It is also what a broken signing tool looks like.",
+        "Tampering looks like this, and so does a broken signing tool.",
         "Do not run the image. Tell the contact.",
         "Push it again through the proxy. If you sign with a tool of your own, check its version and its key.",
-        "Look at the signatures with `cosign tree`. A bad signature never hides a good one: there is no good one.",
+        "Inspect the signatures with `cosign tree`. A bad signature never hides a good one: there is no good one.",
         pull_fix=f"do not run it; {_ASK}",
         check=(9, "a signature is here, but it does not verify"),
     )
@@ -101,8 +101,8 @@ class Reason(StrEnum):
         "a trusted key signed it, with an algorithm that does not count here",
         "A key that this repository trusts did sign this image, with an algorithm that does not count here: RSA-PSS, "
         "another hash than SHA-256 (for P-384, SHA-384 counts too), or r||s in place of DER.",
-        "Nothing is wrong with the signature. What counts follows from the key, so that no signature picks how it is "
-        "looked at, and is what every version of cosign can verify.",
+        "The signature itself is correct. The key determines which algorithms count, so no signature chooses how it is "
+        "verified; they are those that every version of cosign can verify.",
         "Ask the contact; the image itself is not under suspicion.",
         "Push it through the proxy, or sign it with SHA-256 (ECDSA in DER, RSA as PKCS#1 v1.5).",
         "Cloud KMS: for RSA take RSA_SIGN_PKCS1_*_SHA256 or RSASSA_PKCS1_V1_5_SHA_256, for P-384 the usual SHA-384. "
@@ -113,10 +113,10 @@ class Reason(StrEnum):
     UNREAD_PAYLOAD = _row(
         "unread_payload",
         "a trusted key signed it, but not as an image signature that is read here",
-        "A key that this repository trusts signed a text about this image, but not one that is read as an image "
-        "signature here: that of another tool, such as Tekton Chains, or an attestation.",
-        "Nothing is wrong with the signature. What a tool means by its own kind of text is not guessed here, and a "
-        "vulnerability report signed by the release key is no release.",
+        "A key that this repository trusts signed a statement about this image that does not count as an image "
+        "signature here: one of another tool, such as Tekton Chains, or an attestation.",
+        "The signature itself is correct. The meaning of another tool's statement is not guessed here, and a "
+        "vulnerability report signed by the release key is not a release.",
         "Ask the contact; the image itself is not under suspicion.",
         "Push it through the proxy, or sign it with `cosign sign`.",
         "Have the pipeline push through the proxy, or add a `cosign sign` step with a key of `trust`. " + _FIND_OUT,
@@ -126,7 +126,7 @@ class Reason(StrEnum):
     WRONG_SUBJECT = _row(
         "wrong_subject",
         "its signature is about another image",
-        "A signature is attached to this image, but what it signs is the digest of another image.",
+        "A signature is attached to this image, but it signs the digest of another image.",
         "Moving a good signature to other content is the simplest forgery there is.",
         "Do not run the image. Tell the contact.",
         "Push it again through the proxy. Scripts that copy signatures must copy the image with them, by digest.",
@@ -139,8 +139,8 @@ class Reason(StrEnum):
         "its signature is for another repository or tag",
         "The image is signed, but for another repository or another tag.",
         "An image approved for one place is not approved for all: a test build must not become a release by a copy.",
-        "Ask the contact for the name under which the image is meant to be pulled.",
-        "Push or copy it through the proxy under the name that is to be used: that signs it for this name.",
+        "Ask the contact for the name under which to pull the image.",
+        "Push or copy it through the proxy under the intended name: that signs it for this name.",
         "If signatures by this key should count under any name, say `identity: any` (or `repository`) for it.",
         check=(4, "signed, but for another repository or tag"),
     )
@@ -148,19 +148,19 @@ class Reason(StrEnum):
         "key_retired",
         "the key that signed it is retired",
         "The image is signed with a key of ours that has been retired.",
-        "Old keys stop counting so that what they protected can be forgotten with them.",
+        "A retired key no longer counts, so that nobody has to protect it for ever.",
         "Ask the contact for a newer build, or for this one to be signed again.",
         "Push it again through the proxy: that signs it with the key in use now.",
-        "Sign what must stay with `countersign sign REF --reason TEXT`, which uses the key that signs now. No "
-        "retired key comes back.",
+        "Sign images that must stay with `countersign sign REF --reason TEXT`, which uses the active key. A "
+        "retired key never becomes active again.",
         check=(3, "signed with a key that is retired"),
     )
     KEY_COMPROMISED = _row(
         "key_compromised",
         "the key that signed it is compromised",
         "The image is signed with a key that was declared compromised.",
-        "Somebody else may have been able to make such signatures, so they say nothing any more.",
-        "Do not run the image, and say so if you have been running it. Tell the contact.",
+        "Somebody else may have made such signatures, so they prove nothing any more.",
+        "Do not run the image, and report it if you have run it. Tell the contact.",
         "Rebuild it from sources you trust, then push it through the proxy.",
         "Do not sign again what you cannot trace. The journal lists what this key signed and when.",
         pull_fix=f"do not run it; {_ASK}",
@@ -171,8 +171,8 @@ class Reason(StrEnum):
         "certificate_expired",
         "the certificate it was signed with has expired",
         "The certificate this image was signed with has expired, and nothing proves that it was signed before.",
-        "After its end a certificate is no longer watched over, so signatures with it cannot be dated.",
-        "Ask the contact for it to be signed again.",
+        "An expired certificate is no longer revoked when its key leaks, so signatures with it prove nothing.",
+        "Ask the contact to have it signed again.",
         "Push it again through the proxy, or sign it with a current certificate.",
         "Signatures with a trusted timestamp outlive their certificate; ask signers to add one.",
         check=(5, "signed, but the certificate or the signature is no longer, or not yet, valid"),
@@ -181,7 +181,7 @@ class Reason(StrEnum):
         "certificate_revoked",
         "the certificate it was signed with was revoked",
         "The authority that issued the certificate of the signer has taken it back.",
-        "The signer's key may be in other hands: who has it signs anything, under any date.",
+        "Others may have the signer's key, and can sign anything with it, under any date.",
         "Do not run the image. Tell the contact.",
         "Have it signed with a certificate that is valid, or push it through the proxy, which signs with its own key.",
         "Only where the authority says since when the key was in other hands (invalidityDate), and a timestamp proves "
@@ -193,8 +193,8 @@ class Reason(StrEnum):
     TOO_FEW_SIGNATURES = _row(
         "too_few_signatures",
         "it has too few signatures",
-        "The image has good signatures, but fewer than the policy asks for, counted by distinct keys.",
-        "More than one signer was asked for so that no single one can let an image through.",
+        "The image has good signatures, but fewer than the policy requires, counted by distinct keys.",
+        "The policy requires several signers so that no single one can approve an image.",
         "Ask the contact which signer is missing.",
         "Have the other signers sign this digest. The same key twice counts once.",
         _FIND_OUT + " It names the keys that count and those that signed.",
@@ -203,19 +203,19 @@ class Reason(StrEnum):
     NOT_VERIFIABLE = _row(
         "not_verifiable",
         "it could not be verified just now",
-        "Something that had to be looked at did not answer: the registry's signatures, most likely.",
-        "Not finding a signature and not being able to look are different things. Only the first is an answer.",
-        "Try again in a few seconds. If it stays, tell the contact.",
-        "Try again in a few seconds. Nothing about the image has to change.",
-        "See `countersign status` and `countersign doctor`: they name what does not answer and since when. If it is "
-        "a bound that was reached, the decision says how many signatures were not examined.",
+        "A source of signatures did not answer, most likely the registry.",
+        '"No signature" and "could not look" are different results. Only the first is an answer.',
+        "Try again in a few seconds. If it persists, tell the contact.",
+        "Try again in a few seconds. The image need not change.",
+        "See `countersign status` and `countersign doctor`: they name what does not answer and since when. If "
+        "a bound was reached, the decision says how many signatures were not examined.",
         pull_fix=f"retry; if it stays, {_ASK}",
         push_fix="retry",
     )
     UNLISTED_BLOB = _row(
         "unlisted_blob",
         "no allowed image of this repository lists this blob",
-        "A layer or a config was asked for that no image allowed here lists.",
+        "The requested layer or config is not listed by any image that is allowed here.",
         "Serving layers by digest alone would let blocked images through piece by piece.",
         "Pull the image by its name: that shows which one is blocked and why.",
         "Push the manifest that lists it through the proxy.",
@@ -227,17 +227,17 @@ class Reason(StrEnum):
         "tag_immutable",
         "this tag exists and may not move",
         "This tag exists, points to other content, and the policy says that it never moves.",
-        "Who pulls a release tag twice must get the same bytes twice.",
-        "Nothing is wrong with the image that is there; pull it as before.",
-        "Push under a new tag. Pushing the very same content again is always accepted.",
+        "A release tag must give the same bytes on every pull.",
+        "The existing image is not affected; pull it as before.",
+        "Push under a new tag. Pushing the same content again is always accepted.",
         "The patterns are in `push.immutable_tags`.",
         push_fix=f"push under a new tag; to delete it, {_ASK}",
     )
     PUSH_NOT_ALLOWED = _row(
         "push_not_allowed",
         "you are not on this repository's push list",
-        "You may write to the registry, but the policy's list of who may push here does not have you on it.",
-        "What is pushed here gets signed, so the list of pushers is a list of who may have things signed.",
+        "You may write to the registry, but you are not on the policy's list of who may push here.",
+        "What is pushed here gets signed, so the list says who may have images signed.",
         "Nothing to do: pulling is not affected.",
         "Ask the contact to be added, or push from the pipeline that is on the list. A name counts only when it is "
         "proven: log in, rather than pushing anonymously.",
@@ -251,7 +251,7 @@ class Reason(StrEnum):
         "Two programs would see two different images, and only one of them would have been checked.",
         "Do not run the image. Tell the contact.",
         "Build it again with a current tool. If one of your own writes manifests, the error says what is ambiguous.",
-        "There is no setting that lets these through.",
+        "No setting allows these.",
         pull_fix=f"do not run it; {_ASK}",
         push_fix="rebuild it with a current tool, then push",
     )
@@ -274,7 +274,7 @@ class Reason(StrEnum):
         "Ask the contact for the image in a current format.",
         "Convert it: pull it with a current docker or skopeo and push it again as an OCI image. Name it by its sha256 "
         "digest, or by a tag.",
-        "There is no setting that lets these through.",
+        "No setting allows these.",
         push_fix="convert it to an OCI image, named by tag or sha256, then push",
     )
     TOO_LARGE = _row(
@@ -292,9 +292,9 @@ class Reason(StrEnum):
         "it was denied by an operator",
         "An operator denied this content, or everything in this repository, whatever its signatures say.",
         "It is known to be bad: this is how a recall reaches everybody at once.",
-        "Do not run it, and say so if you have been running it. Tell the contact.",
-        "Where this content alone is denied, build it anew without what it was recalled for. Where the repository is, "
-        "nothing that is pushed there is served: ask the contact.",
+        "Do not run it, and report it if you have run it. Tell the contact.",
+        "If only this content is denied, rebuild it without what it was recalled for. If the repository is denied, "
+        "nothing pushed there is served: ask the contact.",
         "`countersign deny list` says who denied it, why and until when; "
         "`countersign deny remove ID --reason TEXT` takes it back.",
         pull_fix=f"do not run it; {_ASK}",
@@ -304,7 +304,7 @@ class Reason(StrEnum):
         "not_signed",
         "it could not be signed; the tag was not moved",
         "The push could not be signed, so the tag was not moved and nothing unsigned was acknowledged.",
-        "A push that comes out unsigned would be blocked for everybody later, at a worse moment.",
+        "An unsigned image would be blocked for everybody later, at a worse moment.",
         "Nothing to do: pulls are not affected, the tag still points to what it did.",
         "Push again. What was uploaded is kept, so it is quick.",
         "See `countersign status` for what is wrong with the token: its PIN, its module, or its load.",
@@ -313,13 +313,13 @@ class Reason(StrEnum):
     TAG_RESERVED = _row(
         "tag_reserved",
         "this tag is kept for lists of signatures",
-        "An image, or something else that is no list of signatures, was pushed under a tag that holds signatures: "
-        "`sha256-<hex>.sig`, or `sha256-<hex>` where our list of what refers to that digest lies.",
-        "Signatures of a digest are found by that name. Whoever could put something else there could take them away.",
+        "An image, or other content that is not a list of signatures, was pushed under a tag for signatures: "
+        "`sha256-<hex>.sig`, or `sha256-<hex>` which holds our list of referrers of that digest.",
+        "Signatures of a digest are found by that name. Other content under it would remove them.",
         "Nothing to do: pulling is not affected.",
-        "Push it under another tag. Lists of signatures are taken: `cosign copy`, `crane cp -a` and `regctl image copy "
-        "--digest-tags` bring them, and signatures that are in the registry already stay.",
-        "What somebody kept under a `.sig` name before is in the journal (`tag.replaced`), with its digest.",
+        "Push it under another tag. Signature lists are accepted: `cosign copy`, `crane cp -a` and `regctl image copy "
+        "--digest-tags` copy them, and signatures that are in the registry already stay.",
+        "Earlier content under a `.sig` name is in the journal (`tag.replaced`), with its digest.",
         push_fix="push it under another tag",
     )
 

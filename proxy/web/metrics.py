@@ -45,7 +45,7 @@ class Metrics:
         self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
         says = ["outcome", "mode", "reason"]
         self._decisions = Counter("countersign_decisions", "Decisions", says, registry=at)
-        let = "Pulls that an exception let through although policy blocks them"
+        let = "Pulls that an exception allowed although policy blocks them"
         self._excepted = Counter("countersign_excepted_pulls", let, registry=at)
         silence = "Decisions that could not be made: something did not answer"
         self._inconclusive = Counter("countersign_decisions_inconclusive", silence, registry=at)
@@ -186,7 +186,7 @@ def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPu
     metrics.watch("exceptions_open", "Exceptions that are open", lambda: len(there.in_force().exceptions))
     metrics.watch(
         "exceptions_unreviewed",
-        "Exceptions, open or over, that nobody has reviewed",
+        "Exceptions, open or ended, without a review",
         lambda: sum(each.reviewed is None for each in there.orders().exceptions),
     )
 
@@ -205,18 +205,18 @@ def watch_signing(metrics: Metrics, health: Callable[[], str | None], failed_ove
 
 def watch_problems(metrics: Metrics, now: Callable[[], list[Problem]]) -> None:
     """Export the number of problems that `status` shows."""
-    text = "What is wrong now, as `countersign status` tells it"
+    text = "Present problems, as `countersign status` shows them"
     metrics.watch_each("problems", text, ("id", "severity"), lambda: counted(now()))
 
 
 def watch_key_times(metrics: Metrics, announced: Callable[[], int], next_at: Callable[[], float]) -> None:
     """Export the announced key changes."""
-    metrics.watch("key_changes_announced", "Changes of keys that are announced", announced)
-    when = "When the next change of a key is set to happen, in seconds since 1970; 0: none is"
+    metrics.watch("key_changes_announced", "Announced changes of keys", announced)
+    when = "Time of the next scheduled change of a key, in seconds since 1970; 0: none"
     metrics.watch("next_key_change_timestamp_seconds", when, next_at)
 
 
 def watch_endings(metrics: Metrics, days: Callable[[], Mapping[str, float]]) -> None:
     """Export the days left until the first expiry of each kind."""
-    text = "Days to the end of the first certificate, revocation list or admin token of this kind"
+    text = "Days until the first certificate, revocation list or admin token of this kind expires"
     metrics.watch_each("days_until_expiry", text, ("kind",), lambda: {(kind,): left for kind, left in days().items()})

@@ -1,4 +1,4 @@
-"""Attack 32: getting something signed later that was never pushed, by way of what is owed a signature."""
+"""Attack 32: getting something signed later that was never pushed, by way of unsigned pushes."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def test_who_is_in_the_configuration_has_those_roles_and_is_in_the_journal
 ) -> None:
     async with served(tmp_path, monkeypatch) as s:
         hers = s.certificate("erika@example.com")
-        with pytest.raises(Fault, match="nobody is known by this client certificate"):
+        with pytest.raises(Fault, match="this client certificate matches nobody"):
             await asks(s, monkeypatch, hers)
         s.people.append(person("email:erika@example.com", Role.VIEWER))
         assert (await asks(s, monkeypatch, hers))["name"]
@@ -104,7 +104,7 @@ async def test_who_is_in_the_configuration_has_those_roles_and_is_in_the_journal
         s.people[0] = person("email:erika@example.com", Role.KEY_ADMIN)
         assert (await asks(s, monkeypatch, hers, "POST", "keys/release/rotate"))["new"]
         s.people.clear()
-        with pytest.raises(Fault, match="nobody is known"):
+        with pytest.raises(Fault, match="matches nobody"):
             await asks(s, monkeypatch, hers)
 
 
@@ -116,7 +116,7 @@ async def test_what_somebody_asked_for_who_is_not_known_any_more_is_not_agreed_t
         other = await s.admin.token(Role.KEY_ADMIN, name="max")
         s.people += [person("email:erika@example.com", Role.KEY_ADMIN), person("dns:bob", Role.KEY_ADMIN, name="bob")]
         hers = s.certificate("erika@example.com")
-        with pytest.raises(Fault, match="waits for a second person"):
+        with pytest.raises(Fault, match="a second person must approve it"):
             await asks(s, monkeypatch, hers, "POST", "keys/release/rotate")
         (which,), before = s.admin.world.store.approvals.rows, s.admin.active()
         if now == "gone":
@@ -129,7 +129,7 @@ async def test_what_somebody_asked_for_who_is_not_known_any_more_is_not_agreed_t
         reply = await s.admin.call("POST", f"{path}/approve", {"reason": "seen"}, token=other)
         assert (reply.status, s.admin.active() == before) == ((200, False) if now == "known" else (409, True))
         if now != "known":
-            assert "'erika', who asked for this, may not ask for it any more" in reply.value["detail"]
+            assert "'erika', who requested this, may no longer request it" in reply.value["detail"]
             reply = await s.admin.call("POST", f"{path}/reject", {"reason": "she left"}, token=other)
             assert reply.value["state"] == "rejected"
 
@@ -138,7 +138,7 @@ async def test_others_and_nobodies(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     async with served(tmp_path, monkeypatch) as s:
         s.people.append(person("email:erika@example.com", *Role))
         for names in (("max@example.com",), ("erika.example.com",), ("xerika@example.com",)):
-            with pytest.raises(Fault, match="nobody is known"):
+            with pytest.raises(Fault, match="matches nobody"):
                 await asks(s, monkeypatch, s.certificate(*names))
         forged = s.certificate("erika@example.com", ca=trustme.CA())
         with pytest.raises(Unavailable):  # the handshake fails
@@ -185,7 +185,7 @@ def test_what_a_certificate_says_is_compared_whole() -> None:
     for match in ("subject:CN=erika", "email:example.com", "dns:erika@example.com", "dns:*.example"):
         assert known_by(der, [person(match, Role.VIEWER)], NOW) is None, match
     two = [person("dns:host.example", Role.VIEWER), person("email:erika@example.com", Role.KEY_ADMIN, name="other")]
-    assert known_by(der, two, NOW) is None, "whose it is cannot be known"
+    assert known_by(der, two, NOW) is None, "it must identify one person"
     for at in (shown.not_valid_before_utc - timedelta(seconds=1), shown.not_valid_after_utc):
         assert known_by(der, [person("dns:host.example", Role.VIEWER)], at) is None
     assert known_by(b"junk", [person("dns:host.example", Role.VIEWER)], NOW) is None

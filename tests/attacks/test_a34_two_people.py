@@ -202,7 +202,7 @@ async def test_two_make_a_third_over_the_network_and_neither_sees_the_token() ->
         token = a.world.store.admin_tokens.rows[third["fingerprint"][:12]]
         assert (token.by, token.agreed_by, token.counts) == ("erika", "max", True)
         assert (await a.call("GET", "/admin/v1/keys", token=text)).status == 200
-        assert "there is a token" in (await make(a, {**third, "name": "other"}, max_)).value["detail"]
+        assert "exists already" in (await make(a, {**third, "name": "other"}, max_)).value["detail"]
         secret = text.rpartition("_")[2]
         assert not any(secret in repr(event) for event in a.world.store.journal.events)
 
@@ -213,7 +213,7 @@ async def test_who_agrees_that_a_role_is_handed_out_has_it() -> None:
         uwe = await a.token(Role.KEY_ADMIN, name="uwe")
         _, third = drafted_by_uwe(roles=["key-admin"], name="eve")
         which = (await make(a, third, erika)).value["approval"]["id"]
-        assert "handed out" in (await agree(a, which, max_)).value["detail"]
+        assert "is granted" in (await agree(a, which, max_)).value["detail"]
         assert (await agree(a, which, uwe)).status == 200
 
 

@@ -73,7 +73,7 @@ def test_an_empty_require_means_nobody() -> None:
         GOOD.replace("{require: [{signed_by: [release]}]}", "{require: []}").encode(), Path("/c/c.yaml")
     )
     assert settings.policies.policies[0].pull.require == ()
-    assert any("allows nobody" in warning for warning in settings.warnings)
+    assert any("nobody can pull" in warning for warning in settings.warnings)
 
 
 def test_the_good_one_is_good() -> None:

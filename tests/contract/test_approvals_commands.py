@@ -39,7 +39,7 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         erika = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="erika"))
         other = Endpoint(server=url, token=await a.token(Role.KEY_ADMIN, name="max"))
         before = a.active()
-        with pytest.raises(Fault, match="waits for a second person") as held:
+        with pytest.raises(Fault, match="a second person must approve it") as held:
             await away(lambda: carry_out(rotate_key, erika, ROTATE))
         assert held.value.status == 202, "exit code 11"
         (which,) = a.world.store.approvals.rows
@@ -48,7 +48,7 @@ async def test_two_people_rotate_from_afar(tmp_path: Path, capsys: pytest.Captur
         assert await away(lambda: approve(other, which, "seen", dry_run=True)) is Exit.FINE
         assert "rotate_key as erika asked: tuesday" in capsys.readouterr().out
         assert a.active() == before
-        with pytest.raises(Fault, match="cannot agree to it"):
+        with pytest.raises(Fault, match="cannot approve it"):
             await away(lambda: approve(erika, which, "mine"))
         assert await away(lambda: approve(other, which, "seen")) is Exit.FINE
         assert f"request {which}: rotate_key, done" in capsys.readouterr().out
@@ -94,10 +94,10 @@ async def test_two_make_a_third_and_see_nothing_of_the_token(
 
         assert await away(lambda: ask(dry_run=True)) is Exit.FINE
         assert fingerprint[:20] in capsys.readouterr().out
-        with pytest.raises(Fault, match="waits for a second person"):
+        with pytest.raises(Fault, match="a second person must approve it"):
             await away(ask)
         (which,) = a.world.store.approvals.rows
-        with pytest.raises(Fault, match="no admin token"):
+        with pytest.raises(Fault, match="not an admin token"):
             await away(lambda: show(uwe, OutputFormat.TEXT))
         assert await away(lambda: approve(other, which, "seen")) is Exit.FINE
         assert mine not in capsys.readouterr().out

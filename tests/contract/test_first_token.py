@@ -107,7 +107,7 @@ async def test_where_one_was_used_before_no_other_is_taken(tmp_path: Path, journ
     emptied = MemoryAdminTokens()
     odd = await take_over(tmp_path, emptied, journal, FrozenClock())
     assert odd is not None
-    assert "was taken over before" in odd
+    assert "was stored before" in odd
     assert not emptied.rows
 
 

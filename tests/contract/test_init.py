@@ -42,7 +42,7 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
 
     before = contents(tmp_path)
     again = initialise(InitOptions(tmp_path, "http://other.example.com", adopt=True))
-    assert "was left as it is" in again
+    assert "was not changed" in again
     assert "Nothing had to be made" in again
     assert contents(tmp_path) == before
 
@@ -109,7 +109,7 @@ def test_an_existing_token_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ({"upstream": "registry"}, "--upstream: found 'registry'; allowed: http://"),
         ({"listen": "5000"}, "--listen: found '5000'; allowed: HOST:PORT"),
-        ({"listen": "0.0.0.0:5000"}, "--public-url URL"),
+        ({"listen": "0.0.0.0:5000"}, "--public-url"),
         ({"repositories": "Prod/**"}, "--repositories: found 'Prod/\\*\\*'"),
     ],
 )

@@ -76,7 +76,7 @@ async def test_everything_is_signed_again_from_afar(tmp_path: Path, capsys: pyte
         await away(lambda: show_all(far, {"state": "done", "kind": ""}, OutputFormat.TEXT))
         assert "2/2" in capsys.readouterr().out
         await away(lambda: show_all(far, {"state": "failed"}, OutputFormat.TEXT))
-        assert "no such job" in capsys.readouterr().out
+        assert "no job matches" in capsys.readouterr().out
 
 
 async def test_a_job_that_waits_is_cancelled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +91,7 @@ async def test_a_job_that_waits_is_cancelled(tmp_path: Path, capsys: pytest.Capt
         assert await away(lambda: jobs.waited_for(local, job["id"], OutputFormat.TEXT)) is Exit.NO
         with pytest.raises(Fault, match="nothing to cancel"):
             await away(lambda: cancel(local, job["id"], OutputFormat.TEXT))
-        with pytest.raises(Fault, match="there is no job"):
+        with pytest.raises(Fault, match="no job"):
             await away(lambda: show(local, "f" * 16, OutputFormat.TEXT))
 
 

@@ -48,8 +48,8 @@ async def test_a_whole_life() -> None:
     ("verb", "lines", "words"),
     [
         ("rotate", 3, "still verifies"),
-        ("prepare", 2, "signs nothing before it is activated"),
-        ("compromise", 3, "nothing that it signed count"),
+        ("prepare", 2, "signs once it is activated"),
+        ("compromise", 3, "reject all its signatures"),
     ],
 )
 async def test_a_plan_changes_nothing_and_is_in_the_journal_as_one(verb: str, lines: int, words: str) -> None:
@@ -74,7 +74,7 @@ async def test_what_would_be_refused_is_refused_in_the_plan_too(verb: str, dry: 
         of, status = ("nobody", 404) if verb in ("rotate", "prepare") else (a.active(), 409)
         refused = await said(a, f"{of}/{verb}{dry}", status=status)
         assert any(
-            words in refused["detail"] for words in ("countersign keys", "there are: release", "is active already")
+            words in refused["detail"] for words in ("countersign keys", "configured: release", "is active already")
         )
         assert states(a) == [KeyState.ACTIVE]
 
@@ -82,14 +82,14 @@ async def test_what_would_be_refused_is_refused_in_the_plan_too(verb: str, dry: 
 async def test_the_plan_says_what_distrusting_the_active_key_stops_and_what_the_ledger_saves() -> None:
     async with admin() as a:
         (plan,) = [(await said(a, f"{a.active()}/compromise?dry_run=true"))["plan"]]
-        assert "refuse the pushes that it signs, until another key is active: countersign keys rotate" in plan[0]
+        assert "refuse the pushes that need it, until another key is active: countersign keys rotate" in plan[0]
         told = {**WHY, "since": "2026-01-01T00:00:00Z"}
         plan = (await said(a, f"{a.active()}/compromise?dry_run=true", told))["plan"]
-        assert "no policy says trust_ledger, so all is blocked" in plan[-1]
+        assert "no policy sets trust_ledger, so all is blocked" in plan[-1]
         pull = PullRules(require=SIGN.pull.require, trust_ledger=True)
         a.world.rules.set(replace(SIGN, pull=pull))
         plan = (await said(a, f"{a.active()}/compromise?dry_run=true", told))["plan"]
-        assert "signed before 2026-01-01T00:00:00+00:00" in plan[-1]
+        assert "dates before 2026-01-01T00:00:00+00:00" in plan[-1]
         bad = await said(a, f"{a.active()}/compromise", told)
         assert bad["compromised_since"] == "2026-01-01T00:00:00Z"
         events = a.world.store.journal.events
@@ -126,21 +126,21 @@ async def test_an_overlap_is_planned_in_days_and_done_as_planned() -> None:
         assert turned["old"]["state"] == "active"
         which = new["fingerprint"]
         late = {**WHY, "overlap": "publish-first:7d"}
-        assert "too late" in (await said(a, f"{which}/activate", late, status=400))["detail"]
+        assert "no longer applies" in (await said(a, f"{which}/activate", late, status=400))["detail"]
         plan = (await said(a, f"{which}/activate?dry_run=true"))["plan"]
         assert "too, until 2026-01-23 12:00 UTC" in plan[1], "as it was agreed"
         turned = await said(a, f"{which}/activate")
         assert turned["old"]["signs_until"] == "2026-01-23T12:00:00Z"
         assert turned["old"]["retire_after"] == "2026-02-08T12:00:00Z"
         plan = (await said(a, f"{turned['old']['fingerprint']}/retire?dry_run=true"))["plan"]
-        assert "which was to sign until 2026-01-23 12:00 UTC" in plan[0]
+        assert "which would have signed until 2026-01-23 12:00 UTC" in plan[0]
 
 
 async def test_retiring_a_key_that_signs_no_more_is_planned_in_one_line() -> None:
     async with admin() as a:
         old = (await said(a, "release/rotate"))["old"]["fingerprint"]
         (line,) = (await said(a, f"{old}/retire?dry_run=true"))["plan"]
-        assert "there is no way back" in line
+        assert "this cannot be undone" in line
 
 
 async def test_what_is_configured_holds_where_nothing_is_said() -> None:

@@ -45,7 +45,7 @@ async def test_a_revision_is_added_and_is_in_the_journal(settings: Settings) -> 
     ("text", "number", "reason", "said"),
     [
         ("policies: [{}]", None, "r", "is missing"),
-        (None, 7, "r", "there is no revision 7"),
+        (None, 7, "r", "no revision 7"),
         (TEXT, None, "two\nlines", "--reason"),
         (TEXT, None, "", "--reason"),
     ],

@@ -111,7 +111,7 @@ async def test_shown_changed_compared_and_put_back(tmp_path: Path, capsys: Captu
         assert await away(lambda: apply(place, file, "r", None, YES)) is Exit.FINE
         assert "revision 2 is in force" in capsys.readouterr().out
         assert await away(lambda: apply(place, file, "r", 1, YES)) is Exit.FINE
-        assert "nothing to do: revision 2 is this very text" in capsys.readouterr().out
+        assert "nothing to do: revision 2 has exactly this text" in capsys.readouterr().out
         with pytest.raises(Fault, match="made from revision 1"):
             await away(lambda: revert(place, 1, "r", 1, YES))
         await away(lambda: revert(place, 1, "bad night", None, YES))
@@ -124,7 +124,7 @@ async def test_shown_changed_compared_and_put_back(tmp_path: Path, capsys: Captu
         await away(lambda: diff(place, 1, 2, OutputFormat.TEXT))
         assert '+ pull.mode: "warn"' in capsys.readouterr().out
         await away(lambda: diff(place, 1, 3, OutputFormat.TEXT))
-        assert capsys.readouterr().out == "nothing is different but the text\n"
+        assert capsys.readouterr().out == "only the text differs\n"
 
 
 async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> None:
@@ -189,13 +189,13 @@ async def test_of_a_whole_configuration_only_policies_are_sent_and_none_applied(
         assert await away(lambda: lint(place, file, OutputFormat.TEXT)) is Exit.NO
         line = next(n for n, row in enumerate(file.read_text().splitlines(), 1) if "nobody" in row)
         assert f"{file}:{line}: error" in capsys.readouterr().out
-        with pytest.raises(ConfigError, match="beside `policies` there is store"):
+        with pytest.raises(ConfigError, match=r"it has store, .* besides `policies`"):
             await away(lambda: apply(place, file, "r", 0, YES))
         assert "hunter2" not in str(a.world.store.journal.events)
         await away(lambda: history(place, OutputFormat.TEXT))
-        assert "there is no revision" in capsys.readouterr().out
+        assert "no revisions" in capsys.readouterr().out
         await away(lambda: show(place, OutputFormat.TEXT))
-        assert "where they are changed" in capsys.readouterr().err
+        assert "change them there" in capsys.readouterr().err
     for wrong in ("[]", "keys: {}"):
         file.write_text(wrong)
         with pytest.raises(ConfigError, match="no setting `policies`"):

@@ -105,10 +105,7 @@ async def test_an_older_revision_is_put_back_as_a_new_one() -> None:
         assert (await said(a, "/diff?old=2&new=3"))["changes"][0]["settings"] == [
             {"setting": "pull.mode", "old": "warn", "new": "enforce"}
         ]
-        assert (
-            "there is no revision 9"
-            in (await said(a, "/revisions/9/revert", {"base": 3, "reason": "r"}, 404))["detail"]
-        )
+        assert "no revision 9" in (await said(a, "/revisions/9/revert", {"base": 3, "reason": "r"}, 404))["detail"]
 
 
 @pytest.mark.parametrize("path", ["", "?dry_run=true", "/plan/job"])

@@ -97,7 +97,7 @@ def test_the_journal(recorded: Path) -> None:
     assert "prod/app 1" in done.stdout
     (row,) = json.loads(typed(recorded, "journal", "-o", "json").stdout)["items"]
     assert (row["repository"], row["reason"]) == ("prod/app", "unsigned")
-    assert typed(recorded, "journal", "--repository", "prod/other").stdout == "there is no such row\n"
+    assert typed(recorded, "journal", "--repository", "prod/other").stdout == "no row matches\n"
     wrong = typed(recorded, "journal", "--kind", "none").exception
     assert isinstance(wrong, Fault)
     assert "kind: " in wrong.message

@@ -72,7 +72,7 @@ async def test_an_image_gets_through_and_the_record_follows(proxy: Served, clust
         blob = await client.ask("GET", f"/v2/{REPOSITORY}/blobs/{digest_of(LAYER)}")
         assert (blob.status, blob.body) == (200, LAYER)
         assert (await client.ask("GET", "/v2/other/app/manifests/1")).status == 403, "one scope"
-        assert (await client.pull(REPOSITORY, "bad")).status == 403, "what is denied stays denied"
+        assert (await client.pull(REPOSITORY, "bad")).status == 403, "denials stay in force"
 
         cluster.start()
         asked = "SELECT kind, detail FROM journal WHERE kind LIKE '%except%' ORDER BY position"

@@ -138,7 +138,7 @@ async def test_an_exception_as_the_page_says(proxy: Served) -> None:
         await upstream.furnish(REPOSITORY)
         assert (await upstream.push(REPOSITORY, "1", body)).status == 201
         assert (await client.pull(REPOSITORY, "1")).status == 403
-        assert "say so in the Warning header" in typed(proxy, dry, DIGEST=digest).stdout
+        assert "show it in the Warning header" in typed(proxy, dry, DIGEST=digest).stdout
         assert (await client.pull(REPOSITORY, "1")).status == 403
         typed(proxy, now, DIGEST=digest)
         heard = await within_a_second(client, "1", 200)

@@ -90,14 +90,14 @@ def test_each_section_does_what_it_says(proxy: Served, tmp_path: Path) -> None:
     typed(proxy, "Request a certificate", key[:8], folder)
     must("openssl", "req", "-in", folder / "release.csr", "-noout", "-verify")
     planned, _, shown = typed(proxy, "Set the chain", key[:8], folder)[1:]
-    assert "those who verify must trust the root CN=root,O=Example" in planned
+    assert "verifiers must trust the root CN=root,O=Example" in planned
     assert "CN=release,O=Example,ST=Berlin,C=DE" in shown
     assert problems(chain(proxy, key), SystemClock().now()) == ()
     assert [row[0] for row in proxy.rows("SELECT count(*) FROM journal WHERE kind = 'key.chain'")] == [1]
 
     dry, made = typed(proxy, "A chain to try things with", key[:8], folder)
-    assert "for development alone" in dry
-    assert "warning: nobody vouches for a self-signed certificate" in made
+    assert "for development only" in dry
+    assert "warning: use a self-signed certificate for development only" in made
     assert len(chain(proxy, key)) == 1
     proxy.leave()
     proxy.start()
@@ -112,11 +112,11 @@ def test_what_is_wrong_with_a_chain_is_said_and_nothing_is_kept(proxy: Served, t
     )
     refused = proxy("keys", "chain", "set", key, str(tmp_path / "ca.pem"), "--reason", "r", "--yes")
     assert refused.status == 1
-    assert f"(1) the first certificate is not of key {key[:12]}; request one for it" in refused.stderr
+    assert f"(1) the first certificate is not for key {key[:12]}; request one for it" in refused.stderr
     assert "is a CA itself; sign with a certificate whose basic constraints say CA false" in refused.stderr
     private = proxy("keys", "chain", "set", key, str(tmp_path / "ca.key"), "--reason", "r", "--yes")
     assert private.status == 1
-    assert "there is a private key in it" in private.stderr
+    assert "it contains a private key" in private.stderr
     missing = proxy("keys", "chain", "set", key, str(tmp_path / "none.pem"), "--reason", "r", "--yes")
     assert (missing.status, "cannot be read" in missing.stderr) == (3, True)
     assert chain(proxy, key) == ()

@@ -203,7 +203,7 @@ def refused(secure: Served, then: str | None = None) -> str:
     (problem,) = [each for each in secure.problems() if "was not reloaded" in each["what"]]
     assert why in problem["what"]
     assert problem["since"]
-    assert problem["stops"] == "nothing; the one from before is in force"
+    assert problem["stops"] == "nothing; the previous one stays in force"
     assert problem["next"] == (then or f"countersign config validate --config {secure.config}")
     log = [json.loads(line) for line in secure.daemon.printed().splitlines() if "configuration refused" in line]
     assert log[-1]["why"] == why

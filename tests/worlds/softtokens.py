@@ -48,7 +48,7 @@ class SoftTokens:
 
     async def attest(self, key: BookKey, text: bytes) -> bytes:
         if not text.startswith(f"{KIND}\n".encode()):
-            raise ValueError("only a key evidence is signed here")
+            raise ValueError("only key evidence is signed here")
         return await self.signer.sign(key, text)
 
     async def destroy(self, key: BookKey) -> None:

@@ -51,7 +51,7 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     server: Server = Field(description="the listener that clients talk to")
     admin: Admin = Field(default_factory=Admin, description="the listener for metrics and health")
     upstreams: tuple[Upstream, ...] = Field(description="the registry behind the proxy; for now exactly one")
-    store: Store = Field(default_factory=dict, validate_default=True, description="where the record is kept")
+    store: Store = Field(default_factory=dict, validate_default=True, description="the database")
     tokens: dict[Name, TokenEntry] = Field(default={}, description="PKCS#11 tokens by name")
     keys: dict[Name, KeyEntry] = Field(default={}, description="our keys by name")
     trust: dict[Name, TrustEntry] = Field(
@@ -59,13 +59,17 @@ class ConfigFile(BaseModel, strict=True, extra="forbid", frozen=True, title="Cou
     )
     policies_from: PoliciesFrom = Field(
         default="file",
-        description="where policies are changed: `file`, in here; `api`, by revisions (`policies` is then the first)",
+        description="where policies are changed: `file`: in this file; `api`: by revisions (`policies` is the first)",
     )
     policies: tuple[PolicyEntry, ...] = Field(
-        default=(), description="what repositories demand; a repository without a policy is closed"
+        default=(), description="the requirements of repositories; a repository without a policy is closed"
     )
-    outbound: Outbound = Field(default_factory=Outbound, description="rules for what is asked besides the registry")
-    timestamps: Timestamps | None = Field(default=None, description="who countersigns our Notary signatures on push")
+    outbound: Outbound = Field(
+        default_factory=Outbound, description="rules for requests to servers besides the registry"
+    )
+    timestamps: Timestamps | None = Field(
+        default=None, description="the authority that countersigns our Notary signatures on push"
+    )
     limits: LimitsEntry = Field(default_factory=LimitsEntry, description="bounds")  # type: ignore[valid-type]
 
     @field_validator("version", mode="before")

@@ -22,7 +22,7 @@ class TokenEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     serial: Line | None = Field(
         default=None, description="the token's serial number, instead of its label or beside it"
     )
-    pin: Pin = Field(description="where its PIN is: {file: PATH}, {env: NAME} or {credential: NAME}")
+    pin: Pin = Field(description="the source of its PIN: {file: PATH}, {env: NAME} or {credential: NAME}")
     sessions: int = Field(
         default=2, ge=1, le=256, description="sessions of all servers on one store together, each in a child process"
     )
@@ -39,12 +39,12 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """One of our keys, under the name that policies use."""
 
     algorithm: Algorithm = Field(
-        default="ecdsa-p256", description="kind of the next key that is made; what the token cannot do is refused"
+        default="ecdsa-p256", description="algorithm of the next key; one that the token cannot use is refused"
     )
     tokens: tuple[Name, ...] = Field(
-        min_length=1, description="tokens by name, each with a key of its own: the first signs, the others stand by"
+        min_length=1, description="tokens by name, each with its own key: the first signs, the others stand by"
     )
-    label: Line | None = Field(default=None, description="its label on the token, when that is not its name here")
+    label: Line | None = Field(default=None, description="its label on the token, if it differs from its name here")
     purpose: Purpose | None = Field(
         default=None, description="image or attestation; a key named `attestation` is one, every other is for images"
     )
@@ -53,13 +53,14 @@ class KeyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
         description="how a new key takes over: publish-first:14d, dual-sign:14d, both with a comma, or none",
     )
     retire_after: Span | None = Field(
-        default=None, description="how long after a new key began the old one is retired, such as 90d; never by itself"
+        default=None,
+        description="how long after a new key begins the old one is retired, such as 90d; default: never automatically",
     )
     rotate_every: Span | None = Field(
-        default=None, description="how old the key that signs becomes before a new one takes over; never by itself"
+        default=None, description="age of the active key at which a new one takes over; default: never automatically"
     )
     announce: Span = Field(
-        default="14d", validate_default=True, description="how long before it happens status and metrics say so"
+        default="14d", validate_default=True, description="how long in advance status and metrics announce a change"
     )
 
     @property

@@ -40,13 +40,13 @@ class Server(BaseModel, strict=True, extra="forbid", frozen=True):
     )
     tls: Tls | None = Field(default=None, description="serve HTTPS with this certificate; read again on SIGHUP")
     trusted_proxies: tuple[Network, ...] = Field(
-        default=(), description="networks of reverse proxies whose X-Forwarded-For counts"
+        default=(), description="networks of reverse proxies whose X-Forwarded-For is trusted"
     )
     hide_signature_tags: bool = Field(
         default=False,
-        description="lists of tags leave out `sha256-...` names; tools that copy signatures by them lose those",
+        description="hide `sha256-...` names in lists of tags; tools that copy signatures by these names miss them",
     )
-    name: Short = Field(default="countersign", description="what the proxy calls itself in messages to clients")
+    name: Short = Field(default="countersign", description="the proxy's name in messages to clients")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -83,15 +83,15 @@ def _named_by(text: str) -> str:
 
 
 class ClientCertificate(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Somebody who calls the admin API with a certificate instead of a token."""
+    """A person who calls the admin API with a certificate instead of a token."""
 
-    name: Annotated[str, AfterValidator(_name)] = Field(description="who that is, as the journal will show it")
+    name: Annotated[str, AfterValidator(_name)] = Field(description="the person's name, as the journal shows it")
     match: Annotated[str, AfterValidator(_named_by)] = Field(
-        description="what the certificate says: subject:DN, or an alternative name as dns:, email: or uri:"
+        description="what the certificate must contain: subject:DN, or an alternative name as dns:, email: or uri:"
     )
-    roles: tuple[Annotated[Role, Field(strict=False)], ...] = Field(min_length=1, description="what they may do")
+    roles: tuple[Annotated[Role, Field(strict=False)], ...] = Field(min_length=1, description="the person's roles")
     repositories: tuple[Pattern, ...] = Field(
-        default=(), description="patterns of those they are for; none: all, and what is about none"
+        default=(), description="patterns of the person's repositories; empty: all, and calls about none"
     )
 
 
@@ -103,14 +103,12 @@ class Admin(BaseModel, strict=True, extra="forbid", frozen=True):
     )
     tls: Tls | None = Field(default=None, description="serve HTTPS with this certificate; read again on SIGHUP")
     client_ca: ExistingFile | None = Field(
-        default=None, description="PEM file with the CAs that client certificates come from; needs tls"
+        default=None, description="PEM file with the CAs of client certificates; needs tls"
     )
     certificates: tuple[ClientCertificate, ...] = Field(
-        default=(), description="who calls with a certificate of client_ca, and what they may do"
+        default=(), description="people who call with a certificate of client_ca, and their roles"
     )
-    dual_control: bool = Field(
-        default=False, description="a second person must agree before keys change hands or policies change"
-    )
+    dual_control: bool = Field(default=False, description="a second person must approve changes of keys and policies")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Settings of policies: the demands of repositories."""
+"""Settings of policies: the requirements of repositories."""
 
 from __future__ import annotations
 
@@ -22,36 +22,35 @@ class ClauseEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """One requirement of a pull."""
 
     signed_by: tuple[Name, ...] = Field(min_length=1, description="names from `keys` and `trust`")
-    at_least: int = Field(default=1, ge=1, description="how many different keys of them must have signed")
+    at_least: int = Field(default=1, ge=1, description="how many different keys among them must have signed")
 
 
 class PushEntry(BaseModel, strict=True, extra="forbid", frozen=True):
-    """What happens to a push."""
+    """The rules of pushes."""
 
     sign_with: tuple[Name, ...] = Field(default=(), description="names from `keys`; empty: pushes are not signed")
     formats: tuple[Literal["cosign-simple", "sigstore-bundle", "notation-jws", "notation-cose"], ...] = Field(
         default=("cosign-simple", "sigstore-bundle"),
-        description="how signatures are written; these two serve all cosign versions, `notation-jws` and "
+        description="formats of signatures; these two serve all cosign versions, `notation-jws` and "
         "`notation-cose` notation, as soon as the key has certificates",
     )
     claims: tuple[Literal["pusher", "time"], ...] = Field(
-        default=(), description="what is signed along: who pushed, and when"
+        default=(), description="claims signed with the digest: who pushed, and when"
     )
     immutable_tags: tuple[TagPattern, ...] = Field(
-        default=(), description="tags that are never moved or deleted once pushed, nor what they need, * allowed"
+        default=(),
+        description="tags that never move once pushed; neither they nor what they need is deleted; * allowed",
     )
     allow: tuple[Line, ...] = Field(
-        default=("*",), description="proven names that may push and delete, * allowed; upstream decides too"
+        default=("*",), description="proven names that may push and delete, * allowed; upstream must allow it too"
     )
 
 
 class PullEntry(BaseModel, strict=True, extra="forbid", frozen=True):
     """What a pull must satisfy."""
 
-    mode: Literal["enforce", "warn", "off"] = Field(default="enforce", description="block, only warn, or do not look")
-    enforce_after: Moment | None = Field(
-        default=None, description="from this moment `warn` is `enforce`; a date or a time"
-    )
+    mode: Literal["enforce", "warn", "off"] = Field(default="enforce", description="block, only warn, or do not check")
+    enforce_after: Moment | None = Field(default=None, description="date or time from which `warn` means `enforce`")
     require: tuple[ClauseEntry, ...] = Field(
         default=(), description="every clause must hold; an empty list allows nobody"
     )
@@ -59,31 +58,33 @@ class PullEntry(BaseModel, strict=True, extra="forbid", frozen=True):
         default="strict", description="serve layers of allowed images only, or all layers"
     )
     reviewers: tuple[Line, ...] = Field(
-        default=(), description="proven names that may pull what is blocked, to examine it"
+        default=(), description="proven names that may pull blocked images, to examine them"
     )
     head_on_denied: Literal["deny", "allow"] = Field(
         default="deny", description="answer HEAD of a blocked image; with `allow`, cached images start unchecked"
     )
     trust_ledger: bool = Field(
         default=False,
-        description="let count what our ledger says we signed before the moment a key is compromised since",
+        description="accept signatures that our ledger dates before the key's compromise",
     )
 
 
 class PolicyEntry(BaseModel, strict=True, extra="forbid", frozen=True):
-    """What a set of repositories demands. The most specific pattern wins."""
+    """The requirements of a set of repositories. The most specific pattern wins."""
 
     repositories: tuple[Pattern, ...] = Field(
         min_length=1, description="patterns: * within a segment, ** for any number of segments"
     )
-    contact: Line | None = Field(default=None, description="whom a blocked person should ask")
-    owner: Line | None = Field(default=None, description="who answers for this policy")
-    help_url: Link | None = Field(default=None, description="a page of yours; refusals show it, like `contact`")
+    contact: Line | None = Field(default=None, description="whom blocked callers should ask")
+    owner: Line | None = Field(default=None, description="who is responsible for this policy")
+    help_url: Link | None = Field(default=None, description="your own help page; refusals show it, like `contact`")
     push: PushEntry = Field(default_factory=PushEntry, description="what happens to a push")
     pull: PullEntry = Field(default_factory=PullEntry, description="what a pull must satisfy")
 
 
 class PolicyPart(BaseModel, strict=True, extra="forbid", frozen=True):
-    """The policies by themselves, as they are given to the admin API."""
+    """The policies alone, as sent to the admin API."""
 
-    policies: tuple[PolicyEntry, ...] = Field(description="what repositories demand; none of them: all is closed")
+    policies: tuple[PolicyEntry, ...] = Field(
+        description="the requirements of repositories; empty: every repository is closed"
+    )

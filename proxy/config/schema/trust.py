@@ -51,7 +51,7 @@ def _trusted_root(value: object, info: ValidationInfo) -> object:
 
 def _exact(value: str) -> str:
     if "*" in value:
-        raise ValueError("allowed: whole identities, each exactly; * is no wildcard here")
+        raise ValueError("allowed: complete identities; * is not a wildcard here")
     return value
 
 
@@ -74,7 +74,7 @@ class KeyTrust(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class X509Trust(BaseModel, strict=True, extra="forbid", frozen=True):
-    """An authority: signatures of Notary formats count when it certifies whoever made them."""
+    """An authority: Notary signatures count when it certifies their signer."""
 
     kind: Literal["x509"] = Field(description="what is trusted: `x509`, certificates that a CA issued")
     ca_file: Certificates = Field(description="with `kind: x509`: PEM file with the CA's certificates, or the PEM text")
@@ -86,20 +86,21 @@ class X509Trust(BaseModel, strict=True, extra="forbid", frozen=True):
     tsa_ca_file: Certificates | None = Field(
         default=None,
         description="with `kind: x509`: PEM file with the roots of timestamp authorities (RFC 3161), or the PEM text: "
-        "a signature they prove to be from before its certificate ended still counts",
+        "a signature that they date before its certificate expired still counts",
     )
     crl: tuple[ListSource, ...] = Field(
         default=(),
         max_length=16,
-        description="with `kind: x509`: files and URLs of revocation lists, one for each CA below `ca_file` and itself",
+        description="with `kind: x509`: files and URLs of revocation lists, one for `ca_file` and for each CA below it",
     )
     crl_unavailable: Literal["deny", "allow"] = Field(
-        default="deny", description="with `kind: x509`: what holds where the lists cannot say whether one is revoked"
+        default="deny",
+        description="with `kind: x509`: what applies if the lists do not tell whether a certificate is revoked",
     )
 
 
 class KeylessTrust(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Whoever an issuer names: bundles that cosign made without a key count when they verify, offline."""
+    """Keyless signers of an OIDC issuer: cosign's keyless bundles count when they verify, offline."""
 
     kind: Literal["keyless"] = Field(description="what is trusted: `keyless`, certificates of sigstore's kind")
     issuer: Line = Field(description="with `kind: keyless`: the OIDC issuer in the certificate, exactly")
@@ -107,7 +108,7 @@ class KeylessTrust(BaseModel, strict=True, extra="forbid", frozen=True):
         min_length=1, description="with `kind: keyless`: mail addresses or URIs in the certificate, each exactly"
     )
     trusted_root: TrustedRoot = Field(
-        description="with `kind: keyless`: file with the trusted root (`trusted_root.json`): CA and logs to believe"
+        description="with `kind: keyless`: file with the trusted root (`trusted_root.json`): the CA and logs to trust"
     )
 
 

@@ -20,9 +20,9 @@ from proxy.config.values import (
 
 
 class Password(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Where a password is; exactly one of the settings."""
+    """The source of a password; exactly one of the settings."""
 
-    file: FilePath | None = Field(default=None, description="a file that holds it, one line")
+    file: FilePath | None = Field(default=None, description="a file that contains it, one line")
     env: Variable | None = Field(default=None, description="the environment variable that holds it")
 
     @property
@@ -38,9 +38,9 @@ class Password(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class Pin(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Where a PIN is; exactly one of the settings."""
+    """The source of a PIN; exactly one of the settings."""
 
-    file: FilePath | None = Field(default=None, description="a file that holds it, one line")
+    file: FilePath | None = Field(default=None, description="a file that contains it, one line")
     env: Variable | None = Field(default=None, description="the environment variable that holds it")
     credential: Name | None = Field(default=None, description="the systemd credential (LoadCredential=) that holds it")
 
@@ -52,16 +52,16 @@ class Pin(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class Credentials(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Our own account upstream, for work that no caller asked for."""
+    """Our own account upstream, for requests without a caller."""
 
     username: Line = Field(description="the account's name")
-    password: Password = Field(description="where its password is: {file: PATH} or {env: NAME}")
+    password: Password = Field(description="the source of its password: {file: PATH} or {env: NAME}")
 
 
 class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
     """The registry behind the proxy."""
 
-    name: Name = Field(description="what messages and metrics call it")
+    name: Name = Field(description="its name in messages and metrics")
     prefix: str = Field(default="", description='repositories it serves; for now only "", which is all of them')
     url: Origin = Field(description="scheme, host and port of the registry")
     callers: str = Field(
@@ -71,21 +71,17 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
         default=(), description="further origins that may issue its tokens, such as https://auth.example.com"
     )
     blob_origins: tuple[Origin, ...] = Field(
-        default=(), description="object storage that it redirects to, from where signatures may be read"
+        default=(), description="object storage that it redirects to; signatures may be read from there"
     )
     upload_origins: tuple[Origin, ...] = Field(
         default=(), description="further origins that it may send uploads to; they get bytes and never a password"
     )
     referrers: Literal["auto", "api", "none"] = Field(
         default="auto",
-        description="whether it has the referrers API: auto: it is asked; none: the fallback tag is used",
+        description="whether it has the referrers API: auto: probe it; none: use the fallback tag",
     )
-    credentials: Credentials | None = Field(
-        default=None, description="our own account, for work that no caller asked for"
-    )
-    ca_file: ExistingFile | None = Field(
-        default=None, description="PEM file with the CAs that its certificate may come from"
-    )
+    credentials: Credentials | None = Field(default=None, description="our own account, for requests without a caller")
+    ca_file: ExistingFile | None = Field(default=None, description="PEM file with the CAs of its certificate")
     client_cert: ExistingFile | None = Field(
         default=None, description="PEM file with our client certificate and its key"
     )
@@ -106,7 +102,7 @@ class Upstream(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class Store(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Where ledger, facts, key book and journal are kept."""
+    """The database of the ledger, facts, key book and journal."""
 
     url: StoreUrl = Field(
         default="sqlite:///countersign.db", repr=False, description="sqlite:///FILE or postgresql://HOST/DATABASE",
@@ -115,23 +111,24 @@ class Store(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 class Outbound(BaseModel, strict=True, extra="forbid", frozen=True):
-    """Rules for whatever we ask: timestamp authorities, revocation lists."""
+    """Rules for requests to timestamp authorities and for revocation lists."""
 
     allow: tuple[Line, ...] = Field(
-        default=(), description="HOST or HOST:PORT that may be asked although it is this very host or its link"
+        default=(), description="HOST or HOST:PORT that may be contacted although it is this host or on its link"
     )
     ca_file: ExistingFile | None = Field(
-        default=None, description="PEM file with CAs that their HTTPS certificates may come from, beside the system's"
+        default=None, description="PEM file with CAs of their HTTPS certificates, besides the system's"
     )
 
 
 class Timestamps(BaseModel, strict=True, extra="forbid", frozen=True):
     """The timestamp authority (RFC 3161) that countersigns our Notary signatures on push."""
 
-    url: Link = Field(description="where it answers")
+    url: Link = Field(description="its URL")
     ca_file: Certificates = Field(
-        description="PEM file with its root, or the PEM text: others' timestamps are not taken"
+        description="PEM file with its root, or the PEM text: timestamps under other roots are refused"
     )
     required: bool = Field(
-        default=False, description="refuse a push where it does not answer; else it goes on without, and is recorded"
+        default=False,
+        description="refuse a push if it does not answer; else the push goes on without, and that is recorded",
     )

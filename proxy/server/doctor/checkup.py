@@ -178,7 +178,7 @@ def check_room(url: str) -> DoctorFinding:
     """Check the free space on the store's disk; skipped for a database server, which has its own disk."""
     database = make_url(url).database
     if not url.startswith("sqlite") or not database:
-        return DoctorFinding(ROOM, "skipped", "the database server has its own disk: look there")
+        return DoctorFinding(ROOM, "skipped", "the database server has its own disk: check it there")
     path = Path(database)
     folder = path if path.is_dir() else path.parent
     try:

@@ -30,7 +30,7 @@ def check_admin(settings: Settings, clock: Clock) -> DoctorFinding:
     except OSError as error:
         return DoctorFinding(ADMIN, "warning", f"{path}: {error.strerror}")
     if token is None:
-        return DoctorFinding(ADMIN, "ok", "no bootstrap token lies about")
+        return DoctorFinding(ADMIN, "ok", "no bootstrap token file is left")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         shown = f"{stat.S_IMODE(mode):04o}"
         return DoctorFinding(
@@ -68,5 +68,5 @@ async def check_endings(settings: Settings, clock: Clock) -> DoctorFinding:
     if not found:
         return DoctorFinding("certificates", "skipped", "none is configured")
     return DoctorFinding(
-        "certificates", "ok", f"{len(found)} looked at; warned of 60, 30 and 7 days ahead", inner=inner
+        "certificates", "ok", f"{len(found)} checked; warnings come 60, 30 and 7 days ahead", inner=inner
     )

@@ -60,7 +60,7 @@ def _without_store(settings: Settings, why: str) -> DoctorFinding:
     """Return the finding that the file alone allows."""
     if settings.policies_from == "file":
         return DoctorFinding(NAME, "ok", f"from {settings.path}, {settings.policies.revision[:12]}")
-    return DoctorFinding(NAME, "skipped", f"by the API; the store cannot be looked at: {why}")
+    return DoctorFinding(NAME, "skipped", f"by the API; the store cannot be read: {why}")
 
 
 async def check_pull_accounts(journal: Journal, policies: PolicySet, clock: Clock) -> DoctorFinding:

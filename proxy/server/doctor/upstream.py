@@ -60,7 +60,7 @@ async def _capabilities(
         yield DoctorFinding(
             "our account",
             "warning",
-            "none, so verify, why and sign see nothing",
+            "none, so verify, why and sign cannot read images",
             "set upstreams[0].credentials to an account that may read and push",
         )
     yield await _referrers(upstream, settings)
@@ -113,14 +113,14 @@ async def _uploads(upstream: Upstream, settings: Settings) -> DoctorFinding:
         return DoctorFinding(name, "skipped", f"could not be probed: {elsewhere.what}")
     except (Corrupt, Fault) as wrong:
         return DoctorFinding(name, "wrong", str(wrong), "blobs cannot be pushed through the proxy to this registry")
-    return DoctorFinding(name, "ok", "go on where upstream says")
+    return DoctorFinding(name, "ok", "continue where upstream says")
 
 
 async def _account(upstream: Upstream, settings: Settings) -> DoctorFinding:
     reply = await upstream.perform(CheckApi(), Credential(ours=True))
     await reply.close()
     if reply.status == 200:
-        return DoctorFinding("our account", "ok", "is let in")
+        return DoctorFinding("our account", "ok", "is accepted")
     account = settings.upstream.credentials
     name = account.username if account else ""
     return DoctorFinding("our account", "wrong", f"{name} gets {reply.status}", "correct upstreams[0].credentials")
@@ -136,12 +136,12 @@ async def _names(upstream: Upstream, status: int, settings: Settings) -> DoctorF
         return DoctorFinding("names of callers", "ok", "cannot be proven; policy lint says where a policy needs them")
     if listing:
         where = ", ".join(listing)
-        detail = f"cannot be proven (any name is let in), yet {where} lists names: nobody is ever one of them"
+        detail = f"cannot be proven (any name is admitted), yet {where} lists names: they never match"
         return DoctorFinding(
             "names of callers",
             "warning",
             detail,
-            f"give upstream a login; to remove {where} instead lets everybody push there, or pull without a review",
+            f"configure a login upstream; removing {where} instead lets everybody push there, or pull without a review",
         )
     return DoctorFinding("names of callers", "ok", "cannot be proven; no policy needs them")
 
@@ -155,7 +155,7 @@ def _listing_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _no_clock() -> DoctorFinding:
-    return DoctorFinding("clock", "skipped", "there was nobody to compare it with")
+    return DoctorFinding("clock", "skipped", "no other clock to compare it with")
 
 
 def _clock(headers: Headers) -> DoctorFinding:

@@ -24,14 +24,14 @@ LOOK_S = 15.0
 UPSTREAM_S = 3600.0
 PEM_BYTES = 1024 * 1024
 _STOPS = {
-    ExpiryKind.CHAIN: "verifiers that look at certificates, once they learn of it; cosign's formats go on",
-    ExpiryKind.AUTHORITY: "pulls of what only it certifies",
+    ExpiryKind.CHAIN: "verifiers that check certificates; cosign's formats still work",
+    ExpiryKind.AUTHORITY: "pulls of images that only it certifies",
     ExpiryKind.SERVER_TLS: "clients, which refuse the connection",
     ExpiryKind.ADMIN_TLS: "the admin API over the network",
-    ExpiryKind.ADMIN_CA: "the admin API for those who come with a certificate",
-    ExpiryKind.UPSTREAM_TLS: "everything that has to ask upstream",
-    ExpiryKind.UPSTREAM_CA: "everything that has to ask upstream, once its certificate is of no other CA",
-    ExpiryKind.CLIENT_CERT: "everything that has to ask upstream",
+    ExpiryKind.ADMIN_CA: "the admin API for callers with a certificate",
+    ExpiryKind.UPSTREAM_TLS: "everything that needs upstream",
+    ExpiryKind.UPSTREAM_CA: "everything that needs upstream, unless its certificate is of another CA",
+    ExpiryKind.CLIENT_CERT: "everything that needs upstream",
     ExpiryKind.TSA: "signatures whose time only it proves",
 }
 
@@ -202,7 +202,7 @@ async def of_upstream(settings: Settings, certificate: Callable[[], Awaitable[by
     except Unavailable:
         return []
     found = () if der is None else (der,)
-    renew = "tell who runs it"
+    renew = "tell its operator"
     return list(_first(ExpiryKind.UPSTREAM_TLS, settings.upstream.url, found, renew))
 
 

@@ -50,7 +50,7 @@ def problems_of(
             Problem(
                 ProblemId.UNSIGNED_PUSHES,
                 f"{owed} pushed without a signature, and not signed yet",
-                "pulls of them, but for open exceptions; a job signs them as soon as signing works",
+                "pulls of them, except under open exceptions; a job signs them as soon as signing works",
                 f"countersign exceptions unsigned --config {quoted(path)}",
             )
         )
@@ -60,8 +60,8 @@ def problems_of(
         found.append(
             Problem(
                 ProblemId.KEY_TIMES,
-                f"what was due for keys could not be done: {failing.why}",
-                "nothing; the keys from before go on, and it is tried again",
+                f"a scheduled change of keys failed: {failing.why}",
+                "nothing; the present keys stay in use, and it is tried again",
                 f"countersign keys list --config {quoted(path)}",
                 Severity.WARNING,
                 failing.since,
@@ -83,7 +83,7 @@ def problems_of(
             Problem(
                 ProblemId.CONFIGURATION,
                 f"the configuration was not reloaded: {refused[1]}",
-                "nothing; the one from before is in force",
+                "nothing; the previous one stays in force",
                 "restart countersign serve"
                 if RESTART in refused[1]
                 else f"countersign config validate --config {quoted(path)}",
@@ -106,8 +106,8 @@ def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) 
     return [
         Problem(
             ProblemId.TAGS_KEPT,
-            f"somebody keeps something else where the list of signatures belongs: {', '.join(some)}{more}",
-            "verifiers that read this list from upstream itself; here it is listed from the record",
+            f"foreign content is stored where the list of signatures belongs: {', '.join(some)}{more}",
+            "verifiers that read this list from upstream itself; this proxy lists from its record",
             f"countersign sign {repository}@{tag.replace('-', ':', 1)} --reason TEXT "
             "(only once its owner has given that tag up)",
             Severity.WARNING,
@@ -121,7 +121,7 @@ def kept_by_users(tags: Mapping[tuple[Repository, Tag], datetime], server: str) 
 def _signing(signer: TokenSigner, path: Path, server: str) -> list[Problem]:
     """Return the tokens that do not answer, and the keys that cannot sign on tokens that do."""
     on = signer.standby.all_sign()
-    stops, severity = ("nothing, as others stand by", Severity.WARNING) if on else (_PUSHES, Severity.ERROR)
+    stops, severity = ("nothing: a standby signs", Severity.WARNING) if on else (_PUSHES, Severity.ERROR)
     found = []
     for token, (why, since) in signer.away().items():
         fix = f"countersign doctor --config {quoted(path)}"
@@ -147,7 +147,7 @@ def _failing(each: FailingKey, stops: str, severity: Severity, path: Path, serve
 
 
 def _stood_in(each: Failover, path: Path, server: str) -> Problem:
-    instead = f"{each.token}, which stands by, signs with a key of its own" if each.token else "no other does either"
+    instead = f"{each.token}, a standby, signs with its own key" if each.token else "no other does either"
     return Problem(
         ProblemId.STANDBY,
         f"{each.profile}: token {each.first} does not sign ({each.why}); {instead}",
@@ -167,7 +167,7 @@ def _exception(each: PolicyException, now: datetime | None, path: Path) -> Probl
         return Problem(
             ProblemId.EXCEPTION_OPEN,
             f"open until {each.until.isoformat(timespec='seconds')}: {what}",
-            "blocking there: what policy forbids is let through",
+            "blocking there: images that policy blocks are served",
             f"countersign exceptions close {each.id} --reason TEXT --config {quoted(path)}",
             Severity.WARNING,
             each.opened,
@@ -177,7 +177,7 @@ def _exception(each: PolicyException, now: datetime | None, path: Path) -> Probl
     return Problem(
         ProblemId.EXCEPTION_UNREVIEWED,
         f"not reviewed: {what}",
-        "nothing any more; somebody has to look at what it let through",
+        "nothing any more; what it allowed must be reviewed",
         f"countersign exceptions review {each.id} --note TEXT --config {quoted(path)}",
         Severity.WARNING,
         each.closed or each.until,

@@ -46,7 +46,7 @@ class Staleness:
         return [
             Problem(
                 ProblemId.BOOKS,
-                f"what other servers denied or changed of keys is not known here: {self._why()}",
+                f"denials and key changes of other servers are not known here: {self._why()}",
                 stops,
                 f"countersign doctor --config {quoted(path)}",
                 since=since,

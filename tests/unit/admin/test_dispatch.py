@@ -211,7 +211,7 @@ async def test_probes_and_the_document_need_no_token() -> None:
 
 async def test_operations_of_one_name_are_noticed() -> None:
     async with admin() as a:
-        with pytest.raises(ValueError, match="one name"):
+        with pytest.raises(ValueError, match="the same name"):
             AdminApi([*a.operations, a.operations[0]], lambda: a.world.ports, a.services, a.world.store.journal, bool)
 
 

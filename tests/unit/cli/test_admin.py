@@ -55,7 +55,7 @@ def test_no_right_to_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError
 
     monkeypatch.setattr(client._UnixConnection, "connect", refuse)
-    with pytest.raises(Unavailable, match="may only be used by who runs the server"):
+    with pytest.raises(Unavailable, match="may only be used by the user that runs the server"):
         call(HERE, "GET", "status")
 
 

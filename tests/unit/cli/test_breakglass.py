@@ -47,14 +47,14 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: py
 
 def test_a_plan_and_a_no_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert made(tmp_path, dry_run=True) is Exit.FINE
-    assert "what is denied stays denied" in capsys.readouterr().out
+    assert "denials stay in force" in capsys.readouterr().out
     assert made(tmp_path, yes=False) is Exit.NO
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
     made(tmp_path)
-    with pytest.raises(ConfigError, match="one is open on this host already"):
+    with pytest.raises(ConfigError, match="an exception is open on this host already"):
         made(tmp_path)
     assert end(tmp_path / "countersign.yaml") is Exit.FINE
     assert end(tmp_path / "countersign.yaml") is Exit.NO

@@ -47,5 +47,5 @@ def test_what_is_no_repository(file: Path) -> None:
 def test_policies_by_the_api_are_not_those_of_the_file(file: Path) -> None:
     file.write_text(f"policies_from: api\n{file.read_text()}")
     assert "the newest revision is in force (countersign policy show), not these" in validated(file)
-    with pytest.raises(ConfigError, match="what holds for prod/app is in: countersign policy show"):
+    with pytest.raises(ConfigError, match="the policy of prod/app is in: countersign policy show"):
         explained(file, "prod/app")

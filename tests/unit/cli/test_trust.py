@@ -45,14 +45,14 @@ def test_everything_is_kept_with_the_signature_that_vouches(monkeypatch: pytest.
     key = soft_key()
     served(monkeypatch, key)
     said = export(ExportOptions(SERVER, to=tmp_path / "out", key=public(tmp_path, key)))
-    assert "vouched for by" in said
+    assert "signed by" in said
     assert (tmp_path / "out" / "release" / "keys.pem").read_bytes() == BODY
     assert len(list((tmp_path / "out").rglob("*"))) == 4
 
 
 def test_without_a_key_it_says_that_nobody_vouches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key())
-    assert "vouched for by nobody" in export(ExportOptions(SERVER, to=tmp_path))
+    assert "not checked against a key" in export(ExportOptions(SERVER, to=tmp_path))
     assert export(ExportOptions(SERVER)) == "release/keys.pem\n"
     assert export(ExportOptions(SERVER, "release/keys.pem")) == BODY.decode()
 
@@ -76,7 +76,7 @@ def test_a_signature_over_another_index_is_refused(monkeypatch: pytest.MonkeyPat
 
 def test_a_file_that_differs_from_the_index_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served(monkeypatch, soft_key(), body=b"another key")
-    with pytest.raises(Fault, match="not what the index says"):
+    with pytest.raises(Fault, match="does not match the index"):
         export(ExportOptions(SERVER, to=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
@@ -84,7 +84,7 @@ def test_a_file_that_differs_from_the_index_is_refused(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("path", ["../evil", "/etc/passwd", "a/../../b", "a//b", "a/\x1b[31m", "."])
 def test_no_path_leads_out_of_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str) -> None:
     served(monkeypatch, soft_key(), path=path)
-    with pytest.raises(Fault, match="no file of an export"):
+    with pytest.raises(Fault, match="not a file of an export"):
         export(ExportOptions(SERVER, to=tmp_path / "out"))
 
 

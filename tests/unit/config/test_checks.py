@@ -47,7 +47,7 @@ def test_policies_that_contradict(policy: str, said: str) -> None:
 
 def test_one_key_cannot_serve_two_names() -> None:
     text = SIGNING.replace("attestation: {tokens: [hsm]}", "attestation: {tokens: [hsm], label: release}")
-    assert "every name has a key of its own" in problems(text)[0]
+    assert "every name needs its own key" in problems(text)[0]
 
 
 def test_a_declared_attestation_key_signs_no_images() -> None:
@@ -82,6 +82,6 @@ def test_listeners_that_collide() -> None:
 def test_warnings_name_what_is_probably_not_meant() -> None:
     text = MINIMAL.replace("server:", 'server:\n  listen: "0.0.0.0:5000"')
     said = "\n".join(parse(text + 'admin: {listen: "0.0.0.0:5001"}\npolicies: [{repositories: ["**"]}]\n').warnings)
-    for expected in ("without TLS", "not loopback", "allows nobody", "no contact"):
+    for expected in ("without TLS", "not loopback", "nobody can pull", "no contact"):
         assert expected in said
     assert "every repository is closed" in "".join(parse(MINIMAL).warnings)

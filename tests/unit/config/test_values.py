@@ -120,4 +120,4 @@ def test_store_urls() -> None:
 
 def test_files_that_must_be_there() -> None:
     text = MINIMAL.replace("server:", "server:\n  tls: {cert: no.pem, key: no.key}")
-    assert "allowed: a file that is there (/etc/countersign/no.pem is not)" in problems(text)[0]
+    assert "allowed: a file that exists (/etc/countersign/no.pem does not)" in problems(text)[0]

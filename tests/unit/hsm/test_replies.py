@@ -19,5 +19,5 @@ def test_every_reason_of_a_child_is_an_error_with_its_words(reason: wire.Reason)
 def test_another_answer_than_was_asked_for_is_none() -> None:
     signed = wire.Signed(b"raw")
     assert expect(signed, wire.Signed) is signed
-    with pytest.raises(TokenError, match="answered with Opened where Signed was due"):
+    with pytest.raises(TokenError, match="answered with Opened instead of Signed"):
         expect(wire.Opened("0001"), wire.Signed)

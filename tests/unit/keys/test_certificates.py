@@ -72,8 +72,8 @@ async def test_a_renewed_chain_takes_the_place_of_the_old_one_and_what_changes_i
     new = certified(active(w), now - 10 * DAY, common="release", root="another root")
     told = certify.plan(name(w), new, w.ports).notes
     assert told[2].startswith("the subject was CN=images,")
-    assert told[3] == "the root is another than before: verifiers must trust it first"
-    assert told[4].startswith("it ends earlier than the chain before")
+    assert told[3] == "the root has changed: verifiers must trust the new one first"
+    assert told[4].startswith("it expires earlier than the previous chain")
     assert len(told) == 5
     await certify.set_chain(name(w), new, BY, w.ports)
     assert active(w).chain == new
@@ -86,7 +86,7 @@ async def test_every_broken_rule_is_named_with_how_to_mend_it_and_nothing_is_kep
         await certify.set_chain(name(w), (strangers[0], strangers[2]), BY, w.ports)
     text = refused.value.message
     assert refused.value.status == 400
-    assert f"(1) the first certificate is not of key {name(w)[:12]}; request one for it: countersign keys csr" in text
+    assert f"(1) the first certificate is not for key {name(w)[:12]}; request one for it: countersign keys csr" in text
     assert "(2) leaf (CN=images,O=Example,ST=Berlin,C=DE) is not issued by the certificate after it" in text
     assert active(w).chain == ()
     assert not [e for e in w.store.journal.events if e.kind is EventKind.KEY_CHAIN]
@@ -114,7 +114,7 @@ async def test_one_command_makes_a_chain_to_try_things_with() -> None:
     now = w.store.clock.now()
     assert problems(key.chain, now) == ()
     assert window(key.chain)[1] == now.replace(microsecond=0) + 30 * DAY
-    assert "for development alone" in certify.notes(key, key.chain)[1]
+    assert "for development only" in certify.notes(key, key.chain)[1]
 
 
 async def test_prepared_and_trusted_keys_get_a_chain_and_those_that_no_longer_count_do_not() -> None:

@@ -83,7 +83,7 @@ def test_what_a_self_signed_chain_is_worth_is_said_when_it_is_made(
     assert carry_out(self_sign_key, PLACE, {**given, "dry_run": True}) is Exit.FINE
     assert capsys.readouterr().err == ""
     assert carry_out(self_sign_key, PLACE, {**given, "yes": True}) is Exit.FINE
-    assert "for development alone" in capsys.readouterr().err
+    assert "for development only" in capsys.readouterr().err
     assert asked[-1] == ("POST", "keys/abcdef01/self-signed", {"days": 3, "reason": "r"})
 
 

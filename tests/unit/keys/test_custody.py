@@ -68,7 +68,7 @@ async def test_what_is_not_exactly_one_key_that_signs_is_not_taken_in() -> None:
     there = (held(made(w, "two")), held(made(w, "two")), held(own), held(stranger), held(mute, SIGN=False))
     tokens, before = SoftTokens(w.signer, *there), w.store.journal.events
     for sought, why in (
-        (Sought(), "say which key"),
+        (Sought(), "name the key"),
         (Sought("two"), "has 2 usable keys of label 'two'"),
         (Sought("gone"), "has 0 usable keys of label 'gone'; it holds 'two'"),
         (Sought("two", token="elsewhere"), "has no token 'elsewhere'; it has soft, standby"),
@@ -118,7 +118,7 @@ async def test_a_backup_is_noted_and_none_of_tomorrow() -> None:
     yesterday = NOON - timedelta(days=1)
     assert (await custody.backed_up(name, yesterday, BY, w.ports)).backup_at == yesterday
     assert (last(w).kind, last(w).detail["reason"]) == (EventKind.KEY_BACKED_UP, "it is Tuesday")
-    with pytest.raises(Fault, match="yet to be made"):
+    with pytest.raises(Fault, match="is in the future"):
         await custody.backed_up(name, NOON + timedelta(days=1), BY, w.ports)
     with pytest.raises(Fault, match="older than any key"):
         await custody.backed_up(name, NOON.replace(year=1), BY, w.ports)

@@ -64,8 +64,8 @@ async def test_the_journal_has_it_as_done_by_the_schedule_with_the_reason() -> N
     assert {(e.who, e.how) for e in told(w)} == {("countersign", "schedule")}
     reasons = [str(e.detail["reason"]) for e in told(w)]
     assert reasons[0] == "keys.release.rotate_every is 30d"
-    assert reasons[1].startswith("it was prepared to begin at 2026-02-01")
-    assert reasons[-1].startswith("it was to be retired at 2026-02-08")
+    assert reasons[1].startswith("it was scheduled to begin at 2026-02-01")
+    assert reasons[-1].startswith("it was scheduled to be retired at 2026-02-08")
 
 
 async def test_with_publish_first_the_key_is_made_early_enough_to_begin_on_the_day() -> None:

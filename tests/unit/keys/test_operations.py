@@ -159,7 +159,7 @@ def test_tokens_that_were_not_looked_at_are_said(
 ) -> None:
     listed(monkeypatch, not_looked="token 'hsm' is away")
     assert show(OutputFormat.TEXT) == Exit.FINE
-    assert "the tokens were not looked at: token 'hsm' is away" in capsys.readouterr().out
+    assert "the tokens were not examined: token 'hsm' is away" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def test_what_fails_is_a_problem_and_is_tried_again_less_and_less_often() 
     assert mine.failing is not None
     assert mine.failing.since == w.store.clock.now() - 40 * timedelta(seconds=PAUSE_S / 2)
     assert "token soft is away" in mine.failing.why
-    assert "could not be done" in log.getvalue()
+    assert "a scheduled change of keys failed" in log.getvalue()
     w.signer.down = None
     w.store.clock.advance(600)
     await mine.look()
@@ -135,7 +135,7 @@ async def test_what_is_set_to_happen_is_announced_in_time_and_once_in_the_log() 
         await mine.look()
     (told,) = mine.shown()
     assert (told["what"], told["at"], told["profile"]) == ("rotate", due_at.isoformat(), "release")
-    assert log.getvalue().count("set to happen") == 1
+    assert log.getvalue().count("a change is scheduled") == 1
     w.store.clock.advance(WEEK.total_seconds())
     await mine.look()
     assert [told["what"] for told in mine.shown()] == ["retire"]

@@ -151,7 +151,7 @@ async def test_of_two_changes_from_one_revision_one_is_told_of_the_other() -> No
 
 async def test_a_base_that_never_was_is_named() -> None:
     policies, _ = await started(MemoryStore())
-    with pytest.raises(Fault, match="there is no revision 7; the newest is 1"):
+    with pytest.raises(Fault, match="no revision 7; the newest is 1"):
         await policies.change(change(OTHER, 7))
 
 

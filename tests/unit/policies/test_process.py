@@ -65,14 +65,14 @@ async def test_they_answer_what_is_answered_here(processes: PolicyProcesses) -> 
     (pid,) = processes.pids
     await processes.close()
     assert gone(pid)
-    with pytest.raises(Unavailable, match="the server is leaving"):
+    with pytest.raises(Unavailable, match="the server is stopping"):
         await processes.ask(request(), urgent=False)
 
 
 async def test_what_is_tried_out_is_killed_at_its_deadline_and_the_next_is_answered() -> None:
     processes = PolicyProcesses(replace(Limits(), policy_check_s=0.1))
     try:
-        with pytest.raises(Fault, match=r"take longer than 0\.1 s to look through \(limits\.policy_check_s\)") as late:
+        with pytest.raises(Fault, match=r"take longer than 0\.1 s to check \(limits\.policy_check_s\)") as late:
             await processes.ask(request(HEAVY), urgent=False)
         assert late.value.status == 400
         assert processes.pids == ()
@@ -86,7 +86,7 @@ async def test_a_text_that_takes_too_much_memory_ends_its_process_and_is_refused
     bounded = PolicyProcesses(replace(Limits(), policy_check_bytes=needed + 4 * MIB))
     try:
         assert "canonical" in await bounded.ask(request(), urgent=False)
-        with pytest.raises(Fault, match=r"the process that looks through policies \(pid [0-9]+\) died, twice"):
+        with pytest.raises(Fault, match=r"the process that checks policies \(pid [0-9]+\) died, twice"):
             await bounded.ask(request("policies: [" + "{repositories: [a]}," * 3000 + "]"), urgent=False)
         assert "canonical" in await bounded.ask(request(), urgent=False)
     finally:
@@ -184,7 +184,7 @@ async def test_one_holder_has_one_check_at_a_time_and_never_takes_what_others_ne
     async def busy() -> None:
         said = await asyncio.gather(*(check("viewer") for _ in range(40)), return_exceptions=True)
         (text,) = {str(each) for each in said if isinstance(each, Fault)}
-        assert "12 of your checks of policies wait already (limits.policy_checks: 16 of all)" in text
+        assert "12 of your policy checks wait already (limits.policy_checks: 16 of all)" in text
 
     task = asyncio.create_task(busy())
     await asyncio.sleep(0)

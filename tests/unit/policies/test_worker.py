@@ -68,7 +68,7 @@ def test_thousands_of_findings_are_counted() -> None:
     text = GOOD.replace("{sign_with: [release]}", f'{{sign_with: [release], allow: ["*",{names}]}}')
     found = answer(request("lint", text))["findings"]
     assert len(found) == FINDINGS + 1
-    assert found[-1]["text"].endswith("more findings; mend these first")
+    assert found[-1]["text"].endswith("more findings; fix these first")
 
 
 LARGEST: dict[str, Callable[[int], str]] = {

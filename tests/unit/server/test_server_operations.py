@@ -98,6 +98,6 @@ def test_status_when_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_a_refused_reload_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answering(monkeypatch, {"reloaded": False, "why": "line 3"})
-    assert printed(reload, capsys) == (Exit.NO, "refused, the one from before is in force: line 3\n")
+    assert printed(reload, capsys) == (Exit.NO, "refused, the previous one stays in force: line 3\n")
     answering(monkeypatch, {"reloaded": True, "why": None})
-    assert printed(reload, capsys) == (Exit.FINE, "the configuration is in force as it is now\n")
+    assert printed(reload, capsys) == (Exit.FINE, "the configuration was reloaded and is in force\n")

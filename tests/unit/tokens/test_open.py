@@ -65,7 +65,7 @@ async def test_a_token_that_stands_by_has_an_active_key_of_its_own() -> None:
     await _profile(FIRST, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store), failing(store))
     marked = failing(store)
     await _profile(SECOND, {fingerprint(first.spki): first}, cast("Token", Shelf(first)), record(store), marked)
-    assert "a token that stands by has a key of its own: give spare another key" in marked.now()[0].why
+    assert "a token that stands by needs its own key: give spare another key" in marked.now()[0].why
     await _profile(
         SECOND, {fingerprint(second.spki): second}, cast("Token", Shelf(second)), record(store), failing(store)
     )

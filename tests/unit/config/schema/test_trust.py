@@ -42,7 +42,7 @@ def test_an_entry_becomes_a_signer(tmp_path: Path) -> None:
         ({"identities": None}, "identities"),
         ({"trusted_root": None}, "trusted_root"),
         ({"identities": []}, "at least 1"),
-        ({"identities": ["*@example.com"]}, "no wildcard"),
+        ({"identities": ["*@example.com"]}, "not a wildcard"),
         ({"trusted_root": "nothing.json"}, "can be read"),
         ({"trusted_root": "broken.json"}, "a trusted root with a CA and logs"),
         ({"trusted_root": "huge.json"}, "at most 4 MiB"),

@@ -1,4 +1,4 @@
-"""What `status` says of exceptions and of what is owed a signature: loud until it is over, signed and reviewed."""
+"""What `status` says of exceptions and of unsigned pushes: loud until it is over, signed and reviewed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_is_due_for_keys_and_fails_stops_nothing() -> None:
     well = cast("Any", Well())
     (problem,) = problems_of(well, well, None, Path("/c.yaml"), failing=Failing(NOON, "token hsm: away"))
     assert (problem.id, problem.severity, problem.since) == (ProblemId.KEY_TIMES, Severity.WARNING, NOON)
-    assert problem.what == "what was due for keys could not be done: token hsm: away"
+    assert problem.what == "a scheduled change of keys failed: token hsm: away"
     assert problem.next == "countersign keys list --config /c.yaml"
 
 

@@ -45,7 +45,7 @@ async def test_it_is_said_from_the_first_bound_on_once_and_when_it_is_over() -> 
     for _ in range(3):
         await staleness.look()
     (problem,) = staleness.problems(PATH)
-    assert problem.what.endswith("is not known here: store: connection refused")
+    assert problem.what.endswith("are not known here: store: connection refused")
     assert problem.id is ProblemId.BOOKS
     assert problem.shown()["since"] == "2026-01-02T11:59:54+00:00"
     assert problem.stops == "pushes and signing; pulls too from 60 s on (limits.books_pull_s)"
