@@ -110,7 +110,7 @@ async def _signed(push: UnsignedPush, rules: PushRules, request: Request, ports:
     return "signed", "" if now == push.digest or push.tag is None else f"tag {push.tag} points elsewhere by now"
 
 
-async def see_to_it(ports: Ports, jobs: Jobs) -> None:
+async def start_if_needed(ports: Ports, jobs: Jobs) -> None:
     """Start such a job if a push lacks its signature, signing works and no such job waits. Raises Unavailable."""
     if ports.unsigned.waiting() == 0:
         return

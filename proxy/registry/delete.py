@@ -26,7 +26,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.read import examined, read_blob, read_manifest
 from proxy.registry.reading.relay import relay
 from proxy.registry.request import Request, Response
-from proxy.registry.signing.retag import finish_later, told
+from proxy.registry.signing.retag import finish_later, record_move
 from proxy.registry.signing.sign import SIMPLE
 from proxy.registry.signing.withdraw import Withdrawn, record, try_later, withdraw
 from proxy.registry.writing.admit import admit_delete
@@ -119,7 +119,7 @@ async def _unlisted(op: DeleteManifest, subject: Digest, digest: Digest, request
 async def _let_go(op: DeleteManifest, hold: Held, request: Request, ports: Ports) -> list[asyncio.Task[None]]:
     """Record that the held tags point at nothing; return the tasks that still clean up signatures naming them."""
     caller = await ports.rights.caller(op.repository, request.credential)
-    await told(hold.tags, None, (name_of(caller), how_of(caller)), hold, ports)
+    await record_move(hold.tags, None, (name_of(caller), how_of(caller)), hold, ports)
     return finish_later(hold, request, ports)
 
 

@@ -27,7 +27,7 @@ async def handle(op: o.Operation, request: Request, ports: Ports) -> Response:
     """Return the response to one operation. Raises Fault, Unavailable, Corrupt; the web layer makes replies of them."""
     learnt = () if isinstance(op, o.Options) else await cross_origin(request, ports)
     try:
-        answer = told(await _answered(op, request, ports), learnt)
+        answer = with_cors(await _answered(op, request, ports), learnt)
     except Fault as fault:
         fault.headers = {**dict(learnt), **fault.headers}
         raise
@@ -103,7 +103,7 @@ async def _learn(origin: str, ports: Ports) -> Headers:
     return tuple(said.items()) if short and said.keys() != {"vary"} else ()
 
 
-def told(answer: Response, learnt: Headers) -> Response:
+def with_cors(answer: Response, learnt: Headers) -> Response:
     """Return the response with upstream's headers for this origin, unless upstream's own are in it already."""
     if not learnt or any(name.startswith(CROSS_ORIGIN) for name, _ in answer.headers):
         return answer

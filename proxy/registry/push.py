@@ -23,7 +23,7 @@ from proxy.registry.reading.refuse import record_refusal
 from proxy.registry.reading.resolve import learn
 from proxy.registry.request import Request, Response
 from proxy.registry.signing.ready import Push, lists_of, ready
-from proxy.registry.signing.retag import bind, finish_later, told
+from proxy.registry.signing.retag import bind, finish_later, record_move
 from proxy.registry.signing.sign import failover_warning
 from proxy.registry.signing.unsigned import record_unsigned
 from proxy.registry.writing.admit import admit, ask_to_log_in, still_admitted, unmoved
@@ -78,7 +78,7 @@ async def _push(op: PushManifest, room: Room, request: Request, ports: Ports) ->
             by = name_of(this.caller), getattr(this.caller, "how", "")
             accepted = _event(event.EventKind.PUSH_ACCEPTED, op, this.caller, request, ports, digest=subject.digest)
             accepted = accepted._replace(detail={**accepted.detail, **this.merged})
-            await told(this.moved, subject.digest, by, hold, ports, *([accepted] if answer.status < 400 else []))
+            await record_move(this.moved, subject.digest, by, hold, ports, *([accepted] if answer.status < 400 else []))
         finally:
             finish_later(hold, request, ports)
     if answer.status < 400:

@@ -28,7 +28,7 @@ from proxy.oci.operation import Operation
 from proxy.overrides import offline, sign_pending
 from proxy.overrides.exceptions import close_ended
 from proxy.overrides.offline import HostException
-from proxy.overrides.sign_pending import see_to_it
+from proxy.overrides.sign_pending import start_if_needed
 from proxy.overrides.unsigned_store import OWED
 from proxy.policies.in_force import TRIES, Policies, RulesInForce, Taken
 from proxy.policies.process import PolicyProcesses
@@ -193,7 +193,9 @@ class Running:
         self._ticking.every(schedule_runner.LOOK_S, "scheduled changes of keys", self.keytimes.look)
         self._ticking.every(offline.LOOK_S, "break-glass on this host", self._on_the_host.look)
         self._ticking.every(1, "expired exceptions", lambda: close_ended(self.ports))
-        self._ticking.every(sign_pending.LOOK_S, "unsigned pushes", lambda: see_to_it(self.ports, self.store.jobs))
+        self._ticking.every(
+            sign_pending.LOOK_S, "unsigned pushes", lambda: start_if_needed(self.ports, self.store.jobs)
+        )
         self._jobs.every(runner.LOOK_S, self._ticking)
         self._ticking.every(retag.LOOK_S, "unfinished moves of tags", lambda: retag.finish_all(self.ports))
         self._ticking.every(withdraw.LOOK_S, "unfinished withdrawals", lambda: withdraw.withdraw_again(self.ports))

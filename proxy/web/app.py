@@ -54,7 +54,7 @@ async def _registry(handle: Handle, call: Call) -> Response:
     call.kind = type(operation).__name__
     if isinstance(operation, _WITH_BODY) and call.body.present:
         _identity(call)
-    request = call.asked()
+    request = call.as_request()
     if not isinstance(operation, _READS):  # a write that has begun runs to its end
         return await handle(operation, request)
     request.budget.while_not(call.gone)

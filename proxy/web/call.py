@@ -61,7 +61,7 @@ class Call:
                 return value
         return None
 
-    def asked(self) -> Request:
+    def as_request(self) -> Request:
         """Return the request as the flows see it."""
         return Request(
             credential=self.credential,

@@ -125,7 +125,7 @@ class Pages:
     async def image(self, call: Call) -> Response:
         """Show the verdict on an image to a caller who may pull it."""
         repository, reference = named_image(call.path.removeprefix("/-/i/"))
-        seen = await self._inspect(repository, reference, call.asked())
+        seen = await self._inspect(repository, reference, call.as_request())
         more: dict[str, Any] = {
             "keys": dict(seen.keys),
             "pushed_by": seen.pushed_by,

@@ -56,7 +56,7 @@ async def bind(
                 return
 
 
-async def told(
+async def record_move(
     moved: Collection[Tag], to: Digest | None, by: tuple[str, str], held: Held, ports: Ports, *events: Event
 ) -> None:
     """Record a tag's move from the held rows' digest to this one (None: deleted). Every move is recorded here.
