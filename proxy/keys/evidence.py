@@ -9,7 +9,7 @@ from proxy.formats.key_evidence import CHECK, text_of
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
 from proxy.keys.lifecycle import find
-from proxy.oci.faults import Fault, NotFound
+from proxy.oci.faults import Conflict, NotFound
 from proxy.registry.ports_in_use import Ports
 from proxy.tokens.inventory_port import TokenInventory
 from proxy.trust.keys import BookKey
@@ -34,8 +34,8 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     held = next((each for each in await tokens.held(known.token) if each.spki == known.spki), None)
     if held is None:
         raise NotFound(
-            f"token {known.token} does not hold key {known.short}, so it cannot give evidence of it now; "
-            "the journal's record of it: countersign keys list, GET /admin/v1/journal"
+            f"token {known.token} does not hold key {known.short}, so it proves nothing about it now; "
+            "see what happened to keys: countersign journal --kind key.state"
         )
     facts, rows = await tokens.facts(known.token), await _rows(known, ports)
     document = {
@@ -73,8 +73,8 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
 async def _rows(key: BookKey, ports: Ports) -> list[Event]:
     """Return the journal rows about the key and its approvals, oldest first.
 
-    An approved call keeps the request id of the original request, which connects the rows. Raises Fault if the journal
-    is too long to search.
+    An approved call keeps the request id of the original request, which connects the rows. Raises Conflict if the
+    journal is too long to search.
     """
     name, rows = key.fingerprint, list[Event]()
     for skip in range(0, ROWS, _PAGE):
@@ -83,7 +83,10 @@ async def _rows(key: BookKey, ports: Ports) -> list[Event]:
         if len(page) < _PAGE:
             requests = {event.request_id for event in rows if event.detail.get("key") == name} - {""}
             return [e for e in reversed(rows) if e.detail.get("key") == name or _agreed(e, requests)]
-    raise Fault("UNSUPPORTED", f"the journal has more than {ROWS} rows about keys; the evidence would be incomplete")
+    raise Conflict(
+        f"the journal has more than {ROWS} rows about keys, too many to search for one key; list what happened to keys "
+        "with: countersign journal --kind key.state"
+    )
 
 
 def _agreed(event: Event, requests: set[str]) -> bool:

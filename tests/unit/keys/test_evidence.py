@@ -9,7 +9,7 @@ from proxy.admin.approval import Approval, ApprovalState
 from proxy.formats.key_evidence import document_of
 from proxy.keys import custody, lifecycle
 from proxy.keys.evidence import evidence
-from proxy.oci.faults import Fault
+from proxy.oci.faults import Conflict, Fault
 from proxy.trust.actor import Actor
 from proxy.trust.keys import fingerprint
 from tests.worlds.conversation import world
@@ -39,6 +39,16 @@ async def test_a_key_that_is_not_on_its_token_proves_nothing() -> None:
     w = await world()
     with pytest.raises(Fault, match="does not hold key"):
         await evidence(fingerprint(w.store.keybook.ring().ours[0].spki), w.ports, SoftTokens(w.signer))
+
+
+async def test_a_journal_too_long_to_search_is_said_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = await world()
+    new = (await lifecycle.rotate("release", Actor("alice", "socket", "Tuesday"), w.ports)).new
+    monkeypatch.setattr("proxy.keys.evidence.ROWS", 1)
+    monkeypatch.setattr("proxy.keys.evidence._PAGE", 1)
+    with pytest.raises(Conflict, match=r"countersign journal --kind key\.state") as full:
+        await evidence(fingerprint(new.spki), w.ports, SoftTokens(w.signer, held(new)))
+    assert full.value.status == 409
 
 
 async def test_nothing_but_an_evidence_is_signed_that_way() -> None:
