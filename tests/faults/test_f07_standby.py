@@ -235,7 +235,7 @@ async def test_a_lost_first_key_is_distrusted_while_its_token_is_away_and_pushes
         proxy.token.inject("gone", 1, ALWAYS)
         try:
             refused = proxy("keys", "compromise", keys["hsm"], "--rotate", "--reason", "stolen", "--yes")
-            assert refused.status == 4, refused.output
+            assert refused.status == 5, refused.output
             assert by_token(proxy) == keys
             done = proxy("keys", "compromise", keys["hsm"], "--reason", "stolen", "--yes")
             assert done.status == 0, done.output
