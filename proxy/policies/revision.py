@@ -18,7 +18,7 @@ LINES_KEPT = 60  # of a difference, in the journal and in refusals
 class PolicyRevision:
     """Revisions are numbered from 1 and never change; restoring an old text makes a new revision.
 
-    `policies` is the revision named by decisions: the hash of the policies that the text meant when it was written.
+    `policies` is the revision named by decisions: the hash of the policies in the text at the time it was written.
     """
 
     number: int

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Live:
     """What only the serving process knows and does.
 
-    `reload` returns why the configuration was refused, or None; `examine` the findings of the doctor, who also writes
+    `reload` returns why the configuration was refused, or None; `examine` the findings of the doctor, which also writes
     to that repository; `soon` the announced key changes; `warnings` the approaching expiries.
     """
 

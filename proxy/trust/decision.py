@@ -83,7 +83,7 @@ def put_together(
 ) -> Decision:
     """Return the decision made of the outcomes of all requirements of the policy.
 
-    A denial blocks in every mode, whoever signed. Without a policy nobody's signature counts. An exception does not
+    A denial blocks in every mode, whatever the signatures. Without a policy no signature counts. An exception does not
     change an outcome: failed checks stay failed and are recorded; only `allowed` becomes true.
     """
     covered = {subject[0], *listed_by}

@@ -28,7 +28,7 @@ from proxy.trust.question import Question
 
 @dataclass(frozen=True)
 class SignedExisting:
-    """The result: the digest that the reference meant, and our entries for it and its children."""
+    """The result: the digest of the reference, and our entries for it and its children."""
 
     digest: Digest
     entries: tuple[Entry, ...]
