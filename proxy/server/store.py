@@ -29,6 +29,10 @@ from proxy.store.versions import Watch
 from proxy.trust.keys import Trusted
 
 
+class NoStoreYet(ConfigError):
+    """The store's file does not exist: no server has started with it."""
+
+
 @dataclass(frozen=True)
 class Store:
     """The data that survives a restart. Close it once; acknowledged rows are on disk even without that."""
@@ -104,7 +108,7 @@ def _connections(url: URL, stack: AsyncExitStack, *, read_only: bool) -> tuple[A
     path = Path(url.database or "")
     if read_only:
         if not path.exists():
-            raise ConfigError(f"store.url: there is no {path}; `countersign serve` makes it at its first start")
+            raise NoStoreYet(f"store.url: there is no {path}; `countersign serve` makes it at its first start")
         return engines.sqlite_readers(path), None, False
     stack.callback(engines.SoleWriter(path).release)
     return engines.sqlite_readers(path), engines.sqlite_writer(path), True

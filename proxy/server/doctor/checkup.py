@@ -17,7 +17,7 @@ from proxy.config import Settings
 from proxy.config.advice import init_again, quoted, restore_or_lose
 from proxy.formats.format import Scheme
 from proxy.oci.faults import ConfigError, Unavailable
-from proxy.server.store import open_store
+from proxy.server.store import NoStoreYet, open_store
 from proxy.server.token_plans import tokens_plan
 from proxy.store.clock import SystemClock
 from proxy.tokens.schemes import schemes, waiting
@@ -158,9 +158,9 @@ async def check_store(settings: Settings) -> DoctorFinding:
     shown = settings.store.url.partition("://")[0]
     try:
         store = await open_store(settings.store.url, SystemClock(), trusted=settings.trust, read_only=True)
+    except NoStoreYet as error:
+        return DoctorFinding("store", "skipped", str(error).removeprefix("store.url: "))
     except ConfigError as error:
-        if "there is no" in str(error):
-            return DoctorFinding("store", "skipped", str(error).removeprefix("store.url: "))
         return DoctorFinding("store", "wrong", str(error), "correct store.url")
     except Unavailable as error:
         return DoctorFinding("store", "wrong", error.what, "is the database running?")
