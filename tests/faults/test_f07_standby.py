@@ -113,7 +113,7 @@ async def test_the_standby_signs_loudly_and_the_first_takes_over_again_by_itself
             proxy.until(lambda: proxy.metric("countersign_standby_profiles") == 1, "the metric does not say so")
             (line,) = lines(PAGE, "When it signs")
             assert "release: token hsm does not sign" in proxy(*line.split()[1:]).stdout
-            (problem,) = [p for p in proxy.problems() if "stands by" in p["what"]]
+            (problem,) = [p for p in proxy.problems() if p["id"] == "standby"]
             assert "release: token hsm does not sign" in problem["what"]
             assert problem["since"]
             assert (last_told(proxy)["token"], last_told(proxy)["first"]) == ("spare", "hsm")
@@ -125,7 +125,7 @@ async def test_the_standby_signs_loudly_and_the_first_takes_over_again_by_itself
         assert await pushed(client, "after", after) == ""
         assert signers(proxy, after) == {keys["hsm"]}
         assert last_told(proxy)["token"] == "hsm"
-        assert not [p for p in proxy.problems() if "stands by" in p["what"]]
+        assert not [p for p in proxy.problems() if p["id"] == "standby"]
         for tag in ("before", "meanwhile", "after"):
             assert (await client.pull(REPOSITORY, tag)).status == 200
     if peer("cosign") is not None:
