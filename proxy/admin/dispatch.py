@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -32,6 +34,7 @@ from proxy.web.call import Call, small_body
 from proxy.web.outermost import Inner
 
 JSON_DEPTH = 4
+ROW_S = 0.25  # seconds that a call which explains an outage waits for its row
 
 
 class AdminApi:
@@ -62,6 +65,7 @@ class AdminApi:
         self._dual = dual
         self._callers = Callers(services[AdminTokens], journal, clock, by_certificate)
         self._by_address = TokenBucket(ADDRESS, clock.monotonic)
+        self._writing: set[asyncio.Future[None]] = set()
 
     @cached_property
     def _openapi(self) -> bytes:
@@ -112,16 +116,30 @@ class AdminApi:
         detail = {"call": called(call), "from": call.address, **given, **dry}
         who, how = actor.name, actor.authenticated_by
         event = Event(this.now, EventKind.ADMIN_CALLED, who, how, request_id=call.request_id, detail=detail)
-        try:
+        if route.unrecorded and actor.on_the_host:
+            await self._record_soon(event)
+        else:
             await self._journal.record(event)
-        except Unavailable:
-            if not (route.unrecorded and actor.on_the_host):
-                raise
         if dry:
             return _answer(200, Plan(plan=await operation.planned(this)))
         if route.dual_control and self._dual() and not (operation.alone is not None and await operation.alone(this)):
             return _answer(202, Held(approval=shown(await hold(operation, this))))
         return _answer(route.status, await operation.execute(this))
+
+    async def _record_soon(self, event: Event) -> None:
+        """Record a call that explains an outage. A store that is away costs the row, and the call hardly any time."""
+        writing = asyncio.ensure_future(self._journal.record(event))
+        self._writing.add(writing)
+        writing.add_done_callback(self._written)
+        done, _ = await asyncio.wait({writing}, timeout=ROW_S)
+        with suppress(Unavailable):
+            for each in done:
+                each.result()
+
+    def _written(self, writing: asyncio.Future[None]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # seen: a store that went away meanwhile is told as a problem
 
     async def _within(self, call: Call, operation: Operation, this: OperationCall) -> None:
         """Raise Fault 403 if the call is about something outside this token's repositories."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -15,6 +16,7 @@ from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import Unavailable
 from proxy.server.server_operations import reload, status
 from proxy.trust.roles import Role
+from tests.unit.conftest import until
 from tests.worlds.admin import admin
 from tests.worlds.images import image
 from tests.worlds.memory import NOON
@@ -50,6 +52,23 @@ async def test_status_answers_on_the_host_while_the_journal_takes_nothing() -> N
             assert (await a.call(method, f"/admin/v1/{path}", body, socket=True)).status == 200
             assert (await a.call(method, f"/admin/v1/{path}", body, token=token)).status == 503
         assert (await a.call("GET", "/admin/v1/keys", socket=True)).status == 503
+
+
+async def test_status_on_the_host_does_not_wait_for_a_store_that_says_nothing() -> None:
+    async with admin() as a:
+        back = asyncio.Event()
+        journal, written = a.world.store.journal.record, list[Event]()
+
+        async def silent(*events: Event) -> None:
+            await back.wait()
+            written.extend(events)
+            await journal(*events)
+
+        a.world.store.journal.record = silent  # type: ignore[method-assign]
+        assert (await a.call("GET", "/admin/v1/status", socket=True)).status == 200
+        assert written == []
+        back.set()
+        await until(lambda: [event.detail["call"] for event in written] == ["GET /admin/v1/status"])
 
 
 async def test_a_problem_of_a_repository_is_for_those_who_may_see_it() -> None:
