@@ -14,8 +14,8 @@ def commands(profile: Profile, scope: Scope) -> str:
     from_ = f"{scope.url}/-/trust/{profile.name}"
     fetch = "".join(f"curl -fsS -o {file} {from_}/key-{name}.pem\n" for name, file in files.items())
     typed = (
-        "# The public keys. Compare them with keys from another source, or check the signed index: whoever replaces a\n"
-        f"# key here can replace the image too.\n{fetch}\n"
+        "# The public keys. Compare them with keys from another source, or check the signed index: anyone able to\n"
+        f"# replace a key here can replace the image too.\n{fetch}\n"
         f"# cosign 3\n{_any([_cosign(file, scope) for file in files.values()])}\n"
         "# cosign 2 needs a trusted root to read a bundle; an empty one is enough\n"
         f"echo '{EMPTY_ROOT}' > root.json\n"

@@ -25,7 +25,7 @@ def with_certificate(layer: Layer) -> Bundle | None:
 
 
 def unfit(bundle: Bundle, subject: Digest) -> Rejected | None:
-    """Return why this bundle is not a signature of this image, whoever signed it, or None. This check is cheap."""
+    """Return why this bundle is no signature of this image, regardless of the signer, or None. This check is cheap."""
     said = bundle.statement
     if said.predicate_type != statement.IMAGE_SIGNATURE:
         return Rejected(Reason.UNSIGNED, NAME, "an attestation, not a signature")
