@@ -9,7 +9,7 @@ from pydantic import Field
 
 from proxy.admin.approval import ApprovalState
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import ApprovalShown, Page, Shape, Why
+from proxy.admin.shapes import ApprovalShown, Next, Page, Shape, Why, page_read
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
 from proxy.trust.roles import Permission
@@ -27,7 +27,7 @@ class ApprovalsShown(Shape, frozen=True):
     """A page of requests, newest first."""
 
     items: tuple[ApprovalShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 class Approved(Shape, frozen=True):
@@ -74,9 +74,8 @@ async def list_approvals(call: Call) -> ApprovalsShown:
     from proxy.admin.ports import Approvals
 
     page = call.query
-    found = await call.use(Approvals).page(page.state, page.limit + 1, page.skip)
-    after = page.skip + page.limit if len(found) > page.limit else None
-    return ApprovalsShown(items=tuple(shown(each) for each in found[: page.limit]), next=after)
+    found, after = page_read(await call.use(Approvals).page(page.state, page.limit + 1, page.skip), page)
+    return ApprovalsShown(items=tuple(shown(each) for each in found), next=after)
 
 
 @operation("GET /approvals/{id}", Permission.JOURNAL, Command("approvals show", _described))

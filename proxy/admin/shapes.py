@@ -89,10 +89,18 @@ class Page(Shape, frozen=True):
     skip: int = Field(default=0, ge=0, le=1_000_000, description="rows to skip; `next` of the previous page")
 
 
+Next = Annotated[int | None, Field(description="`skip` of the next page; null on the last")]
+
+
 def page_of(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
     """Return the requested page of an in-memory list, and the `skip` of the next page (None: no more)."""
     end = page.skip + page.limit
     return rows[page.skip : end], end if end < len(rows) else None
+
+
+def page_read(rows: Sequence[T], page: Page) -> tuple[Sequence[T], int | None]:
+    """Return the requested page of rows that were read from `skip` on, one more than its limit, and the next `skip`."""
+    return rows[: page.limit], page.skip + page.limit if len(rows) > page.limit else None
 
 
 def filled(shape: type[M], of: object, **apart: Any) -> M:

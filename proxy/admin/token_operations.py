@@ -13,7 +13,7 @@ from pydantic import Field
 from proxy.admin.approval import agrees, short_of_two
 from proxy.admin.operation import Argument, Call, Command, Option, Row, operation
 from proxy.admin.ports import AdminTokens, KnownPeople
-from proxy.admin.shapes import Name, Page, Repositories, Shape, filled, page_of
+from proxy.admin.shapes import Name, Next, Page, Repositories, Shape, filled, page_of
 from proxy.admin.token import SECRET_BYTES, AdminToken, expiry_reason, hashed, id_of, render, token_refusal
 from proxy.oci.duration import minute
 from proxy.oci.faults import ConfigError, Conflict, Forbidden, NotFound
@@ -66,7 +66,7 @@ class Tokens(Shape, frozen=True):
     """A page of tokens, oldest first."""
 
     items: tuple[TokenShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:

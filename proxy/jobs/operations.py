@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, operation
-from proxy.admin.shapes import OneRepository, Page, Shape, filled
+from proxy.admin.shapes import Next, OneRepository, Page, Shape, filled, page_read
 from proxy.jobs.job import Job, JobState
 from proxy.jobs.port import Jobs
 from proxy.oci.duration import minute
@@ -59,7 +59,7 @@ class JobsShown(Shape, frozen=True):
     """A page of jobs, newest first."""
 
     items: tuple[JobShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -108,8 +108,8 @@ async def list_jobs(call: Call) -> JobsShown:
     page = call.query
     states = () if page.state is None else (page.state,)
     found = await call.use(Jobs).page(states, page.kind, page.repository, page.limit + 1, page.skip)
-    after = page.skip + page.limit if len(found) > page.limit else None
-    return JobsShown(items=tuple(shown(job) for job in found[: page.limit]), next=after)
+    jobs, after = page_read(found, page)
+    return JobsShown(items=tuple(shown(job) for job in jobs), next=after)
 
 
 @operation("GET /jobs/{id}", Permission.JOBS, Command("jobs show", described), about=_repository_of)

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from proxy.admin.operation import Option, Row
-from proxy.admin.shapes import Shape, Why, filled
+from proxy.admin.shapes import Next, Shape, Why, filled
 from proxy.oci.duration import minute, parse_span
 from proxy.trust.keys import VERIFYING, BookKey, KeyState
 from proxy.trust.schedule import parse_overlap
@@ -106,7 +106,7 @@ class Keys(Shape, frozen=True):
     """A page of keys."""
 
     items: tuple[KeyShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 class UnrecordedKey(Shape, frozen=True):

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from proxy.admin.operation import Argument, Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Shape, Why, filled, one_repository, page_of, pattern_in
+from proxy.admin.shapes import Line, Next, Page, Shape, Why, filled, one_repository, page_of, pattern_in
 from proxy.oci.duration import minute
 from proxy.oci.faults import NotFound
 from proxy.oci.reference import Digest, parse_digest
@@ -45,7 +45,7 @@ class Denials(Shape, frozen=True):
     """A page of denials, oldest first."""
 
     items: tuple[DenialShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Line, Page, Shape, Why, filled, one_repository, page_of, pattern_in
+from proxy.admin.shapes import Line, Next, Page, Shape, Why, filled, one_repository, page_of, page_read, pattern_in
 from proxy.oci.duration import minute
 from proxy.oci.reference import parse_digest, parse_repository
 from proxy.trust.exception import PolicyException
@@ -57,7 +57,7 @@ class Exceptions(Shape, frozen=True):
     """A page of exceptions, oldest first: all that need a review, and the latest reviewed ones."""
 
     items: tuple[ExceptionShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 class UnsignedShown(Shape, frozen=True):
@@ -77,7 +77,7 @@ class Unsigned(Shape, frozen=True):
     """A page of unsigned manifests, newest first."""
 
     items: tuple[UnsignedShown, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 def _pushes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -100,12 +100,10 @@ _UNSIGNED = Command(
 @operation("GET /exceptions/unsigned", Permission.STATUS, _UNSIGNED, about=Scope.LIST, query=Page)
 async def list_unsigned(call: Call) -> Unsigned:
     """List images pushed unsigned. Exit code 1: some still are."""
-    limit, skip = call.query.limit, call.query.skip
-    rows = await call.ports.unsigned.page(limit + 1, skip)
-    mine = (row for row in rows[:limit] if call.may_see(row.repository))
-    return Unsigned(
-        items=tuple(filled(UnsignedShown, row) for row in mine), next=skip + limit if len(rows) > limit else None
-    )
+    page = call.query
+    rows, after = page_read(await call.ports.unsigned.page(page.limit + 1, page.skip), page)
+    mine = (row for row in rows if call.may_see(row.repository))
+    return Unsigned(items=tuple(filled(UnsignedShown, row) for row in mine), next=after)
 
 
 def _exceptions(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.admin.operation import Call, Command, Given, Printed, Row, operation
-from proxy.admin.shapes import filled
+from proxy.admin.shapes import filled, page_read
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
 from proxy.oci.faults import Conflict, NotFound, plain
@@ -93,10 +93,9 @@ async def policy_history(call: Call) -> shapes.History:
     """List every revision of the policies, newest first."""
     from proxy.policies.in_force import PolicyBook
 
-    limit, skip = call.query.limit, call.query.skip
-    rows = await call.use(PolicyBook).history(limit + 1, skip)
-    after = skip + limit if len(rows) > limit else None
-    return shapes.History(items=tuple(_line(row) for row in rows[:limit]), next=after)
+    page = call.query
+    rows, after = page_read(await call.use(PolicyBook).history(page.limit + 1, page.skip), page)
+    return shapes.History(items=tuple(_line(row) for row in rows), next=after)
 
 
 _DIFF = Command("policy diff", shows=lambda row, _: Printed(diff=row["lines"] or [_TEXT_ALONE]))

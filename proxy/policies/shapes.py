@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Argument, Option
-from proxy.admin.shapes import NOT_KEPT, Line, Name, Page, Shape, Why
+from proxy.admin.shapes import NOT_KEPT, Line, Name, Next, Page, Shape, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
@@ -111,7 +111,7 @@ class History(Shape, frozen=True):
     """A page of revisions, newest first."""
 
     items: tuple[RevisionLine, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 class PoliciesShown(Shape, frozen=True):

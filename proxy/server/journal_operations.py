@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Page, Shape, filled
+from proxy.admin.shapes import Next, Page, Shape, filled, page_read
 from proxy.journal.event import Event, EventKind
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
@@ -62,7 +62,7 @@ class Rows(Shape, frozen=True):
     """A page of the journal, newest first."""
 
     items: tuple[JournalRow, ...]
-    next: int | None = Field(description="`skip` of the next page; null on the last")
+    next: Next
 
 
 def _table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -91,9 +91,8 @@ async def _repository(call: Call) -> str:
 async def journal(call: Call) -> Rows:
     """List the rows of the journal, newest first."""
     page = call.query
-    rows = await call.ports.journal.search(search_of(page, page.limit + 1))
-    after = page.skip + page.limit if len(rows) > page.limit else None
-    return Rows(items=tuple(map(row_of, rows[: page.limit])), next=after)
+    rows, after = page_read(await call.ports.journal.search(search_of(page, page.limit + 1)), page)
+    return Rows(items=tuple(map(row_of, rows)), next=after)
 
 
 def search_of(page: JournalPage, limit: int) -> Search:
