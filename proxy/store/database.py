@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -26,7 +27,8 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 _TOGETHER = 256  # works in one commit, at most
 _BULK_TOGETHER = 16  # bulk works in one commit, at most: a client that comes meanwhile waits for them
-_PATIENCE = 32  # commits that bulk works let pass; then some go first, so that they are not put off for ever
+# After so many commits, or seconds, some bulk works go first: they are not put off for ever, nor by a store that hangs.
+_PATIENCE, _PATIENCE_S = 32, 1.0
 _DEADLINE_S = 10.0
 _READ_ONLY = "store: opened to read only; changes go through the running server"
 _DEADLOCK = "40P01"  # PostgreSQL's code: two transactions of several works each waited for each other
@@ -149,14 +151,16 @@ class Database:
                 await self._writer.dispose()
 
     async def _drain(self, writer: AsyncEngine) -> None:
-        passed_over = 0
+        passed_over, since = 0, monotonic()  # since no bulk work waits, or the last of them went
         while self._queue or self._bulk:
-            if self._queue and (not self._bulk or passed_over < _PATIENCE):
+            if not self._bulk:
+                passed_over, since = 0, monotonic()
+            if self._queue and passed_over < _PATIENCE and monotonic() < since + _PATIENCE_S:
                 together, self._queue = self._queue[:_TOGETHER], self._queue[_TOGETHER:]
                 passed_over += 1
             else:
                 together, self._bulk = self._bulk[:_BULK_TOGETHER], self._bulk[_BULK_TOGETHER:]
-                passed_over = 0
+                passed_over, since = 0, monotonic()
             await self._commit(writer, together)
         self._draining = None
 

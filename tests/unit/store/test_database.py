@@ -1,6 +1,7 @@
 """One commit for everybody who waits, and what happens to each of them."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -141,6 +142,22 @@ async def test_bulk_works_are_not_put_off_for_ever(database: Database) -> None:
     assert order[first : first + 16] == ["bulk"] * 16
     while not all(task.done() for task in writing):
         await asyncio.gather(*writing)
+
+
+async def test_bulk_works_are_not_put_off_by_a_store_that_takes_seconds(database: Database) -> None:
+    order: list[str] = []
+
+    def client(_connection: Connection) -> None:
+        time.sleep(0.4)
+        order.append("client")
+        if "bulk" not in order and len(order) < 20:
+            loop.call_soon_threadsafe(lambda: writing.append(asyncio.create_task(database.write(client))))
+
+    loop, writing = asyncio.get_running_loop(), [asyncio.create_task(database.write(client))]
+    await asyncio.sleep(0)
+    await database.write(noting(order, "bulk"), bulk=True)
+    await asyncio.gather(*writing)
+    assert 1 <= order.index("bulk") <= 4, "a second of the store's time, and not 32 commits"
 
 
 async def test_a_bulk_work_that_a_client_has_come_to_wait_for_goes_first(database: Database) -> None:
