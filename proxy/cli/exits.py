@@ -10,7 +10,7 @@ class Exit(IntEnum):
 
     FINE = 0
     NO = 1  # the answer is no: blocked, not signed, something is wrong
-    USAGE = 2  # the command line was not understood (typer's own); policy plan: a pull would newly be blocked
+    USAGE = 2  # the command line was not understood: nothing was sent or done
     CONFIG = 3  # the configuration is not valid, or not there
     NO_SERVER = 4  # the running server was needed and did not answer
     INCONCLUSIVE = 5  # could not find out
@@ -20,6 +20,7 @@ class Exit(IntEnum):
     CLOCK = 9  # doctor: the clock is not to be trusted
     PIN_REFUSED = 10  # serve: the token refused the PIN; a supervisor must not restart it
     WAITING = 11  # nothing was done yet: a second person has to agree
+    NEWLY_BLOCKED = 12  # policy plan: a past pull would newly be blocked
 
 
 class OutputFormat(StrEnum):

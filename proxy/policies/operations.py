@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BYTES = 2 * TEXT_BYTES + 64 * 1024  # a line break is two bytes in JSON
 _TEXT_ALONE = "only the text differs"
-_NEWLY_BLOCKED, _NOT_KNOWN = 2, 5  # exit codes
+_NEWLY_BLOCKED, _NOT_KNOWN = 12, 5  # exit codes
 
 
 def _policies(call: Call) -> Policies:
@@ -276,7 +276,7 @@ def _image(image: Row) -> tuple[str, ...]:
     status=202, body_bytes=_BYTES,
 )  # fmt: skip
 async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.PlanJob:
-    """Judge past pulls under these policies. Exit code 2: one newly blocked, 5: not known."""
+    """Judge past pulls under these policies. Exit code 12: one newly blocked, 5: not known."""
     from proxy.jobs import run
     from proxy.jobs.job import Job
     from proxy.jobs.port import Jobs

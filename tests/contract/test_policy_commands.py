@@ -141,7 +141,7 @@ async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> N
         assert json.loads(capsys.readouterr().out)["counts"]["unchanged"] == 2
         assert await away(lambda: plan(place, file, 1, 1, OutputFormat.TEXT)) is Exit.INCONCLUSIVE
         assert "MORE WAS PULLED than the 1 newest" in capsys.readouterr().out
-        assert await away(lambda: plan(place, closed, 7, 10, OutputFormat.TEXT)) == 2
+        assert await away(lambda: plan(place, closed, 7, 10, OutputFormat.TEXT)) is Exit.NEWLY_BLOCKED
         told = capsys.readouterr().out
         assert "removed **" in told
         assert "no_policy: no policy matches repository team/app" in told
@@ -156,7 +156,7 @@ async def test_a_plan_is_a_job_whose_result_is_printed(tmp_path: Path, capsys: C
         for name in ("a", "b", "c"):
             await a.world.push(image(name), "team/app", name)
             await a.world.pull("team/app", name)
-        assert await away(lambda: plan(place, closed, 7, 5000, OutputFormat.JSON)) == 2
+        assert await away(lambda: plan(place, closed, 7, 5000, OutputFormat.JSON)) is Exit.NEWLY_BLOCKED
         printed = json.loads(capsys.readouterr().out)
         assert (printed["examined"], printed["counts"]["newly blocked"], len(printed["images"])) == (3, 3, 3)
         (job,) = a.world.store.jobs.rows.values()

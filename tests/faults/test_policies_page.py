@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.exits import Exit
 from tests.faults.caller import caller, image
 from tests.faults.served import Served, served
 from tests.interop.countersign import PROGRAM
@@ -73,7 +74,7 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
         file.write_text(text.replace('# contact: "#platform-help"', 'contact: "#platform-help"'))
         typed(proxy, lint, 0)
         assert "unsigned" in typed(proxy, test, 1).stdout
-        told = typed(proxy, plan, 2)
+        told = typed(proxy, plan, Exit.NEWLY_BLOCKED)
         assert "1 newly blocked" in told.stdout
         assert f"{REPOSITORY}:1" in told.stdout
         assert '+ pull.mode: "enforce"' in told.stdout
