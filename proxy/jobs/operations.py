@@ -112,13 +112,14 @@ async def list_jobs(call: Call) -> JobsShown:
     return JobsShown(items=tuple(shown(job) for job in jobs), next=after)
 
 
-@operation("GET /jobs/{id}", Permission.JOBS, Command("jobs show", described), about=_repository_of)
+@operation("GET /jobs/{id}", Permission.OWN_JOBS, Command("jobs show", described), about=_repository_of)
 async def show_job(call: Call) -> JobShown:
     """Show the progress and the result of a job."""
     from proxy.jobs.run import unknown
 
-    found = await call.use(Jobs).find(call.path_params["id"])
-    if found is None:
+    found, by = await call.use(Jobs).find(call.path_params["id"]), call.actor
+    own = found is not None and (found.who, found.how) == (by.name, by.authenticated_by)
+    if found is None or not (own or call.may(Permission.JOBS)):
         raise unknown(call.path_params["id"])
     return shown(found)
 

@@ -15,6 +15,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     POLICY_ADMIN = "policy-admin"
     KEY_ADMIN = "key-admin"
+    POLICY_APPLY = "policy-apply"  # for a pipeline
 
 
 class Permission(StrEnum):
@@ -39,6 +40,7 @@ class Permission(StrEnum):
     CHANGE_POLICIES = "change policies"
     APPROVE = "approve"
     JOBS = "jobs"
+    OWN_JOBS = "own jobs"
     CHANGE_JOBS = "change jobs"
 
 
@@ -46,14 +48,16 @@ _SEE = frozenset({Permission.STATUS, Permission.VERIFY, Permission.KEYS, Permiss
 _OPERATE = frozenset({Permission.DENY, Permission.EXCEPT})
 _TOKENS = frozenset({Permission.TOKENS, Permission.CHANGE_TOKENS, Permission.APPROVE})
 _POLICIES = frozenset({Permission.TRY_POLICIES, Permission.CHANGE_POLICIES})
-_JOBS = frozenset({Permission.JOBS, Permission.CHANGE_JOBS})
+_READ_JOBS = frozenset({Permission.JOBS, Permission.OWN_JOBS})
+_JOBS = _READ_JOBS | {Permission.CHANGE_JOBS}
 _WORK = frozenset({Permission.JOURNAL, Permission.RELOAD, Permission.SIGN})
 
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: _SEE,
         Role.AUDITOR: _SEE
-        | {Permission.JOURNAL, Permission.TOKENS, Permission.JOBS, Permission.TRY_POLICIES, Permission.REVIEW},
+        | _READ_JOBS
+        | {Permission.JOURNAL, Permission.TOKENS, Permission.TRY_POLICIES, Permission.REVIEW},
         Role.OPERATOR: _SEE
         | _JOBS
         | _OPERATE
@@ -66,11 +70,12 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         | _OPERATE
         | {Permission.EXCEPT_LONG, Permission.REVIEW, Permission.DOCTOR},
         Role.KEY_ADMIN: _SEE | _TOKENS | _JOBS | {Permission.JOURNAL, Permission.CHANGE_KEYS, Permission.DOCTOR},
+        Role.POLICY_APPLY: _POLICIES | {Permission.POLICIES, Permission.OWN_JOBS},
     }
 )
 
 
-# The roles a holder may grant or revoke: the plain ones and its own, never those of the other admin.
+# The roles that both admins may grant or revoke.
 _PLAIN = frozenset({Role.VIEWER, Role.AUDITOR, Role.OPERATOR})
 
 
@@ -87,8 +92,9 @@ def holders(permission: Permission) -> tuple[Role, ...]:
 def beyond(roles: Collection[Role], wanted: Collection[Role]) -> tuple[Role, ...]:
     """Return those of the wanted roles that a holder of `roles` may neither grant nor revoke.
 
-    No holder can gain or give more than its own roles: a policy-admin cannot make a key-admin.
+    An admin grants the plain roles, and those that may nothing that its own may not: a policy-admin makes no key-admin.
     """
     if not permitted(roles, Permission.CHANGE_TOKENS):
         return tuple(wanted)
-    return tuple(role for role in wanted if role not in roles and role not in _PLAIN)
+    own = frozenset[Permission]().union(*(GRANTS[role] for role in roles))
+    return tuple(role for role in wanted if role not in _PLAIN and not GRANTS[role] <= own)

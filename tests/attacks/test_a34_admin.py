@@ -27,6 +27,7 @@ from tests.worlds.listener import Wire
 
 EVERYBODY = {Role.VIEWER, Role.AUDITOR, Role.OPERATOR, Role.POLICY_ADMIN, Role.KEY_ADMIN}
 ADMINS = {Role.POLICY_ADMIN, Role.KEY_ADMIN}
+WITH_PIPELINES = {*EVERYBODY, Role.POLICY_APPLY}
 # Written out once more, by hand: a route that is not here has roles nobody thought about.
 ALLOWED = {
     "GET /admin/v1/status": EVERYBODY,
@@ -55,15 +56,15 @@ ALLOWED = {
     "POST /admin/v1/tokens": ADMINS,
     "DELETE /admin/v1/tokens/{id}": ADMINS,
     "GET /admin/v1/journal": EVERYBODY - {Role.VIEWER},
-    "GET /admin/v1/policies": EVERYBODY,
-    "POST /admin/v1/policies": {Role.POLICY_ADMIN},
-    "GET /admin/v1/policies/revisions": EVERYBODY,
-    "GET /admin/v1/policies/revisions/{number}": EVERYBODY,
-    "POST /admin/v1/policies/revisions/{number}/revert": {Role.POLICY_ADMIN},
-    "GET /admin/v1/policies/diff": EVERYBODY,
-    "POST /admin/v1/policies/lint": EVERYBODY,
-    "POST /admin/v1/policies/test": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
-    "POST /admin/v1/policies/plan/job": EVERYBODY - {Role.VIEWER, Role.KEY_ADMIN},
+    "GET /admin/v1/policies": WITH_PIPELINES,
+    "POST /admin/v1/policies": {Role.POLICY_ADMIN, Role.POLICY_APPLY},
+    "GET /admin/v1/policies/revisions": WITH_PIPELINES,
+    "GET /admin/v1/policies/revisions/{number}": WITH_PIPELINES,
+    "POST /admin/v1/policies/revisions/{number}/revert": {Role.POLICY_ADMIN, Role.POLICY_APPLY},
+    "GET /admin/v1/policies/diff": WITH_PIPELINES,
+    "POST /admin/v1/policies/lint": WITH_PIPELINES,
+    "POST /admin/v1/policies/test": WITH_PIPELINES - {Role.VIEWER, Role.KEY_ADMIN},
+    "POST /admin/v1/policies/plan/job": WITH_PIPELINES - {Role.VIEWER, Role.KEY_ADMIN},
     "GET /admin/v1/denials": EVERYBODY,
     "POST /admin/v1/denials": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/denials/{id}/remove": {Role.OPERATOR, Role.POLICY_ADMIN},
@@ -77,7 +78,7 @@ ALLOWED = {
     "POST /admin/v1/approvals/{id}/approve": ADMINS,
     "POST /admin/v1/approvals/{id}/reject": ADMINS,
     "GET /admin/v1/jobs": EVERYBODY - {Role.VIEWER},
-    "GET /admin/v1/jobs/{id}": EVERYBODY - {Role.VIEWER},
+    "GET /admin/v1/jobs/{id}": WITH_PIPELINES - {Role.VIEWER},
     "POST /admin/v1/jobs/{id}/cancel": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},

@@ -158,6 +158,19 @@ async def test_roles(role: Role, path: str, status: int) -> None:
         assert (await a.call("POST", f"/admin/v1/policies{path}", body, token=token)).status == status
 
 
+async def test_the_role_of_a_pipeline_plans_and_applies_and_reads_its_own_plans_only() -> None:
+    async with admin(policies_from="api") as a:
+        ci, other = await a.token(Role.POLICY_APPLY, name="ci"), await a.token(Role.POLICY_APPLY, name="other ci")
+        job = (await a.call("POST", "/admin/v1/policies/plan/job", {"text": WARN}, token=ci)).value["id"]
+        assert (await a.call("GET", f"/admin/v1/jobs/{job}", token=ci)).value["kind"] == PLAN
+        refused = await a.call("GET", f"/admin/v1/jobs/{job}", token=other)
+        unknown = await a.call("GET", f"/admin/v1/jobs/{job[::-1]}", token=other)
+        assert refused.status == unknown.status == 404
+        assert refused.value["detail"].replace(job, "") == unknown.value["detail"].replace(job[::-1], "")
+        assert (await a.call("GET", "/admin/v1/jobs", token=ci)).status == 403, "the jobs of others name their images"
+        assert (await a.call("POST", "/admin/v1/policies", wish(WARN), token=ci)).value["revision"]["by"] == "ci"
+
+
 async def test_where_two_must_agree_the_second_one_puts_it_in_force() -> None:
     async with admin(policies_from="api", dual=True) as a:
         erika, max_ = [await a.token(Role.POLICY_ADMIN, name=name) for name in ("erika", "max")]
