@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from proxy.admin.approval import ApprovalState
-from proxy.oci.faults import Fault, Invalid
+from proxy.oci.faults import Fault, Invalid, plain
 from proxy.oci.reference import parse_repository
 from proxy.trust.names import NAME, holds_token, name_refusal
 from proxy.trust.pattern import check_pattern
@@ -112,6 +112,19 @@ class Why(Shape, frozen=True):
     """A reason, for the record."""
 
     reason: Line = Field(description="the reason, recorded in the journal")
+
+
+class PulledBy(Shape, frozen=True):
+    """Who pulled an image."""
+
+    pulled_by: tuple[str, ...] = Field(description="the latest callers, at most 5; without a proven name, the address")
+    callers: int = Field(description="number of callers; all without a proven name are one")
+
+
+def pulled_by(row: Mapping[str, Any]) -> str:
+    """Return who pulled an image, for people."""
+    more = row["callers"] - len(row["pulled_by"])
+    return plain(", ".join((*row["pulled_by"], *([f"{more} more"] if more > 0 else []))) or "nobody", 160)
 
 
 class Nothing(Shape, frozen=True):

@@ -67,6 +67,7 @@ class EventKind(StrEnum):
     STOPPED = "server.stopped"
 
 
+FROM = "from"  # the detail with the address of a caller
 NO_DETAIL: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -49,6 +49,17 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True)
+class Callers:
+    """Who pulled something: how many there are, and the names of the latest."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+
+NOT_KNOWN = Callers()
+
+
+@dataclass(frozen=True)
 class Pulled:
     """One pulled image under one reference: number of pulls, time of the last one, and whether policies allowed it."""
 
@@ -59,3 +70,4 @@ class Pulled:
     pulls: int
     last: datetime
     decision_id: str
+    callers: Callers = NOT_KNOWN

@@ -117,10 +117,10 @@ class StoredJournal:
         await self.flush()
         return await self._database.read(partial(would_block, since=since))
 
-    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+    async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]:
         """Return images pulled since then by repository, reference and digest, the newest `limit` of them."""
         await self.flush()
-        return await self._database.read(partial(pulled, since=since, limit=limit))
+        return await self._database.read(partial(pulled, since=since, limit=limit, repository=repository))
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
         await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from proxy.journal.port import Pulled
 from proxy.trust.decision import Decision
+from proxy.trust.policy import Policy, PolicySet
 from proxy.trust.requirement import Outcome
 
 
@@ -27,6 +28,9 @@ class Verdict:
     standing: PullVerdict
     reason: str = ""
     detail: str = ""
+
+
+GONE = Verdict(PullVerdict.GONE, detail="the registry does not have it any more")
 
 
 class Effect(StrEnum):
@@ -81,3 +85,14 @@ def counted(judgements: Iterable[Judgement]) -> dict[Effect, int]:
     for judgement in judgements:
         counts[judgement.effect] += 1
     return counts
+
+
+def enforced(policies: PolicySet) -> PolicySet:
+    """Return these policies with every requirement in mode enforce from now on."""
+    return PolicySet(f"{policies.revision}, enforced", tuple(map(_enforced, policies.policies)))
+
+
+def _enforced(policy: Policy) -> Policy:
+    pull = replace(policy.pull, mode="enforce", enforce_after=None)
+    beside = tuple(replace(each, mode="enforce", enforce_after=None) for each in policy.beside)
+    return replace(policy, pull=pull, beside=beside)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.admin.operation import Call, Command, Given, Printed, Row, operation
-from proxy.admin.shapes import filled, page_read
+from proxy.admin.shapes import filled, page_read, pulled_by
 from proxy.jobs.operations import described, job_room
 from proxy.oci.duration import minute
 from proxy.oci.faults import Conflict, NotFound, plain
@@ -259,7 +259,9 @@ def _impact(row: Row, given: Given) -> Printed:
         lines.append(f"the first {len(row['images'])} of {changed} that change or could not be judged:")
     code = _NOT_KNOWN if counts["could not judge"] or row["more"] else 0
     code = _NEWLY_BLOCKED if counts["newly blocked"] else code
-    table = [("EFFECT", "PULLS", "LAST", "IMAGE", "WHY"), *map(_image, row["images"])] if row["images"] else []
+    table = (
+        [("EFFECT", "PULLS", "LAST", "IMAGE", "PULLED BY", "WHY"), *map(_image, row["images"])] if row["images"] else []
+    )
     return Printed([*lines, *table], diff=row["difference"]["lines"], code=code)
 
 
@@ -268,7 +270,7 @@ def _image(image: Row) -> tuple[str, ...]:
     after = image["after"] if image["effect"] != "newly allowed" else image["before"]
     why = ": ".join(part for part in (after["reason"], after["detail"]) if part)
     name = f"{image['repository']}{joint}{image['reference']}"
-    return (image["effect"], str(image["pulls"]), minute(image["last"]), name, plain(why, 160))
+    return (image["effect"], str(image["pulls"]), minute(image["last"]), name, pulled_by(image), plain(why, 160))
 
 
 @operation(

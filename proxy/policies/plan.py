@@ -76,4 +76,8 @@ async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> sha
 
 def _image(judged: Judgement) -> shapes.ImageShown:
     before, after = (filled(shapes.VerdictShown, each) for each in (judged.before, judged.after))
-    return filled(shapes.ImageShown, judged.pulled, effect=judged.effect, before=before, after=after)
+    by = judged.pulled.callers
+    return filled(
+        shapes.ImageShown, judged.pulled, effect=judged.effect, before=before, after=after, pulled_by=by.names,
+        callers=by.count,
+    )  # fmt: skip

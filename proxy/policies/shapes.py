@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from proxy.admin.operation import Argument, Option
-from proxy.admin.shapes import NOT_KEPT, Line, Name, Next, Page, Shape, Why
+from proxy.admin.shapes import NOT_KEPT, Line, Name, Next, Page, PulledBy, Shape, Why
 from proxy.jobs.operations import JobShown
 from proxy.policies.impact import Effect, PullVerdict
 from proxy.policies.revision import TEXT_BYTES
@@ -187,7 +187,7 @@ class VerdictShown(Shape, frozen=True):
     detail: str
 
 
-class ImageShown(Shape, frozen=True):
+class ImageShown(PulledBy, frozen=True):
     """A pulled image, judged under both sets of policies."""
 
     repository: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.journal.event import EventKind
+from proxy.journal.event import FROM, EventKind
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, is_digest
@@ -17,7 +17,7 @@ from proxy.registry.unjudged import as_it_is, reason_of
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 from proxy.trust.permit import PullPermission, permit
-from proxy.trust.question import Caller
+from proxy.trust.question import Anonymous, Caller
 from proxy.trust.reason import Reason
 from proxy.trust.requirement import Outcome
 
@@ -124,17 +124,19 @@ async def _record(judged: Judged, permission: PullPermission, caller: Caller, re
         kind = kind if decision.granted is None else EventKind.PULL_EXCEPTED
     elif permission is not PullPermission.REVIEWER:
         kind = EventKind.PULL_DENIED
-    event = ports.event(kind, caller, request, decision=decision, detail=_detail(permission, decision))
+    detail = _detail(permission, decision, caller, request)
+    event = ports.event(kind, caller, request, decision=decision, detail=detail)
     if kind is EventKind.PULL_DENIED:
         await record_refusal(event, decision, caller, request, ports)
     else:
         await ports.journal.decided(decision, event)
 
 
-def _detail(permission: PullPermission, decision: Decision) -> dict[str, object]:
+def _detail(permission: PullPermission, decision: Decision, caller: Caller, request: Request) -> dict[str, object]:
+    unnamed: dict[str, object] = {FROM: request.address} if request.address and isinstance(caller, Anonymous) else {}
     if decision.granted is not None:
-        return {"exception": decision.granted.id, **({"offline": True} if decision.granted.offline else {})}
-    return {"permission": permission.value} if permission is not PullPermission.ALLOWED else {}
+        return {"exception": decision.granted.id, **({"offline": True} if decision.granted.offline else {}), **unnamed}
+    return {"permission": permission.value, **unnamed} if permission is not PullPermission.ALLOWED else unnamed
 
 
 def denied(judged: Judged, ports: Ports) -> Fault:

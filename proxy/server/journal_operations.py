@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
 from proxy.admin.operation import Call, Command, Option, Row, Scope, operation
-from proxy.admin.shapes import Next, Page, Shape, filled, page_read
+from proxy.admin.shapes import Next, Page, PulledBy, Shape, filled, page_read, pulled_by
 from proxy.journal.event import Event, EventKind
 from proxy.oci.duration import minute
 from proxy.oci.faults import plain
@@ -18,8 +18,10 @@ from proxy.trust.roles import Permission
 if TYPE_CHECKING:
     from proxy.journal.port import Search
     from proxy.journal.reports import WouldBlock
+    from proxy.policies.impact import Verdict
 
 SPAN = timedelta(days=7)
+_JUDGED, _SECONDS = 1000, 30.0  # images judged again for one report, and the time for it
 _FROM_THE_RECORD = "this is from its record"
 
 
@@ -116,7 +118,7 @@ class Since(Shape, frozen=True):
     )
 
 
-class WarnedImage(Shape, frozen=True):
+class WarnedImage(PulledBy, frozen=True):
     """An image under one reference that only warn mode allowed."""
 
     repository: str
@@ -125,25 +127,38 @@ class WarnedImage(Shape, frozen=True):
     pulls: int
     last: datetime
     decision: str = Field(description="the newest decision, for `why`")
+    judged: bool = Field(description="judged again: enforcing would block it now; false: it could not be judged")
+    why: str = Field(description="why it would be blocked now, or why it could not be judged")
 
 
 class WouldBlockShown(Shape, frozen=True):
-    """The pulls that enforce mode would have blocked."""
+    """The images that enforce mode would block: those pulled with a warning, judged again."""
 
     since: datetime
     images: tuple[WarnedImage, ...]
+    pass_now: int = Field(description="images left out: they satisfy the policies by now")
+    gone: int = Field(description="images left out: the registry does not have them any more")
+    not_judged: int = Field(description="images in the list that could not be judged")
 
 
 def _images(row: Row) -> list[str | tuple[str, ...]]:
-    if not row["images"]:
-        return [f"nothing since {minute(row['since'])}: enforcing would have blocked no pull"]
-    return [("PULLS", "LAST", "IMAGE", "WHY"), *map(_image, row["images"])]
+    since, count = minute(row["since"]), len(row["images"]) - row["not_judged"]
+    nothing = f"enforcing would block nothing that was pulled since {since}"
+    lines: list[str | tuple[str, ...]] = [f"images that enforcing would block: {count}" if count else nothing]
+    left = [f"{row['pass_now']} that pass now"] * bool(row["pass_now"])
+    left += [f"{row['gone']} that the registry does not have any more"] * bool(row["gone"])
+    lines += [f"left out: {', '.join(left)}"] * bool(left)
+    if row["not_judged"]:
+        lines.append(f"NOT JUDGED, so they may be blocked too: {row['not_judged']}")
+    if row["images"]:
+        lines += [("PULLS", "LAST", "IMAGE", "PULLED BY", "WHY"), *map(_image, row["images"])]
+    return lines
 
 
 def _image(row: Row) -> tuple[str, ...]:
-    reasons = ", ".join(f"{code} ({count})" for code, count in row["reasons"])
     name = f"{row['repository']}{'@' if ':' in row['reference'] else ':'}{row['reference']}"
-    return (str(row["pulls"]), minute(row["last"]), name, reasons)
+    why = row["why"] if row["judged"] else f"NOT JUDGED: {row['why']}"
+    return (str(row["pulls"]), minute(row["last"]), name, pulled_by(row), plain(why, 160))
 
 
 _WOULD_BLOCK = Command(
@@ -153,18 +168,46 @@ _WOULD_BLOCK = Command(
 
 @operation("GET /report/would-block", Permission.JOURNAL, _WOULD_BLOCK, about=Scope.LIST, query=Since, unrecorded=True)
 async def would_block(call: Call) -> WouldBlockShown:
-    """List pulls that enforce mode would have blocked."""
+    """List pulled images that enforce mode would block now, and who pulled them."""
+    from proxy.oci.operation import PullManifest
+    from proxy.oci.reference import parse_reference, parse_repository
+    from proxy.policies.impact import enforced
+    from proxy.policies.replay import judged_again
+    from proxy.registry.ports.upstream import Credential
+    from proxy.registry.request import Request
     from proxy.server.store import Store
 
-    since = call.query.since or call.now - SPAN
-    return warned(since, await call.use(Store).journal.would_block(since), call.may_see)
+    since, ports = call.query.since or call.now - SPAN, call.ports
+    rows = [row for row in await call.use(Store).journal.would_block(since) if call.may_see(row.repository)]
+    names = [PullManifest(parse_repository(row.repository), parse_reference(row.reference)) for row in rows[:_JUDGED]]
+    request = Request(Credential(ours=True), call.actor.request_id, address="admin")
+    verdicts = await judged_again(names, enforced(ports.rules.current()), request, ports, _SECONDS)
+    return warned(since, rows, verdicts, f"only the {_JUDGED} images that are pulled most are judged")
 
 
-def warned(since: datetime, rows: Iterable[WouldBlock], may_see: Callable[[str], bool]) -> WouldBlockShown:
-    """Return the images of these repositories in the form of the admin API."""
-    mine = (row for row in rows if may_see(row.repository))
-    images = (filled(WarnedImage, row, pulls=row.count, decision=row.decision_id) for row in mine)
-    return WouldBlockShown(since=since, images=tuple(images))
+def warned(since: datetime, rows: Sequence[WouldBlock], verdicts: Sequence[Verdict], unjudged: str) -> WouldBlockShown:
+    """Return the images in the form of the admin API; `unjudged` says why those without a verdict have none."""
+    from proxy.policies.impact import PullVerdict, Verdict
+
+    late = [Verdict(PullVerdict.UNKNOWN, detail=unjudged)] * (len(rows) - len(verdicts))
+    found = list(zip(rows, (*verdicts, *late), strict=True))
+    stand = [verdict.standing for _, verdict in found]
+    listed = {PullVerdict.BLOCKED, PullVerdict.UNKNOWN}
+    return WouldBlockShown(
+        since=since,
+        images=tuple(_shown(row, verdict) for row, verdict in found if verdict.standing in listed),
+        pass_now=stand.count(PullVerdict.ALLOWED),
+        gone=stand.count(PullVerdict.GONE),
+        not_judged=stand.count(PullVerdict.UNKNOWN),
+    )
+
+
+def _shown(row: WouldBlock, verdict: Verdict) -> WarnedImage:
+    why = ": ".join(part for part in (verdict.reason, verdict.detail) if part)
+    return filled(
+        WarnedImage, row, pulls=row.count, decision=row.decision_id, pulled_by=row.callers.names,
+        callers=row.callers.count, judged=verdict.standing == "blocked", why=why,
+    )  # fmt: skip
 
 
 OPERATIONS = (journal, would_block)

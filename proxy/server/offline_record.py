@@ -37,11 +37,11 @@ def why(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
 
 
 def would_block(config: Path, typed: Mapping[str, Any], _away: str) -> Answer:
-    """Return the pulls that warn mode allowed since then."""
+    """Return the pulls that warn mode allowed since then; without a server, none is judged again."""
 
     async def read(store: Store, _settings: Settings) -> BaseModel:
         since = datetime.fromisoformat(typed["since"]) if typed["since"] else SystemClock().now() - SPAN
-        return warned(since, await store.journal.would_block(since), lambda _: True)
+        return warned(since, await store.journal.would_block(since), (), "no server answers")
 
     return _answered(config, read)
 

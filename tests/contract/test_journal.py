@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.journal.event import Event, EventKind
-from proxy.journal.port import Search
+from proxy.journal.port import Callers, Search
 from proxy.trust.decision import Decision
 from proxy.trust.reason import Reason
 from tests.contract.conftest import Record
@@ -166,3 +166,22 @@ async def test_pulled_is_a_line_for_each_name_and_digest_with_what_happened_last
     assert [(p.reference, p.served) for p in await journal.pulled(NOON - MINUTE, 10)][-1] == ("2.0", False)
     assert await journal.pulled(NOON, 1) == (latest,)
     assert await journal.pulled(NOON + 6 * MINUTE, 10) == (replace(latest, pulls=1),)
+    assert await journal.pulled(NOON, 10, "prod/other") == ()
+
+
+async def test_who_pulled_is_not_known(journal: Record) -> None:
+    """The latest callers are named and all are counted, in both reports; without a proven name by their address."""
+    for n, who in enumerate(("ann", "bob", "ann", "ci", "dora", "emil", "fritz")):
+        event = happened(EventKind.PULL_WARNED, WARNED, NOON + n * MINUTE)._replace(who=who)
+        await journal.decided(WARNED, event)
+    other = decision("w2", Reason.UNSIGNED, "warn", "1.0")
+    for address in ("10.0.0.7", "10.0.0.8"):
+        event = happened(EventKind.PULL_WARNED, other)._replace(who="anonymous", how="", detail={"from": address})
+        await journal.decided(other, event)
+    known = {"latest": Callers(6, ("fritz", "emil", "dora", "ci", "ann")), "1.0": Callers(1, ("anonymous (10.0.0.7)",))}
+    assert {p.reference: p.callers for p in await journal.pulled(NOON - MINUTE, 10)} == known
+    assert {line.reference: line.callers for line in await journal.would_block(NOON - MINUTE)} == known
+    (newest,) = await journal.pulled(NOON - MINUTE, 1, APP)
+    assert newest.callers == known["latest"]
+    late = await journal.would_block(NOON + 5 * MINUTE)
+    assert [line.callers for line in late] == [Callers(2, ("fritz", "emil"))], "of that time only"

@@ -84,7 +84,7 @@ def test_would_block(recorded: Path) -> None:
     for options in ((), ("--since", "2d")):
         done = typed(recorded, "report", "would-block", *options)
         assert done.exit_code == Exit.FINE
-        assert "prod/app:1  unsigned (1)" in done.stdout
+        assert "prod/app:1  countersign  NOT JUDGED: no server answers" in done.stdout
     assert json.loads(typed(recorded, "report", "would-block", "-o", "json").stdout)["images"][0]["pulls"] == 1
     wrong = typed(recorded, "report", "would-block", "--since", "lately").exception
     assert isinstance(wrong, Fault)

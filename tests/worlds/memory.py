@@ -23,8 +23,8 @@ from proxy.admin.token import AdminToken, token_refusal
 from proxy.formats.format import Scheme
 from proxy.jobs.job import WAITING, Job, JobState, job_there
 from proxy.journal.event import Event, EventKind
-from proxy.journal.port import Pulled, Search
-from proxy.journal.reports import JUDGED, SERVED, Warned, WouldBlock, summed
+from proxy.journal.port import Callers, Pulled, Search
+from proxy.journal.reports import JUDGED, NAMED, SERVED, Warned, WouldBlock, caller, summed
 from proxy.journal.rows import row_key, with_count
 from proxy.keys.ring import ring_of, text_of, with_active, with_added, with_amended, with_state
 from proxy.oci.faults import Unavailable
@@ -231,15 +231,24 @@ class MemoryJournal:
         return self.revisions.get((kind, revision))
 
     async def would_block(self, since: datetime) -> tuple[WouldBlock, ...]:
+        rows = [(n, r) for n, r in enumerate(self._rows) if r.event.kind is EventKind.PULL_WARNED and r.last >= since]
+        images: dict[tuple[str, ...], list[_Row]] = {}
+        for _, row in rows:
+            images.setdefault((row.event.repository, row.event.reference), []).append(row)
         return summed(
-            Warned(e.repository, e.reference, e.reason, row.count, row.last, position, e.decision_id)
-            for position, row in enumerate(self._rows)
-            if (e := row.event).kind is EventKind.PULL_WARNED and row.last >= since
+            (
+                Warned(e.repository, e.reference, e.reason, row.count, row.last, position, e.decision_id)
+                for position, row in rows
+                if (e := row.event)
+            ),
+            {name: _callers(of) for name, of in images.items()},
         )
 
-    async def pulled(self, since: datetime, limit: int) -> tuple[Pulled, ...]:
+    async def pulled(self, since: datetime, limit: int, repository: str = "") -> tuple[Pulled, ...]:
         groups: dict[tuple[str, str, str], list[_Row]] = {}
         for row in self._rows:
+            if repository not in ("", row.event.repository):
+                continue
             if row.event.kind in JUDGED and row.last >= since and row.event.digest not in ("", NOTHING):
                 groups.setdefault((row.event.repository, row.event.reference, row.event.digest), []).append(row)
         return tuple(sorted(map(_pulled, groups.values()), key=lambda p: p.last, reverse=True)[:limit])
@@ -248,7 +257,18 @@ class MemoryJournal:
 def _pulled(rows: list[_Row]) -> Pulled:
     event, last = rows[-1].event, max(row.last for row in rows)
     names = parse_repository(event.repository), parse_reference(event.reference), parse_digest(event.digest)
-    return Pulled(*names, event.kind in SERVED, sum(row.count for row in rows), last, event.decision_id)
+    total, callers = sum(row.count for row in rows), _callers(rows)
+    return Pulled(*names, event.kind in SERVED, total, last, event.decision_id, callers)
+
+
+def _callers(rows: list[_Row]) -> Callers:
+    ordered = sorted(rows, key=lambda row: row.last)
+    latest: dict[str, _Row] = {}
+    for row in ordered:
+        latest.pop(row.event.who, None)
+        latest[row.event.who] = row
+    names = [caller(row.event.who, row.event.detail) for row in reversed(latest.values())]
+    return Callers(len(latest), tuple(names[:NAMED]))
 
 
 def _matches(row: _Row, search: Search) -> bool:
