@@ -168,7 +168,7 @@ _WOULD_BLOCK = Command(
 
 @operation("GET /report/would-block", Permission.JOURNAL, _WOULD_BLOCK, about=Scope.LIST, query=Since, unrecorded=True)
 async def would_block(call: Call) -> WouldBlockShown:
-    """List pulled images that enforce mode would block now, and who pulled them."""
+    """List what enforce mode would block now, and who pulled it."""
     from proxy.oci.operation import PullManifest
     from proxy.oci.reference import parse_reference, parse_repository
     from proxy.policies.impact import enforced
