@@ -82,9 +82,9 @@ class Caller:
             done = await self.ask("PUT", f"{place}{joint}digest={digest_of(data)}", data)
             assert done.status == 201, done
 
-    async def push(self, repository: str, reference: str, body: bytes) -> Heard:
+    async def push(self, repository: str, reference: str, body: bytes, kind: str = OCI_MANIFEST) -> Heard:
         """What pushing this manifest was answered."""
-        return await self.ask("PUT", f"/v2/{repository}/manifests/{reference}", body, {"Content-Type": OCI_MANIFEST})
+        return await self.ask("PUT", f"/v2/{repository}/manifests/{reference}", body, {"Content-Type": kind})
 
     async def pull(self, repository: str, reference: str) -> Heard:
         """What pulling this manifest was answered."""

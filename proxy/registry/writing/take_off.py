@@ -16,7 +16,7 @@ from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.read import examined, read_manifest_bytes
 from proxy.registry.request import Request
 from proxy.registry.writing.fallback_tag import change_list
-from proxy.registry.writing.write import TRIES, exists, nothing, unsure, write_manifest
+from proxy.registry.writing.write import TRIES, exists, nothing, unsure, write_tag
 
 GONE = b""  # the rest of a list that held only our entries
 
@@ -52,9 +52,7 @@ async def off_sig(
         if left == GONE:
             await erase(repository, tag, digest_of(found[0]), request, ports)
             return GONE
-        await write_manifest(repository, tag, left, OCI_MANIFEST, nothing, request, ports)
-        ports.cache.forget_tag(repository, tag)
-        if await exists(repository, tag, request, ports) == digest_of(left):
+        if await write_tag(repository, tag, left, OCI_MANIFEST, nothing, request, ports):
             return left
     raise Unavailable(f"somebody else keeps writing {tag}")
 

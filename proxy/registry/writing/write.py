@@ -1,4 +1,4 @@
-"""Write our small objects upstream: blobs, and tags that others write too (read, change, write, read back)."""
+"""Write our small objects upstream: blobs, and tags that others write too (read, change, write, make sure)."""
 
 from __future__ import annotations
 
@@ -134,10 +134,11 @@ async def write_manifest(
     prepare: Prepare,
     request: Request,
     ports: Ports,
-) -> None:
-    """Write our manifest. Raises Unavailable, or Fault UNAUTHORIZED to be relayed.
+) -> bool:
+    """Write our manifest; return whether upstream says that it has these bytes there now, by the digest it names.
 
-    `prepare` writes the blobs the manifest lists; it runs again if upstream lost one that we believed to exist.
+    `prepare` writes the blobs the manifest lists; it runs again if upstream lost one that we believed to exist. Raises
+    Unavailable, or Fault UNAUTHORIZED to be relayed.
     """
     await prepare()
     try:
@@ -145,7 +146,7 @@ async def write_manifest(
     except Unavailable:  # perhaps only upstream's answer was lost
         if await exists(repository, reference, request, ports) != digest_of(body):
             raise
-        return
+        return True
     if reply.status in (400, 404):
         await reply.close()
         for place in [p for p in ports.cache.blobs if p[0] == repository]:
@@ -160,6 +161,28 @@ async def write_manifest(
     if 400 <= reply.status < 500 and reply.status != 401 and not unsure(reply.status):
         raise NotTaken(reply.status, f"upstream answered {reply.status} to manifest {reference}: {said}")
     _accepted(reply, f"manifest {reference}")
+    return reply.status == 201 and header(reply, "docker-content-digest") == digest_of(body)
+
+
+async def write_tag(
+    repository: Repository,
+    tag: Tag,
+    body: bytes,
+    media_type: str,
+    prepare: Prepare,
+    request: Request,
+    ports: Ports,
+    *,
+    reads_as: Digest | None = None,
+) -> bool:
+    """Write our manifest under a tag as `write_manifest` does; return whether the tag has it now.
+
+    Upstream's answer says so by the digest of these bytes; if it names none, or another one, the tag is looked at.
+    """
+    told = await write_manifest(repository, tag, body, media_type, prepare, request, ports)
+    ports.cache.forget_tag(repository, tag)  # otherwise verifiers would get the previous list
+    there = digest_of(body) if told else await exists(repository, tag, request, ports)
+    return there is not None and there in (digest_of(body), reads_as)
 
 
 async def _said(reply: UpstreamResponse) -> str:
@@ -221,7 +244,7 @@ async def change_tag(
     `change` gets the current bytes (None: no tag) and returns new bytes, or None if nothing needs to change; `prepare`
     is awaited before a write, for the blobs the new bytes list. `ours` checks the same bytes first: if it returns
     False, they stay. `reads_as` is the digest that some registries resolve the tag to, whatever was written there. The
-    caller holds the lock of this tag; another proxy may write without it, so the result is read back.
+    caller holds the lock of this tag; another proxy may write without it, so upstream must say what the tag has now.
     """
     for _ in range(TRIES):
         found = await read_manifest_bytes(repository, tag, request, ports)
@@ -232,10 +255,7 @@ async def change_tag(
         if new is None:
             return None
         kind = media_type if isinstance(media_type, str) else media_type(new)
-        await write_manifest(repository, tag, new, kind, prepare, request, ports)
-        ports.cache.forget_tag(repository, tag)  # otherwise verifiers would get the previous list
-        there = await exists(repository, tag, request, ports)
-        if there is not None and there in (digest_of(new), reads_as):
+        if await write_tag(repository, tag, new, kind, prepare, request, ports, reads_as=reads_as):
             return new
     raise Unavailable(f"somebody else keeps writing {tag}")
 
