@@ -11,7 +11,7 @@ from proxy.formats.algorithms import Signer, counting
 from proxy.oci.manifest import OCI_EMPTY, Descriptor
 from proxy.oci.reference import Digest
 from proxy.trust.authority import Authority
-from proxy.trust.evidence import Rejected, SignatureCheck
+from proxy.trust.evidence import LATER_BY, LATER_REASON, Rejected, SignatureCheck
 from proxy.trust.keys import Verifier
 from proxy.trust.reason import Reason
 
@@ -117,3 +117,11 @@ def claims_at(claims: Sequence[str], pusher: str, now: datetime) -> dict[str, st
     """Return the claims a policy asks for, as text: who pushed, and when (RFC 3339, whole seconds, UTC)."""
     known = {"pusher": pusher, "time": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     return {name: known[name] for name in claims if name in known}
+
+
+def claims_later(claims: Sequence[str], by: str, reason: str, now: datetime) -> dict[str, str]:
+    """Return the claims of a signature for what was upstream already: who had it signed and why, never a pusher.
+
+    They are there whatever a policy asks for: nobody who reads the signature later may take it for one from a push.
+    """
+    return {LATER_BY: by, LATER_REASON: reason, **claims_at([name for name in claims if name != "pusher"], "", now)}

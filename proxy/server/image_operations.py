@@ -59,6 +59,7 @@ class SignedShown(Shape, frozen=True):
 
     digest: str
     signatures: tuple[SignatureShown, ...]
+    already: bool = Field(description="true: it was signed before, and nothing was added")
 
 
 def shown(decision: Decision, name: str, url: str) -> DecisionShown:
@@ -117,7 +118,7 @@ async def why(call: Call) -> DecisionShown:
 
 def _signed(row: Row) -> list[str]:
     made = [f"  {each['format']} by key {each['key'][:12]} for {each['bound']}" for each in row["signatures"]]
-    return [f"signed {row['digest']}", *made]
+    return [f"{row['digest']} is signed already" if row["already"] else f"signed {row['digest']}", *made]
 
 
 @operation("POST /sign", Permission.SIGN, Command("sign", _signed), about=_repository)
@@ -130,7 +131,7 @@ async def sign(call: Call, body: SignRequest) -> SignedShown:
         SignatureShown(digest=e.key.digest, format=e.key.format, bound=e.key.bound, key=e.key.fingerprint)
         for e in done.entries
     )
-    return SignedShown(digest=done.digest, signatures=tuple(made))
+    return SignedShown(digest=done.digest, signatures=tuple(made), already=not done.new)
 
 
 OPERATIONS = (verify, why, sign)

@@ -13,6 +13,9 @@ from proxy.trust.keys import VERIFYING, KeyState, Verifier
 from proxy.trust.reason import Reason
 from proxy.trust.revocation import Listed
 
+# Claims of a signature that was made later, for what was upstream already: who asked for it, and why.
+LATER_BY, LATER_REASON = "signed-later-by", "reason"
+
 
 class Source(StrEnum):
     """Where signatures may be found. `ledger` is our own copy of the signatures we made."""
@@ -59,9 +62,9 @@ class Verified:
     `fingerprint` identifies the key, also one that only an authority vouches for.
 
     `bound` is the signed payload's own statement of what it is for (`HOST/REPO` or `HOST/REPO:TAG`), or None; `claims`
-    are signed with it (pusher, time). `recorded` is the time at which our own ledger says that we made it: None for
-    signatures found elsewhere, whatever they claim. `state` is set by a decision when the key is ours and no longer
-    verifies.
+    are signed with it (pusher, time; or who had it signed later, and why). `recorded` is the time at which our own
+    ledger says that we made it: None for signatures found elsewhere, whatever they claim. `state` is set by a decision
+    when the key is ours and no longer verifies.
     """
 
     fingerprint: str
@@ -71,6 +74,18 @@ class Verified:
     recorded: datetime | None = None
     certified: CertifiedChain | None = None
     state: KeyState | None = None
+
+    @property
+    def signed_later(self) -> str:
+        """Who had it signed later, and why, in words; empty if its claims do not say that it was signed later."""
+        by, why = self.claims.get(LATER_BY, ""), self.claims.get(LATER_REASON, "")
+        return f"signed later by {by}{f': {why}' if why else ''}" if by else ""
+
+    @property
+    def told_claims(self) -> Mapping[str, str]:
+        """The claims that `signed_later` does not say."""
+        said = {LATER_BY, LATER_REASON} if self.signed_later else set()
+        return {name: value for name, value in self.claims.items() if name not in said}
 
 
 @dataclass(frozen=True)

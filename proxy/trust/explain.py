@@ -141,7 +141,8 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _said(signature: Verified) -> str:
-    parts = [f"for {signature.bound}" if signature.bound else "", *(f"{k}={v}" for k, v in signature.claims.items())]
+    parts = [f"for {signature.bound}" if signature.bound else "", signature.signed_later]
+    parts += [f"{name}={value}" for name, value in signature.told_claims.items()]
     if signature.recorded:
         parts.append(f"in our ledger since {signature.recorded:%Y-%m-%dT%H:%M:%SZ}")
     said = ", ".join(plain(p, 200) for p in parts if p)

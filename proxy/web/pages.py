@@ -14,6 +14,7 @@ from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest
 from proxy.registry.request import Request, Response
 from proxy.trust import explain
 from proxy.trust.decision import Decision
+from proxy.trust.evidence import LATER_BY
 from proxy.trust.reason import Lesson, Reason, fix_for
 from proxy.trust.requirement import Outcome
 from proxy.web.app import nothing_here
@@ -118,8 +119,10 @@ class Pages:
             found = await self._find(decision_id)
         if found is None:
             raise Fault("NAME_UNKNOWN", "there is no such decision, or it is no longer kept", status=404)
-        # Claims name the pusher; only callers who may pull the image see them.
-        bare = replace(found, signatures=tuple(replace(s, claims={}) for s in found.signatures))
+        # Claims name the pusher, or who had it signed later; only callers who may pull the image see them.
+        later = {LATER_BY: "an operator"}
+        signatures = tuple(replace(s, claims=later if s.signed_later else {}) for s in found.signatures)
+        bare = replace(found, signatures=signatures)
         return self._decided(form_of(call), bare, "decision.html", {}, {})
 
     async def image(self, call: Call) -> Response:

@@ -231,7 +231,8 @@ async def test_what_is_signed_says_which_token_had_it_signed() -> None:
         assert reply.status == 200
         told = "release-manager (admin-token:000000000000)"
         entries = await a.world.store.ledger.entries(parse_repository("team/app"), image().digest)
-        assert {entry.claims["pusher"] for entry in entries} == {told}
+        assert {(e.claims["signed-later-by"], e.claims["reason"]) for e in entries} == {(told, "seen")}
+        assert not any("pusher" in entry.claims for entry in entries), "nobody knows who pushed it"
         assert all(told.encode() in entry.message for entry in entries)
         (row,) = [e for e in a.world.store.journal.events if e.kind is EventKind.COUNTERSIGNED]
         assert (row.who, row.how) == ("release-manager", "admin-token:000000000000")

@@ -91,3 +91,16 @@ async def test_signing_says_what_was_signed_and_who_asked_is_recorded() -> None:
         (row,) = [e for e in w.store.journal.events if e.kind is EventKind.COUNTERSIGNED]
         assert (row.who, row.how, row.detail["reason"]) == ("operator on the host", "socket", "reviewed")
         assert isinstance(await w.pull("team/app", "v1"), Response)
+        assert reply.value["already"] is False
+        again = await a.call("POST", "/admin/v1/sign", {"ref": "team/app:v1", "reason": "again"}, socket=True)
+        assert again.value == {**reply.value, "already": True}
+
+
+async def test_what_was_signed_later_is_called_pushed() -> None:
+    async with admin() as a:
+        w = a.world
+        w.put_behind(image(), "team/app", "v1")
+        await a.call("POST", "/admin/v1/sign", {"ref": "team/app:v1", "reason": "backlog"}, socket=True)
+        text = (await verified(a, "team/app:v1")).value["text"]
+        assert "signed later by operator on the host (socket): backlog" in text
+        assert "pusher" not in text

@@ -91,6 +91,33 @@ async def test_a_decision_tells_nothing_about_callers(form: str) -> None:
     assert b"alice" not in reply
 
 
+LATER = replace(
+    DENIED,
+    signatures=(replace(DENIED.signatures[0], claims={"signed-later-by": "erika (socket)", "reason": "<b>backlog"}),),
+)
+
+
+@pytest.mark.parametrize("form", ["html", "text"])
+async def test_what_was_signed_later_says_pushed_by(form: str) -> None:
+    """Who may pull it reads who had it signed and why; who has only a decision's id, that an operator had."""
+
+    class Later(Desk):
+        async def find(self, decision_id: str) -> Decision | None:
+            return LATER
+
+        async def inspect(self, repository: Repository, reference: Reference, request: Request) -> Inspection:
+            return Inspection(LATER, {"f" * 64: "release"})
+
+    async with in_memory(site(Later())) as proxy:
+        image = body_of(await proxy.get(f"/-/i/prod/app:v1?format={form}"))
+        decision = body_of(await proxy.get(f"/-/d/{DENIED.id}?format={form}"))
+    told = b"&lt;b&gt;backlog" if form == "html" else b"<b>backlog"
+    assert b"signed later by erika (socket): " + told in image
+    assert b"Pushed by" not in image
+    assert b"signed later by an operator" in decision.lower()
+    assert not any(said in decision for said in (b"erika", b"backlog", b"Pushed by"))
+
+
 async def test_html_is_inert() -> None:
     async with in_memory(site(Desk())) as proxy:
         reply = await proxy.get(f"/-/d/{DENIED.id}?format=html")
