@@ -19,8 +19,8 @@ setup: ## install everything missing: system packages (as root), .venv, .venv/bi
 run: run-setup ## a registry, a token with keys and the proxy in .run/, with commands to try; Ctrl-C stops it all
 	@exec $(BIN)/python -m deploy.run
 
-quick: venv ## every test that needs no program but Python, attacks too: a minute and a half, no root, no apt, no Go
-	@$(BIN)/python -m pytest -n $(LANES) tests $(CHECKED) -m "not real and not go"
+quick: venv ## every test that needs no program but Python and is not slow: a minute and a half, no root, no apt, no Go
+	@$(BIN)/python -m pytest -n $(LANES) tests $(CHECKED) -m "not real and not go and not slow" --hypothesis-profile=quick
 
 test: setup clients check ## all tests, LANES=2 side by side; what this machine cannot run is skipped and counted
 	@$(BIN)/python -m pytest -n $(LANES) tests $(CHECKED)

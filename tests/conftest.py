@@ -8,9 +8,10 @@ import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 
-from tests.lanes import ALONE, Lanes
+from tests.lanes import ALONE, SLOW, Lanes
 
 settings.register_profile("countersign", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("countersign")
 
 
@@ -21,8 +22,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.split("::")[0] in ALONE:
+        file = item.nodeid.split("::")[0]
+        if file in ALONE:
             item.add_marker(pytest.mark.alone)
+        if file in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

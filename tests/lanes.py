@@ -21,6 +21,28 @@ ALONE: dict[str, str] = {
     "tests/faults/test_hsm_child.py": _SECONDS,
     "tests/faults/test_policies_shared.py": _SECONDS,
 }
+# `make quick` leaves these out: they start processes, make load or wait for deadlines, seconds for each test.
+SLOW = frozenset(
+    {
+        "tests/attacks/test_a28_slow_clients.py",
+        "tests/attacks/test_a34_core_dumps.py",
+        "tests/attacks/test_a38_renewed_lists.py",
+        "tests/attacks/test_a39_handshakes.py",
+        "tests/attacks/test_a40_two_servers_one_tag.py",
+        "tests/attacks/test_a41_crowded_out.py",
+        "tests/attacks/test_a41_lint.py",
+        "tests/attacks/test_a41_upstream_connections.py",
+        "tests/contract/test_policy_commands.py",
+        "tests/faults/test_draining.py",
+        "tests/faults/test_f01_kill_at_every_step.py",
+        "tests/faults/test_f05_our_account.py",
+        "tests/faults/test_f05_outage.py",
+        "tests/faults/test_f06_crowds.py",
+        "tests/faults/test_store_killed.py",
+        "tests/unit/deploy/test_lanes.py",
+        "tests/unit/policies/test_process.py",
+    }
+)
 # Started first, the longest in front, so that none is begun when everything else has ended.
 SLOWEST = (
     "tests/interop/test_manners.py",

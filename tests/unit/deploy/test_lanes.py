@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import ALONE, SLOWEST
+from tests.lanes import ALONE, SLOW, SLOWEST
 
 ROOT = Path(__file__).parents[3]
 CONFTEST = """
@@ -91,5 +91,5 @@ def test_a_worker_that_dies_fails_its_test_and_the_rest_is_run(tmp_path: Path, w
 
 
 def test_what_is_listed_is_there() -> None:
-    for file in (*ALONE, *SLOWEST):
+    for file in (*ALONE, *SLOW, *SLOWEST):
         assert (ROOT / file).is_file(), file
