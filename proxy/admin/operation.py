@@ -196,11 +196,11 @@ class Command:
     command that lists them. If `waits` is true of the result, or of the entries of a list, the exit code is 1. The
     reason option is `--reason`, or `--note`; `reason` or `note` holds its help text. `aside` goes to standard error.
     With `asks`, the command shows the plan of a change and asks for confirmation; with `diff` that plan is a
-    difference. With `job` the result is a job: the command waits for it, unless `--no-wait` is given, and prints it, or
-    what came of it with `shows`. An option in `saved_as` writes the result to a file, and it is not printed. `fallback`
-    names a function (`module:name`) that answers on this host while no server does, from the path of the configuration,
-    the typed values and why nobody answered; beside it, where that answer is from. With `old_json`, `--json` is `-o
-    json` too.
+    difference. With `markdown`, `-o markdown` is a third form: `shows` is given `markdown`. With `job` the result is a
+    job: the command waits for it, unless `--no-wait` is given, and prints it, or what came of it with `shows`.
+    An option in `saved_as` writes the result to a file, and it is not printed. `fallback` names a function
+    (`module:name`) that answers on this host while no server does, from the path of the configuration, the typed values
+    and why nobody answered; beside it, where that answer is from. With `old_json`, `--json` is `-o json` too.
     """
 
     words: str
@@ -221,6 +221,7 @@ class Command:
     saved_as: tuple[SavedAs, ...] = ()
     shows: Callable[[Row, Given], Printed] | None = None
     diff: bool = False
+    markdown: bool = False
     listed_by: str = "list"
     limit: int = 0
     fallback: tuple[str, str] | None = None

@@ -30,6 +30,14 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
+class DocumentFormat(StrEnum):
+    """The format of an answer that can also be a document."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 def socket_beside(config: Path) -> Path:
     """Return the running server's socket; its path is known even if the configuration file is broken."""
     return Path(os.path.normpath(config.absolute())).parent / "countersign.sock"  # socket paths: at most 107 bytes

@@ -16,8 +16,8 @@ import typer
 
 from proxy.admin.operation import ROOT, Argument, Given, Operation, Option, Row
 from proxy.admin.shapes import Page, Why
-from proxy.cli.exits import Exit, OutputFormat
-from proxy.cli.options import Config, DryRun, Output, Reason, Server, Token, Yes, find, place_of
+from proxy.cli.exits import DocumentFormat, Exit, OutputFormat
+from proxy.cli.options import Config, Document, DryRun, Output, Reason, Server, Token, Yes, find, place_of
 from proxy.oci.faults import Unavailable
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ def command_of(without: Operation, operation: Operation, offline: Offline | None
     def run(**given: Any) -> None:
         if given.get("as_json"):
             given["output"] = OutputFormat.JSON
+        if operation.command.markdown:
+            given["markdown"] = given["output"] is DocumentFormat.MARKDOWN
+            given["output"] = OutputFormat.JSON if given["output"] is DocumentFormat.JSON else OutputFormat.TEXT
         if offline is not None and given["offline"]:
             raise typer.Exit(getattr(import_module(offline[0]), offline[1])(given))
         place = place_of(given["server"], given["token"], given["config"])
@@ -79,6 +82,8 @@ def command_of(without: Operation, operation: Operation, offline: Offline | None
     if offline is not None:
         taken["offline"] = (Annotated[bool, typer.Option("--offline", help=offline[2])], False)
     taken |= _EVERYWHERE
+    if operation.command.markdown:
+        taken["output"] = (Document, DocumentFormat.TEXT)
     if operation.command.saved_as:  # the result has one form
         del taken["output"]
     kind = inspect.Parameter.KEYWORD_ONLY

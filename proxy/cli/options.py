@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli.exits import OutputFormat
+from proxy.cli.exits import DocumentFormat, OutputFormat
 from proxy.oci.duration import parse_span
 from proxy.oci.faults import ConfigError, Fault
 from proxy.oci.reference import Repository, parse_repository
@@ -32,6 +32,9 @@ Token = Annotated[
 ]  # fmt: skip
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="countersign.yaml")]
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="output format")]
+Document = Annotated[
+    DocumentFormat, typer.Option("--output", "-o", help="output format; markdown is for merge requests")
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="the reason, recorded in the journal")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show the plan")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal
 from proxy.journal.problem import Problem, ProblemId
 from proxy.oci.faults import ConfigError, Conflict, Corrupt, Fault
+from proxy.policies.lint import none_for
 from proxy.policies.process import PolicyTexts, Reader, Turns
 from proxy.policies.revision import LINES_KEPT, Change, PolicyRevision, event_of
 from proxy.store.clock import Clock
@@ -233,13 +234,20 @@ class Policies:
                 "to change them by the API, set policies_from: api"
             )
 
-    async def planned(self, change: Change, *, urgent: bool = False) -> tuple[PolicyFile, list[str]]:
-        """Return the result of the change, and how it differs from the policies in force. Raises Fault, Unavailable."""
+    async def planned(
+        self, change: Change, *, urgent: bool = False, known: Sequence[str] = ()
+    ) -> tuple[PolicyFile, list[str]]:
+        """Return the result of the change, and how it differs from the policies in force. Raises Fault, Unavailable.
+
+        The last line warns if it leaves one of the `known` repositories without a policy.
+        """
         self.may_change()
         file = await self.checked(change.text, change.name, urgent=urgent)
         if not self._there(change):
             await self._based(change)
-        return file, (await self.texts.compare(self.file, file, urgent=urgent))["lines"]
+        compared = await self.texts.compare(self.file, file, urgent=urgent, known=known)
+        left = [f"WARNING: {none_for(compared['left'])}"] if compared["left"] else []
+        return file, [*compared["lines"], *left]
 
     async def change(self, change: Change) -> bool:
         """Put this text in force as a new revision; return False, and change nothing, if it is in force already.

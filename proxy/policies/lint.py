@@ -10,12 +10,13 @@ from typing import Literal
 from proxy.oci.faults import Fault
 from proxy.oci.reference import parse_repository
 from proxy.trust.keys import VERIFYING, KeyRing
-from proxy.trust.pattern import COMPARED, TooAlike, covers, neighbours, overlap, specificity
+from proxy.trust.pattern import COMPARED, TooAlike, covers, matches, neighbours, overlap, specificity
 from proxy.trust.policy import Policy
 
 Level = Literal["warning", "note"]
 Where = tuple[str | int, ...]
 ANYBODY = "*"
+SHOWN = 5  # repositories that a finding names
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,16 @@ def looks(profiles: Iterable[str], ring: KeyRing) -> Mapping[str, KeyLook]:
 class LintContext:
     """The context of policies: our key profiles for images, the names in `trust`, the time.
 
-    `names_proven` tells whether upstream authenticates callers; None if that is unknown.
+    `names_proven` tells whether upstream authenticates callers; None if that is unknown. `base` are the patterns in
+    force, `known` the repositories with images that went through here.
     """
 
     keys: Mapping[str, KeyLook]
     trust: tuple[str, ...]
     now: datetime
     names_proven: bool | None = None
+    base: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 def lint(policies: Sequence[Policy], around: LintContext) -> tuple[LintFinding, ...]:
@@ -65,7 +69,8 @@ def lint(policies: Sequence[Policy], around: LintContext) -> tuple[LintFinding, 
     found = list(_patterns(policies))
     for at, policy in enumerate(policies):
         found += [*_pull(at, policy, around), *_push(at, policy, around), *_names(at, policy, around)]
-    return (*sorted(found, key=lambda finding: _order(finding.where)), *_unused(policies, around))
+    by_place = sorted(found, key=lambda finding: _order(finding.where))
+    return (*by_place, *_left(policies, around), *_unused(policies, around))
 
 
 def _order(where: Where) -> tuple[int, ...]:
@@ -205,6 +210,39 @@ def _names(at: int, policy: Policy, around: LintContext) -> Iterator[LintFinding
         if "*" in name and name != ANYBODY:
             text = f"{name} is taken literally: only * alone means everybody, so it matches nobody"
             yield LintFinding("warning", "no-wildcard", ("policies", at, "push", "allow", position), text)
+
+
+def left_without(base: Iterable[str], patterns: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return those known repositories that patterns of `base` match, and none of these. Raises TooAlike."""
+    new, left = set(patterns), COMPARED
+    gone = set(base) - new
+    found: Sequence[str] = known if gone else ()
+    for among, wanted in ((gone, True), (new, False)):
+        wild = [pattern for pattern in among if "*" in pattern]
+        left -= len(found) * len(wild)
+        if left < 0:
+            raise TooAlike
+        found = [name for name in found if wanted is (name in among or any(matches(each, name) for each in wild))]
+    return tuple(found)
+
+
+def _left(policies: Sequence[Policy], around: LintContext) -> Iterator[LintFinding]:
+    try:
+        found = left_without(around.base, [p for policy in policies for p in policy.repositories], around.known)
+    except TooAlike:
+        text = f"not known whether repositories are left without a policy: more than {COMPARED} comparisons"
+        yield LintFinding("note", "repositories-not-compared", ("policies",), text)
+        return
+    if found:
+        yield LintFinding("warning", "left-without-policy", ("policies",), f"{none_for(found)}; add a policy for them")
+
+
+def none_for(repositories: Sequence[str], total: int = 0) -> str:
+    """Return the warning about repositories without a policy; `total` of them, if not all are given."""
+    total = total or len(repositories)
+    more = f" and {total - SHOWN} more" if total > SHOWN else ""
+    verb = "matches" if total == 1 else "match"
+    return f"{', '.join(repositories[:SHOWN])}{more} {verb} no policy any more: every pull and push is refused there"
 
 
 def _unused(policies: Sequence[Policy], around: LintContext) -> Iterator[LintFinding]:

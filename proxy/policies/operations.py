@@ -109,7 +109,7 @@ async def policy_difference(call: Call) -> shapes.Difference:
     now = _policies(call)
     async with now.trying.of(call.actor.key):
         old, new = [await now.understood(await _found(each, call)) for each in (call.query.old, call.query.new)]
-        return await different(old, new, now)
+        return (await different(old, new, now))[0]
 
 
 def _applied(row: Row) -> list[str]:
@@ -140,8 +140,15 @@ async def _plan_revert(call: Call) -> tuple[str, ...]:
 async def _differing(change: Change, call: Call) -> tuple[str, ...]:
     now = _policies(call)
     async with now.trying.of(call.actor.key):
-        _, lines = await now.planned(change)
+        _, lines = await now.planned(change, known=await _known(call))
     return tuple(lines) or (_TEXT_ALONE,)
+
+
+async def _known(call: Call) -> tuple[str, ...]:
+    """Return repositories known here, unless the caller may not see what is pulled from them."""
+    from proxy.policies.plan import KNOWN
+
+    return await call.ports.facts.repositories(KNOWN) if call.may(Permission.TRY_POLICIES) else ()
 
 
 async def _changed(change: Change, call: Call) -> shapes.Applied:
@@ -198,7 +205,9 @@ async def lint_policies(call: Call, body: shapes.Candidate) -> shapes.Linted:
         settings = now.settings
         images = [key for key in settings.keys if settings.purpose(key) == "image"]
         proven = await names_proven(ports.registry)
-        around = LintContext(looks(images, ports.keybook.ring()), tuple(settings.file.trust), ports.clock.now(), proven)
+        base = tuple(pattern for policy in now.file.policies.policies for pattern in policy.repositories)
+        look, trust = looks(images, ports.keybook.ring()), tuple(settings.file.trust)
+        around = LintContext(look, trust, ports.clock.now(), proven, base, await _known(call))
         if body.text is None:
             found = await now.texts.lint_kept(now.file, settings, around)
         else:
@@ -262,6 +271,14 @@ def _impact(row: Row, given: Given) -> Printed:
     table = (
         [("EFFECT", "PULLS", "LAST", "IMAGE", "PULLED BY", "WHY"), *map(_image, row["images"])] if row["images"] else []
     )
+    if given.get("markdown"):
+        from proxy.policies.markdown import markdown
+
+        return Printed(raw=markdown(row, given, table), code=code)
+    if row["without_policy"]:
+        from proxy.policies.lint import none_for
+
+        lines.append(f"WARNING: {none_for(row['without_policy'], row['without_policy_count'])}")
     return Printed([*lines, *table], diff=row["difference"]["lines"], code=code)
 
 
@@ -274,8 +291,8 @@ def _image(image: Row) -> tuple[str, ...]:
 
 
 @operation(
-    "POST /policies/plan/job", Permission.TRY_POLICIES, Command("policy plan", described, shows=_impact, job=True),
-    status=202, body_bytes=_BYTES,
+    "POST /policies/plan/job", Permission.TRY_POLICIES,
+    Command("policy plan", described, shows=_impact, job=True, markdown=True), status=202, body_bytes=_BYTES,
 )  # fmt: skip
 async def plan_policies_job(call: Call, body: shapes.PlanRequest) -> shapes.PlanJob:
     """Judge past pulls under these policies. Exit code 12: one newly blocked, 5: not known."""

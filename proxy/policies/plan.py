@@ -26,7 +26,8 @@ PLAN = "plan-policies"  # the kind of these jobs
 CANDIDATE = "candidate"  # the kind of the candidate texts
 TOGETHER = 64  # images between two steps of a job
 STEP_S = 300.0
-NAMED = 100  # images named in a job's result; all are counted
+KNOWN = 10_000  # repositories looked through for those left without a policy
+NAMED = 100  # images and repositories named in a job's result; all are counted
 _FIRST = (Effect.NEWLY_BLOCKED, Effect.UNKNOWN, Effect.NEWLY_ALLOWED, Effect.GONE)
 
 PulledSince = Callable[[datetime, int], Awaitable[Sequence[Pulled]]]
@@ -56,10 +57,13 @@ async def plan_in_job(
     for at in range(0, min(len(found), limit), TOGETHER):
         judged += await replay(found[at : min(at + TOGETHER, limit)], file.policies, request, ports, STEP_S)
         await step(len(judged), min(len(found), limit), str(len(judged)), {})
+    difference, left = await different(now, file, policies, await ports.facts.repositories(KNOWN))
     changed = sorted((each for each in judged if each.effect in _FIRST), key=lambda each: _FIRST.index(each.effect))
     told = shapes.Impact(
         base=0 if revision is None else revision.number,
-        difference=await different(now, file, policies),
+        difference=difference,
+        without_policy=None if left is None else tuple(left[:NAMED]),
+        without_policy_count=len(left or ()),
         since=since,
         examined=len(judged),
         more=len(found) > limit,
@@ -69,9 +73,16 @@ async def plan_in_job(
     return told.model_dump(mode="json")
 
 
-async def different(old: PolicyFile, new: PolicyFile, policies: Policies) -> shapes.Difference:
-    """Return the differences in the form of the admin API. Raises Fault, Unavailable."""
-    return shapes.Difference.model_validate_json(json.dumps(await policies.texts.compare(old, new)))
+async def different(
+    old: PolicyFile, new: PolicyFile, policies: Policies, known: Sequence[str] = ()
+) -> tuple[shapes.Difference, list[str] | None]:
+    """Return the differences in the form of the admin API, and the known repositories left without a policy.
+
+    None: there is too much to compare. Raises Fault, Unavailable.
+    """
+    compared = dict(await policies.texts.compare(old, new, known=known))
+    left: list[str] | None = compared.pop("left")
+    return shapes.Difference.model_validate_json(json.dumps(compared)), left
 
 
 def _image(judged: Judgement) -> shapes.ImageShown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Protocol
@@ -190,9 +190,15 @@ class PolicyTexts:
         policies = policies_of(reply["canonical"])
         return PolicyFile(request["text"], policies, reply["canonical"], reply["written"], request["name"])
 
-    async def compare(self, old: PolicyFile, new: PolicyFile, *, urgent: bool = False) -> Json:
-        """Return the differences: `changes` as values, and `lines` for people."""
-        return await self._reader.ask({"do": "compare", "old": old.written, "new": new.written}, urgent=urgent)
+    async def compare(
+        self, old: PolicyFile, new: PolicyFile, *, urgent: bool = False, known: Sequence[str] = ()
+    ) -> Json:
+        """Return the differences: `changes` as values, and `lines` for people.
+
+        `left` has those of the known repositories that are left without a policy; None if that is too much work.
+        """
+        request = {"do": "compare", "old": old.written, "new": new.written, "known": list(known)}
+        return await self._reader.ask(request, urgent=urgent)
 
     async def lint(self, text: str, name: str, settings: Settings, around: LintContext) -> tuple[Json, ...]:
         """Return the findings in a submitted text, including refusals.

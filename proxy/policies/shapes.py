@@ -209,6 +209,10 @@ class Impact(Shape, frozen=True):
     examined: int
     more: bool = Field(description="whether more images were pulled than examined")
     counts: dict[Effect, int]
+    without_policy: tuple[str, ...] | None = Field(
+        description="known repositories that no policy matches any more, the first 100; null: too many to compare"
+    )
+    without_policy_count: int = Field(description="how many there are")
     images: tuple[ImageShown, ...] = Field(
         description="the first 100 images that change or could not be judged; newly blocked ones first"
     )

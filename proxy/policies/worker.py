@@ -23,7 +23,8 @@ from proxy.config.settings import policies_in, policy_text
 from proxy.config.yaml import render_where
 from proxy.oci.faults import ConfigError
 from proxy.policies.diff import differences, rendered
-from proxy.policies.lint import KeyLook, LintContext, lint
+from proxy.policies.lint import KeyLook, LintContext, left_without, lint
+from proxy.trust.pattern import TooAlike
 
 Json = Mapping[str, Any]
 FINDINGS = 1000  # most findings of one lint; the others are counted
@@ -43,12 +44,21 @@ def answer(request: Json) -> dict[str, Any]:
                 return {"canonical": policy_text(policies_in(entries)), "written": written_of(entries)}
             case "compare":
                 changes = differences(json.loads(request["old"]), json.loads(request["new"]), blank())
-                return {"changes": [asdict(change) for change in changes], "lines": rendered(changes)}
+                return {"changes": [asdict(change) for change in changes], "lines": rendered(changes), **_left(request)}
             case _:
                 return {"findings": _linted(request)}
     except ConfigError as wrong:
         lines = str(wrong).splitlines()
         return {"refused": lines, "findings": [_error(line, request["name"]) for line in lines]}
+
+
+def _left(request: Json) -> dict[str, Any]:
+    """Return the known repositories that the new policies leave without one; None if there is too much to compare."""
+    old, new = ([p for each in json.loads(request[name]) for p in each["repositories"]] for name in ("old", "new"))
+    try:
+        return {"left": left_without(old, new, request["known"])}
+    except TooAlike:
+        return {"left": None}
 
 
 def _parsed(request: Json) -> Parsed:
@@ -58,7 +68,9 @@ def _parsed(request: Json) -> Parsed:
 def _linted(request: Json) -> list[dict[str, Any]]:
     parsed, raw = _parsed(request), request["around"]
     keys = {name: KeyLook(**look) for name, look in raw["keys"].items()}
-    around = LintContext(keys, tuple(raw["trust"]), datetime.fromisoformat(raw["now"]), raw["names_proven"])
+    now, names = datetime.fromisoformat(raw["now"]), (tuple(raw[each]) for each in ("trust", "base", "known"))
+    trust, base, known = names
+    around = LintContext(keys, trust, now, raw["names_proven"], base, known)
     found = [("warning", "doubt", problem.where, problem.text) for problem in parsed.doubts]
     found += [(f.level, f.code, f.where, f.text) for f in lint(policies_in(parsed.entries), around)]
     told = [

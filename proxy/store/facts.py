@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    func,
     insert,
     select,
     text,
@@ -121,6 +122,10 @@ class StoredFacts:
         latest = sorted(((at, digest) for digest, at in when.items() if at), key=itemgetter(0), reverse=True)
         rest = (digest for digest, at in when.items() if not at)
         return Listing(tuple(Digest(digest) for digest in (*(digest for _, digest in latest), *rest)), whole)
+
+    async def repositories(self, limit: int) -> tuple[Repository, ...]:
+        """Return repositories of which we know a manifest, in the order of their names, at most `limit`."""
+        return await self._database.read(partial(_repositories, limit=limit))
 
     async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
         asked = {"in_repository": repository, "of_digest": digest, "at_most": limit + 1}
@@ -230,6 +235,15 @@ def _list(connection: Connection, fact: ManifestFact, row_id: int) -> None:
 def _manifest(connection: Connection, repository: Repository, digest: Digest) -> ManifestFact | None:
     row = connection.execute(_MANIFEST, {"in_repository": repository, "of_digest": digest}).one_or_none()
     return None if row is None else value_of(ManifestFact, row)
+
+
+def _repositories(connection: Connection, limit: int) -> tuple[Repository, ...]:
+    """Step from name to name in the index: `DISTINCT` would read every manifest."""
+    names = select(func.min(manifests.c.repository).label("name")).cte("names", recursive=True)
+    after = select(func.min(manifests.c.repository)).where(manifests.c.repository > names.c.name).scalar_subquery()
+    names = names.union_all(select(after).where(names.c.name.is_not(None)))
+    rows = connection.execute(select(names.c.name).where(names.c.name.is_not(None)).limit(limit))
+    return tuple(Repository(row.name) for row in rows)
 
 
 def _ancestors(connection: Connection, asked: dict[str, Any]) -> frozenset[Digest]:

@@ -28,6 +28,16 @@ async def test_a_fact_is_of_one_repository(facts: Facts) -> None:
     assert await facts.manifest(APP, digest("image")) is not None
 
 
+async def test_repositories_with_a_manifest_are_listed_once_in_order(facts: Facts) -> None:
+    for repository, name in ((OTHER, "1"), (APP, "1"), (APP, "2"), (OTHER, "2")):
+        await facts.learn(replace(manifest(name), repository=repository))
+    assert list(await facts.repositories(8)) == sorted([APP, OTHER])
+    assert list(await facts.repositories(1)) == sorted([APP, OTHER])[:1]
+    for name in ("1", "2"):
+        await facts.forget(APP, digest(name))
+    assert await facts.repositories(8) == (OTHER,)
+
+
 async def test_an_examination_is_never_undone(facts: Facts) -> None:
     fact = manifest("image", "layer")
     await facts.learn(fact)

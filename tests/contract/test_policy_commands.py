@@ -137,6 +137,17 @@ async def test_the_codes_of_plan_and_test(tmp_path: Path, capsys: Captured) -> N
         for name in ("a", "b"):
             await a.world.push(image(name), "team/app", name)
             await a.world.pull("team/app", name)
+        typed = {
+            "text": str(closed),
+            "days": 7,
+            "limit": 10,
+            "wait": True,
+            "output": OutputFormat.TEXT,
+            "markdown": True,
+        }
+        document = await away(lambda: carry_out(operations.plan_policies_job, place, typed))
+        assert document is Exit.NEWLY_BLOCKED
+        assert capsys.readouterr().out.startswith("### Policy plan: 2 newly blocked\n")
         assert await away(lambda: plan(place, file, 1, 10, OutputFormat.JSON)) is Exit.FINE
         assert json.loads(capsys.readouterr().out)["counts"]["unchanged"] == 2
         assert await away(lambda: plan(place, file, 1, 1, OutputFormat.TEXT)) is Exit.INCONCLUSIVE

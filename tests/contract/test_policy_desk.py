@@ -239,6 +239,24 @@ async def test_a_plan_judges_again_what_was_pulled() -> None:
         assert (await said(a, ""))["text"] == WARN
 
 
+async def test_who_would_leave_a_repository_without_a_policy_is_warned() -> None:
+    async with admin(policies_from="api") as a:
+        await a.world.push(image("signed"), "team/app", "1")
+        narrow = POLICIES.replace('["**"]', '["vendor/**"]')
+        warned = [f for f in (await said(a, "/lint", {"text": narrow}))["findings"] if f["level"] == "warning"]
+        assert [f["code"] for f in warned] == ["left-without-policy"]
+        plan = await planned(a, narrow)
+        assert (plan["without_policy"], plan["without_policy_count"]) == (["team/app"], 1)
+        assert plan["counts"]["newly blocked"] == 0, "nobody has pulled it yet"
+        lines = (await said(a, "?dry_run=true", wish(narrow)))["plan"]
+        assert lines[-1].startswith("WARNING: team/app matches no policy any more")
+        viewer = await a.token(Role.VIEWER)
+        told = await a.call("POST", "/admin/v1/policies/lint", {"text": narrow}, token=viewer)
+        assert "team/app" not in told.body.decode(), "a viewer does not see what is pushed and pulled"
+        await said(a, "", wish(narrow))
+        assert "WARNING" not in str(a.world.store.journal.events[-1].detail["changes"])
+
+
 async def test_what_cannot_be_looked_at_is_said_and_what_is_gone_too() -> None:
     async with admin(policies_from="api") as a:
         await said(a, "", wish(WARN))

@@ -140,6 +140,9 @@ class MemoryFacts:
     async def manifest(self, repository: Repository, digest: Digest) -> ManifestFact | None:
         return self.rows.get((repository, digest))
 
+    async def repositories(self, limit: int) -> tuple[Repository, ...]:
+        return tuple(sorted({repository for repository, _ in self.rows}))[:limit]
+
     async def parents(self, repository: Repository, digest: Digest, limit: int, skip: int = 0) -> Listing:
         found = [f.digest for f in self._newest(repository) if digest in f.children]
         return self._listing(repository, found, limit, skip)

@@ -32,6 +32,9 @@ class Facts(Protocol):
     async def listing(self, repository: Repository, blob: Digest, limit: int, skip: int = 0) -> Listing:
         """Return manifests that list this blob, in the same way."""
 
+    async def repositories(self, limit: int) -> tuple[Repository, ...]:
+        """Return repositories of which we know a manifest, in the order of their names, at most `limit`."""
+
     async def ancestors(self, repository: Repository, digest: Digest, limit: int) -> frozenset[Digest]:
         """Return the indexes above this manifest, at any depth; more than `limit` entries: there are others."""
 

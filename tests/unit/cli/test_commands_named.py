@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from proxy.cli.app import whole
@@ -129,3 +130,17 @@ def test_what_cannot_be_typed_is_found(text: str) -> None:
 )
 def test_what_can_be_typed_is_let_be(text: str) -> None:
     assert list(wrong(text)) == []
+
+
+def test_the_pipelines_of_the_page_about_policies_are_yaml_and_type_what_exists() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "policies.md").read_text(), re.MULTILINE | re.DOTALL)
+    pipelines = [yaml.safe_load(block) for block in blocks]
+    assert [sorted(map(str, each)) for each in pipelines] == [
+        ["True", "env", "jobs", "permissions"],  # `on` is true in YAML 1.1, also where GitHub reads it
+        ["apply", "plan", "variables"],
+    ]
+    steps = [step["run"] for job in pipelines[0]["jobs"].values() for step in job["steps"] if "run" in step]
+    steps += [line for job in ("plan", "apply") for line in pipelines[1][job]["script"]]
+    typed = [found for step in steps for found in re.findall(r"countersign [^;|>]*", step)]
+    assert len(typed) == 6
+    assert [why for line in typed if (why := refusal(line.strip()))] == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.oci.reference import Repository
-from proxy.policies.lint import LintContext, lint, looks
+from proxy.policies.lint import LintContext, left_without, lint, looks, none_for
 from proxy.trust.keys import KeyRing, KeyState
 from proxy.trust.pattern import overlap, specificity
 from proxy.trust.policy import Clause, Policy, PolicySet, PullRules, PushRules
@@ -122,3 +122,16 @@ def test_what_no_policy_uses() -> None:
     keys = looks(["release", "spare"], KeyRing("r", (RELEASE,)))
     assert codes(GOOD, trust=("partner",), keys=keys) == ["trust-not-used", "key-not-used"]
     assert codes() == ["no-policy", "key-not-used"]
+
+
+@given(st.lists(PATTERNS), st.lists(PATTERNS), st.lists(NAMES))
+def test_those_left_without_a_policy_are_those_that_had_one(old: list[str], new: list[str], known: list[str]) -> None:
+    before, after = (PolicySet("r", (Policy(tuple(patterns)),)) for patterns in (old, new))
+    left = [name for name in known if before.for_(Repository(name)) and not after.for_(Repository(name))]
+    assert list(left_without(old, new, known)) == left
+
+
+def test_too_many_to_compare_is_said() -> None:
+    found = codes(base=("**",), known=tuple(f"r{n}" for n in range(300_000)))
+    assert "repositories-not-compared" in found
+    assert none_for(["a", "b", "c", "d", "e", "f"]).startswith("a, b, c, d, e and 1 more match no policy any more")

@@ -22,6 +22,8 @@ AROUND = {
     "trust": ["one"],
     "now": "2026-11-30T00:00:00+00:00",
     "names_proven": True,
+    "base": [],
+    "known": [],
 }
 TEXT = "policies:\n  - repositories: [a]\n    contact: us\n    push: {sign_with: [release]}\n"
 GOOD = TEXT + "    pull: {require: [{signed_by: [release]}]}\n"
@@ -47,7 +49,7 @@ def test_two_names_of_one_signer_are_one() -> None:
 
 def test_two_are_compared_as_they_are_written() -> None:
     old, new = answer(request("read")), answer(request("read", GOOD.replace("contact: us", "contact: them")))
-    compared = answer({"do": "compare", "old": old["written"], "new": new["written"]})
+    compared = answer({"do": "compare", "old": old["written"], "new": new["written"], "known": []})
     assert compared["lines"] == ["changed a", '  - contact: "us"', '  + contact: "them"']
     assert compared["changes"][0]["settings"] == ({"setting": "contact", "old": "us", "new": "them"},)
 
@@ -61,6 +63,21 @@ def test_lint_tells_where_in_the_text_and_what_is_not_in_it() -> None:
     assert (found["code"], found["line"]) == ("pattern-matches-nothing", 2)
     (refused,) = answer(request("lint", GOOD.replace("[a]", "[A]")))["findings"]
     assert (refused["level"], refused["where"], refused["line"]) == ("error", "policies[0].repositories[0]", 2)
+
+
+def test_repositories_that_are_left_without_a_policy_are_named_by_lint_and_by_a_comparison() -> None:
+    """Before: lint said nothing where a change closed repositories."""
+    known, wide = ["a", "b/c", "d"], GOOD.replace("[a]", '[a, "b/*"]')
+    around = {**AROUND, "base": ["a", "b/*"], "known": known}
+    (left, _) = answer(request("lint", around=around))["findings"]
+    assert (left["level"], left["code"], left["where"]) == ("warning", "left-without-policy", "policies")
+    assert left["text"].startswith("b/c matches no policy any more"), "d had none before either"
+    assert [each["code"] for each in answer(request("lint", wide, around=around))["findings"]] == ["trust-not-used"]
+    written = [answer(request("read", text))["written"] for text in (wide, GOOD)]
+    compared = {"do": "compare", "old": written[0], "new": written[1]}
+    assert answer({**compared, "known": known})["left"] == ("b/c",)
+    assert answer({**compared, "new": written[0], "known": known})["left"] == ()
+    assert answer({**compared, "known": known * COMPARED})["left"] is None, "too many to compare is not none"
 
 
 def test_thousands_of_findings_are_counted() -> None:
