@@ -6,25 +6,15 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Coroutine,
-    Hashable,
-    MutableMapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
-from cachetools import LRUCache, TTLCache
-
 from proxy.journal.event import Event
+from proxy.oci.bounded import Bounded
 from proxy.oci.limits import MIB, Limits
 from proxy.oci.reference import Digest, Reference, Repository, Tag
 from proxy.oci.shares import Shares
@@ -42,6 +32,8 @@ from proxy.trust.requirement import Outcome, RequirementOutcome, of_outcome
 
 T = TypeVar("T")
 ManifestKey = tuple[Repository, Digest]
+JudgedKey = tuple[ManifestKey, Hashable, Reference | None]  # with the stamp judged under
+TagKey = tuple[Repository, Reference, bytes]  # with the caller and its Accept headers
 
 
 DECISIONS, DENIALS = 64 * MIB, 16 * MIB  # bytes; most decisions are in both caches bound by DECISIONS, counted once
@@ -84,42 +76,39 @@ class Cache:
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Start empty."""
-        self.bodies: LRUCache[ManifestKey, Resolved] = LRUCache(limits.memory_cache_bytes, of_manifest)
-        self.unlearned: LRUCache[ManifestKey, bool] = LRUCache(
-            20_000
-        )  # served while the store was away; the store must still learn them
-        self.present: TTLCache[ManifestKey, bool] = TTLCache(100_000, limits.right_to_read_s, timer=monotonic)
-        self.tags: TTLCache[Hashable, Digest] = TTLCache(20_000, max(limits.tag_age_s, 1e-9), timer=monotonic)
-        self.last: LRUCache[Hashable, Digest] = LRUCache(20_000)
+        timed = partial(Bounded[Any, Any], now=monotonic)
+        self.bodies: Bounded[ManifestKey, Resolved] = Bounded(
+            limits.memory_cache_bytes, of_manifest, subjects=_children_and_blobs
+        )
+        # served while the store was away; the store must still learn them
+        self.unlearned: Bounded[ManifestKey, bool] = Bounded(20_000)
+        self.present: Bounded[ManifestKey, bool] = timed(100_000, seconds=limits.right_to_read_s)
+        self.tags: Bounded[TagKey, Digest] = timed(20_000, seconds=limits.tag_age_s, subjects=_tag)
+        self.last: Bounded[TagKey, Digest] = Bounded(20_000)
         # upstream's CORS headers by web origin
-        self.origins: TTLCache[str, Headers] = TTLCache(256, 60, timer=monotonic)
-        self.checked: TTLCache[ManifestKey, bool] = TTLCache(50_000, limits.repair_check_s, timer=monotonic)
-        self.single_post: LRUCache[Repository, bool] = LRUCache(20_000)  # whether a whole blob may come in one POST
+        self.origins: Bounded[str, Headers] = timed(256, seconds=60)
+        self.checked: Bounded[ManifestKey, bool] = timed(50_000, seconds=limits.repair_check_s)
+        self.single_post: Bounded[Repository, bool] = Bounded(20_000)  # whether a whole blob may come in one POST
         self.transfers = Transfers(limits, monotonic)
         self.push_probes = Shares(limits.push_probes)
-        self.blobs: LRUCache[ManifestKey, bool] = LRUCache(20_000)  # our small blobs that are known to be upstream
-        self.kept_by_users: LRUCache[tuple[Repository, Tag], datetime] = LRUCache(
-            1_000
-        )  # fallback tags, and when each was first seen
-        self.passed: LRUCache[ManifestKey, Reference] = LRUCache(
-            50_000
-        )  # the reference each last passed under: where to look first
-        self._lists: LRUCache[ManifestKey, Digest] = LRUCache(50_000)  # blob: a manifest that passed and lists it
+        self.blobs: Bounded[ManifestKey, bool] = Bounded(20_000)  # our small blobs that are known to be upstream
+        # fallback tags, and when each was first seen
+        self.kept_by_users: Bounded[tuple[Repository, Tag], datetime] = Bounded(1_000)
+        # the reference each last passed under: where to look first
+        self.passed: Bounded[ManifestKey, Reference] = Bounded(50_000)
+        self._lists: Bounded[ManifestKey, Digest] = Bounded(50_000)  # blob: a manifest that passed and lists it
         # Searches that exceeded a request's budget, and why: an immediate repeat would cost the same again.
-        self.exhausted: TTLCache[Hashable, str] = TTLCache(20_000, max(limits.exhausted_s, 1e-9), timer=monotonic)
+        self.exhausted: Bounded[Hashable, str] = timed(20_000, seconds=limits.exhausted_s)
         self.large = asyncio.Lock()  # held while a large document is parsed
-        self._decisions: LRUCache[Hashable, Decision] = LRUCache(DECISIONS, of_decision)
-        self._denials: TTLCache[Hashable, Decision] = TTLCache(
-            DENIALS, limits.denial_cache_s, timer=monotonic, getsizeof=of_decision
-        )
-        self._met: LRUCache[Hashable, RequirementOutcome] = LRUCache(OUTCOMES, of_outcome)
-        self._unmet: TTLCache[Hashable, RequirementOutcome] = TTLCache(
-            OUTCOMES / 4, limits.denial_cache_s, timer=monotonic, getsizeof=of_outcome
-        )
-        self._made: LRUCache[tuple[Question, Digest], Decision] = LRUCache(DECISIONS, of_decision)
+        self._decisions: Bounded[JudgedKey, Decision] = Bounded(DECISIONS, of_decision, subjects=_repository)
+        soon = partial(timed, seconds=limits.denial_cache_s, subjects=_repository_and_manifest)
+        self._denials: Bounded[JudgedKey, Decision] = soon(DENIALS, of_decision)
+        self._met: Bounded[JudgedKey, RequirementOutcome] = Bounded(OUTCOMES, of_outcome, subjects=_repository)
+        self._unmet: Bounded[JudgedKey, RequirementOutcome] = soon(OUTCOMES / 4, of_outcome)
+        self._made: Bounded[tuple[Question, Digest], Decision] = Bounded(DECISIONS, of_decision)
         self._key = secrets.token_bytes(32)
         self._nobody = lru_cache(1024)(lambda ours, accept: self._mark(Credential(None, ours), accept))  # 1 MiB at most
-        self._changes: LRUCache[Repository, int] = LRUCache(20_000)
+        self._changes: Bounded[Repository, int] = Bounded(20_000)
         self._counter = itertools.count(1)
         self._later: set[asyncio.Task[None]] = set()
         self.finished_to: TagFact | None = None  # the last unfinished move that was handled
@@ -127,7 +116,7 @@ class Cache:
         self._shared: dict[Hashable, tuple[Budget, list[Budget]]] = {}
         self.pushes = Pushes(self.lock)
         # Deleted images with signatures still upstream: the request whose credential is used, and the tries left.
-        self.to_withdraw: LRUCache[ManifestKey, tuple[Request, int]] = LRUCache(1_000)
+        self.to_withdraw: Bounded[ManifestKey, tuple[Request, int]] = Bounded(1_000)
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
         self.kept = Kept(limits)
         # while tag lists are assembled
@@ -193,11 +182,11 @@ class Cache:
 
     def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
         """Return the indexes held here that list this manifest."""
-        return [r.digest for r in self._held(repository) if any(c.digest == digest for c in r.manifest.children)]
+        return [held for _, held in self.bodies.about((repository, CHILD, digest))]
 
     def listing(self, repository: Repository, blob: Digest) -> list[Digest]:
         """Return the manifests held here that list this blob."""
-        return [r.digest for r in self._held(repository) if blob in r.manifest.blobs]
+        return [held for _, held in self.bodies.about((repository, BLOB, blob))]
 
     def lists(self, repository: Repository, blobs: Collection[Digest], by: Digest) -> None:
         """Remember that this manifest, which has just passed, lists these blobs."""
@@ -207,9 +196,6 @@ class Cache:
         """Return the manifest that lists this blob and passed last, unless it has been forgotten since."""
         found = self._lists.get((repository, blob))
         return found if found is not None and (repository, found) in self.passed else None
-
-    def _held(self, repository: Repository) -> list[Resolved]:
-        return [held for (where, _), held in list(self.bodies.items()) if where == repository]
 
     def caller_key(self, credential: Credential, accept: Sequence[str]) -> bytes:
         """Return a short key for the caller and its Accept headers: no credential and no long header is stored."""
@@ -293,7 +279,7 @@ class Cache:
         """Keep a decision for its own reference only."""
         self._keep((place, stamp, decision.question.reference), decision)
 
-    def _keep(self, key: Hashable, decision: Decision) -> None:
+    def _keep(self, key: JudgedKey, decision: Decision) -> None:
         if decision.outcome is Outcome.PASSED:
             self._decisions[key] = decision
         elif decision.outcome is Outcome.FAILED:
@@ -301,19 +287,19 @@ class Cache:
 
     def forget_tag(self, repository: Repository, reference: Reference) -> None:
         """Drop the cached digest of a tag that has just moved."""
-        for key in [k for k in self.tags if isinstance(k, tuple) and k[:2] == (repository, reference)]:
-            self.tags.pop(key, None)
+        self.tags.drop((repository, reference))
 
     def forget_denials(self, repository: Repository) -> None:
         """Drop cached denials of a repository, because a signature was added there."""
         self._changed(repository)
         for cache in (self._denials, self._unmet):
-            _drop(cache, lambda place: place[0] == repository)
+            cache.drop(repository)
 
     def drop_denials_of_children(self, places: Collection[ManifestKey]) -> None:
         """Drop cached denials of these manifests, because an index that lists them passed."""
-        for cache in (self._denials, self._unmet) if places else ():
-            _drop(cache, lambda place: place in places)
+        for place in places:
+            self._denials.drop(place)
+            self._unmet.drop(place)
 
     def forget(self, place: ManifestKey) -> None:
         """Drop one manifest that was deleted or lost a signature, and all passing decisions of its repository.
@@ -325,13 +311,30 @@ class Cache:
         self.present.pop(place, None)
         self.passed.pop(place, None)
         for cache in (self._decisions, self._met):
-            _drop(cache, lambda where: where[0] == place[0])
+            cache.drop(place[0])
 
 
-def _drop(cache: MutableMapping[Hashable, Any], is_meant: Callable[[ManifestKey], bool]) -> None:
-    """Drop everything that is kept about these manifests."""
-    for key in [k for k in cache if isinstance(k, tuple) and is_meant(k[0])]:
-        cache.pop(key, None)
+CHILD, BLOB = "child", "blob"
+
+
+def _children_and_blobs(key: ManifestKey, held: Resolved) -> Iterable[Hashable]:
+    """Return what a body lists: `parents` and `listing` look for it."""
+    for child in held.manifest.children:
+        yield key[0], CHILD, child.digest
+    for blob in held.manifest.blobs:
+        yield key[0], BLOB, blob
+
+
+def _tag(key: TagKey, _digest: Digest) -> Iterable[Hashable]:
+    return (key[:2],)
+
+
+def _repository(key: JudgedKey, _judged: object) -> Iterable[Hashable]:
+    return (key[0][0],)
+
+
+def _repository_and_manifest(key: JudgedKey, _judged: object) -> Iterable[Hashable]:
+    return key[0][0], key[0]
 
 
 def _hour(decision: Decision) -> str:

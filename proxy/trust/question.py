@@ -62,7 +62,7 @@ def how_of(caller: Caller) -> str:
     return caller.how if isinstance(caller, Named) else ""
 
 
-_DESCRIPTOR, _ANNOTATION = 500, 100  # bytes of memory, measured and rounded up
+_DESCRIPTOR, _ANNOTATION = 900, 100  # bytes of memory with the index of `Cache.bodies`, measured and rounded up
 
 
 def of_manifest(held: Resolved) -> int:

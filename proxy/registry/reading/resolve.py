@@ -8,13 +8,13 @@ from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.manifest import DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, INDEXES, MANIFESTS, parse
 from proxy.oci.operation import PullManifest
 from proxy.oci.reference import Digest, Repository, digest_of, is_digest, require_sha256
-from proxy.registry.cache import MANY, SHORT
+from proxy.registry.cache import MANY, SHORT, TagKey
 from proxy.registry.ports.upstream import Headers, UpstreamResponse
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.reading.read import ALL_TYPES, ask, examined, header, whole
 from proxy.registry.request import Request, Response
 from proxy.trust.fact import ManifestFact
-from proxy.trust.question import Resolved, of_manifest
+from proxy.trust.question import Resolved
 
 
 def accept_of(request: Request) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def _known(repository: Repository, digest: Digest, request: Request, ports: Port
 
 
 async def _head_first(
-    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: TagKey
 ) -> Resolved | Response:
     """Ask upstream only whether the reference still means bytes that we hold: we hashed those ourselves."""
     reply = await ask(PullManifest(op.repository, op.reference, head=True), request, ports, headers)
@@ -86,7 +86,7 @@ async def _head_first(
 
 
 async def _fetch(
-    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: tuple[object, ...]
+    op: PullManifest, request: Request, ports: Ports, headers: Headers, tag_key: TagKey
 ) -> Resolved | Response:
     """GET the bytes, also for a HEAD: bytes that are not hashed here are not judged."""
     reply = await ask(PullManifest(op.repository, op.reference), request, ports, headers)
@@ -110,13 +110,12 @@ async def _fetch(
     return resolved
 
 
-def _remember(op: PullManifest, request: Request, ports: Ports, known: Resolved, tag_key: tuple[object, ...]) -> None:
+def _remember(op: PullManifest, request: Request, ports: Ports, known: Resolved, tag_key: TagKey) -> None:
     place = (op.repository, known.digest)
     ports.rights.confirm_read(op.repository, request.credential)
     if place not in ports.cache.unlearned:
         ports.cache.present[place] = True
-    if of_manifest(known) <= ports.limits.memory_cache_bytes:
-        ports.cache.bodies[place] = known
+    ports.cache.bodies[place] = known
     if not is_digest(op.reference):
         ports.cache.last[tag_key] = known.digest
         if ports.limits.tag_age_s > 0:
