@@ -10,7 +10,7 @@ import pytest
 from proxy.oci.faults import Fault
 from proxy.oci.limits import Limits
 from proxy.oci.operation import PullBlob, PullManifest, PushManifest
-from proxy.oci.reference import digest_of, is_digest, signature_tag
+from proxy.oci.reference import digest_of, is_digest, parse_reference, parse_repository, signature_tag
 from tests.worlds.conversation import REPO, World, world
 from tests.worlds.denials import denied
 from tests.worlds.images import image
@@ -64,7 +64,7 @@ async def test_a_tag_whose_get_returns_other_bytes_under_a_good_digest_header(wa
 async def test_a_head_that_claims_the_good_digest_for_the_bad_tag_gets_the_good_bytes() -> None:
     """HEAD and GET disagree: what is served is what was hashed and judged, and it says so."""
     w = await scene(warm=True)
-    w.ports.cache.last[("never", "used")] = APP.digest
+    w.ports.cache.last[parse_repository("never"), parse_reference("used"), b""] = APP.digest
     w.put_behind(BAD, "team/app", "v1")
 
     def lie(seen: Seen, said: Said) -> Said:
