@@ -1,5 +1,6 @@
 """Log lines carry the id, and nothing in them is alive (ATTACKS 31)."""
 
+import asyncio
 import io
 import json
 import logging
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.trust.names import TOKEN_PREFIX
 from proxy.web.app import public_app
-from proxy.web.logs import AccessLog, Bridge, inert, open_log
+from proxy.web.logs import TOGETHER, AccessLog, Bridge, inert, open_log
 from proxy.web.outermost import Edge
 from tests.worlds.listener import QUICK, Recorder, head_of, in_memory
 
@@ -34,6 +36,8 @@ async def test_each_request_is_one_line_with_the_id_the_client_got(as_json: bool
     edge = Edge(QUICK, watch=(AccessLog(open_log(stream, as_json=as_json)),))
     async with in_memory(public_app(Recorder(), {}), edge) as proxy:
         reply = await proxy.get("/v2/app/manifests/v1?secret=1", "User-Agent: evil\x9b31m\u202e")
+        while not stream.getvalue():
+            await asyncio.sleep(0.01)
     assert stream.getvalue().count("\n") == 1
     assert head_of(reply)[1]["x-request-id"] in stream.getvalue()
     assert "secret" not in stream.getvalue()
@@ -41,6 +45,31 @@ async def test_each_request_is_one_line_with_the_id_the_client_got(as_json: bool
     if as_json:
         line = json.loads(stream.getvalue())
         assert (line["kind"], line["status"], line["path"]) == ("PullManifest", 200, "/v2/app/manifests/v1")
+
+
+async def test_lines_of_requests_that_wait_are_written_before_any_other_line_so_none_is_lost_at_the_end() -> None:
+    """Every request wrote its line by itself, with a system call of its own, before the next one was looked at."""
+    stream = io.StringIO()
+    log = open_log(stream, as_json=True)
+    async with in_memory(public_app(Recorder(), {}), Edge(QUICK, watch=(AccessLog(log),))) as proxy:
+        replies = [await proxy.get(f"/v2/app/manifests/v{n}") for n in range(TOGETHER + 1)]
+    ids = [head_of(reply)[1]["x-request-id"] for reply in replies]
+    assert [json.loads(line)["request_id"] for line in stream.getvalue().splitlines()] == ids[:TOGETHER]
+    log.info("stopped")
+    *_, last, stopped = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (last["request_id"], stopped["event"]) == (ids[-1], "stopped")
+
+
+async def test_a_line_of_a_request_is_what_a_json_encoder_would_write() -> None:
+    stream = io.StringIO()
+    log = open_log(stream, as_json=True)
+    async with in_memory(public_app(Recorder(), {}), Edge(QUICK, watch=(AccessLog(log),))) as proxy:
+        await proxy.get('/v2/a"\\/manifests/v1', 'User-Agent: "caf\u00e9" \\')
+        await proxy.get(f"/{TOKEN_PREFIX}_{'a' * 8}_{'b' * 43}")
+    log.info("stopped")
+    first, token, _ = stream.getvalue().splitlines()
+    assert json.dumps(json.loads(first)) == first
+    assert "b" * 43 not in token
 
 
 async def test_a_defect_is_logged_with_its_trace_and_the_client_sees_none_of_it() -> None:
