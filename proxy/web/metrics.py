@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal, Search
@@ -20,6 +24,7 @@ from proxy.web.outermost import Done
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+STATUSES = tuple(f"{hundreds}xx" for hundreds in range(10))
 _PAGES = ("token", "d", "i", "help", "front")
 KINDS = frozenset({kind.__name__ for kind in Operation.__args__} | {f"page:{page}" for page in _PAGES} | {"other"})
 
@@ -29,38 +34,27 @@ class Metrics:
 
     def __init__(self) -> None:
         """Start at zero, in a registry of our own."""
-        self._counter = lru_cache(256)(lambda kind, hundreds: self._requests.labels(kind, f"{hundreds}xx"))
-        self._timer = lru_cache(64)(self._seconds_at)
-        self._decision = lru_cache(256)(self._decisions_of)
         self.registry = CollectorRegistry()
-        at = self.registry
-        kinds = ["kind", "status"]
-        self._requests = Counter("countersign_requests", "Requests by operation and status", kinds, registry=at)
-        self._seconds = Histogram(
-            "countersign_request_seconds", "Time to answer", ["kind"], buckets=_SECONDS, registry=at
-        )
         self._in_flight = 0
+        self._requests = self._count("requests", "Requests by operation and status", "kind", "status")
+        self._seconds = Times("countersign_request_seconds", "Time to answer", "kind")
+        self.registry.register(self._seconds)
         self.watch("requests_in_flight", "Requests being answered", lambda: self._in_flight)
-        self._sent = Counter("countersign_bytes_sent", "Body bytes sent to clients", registry=at)
-        self._received = Counter("countersign_bytes_received", "Body bytes received from clients", registry=at)
-        says = ["outcome", "mode", "reason"]
-        self._decisions = Counter("countersign_decisions", "Decisions", says, registry=at)
-        let = "Pulls that an exception allowed although policy blocks them"
-        self._excepted = Counter("countersign_excepted_pulls", let, registry=at)
+        self._sent = self._count("bytes_sent", "Body bytes sent to clients")
+        self._received = self._count("bytes_received", "Body bytes received from clients")
+        self._decisions = self._count("decisions", "Decisions", "outcome", "mode", "reason")
+        self._excepted = self._count("excepted_pulls", "Pulls that an exception allowed although policy blocks them")
         silence = "Decisions that could not be made: something did not answer"
-        self._inconclusive = Counter("countersign_decisions_inconclusive", silence, registry=at)
-        self._signatures = Counter("countersign_signatures", "Signatures made", registry=at)
-        refused = "Pushes refused because they could not be signed"
-        self._failures = Counter("countersign_signing_failures", refused, registry=at)
-        silent = "Requests that upstream did not answer"
-        self._silent = Counter("countersign_upstream_unavailable", silent, registry=at)
-        self._errors = Counter("countersign_internal_errors", "Requests answered 500: defects of ours", registry=at)
+        self._inconclusive = self._count("decisions_inconclusive", silence)
+        self._signatures = self._count("signatures", "Signatures made")
+        self._failures = self._count("signing_failures", "Pushes refused because they could not be signed")
+        self._silent = self._count("upstream_unavailable", "Requests that upstream did not answer")
+        self._errors = self._count("internal_errors", "Requests answered 500: defects of ours")
 
-    def _decisions_of(self, outcome: Outcome, mode: str, reason: str | None) -> Counter:
-        return self._decisions.labels(outcome.value, mode, "none" if reason is None else str(reason))
-
-    def _seconds_at(self, kind: str) -> Histogram:
-        return self._seconds.labels(kind)
+    def _count(self, name: str, text: str, *labels: str) -> Counts:
+        counts = Counts(f"countersign_{name}", text, *labels)
+        self.registry.register(counts)
+        return counts
 
     def began(self) -> None:
         """Count a request that began."""
@@ -70,36 +64,34 @@ class Metrics:
         """Count a request that ended."""
         kind = done.call.kind if done.call.kind in KINDS else "other"
         self._in_flight -= 1
-        self._counter(kind, done.status // 100).inc()
-        self._timer(kind).observe(done.seconds)
-        if done.sent:
-            self._sent.inc(done.sent)
-        if done.call.body.received:
-            self._received.inc(done.call.body.received)
+        self._requests.by[kind, STATUSES[done.status // 100]] += 1
+        self._seconds.took(kind, done.seconds)
+        self._sent.by[()] += done.sent
+        self._received.by[()] += done.call.body.received
         if done.status == 500 and done.error is not None:
-            self._errors.inc()
+            self._errors.by[()] += 1
 
     def no_upstream(self) -> None:
         """Count a request that upstream did not answer."""
-        self._silent.inc()
+        self._silent.by[()] += 1
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        self._decision(decision.outcome, decision.mode, decision.reason).inc()
+        self._decisions.by[decision.outcome, decision.mode, decision.reason or "none"] += 1
         if decision.granted is not None:
-            self._excepted.inc()
+            self._excepted.by[()] += 1
 
     def not_decided(self) -> None:
         """Count a request without a decision, whether or not the journal could record it."""
-        self._inconclusive.inc()
+        self._inconclusive.by[()] += 1
 
     def signed(self, count: int = 1) -> None:
         """Count signatures made."""
-        self._signatures.inc(count)
+        self._signatures.by[()] += count
 
     def not_signed(self) -> None:
         """Count a push that was refused because signing failed."""
-        self._failures.inc()
+        self._failures.by[()] += 1
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Export a gauge whose value another part keeps; read at every scrape."""
@@ -114,6 +106,45 @@ class Metrics:
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Counts(Collector):
+    """A counter for each combination of labels. The library's own counters take a lock and five calls for each step."""
+
+    def __init__(self, name: str, text: str, *labels: str) -> None:
+        """Start at zero, and without labels also show it."""
+        self.by: Counter[tuple[str, ...]] = Counter() if labels else Counter({(): 0})
+        self._family = partial(CounterMetricFamily, name, text, labels=labels)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the counts, for a scrape."""
+        family = self._family()
+        for labels, count in self.by.items():
+            family.add_metric(labels, count)
+        return [family]
+
+
+class Times(Collector):
+    """How often something took how long, by one label."""
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        """Start with nothing."""
+        self._family = partial(HistogramMetricFamily, name, text, labels=[label])
+        self._taken: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(_SECONDS) + 1))
+        self._sums: defaultdict[str, float] = defaultdict(float)
+
+    def took(self, label: str, seconds: float) -> None:
+        """Count one that took so long."""
+        self._taken[label][bisect_left(_SECONDS, seconds)] += 1
+        self._sums[label] += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the histogram, for a scrape."""
+        family = self._family()
+        for label, taken in self._taken.items():
+            upper = [*map(floatToGoString, _SECONDS), "+Inf"]
+            family.add_metric([label], list(zip(upper, accumulate(taken), strict=True)), self._sums[label])
+        return [family]
 
 
 class _Each(Collector):
