@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.trust.names import TOKEN_PREFIX
+from proxy.web import logs
 from proxy.web.app import public_app
 from proxy.web.logs import TOGETHER, AccessLog, Bridge, inert, open_log
 from proxy.web.outermost import Edge
@@ -45,8 +46,11 @@ async def test_each_request_is_one_line_with_the_id_the_client_got(as_json: bool
         assert (line["kind"], line["status"], line["path"]) == ("PullManifest", 200, "/v2/app/manifests/v1")
 
 
-async def test_lines_of_requests_that_wait_are_written_before_any_other_line_so_none_is_lost_at_the_end() -> None:
+async def test_lines_of_requests_that_wait_are_written_before_any_other_line_so_none_is_lost_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Every request wrote its line by itself, with a system call of its own, before the next one was looked at."""
+    monkeypatch.setattr(logs, "LATER_S", 3600)
     stream = io.StringIO()
     log = open_log(stream, as_json=True)
     async with in_memory(public_app(Recorder(), {}), Edge(QUICK, watch=(AccessLog(log),))) as proxy:
