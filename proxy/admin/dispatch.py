@@ -147,7 +147,7 @@ class AdminApi:
         if not actor.scope or scope in (Scope.NEUTRAL, Scope.LIST):
             return
         named = "" if operation.repository is None else await operation.repository(this)
-        if named and actor.may_see(named):
+        if named is None or (named and actor.may_see(named)):
             return
         await self._callers.refused(call, "outside its repositories", actor)
         own = ", ".join(actor.scope)

@@ -120,7 +120,8 @@ class Call:
 AloneOf = Callable[[Call], Awaitable[bool]]  # whether this call needs no second person
 Run = Callable[..., Awaitable[BaseModel]]  # takes the call, and its body if it has one
 PlanOf = Callable[[Call], Awaitable[tuple[str, ...]]]  # raises Fault if the call would be refused
-RepositoryOf = Callable[[Call], Awaitable[str]]  # the repository the call is about; empty if it names none
+# The repository the call is about; empty if it names none, None if it is about something of the caller's own.
+RepositoryOf = Callable[[Call], Awaitable[str | None]]
 Row = Mapping[str, Any]  # the result of a call, as JSON
 
 

@@ -12,6 +12,7 @@ import typer
 from proxy.cli.breakglass_app import break_glass
 from proxy.cli.exits import Exit
 from proxy.cli.options import Client
+from proxy.cli.sign import sign
 from proxy.cli.trust_app import trust_app
 from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
@@ -34,6 +35,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check, explain and describe the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.command("breakglass")(break_glass)
+app.command("sign")(sign)
 app.add_typer(trust_app, name="trust")
 
 # Groups generated from the operations of modules; only the modules of the named group are loaded, none by `--help`.
@@ -55,7 +57,6 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 COMMANDS = {
     "verify": ("Judge an image as a pull of it would now.", "proxy.server.image_operations"),
     "why": ("Explain a decision: each check, the verdict and the fix.", "proxy.server.image_operations"),
-    "sign": ("Sign an image that is already upstream.", "proxy.server.image_operations"),
     "status": ("Show what works and what does not.", "proxy.server.server_operations"),
     "journal": ("List the rows of the journal, newest first.", "proxy.server.journal_operations"),
     "reload": ("Reload the configuration, as SIGHUP does.", "proxy.server.server_operations"),

@@ -94,9 +94,16 @@ async def _repository_asked(call: Call) -> str:
     return str(call.query.repository)
 
 
-async def _repository_of(call: Call) -> str:
+async def _repository_of(call: Call) -> str | None:
     found = await call.use(Jobs).find(call.path_params["id"])
-    return "" if found is None else found.repository
+    if found is None:
+        return ""
+    return None if made_by(found, call.actor) else found.repository
+
+
+def made_by(job: Job, actor: Actor) -> bool:
+    """True if this caller asked for the job."""
+    return (job.who, job.how) == (actor.name, actor.authenticated_by)
 
 
 _LIST = Command("jobs list", table=_table, rows="items", empty="no job matches")

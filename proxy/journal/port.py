@@ -45,7 +45,10 @@ class Journal(Protocol):
         """Return matching rows, newest first."""
 
     async def keep_revision(self, kind: str, revision: str, text: str) -> None:
-        """Store the whole text of a policy, configuration or key-book revision under its hash."""
+        """Store the whole text of a policy, configuration or key-book revision, or of a list, under its hash."""
+
+    async def revision(self, kind: str, revision: str) -> str | None:
+        """Return the text stored under this hash, or None."""
 
 
 @dataclass(frozen=True)

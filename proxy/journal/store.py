@@ -126,7 +126,6 @@ class StoredJournal:
         await self._database.write(partial(keep_text, kind=kind, revision=revision, body=text))
 
     async def revision(self, kind: str, revision: str) -> str | None:
-        """Return the text stored under this hash, or None."""
         return await self._database.read(partial(_revision, kind=kind, revision=revision))
 
     async def close(self) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 from proxy.admin import approval_operations, token_operations
 from proxy.admin.operation import Operation, Route
 from proxy.admin.ports import AdminTokens, Approvals, KnownPeople
+from proxy.backlog import operations as backlog_operations
+from proxy.backlog.look import LOOK, look
+from proxy.backlog.sign_listed import SIGN_LISTED, sign_listed
 from proxy.jobs import operations as job_operations
 from proxy.jobs.job import Lane
 from proxy.jobs.port import Jobs
@@ -35,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *server_operations.OPERATIONS,
     *doctor_operations.OPERATIONS,
     *image_operations.OPERATIONS,
+    *backlog_operations.OPERATIONS,
     *journal_operations.OPERATIONS,
     *key_operations.OPERATIONS,
     *custody_operations.OPERATIONS,
@@ -70,6 +74,8 @@ def works(ports: Callable[[], Ports], store: Store, policies: Policies) -> Lanes
     journal = store.journal
     return {
         RESIGN: (Lane.MAINTENANCE, lambda job, step: resign(job, step, ports(), store.ledger)),
+        SIGN_LISTED: (Lane.MAINTENANCE, lambda job, step: sign_listed(job, step, ports())),
+        LOOK: (Lane.SWEEP, lambda job, step: look(job, step, ports(), journal.pulled)),
         SIGN_OWED: (Lane.SIGNING, lambda job, step: sign_pending(job, step, ports())),
         PLAN: (
             Lane.SWEEP,

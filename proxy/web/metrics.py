@@ -209,6 +209,10 @@ class CountedJournal:
         """Keep the whole text of a revision under its hash."""
         await self._journal.keep_revision(kind, revision, text)
 
+    async def revision(self, kind: str, revision: str) -> str | None:
+        """Return the text kept under this hash, or None."""
+        return await self._journal.revision(kind, revision)
+
 
 def watch_interventions(metrics: Metrics, there: OverrideStore, owed: UnsignedPushes) -> None:
     """Export the number of denials, of exceptions, and of pushes that still need a signature."""

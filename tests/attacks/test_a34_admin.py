@@ -83,6 +83,9 @@ ALLOWED = {
     "POST /admin/v1/keys/{profile}/resign": {Role.OPERATOR, *ADMINS},
     "POST /admin/v1/reload": {Role.OPERATOR, Role.POLICY_ADMIN},
     "POST /admin/v1/sign": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/sign/lists": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "GET /admin/v1/sign/lists/{id}": {Role.OPERATOR, Role.POLICY_ADMIN},
+    "POST /admin/v1/sign/lists/{id}": {Role.OPERATOR, Role.POLICY_ADMIN},
 }
 CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcanary0"
 

@@ -99,7 +99,7 @@ def test_nothing_a_terminal_would_obey_is_printed(monkeypatch: pytest.MonkeyPatc
 
 def test_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"format": "cosign-simple", "key": "ab" * 32, "bound": "r.example.com/app:1"}
-    answer = {"digest": "sha256:1", "signatures": [made]}
+    answer = {"digest": "sha256:1", "signatures": [made], "already": False}
     done, asked = typed(monkeypatch, answer, "sign", "app:1", "--reason", "was pushed before")
     assert done.exit_code == Exit.FINE
     assert asked == [("POST", "sign", {"ref": "app:1", "reason": "was pushed before"})]

@@ -5,6 +5,8 @@ from typing import cast
 import pytest
 
 from proxy.admin.operation import PLACES
+from proxy.backlog.look import LOOK
+from proxy.backlog.sign_listed import SIGN_LISTED
 from proxy.keys.resign import RESIGN
 from proxy.overrides.sign_pending import SIGN_OWED
 from proxy.policies.plan import PLAN
@@ -53,4 +55,6 @@ async def test_every_kind_of_job_is_done_by_somebody() -> None:
         RESIGN,
         SIGN_OWED,
         PLAN,
+        LOOK,
+        SIGN_LISTED,
     }

@@ -1,0 +1,1 @@
+"""Signing what is in the registry already: the list of it, made and shown first, and the signatures."""
