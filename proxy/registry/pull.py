@@ -148,7 +148,6 @@ def denied(judged: Judged, ports: Ports) -> Fault:
         "DENIED",
         explain.message(decision, ports.name, ports.url),
         reason=decision.reason,
-        detail=page,
         phrase=explain.phrase(ports.name, decision.reason or Reason.NOT_VERIFIABLE, page),
         headers=headers,
     )

@@ -38,9 +38,9 @@ def page_url(url: str, decision_id: str) -> str:
     return f"{url}/-/d/{decision_id}"
 
 
-def refusal(name: str, reason: Reason, what: str, fix: str, url: str) -> str:
+def refusal(name: str, why: str, what: str, fix: str, url: str) -> str:
     """Return the one line for a blocked caller; text is cut from the middle if too long, never from the URL."""
-    return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {reason.row.what}", fix, url)
+    return _line(f"blocked by {name} (not a login problem): {plain(what, NAME_LENGTH)}: {why}", fix, url)
 
 
 def _line(head: str, fix: str, page: str) -> str:
@@ -48,15 +48,18 @@ def _line(head: str, fix: str, page: str) -> str:
     return plain(head, max(MESSAGE_LENGTH - len(tail), HEAD_LENGTH)) + plain(tail, MESSAGE_LENGTH - HEAD_LENGTH)
 
 
-def not_signed(name: str, question: Question, why: str, page: str, *, moved: bool = False, again: bool = True) -> str:
-    """Return the one line for a pusher when signing failed.
+def not_signed(name: str, question: Question, told: str, fix: str, page: str, *, moved: bool = False) -> str:
+    """Return the one line for a pusher when signing failed, and what is `told` of why.
 
-    `moved`: the tag already pointed at the image once; `again`: another push can help.
+    `moved`: the tag already pointed at the image once.
     """
+    who = f"blocked by {name} (not a login problem): {plain(target(question), NAME_LENGTH)}"
+    if told == Told.SIGNING and not moved:
+        what = "the signing device is unavailable; your image is fine, nothing was changed"
+        return _line(f"{who}: {what}", fix, page)
     became = "the tag has moved, and lacks the signature that names it" if moved else "the tag was not moved"
-    tail = f"); {became}{'; push again' if again else ''} - {page}"
-    head = f"blocked by {name} (not a login problem): {target(question)} was not signed ({why}"
-    return plain(head, MESSAGE_LENGTH - len(tail)) + tail
+    tail = f"); {became}; {plain(fix, FIX_LENGTH)} - {page}"
+    return plain(f"{who} was not signed ({told}", MESSAGE_LENGTH - len(tail)) + tail
 
 
 def message(decision: Decision, name: str, url: str) -> str:
@@ -69,7 +72,7 @@ def message(decision: Decision, name: str, url: str) -> str:
         why = next((c.detail for c in checks if c.outcome is Outcome.INCONCLUSIVE), "could not verify")
         head = f"blocked by {name} (not a login problem): {plain(target(decision.question), NAME_LENGTH)}: {why}"
         return _line(head, fix, page_url(url, decision.id))
-    return refusal(name, reason, target(decision.question), fix, page_url(url, decision.id))
+    return refusal(name, reason.row.what, target(decision.question), fix, page_url(url, decision.id))
 
 
 def for_callers(decision: Decision) -> Decision:

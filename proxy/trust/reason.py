@@ -38,6 +38,7 @@ class Row:
 
 
 _ASK = "ask {contact}"
+_LATER = f"try again in some minutes, or {_ASK}"
 _PUSH_AGAIN = "push it again through {host}"
 _FIND_OUT = "Run `countersign why DECISION` with the id from the error to see every check."
 
@@ -225,13 +226,13 @@ class Reason(StrEnum):
     )
     TAG_IMMUTABLE = _row(
         "tag_immutable",
-        "this tag exists and may not move",
+        "this tag is immutable: it may not move or be deleted",
         "This tag exists, points to other content, and the policy says that it never moves.",
         "A release tag must give the same bytes on every pull.",
         "The existing image is not affected; pull it as before.",
-        "Push under a new tag. Pushing the same content again is always accepted.",
+        "Push under a new tag. Pushing the same content again is always accepted. To delete the tag, ask the contact.",
         "The patterns are in `push.immutable_tags`.",
-        push_fix=f"push under a new tag; to delete it, {_ASK}",
+        push_fix="push under a new tag",
     )
     PUSH_NOT_ALLOWED = _row(
         "push_not_allowed",
@@ -306,9 +307,10 @@ class Reason(StrEnum):
         "The push could not be signed, so the tag was not moved and nothing unsigned was acknowledged.",
         "An unsigned image would be blocked for everybody later, at a worse moment.",
         "Nothing to do: pulls are not affected, the tag still points to what it did.",
-        "Push again. What was uploaded is kept, so it is quick.",
+        "Your image is fine: push it again in some minutes. What was uploaded is kept, so it is quick.",
         "See `countersign status` for what is wrong with the token: its PIN, its module, or its load.",
-        push_fix="push again",
+        pull_fix=_LATER,
+        push_fix=_LATER,
     )
     TAG_RESERVED = _row(
         "tag_reserved",

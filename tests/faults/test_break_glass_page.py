@@ -76,7 +76,7 @@ async def test_pushing_while_the_hsm_is_gone_as_the_page_says(faulty: Served) ->
         faulty.token.inject("gone", times=ALWAYS)
         refused = await client.push(REPOSITORY, "1", image("hotfix"))
         assert refused.status == 403
-        assert "was not signed" in refused.message
+        assert "the signing device is unavailable" in refused.message
         typed(faulty, open_it)
         pushed = await client.push(REPOSITORY, "1", image("hotfix"))
         assert pushed.status == 201

@@ -77,8 +77,7 @@ async def test_a_token_away_at_start_stops_pushes_and_comes_back_by_itself(
             assert (await client.pull(REPOSITORY, "known")).body == KNOWN
             pushed = await client.push(REPOSITORY, fault, body)
             assert pushed.status == 403
-            assert "was not signed (" in pushed.message
-            assert "push again" in pushed.message
+            assert "the signing device is unavailable; your image is fine, nothing was changed" in pushed.message
     finally:
         proxy.token.heal(fault)
     proxy.until(lambda: proxy.metric("countersign_signing_healthy") == 1, "it did not recover by itself", 40)

@@ -79,7 +79,7 @@ async def pushes_are_refused_and_pulls_go_on(proxy: Served, client: Caller) -> d
     assert (await client.pull(REPOSITORY, "known")).body == KNOWN
     refused = await client.push(REPOSITORY, "new", image())
     assert refused.status == 403
-    assert "was not signed (" in refused.message
+    assert "the signing device is unavailable" in refused.message
     assert proxy.metric("countersign_signing_healthy") == 0
     found = [p for p in proxy.problems() if p["severity"] == "error"]
     assert found

@@ -49,11 +49,13 @@ async def refuse(
     *,
     pushing: bool = False,
     moved: bool = False,
+    kept: str = "",
     told: str = "",
 ) -> Fault:
     """Record a refusal and return the Fault for the caller.
 
-    `what` is for the record; the caller and the page get it too unless `told` is given.
+    `what` is for the record; the caller and the page get it too unless `told` is given. `kept` says why something is
+    not deleted.
     """
     policies = ports.rules.current()
     policy = policies.for_(repository)
@@ -89,18 +91,19 @@ async def refuse(
     page = explain.page_url(ports.url, decision.id)
     if pushing:
         fix = fix_for(reason, decision.contact, ports.hosts[0], pushing=True)
-        text = explain.refusal(ports.name, reason, explain.target(decision.question), fix, page)
+        said = f"it may not be deleted ({kept})" if kept else reason.row.what
+        fix = fix_for(reason, decision.contact, ports.hosts[0]) if kept else fix
+        text = explain.refusal(ports.name, said, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
-            text = explain.not_signed(
-                ports.name, decision.question, told or what, page, moved=moved, again=told != Told.IMMUTABLE
-            )
+            # A wrong setting needs a person; anything but the signing device is well again at the next push.
+            fix = {Told.SIGNING: fix, Told.IMMUTABLE: fix.partition(", or ")[2]}.get(told, "push again")
+            text = explain.not_signed(ports.name, decision.question, told or Told.NOTHING, fix, page, moved=moved)
     else:
         text = explain.message(decision, ports.name, ports.url)
     return Fault(
         "DENIED",
         text,
         reason=reason,
-        detail=page,
         phrase=explain.phrase(ports.name, reason, page),
         headers={"Retry-After": "5"} if inconclusive or reason is Reason.NOT_SIGNED else {},
     )

@@ -19,7 +19,7 @@ from proxy.registry.reading.fresh import require_fresh
 from proxy.registry.reading.refuse import refuse
 from proxy.registry.reading.resolve import relayed_error
 from proxy.registry.request import Request, Response
-from proxy.registry.writing.immutable import immutable, kept_by
+from proxy.registry.writing.immutable import Kept, immutable, kept_by
 from proxy.registry.writing.tags import Held
 from proxy.registry.writing.write import exists
 from proxy.trust.permit import may_push_by_policy
@@ -46,14 +46,15 @@ async def unmoved(
     yet, upstream is asked, and its answer is recorded.
     """
     for tag in immutable(policy, sorted(hold.tags)):
-        known = hold.fact(tag).digest
+        known, told = hold.fact(tag).digest, ""
         what = f"tag {tag} exists as {known} and the policy makes it immutable"
         if known is None:
             try:
                 there = await exists(op.repository, tag, request, ports)
             except Unavailable as silent:
                 known = NOTHING
-                what = f"the policy makes tag {tag} immutable, and where it points is not known: {silent.what}"
+                unknown = f"the policy makes tag {tag} immutable, and where it points is not known"
+                what, told = f"{unknown}: {silent.what}", f"{unknown} ({silent.told})"
             else:
                 known = None if there is None else parse_digest(there)
                 what = f"tag {tag} exists as {known} upstream and the policy makes it immutable"
@@ -62,7 +63,7 @@ async def unmoved(
         if known not in (None, subject.digest):
             raise await refuse(
                 EventKind.PUSH_DENIED, op.repository, op.reference, Reason.TAG_IMMUTABLE, what, caller, request, ports,
-                pushing=True,
+                pushing=True, told=told,
             )  # fmt: skip
 
 
@@ -98,16 +99,18 @@ async def admit_delete(repository: Repository, reference: Reference, request: Re
     caller = await ports.rights.caller(repository, request.credential)
     policy = ports.rules.current().for_(repository)
     reason, what = _not_allowed(repository, policy)
+    kept: Kept | None = None
     if policy is not None and may_push_by_policy(caller, policy):
         if is_digest(reference):
             kept = await kept_by(repository, parse_digest(reference), policy, request, ports)
         else:
             named = immutable(policy, [parse_tag(reference)])
-            kept = f"the policy makes tag {named[0]} immutable" if named else None
+            text = f"the policy makes tag {named[0]} immutable" if named else ""
+            kept = Kept(text, text) if named else None
         if kept is None:
             return None
-        reason, what = Reason.TAG_IMMUTABLE, f"{kept}: it is not deleted either"
-    return await _refused(repository, reference, reason, what, caller, request, ports)
+        reason, what = Reason.TAG_IMMUTABLE, f"{kept.what}: it may not be deleted"
+    return await _refused(repository, reference, reason, what, caller, request, ports, kept)
 
 
 async def _refused(
@@ -118,13 +121,21 @@ async def _refused(
     caller: Caller,
     request: Request,
     ports: Ports,
+    kept: Kept | None = None,
 ) -> Response:
-    """Return upstream's demand to log in if it has not admitted the caller; refuse all others. Raises Fault."""
+    """Return upstream's demand to log in if it has not admitted the caller; refuse all others. Raises Fault.
+
+    `kept`: why it may not be deleted.
+    """
     if not isinstance(caller, Named) and not ports.rights.knows(repository, request.credential):
         login = await ask_to_log_in(request, ports)
         if login is not None:
             return login
-    raise await refuse(EventKind.PUSH_DENIED, repository, reference, reason, what, caller, request, ports, pushing=True)
+    told = "" if kept is None else f"{kept.told}: it may not be deleted"
+    raise await refuse(
+        EventKind.PUSH_DENIED, repository, reference, reason, what, caller, request, ports,
+        pushing=True, told=told, kept="" if kept is None else kept.told,
+    )  # fmt: skip
 
 
 async def admit_upload(repository: Repository, about: Digest | None, request: Request, ports: Ports) -> None:

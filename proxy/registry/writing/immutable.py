@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from proxy.oci.faults import Corrupt, Fault, Unavailable
 from proxy.oci.operation import PullManifest
@@ -17,27 +18,37 @@ from proxy.trust.pattern import glob
 from proxy.trust.policy import Policy
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Why something may not be deleted; `told` is for the caller."""
+
+    what: str
+    told: str
+
+
 def immutable(policy: Policy | None, tags: Sequence[Tag]) -> list[Tag]:
     """Return those tags that the policy makes immutable. Names reserved for signatures are never among them."""
     patterns = policy.push.immutable_tags if policy else ()
     return [tag for tag in tags if not names_a_digest(tag) and any(glob(pattern, tag) for pattern in patterns)]
 
 
-async def kept_by(repository: Repository, digest: Digest, policy: Policy, request: Request, ports: Ports) -> str | None:
+async def kept_by(
+    repository: Repository, digest: Digest, policy: Policy, request: Request, ports: Ports
+) -> Kept | None:
     """Return why this manifest or blob stays: an immutable tag needs it, or that could not be determined.
 
     First, immutable tags that exist upstream and are unknown here are looked up and recorded.
     """
     if not policy.push.immutable_tags:
         return None
-    if (found := await _above(repository, digest, policy, ports)) is not None:
-        return found
+    found = await _above(repository, digest, policy, ports)
     try:
-        if await _learned(repository, policy, request, ports):
-            return await _above(repository, digest, policy, ports)
+        if found is None and await _learned(repository, policy, request, ports):
+            found = await _above(repository, digest, policy, ports)
     except (Unavailable, Corrupt, Fault) as silent:
-        return f"whether an immutable tag needs it could not be found out ({silent})"
-    return None
+        unknown = "whether an immutable tag needs it could not be found out"
+        return Kept(f"{unknown} ({silent})", unknown)
+    return None if found is None else Kept(found, found)
 
 
 async def _above(repository: Repository, digest: Digest, policy: Policy, ports: Ports) -> str | None:

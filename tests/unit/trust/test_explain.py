@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.oci.faults import Told
 from proxy.oci.reference import parse_reference, parse_repository
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.keys import KeyState
 from proxy.trust.question import Question
-from proxy.trust.reason import Reason
+from proxy.trust.reason import Reason, fix_for
 from proxy.trust.requirement import Check, Outcome
 from tests.worlds.stored import decision
 
@@ -88,9 +89,21 @@ def test_json_of_something_else_is_refused(broken: dict[str, object]) -> None:
 
 
 def test_a_push_that_was_not_signed_says_that_the_tag_did_not_move() -> None:
-    said = explain.not_signed(NAME, denied().question, "token hsm1: " + "no answer " * 50, PAGE)
+    said = explain.not_signed(NAME, denied().question, "no answer " * 50, "push again", PAGE)
     assert said.endswith(f"; the tag was not moved; push again - {PAGE}")
     assert len(said) <= 300
+
+
+def test_a_push_without_a_signing_device_is_not_told_as_a_fault_of_the_image() -> None:
+    fix = fix_for(Reason.NOT_SIGNED, "#platform-help", "r.example", pushing=True)
+    said = explain.not_signed(NAME, denied().question, Told.SIGNING, fix, PAGE)
+    assert said.endswith(
+        ": the signing device is unavailable; your image is fine, nothing was changed; "
+        f"try again in some minutes, or ask #platform-help - {PAGE}"
+    )
+    moved = explain.not_signed(NAME, denied().question, Told.SIGNING, fix, PAGE, moved=True)
+    assert "nothing was changed" not in moved
+    assert "the tag has moved, and lacks the signature that names it; try again" in moved
 
 
 def test_a_signature_of_a_key_that_no_longer_verifies_is_not_listed_as_a_good_one() -> None:

@@ -137,7 +137,7 @@ async def test_a_push_that_could_not_be_signed_is_counted_as_it_is_recorded() ->
     metrics = Metrics()
     w.ports = replace(w.ports, journal=CountedJournal(w.ports.journal, metrics))
     w.signer.down = "the token is gone"
-    with pytest.raises(Fault, match="was not signed"):
+    with pytest.raises(Fault, match="the signing device is unavailable"):
         await w.push(image(), "team/app", "v1")
     assert "countersign_signing_failures_total 1.0" in metrics.text().decode()
 

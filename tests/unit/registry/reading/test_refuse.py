@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from proxy.journal.event import EventKind
-from proxy.oci.faults import Fault, Unavailable
+from proxy.oci.faults import Fault, Told, Unavailable
+from proxy.oci.operation import DeleteManifest, ListTags, PullManifest
 from proxy.oci.reference import parse_reference
 from proxy.registry.reading.refuse import refuse
 from proxy.registry.request import Request
+from proxy.trust import explain
+from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Named
-from proxy.trust.reason import Reason
-from tests.worlds.conversation import ANYBODY, REPO, World, world
+from proxy.trust.reason import Reason, fix_for
+from proxy.web.pages import Inspection, Pages
+from proxy.web.rendering import Rendering
+from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, world
+from tests.worlds.images import image
+from tests.worlds.listener import in_memory
+from tests.worlds.registry import Said, Seen
 
 V1 = parse_reference("v1")
 
@@ -31,9 +41,77 @@ async def test_every_refusal_has_a_page_a_row_and_a_line(reason: Reason, pushing
     decision = await w.store.journal.decision(row.decision_id)
     assert decision is not None
     assert not decision.allowed
-    assert str(fault.detail).endswith(f"/-/d/{decision.id}")
+    assert fault.message.endswith(f"/-/d/{decision.id}")
+    assert fault.detail is None, "crane and oras would show the link a second time in the same line"
     retry = reason in {Reason.NOT_VERIFIABLE, Reason.NOT_SIGNED}
     assert ("Retry-After" in fault.headers) is retry
+
+
+INSIDE = (
+    "token 'hsm' of module /usr/lib/softhsm/libsofthsm2.so at 10.0.0.7:5000: <object at 0x7f4a054d5130> [Connect call"
+)
+NEVER = re.compile(
+    r"/usr/|\.so\b|\b0x|<class|object at|Error\(|\b\w+\.\w+Error\b|127\.0\.0|\b10\.|192\.168|localhost|pkcs11:"
+)
+
+
+@pytest.mark.parametrize("pushing", [False, True])
+@pytest.mark.parametrize("reason", list(Reason))
+async def test_what_developers_read_has_nothing_of_the_inside(reason: Reason, pushing: bool) -> None:
+    """Before: a push while the HSM was away named its module; an outage of upstream was shown as a Python object."""
+    w = await world()
+    page = Pages(Rendering(w.ports.name, w.ports.url), w.store.journal.decision, nobody)
+    for told in Told:
+        kind = EventKind.PUSH_DENIED if pushing else EventKind.PULL_DENIED
+        to = (Request(ANYBODY, "r7"), w.ports)
+        fault = await refuse(kind, REPO, V1, reason, INSIDE, Named("bob", "basic"), *to, pushing=pushing, told=told)
+        shown = [fault.message, fault.phrase or "", str(fault.headers)]
+        call = f"/-/d/{fault.message.rpartition('/')[2]}"
+        async with in_memory(page.reading(page.decision)) as proxy:
+            shown += [(await proxy.get(f"{call}?format={form}")).decode() for form in ("text", "html", "json")]
+        for text in shown:
+            assert (found := NEVER.search(text)) is None, f"{found}: {text}"
+
+
+async def nobody(*_: object) -> Inspection:
+    raise Fault("DENIED", "nobody may look")
+
+
+def test_our_own_words_have_nothing_of_the_inside() -> None:
+    said = [*(text for reason in Reason for text in (*vars(reason.row.lesson).values(), reason.row.what)), *Told]
+    said += [fix_for(each, None, "registry.example.com", pushing=p) for each in Reason for p in (True, False)]
+    assert [text for text in said if NEVER.search(text)] == []
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+async def test_what_is_not_known_of_an_immutable_tag_is_told_without_the_cause(deleting: bool) -> None:
+    w = await world(Policy(("**",), PushRules(("release",), immutable_tags=("v*",)), SIGN.pull))
+    digest = w.put_behind(image("behind"), "team/app", "v1")
+
+    def silent(seen: Seen) -> Said | None:
+        asked = ListTags if deleting else PullManifest
+        if isinstance(seen.operation, asked) and getattr(seen.operation, "reference", "v1") == "v1":
+            raise Unavailable(INSIDE, told=Told.REGISTRY)
+        return None
+
+    w.registry.hooks.append(silent)
+    with pytest.raises(Fault, match="immutable") as refused:
+        await (w.say(DeleteManifest(REPO, digest)) if deleting else w.push(image("new"), "team/app", "v1"))
+    assert NEVER.search(refused.value.message) is None
+    (row,) = [row for row in w.store.journal.events if row.kind is EventKind.PUSH_DENIED]
+    assert INSIDE in str(row.detail["what"]), "operators read it"
+    decision = await w.store.journal.decision(row.decision_id)
+    assert decision is not None
+    assert NEVER.search(explain.text(explain.for_callers(decision), w.ports.name, w.ports.url)) is None
+
+
+async def test_deleting_an_immutable_tag_is_not_told_to_push_under_a_new_one() -> None:
+    """Before: a deletion was told that the tag may not move, and to push under a new tag."""
+    w = await world(Policy(("**",), PushRules(("release",), immutable_tags=("v*",)), SIGN.pull, contact="#help"))
+    await w.push(image(), "team/app", "v1")
+    for reference in (V1, image().digest):
+        with pytest.raises(Fault, match=r"it may not be deleted \(the policy makes tag v1 .*\); ask #help - "):
+            await w.say(DeleteManifest(REPO, reference))
 
 
 async def test_a_store_that_is_down_takes_the_row_and_not_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ async def without_hsm(*, opened: bool = True, down: bool = True) -> World:
 
 
 async def refused(w: World, reference: str = "1") -> Fault:
-    with pytest.raises(Fault, match="was not signed") as caught:
+    with pytest.raises(Fault, match="the signing device is unavailable") as caught:
         await w.push(APP, "team/app", reference)
     assert w.tag("team/app", reference) is None
     return caught.value
@@ -143,7 +143,7 @@ async def test_not_from_whom_upstream_would_not_take_it(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("proxy.registry.put.put_manifest", lost)
     for name, owed in (("mallory", 0), ("alice", 1)):
-        with pytest.raises(Fault, match="was not signed"):
+        with pytest.raises(Fault, match="the signing device is unavailable"):
             await w.push(APP, "team/app", "1", user(name))
         assert w.store.unsigned.waiting() == owed
 
@@ -155,7 +155,7 @@ async def test_not_unless_it_is_on_record_first(monkeypatch: pytest.MonkeyPatch)
         raise Unavailable("store: gone")
 
     monkeypatch.setattr(w.store.unsigned, "record_unsigned", away)
-    assert "was not signed" in (await refused(w)).message
+    assert "the signing device is unavailable" in (await refused(w)).message
 
 
 async def test_not_what_is_denied() -> None:
