@@ -96,7 +96,8 @@ async def refuse(
         text = explain.refusal(ports.name, said, explain.target(decision.question), fix, page)
         if reason is Reason.NOT_SIGNED:
             # A wrong setting needs a person; anything but the signing device is well again at the next push.
-            fix = {Told.SIGNING: fix, Told.IMMUTABLE: fix.partition(", or ")[2]}.get(told, "push again")
+            fixes: dict[str, str] = {Told.SIGNING: fix, Told.IMMUTABLE: fix.partition(", or ")[2]}
+            fix = fixes.get(told, "push again")
             text = explain.not_signed(ports.name, decision.question, told or Told.NOTHING, fix, page, moved=moved)
     else:
         text = explain.message(decision, ports.name, ports.url)
