@@ -95,7 +95,7 @@ def test_each_section_does_what_it_says(proxy: Served, tmp_path: Path) -> None:
     assert problems(chain(proxy, key), SystemClock().now()) == ()
     assert [row[0] for row in proxy.rows("SELECT count(*) FROM journal WHERE kind = 'key.chain'")] == [1]
 
-    dry, made = typed(proxy, "A chain to try things with", key[:8], folder)
+    dry, made = typed(proxy, "A self-signed chain for tests", key[:8], folder)
     assert "for development only" in dry
     assert "warning: use a self-signed certificate for development only" in made
     assert len(chain(proxy, key)) == 1

@@ -114,7 +114,7 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
         assert (await client.push(REPOSITORY, "third", body)).status == 201
         await asyncio.sleep(1)  # TIME is in whole seconds
         moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        typed(proxy, "A key is in other hands", KEY=third, TIME=moment)
+        typed(proxy, "A key is compromised", KEY=third, TIME=moment)
         assert (await pulled("third"), await pulled("second")) == (403, 200)
         proxy.edit(trusting_the_ledger)
         proxy.signal(signal.SIGHUP)
@@ -134,7 +134,7 @@ async def test_each_section_does_what_it_says(proxy: Served) -> None:
 
 
 def test_what_is_to_happen_by_itself_is_put_into_force_by_a_reload(proxy: Served) -> None:
-    heading = "Let it happen by itself"
+    heading = "Rotate on a schedule"
     (written,) = re.findall(r"```yaml\n(.*?)```", section(heading), re.DOTALL)
     wanted = yaml.safe_load(written)["keys"]["release"]
     assert proxy.metric("countersign_next_key_change_timestamp_seconds") == 0

@@ -65,7 +65,7 @@ async def test_a_ceremony_from_the_first_command_to_the_last(proxy: Served) -> N
         assert done.status == 0, done.output
     assert done.stdout.count("release-ceremony") == 2
     proxy.start()
-    planned, _ = (typed(line, proxy, places) for line in lines(page, "Take it in"))
+    planned, _ = (typed(line, proxy, places) for line in lines(page, "Import it"))
     assert "EXTRACTABLE=False" in planned.stdout
     (ready,) = (k for k in keys(proxy) if k["state"] == "prepared")
     assert (ready["label"], ready["key_id"]) == ("release-ceremony", "2026")
