@@ -86,7 +86,7 @@ async def test_a_ceremony_from_the_first_command_to_the_last(proxy: Served) -> N
     assert typed(lines(page, "Keep the evidence")[-1], proxy, places).status != 0
 
     assert ready["fingerprint"][:12] in proxy("doctor").stdout
-    for line in lines(page, "Back it up and put it to use"):
+    for line in lines(page, "Back it up and activate it"):
         assert typed(line, proxy, places).status == 0
     backups = [line for line in proxy("doctor").stdout.splitlines() if "backups:" in line]
     assert all(ready["fingerprint"][:12] not in line for line in backups)
@@ -148,7 +148,7 @@ async def test_a_pin_is_changed_and_a_wrong_one_is_offered_once(tmp_path: Path, 
         assert await pushed(proxy, "meanwhile") == 201
         assert proxy.token.seen("login") == before + 1
 
-        replaced, told = lines(page, "It was the wrong one")
+        replaced, told = lines(page, "It was the wrong PIN")
         assert typed(replaced, proxy, places, {"NEW_PIN": "9876-new"}).status == 0
         assert typed(told, proxy, places).status == 0
         proxy.until(lambda: not proxy.problems(), "the new PIN is in use")
