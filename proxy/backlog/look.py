@@ -62,6 +62,7 @@ async def look(job: Job, step: Step, ports: Ports, pulled: PulledOf) -> Mapping[
         if more:
             break
     listed = await _who(listed[:LISTED], job, there, pulled)
+    await step(done, done, "", {})
     told = {status.value: count for status, count in counts.items() if count}
     text = text_of(listed)
     await ports.journal.keep_revision(LIST, key := digest_of(text.encode()), text)

@@ -34,7 +34,7 @@ async def sign_listed(job: Job, step: Step, ports: Ports) -> Mapping[str, Any]:
     if kept is None:
         raise NotFound("the list is not in the store any more")
     images = list_in(kept)
-    counts: dict[str, Any] = {"signed": 0, "there": 0, "moved": 0, "gone": 0, "failed": 0, "named": [], **job.result}
+    counts: dict[str, Any] = {"signed": 0, "already": 0, "moved": 0, "gone": 0, "failed": 0, "named": [], **job.result}
     for at in range(job.done, len(images), _TOGETHER):
         some = images[at : at + _TOGETHER]
         made = await asyncio.gather(*(_signed(image, job, ports) for image in some))
@@ -65,4 +65,4 @@ async def _signed(image: Listed, job: Job, ports: Ports) -> tuple[str, str]:
         return "failed", wrong.what
     except Unavailable as away:
         return "away", away.what
-    return ("signed", "") if done.new else ("there", "")
+    return ("signed", "") if done.new else ("already", "")

@@ -47,13 +47,12 @@ def sign(
 ) -> None:
     """Sign images that are already upstream. Several are listed first."""
     from proxy.cli.operations import carry_out
-    from proxy.oci.faults import ConfigError
     from proxy.server.image_operations import sign as sign_one
 
     if sum((ref is not None, bool(names), unsigned_pulled)) != 1:
-        raise ConfigError("say what to sign with one of: REF or PATTERN, --from FILE, --unsigned-pulled")
+        raise typer.BadParameter("say what to sign with one of: REF or PATTERN, --from FILE, --unsigned-pulled")
     if since and not unsigned_pulled:
-        raise ConfigError("--since belongs to --unsigned-pulled")
+        raise typer.BadParameter("give it with --unsigned-pulled only", param_hint="--since")
     place = place_of(server, token, config)
     if ref is not None and "*" not in ref and wait and not dry_run:
         raise typer.Exit(carry_out(sign_one, place, {"ref": ref, "reason": reason, "output": output}))
@@ -62,9 +61,8 @@ def sign(
 
 
 def _selection(ref: str | None, names: str, since: str) -> dict[str, str]:
-    """Return what is to be signed, as the API takes it. Raises ConfigError, Fault."""
+    """Return what is to be signed, as the API takes it. Raises BadParameter, Fault."""
     from proxy.oci.duration import since_when
-    from proxy.oci.faults import ConfigError
 
     if ref is not None:
         return {"images" if "*" in ref else "names": ref}
@@ -74,7 +72,7 @@ def _selection(ref: str | None, names: str, since: str) -> dict[str, str]:
         text = sys.stdin.read() if names == "-" else Path(names).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         said = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise ConfigError(f"--from {names}: {said}") from None
+        raise typer.BadParameter(f"{names}: {said}", param_hint="--from") from None
     return {"names": text}
 
 
@@ -113,12 +111,14 @@ def _several(place: Endpoint, selected: Row, form: OutputFormat, *, wait: bool, 
 
 def _listed(found: Row, images: Sequence[Row]) -> list[str]:
     """Return the list for people: the images to sign, why others are not signed, the counts."""
+    from proxy.backlog.model import Status
     from proxy.cli.ask import table
 
     head = ("IMAGE", "DIGEST", "PULLED BY", "LAST PULL", "PUSHED BY")
     lines = table([head, *map(_cells, images)]) if images else []
     lines += [f"not signed: {why}" for why in found["not signed"]]
-    lines.append(", ".join(f"{count} {status}" for status, count in found["counts"].items()) or "no image matches")
+    counts = [(status, found["counts"].get(status, 0)) for status in Status]
+    lines.append(", ".join(f"{count} {status}" for status, count in counts if count) or "no image matches")
     if found["more"]:
         lines.append(f"MORE IS UNSIGNED: the list ends after {len(images)} images; sign these, then list again")
     return lines

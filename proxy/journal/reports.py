@@ -59,17 +59,20 @@ def _understood(rows: Iterable[Row[Any]], callers: Mapping[tuple[str, ...], Call
 
 
 def _callers(
-    connection: Connection, names: Sequence[Column[Any]], where: Sequence[ColumnElement[bool]], of: Subquery
+    connection: Connection,
+    names: Sequence[Column[Any]],
+    where: Sequence[ColumnElement[bool]],
+    of: Subquery | None = None,
 ) -> dict[tuple[str, ...], Callers]:
-    """Return who pulled each image of these groups, by the values of its names."""
-    same = [of.c[name.name] == name for name in names]
+    """Return who pulled each image, or each of these groups, by the values of its names."""
     last, position = func.max(journal.c.last).label("latest"), func.max(journal.c.position).label("position")
-    each = select(last, position, *names).join(of, and_(*same)).where(*where).group_by(*names, journal.c.who).subquery()
+    each = select(last, position, *names).where(*where).group_by(*names, journal.c.who).subquery()
     image = [each.c[name.name] for name in names]
     order = func.row_number().over(partition_by=image, order_by=(each.c.latest.desc(), each.c.position.desc()))
-    ranked = select(
-        each.c.position, order.label("place"), func.count().over(partition_by=image).label("callers")
-    ).subquery()
+    places = select(each.c.position, order.label("place"), func.count().over(partition_by=image).label("callers"))
+    if of is not None:
+        places = places.join(of, and_(*(of.c[name.name] == each.c[name.name] for name in names)))
+    ranked = places.subquery()
     latest = (
         select(*names, journal.c.who, journal.c.detail, ranked.c.callers)
         .join(ranked, journal.c.position == ranked.c.position)
@@ -145,13 +148,12 @@ def would_block(connection: Connection, since: datetime) -> tuple[WouldBlock, ..
         .subquery()
     )
     newest = select(groups, journal.c.decision_id).join(journal, journal.c.position == groups.c.position)
-    images = select(*names).where(*where).distinct().subquery()
     return summed(
         (
             Warned(r.repository, r.reference, r.reason, int(r.pulls), r.latest, r.position, r.decision_id)
             for r in connection.execute(newest)
         ),
-        _callers(connection, names, where, images),
+        _callers(connection, names, where),
     )
 
 

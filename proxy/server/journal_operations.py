@@ -143,7 +143,8 @@ class WouldBlockShown(Shape, frozen=True):
 
 def _images(row: Row) -> list[str | tuple[str, ...]]:
     since, count = minute(row["since"]), len(row["images"]) - row["not_judged"]
-    nothing = f"enforcing would block nothing that was pulled since {since}"
+    judged = " and could be judged" * bool(row["not_judged"])
+    nothing = f"enforcing would block nothing that was pulled since {since}{judged}"
     lines: list[str | tuple[str, ...]] = [f"images that enforcing would block: {count}" if count else nothing]
     left = [f"{row['pass_now']} that pass now"] * bool(row["pass_now"])
     left += [f"{row['gone']} that the registry does not have any more"] * bool(row["gone"])

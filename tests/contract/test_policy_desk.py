@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from proxy.oci.reference import Repository
 from proxy.policies.plan import PLAN, plan_in_job
 from proxy.trust.roles import Role
 from tests.worlds.admin import POLICIES, Admin, admin
+from tests.worlds.conversation import SIGN
 from tests.worlds.images import image
 from tests.worlds.registry import Said, Seen
 
@@ -289,3 +291,13 @@ async def test_lint_names_places_and_refusals_are_findings_too() -> None:
         ]
         twice = (await said(a, "/lint", {"text": POLICIES.replace('["**"]', '["**", "**/**"]')}))["findings"]
         assert [(f["code"], f["line"]) for f in twice] == [("pattern-never-wins", 2)]
+
+
+async def test_the_plan_did_not_say_who_pulled_what_it_would_block() -> None:
+    async with admin() as a:
+        w = a.world
+        w.rules.set(replace(SIGN, pull=replace(SIGN.pull, mode="warn")))
+        w.put_behind(image(), "team/app", "v1")
+        assert (await w.pull("team/app", "v1")).status == 200
+        (found,) = (await planned(a, POLICIES))["images"]
+        assert (found["effect"], found["pulled_by"], found["callers"]) == ("newly blocked", ["anonymous"], 1)

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.oci.faults import Unavailable
 from proxy.server import journal_operations
+from proxy.server.journal_operations import would_block
 from proxy.trust.policy import Policy
 from proxy.trust.roles import Role
 from tests.worlds.admin import Admin, admin
@@ -100,3 +101,20 @@ async def test_a_report_in_mode_off_or_under_an_exception_is_what_enforce_would_
         rules = signed_by("release")
         a.world.rules.set(Policy(("**",), pull=type(rules)(mode="off", require=rules.require)))
         assert [i["why"] for i in (await report(a))["images"]] == ["unsigned: no signature was found"]
+
+
+def test_the_report_for_people_has_all_that_is_left_out_or_not_known() -> None:
+    shown = would_block.command.lines
+    assert shown is not None
+    image = {
+        "pulls": 7, "last": "2026-11-30T12:00:00Z", "repository": "team/app", "reference": "1", "callers": 7,
+        "pulled_by": ["ann", "bob"], "judged": False, "why": "asleep",
+    }  # fmt: skip
+    answer = {"since": "2026-11-23T12:00:00Z", "images": [image], "pass_now": 3, "gone": 1, "not_judged": 1}
+    assert shown(answer) == [
+        "enforcing would block nothing that was pulled since 2026-11-23 12:00 and could be judged",
+        "left out: 3 that pass now, 1 that the registry does not have any more",
+        "NOT JUDGED, so they may be blocked too: 1",
+        ("PULLS", "LAST", "IMAGE", "PULLED BY", "WHY"),
+        ("7", "2026-11-30 12:00", "team/app:1", "ann, bob, 5 more", "NOT JUDGED: asleep"),
+    ]
