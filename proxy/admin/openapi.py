@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from proxy import version
 from proxy.admin.http_problems import PROBLEM
 from proxy.admin.operation import PLACES, Route
 from proxy.admin.shapes import Held, Plan, Problem
 from proxy.trust.roles import holders
 
-VERSION = "1"
 _REFUSALS = (400, 401, 403, 404, 409, 413, 429, 500, 502, 503)
 
 
@@ -38,7 +38,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "countersign admin API",
-            "version": VERSION,
+            "version": version(),
             "description": "Every call is journaled before it takes effect. Errors are problem+json.",
         },
         "security": [{"token": []}],

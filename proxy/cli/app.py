@@ -170,24 +170,41 @@ def _called(command: CommandInfo) -> str | None:
     return command.name or (None if command.callback is None else command.callback.__name__.replace("_", "-"))
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from proxy import version
+
+        sys.stdout.write(f"countersign {version()}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def countersign() -> None:
+def countersign(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Stand for the whole: an app with one command and no callback would be that command."""
 
 
 @app.command()
 def init(
-    upstream: Annotated[str, typer.Option("--upstream", metavar="URL", help="the registry behind the proxy")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="directory for all files")] = Path(),
+    upstream: Annotated[str | None, typer.Option(metavar="URL", help="the registry behind the proxy")] = None,
     listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="for clients; :5000: IPv4 and IPv6")
-    ] = "127.0.0.1:5000",
-    admin_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="metrics and health")] = "127.0.0.1:5001",
+        str | None, typer.Option(metavar="HOST:PORT", help="for clients, else 127.0.0.1:5000; :5000: IPv4 and IPv6")
+    ] = None,
+    admin_listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="metrics and health, else 127.0.0.1:5001")
+    ] = None,
     public_url: Annotated[str | None, typer.Option(metavar="URL", help="the URL that clients use")] = None,
-    repositories: Annotated[str, typer.Option(metavar="GLOB", help="repositories of the policy")] = "**",
+    repositories: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="repositories of the policy, else **")
+    ] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="only warn on pull: for registries full of unsigned images")
     ] = False,
+    contact: Annotated[str | None, typer.Option(metavar="TEXT", help="whom people ask who are blocked")] = None,
     module: Annotated[Path | None, typer.Option(metavar="PATH", help="PKCS#11 module of an existing token")] = None,
     token_label: Annotated[str | None, typer.Option(metavar="LABEL", help="label of the existing token")] = None,
     pin_file: Annotated[Path | None, typer.Option(metavar="FILE", help="file with the existing token's PIN")] = None,
@@ -200,8 +217,10 @@ def init(
     if any(existing) and not all(existing):
         raise ConfigError("--module, --token-label and --pin-file belong together; give all three, or none for SoftHSM")
     wish = InitOptions(
-        directory, upstream, listen, admin_listen, public_url, repositories, adopt, module, token_label, pin_file
-    )
+        directory=directory, upstream=upstream, listen=listen, admin_listen=admin_listen, public_url=public_url,
+        repositories=repositories, adopt=adopt, contact=contact, module=module, token_label=token_label,
+        pin_file=pin_file,
+    )  # fmt: skip
     sys.stdout.write(initialise(wish))
 
 

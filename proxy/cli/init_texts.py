@@ -10,21 +10,37 @@ from pathlib import Path
 
 from proxy.config import Settings
 
+LISTEN, ADMIN_LISTEN = "127.0.0.1:5000", "127.0.0.1:5001"
+
 
 @dataclass(frozen=True)
 class InitOptions:
-    """The options given on the command line."""
+    """The options of the command line; None: not given."""
 
     directory: Path
-    upstream: str
-    listen: str = "127.0.0.1:5000"
-    admin_listen: str = "127.0.0.1:5001"
+    upstream: str | None = None
+    listen: str | None = None
+    admin_listen: str | None = None
     public_url: str | None = None
-    repositories: str = "**"
+    repositories: str | None = None
     adopt: bool = False
+    contact: str | None = None
     module: Path | None = None
     token_label: str | None = None
     pin_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The values of a new configuration."""
+
+    upstream: str
+    public_url: str
+    listen: str = LISTEN
+    admin_listen: str = ADMIN_LISTEN
+    repositories: str = "**"
+    adopt: bool = False
+    contact: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,13 +53,14 @@ class TokenText:
     environment: dict[str, str]
 
 
-def configuration(wish: InitOptions, token: TokenText) -> str:
+def configuration(draft: Draft, token: TokenText) -> str:
     """Return the text of countersign.yaml, with a comment on each setting."""
     mode = (
         "warn                         # only warns, for the images that are not signed yet; then: enforce"
-        if wish.adopt
+        if draft.adopt
         else "enforce                      # enforce | warn | off"
     )
+    contact = '# contact: "#platform-help"' if draft.contact is None else f"contact: {_text(draft.contact)}"
     environment = "".join(f"\n      {name}: {_text(value)}" for name, value in token.environment.items())
     return f"""\
 # yaml-language-server: $schema=./countersign.schema.json
@@ -52,18 +69,21 @@ def configuration(wish: InitOptions, token: TokenText) -> str:
 version: 1
 
 server:
-  listen: {_text(wish.listen)}
+  listen: {_text(draft.listen)}
   # What clients use. Signatures are bound to the host of the first: changing it later means signing again.
-  public_urls: [{_text(wish.public_url or "")}]
+  public_urls: [{_text(draft.public_url)}]
+  # tls: {{cert: tls/cert.pem, key: tls/key.pem}}   # https needs it, or a reverse proxy named in trusted_proxies
 
 admin:
-  listen: {_text(wish.admin_listen)}   # /metrics /livez /readyz /admin/v1; keep it off the network
+  listen: {_text(draft.admin_listen)}   # /metrics /livez /readyz /admin/v1; keep it off the network
 
 upstreams:
   - name: registry
     prefix: ""
-    url: {_text(wish.upstream)}
+    url: {_text(draft.upstream)}
     callers: passthrough                # callers reach it with credentials of their own
+    # An account that may pull and push, if the registry wants a password: verify, why and sign read with it.
+    # credentials: {{username: countersign, password: {{file: secrets/registry-password}}}}
 
 store:
   url: sqlite:///countersign.db
@@ -80,8 +100,8 @@ keys:
 
 # The most specific pattern wins. A repository without a policy is closed.
 policies:
-  - repositories: [{_text(wish.repositories)}]
-    # contact: "#platform-help"         # whom blocked callers should ask
+  - repositories: [{_text(draft.repositories)}]
+    {contact:<35} # whom blocked callers should ask
     push:
       sign_with: [release]
       claims: [pusher, time]
@@ -97,12 +117,13 @@ def _text(value: str) -> str:
     return json.dumps(value)
 
 
-def summary(settings: Settings, made: Sequence[str], *, kept: bool) -> str:
-    """Return the list of what was made, and the next commands with the real names."""
+def summary(settings: Settings, made: Sequence[str], checked: Sequence[str], *, kept: bool) -> str:
+    """Return the list of what was made, what was found about the rest, and the next commands with the real names."""
     lines = []
     if kept:
         lines.append(f"{settings.path} exists already and was not changed.")
     lines += ["Made:", *(f"  {item}" for item in made)] if made else ["Nothing had to be made."]
+    lines += ["Checked:", *(f"  {item}" for item in [*checked, *(f"[!!] {each}" for each in settings.warnings)])]
     return "\n".join([*lines, "", *_next(settings)]) + "\n"
 
 

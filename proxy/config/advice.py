@@ -13,9 +13,9 @@ def quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def init_again(config: Path, upstream: str = "URL") -> str:
+def init_again(config: Path) -> str:
     """Return the command that makes the keys of this configuration; `init` reads a file with one fixed name only."""
-    line = f"countersign init {quoted(config.parent)} --upstream {upstream}"
+    line = f"countersign init {quoted(config.parent)}"
     return line if config.name == INIT_READS else f"{line}, once {config.name} is named {INIT_READS}: it reads no other"
 
 

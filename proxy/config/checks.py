@@ -92,7 +92,11 @@ def _doubts(file: ConfigFile) -> Iterator[Complaint]:
         warned = exposed(account.password, f"password for upstream {upstream.name}") if account else None
         if warned:
             yield ("upstreams", at, "credentials", "password"), warned
-    if not _local(file.server.address[0]) and file.server.tls is None and not file.server.trusted_proxies:
+    plain = file.server.tls is None and not file.server.trusted_proxies
+    if plain and file.server.url.startswith("https:"):
+        said = f"clients use {file.server.url}, and are served without TLS: set server.tls (cert and key), or put a "
+        yield ("server",), f"{said}reverse proxy with a certificate in front and name it in server.trusted_proxies"
+    elif plain and not _local(file.server.address[0]):
         yield ("server",), "clients on the network are served without TLS: passwords travel unencrypted; set tls"
     if not _local(file.admin.address[0]):
         yield ("admin", "listen"), f"{file.admin.listen} is not loopback: anyone who can reach it can read the metrics"

@@ -190,7 +190,7 @@ def command_line(checker: Callable[[str], str], text: str, option: str) -> str:
         raise ConfigError(f"{option}: found {text[:80]!a}; {error}") from None
 
 
-check_address, check_link, check_origin = _address, _link, _origin
+check_address, check_line, check_link, check_origin = _address, _line, _link, _origin
 
 _Text = WithJsonSchema({"type": "string"})
 Name = Annotated[str, AfterValidator(_name)]

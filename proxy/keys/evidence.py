@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from proxy import version
 from proxy.formats.key_evidence import CHECK, text_of
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Search
@@ -40,7 +41,8 @@ async def evidence(key: str, ports: Ports, tokens: TokenInventory) -> Evidence:
     facts, rows = await tokens.facts(known.token), await _rows(known, ports)
     document = {
         "at": ports.clock.now().isoformat(),
-        "by": ports.name,
+        "by": f"countersign {version()}",
+        "server": ports.name,
         "check": list(CHECK),
         "key": {
             "profile": known.profile,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from proxy import version
 from proxy.admin.operation import Call, Command, Given, Option, Printed, Row, operation
 from proxy.admin.shapes import OneRepository, Shape, filled
 from proxy.journal.problem import Severity
@@ -59,16 +60,17 @@ def _finding(each: DoctorFinding) -> Finding:
 def _examined(row: Row, _: Given) -> Printed:
     checks = row["checks"]
     code = next((_CODES.get(each["name"], _CONFIGURATION) for each in checks if _is_wrong(each)), 0)
-    return Printed([line for each in checks for line in _nested(each, "")], json=checks, code=code)
+    return Printed([line for each in checks for line in nested(each, "")], json=checks, code=code)
 
 
-def _nested(row: Row, indent: str) -> Iterator[str]:
+def nested(row: Row, indent: str) -> Iterator[str]:
+    """Yield the lines of a finding and of those within it."""
     first, *more = row["detail"].splitlines() or [""]
     yield f"{indent}{_MARK[row['state']]} {row['name']}: {first}"
     yield from (f"{indent}     {line}" for line in more)
     yield from (f"{indent}     fix: {row['fix']}" for _ in range(bool(row["fix"])))
     for inner in row["checks"]:
-        yield from _nested(inner, f"{indent}  ")
+        yield from nested(inner, f"{indent}  ")
 
 
 def _is_wrong(row: Row) -> bool:
@@ -98,7 +100,7 @@ async def doctor(call: Call, body: DoctorRequest) -> Findings:
         for each in live.problems()
     )
     warned = (DoctorFinding("warning", "warning", each["what"], each["next"]) for each in live.warnings())
-    serves = f"serves {ports.url} since {live.started.isoformat()}; it made the checks"
+    serves = f"countersign {version()} serves {ports.url} since {live.started.isoformat()}; it made the checks"
     return found([*made, DoctorFinding("server", "ok", serves, inner=(*problems, *warned))])
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from proxy import version
 from proxy.admin.first_token import take_over
 from proxy.config import Settings, load
 from proxy.oci.faults import ConfigError, Unavailable
@@ -126,7 +127,7 @@ async def serving(settings: Settings, log: FilteringBoundLogger) -> AsyncIterato
         if (odd := await take_over(settings.directory, store.admin_tokens, store.journal, clock)) is not None:
             log.warning("the bootstrap token was not taken over", why=odd)
         await running.listen()
-        log.info("serving", public=running.public, admin=running.admin, url=settings.server.url)
+        log.info("serving", version=version(), public=running.public, admin=running.admin, url=settings.server.url)
         try:
             yield running
         finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from proxy import version
 from proxy.admin.operation import Call, Command, Row, Scope, operation
 from proxy.admin.shapes import Shape
 from proxy.journal.problem import Problem, ProblemId, Severity
@@ -86,6 +87,7 @@ class Status(Shape, frozen=True):
     """The state of the server."""
 
     name: str
+    version: str = Field(description="version of the program that serves")
     url: str
     started: datetime
     pid: int
@@ -111,7 +113,7 @@ def _lines(row: Row) -> list[str]:
     number = row["policies_number"]
     where = f"revision {number}, by the API" if number else "from the configuration file"
     lines = [f"{row['name']} serves {row['url']} since {minute(row['started'])}"]
-    lines += [f"  policy    {row['policy_revision'][:12]} ({where})"]
+    lines += [f"  version   {row['version']}", f"  policy    {row['policy_revision'][:12]} ({where})"]
     for key in row["keys"]:
         lines.append(f"  key       {key['profile']} ({key['algorithm']}): {key['state']} since {minute(key['since'])}")
     for soon in row["soon"]:
@@ -139,6 +141,7 @@ async def status(call: Call) -> Status:
     problems = (each for each in live.problems() if each.repository is None or call.may_see(each.repository))
     found = {
         "name": ports.name,
+        "version": version(),
         "url": ports.url,
         "started": live.started,
         "pid": os.getpid(),

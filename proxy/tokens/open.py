@@ -139,9 +139,7 @@ async def _labelled(at: ProfileOnToken, token: Token) -> KeyInfo:
     except TokenUnavailable as away:
         raise Unavailable(str(away)) from None
     except TokenError as wrong:
-        raise ConfigError(
-            f"key {at.profile.name}: {wrong}; make it with: countersign init DIR --upstream URL"
-        ) from None
+        raise ConfigError(f"key {at.profile.name}: {wrong}; make it with: countersign init DIR") from None
 
 
 def _fitting(at: ProfileOnToken, info: KeyInfo) -> KeyInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
@@ -245,9 +246,23 @@ def unavailable(url: str, exc: BaseException) -> Unavailable:
     if isinstance(exc, TimeoutError):
         why = "no answer in time"
     else:
-        why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else str(exc)
+        why = exc.message if isinstance(exc, aiohttp.ClientResponseError) else _not_connected(exc) or str(exc)
         why = "".join(c for c in why.partition("\n")[0] if " " <= c <= "~")[:_WHY] or type(exc).__name__
     return Unavailable(f"upstream did not answer: {why} ({url.partition('?')[0]})", told=Told.REGISTRY)
+
+
+def _not_connected(exc: BaseException) -> str | None:
+    """Return why no connection was made, without the form that aiohttp gives it; None if that was not the reason."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        wrong = exc.certificate_error
+        return f"its certificate is not accepted: {getattr(wrong, 'verify_message', '') or wrong}"
+    if not isinstance(exc, aiohttp.ClientConnectorError):
+        return None
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return f"the name {exc.host} does not resolve ({exc.os_error.strerror})"
+    if isinstance(exc.os_error, ssl.SSLError):
+        return f"TLS failed: {exc.os_error.reason or exc.os_error}; does it speak plain HTTP?"
+    return os.strerror(exc.os_error.errno) if exc.os_error.errno else None
 
 
 def _too_long(exc: BaseException | None) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from proxy import version
 from proxy.journal.event import Event, EventKind
 from proxy.journal.port import Journal, Search
 from proxy.journal.problem import Problem, counted
@@ -35,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         """Start at zero, in a registry of our own."""
         self.registry = CollectorRegistry()
+        self.watch_each("build_info", "What serves", ["version"], lambda: {(version(),): 1})
         self._in_flight = 0
         self._requests = self._count("requests", "Requests by operation and status", "kind", "status")
         self._seconds = Times("countersign_request_seconds", "Time to answer", "kind")

@@ -36,12 +36,12 @@ def test_everything_is_there_and_a_second_run_changes_nothing(tmp_path: Path) ->
         assert isinstance(key, ec.EllipticCurvePublicKey)
         assert isinstance(key.curve, ec.SECP256R1)
     assert stat.S_IMODE(settings.tokens["hsm"].pin.file.stat().st_mode) == 0o600  # type: ignore[union-attr]
-    assert settings.warnings == (
-        f"{settings.path}:37:5: policies[0]: no contact: a refusal does not tell people whom to ask",
-    )
+    (warning,) = settings.warnings
+    assert "policies[0]: no contact: a refusal does not tell people whom to ask" in warning
+    assert f"[!!] {warning}" in printed
 
     before = contents(tmp_path)
-    again = initialise(InitOptions(tmp_path, "http://other.example.com", adopt=True))
+    again = initialise(wish(tmp_path))
     assert "was not changed" in again
     assert "Nothing had to be made" in again
     assert contents(tmp_path) == before

@@ -27,9 +27,7 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(softhsm_missing(), reason="ne
 
 @pytest.fixture
 def settings(tmp_path: Path) -> config.Settings:
-    initialise(
-        InitOptions(tmp_path, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
-    )
+    initialise(InitOptions(tmp_path, "http://127.0.0.1:9"))
     return config.load(tmp_path / "countersign.yaml")
 
 
@@ -108,7 +106,7 @@ async def test_an_active_key_that_is_not_on_the_token_is_said_and_never_replaced
     settings: config.Settings, store: Store, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
-    wish = InitOptions(other, "http://r", "127.0.0.1:5000", "127.0.0.1:5001", None, "**", False, None, None, None)
+    wish = InitOptions(other, "http://127.0.0.1:9")
     await asyncio.to_thread(initialise, wish)
     await (await started(settings, store)).close()
     recorded = active(store)

@@ -92,7 +92,7 @@ def _keys(name: str, seen: Seen, settings: Settings, ours: tuple[BookKey, ...]) 
         mine = [k for k in ours if k.profile == profile and k.token == name]
         needed = schemes(profile, settings.policies.policies)
         if not mine:
-            made = f"make it: {init_again(settings.path, settings.upstream.url)}"
+            made = f"make it: {init_again(settings.path)}"
             yield _key(profile, labelled, seen, settings.keys[profile].algorithm, made, needed)
         for key in mine:
             if key.state in (KeyState.ACTIVE, KeyState.PREPARED):

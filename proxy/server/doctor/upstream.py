@@ -15,7 +15,7 @@ from proxy.oci.reference import Repository, digest_of
 from proxy.registry.ports.upstream import Credential, Headers, ReferrersApi
 from proxy.registry.reading.provable import names_proven
 from proxy.server.build import upstream_of
-from proxy.server.doctor.checkup import DoctorFinding, State
+from proxy.server.doctor.checkup import DoctorFinding
 from proxy.upstream.client import Upstream
 
 CLOCK_S = 60.0
@@ -34,15 +34,34 @@ async def check_upstream(settings: Settings) -> tuple[DoctorFinding, DoctorFindi
         reply = await upstream.perform(CheckApi(), Credential())
         headers, status = reply.headers, reply.status
         await reply.close()
-        fine = status in {200, 401}
+        kind = next((v.partition(";")[0] for n, v in headers if n == "content-type"), "")
+        page = status == 200 and kind == "text/html"  # a login asked for by a reverse proxy is a page too
+        fine = status in {200, 401} and not page
+        says = f"{url}/v2/ answers {status}" + (" with a web page" if page else "")
         inner = [f async for f in _capabilities(upstream, status, headers, settings)] if fine else []
     except (Unavailable, Corrupt, Fault) as error:
-        return DoctorFinding("upstream", "wrong", f"{url}: {error}", f"is it running? curl -i {url}/v2/"), _no_clock()
+        return unreachable(settings, str(error)), _no_clock()
     finally:
         await upstream.close()
-    fix = "" if fine else f"curl -i {url}/v2/ must answer 200 or 401"
-    state: State = "ok" if fine else "wrong"
-    return DoctorFinding("upstream", state, f"{url} answers {status}", fix, tuple(inner)), _clock(headers)
+    if not fine:
+        return DoctorFinding("upstream", "wrong", f"{url} is no registry: {says}", _correct(settings)), _clock(headers)
+    return DoctorFinding("upstream", "ok", f"{url} answers {status}", inner=tuple(inner)), _clock(headers)
+
+
+def unreachable(settings: Settings, why: str) -> DoctorFinding:
+    """Return the finding on a registry that did not answer."""
+    url = settings.upstream.url
+    return DoctorFinding(
+        "upstream", "wrong", why if url in why else f"{url}: {why}", f"start it; or {_correct(settings)}"
+    )
+
+
+def _correct(settings: Settings) -> str:
+    path = quoted(settings.path)
+    return (
+        f"correct upstreams[0].url in {path}, then: countersign doctor --config {path} "
+        f"(curl -i {settings.upstream.url}/v2/ must answer 200 or 401)"
+    )
 
 
 async def _capabilities(

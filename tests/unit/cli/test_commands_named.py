@@ -112,7 +112,7 @@ def test_what_a_text_tells_to_type_can_be_typed(part: str) -> None:
         "countersign keys retire X --reason",
         "(countersign status of X)",
         "countersign keys chain set X --reason TEXT",
-        "countersign init X; then",
+        "countersign sign X; then",
     ],
 )
 def test_what_cannot_be_typed_is_found(text: str) -> None:

@@ -57,7 +57,7 @@ def test_a_key_that_its_token_does_not_hold_is_restored_before_it_is_given_up(ke
 
 
 def test_init_is_no_advice_for_a_file_that_it_would_not_read() -> None:
-    assert init_again(PATH) == "countersign init '/etc/my registry' --upstream URL"
+    assert init_again(PATH) == "countersign init '/etc/my registry'"
     assert "once prod.yaml is named countersign.yaml" in init_again(Path("/etc/prod.yaml"))
 
 

@@ -23,7 +23,8 @@ from tests.worlds.memory import NOON
 
 PROBLEM = {"what": "token hsm: away", "since": "10:00", "stops": "pushes", "next": "countersign doctor"}
 STATUS: dict[str, Any] = {
-    "name": "c", "url": "https://r", "started": "then", "policy_revision": "ab", "policies_number": None,
+    "name": "c", "version": "1.2", "url": "https://r", "started": "then", "policy_revision": "ab",
+    "policies_number": None,
     "keys": [], "soon": [], "warnings": [], "problems": [],
 }  # fmt: skip
 
