@@ -70,7 +70,7 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The command these words begin with, and the words after its name."""
     at: Any = typer.main.get_command(whole())
     rest = list(words)
-    while rest and getattr(at, "commands", None):
+    while rest and rest[0][0] != "-" and getattr(at, "commands", None):
         assert rest[0] in at.commands, f"countersign has no command {rest[0]!r}: {words}"
         at = at.commands[rest.pop(0)]
     return at, rest
