@@ -44,7 +44,7 @@ async def test_status_and_doctor_say_it() -> None:
 def test_the_doctor_that_makes_the_checks_itself_says_its_own(tmp_path: Path) -> None:
     (tmp_path / "countersign.yaml").write_text("version: 2\n")
     server = offline(tmp_path / "countersign.yaml", {"write_to": None}, "no server answers")["checks"][-1]
-    assert server["detail"] == f"no server answers; this command, countersign {WRITTEN}, made the checks"
+    assert server["detail"] == f"no server answers; this command made the checks (countersign {WRITTEN})"
 
 
 def test_metrics_and_the_api_say_it() -> None:

@@ -25,7 +25,7 @@ def offline(config: Path, typed: Mapping[str, Any], away: str) -> dict[str, Any]
     """Return the findings of this command; `away` says why no server answered, which is not an error."""
     name = typed["write_to"]
     writable = parse_repository(name) if name else None
-    server = DoctorFinding("server", "skipped", f"{away}; this command, countersign {version()}, made the checks")
+    server = DoctorFinding("server", "skipped", f"{away}; this command made the checks (countersign {version()})")
     return found([*asyncio.run(examine(config, writable)), server]).model_dump(mode="json")
 
 
