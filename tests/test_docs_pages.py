@@ -16,8 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli.app import whole
-from proxy.cli.client_config import instructions
-from proxy.cli.options import Client
+from proxy.exports.clients import Client, instructions
 from proxy.exports.table import EXPORTS
 from proxy.journal.event import EventKind
 from proxy.trust.reason import Reason
@@ -208,7 +207,8 @@ def test_examples_can_be_read_by_whom_they_are_for(page: Path) -> None:
 
 def test_the_readme_shows_what_client_config_prints() -> None:
     settings = config.load(ROOT / "config.example.yaml")
-    printed = "\n".join(instructions(client, settings) for client in Client)
+    server = settings.server
+    printed = "\n".join(instructions(client, server.hosts[0], server.url) for client in Client)
     shown = blocks(ROOT / "README.md", "toml")
     assert len(shown) == 2
     assert [block for block in shown if block not in printed] == []

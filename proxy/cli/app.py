@@ -11,9 +11,9 @@ import typer
 
 from proxy.cli.breakglass_app import break_glass
 from proxy.cli.exits import Exit
-from proxy.cli.options import Client
 from proxy.cli.sign import sign
 from proxy.cli.trust_app import trust_app
+from proxy.exports.clients import Client
 from proxy.oci.faults import ConfigError, Fault, Unavailable, plain
 
 if TYPE_CHECKING:
@@ -239,9 +239,11 @@ for _name in COMMANDS:
 @app.command("client-config")
 def client_config(client: Annotated[Client, typer.Argument(help="which client")], config: ConfigOption = None) -> None:
     """Print the configuration of a client for the proxy. The client then pulls nothing around the proxy."""
-    from proxy.cli.client_config import instructions
+    from proxy.exports.clients import instructions
 
-    sys.stdout.write(instructions(client, _settings(config)))
+    settings = _settings(config)
+    sys.stdout.write(instructions(client, settings.server.hosts[0], settings.server.url))
+    sys.stdout.write(f"\n# Close {settings.upstream.url} to clients in the network: only the proxy may reach it.\n")
 
 
 @config_app.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,16 +86,6 @@ def repository_of(text: str, option: str) -> Repository:
         return parse_repository(text)
     except Fault as wrong:
         raise ConfigError(f"{option}: {wrong.message}") from None
-
-
-class Client(StrEnum):
-    """A kind of registry client."""
-
-    DOCKER = "docker"
-    CONTAINERD = "containerd"
-    PODMAN = "podman"
-    CRIO = "crio"
-    KUBERNETES = "kubernetes"
 
 
 PLACES = (Path("countersign.yaml"), Path("/etc/countersign/countersign.yaml"))

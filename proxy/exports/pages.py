@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote
 
+from proxy.exports.clients import Client, instructions
 from proxy.exports.publish import Publisher
 from proxy.oci.faults import Fault
 from proxy.registry.ports.upstream import Headers
@@ -14,7 +16,8 @@ from proxy.web.call import Call
 from proxy.web.pages import form_of, named_image
 from proxy.web.rendering import Rendering
 
-INDEX, SIGNATURES = "index.json", "signatures/"
+INDEX, SIGNATURES, CLIENTS = "index.json", "signatures/", "clients"
+Group = tuple[str, list[tuple[str, str]]]  # a heading; addresses and what is there
 
 
 class TrustPages:
@@ -37,25 +40,56 @@ class TrustPages:
         if path.startswith(SIGNATURES):
             of = path.removeprefix(SIGNATURES).removesuffix(".sig")
             return _file(call, "application/octet-stream", await self._publisher.signature(of))
+        first, _, client = path.partition("/")
+        if first == CLIENTS and client in {"", *Client}:
+            return self._clients(call, [Client(client)] if client else list(Client))
         image = _wanted(call)
         file = self._publisher.for_image(path, *named_image(image)) if image else self._publisher.now().files.get(path)
         if file is None:
-            raise Fault("NAME_UNKNOWN", "nothing is published at this address; all of it is at /-/trust/", status=404)
+            raise Fault(
+                "NAME_UNKNOWN",
+                "nothing is published at this address; everything that is published is listed at /-/trust/",
+                status=404,
+            )
         return _file(call, file.media_type, file.body)
 
+    def _clients(self, call: Call, wanted: Sequence[Client]) -> Response:
+        """Return how to set up these clients, without our upstream's address."""
+        rendering = self._rendering
+        told = {client.value: instructions(client, rendering.host, rendering.url) for client in wanted}
+        if form_of(call) == "html":
+            return rendering.html("clients.html", clients=told)
+        if form_of(call) == "json":
+            return rendering.answer(200, "application/json", json.dumps(told))
+        return rendering.answer(200, "text/plain; charset=utf-8", "\n".join(told.values()))
+
     def _listing(self, call: Call) -> Response:
-        published, url = self._publisher.now(), f"{self._rendering.url}/-/trust"
-        files = [(f"{url}/{file.path}", file.what) for file in published.files.values()]
-        files.append((f"{url}/{INDEX}", "every key and the hash of every file above; signed by each of:"))
-        signers = [(f"{url}/{SIGNATURES}{key.fingerprint}.sig", key.profile) for key in self._publisher.signers()]
-        files += [(address, f"signature of it by {profile}") for address, profile in signers]
-        form = form_of(call)
+        groups, form = self._groups(), form_of(call)
         if form == "html":
-            return self._rendering.html("trust.html", files=files)
+            return self._rendering.html("trust.html", groups=groups)
         if form == "json":
-            return self._rendering.answer(200, "application/json", json.dumps(dict(files)))
-        text = "".join(f"{address}\n    {what}\n" for address, what in files)
+            files = dict(file for _, files in groups for file in files)
+            return self._rendering.answer(200, "application/json", json.dumps(files))
+        text = "\n".join(
+            f"{heading}\n" + "".join(f"  {address}\n      {what}\n" for address, what in files)
+            for heading, files in groups
+        )
         return self._rendering.answer(200, "text/plain; charset=utf-8", text)
+
+    def _groups(self) -> list[Group]:
+        """Return what is published, the files for those who run images first."""
+        published, url = self._publisher.now(), f"{self._rendering.url}/-/trust"
+        groups: list[Group] = []
+        for profile in self._publisher.profiles():
+            of = [file for file in published.files.values() if file.path.startswith(f"{profile.name}/")]
+            heading = f"{profile.name}: the keys that sign images; take the file for what runs them"
+            if profile.attesting:
+                heading = f"{profile.name}: the keys that sign statements about images, and no images"
+            groups.append((heading, [(f"{url}/{file.path}", file.what) for file in of]))
+        signers = [(f"{url}/{SIGNATURES}{key.fingerprint}.sig", key.profile) for key in self._publisher.signers()]
+        index = [(f"{url}/{INDEX}", "every key and the hash of every file above; signed by each of:")]
+        index += [(address, f"signature of it by {profile}") for address, profile in signers]
+        return [*groups, ("For programs: one signed file that names all of these", index)]
 
 
 def _wanted(call: Call) -> str | None:

@@ -46,22 +46,26 @@ class Publisher:
         state = (ring.revision, ports.hosts, ports.url)
         if self._made is None or self._made[0] != state:
             scope = Scope(ports.hosts, ports.url)
-            profiles = self._profiles()
+            profiles = self.profiles()
             files = rendered(profiles, scope)
             by_path = {file.path: file for file in files}
             made = Published(by_path, index(ring, profiles, files, scope))
             self._made = (state, made)
         return self._made[1]
 
+    def profiles(self) -> tuple[Profile, ...]:
+        """Return the key profiles with published keys, those for images first."""
+        return profiles_of(self._ports().keybook.ring(), self._attesting)
+
     def signers(self) -> tuple[BookKey, ...]:
         """Return the keys that sign the index now."""
-        return signing(self._profiles(), self._ports().clock.now())
+        return signing(self.profiles(), self._ports().clock.now())
 
     def for_image(self, path: str, repository: Repository, reference: Reference) -> Rendered | None:
         """Return the file at this path made for one repository, or None. The index does not list it."""
         ports = self._ports()
         scope = Scope(ports.hosts, ports.url, repository, reference)
-        return next((file for file in rendered(self._profiles(), scope) if file.path == path), None)
+        return next((file for file in rendered(self.profiles(), scope) if file.path == path), None)
 
     async def signature(self, of: str) -> bytes:
         """Return the index signature by the active key with this fingerprint. Raises Fault (404), Unavailable.
@@ -107,6 +111,3 @@ class Publisher:
             except Unavailable as failed:
                 return f"the index is not signed with every key just now ({failed.told})"
         return None
-
-    def _profiles(self) -> tuple[Profile, ...]:
-        return profiles_of(self._ports().keybook.ring(), self._attesting)

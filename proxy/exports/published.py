@@ -49,13 +49,13 @@ class Scope:
 
 
 def profiles_of(ring: KeyRing, attesting: Mapping[str, bool]) -> tuple[Profile, ...]:
-    """Return every configured profile that has published keys; `attesting` gives the purpose of each.
+    """Return every configured profile that has published keys, those for images first; `attesting` gives the purpose.
 
     Retired, compromised and destroyed keys are left out; so are profiles missing from the configuration, because
     nothing then says what their keys may vouch for.
     """
     found = []
-    for name in sorted(attesting):
+    for name in sorted(attesting, key=lambda name: (attesting[name], name)):
         counting = [key for key in ring.ours if key.profile == name and key.state in VERIFYING]
         if counting:
             ordered = tuple(sorted(counting, key=lambda key: key.fingerprint))

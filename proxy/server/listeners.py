@@ -9,15 +9,17 @@ from proxy.exports.pages import TrustPages
 from proxy.exports.publish import Publisher
 from proxy.oci.faults import Fault
 from proxy.oci.operation import Operation, PullManifest
-from proxy.oci.reference import Reference, Repository, is_digest
+from proxy.oci.reference import Reference, Repository
 from proxy.registry.handle import handle
 from proxy.registry.judging.inspect import inspect
 from proxy.registry.ports_in_use import Ports
 from proxy.registry.request import Request, Response
+from proxy.trust.keys import VERIFYING
 from proxy.upstream.realm import Realm
 from proxy.web.call import Call
+from proxy.web.now import Inspection, path_of
 from proxy.web.outermost import Inner
-from proxy.web.pages import Inspection, pages
+from proxy.web.pages import pages
 from proxy.web.rendering import Rendering
 from proxy.web.token import token_page
 
@@ -58,23 +60,34 @@ async def _inspection(
 ) -> Inspection:
     """Return the image's data for a page, or raise upstream's own refusal with its challenge in our name."""
     found = await inspect(PullManifest(repository, reference), request, ports)
+    short = path_of(repository, reference).removeprefix("/-/i/")
     if isinstance(found, Response):
         code = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN"}.get(found.status, "DENIED")
         headers = realm.relayed(found.headers, ports.url)
         challenge = {"WWW-Authenticate": v for k, v in headers if k == "www-authenticate"}  # noqa: B035  one is enough
-        raise Fault(code, f"the registry answered {found.status}", headers=challenge)
-    joint = "@" if is_digest(reference) else ":"
-    name = f"{ports.hosts[0]}/{repository}{joint}{reference}"
+        raise Fault(code, _refused(found.status, short, ports), headers=challenge)
+    ours = {key.fingerprint: key for key in ports.keybook.ring().ours if key.state in VERIFYING}
+    good = [s.fingerprint for s in found.decision.signatures if s.state is None]
+    signers = dict.fromkeys(ours[each].profile for each in good if each in ours)
     return Inspection(
         decision=found.decision,
         keys=found.keys,
         pushed_by=found.pushed_by,
         pushed_at=found.pushed_at,
-        commands=(
-            f"countersign verify {name}",
-            f"cosign verify --key release.pub --insecure-ignore-tlog {name}",
-        ),
+        files={print_: f"/-/trust/{key.profile}/key-{key.short}.pem" for print_, key in ours.items()},
+        commands=tuple(f"curl '{ports.url}/-/trust/{each}/commands.txt?image={short}'" for each in signers),
     )
+
+
+def _refused(status: int, name: str, ports: Ports) -> str:
+    """Return what upstream's refusal means to the reader of a page, and what to do."""
+    if status == 401:
+        return f"the image {name} needs a login: use the name and password of docker login {ports.hosts[0]}"
+    if status == 403:
+        return f"the registry does not let you read {name}; check the name, or ask for access to its repository"
+    if status == 404:
+        return f"the image {name} is not in the registry; check the repository and the tag"
+    return f"the registry answered {status} for {name}; try again"
 
 
 async def answer_as_realm(op: Operation, request: Request, ports: Ports, realm: Realm, urls: Sequence[str]) -> Response:

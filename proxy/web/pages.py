@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from proxy.oci.faults import Fault, Unavailable, plain
+from proxy.oci.image_name import parse_name
 from proxy.oci.reference import Reference, Repository, is_digest, parse_manifest_reference, parse_repository
-from proxy.registry.request import Request, Response
+from proxy.registry.request import Response
 from proxy.trust import explain
 from proxy.trust.decision import Decision
 from proxy.trust.evidence import LATER_BY
+from proxy.trust.question import NOTHING
 from proxy.trust.reason import Lesson, Reason, fix_for
 from proxy.trust.requirement import Outcome
 from proxy.web.app import nothing_here
 from proxy.web.call import Call
+from proxy.web.now import Inspect, NowShown, path_of
 from proxy.web.outermost import Inner
 from proxy.web.rendering import Rendering
 
@@ -30,33 +32,25 @@ _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """The data about an image for a caller who may pull it; `keys` maps fingerprints to the names that policy uses."""
-
-    decision: Decision
-    keys: Mapping[str, str] = field(default_factory=dict)
-    pushed_by: str | None = None
-    pushed_at: datetime | None = None
-    commands: tuple[str, ...] = ()
-
-
 Find = Callable[[str], Awaitable[Decision | None]]
-Inspect = Callable[[Repository, Reference, Request], Awaitable[Inspection]]
 
 
 def form_of(call: Call) -> PageFormat:
     """Return the response format: `?format=` decides, then Accept; browsers get HTML, all other clients text."""
-    try:
-        request = dict(parse_qsl(call.query, max_num_fields=20)).get("format")
-    except ValueError:  # more fields than any client sends
-        request = None
+    request = _query(call).get("format")
     if request in {"html", "json", "text"}:
         return request  # type: ignore[return-value]  # narrowed by the set
     accept = (call.header("accept") or "").lower()
     if "text/html" in accept:
         return "html"
     return "json" if "application/json" in accept else "text"
+
+
+def _query(call: Call) -> Mapping[str, str]:
+    try:
+        return dict(parse_qsl(call.query, max_num_fields=20))
+    except ValueError:  # more fields than any client sends
+        return {}
 
 
 def pages(rendering: Rendering, find: Find, inspect: Inspect, trust: Inner | None = None) -> Mapping[str, Inner]:
@@ -80,6 +74,7 @@ class Pages:
         self._rendering = rendering
         self._find = find
         self._inspect = inspect
+        self._now = NowShown(inspect)
 
     def reading(self, page: Inner) -> Inner:
         """Return the page for GET and HEAD, with its errors rendered as pages too."""
@@ -104,7 +99,14 @@ class Pages:
         if form_of(call) == "html":
             return self._rendering.html("front.html")
         url = self._rendering.url
-        text = f"{self._rendering.name}: a registry that signs what is pushed and checks what is pulled\n{url}/-/help\n"
+        about = {
+            "i/REPOSITORY:TAG": "what you would get now; with a login: curl -u USER",
+            "help": "why something may be blocked",
+            "trust/": "keys and policies for those who verify elsewhere",
+            "trust/clients": "how to set up docker, containerd, podman, CRI-O and Kubernetes",
+        }
+        text = f"{self._rendering.name}: a registry that signs what is pushed and checks what is pulled\n"
+        text += "".join(f"{url}/-/{path}\n    {what}\n" for path, what in about.items())
         return self._rendering.answer(200, _TEXT, text)
 
     async def nothing(self, _call: Call) -> Response:
@@ -118,25 +120,39 @@ class Pages:
         if 0 < len(decision_id) <= ID_LENGTH and _ID.issuperset(decision_id):
             found = await self._find(decision_id)
         if found is None:
-            raise Fault("NAME_UNKNOWN", "there is no such decision, or it is no longer kept", status=404)
+            text = "there is no decision with this id, or it is no longer kept; pull again: the error has a new link"
+            raise Fault("NAME_UNKNOWN", text, status=404)
         # Claims name the pusher, or who had it signed later; only callers who may pull the image see them.
         later = {LATER_BY: "an operator"}
         signatures = tuple(replace(s, claims=later if s.signed_later else {}) for s in found.signatures)
         bare = replace(found, signatures=signatures)
-        return self._decided(form_of(call), bare, "decision.html", {}, {})
+        now = await self._now.of(bare, call)
+        return self._decided(form_of(call), bare, "decision.html", {"now": now}, {"now": now and now.as_json()})
 
     async def image(self, call: Call) -> Response:
         """Show the verdict on an image to a caller who may pull it."""
-        repository, reference = named_image(call.path.removeprefix("/-/i/"))
+        name = call.path.removeprefix("/-/i/")
+        if not name:
+            return self._sought(_query(call).get("name", "").strip())
+        repository, reference = named_image(name)
         seen = await self._inspect(repository, reference, call.as_request())
         more: dict[str, Any] = {
             "keys": dict(seen.keys),
+            "files": dict(seen.files),
             "pushed_by": seen.pushed_by,
             "pushed_at": None if seen.pushed_at is None else seen.pushed_at.isoformat(),
             "commands": list(seen.commands),
         }
         shown = {**more, "pushed_at": seen.pushed_at}
         return self._decided(form_of(call), seen.decision, "image.html", shown, more)
+
+    def _sought(self, typed: str) -> Response:
+        """Lead to the page of the image that was typed into the form."""
+        if not typed:
+            raise Fault("NAME_INVALID", f"name an image: {self._rendering.url}/-/i/REPOSITORY:TAG")
+        found = parse_name(typed, (self._rendering.host,))
+        page, there = self._rendering.answer(303, _TEXT, ""), path_of(found.repository, found.reference)
+        return replace(page, headers=(*page.headers, ("location", there)))
 
     async def help(self, call: Call) -> Response:
         """Explain one reason, or list them all."""
@@ -147,7 +163,9 @@ class Pages:
         try:
             reason = Reason(word)
         except ValueError:
-            raise Fault("NAME_UNKNOWN", "there is no such reason; all are at /-/help", status=404) from None
+            raise Fault(
+                "NAME_UNKNOWN", "there is no reason of this name; all of them are at /-/help", status=404
+            ) from None
         lesson, what = reason.row.lesson, reason.row.what
         if form == "html":
             return self._rendering.html("help.html", reason=reason, what=what, lesson=lesson)
@@ -172,12 +190,15 @@ class Pages:
         if form == "text":
             commands = "".join(f"  {line}\n" for line in shown.get("commands", ()))
             text = explain.text(decision, name, url)
+            if (now := shown.get("now")) is not None:
+                text += f"  now       {now.said}; see {url}{now.path}\n"
             return self._rendering.answer(200, _TEXT, text + (f"\ncheck it yourself\n{commands}" if commands else ""))
         values: dict[str, Any] = {
             "decision": decision,
             "target": explain.target(decision.question),
             "verdict": _verdict(decision, name),
             "fix": _sentence(fix_for(decision.reason, decision.contact, self._rendering.host)),
+            "known": decision.digest != NOTHING,
             "linked": (decision.help_url or "").startswith(("https://", "http://")),
         }
         return self._rendering.html(template, **values, **shown)
@@ -188,12 +209,12 @@ class Pages:
         form = form_of(call)
         if form == "html":
             title = TITLES.get(fault.status, "Not possible")
-            page = self._rendering.html("message.html", fault.status, title=title, message=fault.message)
+            page = self._rendering.html("message.html", fault.status, title=title, message=_sentence(fault.message))
         elif form == "json":
             error = {"errors": [{"code": fault.code, "message": fault.message}]}
             page = self._rendering.answer(fault.status, _JSON, json.dumps(error))
         else:
-            page = self._rendering.answer(fault.status, _TEXT, plain(fault.message, 500) + "\n")
+            page = self._rendering.answer(fault.status, _TEXT, plain(_sentence(fault.message), 500) + "\n")
         extra = tuple((name.lower(), value) for name, value in fault.headers.items())
         return replace(page, headers=(*page.headers, *extra))
 

@@ -32,7 +32,7 @@ class Rendering:
         self._globals = {"name": name, "url": url, "host": self.host, "css": Markup(css), "words": WORDS}  # noqa: S704
         hashed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
         self._policy = (
-            f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'; "
+            f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'self'; "
             "frame-ancestors 'none'"
         )
 

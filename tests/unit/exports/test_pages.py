@@ -80,3 +80,33 @@ async def test_an_index_that_the_token_did_not_sign_says_so(monkeypatch: pytest.
     assert head_of(signature)[0].split()[1] == "503"
     assert b"no signature could be made" in body_of(signature)
     assert b"token main" not in body_of(signature)
+
+
+async def test_the_files_for_images_come_first_and_say_whom_they_are_for() -> None:
+    """Before: fifteen addresses, those of the attestation key first, which signs no image."""
+    w = await world()
+    await w.store.keybook.add(w.signer.create("attestation"))
+    rendering = Rendering("reg", "https://proxy.example")
+    trust = TrustPages(rendering, Publisher(lambda: w.ports, {"attestation": True, "release": False})).answer
+    desk = Desk()
+    async with in_memory(public_app(Recorder(), pages(rendering, desk.find, desk.inspect, trust))) as proxy:
+        html = body_of(await proxy.get("/-/trust/", "Accept: text/html")).decode()
+        text = body_of(await proxy.get("/-/trust/")).decode()
+    for told in (html, text):
+        images, statements = told.index("the keys that sign images"), told.index("and no images")
+        assert images < told.index("release/policy.json") < statements < told.index("attestation/keys.pem")
+    assert ">podman, skopeo, buildah, CRI-O: /etc/containers/policy.json</a>" in html
+
+
+@pytest.mark.parametrize("form", ["html", "json", "text"])
+async def test_how_to_set_up_a_client_is_published_without_our_upstream(form: str) -> None:
+    """Before: only who had the configuration could print it."""
+    w = await world()
+    async with in_memory(site(w)) as proxy:
+        every = body_of(await proxy.get(f"/-/trust/clients?format={form}")).decode()
+        one = body_of(await proxy.get(f"/-/trust/clients/containerd?format={form}")).decode()
+        assert (await proxy.get("/-/trust/clients/nobody")).startswith(b"HTTP/1.1 404 ")
+    assert "docker login proxy.example" in every
+    assert "certs.d/proxy.example/hosts.toml" in one
+    assert "docker login" not in one
+    assert "Close http" not in every + one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +38,32 @@ async def test_an_image_s_page_names_it_as_clients_do(realm: Realm) -> None:
         by_tag = await proxy.get("/-/i/team/app:v1")
         by_digest = await proxy.get(f"/-/i/team/app@{image().digest}")
     assert head_of(by_tag)[0].split()[1] == head_of(by_digest)[0].split()[1] == "200"
-    assert b"countersign verify proxy.example/team/app:v1" in body_of(by_tag)
-    assert f"countersign verify proxy.example/team/app@{image().digest}".encode() in body_of(by_digest)
+    commands = "curl 'https://proxy.example/-/trust/release/commands.txt?image=team/app"
+    assert f"{commands}:v1'" in body_of(by_tag).decode()
+    assert f"{commands}@{image().digest}'" in body_of(by_digest).decode()
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        html = body_of(await proxy.get("/-/i/team/app:v1", "Accept: text/html")).decode()
+        (file,) = set(re.findall(r'href="(/-/trust/release/key-[0-9a-f]+\.pem)"', html))
+        assert b"BEGIN PUBLIC KEY" in await proxy.get(file)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (
+            401,
+            "The image team/app:v1 needs a login: use the name and password of docker login proxy.example.",
+        ),
+        (403, "The registry does not let you read team/app:v1; check the name, or ask for access to its repository."),
+        (404, "The image team/app:v1 is not in the registry; check the repository and the tag."),
+    ],
+)
+async def test_upstream_s_refusal_is_a_sentence_with_what_to_do(realm: Realm, status: int, text: str) -> None:
+    """Before: "the registry answered 404"."""
+    w = await world()
+    w.registry.hooks.append(lambda seen: Said(status) if isinstance(seen.operation, PullManifest) else None)
+    async with in_memory(public_app(Recorder(), public_pages(lambda: w.ports, realm, ATTESTING))) as proxy:
+        assert body_of(await proxy.get("/-/i/team/app:v1")).decode() == f"{text}\n"
 
 
 async def test_an_image_that_upstream_keeps_back_asks_for_a_login_with_us(realm: Realm) -> None:

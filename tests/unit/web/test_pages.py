@@ -4,22 +4,25 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 import pytest
 
 from proxy.oci.faults import Fault, Unavailable
 from proxy.oci.reference import Digest, Reference, Repository, Tag
-from proxy.registry.request import Request
+from proxy.registry.request import Request, Response
 from proxy.trust.decision import Decision
 from proxy.trust.evidence import Verified
 from proxy.trust.explain import from_json, message
-from proxy.trust.question import Question
+from proxy.trust.keys import KeyState
+from proxy.trust.question import NOTHING, Question
 from proxy.trust.reason import Reason
 from proxy.trust.requirement import Check, Outcome
 from proxy.web.app import public_app
+from proxy.web.call import Call
+from proxy.web.now import AGAIN_S, Inspection, NowShown
 from proxy.web.outermost import Inner
-from proxy.web.pages import Inspection, pages
+from proxy.web.pages import pages
 from proxy.web.rendering import Rendering
 from tests.worlds.listener import Recorder, body_of, head_of, in_memory
 
@@ -42,10 +45,15 @@ DENIED = Decision(
 )
 
 
+FILES = {"f" * 64: "/-/trust/release/key-ffffffffffff.pem"}
+LOGIN = "Authorization: Basic eDp5"
+
+
 class Desk:
-    """Finds one decision, and inspects for whoever logs in."""
+    """Finds one decision, and inspects for whoever logs in; `now` is what it finds."""
 
     def __init__(self) -> None:
+        self.now = DENIED
         self.seen: list[tuple[str, str, str | None]] = []
         self.fails: Exception | None = None
 
@@ -59,7 +67,7 @@ class Desk:
         if request.credential.authorization is None:
             raise Fault("UNAUTHORIZED", "log in to see this", headers={"WWW-Authenticate": 'Basic realm="x"'})
         commands = ("cosign verify --key release.pub proxy.test/prod/app:v1",)
-        return Inspection(DENIED, {"f" * 64: "release"}, "alice", DENIED.at, commands)
+        return Inspection(self.now, {"f" * 64: "release"}, FILES, "alice", DENIED.at, commands)
 
 
 def site(desk: Desk) -> Inner:
@@ -224,3 +232,139 @@ async def test_a_thousand_parameters_are_no_defect_of_ours(path: str) -> None:
     async with in_memory(site(Desk())) as proxy:
         reply = await proxy.get(f"{path}?{'a&' * 1000}")
     assert not reply.startswith(b"HTTP/1.1 500")
+
+
+@pytest.mark.parametrize("form", ["html", "json", "text"])
+async def test_a_decision_s_page_shows_what_one_would_get_now(form: str) -> None:
+    """Before: after the operator had signed, the page of the error still said Blocked, and nothing led further."""
+    desk, path = Desk(), f"/-/d/{DENIED.id}?format={form}"
+    async with in_memory(site(desk)) as proxy:
+        stranger = body_of(await proxy.get(path)).decode()
+        blocked = body_of(await proxy.get(path, LOGIN)).decode()
+    desk.now = replace(DENIED, outcome=Outcome.PASSED, reason=None)
+    async with in_memory(site(desk)) as proxy:
+        signed = body_of(await proxy.get(path, LOGIN)).decode()
+    assert all("/-/i/prod/app:v1" in told for told in (stranger, blocked, signed))
+    assert "not shown: the registry asks for a login" in stranger
+    assert "still blocked" in blocked
+    assert "a pull is allowed" in signed
+    assert "is not signed" in signed or "unsigned" in signed, "the decision itself stays as it was"
+
+
+async def test_the_verdict_of_now_is_told_to_nobody_who_may_not_pull() -> None:
+    desk = Desk()
+    desk.now = replace(DENIED, outcome=Outcome.PASSED, reason=None)
+    async with in_memory(site(desk)) as proxy:
+        assert b"a pull is allowed" in await proxy.get(f"/-/d/{DENIED.id}", LOGIN)
+        assert b"a pull is allowed" not in await proxy.get(f"/-/d/{DENIED.id}")
+        assert b"a pull is allowed" not in await proxy.get(f"/-/d/{DENIED.id}", "Authorization: Basic eDp6Og==") or (
+            desk.seen[-1][2] == "Basic eDp6Og=="
+        ), "another password is asked for anew"
+
+
+async def test_reloading_judges_again_once_in_a_few_seconds() -> None:
+    desk, now = Desk(), 0.0
+    shown = NowShown(desk.inspect, lambda: now)
+
+    async def page(call: Call) -> Response:
+        found = await shown.of(DENIED, call)
+        assert found is not None
+        return Response(200, body=found.said.encode())
+
+    async with in_memory(page) as proxy:
+        for _ in range(5):
+            assert b"still blocked" in await proxy.get("/", LOGIN)
+        assert len(desk.seen) == 1
+        desk.now = replace(DENIED, outcome=Outcome.PASSED, digest=Digest("sha256:" + "cd" * 32))
+        now += AGAIN_S
+        assert b"a pull is allowed; v1 is another image by now" in await proxy.get("/", LOGIN)
+    assert len(desk.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(DENIED, checks=(Check("push", Outcome.FAILED, "x", Reason.NOT_SIGNED),)),
+        replace(DENIED, reason=Reason.UNLISTED_BLOB),
+        replace(DENIED, question=Question(Repository("prod/app"), NOTHING)),
+    ],
+)
+async def test_where_no_image_was_pulled_nothing_is_judged(other: Decision) -> None:
+    desk = Desk()
+
+    async def page(call: Call) -> Response:
+        assert await NowShown(desk.inspect).of(other, call) is None
+        return Response(204)
+
+    async with in_memory(page) as proxy:
+        assert (await proxy.get("/", LOGIN)).startswith(b"HTTP/1.1 204")
+    assert desk.seen == []
+
+
+async def test_what_is_away_is_not_a_verdict() -> None:
+    async def away(*_: object) -> Inspection:
+        raise Unavailable("upstream at 10.0.0.7")
+
+    async def page(call: Call) -> Response:
+        found = await NowShown(away).of(DENIED, call)
+        assert found is not None
+        assert (found.allowed, found.said) == (None, "not known: it could not be judged just now")
+        return Response(204)
+
+    async with in_memory(page) as proxy:
+        assert (await proxy.get("/")).startswith(b"HTTP/1.1 204")
+
+
+@pytest.mark.parametrize(
+    ("typed", "there"),
+    [
+        ("prod/app:v1", "/-/i/prod/app:v1"),
+        ("proxy.test/prod/app:v1", "/-/i/prod/app:v1"),
+        (" prod/app ", "/-/i/prod/app:latest"),
+        (f"prod/app:v1@{DIGEST}", f"/-/i/prod/app@{DIGEST}"),
+    ],
+)
+async def test_a_name_typed_on_the_front_page_leads_to_its_page(typed: str, there: str) -> None:
+    """Before: the page that says what one would get was in no document and had no field to type a name into."""
+    async with in_memory(site(Desk())) as proxy:
+        front = await proxy.get("/", "Accept: text/html")
+        led = await proxy.get(f"/-/i/?name={quote(typed)}", "Accept: text/html")
+    assert b'<form action="/-/i/" method="get">' in front
+    assert b'name="name"' in front
+    assert "form-action 'self'" in head_of(front)[1]["content-security-policy"]
+    assert led.startswith(b"HTTP/1.1 303 ")
+    assert head_of(led)[1]["location"] == there
+
+
+@pytest.mark.parametrize(
+    "typed", ["//evil.example", "https://evil.example/x", "a\r\nSet-Cookie: x", "a b", "..", "A:1", "é"]
+)
+async def test_what_is_no_name_leads_nowhere(typed: str) -> None:
+    desk = Desk()
+    async with in_memory(site(desk)) as proxy:
+        led = await proxy.get(f"/-/i/?name={quote(typed)}", "Accept: text/html")
+    assert led.startswith(b"HTTP/1.1 400 ")
+    assert "location" not in head_of(led)[1]
+    assert desk.seen == []
+
+
+async def test_the_text_of_the_front_page_names_every_page() -> None:
+    async with in_memory(site(Desk())) as proxy:
+        front = body_of(await proxy.get("/")).decode()
+        nothing = body_of(await proxy.get("/-/i/")).decode()
+    for path in ("i/REPOSITORY:TAG", "help", "trust/", "trust/clients"):
+        assert f"https://proxy.test/-/{path}\n" in front
+    assert nothing == "Name an image: https://proxy.test/-/i/REPOSITORY:TAG.\n"
+
+
+async def test_a_signature_of_a_compromised_key_is_not_among_the_good_ones() -> None:
+    """Before: signatures had no fingerprint, and those by a compromised key were listed like all others."""
+    desk, bad = Desk(), Verified("e" * 64, "cosign-simple", state=KeyState.COMPROMISED)
+    desk.now = replace(DENIED, signatures=(*DENIED.signatures, bad))
+    async with in_memory(site(desk)) as proxy:
+        html = body_of(await proxy.get("/-/i/prod/app:v1", "Accept: text/html", LOGIN)).decode()
+    good, _, rest = html.partition("Signatures that verify")[2].partition("Signatures that no longer count")
+    assert f'<a class="mono" href="{FILES["f" * 64]}">ffffffffffff</a>' in good
+    assert "eeeeeeeeeeee" not in good
+    assert "eeeeeeeeeeee" in rest
+    assert "The key is compromised" in rest

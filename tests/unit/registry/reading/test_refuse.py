@@ -14,7 +14,8 @@ from proxy.trust import explain
 from proxy.trust.policy import Policy, PushRules
 from proxy.trust.question import Named
 from proxy.trust.reason import Reason, fix_for
-from proxy.web.pages import Inspection, Pages
+from proxy.web.now import Inspection
+from proxy.web.pages import Pages
 from proxy.web.rendering import Rendering
 from tests.worlds.conversation import ANYBODY, REPO, SIGN, World, world
 from tests.worlds.images import image
@@ -66,11 +67,12 @@ async def test_what_developers_read_has_nothing_of_the_inside(reason: Reason, pu
         to = (Request(ANYBODY, "r7"), w.ports)
         fault = await refuse(kind, REPO, V1, reason, INSIDE, Named("bob", "basic"), *to, pushing=pushing, told=told)
         shown = [fault.message, fault.phrase or "", str(fault.headers)]
-        call = f"/-/d/{fault.message.rpartition('/')[2]}"
+        made = fault.message.rpartition("/")[2]
+        call = f"/-/d/{made}"
         async with in_memory(page.reading(page.decision)) as proxy:
             shown += [(await proxy.get(f"{call}?format={form}")).decode() for form in ("text", "html", "json")]
         for text in shown:
-            assert (found := NEVER.search(text)) is None, f"{found}: {text}"
+            assert (found := NEVER.search(text.replace(made, "ID"))) is None, f"{found}: {text}"
 
 
 async def nobody(*_: object) -> Inspection:
@@ -97,12 +99,13 @@ async def test_what_is_not_known_of_an_immutable_tag_is_told_without_the_cause(d
     w.registry.hooks.append(silent)
     with pytest.raises(Fault, match="immutable") as refused:
         await (w.say(DeleteManifest(REPO, digest)) if deleting else w.push(image("new"), "team/app", "v1"))
-    assert NEVER.search(refused.value.message) is None
+    assert NEVER.search(refused.value.message.rpartition("/")[0]) is None
     (row,) = [row for row in w.store.journal.events if row.kind is EventKind.PUSH_DENIED]
     assert INSIDE in str(row.detail["what"]), "operators read it"
     decision = await w.store.journal.decision(row.decision_id)
     assert decision is not None
-    assert NEVER.search(explain.text(explain.for_callers(decision), w.ports.name, w.ports.url)) is None
+    shown = explain.text(explain.for_callers(decision), w.ports.name, w.ports.url)
+    assert NEVER.search(shown.replace(decision.id, "ID")) is None
 
 
 async def test_deleting_an_immutable_tag_is_not_told_to_push_under_a_new_one() -> None:

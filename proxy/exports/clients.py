@@ -1,5 +1,6 @@
-"""Client configurations for the proxy. All fail closed: after our refusal, the client tries no other registry.
+"""Client configurations, for `countersign client-config` and `/-/trust/clients`. All fail closed.
 
+After our refusal, the client tries no other registry.
 Measured: containerd with `server` = the original registry pulls a blocked image from that registry; with `server` = the
 proxy the pull is refused. Mirrors in docker and CRI-O fall back the same way, so no mirror is printed.
 """
@@ -8,9 +9,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 
-from proxy.cli.options import Client
-from proxy.config import Settings
+
+class Client(StrEnum):
+    """A kind of registry client."""
+
+    DOCKER = "docker"
+    CONTAINERD = "containerd"
+    PODMAN = "podman"
+    CRIO = "crio"
+    KUBERNETES = "kubernetes"
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Proxy:
         return self.url.startswith("http://")
 
 
-def instructions(client: Client, settings: Settings) -> str:
+def instructions(client: Client, host: str, url: str) -> str:
     """Return the files and commands for this client, with the proxy's own names."""
     lines = {
         Client.DOCKER: _docker,
@@ -34,9 +43,8 @@ def instructions(client: Client, settings: Settings) -> str:
         Client.PODMAN: _podman,
         Client.CRIO: _crio,
         Client.KUBERNETES: _kubernetes,
-    }[client](Proxy(settings.server.hosts[0], settings.server.url))
-    upstream = settings.upstream.url
-    return "\n".join([*lines, "", f"# Close {upstream} to clients in the network: only the proxy may reach it.", ""])
+    }[client](Proxy(host, url))
+    return "\n".join([*lines, ""])
 
 
 def _docker(proxy: Proxy) -> list[str]:
@@ -63,10 +71,17 @@ def _containerd(proxy: Proxy) -> list[str]:
         "",
         f'[host."{proxy.url}"]',
         '  capabilities = ["pull", "resolve", "push"]',
+        *(
+            []
+            if proxy.plain_http
+            else ['  # ca = "/etc/ssl/private-ca.pem"    # if a CA of your own signed the certificate']
+        ),
         "",
         "# For images named after another registry, the same file under its name, unchanged: `server` stays the proxy.",
         "# /etc/containerd/certs.d/REGISTRY/hosts.toml",
-        "# In /etc/containerd/config.toml:",
+        "# In /etc/containerd/config.toml, for 2.x (version = 3) and for 1.x (version = 2); then restart it:",
+        '#   [plugins."io.containerd.cri.v1.images".registry]',
+        '#     config_path = "/etc/containerd/certs.d"',
         '#   [plugins."io.containerd.grpc.v1.cri".registry]',
         '#     config_path = "/etc/containerd/certs.d"',
     ]
