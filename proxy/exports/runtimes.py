@@ -40,6 +40,31 @@ def cluster_policy(profile: Profile, scope: Scope) -> str:
     )
 
 
+def image_validating_policy(profile: Profile, scope: Scope) -> str:
+    """Return the same as the kind of policy that takes the place of ClusterPolicy: Kyverno 1.17 and later."""
+    within = ["/*"] if not scope.repository else [":*", "@*"]
+    globs = "".join(f"    - glob: {json.dumps(place + end)}\n" for place in scope.places for end in within)
+    attestors = "".join(
+        f"    - name: key_{key.short}\n      cosign:\n"
+        f"        key:\n          hashAlgorithm: sha256\n          data: |\n{indent(pem(key.spki), ' ' * 12)}"
+        "        ctlog:\n          insecureIgnoreTlog: true\n          insecureIgnoreSCT: true\n"
+        for key in profile.keys
+    )
+    signers = ", ".join(f"attestors.key_{key.short}" for key in profile.keys)
+    return (
+        "apiVersion: policies.kyverno.io/v1\nkind: ImageValidatingPolicy\n"
+        f"metadata:\n  name: {json.dumps(object_name(profile))}\n"
+        "spec:\n  failurePolicy: Fail\n  validationActions: [Deny]\n  webhookConfiguration:\n    timeoutSeconds: 30\n"
+        '  matchConstraints:\n    resourceRules:\n      - apiGroups: [""]\n        apiVersions: [v1]\n'
+        "        operations: [CREATE, UPDATE]\n        resources: [pods, pods/ephemeralcontainers]\n"
+        "  validationConfigurations:\n    mutateDigest: true\n    verifyDigest: true\n    required: true\n"
+        f"  matchImageReferences:\n{globs}  attestors:\n{attestors}"
+        "  validations:\n    - message: no key of this registry signed the image\n      expression: >-\n"
+        "        images.all(kind, images[kind].all(image,\n"
+        f"        verifyImageSignatures(image, [{signers}]) > 0))\n"
+    )
+
+
 def cluster_image_policy(profile: Profile, scope: Scope) -> str:
     """Return a policy with one authority per key; any one suffices, none uses a transparency log.
 
