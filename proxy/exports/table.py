@@ -25,8 +25,8 @@ class Export:
 
 
 EXPORTS: tuple[Export, ...] = (
-    Export("keys.pem", PEM, "every accepted key, one after the other", as_pem, False),
-    Export("jwks.json", "application/jwk-set+json", "the same as a JSON Web Key set", as_jwks, False),
+    Export("keys.pem", PEM, "all trusted keys (PEM, concatenated)", as_pem, False),
+    Export("jwks.json", "application/jwk-set+json", "all trusted keys, as a JSON Web Key set", as_jwks, False),
     Export(
         "policy.json", JSON, "podman, skopeo, buildah, CRI-O: /etc/containers/policy.json", runtimes.containers_policy
     ),
